@@ -1,0 +1,20 @@
+// The few names of the host that a core may use. Everything else (timers, process, Buffer, fetch)
+// does not exist when a core is compiled: see tsconfig.core.json of each package.
+
+declare class TextEncoder {
+  encode(input?: string): Uint8Array<ArrayBuffer>;
+}
+declare class TextDecoder {
+  constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean });
+  decode(input?: Uint8Array): string;
+}
+interface AbortSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  throwIfAborted(): void;
+  addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+interface ErrorConstructor {
+  captureStackTrace?(target: object): void;
+}

@@ -1,0 +1,58 @@
+export type { Brand } from "./brand.js";
+export { Budget, type Permit } from "./budget.js";
+export { ByteReader } from "./byte-reader.js";
+export { ByteWriter } from "./byte-writer.js";
+export { type Crc32c, crc32c, crc32cCombine } from "./crc32c.js";
+export type { Disk, File } from "./disk.js";
+export {
+  asLumeoError,
+  ERRORS,
+  type ErrorCode,
+  type ErrorDetails,
+  type ErrorTraits,
+  isErrorCode,
+  LumeoError,
+  type Outcome,
+} from "./error.js";
+export {
+  type ChunkHandle,
+  chunkHandle,
+  type Epoch,
+  epoch,
+  GRANT_SLOTS,
+  type GrantId,
+  grantId,
+  grantOf,
+  handleIn,
+  type InodeId,
+  inodeId,
+  type NodeId,
+  nodeId,
+  ROOT_INODE,
+  type ServerId,
+  type SessionId,
+  serverId,
+  sessionId,
+  slotOf,
+} from "./ids.js";
+export { assertNever, InvariantViolation, invariant } from "./invariant.js";
+export { type LogFields, type Logger, SILENT_LOGGER } from "./logger.js";
+export { integerBetween, type Random, SeededRandom } from "./random.js";
+export { type Closable, ResourceStack } from "./resource.js";
+export {
+  type Alarm,
+  type Clock,
+  type MonotonicMs,
+  monotonicMs,
+  type Timers,
+  type WallMs,
+  wallMs,
+} from "./time.js";
+export {
+  BLOCK_BYTES,
+  CHUNK_BYTES_DEFAULT,
+  GiB,
+  KiB,
+  MiB,
+  SMALL_CHUNK_BYTES_MAX,
+} from "./units.js";

@@ -1,0 +1,10 @@
+// The contracts of protos/ as code: message classes by package, and gRPC service definitions.
+export { lumeo } from "#messages";
+export {
+  AdminService,
+  ChunkService,
+  ControlService,
+  FleetService,
+  NamespaceService,
+  RaftService,
+} from "./services.js";

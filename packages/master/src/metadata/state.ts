@@ -1,0 +1,21 @@
+/**
+ * The state as `apply` sees it: an ordered map from bytes to bytes, read and written at once.
+ * Nothing here may assume that the whole fits in memory, so there is no way to walk it: apply
+ * touches only keys that it can name.
+ */
+export interface State {
+  get(key: Uint8Array): Uint8Array | undefined;
+  put(key: Uint8Array, value: Uint8Array): void;
+  delete(key: Uint8Array): void;
+}
+
+/** The state as queries see it. Ranges are pages: at most `countMax` pairs, in key order. */
+export interface StateReader {
+  get(key: Uint8Array): Uint8Array | undefined;
+  /** Pairs with from <= key < to. */
+  range(
+    from: Uint8Array,
+    to: Uint8Array,
+    countMax: number,
+  ): Promise<readonly (readonly [Uint8Array, Uint8Array])[]>;
+}

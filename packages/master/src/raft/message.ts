@@ -1,0 +1,185 @@
+// What goes into the Raft core and what comes out of it. The core is a function of its inputs: it
+// reads no clock, sends nothing and writes nothing. Three rules hold for whoever drives it:
+//
+// M1. Outputs are begun in the order in which they come out.
+// M2. The messages in `then` of a persist output leave only after that write is durable. A message
+//     that asserts durability (a vote, an acknowledged append) exists nowhere else, so "reply
+//     before persist" cannot be written.
+// M3. Persist outputs are written one behind the other, each as one atomic batch.
+
+import type { NodeId } from "@lumeofs/base";
+import type { Entry, HardState, LogIndex, Membership, SnapshotMeta, Term } from "./entry.js";
+
+export type RaftInput =
+  /** One unit of time has passed. */
+  | { readonly kind: "tick" }
+  /** Answered at once, in the outputs of this very step: `accepted` or `refused`. */
+  | { readonly kind: "propose"; readonly commands: readonly Uint8Array[] }
+  | { readonly kind: "received"; readonly from: NodeId; readonly message: RaftMessage }
+  /** The write with this number, and so all before it, is durable. */
+  | { readonly kind: "persisted"; readonly write: number }
+  /** All entries up to here have been applied to the state machine. */
+  | { readonly kind: "applied"; readonly index: LogIndex }
+  /** Asks for an index to read at: answered later by `readReady` or `readRefused`. */
+  | { readonly kind: "read"; readonly id: number }
+  /** The state up to here is durable in a snapshot, and the log before it may be gone. */
+  | { readonly kind: "compacted"; readonly meta: SnapshotMeta }
+  /** A whole snapshot from the leader lies here, checked and durable, not yet in use. */
+  | {
+      readonly kind: "snapshotReceived";
+      readonly from: NodeId;
+      readonly term: Term;
+      readonly meta: SnapshotMeta;
+    }
+  /** The state machine now stands at this snapshot, durably, and the log begins behind it. */
+  | { readonly kind: "snapshotInstalled"; readonly meta: SnapshotMeta }
+  /** The transfer asked for by `sendSnapshot` ended. */
+  | { readonly kind: "snapshotSent"; readonly to: NodeId; readonly delivered: boolean }
+  /** Messages to this peer were lost: do not count on what is in flight. */
+  | { readonly kind: "unreachable"; readonly peer: NodeId };
+
+export type RaftOutput =
+  /**
+   * One atomic durable write: first drop all entries from `truncateFrom`, then append, and replace
+   * the hard state. Answered by `persisted`.
+   */
+  | {
+      readonly kind: "persist";
+      readonly write: number;
+      readonly hardState: HardState | undefined;
+      readonly truncateFrom: LogIndex | undefined;
+      readonly entries: readonly Entry[];
+      readonly then: readonly Envelope[];
+    }
+  | ({ readonly kind: "send" } & Envelope)
+  /** Committed, in order, each exactly once. Answered by `applied`. */
+  | { readonly kind: "apply"; readonly entries: readonly Entry[] }
+  /** The proposal became entries `first`, `first + 1`, … of this term. Not yet committed. */
+  | { readonly kind: "accepted"; readonly first: LogIndex; readonly term: Term }
+  | { readonly kind: "refused"; readonly why: Refusal }
+  /** A read may be served by the state machine once it has applied `index`. */
+  | { readonly kind: "readReady"; readonly id: number; readonly index: LogIndex }
+  | { readonly kind: "readRefused"; readonly id: number; readonly why: Refusal }
+  /** Stream the newest snapshot to this peer. Answered by `snapshotSent`. */
+  | { readonly kind: "sendSnapshot"; readonly to: NodeId; readonly term: Term }
+  /**
+   * Replace state and log by the received snapshot. The entries behind it stay only if
+   * `keepTail`. Answered by `snapshotInstalled`.
+   */
+  | {
+      readonly kind: "installSnapshot";
+      readonly meta: SnapshotMeta;
+      readonly keepTail: boolean;
+      readonly then: readonly Envelope[];
+    }
+  /** This member's part has changed. Proposals in flight of an older term are now unknown. */
+  | {
+      readonly kind: "role";
+      readonly role: "follower" | "candidate" | "leader";
+      readonly term: Term;
+      readonly leader: NodeId | undefined;
+    };
+
+export type Refusal =
+  | { readonly kind: "notLeader"; readonly leader: NodeId | undefined }
+  /** Too many uncommitted bytes: try again later. */
+  | { readonly kind: "overloaded" };
+
+export interface Envelope {
+  readonly to: NodeId;
+  readonly message: RaftMessage;
+}
+
+/** Every message carries its sender's term. Protocol: Raft Figure 2, thesis §9.6 for `pre`. */
+export type RaftMessage =
+  | {
+      readonly kind: "append";
+      readonly term: Term;
+      readonly previousIndex: LogIndex;
+      readonly previousTerm: Term;
+      readonly commit: LogIndex;
+      readonly entries: readonly Entry[];
+    }
+  | {
+      readonly kind: "appendReply";
+      readonly term: Term;
+      readonly reply: AppendReply;
+    }
+  /** Sent on a timer, never queued behind entries; confirms leadership for the read `round`. */
+  | {
+      readonly kind: "heartbeat";
+      readonly term: Term;
+      readonly commit: LogIndex;
+      readonly round: number;
+    }
+  | { readonly kind: "heartbeatReply"; readonly term: Term; readonly round: number }
+  | {
+      readonly kind: "vote";
+      readonly term: Term;
+      /** Asks without raising anybody's term: would you vote for me? */
+      readonly pre: boolean;
+      readonly lastIndex: LogIndex;
+      readonly lastTerm: Term;
+      /** The leader asked for this election: a recent leader contact is no reason to refuse. */
+      readonly transfer: boolean;
+    }
+  | {
+      readonly kind: "voteReply";
+      readonly term: Term;
+      readonly pre: boolean;
+      readonly granted: boolean;
+    }
+  | { readonly kind: "snapshotReply"; readonly term: Term; readonly index: LogIndex }
+  | { readonly kind: "timeoutNow"; readonly term: Term };
+
+export type AppendReply =
+  /** The follower's durable log equals the leader's up to `last`. */
+  | { readonly kind: "matched"; readonly last: LogIndex }
+  /**
+   * The entry before the append is missing or differs. The leader goes on after the last entry of
+   * its own at or below `retryFrom` whose term is at most `retryTerm`.
+   */
+  | {
+      readonly kind: "conflict";
+      readonly refused: LogIndex;
+      readonly retryFrom: LogIndex;
+      readonly retryTerm: Term;
+    };
+
+/**
+ * The durable log as the core reads it. Reads are answered from memory or a local index; they never
+ * change anything and never wait.
+ */
+export interface LogReader {
+  /** Index of the first entry that is there; the snapshot's index + 1. */
+  readonly first: LogIndex;
+  /** Index of the last durable entry, `first - 1` if there is none. */
+  readonly last: LogIndex;
+  /** Term of an entry from `first - 1` (the snapshot's) to `last`. */
+  termAt(index: LogIndex): Term;
+  /** Entries from `from` on, at least one, up to `to` or `bytesMax`, whichever is first. */
+  entries(from: LogIndex, to: LogIndex, bytesMax: number): readonly Entry[];
+}
+
+/** What a member starts from. */
+export interface RaftStart {
+  readonly id: NodeId;
+  readonly hardState: HardState;
+  readonly snapshot: SnapshotMeta;
+  /** Applied to the state machine, durably. */
+  readonly applied: LogIndex;
+  /** As of the last membership entry in snapshot or log. */
+  readonly membership: Membership;
+  readonly log: LogReader;
+}
+
+export interface RaftOptions {
+  /** Ticks without leader before an election; each wait is drawn from [n, 2n). */
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  readonly appendBytesMax: number;
+  readonly inFlightAppendsMax: number;
+  readonly inFlightBytesMax: number;
+  readonly uncommittedBytesMax: number;
+  readonly applyBytesMax: number;
+}

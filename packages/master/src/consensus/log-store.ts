@@ -1,10 +1,5 @@
 import type { Closable } from "@lumeofs/base";
-import type {
-  Entry,
-  HardState,
-  LogIndex,
-  SnapshotMeta,
-} from "../raft/entry.js";
+import type { Entry, HardState, LogIndex, Membership, SnapshotMeta } from "../raft/entry.js";
 import type { LogReader } from "../raft/message.js";
 
 export interface LogWrite {
@@ -20,12 +15,19 @@ export interface LogWrite {
  */
 export interface LogStore extends LogReader, Closable {
   readonly hardState: HardState;
-  /** What the log begins behind. */
+  /**
+   * What a member that needs entries before `first` must be given at least. The log may hold a tail
+   * of entries below it, for members that are a little behind: first - 1 <= snapshot.index.
+   */
   readonly snapshot: SnapshotMeta;
+  /** Bytes of the entries that are there. */
+  readonly bytes: number;
+  /** Who took part as of an index from `first - 1` to `last`. */
+  membershipAt(index: LogIndex): Membership;
   /** One atomic durable write. Calls are not overlapped by the caller. */
   write(write: LogWrite): Promise<void>;
   /** Forgets entries up to `meta.index`; `keepTail` false forgets all others too. Durable. */
   reset(meta: SnapshotMeta, keepTail: boolean): Promise<void>;
-  /** Forgets entries up to `index`, which a durable snapshot covers; the rest stays. */
+  /** Forgets entries up to `upTo`, which a durable state at `meta` covers; the rest stays. */
   compact(meta: SnapshotMeta, upTo: LogIndex): Promise<void>;
 }

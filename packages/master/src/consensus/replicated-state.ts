@@ -1,5 +1,5 @@
 import type { Closable } from "@lumeofs/base";
-import type { Entry, LogIndex, SnapshotMeta } from "../raft/entry.js";
+import type { Entry, LogIndex, SnapshotMeta, Term } from "../raft/entry.js";
 
 /**
  * The state machine as consensus sees it: bytes in, bytes out. State and applied index change
@@ -10,6 +10,10 @@ export interface ReplicatedState extends Closable {
   readonly applied: LogIndex;
   /** Applied on disk: where a restart begins. Never above `applied`. */
   readonly durable: LogIndex;
+  /** Term of the entry at `durable`: it tells whether state and log belong together. */
+  readonly durableTerm: Term;
+  /** Too much waits for the disk: wait for `flush` before the next `apply`. */
+  readonly congested: boolean;
   /**
    * Applies committed entries in order and returns each one's reply (empty for entries that are no
    * commands). Deterministic. Begins to persist behind; `durable` follows.
@@ -26,5 +30,6 @@ export interface ReplicatedState extends Closable {
 /** A frozen state to read as a stream; closing frees it. */
 export interface StateImage extends Closable {
   readonly index: LogIndex;
+  readonly term: Term;
   pieces(): AsyncIterable<Uint8Array>;
 }

@@ -1,0 +1,56 @@
+import { MiB, type NodeId } from "@lumeofs/base";
+import type { RaftOptions } from "../raft/message.js";
+
+/** Everything that can be set about one member of a replicated group. */
+export interface ConsensusConfig {
+  /** This member's name. Never given to another store again. */
+  readonly id: NodeId;
+  /** Names and addresses (host:port) of the members that the group is founded with, this included. */
+  readonly members: Readonly<Record<NodeId, string>>;
+  /** Folder of this member; `log` and `snapshots` are made in it. */
+  readonly folder: string;
+  /** Unit of Raft's time. */
+  readonly tickMs: number;
+  readonly raft: RaftOptions;
+  readonly limits: DriverLimits;
+}
+
+export interface DriverLimits {
+  /** Bytes of proposals that wait for their reply; above it they are refused with OVERLOADED. */
+  readonly proposalBytesMax: number;
+  /** Reads that wait; above it they are refused with OVERLOADED. */
+  readonly readsMax: number;
+  /** Entries are written to disk in batches of about this many bytes. */
+  readonly writeBytesMax: number;
+  /** The log is shortened when it has this many entries more than the tail that stays... */
+  readonly compactEntries: number;
+  /** ...or this many bytes more. */
+  readonly compactBytes: number;
+  /** Entries that stay for members that are a little behind... */
+  readonly tailEntries: number;
+  /** ...unless they are more bytes than this. */
+  readonly tailBytes: number;
+}
+
+/** A leader is missed after 1 to 2 seconds and sends a heartbeat every 100 ms. */
+export const RAFT_OPTIONS_DEFAULT: RaftOptions = {
+  electionTicks: 20,
+  heartbeatTicks: 2,
+  appendBytesMax: 1 * MiB,
+  inFlightAppendsMax: 16,
+  inFlightBytesMax: 8 * MiB,
+  uncommittedBytesMax: 64 * MiB,
+  applyBytesMax: 1 * MiB,
+};
+
+export const TICK_MS_DEFAULT = 50;
+
+export const DRIVER_LIMITS_DEFAULT: DriverLimits = {
+  proposalBytesMax: 64 * MiB,
+  readsMax: 10_000,
+  writeBytesMax: 4 * MiB,
+  compactEntries: 10_000,
+  compactBytes: 64 * MiB,
+  tailEntries: 5_000,
+  tailBytes: 32 * MiB,
+};

@@ -1,0 +1,46 @@
+import type { Closable, NodeId } from "@lumeofs/base";
+import type { SnapshotMeta, Term } from "../raft/entry.js";
+import type { RaftMessage } from "../raft/message.js";
+
+/** A snapshot about to be transferred: what it stands for, and how to know that it is whole. */
+export interface SnapshotOffer {
+  /** The term in which the sender leads. */
+  readonly term: Term;
+  readonly meta: SnapshotMeta;
+  readonly sizeBytes: number;
+  /** CRC32C of all its bytes. */
+  readonly crc32c: number;
+}
+
+/** What a member hears from the others. */
+export interface PeerListener {
+  received(from: NodeId, message: RaftMessage): void;
+  /** Messages to this peer were lost: nothing in flight may be counted on. */
+  unreachable(peer: NodeId): void;
+  /** Takes a snapshot; true once it is durable here and handed to Raft. */
+  offered(
+    from: NodeId,
+    offer: SnapshotOffer,
+    pieces: AsyncIterable<Uint8Array>,
+  ): Promise<boolean>;
+}
+
+/**
+ * The connections to the other members.
+ *
+ * P1. Messages of one kind to one peer arrive in the order of sending, or not at all.
+ * P2. Sending never waits: what does not fit within the bound is dropped and reported as
+ *     `unreachable`. Raft repeats what matters.
+ * P3. Heartbeats and votes never wait behind entries or snapshots.
+ */
+export interface PeerLinks extends Closable {
+  /** Names who hears. Once, before the first message is sent. */
+  listen(listener: PeerListener): void;
+  send(to: NodeId, message: RaftMessage): void;
+  /** True once the peer has the snapshot durably; false if the transfer failed in any way. */
+  sendSnapshot(
+    to: NodeId,
+    offer: SnapshotOffer,
+    pieces: AsyncIterable<Uint8Array>,
+  ): Promise<boolean>;
+}

@@ -1,0 +1,57 @@
+import type { NodeId } from "@lumeofs/base";
+import type { LogIndex, Term } from "../raft/entry.js";
+
+/**
+ * The replicated log as everybody above it sees it: commands go in, replies come out, in one order
+ * on all members.
+ */
+export interface Replication {
+  /**
+   * Replicates one command, applies it and returns the state machine's reply.
+   *
+   * All proposals of one turn travel together. The bytes belong to the log from now on.
+   *
+   * @throws NOT_LEADER       Refused here; `details.leader` is the leader's address if known.
+   * @throws OVERLOADED       Refused: too much is under way.
+   * @throws LEADERSHIP_LOST  Unknown: the next leader may still commit it.
+   * @throws STORE_FAILED     Unknown: this member has stopped.
+   * @throws CLOSED           Refused.
+   */
+  propose(command: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Waits until the state of this member contains everything acknowledged before this call: what is
+   * read from it in the same turn is linearizable. Returns the index that is reached at least.
+   *
+   * @throws NOT_LEADER, OVERLOADED, LEADERSHIP_LOST, STORE_FAILED or CLOSED, as `propose`.
+   */
+  read(): Promise<LogIndex>;
+  readonly status: ReplicationStatus;
+  /**
+   * Calls `listener` at once with the present role and then at every change of role, term or
+   * leader, after the callers who waited in the old role have their answer. A new leader may still
+   * have committed entries to apply: a duty begins with `read`. Returns the way to stop listening.
+   */
+  onRole(listener: (role: RoleStatus) => void): () => void;
+}
+
+export interface RoleStatus {
+  readonly role: "follower" | "candidate" | "leader";
+  readonly term: Term;
+  /** Undefined while there is none, or none that this member knows of. */
+  readonly leader: NodeId | undefined;
+}
+
+/** What a member knows of itself and of the group. */
+export interface ReplicationStatus extends RoleStatus {
+  readonly id: NodeId;
+  /** host:port of the leader, if known. */
+  readonly leaderAddress: string | undefined;
+  /** Everybody who takes part, with host:port. */
+  readonly members: Readonly<Record<NodeId, string>>;
+  readonly commit: LogIndex;
+  readonly applied: LogIndex;
+  /** Applied on this member's disk. */
+  readonly durable: LogIndex;
+  readonly logFirst: LogIndex;
+  readonly logLast: LogIndex;
+}

@@ -1,0 +1,70 @@
+import { invariant } from "@lumeofs/base";
+import type { ReplicatedState, StateImage } from "../consensus/replicated-state.js";
+import type { State, StateReader } from "../metadata/state.js";
+import type { Entry, LogIndex, SnapshotMeta, Term } from "../raft/entry.js";
+import type { StateStore } from "./state-store.js";
+
+/** Applies one command to the state and returns its reply. Depends on its arguments alone. */
+export type ApplyCommand = (state: State, index: LogIndex, data: Uint8Array) => Uint8Array;
+
+const NO_REPLY = new Uint8Array(0);
+
+/** The replicated state: a store, and the state machine that alone changes it. */
+export class MachineState implements ReplicatedState {
+  readonly #store: StateStore;
+  readonly #applyCommand: ApplyCommand;
+
+  /** Owns the store from now on. */
+  constructor(store: StateStore, applyCommand: ApplyCommand) {
+    this.#store = store;
+    this.#applyCommand = applyCommand;
+  }
+
+  /** For queries; to be used after `Replication.read`. */
+  get reader(): StateReader {
+    return this.#store;
+  }
+
+  get applied(): LogIndex {
+    return this.#store.applied.index;
+  }
+
+  get durable(): LogIndex {
+    return this.#store.durable.index;
+  }
+
+  get durableTerm(): Term {
+    return this.#store.durable.term;
+  }
+
+  get congested(): boolean {
+    return this.#store.congested;
+  }
+
+  apply(entries: readonly Entry[]): readonly Uint8Array[] {
+    return entries.map((entry) => {
+      const { index, term, kind, data } = entry;
+      const applied = this.#store.applied.index;
+      invariant(index === applied + 1, "entries are applied one by one", { index, applied });
+      const reply = kind === "command" ? this.#applyCommand(this.#store, index, data) : NO_REPLY;
+      this.#store.commit({ index, term });
+      return reply;
+    });
+  }
+
+  flush(): Promise<void> {
+    return this.#store.flush();
+  }
+
+  image(): Promise<StateImage> {
+    return this.#store.image();
+  }
+
+  install(meta: SnapshotMeta, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.#store.install({ index: meta.index, term: meta.term }, pieces);
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+}

@@ -41,8 +41,12 @@ export interface Proposal {
   readonly command: Command;
 }
 
-export type Command =
-  // --- clients
+/** At most this many chunks in one command. */
+export const COMMAND_CHUNKS_MAX = 256;
+
+export type Command = ClientCommand | FleetCommand | DutyCommand;
+
+export type ClientCommand =
   | { readonly kind: "openSession" }
   | {
       readonly kind: "allocate";
@@ -54,18 +58,22 @@ export type Command =
   | { readonly kind: "beginUpload"; readonly path: string }
   | {
       readonly kind: "addChunks";
-      readonly upload: number;
+      readonly upload: InodeId;
+      /** Position of the first of these chunks; always the number of chunks already there. */
       readonly first: number;
       readonly chunks: readonly SealedChunk[];
     }
-  | { readonly kind: "abortUpload"; readonly upload: number }
+  | { readonly kind: "abortUpload"; readonly upload: InodeId }
   | {
       readonly kind: "commit";
       readonly path: string;
-      readonly upload: number | undefined;
+      readonly upload: InodeId | undefined;
+      /** All chunks, or those behind the ones that came with `addChunks`. */
       readonly chunks: readonly SealedChunk[];
+      /** Every chunk but the last has this length. */
       readonly chunkSizeBytes: number;
       readonly replicas: number;
+      /** Of the whole content; must follow from the chunks' checksums. */
       readonly crc32c: number;
       readonly precondition: Precondition;
       readonly makeParents: boolean;
@@ -80,26 +88,45 @@ export type Command =
   | {
       readonly kind: "remove";
       readonly path: string;
-      /** Detaches a whole directory at once; `reap` frees what was in it. */
+      /** Detaches a whole directory at once; `reapDirectory` frees what was in it. */
       readonly recursive: boolean;
       readonly precondition: Precondition;
-    }
-  // --- chunkservers
-  | {
-      readonly kind: "registerServer";
-      readonly name: string;
-      readonly storeUuid: string;
-      readonly dataAddress: string;
-      readonly controlAddress: string;
-      readonly labels: Readonly<Record<string, string>>;
-    }
-  // --- duties of the leader
+    };
+
+export type FleetCommand = {
+  readonly kind: "registerServer";
+  readonly name: string;
+  readonly storeUuid: string;
+  readonly dataAddress: string;
+  readonly controlAddress: string;
+  readonly labels: Readonly<Record<string, string>>;
+};
+
+export type DutyCommand =
   /** Frees named children of a detached directory; the directory itself when it is empty. */
-  | { readonly kind: "reap"; readonly directory: InodeId; readonly names: readonly string[] }
-  /** Grants, uploads and sessions unused for long, as the leader saw them at `at`. */
-  | { readonly kind: "expireGrants"; readonly grants: readonly GrantId[] }
-  | { readonly kind: "expireUploads"; readonly uploads: readonly number[] }
-  | { readonly kind: "expireSessions"; readonly sessions: readonly SessionId[] }
+  | {
+      readonly kind: "reapDirectory";
+      readonly directory: InodeId;
+      readonly names: readonly string[];
+    }
+  /** Frees the last pages of a detached long file; the file itself when none is left. */
+  | { readonly kind: "reapFile"; readonly inode: InodeId; readonly pages: number }
+  /** Those of the grants that were made at or before `unusedSince`. */
+  | {
+      readonly kind: "expireGrants";
+      readonly grants: readonly GrantId[];
+      readonly unusedSince: WallMs;
+    }
+  | {
+      readonly kind: "expireUploads";
+      readonly uploads: readonly InodeId[];
+      readonly unusedSince: WallMs;
+    }
+  | {
+      readonly kind: "expireSessions";
+      readonly sessions: readonly SessionId[];
+      readonly unusedSince: WallMs;
+    }
   /** Chunks of removed files whose grace is over: nobody may still be reading them. */
   | { readonly kind: "forgetChunks"; readonly handles: readonly ChunkHandle[] }
   /** The cluster gets its id, once. */
@@ -109,7 +136,38 @@ export type Reply =
   | { readonly kind: "done" }
   | { readonly kind: "sessionOpened"; readonly session: SessionId }
   | { readonly kind: "allocated"; readonly grants: readonly GrantId[] }
-  | { readonly kind: "uploadBegun"; readonly upload: number }
-  | { readonly kind: "file"; readonly inode: InodeId; readonly revision: number }
+  | { readonly kind: "uploadBegun"; readonly upload: InodeId }
+  | FileCommitted
   | { readonly kind: "registered"; readonly server: ServerId; readonly clusterId: string }
-  | { readonly kind: "refused"; readonly code: ErrorCode; readonly message: string };
+  | Refused;
+
+export interface FileCommitted {
+  readonly kind: "file";
+  readonly inode: InodeId;
+  readonly revision: number;
+  readonly sizeBytes: number;
+  readonly createdAt: WallMs;
+  readonly modifiedAt: WallMs;
+  readonly chunkCount: number;
+}
+
+/** Nothing has changed, and the same request would be refused again. */
+export interface Refused {
+  readonly kind: "refused";
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export const DONE: Reply = { kind: "done" };
+
+export function refuse(code: ErrorCode, message: string): Refused {
+  return { kind: "refused", code, message };
+}
+
+/** A path or name as it stands in a message: quoted, and cut where it would drown the rest. */
+export function quoted(text: string): string {
+  const shown = text.length <= SHOWN_CHARACTERS_MAX ? text : `${text.slice(0, SHOWN_CHARACTERS_MAX)}…`;
+  return JSON.stringify(shown);
+}
+
+const SHOWN_CHARACTERS_MAX = 300;

@@ -3,15 +3,18 @@
  * Nothing here may assume that the whole fits in memory, so there is no way to walk it: apply
  * touches only keys that it can name.
  */
-export interface State {
-  get(key: Uint8Array): Uint8Array | undefined;
+export interface State extends StateView {
   put(key: Uint8Array, value: Uint8Array): void;
   delete(key: Uint8Array): void;
 }
 
-/** The state as queries see it. Ranges are pages: at most `countMax` pairs, in key order. */
-export interface StateReader {
+/** What both sides of the state can do: look up one key. The bytes are not changed by the caller. */
+export interface StateView {
   get(key: Uint8Array): Uint8Array | undefined;
+}
+
+/** The state as queries see it. Ranges are pages: at most `countMax` pairs, in key order. */
+export interface StateReader extends StateView {
   /** Pairs with from <= key < to. */
   range(
     from: Uint8Array,

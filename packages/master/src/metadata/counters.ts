@@ -1,0 +1,34 @@
+// Numbers that must be unique are counted here and nowhere else, and so is the time: the state's
+// clock follows the leaders' clocks but never goes back.
+
+import { ByteReader, ByteWriter, type WallMs, wallMs } from "@lumeofs/base";
+import { type CounterName, counterKey } from "./keys.js";
+import type { State, StateView } from "./state.js";
+
+/** A number never given before. Inodes begin behind the root, the others at 1. */
+export function takeNumber(state: State, name: Exclude<CounterName, "clock">): number {
+  const last = read(state, name) ?? (name === "inode" ? 1 : 0);
+  write(state, name, last + 1);
+  return last + 1;
+}
+
+/** Moves the state's clock to the leader's, unless that would be back. */
+export function advanceClock(state: State, at: WallMs): WallMs {
+  const now = Math.max(at, stateClock(state));
+  write(state, "clock", now);
+  return wallMs(now);
+}
+
+/** The newest time that a command has brought; 0 before the first. */
+export function stateClock(view: StateView): WallMs {
+  return wallMs(read(view, "clock") ?? 0);
+}
+
+function read(view: StateView, name: CounterName): number | undefined {
+  const bytes = view.get(counterKey(name));
+  return bytes === undefined ? undefined : new ByteReader(bytes).u53();
+}
+
+function write(state: State, name: CounterName, value: number): void {
+  state.put(counterKey(name), new ByteWriter(8).u53(value).finish());
+}

@@ -1,0 +1,102 @@
+// The few shapes that all codecs of the metadata share, on top of base's ByteWriter and ByteReader:
+// text, lists, flags, ids. Writers give the same bytes for the same value on every master; readers
+// refuse what no writer could have written, and allocate nothing on the word of a length alone.
+
+import { ByteReader, ByteWriter, LumeoError } from "@lumeofs/base";
+
+const RECORD_VERSION = 1;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A writer with the version byte in front. */
+export function beginBytes(capacity = 96): ByteWriter {
+  return new ByteWriter(capacity).u8(RECORD_VERSION);
+}
+
+/**
+ * Reads a whole value.
+ *
+ * @throws LumeoError CORRUPT if the version is unknown, the bytes end early, or some are left over.
+ */
+export function readWhole<T>(what: string, bytes: Uint8Array, read: (r: ByteReader) => T): T {
+  const reader = new ByteReader(bytes);
+  const version = reader.u8();
+  if (version !== RECORD_VERSION) throw corrupt(what, `its version is ${version}, expected 1`);
+  const value = read(reader);
+  if (0 < reader.remaining) throw corrupt(what, `${reader.remaining} bytes are left over`);
+  return value;
+}
+
+export function corrupt(what: string, why: string): LumeoError {
+  return new LumeoError("CORRUPT", `Cannot read ${what}: ${why}`);
+}
+
+export function writeText(writer: ByteWriter, text: string): void {
+  writer.sized(encoder.encode(text));
+}
+
+export function readText(reader: ByteReader): string {
+  const bytes = reader.sized();
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw corrupt("text", "it is not UTF-8");
+  }
+}
+
+export function writeFlag(writer: ByteWriter, flag: boolean): void {
+  writer.u8(flag ? 1 : 0);
+}
+
+export function readFlag(reader: ByteReader): boolean {
+  const value = reader.u8();
+  if (1 < value) throw corrupt("flag", `it is ${value}, expected 0 or 1`);
+  return value === 1;
+}
+
+export function writeList<T>(
+  writer: ByteWriter,
+  items: readonly T[],
+  write: (writer: ByteWriter, item: T) => void,
+): void {
+  writer.u32(items.length);
+  for (const item of items) write(writer, item);
+}
+
+/** @param bytesMin The fewest bytes that one item takes: bounds the count. */
+export function readList<T>(
+  reader: ByteReader,
+  bytesMin: number,
+  read: (reader: ByteReader) => T,
+): readonly T[] {
+  const count = reader.u32();
+  if (reader.remaining < count * bytesMin) throw corrupt("list", `it claims ${count} items`);
+  return Array.from({ length: count }, () => read(reader));
+}
+
+export function writeNumber(writer: ByteWriter, value: number): void {
+  writer.u53(value);
+}
+
+/** A number that `make` brands; 0 is no id. */
+export function readId<T>(reader: ByteReader, make: (n: number) => T): T {
+  const value = reader.u53();
+  if (value === 0) throw corrupt("id", "it is 0");
+  return make(value);
+}
+
+export function readIds<T>(reader: ByteReader, make: (n: number) => T): readonly T[] {
+  return readList(reader, 8, (r) => readId(r, make));
+}
+
+export function writeLabels(writer: ByteWriter, labels: Readonly<Record<string, string>>): void {
+  const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+  writeList(writer, sorted, (w, [name, value]) => {
+    writeText(w, name);
+    writeText(w, value);
+  });
+}
+
+export function readLabels(reader: ByteReader): Readonly<Record<string, string>> {
+  return Object.fromEntries(readList(reader, 8, (r) => [readText(r), readText(r)] as const));
+}

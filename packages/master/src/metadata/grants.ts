@@ -1,0 +1,165 @@
+// Grants: the right to write up to 64 fresh chunks on given servers. A grant is in the log before
+// anybody learns of it, so its handles and their epoch are never given twice.
+//
+// G1. A handle is consumed at most once ever: its bit is set, and a grant that is gone gives none.
+// G2. A handle is live (may become a chunk) exactly while its grant is here and its bit is not set.
+
+import {
+  type ByteReader,
+  type ChunkHandle,
+  type Epoch,
+  epoch,
+  GRANT_SLOTS,
+  type GrantId,
+  grantId,
+  grantOf,
+  invariant,
+  type ServerId,
+  serverId,
+  slotOf,
+  type WallMs,
+  wallMs,
+} from "@lumeofs/base";
+import { type Refused, type Reply, refuse } from "./command.js";
+import { takeNumber } from "./counters.js";
+import { beginBytes, readIds, readWhole, writeList, writeNumber } from "./fields.js";
+import { chunkKey, grantKey } from "./keys.js";
+import type { State, StateView } from "./state.js";
+
+/** Every fresh chunk has this epoch: nobody wrote it before. */
+export const FRESH_EPOCH: Epoch = epoch(1);
+/** Grants in one command. */
+export const GRANTS_MAX = 64;
+/** Copies of a chunk. */
+export const REPLICAS_MAX = 8;
+
+export interface Grant {
+  readonly at: WallMs;
+  /** Slots from 0 to here are granted. */
+  readonly handles: number;
+  /** One bit for each slot: 0 to 31, and 32 to 63. */
+  readonly consumed: readonly [number, number];
+  /** The primary first. */
+  readonly members: readonly ServerId[];
+}
+
+/** Makes one grant for each placement. */
+export function allocate(
+  state: State,
+  request: {
+    readonly placements: readonly (readonly ServerId[])[];
+    readonly handles: number;
+    readonly at: WallMs;
+  },
+): Reply {
+  const { placements, handles, at } = request;
+  if (placements.length < 1 || GRANTS_MAX < placements.length) {
+    return refuse("INVALID_ARGUMENT", `Cannot allocate ${placements.length} grants: 1 to 64 do`);
+  }
+  if (handles < 1 || GRANT_SLOTS < handles) {
+    return refuse("INVALID_ARGUMENT", `Cannot grant ${handles} handles: 1 to ${GRANT_SLOTS} do`);
+  }
+  const grants = placements.map((members) => {
+    const id = grantId(takeNumber(state, "grant"));
+    putGrant(state, id, { at, handles, consumed: [0, 0], members });
+    return id;
+  });
+  return { kind: "allocated", grants };
+}
+
+/**
+ * Uses a handle up.
+ *
+ * @returns The servers that hold its chunk; CONFLICT if the handle is a chunk already,
+ *          GRANT_EXPIRED if it is not granted any more.
+ */
+export function consume(
+  state: State,
+  handle: ChunkHandle,
+): { readonly kind: "consumed"; readonly members: readonly ServerId[] } | Refused {
+  const grant = grantFor(state, handle);
+  const slot = slotOf(handle);
+  if (grant === undefined || grant.handles <= slot || isConsumed(grant, slot)) {
+    return refuseHandle(state, handle);
+  }
+  const id = grantOf(handle);
+  const consumed = withSlot(grant.consumed, slot);
+  if (countBits(consumed) === grant.handles) state.delete(grantKey(id));
+  else putGrant(state, id, { ...grant, consumed });
+  return { kind: "consumed", members: grant.members };
+}
+
+/** Whether somebody may still turn this handle into a chunk. */
+export function isLive(view: StateView, handle: ChunkHandle): boolean {
+  const grant = grantFor(view, handle);
+  const slot = slotOf(handle);
+  return grant !== undefined && slot < grant.handles && !isConsumed(grant, slot);
+}
+
+/** Ends grants made at or before `unusedSince`; what was written under them becomes garbage. */
+export function expireGrants(
+  state: State,
+  grants: readonly GrantId[],
+  unusedSince: WallMs,
+): void {
+  for (const id of grants) {
+    const grant = getGrant(state, id);
+    if (grant !== undefined && grant.at <= unusedSince) state.delete(grantKey(id));
+  }
+}
+
+export function getGrant(view: StateView, id: GrantId): Grant | undefined {
+  const bytes = view.get(grantKey(id));
+  return bytes === undefined ? undefined : decodeGrant(bytes);
+}
+
+export function encodeGrant(grant: Grant): Uint8Array {
+  const writer = beginBytes(64).u53(grant.at).u8(grant.handles);
+  writer.u32(grant.consumed[0]).u32(grant.consumed[1]);
+  writeList(writer, grant.members, writeNumber);
+  return writer.finish();
+}
+
+export function decodeGrant(bytes: Uint8Array): Grant {
+  return readWhole("grant record", bytes, (r: ByteReader) => ({
+    at: wallMs(r.u53()),
+    handles: r.u8(),
+    consumed: [r.u32(), r.u32()] as const,
+    members: readIds(r, serverId),
+  }));
+}
+
+/** Handles below the first grant's are nobody's. */
+function grantFor(view: StateView, handle: ChunkHandle): Grant | undefined {
+  return handle < GRANT_SLOTS ? undefined : getGrant(view, grantOf(handle));
+}
+
+function refuseHandle(state: State, handle: ChunkHandle): Refused {
+  return state.get(chunkKey(handle)) === undefined
+    ? refuse("GRANT_EXPIRED", `Cannot use chunk ${handle}: its grant has expired; write it again`)
+    : refuse("CONFLICT", `Cannot use chunk ${handle}: it belongs to a file already`);
+}
+
+function putGrant(state: State, id: GrantId, grant: Grant): void {
+  state.put(grantKey(id), encodeGrant(grant));
+}
+
+function isConsumed(grant: Grant, slot: number): boolean {
+  const word = slot < 32 ? grant.consumed[0] : grant.consumed[1];
+  return ((word >>> (slot % 32)) & 1) === 1;
+}
+
+function withSlot(consumed: readonly [number, number], slot: number): readonly [number, number] {
+  invariant(slot < GRANT_SLOTS, "a slot is in its grant", { slot });
+  const bit = 1 << (slot % 32);
+  const [low, high] = consumed;
+  return slot < 32 ? [(low | bit) >>> 0, high] : [low, (high | bit) >>> 0];
+}
+
+function countBits(words: readonly [number, number]): number {
+  let count = 0;
+  for (const word of words) {
+    for (let rest = word; rest !== 0; rest = (rest & (rest - 1)) >>> 0) count++;
+  }
+  return count;
+}

@@ -1,0 +1,137 @@
+// Keys of the state: one byte for the table, then big-endian numbers and text, so that the order of
+// the keys is the order of the numbers and of the bytes of names. docs/formats/command.md lists the
+// tables; a table's byte is never used for another one.
+
+import type { ChunkHandle, GrantId, InodeId, ServerId, SessionId, WallMs } from "@lumeofs/base";
+
+const TABLE = {
+  cluster: 0x01,
+  counter: 0x02,
+  inode: 0x10,
+  entry: 0x11,
+  page: 0x12,
+  orphan: 0x13,
+  chunk: 0x20,
+  released: 0x21,
+  grant: 0x22,
+  upload: 0x23,
+  server: 0x30,
+  serverName: 0x31,
+  serverUuid: 0x32,
+  session: 0x40,
+  answer: 0x41,
+} as const;
+
+/** Numbers counted by apply, and the clock that never goes back. */
+export const COUNTER = { clock: 0, inode: 1, grant: 2, server: 3, session: 4 } as const;
+export type CounterName = keyof typeof COUNTER;
+
+/** Keys from `from` on, below `to`. */
+export interface KeyRange {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+export const clusterKey = (): Uint8Array => Uint8Array.of(TABLE.cluster);
+export const counterKey = (name: CounterName): Uint8Array =>
+  Uint8Array.of(TABLE.counter, COUNTER[name]);
+export const inodeKey = (inode: InodeId): Uint8Array => numbered(TABLE.inode, inode);
+export const orphanKey = (inode: InodeId): Uint8Array => numbered(TABLE.orphan, inode);
+export const chunkKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.chunk, handle);
+export const grantKey = (grant: GrantId): Uint8Array => numbered(TABLE.grant, grant);
+export const uploadKey = (upload: InodeId): Uint8Array => numbered(TABLE.upload, upload);
+export const serverKey = (server: ServerId): Uint8Array => numbered(TABLE.server, server);
+export const sessionKey = (session: SessionId): Uint8Array => numbered(TABLE.session, session);
+export const answerKey = (session: SessionId, sequence: number): Uint8Array =>
+  numbered(TABLE.answer, session, sequence);
+export const releasedKey = (at: WallMs, handle: ChunkHandle): Uint8Array =>
+  numbered(TABLE.released, at, handle);
+export const serverNameKey = (name: string): Uint8Array => named(TABLE.serverName, name);
+export const serverUuidKey = (uuid: string): Uint8Array => named(TABLE.serverUuid, uuid);
+
+/** One name in a directory; names sort by their UTF-8 bytes. */
+export function entryKey(parent: InodeId, name: string): Uint8Array {
+  const bytes = encoder.encode(name);
+  const key = new Uint8Array(9 + bytes.byteLength);
+  key.set(numbered(TABLE.entry, parent));
+  key.set(bytes, 9);
+  return key;
+}
+
+/** A page of a long file's chunk list. Pages count from 0. */
+export function pageKey(inode: InodeId, page: number): Uint8Array {
+  const key = new Uint8Array(13);
+  key.set(numbered(TABLE.page, inode));
+  new DataView(key.buffer).setUint32(9, page);
+  return key;
+}
+
+/** Entries of a directory whose names come after `after`; all of them for "". */
+export function entriesAfter(parent: InodeId, after: string): KeyRange {
+  const from = after === "" ? entryKey(parent, "") : successor(entryKey(parent, after));
+  return { from, to: numbered(TABLE.entry, parent + 1) };
+}
+
+export const serversAfter = (server: number): KeyRange => after(TABLE.server, server);
+export const grantsAfter = (grant: number): KeyRange => after(TABLE.grant, grant);
+export const uploadsAfter = (upload: number): KeyRange => after(TABLE.upload, upload);
+export const sessionsAfter = (session: number): KeyRange => after(TABLE.session, session);
+export const orphansAfter = (inode: number): KeyRange => after(TABLE.orphan, inode);
+
+/** Released chunks, oldest first, up to and including time `at`. */
+export function releasedUpTo(at: WallMs): KeyRange {
+  return { from: Uint8Array.of(TABLE.released), to: numbered(TABLE.released, at + 1) };
+}
+
+/** The name in an entry's key. */
+export function nameOf(key: Uint8Array): string {
+  return decoder.decode(key.subarray(9));
+}
+
+/** The number behind the table byte: inode, grant, server, session. */
+export function numberOf(key: Uint8Array): number {
+  return u64(key, 1);
+}
+
+/** The handle in a released chunk's key. */
+export function releasedHandleOf(key: Uint8Array): number {
+  return u64(key, 9);
+}
+
+function after(table: number, id: number): KeyRange {
+  return { from: numbered(table, id + 1), to: Uint8Array.of(table + 1) };
+}
+
+/** The smallest key above `key`. */
+function successor(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.byteLength + 1);
+  next.set(key);
+  return next;
+}
+
+function numbered(table: number, ...ids: readonly number[]): Uint8Array {
+  const key = new Uint8Array(1 + 8 * ids.length);
+  const view = new DataView(key.buffer);
+  key[0] = table;
+  ids.forEach((id, i) => {
+    view.setUint32(1 + 8 * i, Math.floor(id / 2 ** 32));
+    view.setUint32(5 + 8 * i, id % 2 ** 32);
+  });
+  return key;
+}
+
+function named(table: number, text: string): Uint8Array {
+  const bytes = encoder.encode(text);
+  const key = new Uint8Array(1 + bytes.byteLength);
+  key[0] = table;
+  key.set(bytes, 1);
+  return key;
+}
+
+function u64(bytes: Uint8Array, at: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
+}

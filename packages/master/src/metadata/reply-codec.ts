@@ -1,0 +1,105 @@
+// Reply ⇄ bytes: docs/formats/command.md. Replies are kept in the state for repeated requests, so
+// their format is as lasting as that of commands.
+
+import {
+  assertNever,
+  type ByteReader,
+  grantId,
+  inodeId,
+  isErrorCode,
+  serverId,
+  sessionId,
+  wallMs,
+} from "@lumeofs/base";
+import type { Reply } from "./command.js";
+import {
+  beginBytes,
+  corrupt,
+  readId,
+  readIds,
+  readText,
+  readWhole,
+  writeList,
+  writeNumber,
+  writeText,
+} from "./fields.js";
+
+const KIND = {
+  done: 1,
+  sessionOpened: 2,
+  allocated: 3,
+  uploadBegun: 4,
+  file: 5,
+  registered: 6,
+  refused: 7,
+} as const satisfies Record<Reply["kind"], number>;
+
+export function encodeReply(reply: Reply): Uint8Array {
+  const w = beginBytes().u8(KIND[reply.kind]);
+  switch (reply.kind) {
+    case "done":
+      break;
+    case "sessionOpened":
+      w.u53(reply.session);
+      break;
+    case "allocated":
+      writeList(w, reply.grants, writeNumber);
+      break;
+    case "uploadBegun":
+      w.u53(reply.upload);
+      break;
+    case "file":
+      w.u53(reply.inode).u53(reply.revision).u53(reply.sizeBytes);
+      w.u53(reply.createdAt).u53(reply.modifiedAt).u53(reply.chunkCount);
+      break;
+    case "registered":
+      w.u53(reply.server);
+      writeText(w, reply.clusterId);
+      break;
+    case "refused":
+      writeText(w, reply.code);
+      writeText(w, reply.message);
+      break;
+    default:
+      assertNever(reply);
+  }
+  return w.finish();
+}
+
+/** @throws LumeoError CORRUPT if these bytes are no reply. */
+export function decodeReply(bytes: Uint8Array): Reply {
+  return readWhole("reply", bytes, readReply);
+}
+
+function readReply(r: ByteReader): Reply {
+  const kind = r.u8();
+  switch (kind) {
+    case KIND.done:
+      return { kind: "done" };
+    case KIND.sessionOpened:
+      return { kind: "sessionOpened", session: readId(r, sessionId) };
+    case KIND.allocated:
+      return { kind: "allocated", grants: readIds(r, grantId) };
+    case KIND.uploadBegun:
+      return { kind: "uploadBegun", upload: readId(r, inodeId) };
+    case KIND.file:
+      return {
+        kind: "file",
+        inode: readId(r, inodeId),
+        revision: r.u53(),
+        sizeBytes: r.u53(),
+        createdAt: wallMs(r.u53()),
+        modifiedAt: wallMs(r.u53()),
+        chunkCount: r.u53(),
+      };
+    case KIND.registered:
+      return { kind: "registered", server: readId(r, serverId), clusterId: readText(r) };
+    case KIND.refused: {
+      const code = readText(r);
+      if (!isErrorCode(code)) throw corrupt("reply", `its code is ${code}`);
+      return { kind: "refused", code, message: readText(r) };
+    }
+    default:
+      throw corrupt("reply", `its kind is ${kind}`);
+  }
+}

@@ -1,0 +1,137 @@
+// The replicated state machine: one log entry in, changes of the state and one reply out. What
+// comes out depends on the state and the entry alone, so all masters stay equal.
+//
+// A1. A refused command changes nothing but the clock and its session.
+// A2. A request that was answered before changes nothing and gets the same bytes again.
+// A3. Work is bounded by the command's own size: no loop runs over what the state holds.
+
+import { assertNever, type WallMs } from "@lumeofs/base";
+import { forgetChunks } from "./chunk-table.js";
+import { getClusterId, initCluster } from "./cluster.js";
+import {
+  type Command,
+  DONE,
+  type DutyCommand,
+  type Proposal,
+  type Reply,
+  refuse,
+} from "./command.js";
+import { decodeProposal } from "./command-codec.js";
+import { advanceClock } from "./counters.js";
+import { Draft } from "./draft.js";
+import { allocate, expireGrants } from "./grants.js";
+import type { Moment } from "./inodes.js";
+import { commitFile, makeDirectory, refuseTarget, remove, rename } from "./namespace.js";
+import { parsePath } from "./path.js";
+import { reapDirectory, reapFile } from "./reap.js";
+import { encodeReply } from "./reply-codec.js";
+import { registerServer } from "./servers.js";
+import { admit, expireSessions, openSession, recordAnswer } from "./sessions.js";
+import type { State } from "./state.js";
+import { abortUpload, addChunks, beginUpload, expireUploads } from "./uploads.js";
+
+/**
+ * Applies one committed entry.
+ *
+ * @param index Its place in the log; becomes the revision of what it changes.
+ * @returns     The encoded reply: `decodeReply`.
+ * @throws      LumeoError CORRUPT if the entry is no proposal: this master must stop.
+ */
+export function applyEntry(state: State, index: number, data: Uint8Array): Uint8Array {
+  const proposal = decodeProposal(data);
+  const now: Moment = { index, at: advanceClock(state, proposal.at) };
+  const { request } = proposal;
+  if (request === undefined) return encodeReply(applyCommand(state, proposal.command, now));
+  const admission = admit(state, request);
+  switch (admission.kind) {
+    case "refused":
+      return encodeReply(admission);
+    case "answered":
+      return admission.reply;
+    case "fresh": {
+      const reply = encodeReply(applyCommand(state, proposal.command, now));
+      recordAnswer(state, { request, session: admission.session, reply, at: now.at });
+      return reply;
+    }
+    default:
+      return assertNever(admission);
+  }
+}
+
+/** A proposal of the leader at `at`, without a session. */
+export function proposalOf(command: Command, at: WallMs): Proposal {
+  return { at, request: undefined, command };
+}
+
+function applyCommand(state: State, command: Command, now: Moment): Reply {
+  if (command.kind !== "initCluster" && getClusterId(state) === undefined) {
+    return refuse("UNAVAILABLE", "The cluster is being set up: try again in a moment");
+  }
+  const draft = new Draft(state);
+  const reply = dispatch(draft, command, now);
+  if (reply.kind !== "refused") draft.commitTo(state);
+  return reply;
+}
+
+function dispatch(state: State, command: Command, now: Moment): Reply {
+  switch (command.kind) {
+    case "openSession":
+      return { kind: "sessionOpened", session: openSession(state, now.at) };
+    case "allocate":
+      return allocate(state, { ...command, at: now.at });
+    case "beginUpload":
+      return begin(state, command.path, now);
+    case "addChunks":
+      return addChunks(state, command, now);
+    case "abortUpload":
+      abortUpload(state, command.upload, now);
+      return DONE;
+    case "commit":
+      return commitFile(state, command, now);
+    case "makeDirectory":
+      return makeDirectory(state, command, now);
+    case "rename":
+      return rename(state, command, now);
+    case "remove":
+      return remove(state, command, now);
+    case "registerServer": {
+      const server = registerServer(state, command, now.at);
+      return { kind: "registered", server, clusterId: getClusterId(state) ?? "" };
+    }
+    default:
+      dispatchDuty(state, command, now);
+      return DONE;
+  }
+}
+
+function dispatchDuty(
+  state: State,
+  command: DutyCommand,
+  now: Moment,
+): void {
+  switch (command.kind) {
+    case "reapDirectory":
+      return reapDirectory(state, command.directory, command.names, now);
+    case "reapFile":
+      return reapFile(state, command.inode, command.pages, now);
+    case "expireGrants":
+      return expireGrants(state, command.grants, command.unusedSince);
+    case "expireUploads":
+      return expireUploads(state, command, now);
+    case "expireSessions":
+      return expireSessions(state, command.sessions, command.unusedSince);
+    case "forgetChunks":
+      return forgetChunks(state, command.handles);
+    case "initCluster":
+      return initCluster(state, command.clusterId, now);
+    default:
+      assertNever(command);
+  }
+}
+
+function begin(state: State, text: string, now: Moment): Reply {
+  const path = parsePath(text);
+  if (path.kind === "refused") return path;
+  const anything = { precondition: { kind: "none" }, makeParents: true } as const;
+  return refuseTarget(state, path, anything) ?? beginUpload(state, text, now);
+}

@@ -1,0 +1,70 @@
+// From a path to an inode, name by name from the root.
+
+import { type InodeId, ROOT_INODE } from "@lumeofs/base";
+import { quoted, type Refused, refuse } from "./command.js";
+import { type DirectoryInode, type FileInode, getEntry, mustGetInode } from "./inodes.js";
+import { ancestor, type Path } from "./path.js";
+import type { StateView } from "./state.js";
+
+/** Where in a directory something is, or would be. */
+export interface Place {
+  readonly parent: InodeId;
+  readonly name: string;
+}
+
+export type Walk =
+  | { readonly kind: "root"; readonly inode: DirectoryInode }
+  | {
+      readonly kind: "directory";
+      readonly id: InodeId;
+      readonly inode: DirectoryInode;
+      readonly place: Place;
+    }
+  | {
+      readonly kind: "file";
+      readonly id: InodeId;
+      readonly inode: FileInode;
+      readonly place: Place;
+    }
+  /** The first `known` names lead to the directory `parent`; the next one is not in it. */
+  | { readonly kind: "missing"; readonly parent: InodeId; readonly known: number }
+  /** The first `known` names lead to a file, and more names follow. */
+  | { readonly kind: "blocked"; readonly known: number };
+
+export function walk(view: StateView, path: Path): Walk {
+  let parent: InodeId = ROOT_INODE;
+  const last = path.names.length - 1;
+  for (const [i, name] of path.names.entries()) {
+    const entry = getEntry(view, parent, name);
+    if (entry === undefined) return { kind: "missing", parent, known: i };
+    if (i === last) return found(view, entry.inode, { parent, name });
+    if (entry.kind === "file") return { kind: "blocked", known: i + 1 };
+    parent = entry.inode;
+  }
+  return { kind: "root", inode: mustGetInode(view, ROOT_INODE) as DirectoryInode };
+}
+
+/** Why nothing can be made or found at a path that a walk did not reach. */
+export function refuseUnreached(
+  action: string,
+  path: Path,
+  walked: Extract<Walk, { kind: "missing" | "blocked" }>,
+): Refused {
+  const what = `Cannot ${action} ${quoted(path.text)}`;
+  if (walked.kind === "blocked") {
+    const file = quoted(ancestor(path, walked.known));
+    return refuse("NOT_DIRECTORY", `${what}: ${file} is a file, not a directory`);
+  }
+  if (walked.known === path.names.length - 1) {
+    return refuse("NOT_FOUND", `${what}: it does not exist`);
+  }
+  const directory = quoted(ancestor(path, walked.known + 1));
+  return refuse("NOT_FOUND", `${what}: directory ${directory} does not exist`);
+}
+
+function found(view: StateView, id: InodeId, place: Place): Walk {
+  const inode = mustGetInode(view, id);
+  return inode.kind === "file"
+    ? { kind: "file", id, inode, place }
+    : { kind: "directory", id, inode, place };
+}

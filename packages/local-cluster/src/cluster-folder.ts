@@ -1,0 +1,134 @@
+// What a local cluster writes about itself into its folder, besides the members' own data.
+//
+//   cluster.json     the topology, so that a restart needs nothing but the folder
+//   endpoints        the masters, comma-separated: LUMEO_ENDPOINTS=$(cat endpoints)
+//   members.json     for people and scripts: id, role, pid, address, dir of every member
+//   processes.json   pid and start time of the running members: whom `stop` may end
+//   lock             the supervising process
+//   <member>/data    the member's store        <member>/log    what it printed, JSON lines
+//
+// Files are replaced whole (write beside, rename), so that a reader never sees half of one.
+
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { LumeoError } from "@lumeofs/base";
+import type { ProcessIdentity } from "./process-identity.js";
+import type { Role, Topology } from "./topology.js";
+
+/** One line of members.json. */
+export interface MemberRecord {
+  readonly id: string;
+  readonly role: Role;
+  /** null while the member does not run. */
+  readonly pid: number | null;
+  /** Master: gRPC. Chunkserver: data plane. */
+  readonly address: string;
+  readonly dir: string;
+}
+
+/** A running member, as `stop` needs it. */
+export interface MemberProcess extends ProcessIdentity {
+  readonly id: string;
+}
+
+/** A log longer than this is set aside as `log.1` when its member starts. */
+const LOG_BYTES_MAX = 64 * 1024 * 1024;
+
+export class ClusterFolder {
+  readonly path: string;
+
+  constructor(dir: string) {
+    this.path = resolve(dir);
+  }
+
+  get lockFile(): string {
+    return join(this.path, "lock");
+  }
+
+  memberDir(id: string): string {
+    return join(this.path, id);
+  }
+
+  /** Where the member keeps its store. */
+  dataDir(id: string): string {
+    return join(this.path, id, "data");
+  }
+
+  logFile(id: string): string {
+    return join(this.path, id, "log");
+  }
+
+  /** Makes the folder. @throws LumeoError CONFIG if it cannot be. */
+  make(): void {
+    try {
+      mkdirSync(this.path, { recursive: true });
+    } catch (cause) {
+      throw new LumeoError(
+        "CONFIG",
+        `Cannot make the folder "${this.path}": ${(cause as Error).message}`,
+        { cause },
+      );
+    }
+  }
+
+  /** Makes the member's folder and readies its log. */
+  makeMember(id: string): void {
+    mkdirSync(this.dataDir(id), { recursive: true });
+    const log = this.logFile(id);
+    if (existsSync(log) && LOG_BYTES_MAX < statSync(log).size) renameSync(log, `${log}.1`);
+  }
+
+  readTopology(): Topology | undefined {
+    return this.#readJson<{ topology: Topology }>("cluster.json")?.topology;
+  }
+
+  writeTopology(topology: Topology): void {
+    this.#writeJson("cluster.json", { version: 1, topology });
+  }
+
+  writeEndpoints(endpoints: readonly string[]): void {
+    this.#replace("endpoints", `${endpoints.join(",")}\n`);
+  }
+
+  readMembers(): readonly MemberRecord[] {
+    return this.#readJson<MemberRecord[]>("members.json") ?? [];
+  }
+
+  writeMembers(members: readonly MemberRecord[]): void {
+    this.#writeJson("members.json", members);
+  }
+
+  readProcesses(): readonly MemberProcess[] {
+    return this.#readJson<MemberProcess[]>("processes.json") ?? [];
+  }
+
+  writeProcesses(processes: readonly MemberProcess[]): void {
+    this.#writeJson("processes.json", processes);
+  }
+
+  /** The last lines that a member printed, for error messages. */
+  logTail(id: string, linesMax: number): readonly string[] {
+    const text = existsSync(this.logFile(id)) ? readFileSync(this.logFile(id), "utf8") : "";
+    return text.trimEnd().split("\n").slice(-linesMax);
+  }
+
+  #readJson<T>(name: string): T | undefined {
+    const file = join(this.path, name);
+    if (!existsSync(file)) return undefined;
+    try {
+      return JSON.parse(readFileSync(file, "utf8")) as T;
+    } catch (cause) {
+      throw new LumeoError("CORRUPT", `Cannot read "${file}": it is not JSON`, { cause });
+    }
+  }
+
+  #writeJson(name: string, value: unknown): void {
+    this.#replace(name, `${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  #replace(name: string, text: string): void {
+    const beside = join(this.path, `.${name}.${process.pid}`);
+    writeFileSync(beside, text);
+    renameSync(beside, join(this.path, name));
+  }
+}

@@ -1,0 +1,318 @@
+// A whole cluster on this machine, one process per member, everything in one folder.
+//
+// This object supervises: it is the parent of the members and keeps members.json current. It starts
+// nothing again by itself; a member that ended stays down until `restart` or `revive`.
+//
+// C1. Members are ended only as children, or by pid and start time: never a stranger.
+// C2. While members of an earlier supervisor still run in the folder, nothing is started there.
+// C3. Ids, folders and ports follow from the stored topology: a restart finds its data.
+
+import { type Closable, LumeoError, ResourceStack } from "@lumeofs/base";
+import { ClusterFolder, type MemberRecord } from "./cluster-folder.js";
+import { type FolderLock, takeLock } from "./folder-lock.js";
+import { findPortBase, requireFreePorts } from "./free-ports.js";
+import {
+  type EntryFiles,
+  installedEntryFiles,
+  type MemberExit,
+  MemberProcess,
+} from "./member-process.js";
+import { isRunning } from "./process-identity.js";
+import { type ReportedStatus, readiness } from "./readiness.js";
+import { STOP_GRACE_MS } from "./stop-processes.js";
+import {
+  type MemberPlan,
+  masterEndpoints,
+  planMembers,
+  resumeTopology,
+  TOPOLOGY_DEFAULT,
+  type Topology,
+} from "./topology.js";
+import { waitUntil } from "./wait-until.js";
+
+/** Asks the masters for the cluster's status; undefined while none answers. */
+export type StatusProbe = (endpoints: readonly string[]) => Promise<ReportedStatus | undefined>;
+
+export interface LocalClusterOptions {
+  /** Made if missing. Holds everything, and nothing else should be in it. */
+  readonly dir: string;
+  readonly masters?: number;
+  readonly chunkservers?: number;
+  readonly host?: string;
+  /** "free" looks for ports that nobody uses; only for a new folder. */
+  readonly portBase?: number | "free";
+  readonly entries?: EntryFiles;
+  /** Called when a member ends without having been asked to. */
+  readonly onMemberExit?: (exit: MemberExit) => void;
+  readonly probe: StatusProbe;
+}
+
+/** Time for all members to start, elect a leader and register. */
+export const READY_TIMEOUT_MS = 60_000;
+/** Copies of a chunk by default: with fewer living chunkservers a put is refused. */
+const COPIES_DEFAULT = 3;
+const LOG_TAIL_LINES = 3;
+
+/** If this process exits without `stop`, its members must not stay behind unsupervised. */
+const open = new Set<LocalCluster>();
+const killAll = (): void => {
+  for (const cluster of open) cluster.killNow();
+};
+
+export class LocalCluster implements Closable {
+  readonly #folder: ClusterFolder;
+  readonly #lock: FolderLock;
+  readonly #plans: readonly MemberPlan[];
+  readonly #entries: EntryFiles;
+  readonly #options: LocalClusterOptions;
+  readonly #running = new Map<string, MemberProcess>();
+  /** Members that are being ended on purpose. */
+  readonly #dismissed = new WeakSet<MemberProcess>();
+  #closed = false;
+
+  private constructor(
+    parts: {
+      readonly folder: ClusterFolder;
+      readonly lock: FolderLock;
+      readonly plans: readonly MemberPlan[];
+    },
+    options: LocalClusterOptions,
+  ) {
+    this.#folder = parts.folder;
+    this.#lock = parts.lock;
+    this.#plans = parts.plans;
+    this.#options = options;
+    this.#entries = options.entries ?? installedEntryFiles();
+    if (open.size === 0) process.once("exit", killAll);
+    open.add(this);
+  }
+
+  /**
+   * Starts every member. The cluster accepts writes after `waitReady`.
+   *
+   * @throws LumeoError CONFLICT if the folder or a port is in use, CONFIG if the topology is wrong.
+   */
+  static async start(options: LocalClusterOptions): Promise<LocalCluster> {
+    const folder = new ClusterFolder(options.dir);
+    folder.make();
+    const lock = takeLock(folder.lockFile, folder.path);
+    try {
+      refuseLeftovers(folder);
+      const topology = await chooseTopology(folder, options);
+      const plans = planMembers(topology);
+      await requireFreePorts(plans);
+      folder.writeTopology(topology);
+      folder.writeEndpoints(masterEndpoints(plans));
+      const cluster = new LocalCluster({ folder, lock, plans }, options);
+      await using opening = new ResourceStack();
+      opening.use(cluster);
+      cluster.#startAll(plans);
+      opening.move();
+      return cluster;
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** The folder, absolute. */
+  get dir(): string {
+    return this.#folder.path;
+  }
+
+  /** Addresses of the masters. */
+  get endpoints(): readonly string[] {
+    return masterEndpoints(this.#plans);
+  }
+
+  /** What members.json holds now. */
+  members(): readonly MemberRecord[] {
+    return this.#plans.map(({ id, role, address }) => ({
+      id,
+      role,
+      pid: this.#running.get(id)?.identity.pid ?? null,
+      address,
+      dir: this.#folder.memberDir(id),
+    }));
+  }
+
+  /**
+   * Waits until the cluster accepts writes.
+   *
+   * @throws LumeoError UNAVAILABLE when a member ends meanwhile or the time is up.
+   */
+  async waitReady(
+    options: {
+      readonly timeoutMs?: number;
+      readonly signal?: AbortSignal;
+      /** Chunkservers that must be alive; without it all that run. */
+      readonly chunkserversMin?: number;
+    } = {},
+  ): Promise<void> {
+    const timeoutMs = options.timeoutMs ?? READY_TIMEOUT_MS;
+    const awaited = [...this.#running.values()];
+    let missing = "";
+    const ready = await waitUntil(
+      async () => {
+        for (const member of awaited) this.#requireRunning(member);
+        const chunkserversMin = options.chunkserversMin ?? this.#runningChunkservers();
+        const state = readiness(await this.status(), { chunkserversMin });
+        if (state.kind === "ready") return state;
+        missing = state.missing;
+        return undefined;
+      },
+      { timeoutMs, signal: options.signal },
+    );
+    if (ready !== undefined) return;
+    throw new LumeoError(
+      "UNAVAILABLE",
+      `Cannot wait longer for the cluster in "${this.dir}" after ${timeoutMs / 1000} s: ` +
+        `${missing}. The members' logs are "${this.dir}/<member>/log"`,
+    );
+  }
+
+  /** What the masters report, or undefined while none answers. */
+  status(): Promise<ReportedStatus | undefined> {
+    return this.#options.probe(this.endpoints);
+  }
+
+  /** Ends one member and waits until it has ended. */
+  async kill(id: string, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const member = this.#running.get(this.#plan(id).id);
+    if (member === undefined) return;
+    this.#dismissed.add(member);
+    member.signal(signal);
+    await member.ended;
+  }
+
+  /** Starts a member again, after ending it if it runs. */
+  async restart(id: string): Promise<void> {
+    this.#requireOpen();
+    const plan = this.#plan(id);
+    await this.kill(id, "SIGTERM");
+    this.#startAll([plan]);
+  }
+
+  /** Starts every member that does not run. @returns Their ids. */
+  async revive(): Promise<readonly string[]> {
+    this.#requireOpen();
+    const down = this.#plans.filter((plan) => !this.#running.has(plan.id));
+    this.#startAll(down);
+    return down.map((plan) => plan.id);
+  }
+
+  /** Ends all members: asked first, killed after `graceMs`. The data stays. */
+  async stop(graceMs = STOP_GRACE_MS): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all([...this.#running.values()].map((member) => this.#end(member, graceMs)));
+    open.delete(this);
+    if (open.size === 0) process.off("exit", killAll);
+    this.#lock.release();
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** Ends all members at once, without waiting: for a process that is about to exit. */
+  killNow(): void {
+    for (const member of this.#running.values()) member.signal("SIGKILL");
+  }
+
+  #startAll(plans: readonly MemberPlan[]): void {
+    const place = { folder: this.#folder, entries: this.#entries };
+    for (const plan of plans) {
+      const member = MemberProcess.start(plan, this.#plans, place);
+      this.#running.set(plan.id, member);
+      void member.ended.then((exit) => this.#ended(member, exit));
+    }
+    this.#publish();
+  }
+
+  #ended(member: MemberProcess, exit: MemberExit): void {
+    if (this.#running.get(member.id) === member) this.#running.delete(member.id);
+    this.#publish();
+    if (!this.#dismissed.has(member) && !this.#closed) this.#options.onMemberExit?.(exit);
+  }
+
+  async #end(member: MemberProcess, graceMs: number): Promise<void> {
+    member.signal("SIGTERM");
+    const alarm = setTimeout(() => member.signal("SIGKILL"), graceMs);
+    await member.ended;
+    clearTimeout(alarm);
+  }
+
+  #publish(): void {
+    this.#folder.writeProcesses(
+      [...this.#running.values()].map(({ id, identity }) => ({ id, ...identity })),
+    );
+    this.#folder.writeMembers(this.members());
+  }
+
+  #requireRunning(member: MemberProcess): void {
+    const { exit } = member;
+    if (exit === undefined || this.#dismissed.has(member)) return;
+    const how = exit.signal === null ? `exit status ${exit.code}` : exit.signal;
+    const tail = this.#folder.logTail(member.id, LOG_TAIL_LINES).join("\n");
+    throw new LumeoError(
+      "UNAVAILABLE",
+      `Cannot start the cluster: ${member.id} ended with ${how}. ` +
+        `Its log "${this.#folder.logFile(member.id)}" ends with:\n${tail}`,
+    );
+  }
+
+  #runningChunkservers(): number {
+    const chunkservers = this.#plans.filter((plan) => plan.role === "chunkserver");
+    return chunkservers.filter((plan) => this.#running.has(plan.id)).length;
+  }
+
+  #plan(id: string): MemberPlan {
+    const plan = this.#plans.find((one) => one.id === id);
+    if (plan !== undefined) return plan;
+    const known = this.#plans.map((one) => one.id).join(", ");
+    throw new LumeoError("NOT_FOUND", `Cannot find member "${id}": there are ${known}`);
+  }
+
+  #requireOpen(): void {
+    if (!this.#closed) return;
+    throw new LumeoError("CLOSED", `Cannot start members of "${this.dir}": the cluster is stopped`);
+  }
+}
+
+function refuseLeftovers(folder: ClusterFolder): void {
+  const left = folder.readProcesses().filter(isRunning);
+  if (left.length === 0) return;
+  const names = left.map(({ id, pid }) => `${id} (${pid})`).join(", ");
+  throw new LumeoError(
+    "CONFLICT",
+    `Cannot start a cluster in "${folder.path}": ${names} of an earlier start still run. ` +
+      `Stop them with "lumeo dev stop --dir ${folder.path}"`,
+  );
+}
+
+async function chooseTopology(
+  folder: ClusterFolder,
+  options: LocalClusterOptions,
+): Promise<Topology> {
+  const { masters, chunkservers, host, portBase } = options;
+  const wish: Partial<Topology> = {
+    ...(masters === undefined ? {} : { masters }),
+    ...(chunkservers === undefined ? {} : { chunkservers }),
+    ...(host === undefined ? {} : { host }),
+    ...(typeof portBase === "number" ? { portBase } : {}),
+  };
+  const stored = folder.readTopology();
+  if (stored !== undefined) return resumeTopology(stored, wish);
+  const fresh = { ...TOPOLOGY_DEFAULT, ...wish };
+  return portBase === "free" ? { ...fresh, portBase: await findPortBase(fresh) } : fresh;
+}
+
+/** Chunkservers below which a put with default settings is refused. */
+export function enoughForDefaults(chunkservers: number): boolean {
+  return COPIES_DEFAULT <= chunkservers;
+}

@@ -1,1 +1,37 @@
-export {};
+// For tests, simulations and benchmarks only.
+export { type ClockUnderTest, testClock } from "./contract/clock.js";
+export { type DiskUnderTest, testDisk } from "./contract/disk.js";
+export {
+  checkOperations,
+  History,
+  type Model,
+  type Operation,
+  type Pending,
+  type Verdict,
+} from "./history.js";
+export { MemoryDisk } from "./memory-disk.js";
+export { type ClockError, SimClock } from "./sim/clock.js";
+export {
+  type CrashLoss,
+  type DiskCall,
+  type DiskCallKind,
+  type DiskFault,
+  SimDisk,
+  type SimDiskOptions,
+} from "./sim/disk.js";
+export { Lifetime } from "./sim/lifetime.js";
+export {
+  type LinkSettings,
+  type NetworkCounts,
+  PERFECT_LINK,
+  type Receive,
+  SimNetwork,
+} from "./sim/network.js";
+export {
+  type Direction,
+  PARTITION_MODES,
+  type PartitionMode,
+  partition,
+  shuffled,
+} from "./sim/partition.js";
+export { type RunEnd, type RunLimits, World } from "./sim/world.js";

@@ -1,1 +1,123 @@
-export {};
+// Measures a cluster of real processes on this machine beside the raw ceiling of the same run.
+//
+//   npm run bench -- [--bytes 1GiB] [--files 4000] [--dir DIR] [--json]
+//
+// The cluster is started in a fresh folder on free ports and removed at the end. One client, this
+// process, drives it. Loads are bounded by --bytes and --files.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { connect, type Lumeo } from "@lumeofs/client";
+import { LocalCluster } from "@lumeofs/local-cluster";
+import { getLarge, putLarge } from "./load/put-get.js";
+import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
+import { cpuSeconds, describeMachine, peakMemoryMiB } from "./machine.js";
+import { measureCeiling, type RawCeiling } from "./raw-disk.js";
+
+interface Report {
+  readonly machine: string;
+  readonly bytes: number;
+  readonly files: number;
+  readonly raw: RawCeiling;
+  readonly put: number;
+  readonly get: number;
+  readonly cpuPerGiB: { readonly put: number; readonly get: number };
+  readonly small: Readonly<Record<string, SmallResult>>;
+  readonly peakMiB: Readonly<Record<string, number | undefined>>;
+}
+
+const FILE_BYTES = 4096;
+
+const { values } = parseArgs({
+  options: {
+    bytes: { type: "string", default: "1073741824" },
+    files: { type: "string", default: "4000" },
+    dir: { type: "string", default: tmpdir() },
+    json: { type: "boolean", default: false },
+  },
+});
+
+const folder = await mkdtemp(join(values.dir, "lumeo-bench-"));
+try {
+  const report = await measure(folder, Number(values.bytes), Number(values.files));
+  console.log(values.json ? JSON.stringify(report, undefined, 2) : asText(report));
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function measure(dir: string, bytes: number, files: number): Promise<Report> {
+  const raw = await measureCeiling(dir, bytes);
+  await using cluster = await LocalCluster.start({ dir: join(dir, "cluster"), portBase: "free" });
+  await cluster.waitReady();
+  await using client = await connect(cluster.endpoints.join(","));
+  const pids = [process.pid, ...cluster.members().map((member) => member.pid ?? 0)];
+  const cpu = (): number => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  const gib = bytes / 2 ** 30;
+
+  const beforePut = cpu();
+  const put = await putLarge(client, "/large", bytes);
+  const beforeGet = cpu();
+  const get = await getLarge(client, "/large");
+  const afterGet = cpu();
+  const small = await measureSmall(client, files);
+  return {
+    machine: describeMachine(),
+    bytes,
+    files,
+    raw,
+    put,
+    get,
+    cpuPerGiB: { put: (beforeGet - beforePut) / gib, get: (afterGet - beforeGet) / gib },
+    small,
+    peakMiB: {
+      client: peakMemoryMiB(process.pid),
+      ...Object.fromEntries(
+        cluster.members().map(({ id, pid }) => [id, pid === null ? undefined : peakMemoryMiB(pid)]),
+      ),
+    },
+  };
+}
+
+async function measureSmall(
+  client: Lumeo,
+  files: number,
+): Promise<Readonly<Record<string, SmallResult>>> {
+  const few = Math.ceil(files / 8);
+  const load = (folder: string, inFlight: number, count: number) => ({
+    folder,
+    fileBytes: FILE_BYTES,
+    inFlight,
+    count,
+  });
+  await putSmall(client, load("/warm", 16, 200));
+  return {
+    "put 4 KiB, 1 in flight": await putSmall(client, load("/small-1", 1, few)),
+    "put 4 KiB, 64 in flight": await putSmall(client, load("/small-64", 64, files)),
+    "get 4 KiB, 1 in flight": await getSmall(client, load("/small-1", 1, few)),
+    "get 4 KiB, 64 in flight": await getSmall(client, load("/small-64", 64, files)),
+  };
+}
+
+function asText(report: Report): string {
+  const { raw, put, get, cpuPerGiB } = report;
+  const percent = (part: number, whole: number): string => `${Math.round((100 * part) / whole)} %`;
+  const mib = Math.round(report.bytes / 2 ** 20);
+  const lines = [
+    report.machine,
+    `raw: three synced copies of ${mib} MiB   ${raw.threeCopies.toFixed(0)} MiB/s`,
+    `raw: cached read                    ${raw.cachedRead.toFixed(0)} MiB/s`,
+    `raw: append 4 KiB and sync          ${raw.syncMs.toFixed(2)} ms`,
+    `put ${mib} MiB, three replicas         ${put.toFixed(0)} MiB/s (${percent(put, raw.threeCopies)} of raw), ${cpuPerGiB.put.toFixed(1)} CPU s/GiB`,
+    `get ${mib} MiB                         ${get.toFixed(0)} MiB/s (${percent(get, raw.cachedRead)} of raw), ${cpuPerGiB.get.toFixed(1)} CPU s/GiB`,
+  ];
+  for (const [name, { perSecond, p50Ms, p99Ms }] of Object.entries(report.small)) {
+    lines.push(
+      `${name.padEnd(35)} ${perSecond.toFixed(0)}/s, p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`,
+    );
+  }
+  const peaks = Object.entries(report.peakMiB).map(([id, peak]) => `${id} ${peak?.toFixed(0)}`);
+  lines.push(`peak resident MiB: ${peaks.join(", ")}`);
+  return lines.join("\n");
+}

@@ -5,7 +5,10 @@
 // M2. The messages in `then` of a persist output leave only after that write is durable. A message
 //     that asserts durability (a vote, an acknowledged append) exists nowhere else, so "reply
 //     before persist" cannot be written.
-// M3. Persist outputs are written one behind the other, each as one atomic batch.
+// M3. Persist and installSnapshot outputs form one queue: they are carried out one behind the other.
+//     Each persist is one atomic batch; adjacent ones may be joined into one. A persist without
+//     hard state, truncation and entries writes nothing: it only makes its `then` wait its turn.
+// M4. The core reads the log (`LogReader`) during a step only, and only what it knows to be durable.
 
 import type { NodeId } from "@lumeofs/base";
 import type { Entry, HardState, LogIndex, Membership, SnapshotMeta, Term } from "./entry.js";
@@ -24,7 +27,10 @@ export type RaftInput =
   | { readonly kind: "read"; readonly id: number }
   /** The state up to here is durable in a snapshot, and the log before it may be gone. */
   | { readonly kind: "compacted"; readonly meta: SnapshotMeta }
-  /** A whole snapshot from the leader lies here, checked and durable, not yet in use. */
+  /**
+   * A whole snapshot from the leader lies here, checked and durable, not yet in use. Unless the
+   * outputs of this very step hold `installSnapshot`, it is not needed and may be deleted.
+   */
   | {
       readonly kind: "snapshotReceived";
       readonly from: NodeId;
@@ -41,7 +47,8 @@ export type RaftInput =
 export type RaftOutput =
   /**
    * One atomic durable write: first drop all entries from `truncateFrom`, then append, and replace
-   * the hard state. Answered by `persisted`.
+   * the hard state. Any of the three may be missing, all three too (M3). `write` counts 1, 2, 3, …
+   * without gaps. Answered by `persisted`.
    */
   | {
       readonly kind: "persist";
@@ -52,7 +59,10 @@ export type RaftOutput =
       readonly then: readonly Envelope[];
     }
   | ({ readonly kind: "send" } & Envelope)
-  /** Committed, in order, each exactly once. Answered by `applied`. */
+  /**
+   * Committed and durable here, in order, each exactly once. Answered by `applied`; the next one
+   * comes only after that.
+   */
   | { readonly kind: "apply"; readonly entries: readonly Entry[] }
   /** The proposal became entries `first`, `first + 1`, … of this term. Not yet committed. */
   | { readonly kind: "accepted"; readonly first: LogIndex; readonly term: Term }
@@ -63,13 +73,13 @@ export type RaftOutput =
   /** Stream the newest snapshot to this peer. Answered by `snapshotSent`. */
   | { readonly kind: "sendSnapshot"; readonly to: NodeId; readonly term: Term }
   /**
-   * Replace state and log by the received snapshot. The entries behind it stay only if
-   * `keepTail`. Answered by `snapshotInstalled`.
+   * Replace state and whole log by the received snapshot, and send `then` when that is durable.
+   * Answered by `snapshotInstalled`; no `apply` comes before. A log that already holds the
+   * snapshot's last entry is never replaced: it only learns that it is committed so far.
    */
   | {
       readonly kind: "installSnapshot";
       readonly meta: SnapshotMeta;
-      readonly keepTail: boolean;
       readonly then: readonly Envelope[];
     }
   /** This member's part has changed. Proposals in flight of an older term are now unknown. */
@@ -90,7 +100,10 @@ export interface Envelope {
   readonly message: RaftMessage;
 }
 
-/** Every message carries its sender's term. Protocol: Raft Figure 2, thesis §9.6 for `pre`. */
+/**
+ * Every message carries its sender's term; one exception: a `pre` vote, and a `pre` reply that
+ * grants, carry the term of the election asked about. Raft Figure 2; for `pre`, thesis §9.6.
+ */
 export type RaftMessage =
   | {
       readonly kind: "append";
@@ -112,6 +125,7 @@ export type RaftMessage =
       readonly commit: LogIndex;
       readonly round: number;
     }
+  /** With round 0 it also tells a sender of an earlier term that its time is over. */
   | { readonly kind: "heartbeatReply"; readonly term: Term; readonly round: number }
   | {
       readonly kind: "vote";
@@ -161,7 +175,7 @@ export interface LogReader {
   entries(from: LogIndex, to: LogIndex, bytesMax: number): readonly Entry[];
 }
 
-/** What a member starts from. */
+/** What a member starts from: applied <= log.last, and log.first <= snapshot.index + 1. */
 export interface RaftStart {
   readonly id: NodeId;
   readonly hardState: HardState;
@@ -180,6 +194,42 @@ export interface RaftOptions {
   readonly appendBytesMax: number;
   readonly inFlightAppendsMax: number;
   readonly inFlightBytesMax: number;
+  /** A leader refuses proposals while so much is uncommitted; a first one always passes. */
   readonly uncommittedBytesMax: number;
   readonly applyBytesMax: number;
+}
+
+/** What a leader knows of one other member. */
+export interface PeerStatus {
+  readonly id: NodeId;
+  readonly state: "probe" | "replicate" | "snapshot";
+  /** Known to be durable there. */
+  readonly match: LogIndex;
+  /** The next append begins here. */
+  readonly next: LogIndex;
+  readonly inFlightAppends: number;
+  readonly inFlightBytes: number;
+  /** Heard of since the last quorum check. */
+  readonly active: boolean;
+}
+
+/** A member as it stands between two steps: for operators and for checkers, never for decisions. */
+export interface RaftStatus {
+  readonly id: NodeId;
+  readonly role: "follower" | "candidate" | "leader";
+  readonly term: Term;
+  readonly votedFor: NodeId | undefined;
+  readonly leader: NodeId | undefined;
+  readonly first: LogIndex;
+  readonly last: LogIndex;
+  /** Of `last`, how far it is on this member's disk. */
+  readonly durable: LogIndex;
+  readonly commit: LogIndex;
+  readonly applied: LogIndex;
+  readonly snapshot: LogIndex;
+  readonly membership: Membership;
+  readonly uncommittedBytes: number;
+  readonly readsWaiting: number;
+  /** Empty unless this member leads. */
+  readonly peers: readonly PeerStatus[];
 }

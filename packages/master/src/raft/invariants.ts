@@ -1,0 +1,51 @@
+// What must hold of a member after every step, and from one step to the next. The numbers are those
+// of raft.ts. The core checks itself with these; whoever simulates a group may check them again.
+
+import { invariant, type NodeId } from "@lumeofs/base";
+import type { LogIndex, Term } from "./entry.js";
+
+/** The positions of a member; `RaftStatus` has them all. */
+export interface Standing {
+  readonly role: "follower" | "candidate" | "leader";
+  readonly term: Term;
+  readonly votedFor: NodeId | undefined;
+  readonly leader: NodeId | undefined;
+  readonly first: LogIndex;
+  readonly last: LogIndex;
+  readonly durable: LogIndex;
+  readonly commit: LogIndex;
+  readonly applied: LogIndex;
+}
+
+/** Checks one moment: R3, R4, R6 and L1. @throws InvariantViolation */
+export function assertStanding(now: Standing): void {
+  invariant(now.applied <= now.commit, "R3: applied passed committed", { ...now });
+  invariant(now.applied <= now.durable, "R3: applied passed the durable log", { ...now });
+  invariant(now.commit <= now.last, "R4: committed passed the end of the log", { ...now });
+  invariant(now.first - 1 <= now.commit, "R4: the log begins behind the commit index", { ...now });
+  invariant(now.durable <= now.last, "L1: durable passed the end of the log", { ...now });
+  invariant(now.role !== "candidate" || now.leader === undefined, "a candidate with a leader");
+}
+
+/** Checks a step of one member that did not restart meanwhile: R1, R2, R4, R7. @throws InvariantViolation */
+export function assertSuccession(before: Standing, now: Standing): void {
+  invariant(before.term <= now.term, "R2: the term fell", { before, now });
+  invariant(before.commit <= now.commit, "R4: the commit index fell", { before, now });
+  invariant(before.applied <= now.applied, "R3: the applied index fell", { before, now });
+  if (before.term !== now.term) return;
+  invariant(
+    before.votedFor === undefined || before.votedFor === now.votedFor,
+    "R2: a second vote in one term",
+    { before, now },
+  );
+  invariant(
+    before.leader === undefined || now.leader === undefined || before.leader === now.leader,
+    "R1: a second leader in one term",
+    { before, now },
+  );
+  invariant(
+    before.role !== "leader" || now.role !== "leader" || before.last <= now.last,
+    "R7: a leader's log shrank",
+    { before, now },
+  );
+}

@@ -26,8 +26,8 @@ export interface LogStore extends LogReader, Closable {
   membershipAt(index: LogIndex): Membership;
   /** One atomic durable write. Calls are not overlapped by the caller. */
   write(write: LogWrite): Promise<void>;
-  /** Forgets entries up to `meta.index`; `keepTail` false forgets all others too. Durable. */
-  reset(meta: SnapshotMeta, keepTail: boolean): Promise<void>;
+  /** Forgets all entries: the log begins anew behind a durable snapshot. The hard state stays. */
+  reset(meta: SnapshotMeta): Promise<void>;
   /** Forgets entries up to `upTo`, which a durable state at `meta` covers; the rest stays. */
   compact(meta: SnapshotMeta, upTo: LogIndex): Promise<void>;
 }

@@ -1,0 +1,125 @@
+// Entry ⇄ bytes, as in docs/formats/raft-log.md. The same bytes go to the disk and to every peer:
+// an entry is encoded at most once, and an entry that came from a peer not at all.
+
+import { ByteReader, invariant, LumeoError, MiB } from "@lumeofs/base";
+import { nativeCrc32c } from "@lumeofs/node";
+import { type Entry, type EntryKind, type LogIndex, logIndex, term } from "../raft/entry.js";
+
+/** Data of one entry: with headers it still fits one gRPC message of 4 MiB. */
+export const ENTRY_DATA_BYTES_MAX = 2 * MiB;
+
+/** `length` and `crc32c`. */
+const PREFIX_BYTES = 8;
+/** `kind`, `index` and `term`. */
+const FIXED_BYTES = 17;
+
+const KIND_CODES: Readonly<Record<EntryKind, number>> = { noop: 1, command: 2, membership: 3 };
+const KINDS: Readonly<Record<number, EntryKind>> = { 1: "noop", 2: "command", 3: "membership" };
+
+/** Entries are values that nobody changes, so their bytes may be kept as long as they live. */
+const encoded = new WeakMap<Entry, Uint8Array>();
+
+/** What `encodeEntry` would return is this long. */
+export function encodedLength(entry: Entry): number {
+  return PREFIX_BYTES + FIXED_BYTES + entry.data.byteLength;
+}
+
+/** The entry's bytes; nobody may change them. */
+export function encodeEntry(entry: Entry): Uint8Array {
+  const known = encoded.get(entry);
+  if (known !== undefined) return known;
+  const { data } = entry;
+  invariant(data.byteLength <= ENTRY_DATA_BYTES_MAX, "entry is too large", {
+    bytes: data.byteLength,
+  });
+  const bytes = new Uint8Array(encodedLength(entry));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, FIXED_BYTES + data.byteLength, true);
+  view.setUint8(8, KIND_CODES[entry.kind]);
+  setU53(view, 9, entry.index);
+  setU53(view, 17, entry.term);
+  bytes.set(data, PREFIX_BYTES + FIXED_BYTES);
+  view.setUint32(4, nativeCrc32c(bytes.subarray(PREFIX_BYTES)), true);
+  encoded.set(entry, bytes);
+  return bytes;
+}
+
+/**
+ * Takes one entry from the front. Its data is a view of what is read, which nobody may change.
+ *
+ * @throws CORRUPT if these are not the bytes of an entry, or any bit of them is wrong.
+ */
+export function decodeEntry(reader: ByteReader, bytes: Uint8Array): Entry {
+  const start = reader.position;
+  const length = reader.u32();
+  if (length < FIXED_BYTES || FIXED_BYTES + ENTRY_DATA_BYTES_MAX < length) {
+    throw new LumeoError("CORRUPT", `Cannot read entry at byte ${start}: length is ${length}`);
+  }
+  const crc = reader.u32();
+  const body = reader.bytes(length);
+  const actual = nativeCrc32c(body);
+  if (actual !== crc) {
+    throw new LumeoError("CORRUPT", `Cannot read entry at byte ${start}: CRC32C does not match`);
+  }
+  const fields = new ByteReader(body);
+  const kind = KINDS[fields.u8()];
+  if (kind === undefined) {
+    throw new LumeoError("CORRUPT", `Cannot read entry at byte ${start}: unknown kind`);
+  }
+  const entry: Entry = {
+    kind,
+    index: logIndex(fields.u53()),
+    term: term(fields.u53()),
+    data: fields.bytes(fields.remaining),
+  };
+  encoded.set(entry, bytes.subarray(start, reader.position));
+  return entry;
+}
+
+/**
+ * All entries that lie one behind the other in `bytes`.
+ *
+ * @throws CORRUPT as `decodeEntry`.
+ */
+export function decodeEntries(bytes: Uint8Array): Entry[] {
+  const reader = new ByteReader(bytes);
+  const entries: Entry[] = [];
+  while (0 < reader.remaining) entries.push(decodeEntry(reader, bytes));
+  return entries;
+}
+
+/**
+ * The hash that ties an entry to all before it.
+ *
+ * @param previous  Chain of the entry before.
+ */
+export function chainOf(entry: Entry, previous: number): number {
+  // The entry's own CRC stands for its bytes: hashing four bytes instead of all is enough.
+  return nativeCrc32c(encodeEntry(entry).subarray(4, PREFIX_BYTES), previous);
+}
+
+/**
+ * The first entries that together have at most `bytesMax` bytes, but always at least one.
+ *
+ * @param at  The entry at an index.
+ */
+export function takeEntries(
+  range: { readonly from: LogIndex; readonly to: LogIndex },
+  bytesMax: number,
+  at: (index: LogIndex) => Entry,
+): Entry[] {
+  const taken: Entry[] = [];
+  let bytes = 0;
+  for (let index = range.from; index <= range.to; index = logIndex(index + 1)) {
+    const entry = at(index);
+    bytes += encodedLength(entry);
+    if (0 < taken.length && bytesMax < bytes) break;
+    taken.push(entry);
+  }
+  return taken;
+}
+
+function setU53(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value % 2 ** 32, true);
+  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+}

@@ -1,0 +1,303 @@
+// The replicated state: changes are visible at once, and reach the database behind, many together.
+//
+// W1. `#changes` is newer than `#flushing`, and that is newer than the database.
+// W2. A flush takes whole units only: it begins between two units, never within one.
+// W3. One flush at a time; its batch holds the changes and the mark up to which they reach.
+// W4. After the first failure nothing is flushed and nothing answered.
+
+import {
+  type Alarm,
+  InvariantViolation,
+  invariant,
+  LumeoError,
+  MiB,
+  type Timers,
+} from "@lumeofs/base";
+import type { LevelDatabase, LevelOperation, LevelPair } from "../consensus/level-database.js";
+import type { StateImage } from "../consensus/replicated-state.js";
+import { logIndex, term } from "../raft/entry.js";
+import { decodeImage, encodeImage } from "./image-codec.js";
+import { changesWithin, keyOf, nameOf, Overlay } from "./overlay.js";
+import { mergedRange } from "./range.js";
+import type { StateDatabases } from "./state-databases.js";
+import type { AppliedMark, StateStore } from "./state-store.js";
+import {
+  checkFlushMarks,
+  MACHINE_KEYS,
+  readStanding,
+  type Standing,
+  standingOperations,
+} from "./store-records.js";
+
+export interface WriteBehindLimits {
+  /** A change waits at most this long before its flush begins. */
+  readonly flushDelayMs: number;
+  /** A flush begins at once when so many bytes of changes wait. */
+  readonly flushBytes: number;
+  /** The store is congested when so many bytes wait. */
+  readonly waitingBytesMax: number;
+}
+
+export const WRITE_BEHIND_LIMITS_DEFAULT: WriteBehindLimits = {
+  flushDelayMs: 100,
+  flushBytes: 4 * MiB,
+  waitingBytesMax: 32 * MiB,
+};
+
+export class WriteBehindState implements StateStore {
+  readonly #databases: StateDatabases;
+  readonly #timers: Timers;
+  readonly #limits: WriteBehindLimits;
+  #changes = new Overlay();
+  #flushing: Overlay | undefined;
+  #flush: Promise<void> | undefined;
+  #alarm: Alarm | undefined;
+  #applied: AppliedMark;
+  #standing: Standing;
+  /** Something was changed since the last commit. */
+  #withinUnit = false;
+  #failure: LumeoError | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    databases: StateDatabases,
+    timers: Timers,
+    limits: WriteBehindLimits,
+    standing: Standing,
+  ) {
+    this.#databases = databases;
+    this.#timers = timers;
+    this.#limits = limits;
+    this.#standing = standing;
+    this.#applied = standing.mark;
+  }
+
+  /**
+   * Takes over the databases, which it closes in the end.
+   *
+   * @throws CORRUPT if the current one is not as it was written.
+   */
+  static async open(
+    databases: StateDatabases,
+    timers: Timers,
+    limits: WriteBehindLimits = WRITE_BEHIND_LIMITS_DEFAULT,
+  ): Promise<WriteBehindState> {
+    const standing = readStanding(databases.current) ?? NEW;
+    await checkFlushMarks(databases.current, standing.flushes);
+    return new WriteBehindState(databases, timers, limits, standing);
+  }
+
+  get applied(): AppliedMark {
+    return this.#applied;
+  }
+
+  get durable(): AppliedMark {
+    return this.#standing.mark;
+  }
+
+  get congested(): boolean {
+    return this.#limits.waitingBytesMax < this.#changes.bytes + (this.#flushing?.bytes ?? 0);
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    this.#mustWork();
+    const name = nameOf(key);
+    if (this.#changes.has(name)) return this.#changes.get(name);
+    if (this.#flushing?.has(name)) return this.#flushing.get(name);
+    return this.#checked(() => this.#db.get(key));
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.#change(key, value.slice());
+  }
+
+  delete(key: Uint8Array): void {
+    this.#change(key, undefined);
+  }
+
+  async range(
+    from: Uint8Array,
+    to: Uint8Array,
+    countMax: number,
+  ): Promise<readonly LevelPair[]> {
+    this.#mustWork();
+    // Changes and scan are taken in one turn: together they are the state as it is now.
+    const overlays = this.#flushing === undefined ? [this.#changes] : [this.#flushing, this.#changes];
+    const changes = changesWithin(overlays, nameOf(from), nameOf(to));
+    const database = this.#db;
+    const scan = this.#checked(() => database.scan({ from, to }));
+    try {
+      return await mergedRange(scan, changes, countMax);
+    } catch (error) {
+      if (database === this.#db) throw this.#fail(error);
+      throw new LumeoError("UNAVAILABLE", "Cannot list: the state is being replaced", {
+        cause: error,
+      });
+    } finally {
+      await scan.close().catch((error: unknown) => this.#fail(error));
+    }
+  }
+
+  commit(mark: AppliedMark): void {
+    this.#mustWork();
+    invariant(this.#applied.index < mark.index, "applied index goes back", { ...mark });
+    this.#applied = mark;
+    this.#withinUnit = false;
+    if (this.#flush !== undefined) return;
+    if (this.#limits.flushBytes <= this.#changes.bytes) this.#beginFlush();
+    else this.#alarm ??= this.#timers.after(this.#limits.flushDelayMs, () => this.#beginFlush());
+  }
+
+  async flush(): Promise<void> {
+    const target = this.#applied.index;
+    this.#mustWork();
+    while (this.durable.index < target) {
+      this.#beginFlush();
+      await this.#flush;
+      this.#mustWork();
+    }
+  }
+
+  async image(): Promise<StateImage> {
+    this.#mustWork();
+    const snapshot = this.#checked(() => this.#db.snapshot());
+    const { index, term } = this.#checked(() => readStanding(snapshot) ?? NEW).mark;
+    const pieces = async function* (): AsyncIterable<Uint8Array> {
+      const scan = snapshot.scan(MACHINE_KEYS);
+      try {
+        yield* encodeImage({ index, term }, scan);
+      } finally {
+        await scan.close();
+      }
+    };
+    return { index, term, pieces, close: () => snapshot.close() };
+  }
+
+  async install(mark: AppliedMark, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    this.#mustWork();
+    invariant(!this.#withinUnit, "state is replaced within a unit of changes");
+    const next = await this.#databases.prepare().catch((error: unknown) => {
+      throw this.#fail(error);
+    });
+    let standing: Standing;
+    try {
+      standing = await fill(next.database, mark, pieces);
+    } catch (error) {
+      await next.discard().catch((failed: unknown) => this.#fail(failed));
+      throw error instanceof LumeoError && error.code === "CORRUPT" ? error : this.#fail(error);
+    }
+    try {
+      await this.#flush;
+      this.#mustWork();
+      this.#alarm?.cancel();
+      this.#alarm = undefined;
+      await next.activate();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#changes = new Overlay();
+    this.#applied = mark;
+    this.#standing = standing;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    this.#alarm?.cancel();
+    await this.#flush;
+    await this.#databases.close();
+  }
+
+  get #db(): LevelDatabase {
+    return this.#databases.current;
+  }
+
+  #change(key: Uint8Array, value: Uint8Array | undefined): void {
+    this.#mustWork();
+    const first = key[0] ?? 0;
+    invariant(0x01 <= first && first < 0x80, "key does not belong to the state machine", { first });
+    this.#withinUnit = true;
+    this.#changes.set(nameOf(key), value);
+  }
+
+  #beginFlush(): void {
+    this.#alarm?.cancel();
+    this.#alarm = undefined;
+    if (this.#flush !== undefined || this.#failure !== undefined) return;
+    if (this.durable.index === this.#applied.index) return;
+    this.#flush = this.#flushAll()
+      .catch((error: unknown) => void this.#fail(error))
+      .finally(() => {
+        this.#flush = undefined;
+      });
+  }
+
+  /** Flushes until little waits; what came during the last write waits for its own alarm. */
+  async #flushAll(): Promise<void> {
+    do {
+      await this.#flushOnce();
+    } while (this.#limits.flushBytes <= this.#changes.bytes);
+    if (this.durable.index < this.#applied.index && this.#closing === undefined) {
+      this.#alarm ??= this.#timers.after(this.#limits.flushDelayMs, () => this.#beginFlush());
+    }
+  }
+
+  async #flushOnce(): Promise<void> {
+    invariant(!this.#withinUnit, "flush begins within a unit of changes");
+    const standing = { mark: this.#applied, flushes: this.#standing.flushes + 1 };
+    const flushing = this.#changes;
+    this.#flushing = flushing;
+    this.#changes = new Overlay();
+    const operations: LevelOperation[] = standingOperations(standing);
+    for (const [name, value] of flushing.all()) {
+      const key = keyOf(name);
+      operations.push(value === undefined ? { type: "del", key } : { type: "put", key, value });
+    }
+    await this.#db.write(operations);
+    this.#flushing = undefined;
+    this.#standing = standing;
+  }
+
+  #checked<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): LumeoError {
+    if (error instanceof InvariantViolation) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    this.#failure ??= new LumeoError("STORE_FAILED", `The state store has failed: ${why}`, {
+      cause: error,
+    });
+    return this.#failure;
+  }
+
+  #mustWork(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closing !== undefined) {
+      throw new LumeoError("CLOSED", "Cannot use the state: it is closed");
+    }
+  }
+}
+
+const NEW: Standing = { mark: { index: logIndex(0), term: term(0) }, flushes: 0 };
+
+/** Writes a whole image into an empty database. */
+async function fill(
+  database: LevelDatabase,
+  mark: AppliedMark,
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<Standing> {
+  for await (const pairs of decodeImage(mark, pieces)) {
+    await database.write(pairs.map(([key, value]) => ({ type: "put", key, value })));
+  }
+  const standing = { mark, flushes: 1 };
+  await database.write(standingOperations(standing));
+  return standing;
+}

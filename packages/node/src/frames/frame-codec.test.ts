@@ -1,0 +1,207 @@
+import { BLOCK_BYTES, chunkHandle, crc32c, epoch, LumeoError, serverId } from "@lumeofs/base";
+import test from "ava";
+import fc from "fast-check";
+import { blockCrcs, crcOfBlocks, firstBadBlock } from "./blocks.js";
+import { encodeFrameHead, type Frame, FrameDecoder } from "./frame-codec.js";
+import { HEADER_BYTES_MAX, PREFIX_BYTES } from "./limits.js";
+import type { Message } from "./message.js";
+
+const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+const crc = fc.integer({ min: 0, max: 0xffffffff });
+const length = fc.integer({ min: 0, max: 64 * 2 ** 20 });
+const target = { handle: id.map(chunkHandle), epoch: id.map(epoch) };
+const link = fc.record({ server: id.map(serverId), address: fc.string({ maxLength: 40 }) });
+const chain = fc.array(link, { maxLength: 7 });
+const bare = fc.oneof(
+  fc.record({
+    type: fc.constant("hello" as const),
+    role: fc.constantFrom("client" as const, "server" as const),
+    clusterId: fc.string(),
+    name: fc.string(),
+  }),
+  fc.record({
+    type: fc.constant("welcome" as const),
+    serverId: id.map(serverId),
+    storeUuid: fc.string(),
+  }),
+  fc.record({ type: fc.constant("writeOpen" as const), ...target, chain }),
+  fc.record({ type: fc.constant("writeClose" as const), length, crc32c: crc }),
+  fc.record({
+    type: fc.constant("writeDone" as const),
+    length,
+    crc32c: crc,
+    servers: fc.array(id.map(serverId), { maxLength: 8 }),
+  }),
+  fc.record({ type: fc.constant("writeAbort" as const) }),
+  fc.record({ type: fc.constant("read" as const), ...target, offset: length, length }),
+  fc.record({ type: fc.constant("readEnd" as const), length, crc32c: crc }),
+  fc.record({ type: fc.constant("readCancel" as const) }),
+  fc.record({
+    type: fc.constant("error" as const),
+    code: fc.constantFrom("CHECKSUM" as const, "NO_SPACE" as const),
+    message: fc.string(),
+    servers: fc.array(id, { maxLength: 8 }),
+  }),
+);
+const loaded = fc
+  .tuple(fc.uint8Array({ minLength: 1, maxLength: 300 }), length, fc.boolean())
+  .map(([payload, offset, isRead]) => ({
+    message: {
+      type: isRead ? ("readData" as const) : ("writeData" as const),
+      offset,
+      crcs: blockCrcs([payload], crc32c),
+    },
+    payload,
+  }));
+const small = fc
+  .tuple(fc.record({ ...target, chain }), fc.uint8Array({ maxLength: 300 }))
+  .map(([fields, payload]) => {
+    const crcs = blockCrcs([payload], crc32c);
+    const whole = { length: payload.byteLength, crc32c: crc32c(payload), crcs };
+    return { message: { type: "writeSmall" as const, ...fields, ...whole }, payload };
+  });
+const none = new Uint8Array();
+const frames = fc.array(
+  fc.tuple(
+    fc.integer({ min: 0, max: 0xffffffff }),
+    fc.oneof(
+      bare.map((message) => ({ message, payload: none })),
+      loaded,
+      small,
+    ),
+  ),
+  { maxLength: 6 },
+);
+
+function encode(request: number, message: Message, payload: Uint8Array): Buffer {
+  const head = encodeFrameHead(request, message, payload.byteLength, crc32c);
+  return Buffer.concat([head, payload]);
+}
+
+function drain(decoder: FrameDecoder): Frame[] {
+  const found: Frame[] = [];
+  for (let next = decoder.body(); next !== undefined; next = decoder.body()) found.push(next);
+  return found;
+}
+
+function flat(frame: Frame): unknown {
+  const crcs = "crcs" in frame.message ? { crcs: Buffer.from(frame.message.crcs) } : {};
+  const payload = Buffer.concat(frame.payload);
+  return { request: frame.request, message: { ...frame.message, ...crcs }, payload };
+}
+
+test("FrameDecoder gives back every frame, wherever the stream is cut", (t) => {
+  fc.assert(
+    fc.property(frames, fc.array(fc.nat(400), { maxLength: 12 }), (sent, cuts) => {
+      const bytes = Buffer.concat(sent.map(([n, { message, payload }]) => encode(n, message, payload)));
+      const decoder = new FrameDecoder(crc32c);
+      const received: Frame[] = [];
+      let at = 0;
+      for (const cut of [...cuts, bytes.byteLength]) {
+        decoder.push(bytes.subarray(at, at + cut));
+        at = Math.min(bytes.byteLength, at + cut);
+        received.push(...drain(decoder));
+      }
+      const expected = sent.map(([request, { message, payload }]) => {
+        return flat({ request, message, payload: [payload], payloadBytes: payload.byteLength });
+      });
+      t.deepEqual(received.map(flat), expected);
+      t.is(decoder.bufferedBytes, 0);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("FrameDecoder answers any bytes with frames, patience or PROTOCOL, and stays broken", (t) => {
+  const mangled = fc.tuple(frames, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1 })).map(
+    ([sent, flips]) => {
+      const bytes = Buffer.concat(sent.map(([n, { message, payload }]) => encode(n, message, payload)));
+      for (const [at, mask] of flips) {
+        const i = at % Math.max(1, bytes.byteLength);
+        bytes[i] = (bytes[i] ?? 0) ^ mask;
+      }
+      return bytes;
+    },
+  );
+  fc.assert(
+    fc.property(fc.oneof(mangled, fc.uint8Array({ maxLength: 200 })), (bytes) => {
+      const decoder = new FrameDecoder(crc32c);
+      decoder.push(bytes);
+      try {
+        drain(decoder);
+      } catch (error) {
+        t.true(error instanceof LumeoError && error.code === "PROTOCOL", String(error));
+        t.is(t.throws(() => decoder.head()), error as Error);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("FrameDecoder refuses any header content with PROTOCOL, even under a right checksum", (t) => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(1, 2, 10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 30),
+      fc.uint8Array({ maxLength: 60 }),
+      (type, header) => {
+        const decoder = new FrameDecoder(crc32c);
+        decoder.push(rawFrame(type, header));
+        try {
+          drain(decoder);
+        } catch (error) {
+          t.true(error instanceof LumeoError && error.code === "PROTOCOL", String(error));
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+  t.pass();
+});
+
+test("FrameDecoder refuses lengths above the limits before it waits for the bytes", (t) => {
+  for (const [at, value] of [
+    [8, HEADER_BYTES_MAX + 1],
+    [12, 2 ** 20 + 1],
+  ] as const) {
+    const bytes = encode(1, { type: "writeAbort" }, none).subarray(0, PREFIX_BYTES);
+    bytes.writeUInt32LE(value, at);
+    const decoder = new FrameDecoder(crc32c);
+    decoder.push(bytes);
+    t.like(t.throws(() => decoder.head()), { code: "PROTOCOL" });
+  }
+});
+
+test("FrameDecoder shows the head before the payload is there", (t) => {
+  const payload = new Uint8Array(100).fill(7);
+  const message = { type: "writeData" as const, offset: 0, crcs: blockCrcs([payload], crc32c) };
+  const bytes = encode(3, message, payload);
+  const decoder = new FrameDecoder(crc32c);
+  decoder.push(bytes.subarray(0, -1));
+  t.is(decoder.head()?.payloadBytes, 100);
+  t.is(decoder.body(), undefined);
+  decoder.push(bytes.subarray(-1));
+  t.is(decoder.body()?.payloadBytes, 100);
+});
+
+test("block checksums do not depend on how the payload is cut, and find the damaged block", (t) => {
+  const bytes = new Uint8Array(3 * BLOCK_BYTES + 17).map((_, i) => (i * 31) ^ (i >> 8));
+  const whole = blockCrcs([bytes], crc32c);
+  t.is(whole.byteLength, 16);
+  const cut = [bytes.subarray(0, 5), bytes.subarray(5, 100_000), bytes.subarray(100_000)];
+  t.deepEqual(blockCrcs(cut, crc32c), whole);
+  t.is(crcOfBlocks(whole, bytes.byteLength), crc32c(bytes));
+  t.is(firstBadBlock(cut, whole, crc32c), undefined);
+  bytes[2 * BLOCK_BYTES] = (bytes[2 * BLOCK_BYTES] ?? 0) ^ 1;
+  t.is(firstBadBlock(cut, whole, crc32c), 2);
+});
+
+function rawFrame(type: number, header: Uint8Array): Uint8Array {
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt16LE(0x464c, 0);
+  prefix.writeUInt8(1, 2);
+  prefix.writeUInt8(type, 3);
+  prefix.writeUInt32LE(1, 4);
+  prefix.writeUInt32LE(header.byteLength, 8);
+  prefix.writeUInt32LE(crc32c(header, crc32c(prefix.subarray(0, 16))), 16);
+  return Buffer.concat([prefix, header]);
+}

@@ -1,0 +1,181 @@
+// The opener's end of a data-plane connection: says hello, numbers requests, gives each its frames.
+
+import { createConnection, type Socket } from "node:net";
+import { Budget, type Crc32c, LumeoError, type Permit } from "@lumeofs/base";
+import { nativeCrc32c } from "../native-crc32c.js";
+import { parseAddress } from "./address.js";
+import { Exchange } from "./exchange.js";
+import type { FrameHead } from "./frame-codec.js";
+import { FrameSocket, type FrameSocketOwner, type ReceivedFrame } from "./frame-socket.js";
+import { RECEIVED_BYTES_MAX, REQUESTS_PER_CONNECTION_MAX } from "./limits.js";
+import type { Hello, OpeningMessage, Welcome } from "./message.js";
+
+const REQUEST_NUMBER_MAX = 0xffffffff;
+
+export interface ConnectOptions {
+  readonly hello: Hello;
+  readonly timeoutMs: number;
+  readonly crc32c?: Crc32c;
+  /** Silence that ends a connection on which something is awaited. */
+  readonly stallMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A connection that this side has opened. */
+export class FrameConnection {
+  readonly #frames: FrameSocket;
+  readonly #exchanges = new Map<number, Exchange>();
+  readonly #room = new Budget(RECEIVED_BYTES_MAX);
+  readonly #onClosed: (() => void)[] = [];
+  #welcome: Welcome | undefined;
+  #lastRequest = 0;
+
+  private constructor(
+    readonly address: string,
+    socket: Socket,
+    options: ConnectOptions,
+  ) {
+    this.#frames = new FrameSocket(socket, this.#owner(), {
+      crc32c: options.crc32c ?? nativeCrc32c,
+      ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
+    });
+  }
+
+  /**
+   * Opens a TCP connection and says hello. Does not wait for the welcome.
+   *
+   * @param address  host:port
+   * @throws LumeoError UNAVAILABLE if nobody answers there in time: nothing was asked yet.
+   */
+  static async connect(address: string, options: ConnectOptions): Promise<FrameConnection> {
+    const socket = await openSocket(address, options);
+    const connection = new FrameConnection(address, socket, options);
+    connection.#frames.send(0, options.hello);
+    return connection;
+  }
+
+  /** What the other side said about itself, once it has. */
+  get welcome(): Welcome | undefined {
+    return this.#welcome;
+  }
+
+  /** Requests that are not finished. */
+  get openRequests(): number {
+    return this.#exchanges.size;
+  }
+
+  get isUsable(): boolean {
+    return this.#frames.closedBy === undefined && this.#lastRequest < REQUEST_NUMBER_MAX;
+  }
+
+  /** Calls back once when the connection has closed, at once if it already has. */
+  whenClosed(callback: () => void): void {
+    if (this.#frames.closedBy === undefined) this.#onClosed.push(callback);
+    else callback();
+  }
+
+  /**
+   * Starts a request. The caller finishes the exchange in the end.
+   *
+   * @param sent  Called when the payload may be changed again.
+   * @throws LumeoError OVERLOADED at REQUESTS_PER_CONNECTION_MAX open requests, or the reason for
+   *         which the connection was closed.
+   */
+  request(
+    first: OpeningMessage,
+    payload: readonly Uint8Array[] = [],
+    sent?: () => void,
+  ): Exchange {
+    if (REQUESTS_PER_CONNECTION_MAX <= this.#exchanges.size) {
+      throw new LumeoError(
+        "OVERLOADED",
+        `Cannot ask "${this.address}": ${this.#exchanges.size} requests are open`,
+      );
+    }
+    const number = this.#lastRequest + 1;
+    const exchange = new Exchange(number, this.#frames, () => this.#exchanges.delete(number));
+    this.#frames.send(number, first, payload, sent);
+    this.#lastRequest = number;
+    this.#exchanges.set(number, exchange);
+    return exchange;
+  }
+
+  /** Ends the connection; open requests fail with the reason. */
+  close(reason = new LumeoError("CLOSED", `Connection to "${this.address}" was closed`)): void {
+    this.#frames.destroy(reason);
+  }
+
+  #owner(): FrameSocketOwner {
+    return {
+      admit: (head) => this.#admit(head),
+      received: (frame) => this.#received(frame),
+      closed: (reason) => {
+        for (const exchange of [...this.#exchanges.values()]) exchange.fail(reason);
+        for (const callback of this.#onClosed.splice(0)) callback();
+      },
+      isBusy: () => 0 < this.#exchanges.size,
+    };
+  }
+
+  #admit(head: FrameHead): Permit | Promise<Permit> {
+    return this.#room.tryTake(head.payloadBytes) ?? this.#room.take(head.payloadBytes);
+  }
+
+  #received(frame: ReceivedFrame): void {
+    const { message } = frame;
+    if (frame.request === 0) return this.#receivedAboutConnection(frame);
+    const exchange = this.#exchanges.get(frame.request);
+    if (exchange === undefined) return frame.release(); // finished meanwhile
+    switch (message.type) {
+      case "writeDone":
+      case "readData":
+      case "readEnd":
+        return exchange.deliver(frame);
+      case "error":
+        return exchange.fail(
+          new LumeoError(message.code, message.message, { servers: message.servers }),
+        );
+      default:
+        throw new LumeoError("PROTOCOL", `Cannot go on: "${message.type}" is no answer`);
+    }
+  }
+
+  #receivedAboutConnection({ message }: ReceivedFrame): void {
+    if (message.type === "welcome") this.#welcome = message;
+    else if (message.type === "error") throw new LumeoError(message.code, message.message);
+    else throw new LumeoError("PROTOCOL", `Cannot go on: "${message.type}" has no request`);
+  }
+}
+
+function openSocket(address: string, options: ConnectOptions): Promise<Socket> {
+  options.signal?.throwIfAborted();
+  const { host, port } = parseAddress(address);
+  return new Promise((resolve, reject) => {
+    const socket = createConnection({ host, port, noDelay: true });
+    const settle = (): void => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener("abort", abort);
+      socket.removeAllListeners();
+    };
+    const fail = (error: unknown): void => {
+      settle();
+      socket.on("error", () => undefined); // one that comes after we gave up
+      socket.destroy();
+      reject(error);
+    };
+    const unavailable = (why: string, cause?: unknown): LumeoError => {
+      return new LumeoError("UNAVAILABLE", `Cannot connect to "${address}": ${why}`, { cause });
+    };
+    const abort = (): void => fail(options.signal?.reason);
+    const timer = setTimeout(
+      () => fail(unavailable(`no answer within ${options.timeoutMs} ms`)),
+      options.timeoutMs,
+    );
+    options.signal?.addEventListener("abort", abort, { once: true });
+    socket.once("error", (cause) => fail(unavailable(cause.message, cause)));
+    socket.once("connect", () => {
+      settle();
+      resolve(socket);
+    });
+  });
+}

@@ -1,0 +1,237 @@
+// Frames over one TCP socket, both directions, with back-pressure in both.
+//
+// S1. Frames leave in the order of `send`; those of one turn of the event loop share one writev.
+// S2. A payload is read from the socket only when `admit` has given it room: what a connection can
+//     hold beyond its permits is one receive buffer.
+// S3. `closed` is called once, with the reason; after it nothing is received and `send` throws.
+
+import type { Socket } from "node:net";
+import { asLumeoError, type Crc32c, LumeoError, type Permit } from "@lumeofs/base";
+import { encodeFrameHead, FrameDecoder, type Frame, type FrameHead } from "./frame-codec.js";
+import { SEND_QUEUE_BYTES_MAX, STALL_MS } from "./limits.js";
+import type { Message } from "./message.js";
+
+/** A frame whose payload counts against somebody's room until it is released. */
+export class ReceivedFrame implements Frame {
+  readonly request: number;
+  readonly message: Message;
+  readonly payload: readonly Uint8Array[];
+  readonly payloadBytes: number;
+  #permit: Permit | undefined;
+
+  constructor(frame: Frame, permit: Permit | undefined) {
+    this.request = frame.request;
+    this.message = frame.message;
+    this.payload = frame.payload;
+    this.payloadBytes = frame.payloadBytes;
+    this.#permit = permit;
+  }
+
+  /** Says that the payload is not needed any more. Harmless the second time. */
+  release(): void {
+    this.#permit?.release();
+    this.#permit = undefined;
+  }
+}
+
+/** What the owner of a socket is told. */
+export interface FrameSocketOwner {
+  /** Finds room for a payload. Called for frames with payload only, one at a time. */
+  admit(head: FrameHead): Permit | Promise<Permit>;
+  /** Takes a frame over. A thrown LumeoError closes the connection with it. */
+  received(frame: ReceivedFrame): void;
+  closed(reason: LumeoError): void;
+  /** Whether answers or frames are awaited, so that silence is a fault. */
+  isBusy(): boolean;
+}
+
+export interface FrameSocketOptions {
+  readonly crc32c: Crc32c;
+  /** Silence that ends a busy connection. */
+  readonly stallMs?: number;
+}
+
+/** One connection as a row of frames. Takes the socket over. */
+export class FrameSocket {
+  readonly #socket: Socket;
+  readonly #owner: FrameSocketOwner;
+  readonly #crc32c: Crc32c;
+  readonly #decoder: FrameDecoder;
+  readonly #stallMs: number;
+  #permit: Permit | undefined;
+  #isAdmitting = false;
+  #isCorked = false;
+  #queuedBytes = 0;
+  #waitingForQueue: (() => void)[] = [];
+  #closedBy: LumeoError | undefined;
+
+  constructor(socket: Socket, owner: FrameSocketOwner, options: FrameSocketOptions) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#crc32c = options.crc32c;
+    this.#decoder = new FrameDecoder(options.crc32c);
+    this.#stallMs = options.stallMs ?? STALL_MS;
+    this.#listen();
+  }
+
+  /** Why nothing goes through any more, or undefined while it is open. */
+  get closedBy(): LumeoError | undefined {
+    return this.#closedBy;
+  }
+
+  /** Bytes that `send` has taken and the kernel has not. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /**
+   * Queues a frame. Its payload must stay unchanged until `sent` is called, which happens once: when
+   * the kernel has the bytes, or when the connection broke.
+   *
+   * @returns A promise to await before the next frame if the queue is full, else undefined. It never
+   *          rejects: that the connection broke shows at the next call.
+   * @throws  LumeoError (the reason of the close) if the connection is closed.
+   */
+  send(
+    request: number,
+    message: Message,
+    payload: readonly Uint8Array[] = [],
+    sent?: () => void,
+  ): Promise<void> | undefined {
+    if (this.#closedBy !== undefined) {
+      sent?.();
+      throw this.#closedBy;
+    }
+    const payloadBytes = payload.reduce((sum, piece) => sum + piece.byteLength, 0);
+    const head = encodeFrameHead(request, message, payloadBytes, this.#crc32c);
+    const bytes = head.byteLength + payloadBytes;
+    this.#queuedBytes += bytes;
+    this.#cork();
+    const done = () => this.#left(bytes, sent);
+    const last = payload.length - 1;
+    if (last < 0) this.#socket.write(head, done);
+    else this.#socket.write(head);
+    for (let i = 0; i <= last; i++) {
+      const piece = payload[i] as Uint8Array;
+      if (i === last) this.#socket.write(piece, done);
+      else this.#socket.write(piece);
+    }
+    if (this.#queuedBytes <= SEND_QUEUE_BYTES_MAX) return undefined;
+    return new Promise((resolve) => this.#waitingForQueue.push(resolve));
+  }
+
+  /** Sends what is queued, then closes. */
+  end(reason: LumeoError): void {
+    if (this.#closedBy !== undefined) return;
+    this.#fail(reason);
+    this.#socket.destroySoon();
+  }
+
+  /** Closes at once. */
+  destroy(reason: LumeoError): void {
+    this.#fail(reason);
+    this.#socket.destroy();
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, this.#stallMs);
+    socket.setTimeout(this.#stallMs);
+    socket.on("data", (bytes: Buffer) => {
+      this.#decoder.push(bytes);
+      this.#advance();
+    });
+    socket.on("timeout", () => this.#onSilence());
+    socket.on("error", (cause) => {
+      this.destroy(lost(cause.message, cause));
+    });
+    socket.on("end", () => this.destroy(lost("the other side closed it")));
+    socket.on("close", () => this.destroy(lost("it was closed")));
+  }
+
+  #onSilence(): void {
+    // A connection that is held back by us is silent for our own reasons.
+    if (!this.#owner.isBusy() || this.#isAdmitting) return;
+    const seconds = Math.round(this.#stallMs / 1000);
+    this.destroy(new LumeoError("TIMEOUT", `Cannot go on: the connection was silent ${seconds} s`));
+  }
+
+  #advance(): void {
+    try {
+      while (this.#closedBy === undefined && !this.#isAdmitting && this.#step());
+    } catch (error) {
+      if (!(error instanceof LumeoError)) throw error;
+      this.destroy(error);
+    }
+  }
+
+  /** Takes one frame out of the decoder; false if there is none yet. */
+  #step(): boolean {
+    const head = this.#decoder.head();
+    if (head === undefined) return false;
+    if (this.#permit === undefined && 0 < head.payloadBytes) {
+      const permit = this.#owner.admit(head);
+      if (permit instanceof Promise) {
+        this.#waitForRoom(permit);
+        return false;
+      }
+      this.#permit = permit;
+    }
+    const frame = this.#decoder.body();
+    if (frame === undefined) return false;
+    const permit = this.#permit;
+    this.#permit = undefined;
+    this.#owner.received(new ReceivedFrame(frame, permit));
+    return true;
+  }
+
+  #waitForRoom(room: Promise<Permit>): void {
+    this.#isAdmitting = true;
+    this.#socket.pause();
+    const admitted = (permit: Permit): void => {
+      this.#isAdmitting = false;
+      if (this.#closedBy !== undefined) return permit.release();
+      this.#permit = permit;
+      this.#socket.resume();
+      this.#advance();
+    };
+    room.then(admitted, (error: unknown) => this.destroy(asLumeoError(error)));
+  }
+
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#isCorked = false;
+      this.#socket.uncork();
+    });
+  }
+
+  #left(bytes: number, sent: (() => void) | undefined): void {
+    this.#queuedBytes -= bytes;
+    sent?.();
+    if (this.#queuedBytes <= SEND_QUEUE_BYTES_MAX) this.#wakeSenders();
+  }
+
+  #wakeSenders(): void {
+    const waiting = this.#waitingForQueue;
+    this.#waitingForQueue = [];
+    for (const wake of waiting) wake();
+  }
+
+  #fail(reason: LumeoError): void {
+    if (this.#closedBy !== undefined) return;
+    this.#closedBy = reason;
+    this.#permit?.release();
+    this.#permit = undefined;
+    this.#wakeSenders();
+    this.#owner.closed(reason);
+  }
+}
+
+function lost(what: string, cause?: unknown): LumeoError {
+  const message = `Connection lost: ${what}`;
+  return new LumeoError("CONNECTION_LOST", message, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,141 @@
+// What the two sides of a data-plane connection say to each other (docs/formats/data-plane.md).
+// The domain view of a frame's header: a closed union, with ids already checked.
+
+import type { ChunkHandle, Epoch, ErrorCode, ServerId } from "@lumeofs/base";
+
+/** A replica that a write still has to reach. */
+export interface ChainLink {
+  readonly server: ServerId;
+  /** host:port of its data plane. */
+  readonly address: string;
+}
+
+/** One CRC32C (four bytes, little-endian) for each 64 KiB block of a payload. */
+export type BlockCrcs = Uint8Array;
+
+export interface Hello {
+  readonly type: "hello";
+  readonly role: "client" | "server";
+  /** Empty while the opener does not know it. */
+  readonly clusterId: string;
+  /** For people and logs. */
+  readonly name: string;
+}
+
+export interface Welcome {
+  readonly type: "welcome";
+  readonly serverId: ServerId;
+  readonly storeUuid: string;
+}
+
+export interface WriteSmall {
+  readonly type: "writeSmall";
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+  /** Where it goes next, in order, without the receiver. */
+  readonly chain: readonly ChainLink[];
+  readonly length: number;
+  /** Of the whole chunk. */
+  readonly crc32c: number;
+  readonly crcs: BlockCrcs;
+}
+
+export interface WriteOpen {
+  readonly type: "writeOpen";
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+  readonly chain: readonly ChainLink[];
+}
+
+export interface WriteData {
+  readonly type: "writeData";
+  readonly offset: number;
+  readonly crcs: BlockCrcs;
+}
+
+export interface WriteClose {
+  readonly type: "writeClose";
+  readonly length: number;
+  readonly crc32c: number;
+}
+
+export interface WriteDone {
+  readonly type: "writeDone";
+  readonly length: number;
+  readonly crc32c: number;
+  /** Who has the chunk durably. */
+  readonly servers: readonly ServerId[];
+}
+
+export interface WriteAbort {
+  readonly type: "writeAbort";
+}
+
+export interface Read {
+  readonly type: "read";
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface ReadData {
+  readonly type: "readData";
+  /** Of the first payload byte in the chunk: a multiple of 64 KiB. */
+  readonly offset: number;
+  readonly crcs: BlockCrcs;
+}
+
+export interface ReadEnd {
+  readonly type: "readEnd";
+  /** Of the whole chunk. */
+  readonly length: number;
+  readonly crc32c: number;
+}
+
+export interface ReadCancel {
+  readonly type: "readCancel";
+}
+
+export interface Refusal {
+  readonly type: "error";
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Numbers of the chunkservers that failed. */
+  readonly servers: readonly number[];
+}
+
+/** Starts a request: the opener chooses a new number for it. */
+export type OpeningMessage = WriteSmall | WriteOpen | Read;
+/** Goes on with a request of the opener. */
+export type ContinuingMessage = WriteData | WriteClose | WriteAbort | ReadCancel;
+/** Comes back from the accepter. */
+export type AnswerMessage = WriteDone | ReadData | ReadEnd | Refusal;
+
+export type Message = Hello | Welcome | OpeningMessage | ContinuingMessage | AnswerMessage;
+
+/** The numbers in a frame's third byte. Never reused for another meaning. */
+export const TYPE_NUMBERS = {
+  hello: 1,
+  welcome: 2,
+  writeSmall: 10,
+  writeOpen: 11,
+  writeData: 12,
+  writeClose: 13,
+  writeDone: 14,
+  writeAbort: 15,
+  read: 20,
+  readData: 21,
+  readEnd: 22,
+  readCancel: 23,
+  error: 30,
+} as const satisfies Record<Message["type"], number>;
+
+export const TYPE_NAMES: ReadonlyMap<number, Message["type"]> = new Map(
+  Object.entries(TYPE_NUMBERS).map(([name, number]) => [number, name as Message["type"]]),
+);
+
+/** Whether a message of this type starts a request. */
+export function opensRequest(message: Message): message is OpeningMessage {
+  return message.type === "writeSmall" || message.type === "writeOpen" || message.type === "read";
+}

@@ -63,8 +63,9 @@ export function receiveVote(member: Member, from: NodeId, vote: Vote): void {
     member.term <= vote.term &&
     (isFree || member.votedFor === from || (vote.pre && isLater)) &&
     member.log.isUpToDate(vote.lastIndex, vote.lastTerm);
-  if (granted && !vote.pre) {
+  if (granted && !vote.pre && member.votedFor !== from) {
     member.voteFor(from);
+    // Also a candidate that was only asking around gives way to one that stands.
     becomeFollower(member, member.term, undefined);
   }
   const term = granted ? vote.term : member.term;

@@ -73,10 +73,7 @@ export function recordAnswer(
   state.put(answerKey(request.session, request.sequence), reply);
   const highest = Math.max(session.highest, request.sequence);
   const wanted = Math.min(request.answeredBelow, request.sequence);
-  const trimmedBelow = trim(state, request.session, { ...session, highest }, {
-    wanted,
-    countMax: TRIM_MAX,
-  });
+  const trimmedBelow = trim(state, request.session, session, { wanted, countMax: TRIM_MAX });
   putSession(state, request.session, { at, trimmedBelow, highest, isExpired: false });
 }
 
@@ -125,7 +122,7 @@ function trim(
   limits: { readonly wanted: number; readonly countMax: number },
 ): number {
   const { trimmedBelow, highest } = session;
-  // Nothing was ever answered above `highest`, so a jump over unused sequences costs nothing.
+  // No earlier request was answered above `highest`: a jump over unused sequences costs nothing.
   const last = Math.min(limits.wanted, highest + 1, trimmedBelow + limits.countMax);
   for (let sequence = trimmedBelow; sequence < last; sequence++) {
     state.delete(answerKey(id, sequence));

@@ -1,0 +1,169 @@
+import {
+  chunkHandle,
+  epoch,
+  grantId,
+  inodeId,
+  LumeoError,
+  serverId,
+  sessionId,
+  wallMs,
+} from "@lumeofs/base";
+import test from "ava";
+import fc from "fast-check";
+import type { Command, Proposal, Reply } from "./command.js";
+import { decodeProposal, encodeProposal } from "./command-codec.js";
+import { decodeReply, encodeReply } from "./reply-codec.js";
+
+const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const byte = fc.integer({ min: 0, max: 255 });
+const text = fc.string({ unit: "binary" });
+const time = fc.nat().map(wallMs);
+const servers = fc.array(id.map(serverId), { maxLength: 4 });
+const chunks = fc.array(
+  fc.record({
+    handle: id.map(chunkHandle),
+    epoch: id.map(epoch),
+    lengthBytes: u32,
+    crc32c: u32,
+  }),
+  { maxLength: 5 },
+);
+const precondition = fc.oneof(
+  fc.constant({ kind: "none" } as const),
+  fc.constant({ kind: "absent" } as const),
+  fc.record({ kind: fc.constant("revision" as const), revision: fc.maxSafeNat() }),
+);
+const inode = id.map(inodeId);
+
+function record<K extends Command["kind"]>(
+  kind: K,
+  fields: {
+    [F in Exclude<keyof Extract<Command, { kind: K }>, "kind">]: fc.Arbitrary<
+      Extract<Command, { kind: K }>[F]
+    >;
+  },
+): fc.Arbitrary<Command> {
+  return fc.record({ kind: fc.constant(kind), ...fields }) as unknown as fc.Arbitrary<Command>;
+}
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  record("openSession", {}),
+  record("allocate", { placements: fc.array(servers, { maxLength: 3 }), handles: byte }),
+  record("beginUpload", { path: text }),
+  record("addChunks", { upload: inode, first: fc.maxSafeNat(), chunks }),
+  record("abortUpload", { upload: inode }),
+  record("commit", {
+    path: text,
+    upload: fc.option(inode, { nil: undefined }),
+    chunks,
+    chunkSizeBytes: u32,
+    replicas: byte,
+    crc32c: u32,
+    precondition,
+    makeParents: fc.boolean(),
+  }),
+  record("makeDirectory", { path: text, parents: fc.boolean() }),
+  record("rename", { source: text, target: text, overwrite: fc.boolean() }),
+  record("remove", { path: text, recursive: fc.boolean(), precondition }),
+  record("registerServer", {
+    name: text,
+    storeUuid: text,
+    dataAddress: text,
+    controlAddress: text,
+    labels: fc.dictionary(text, text, { maxKeys: 4, noNullPrototype: true }),
+  }),
+  record("reapDirectory", { directory: inode, names: fc.array(text, { maxLength: 4 }) }),
+  record("reapFile", { inode, pages: u32 }),
+  record("expireGrants", { grants: fc.array(id.map(grantId)), unusedSince: time }),
+  record("expireUploads", { uploads: fc.array(inode), unusedSince: time }),
+  record("expireSessions", { sessions: fc.array(id.map(sessionId)), unusedSince: time }),
+  record("forgetChunks", { handles: fc.array(id.map(chunkHandle)) }),
+  record("initCluster", { clusterId: text }),
+);
+
+const proposal: fc.Arbitrary<Proposal> = fc.record({
+  at: time,
+  request: fc.option(
+    fc.record({
+      session: id.map(sessionId),
+      sequence: fc.maxSafeNat(),
+      answeredBelow: fc.maxSafeNat(),
+    }),
+    { nil: undefined },
+  ),
+  command,
+});
+
+const reply: fc.Arbitrary<Reply> = fc.oneof(
+  fc.constant<Reply>({ kind: "done" }),
+  id.map((n): Reply => ({ kind: "sessionOpened", session: sessionId(n) })),
+  fc.array(id).map((ns): Reply => ({ kind: "allocated", grants: ns.map(grantId) })),
+  id.map((n): Reply => ({ kind: "uploadBegun", upload: inodeId(n) })),
+  fc.tuple(id, fc.maxSafeNat(), time).map(
+    ([n, count, at]): Reply => ({
+      kind: "file",
+      inode: inodeId(n),
+      revision: count,
+      sizeBytes: count,
+      createdAt: at,
+      modifiedAt: at,
+      chunkCount: count,
+    }),
+  ),
+  fc
+    .tuple(id, text)
+    .map(([n, clusterId]): Reply => ({ kind: "registered", server: serverId(n), clusterId })),
+  text.map((message): Reply => ({ kind: "refused", code: "CONFLICT", message })),
+);
+
+test("a proposal survives its bytes, and equal proposals have equal bytes", (t) => {
+  fc.assert(
+    fc.property(proposal, (value) => {
+      const bytes = encodeProposal(value);
+      const back = decodeProposal(bytes);
+      t.deepEqual(back, value);
+      t.deepEqual(encodeProposal(back), bytes);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("a reply survives its bytes", (t) => {
+  fc.assert(fc.property(reply, (value) => t.deepEqual(decodeReply(encodeReply(value)), value)));
+});
+
+test("bytes that are no proposal are refused with CORRUPT, however they are broken", (t) => {
+  const refuses = (bytes: Uint8Array): boolean => {
+    try {
+      const again = encodeProposal(decodeProposal(bytes));
+      return again.byteLength === bytes.byteLength;
+    } catch (error) {
+      return error instanceof LumeoError && error.code === "CORRUPT";
+    }
+  };
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => t.true(refuses(bytes))),
+    { numRuns: 500 },
+  );
+  fc.assert(
+    fc.property(proposal, fc.nat(), byte, (value, at, damage) => {
+      const bytes = encodeProposal(value).slice();
+      bytes[at % bytes.byteLength] = damage;
+      t.true(refuses(bytes));
+      t.true(refuses(bytes.subarray(0, at % bytes.byteLength)));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("the example of docs/formats/command.md is what is written", (t) => {
+  const bytes = encodeProposal({
+    at: wallMs(1000),
+    request: { session: sessionId(7), sequence: 1, answeredBelow: 1 },
+    command: { kind: "makeDirectory", path: "/a", parents: false },
+  });
+  const documented = `01 e803000000000000 01 0700000000000000 0100000000000000
+    0100000000000000 07 02000000 2f61 00`;
+  t.is(Buffer.from(bytes).toString("hex"), documented.replaceAll(/\s/g, ""));
+});

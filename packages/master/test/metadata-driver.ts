@@ -1,0 +1,117 @@
+// Drives the state machine in tests: proposes commands as a leader would, one log index each.
+
+import {
+  type ChunkHandle,
+  chunkHandle,
+  crc32c,
+  epoch,
+  handleIn,
+  type InodeId,
+  serverId,
+  wallMs,
+} from "@lumeofs/base";
+import type { Command, Reply, RequestId, SealedChunk } from "../src/metadata/command.js";
+import { encodeProposal } from "../src/metadata/command-codec.js";
+import { decodeReply } from "../src/metadata/reply-codec.js";
+import { applyEntry } from "../src/metadata/state-machine.js";
+import { MemoryState } from "./memory-state.js";
+
+export class MetadataDriver {
+  readonly state: MemoryState;
+  index = 0;
+  now = 1_000_000;
+
+  constructor(state = new MemoryState()) {
+    this.state = state;
+    this.apply({ kind: "initCluster", clusterId: "test-cluster" });
+  }
+
+  apply(command: Command, request?: RequestId): Reply {
+    return decodeReply(this.applyBytes(command, request));
+  }
+
+  applyBytes(command: Command, request?: RequestId): Uint8Array {
+    const proposal = encodeProposal({ at: wallMs(this.now), request, command });
+    this.index++;
+    return applyEntry(this.state, this.index, proposal);
+  }
+
+  /** Handles of one fresh grant on servers 1, 2 and 3. */
+  grant(handles: number): readonly ChunkHandle[] {
+    const members = [1, 2, 3].map(serverId);
+    const reply = this.apply({ kind: "allocate", placements: [members], handles });
+    if (reply.kind !== "allocated") throw new Error(`allocate answered ${reply.kind}`);
+    const grant = reply.grants[0];
+    if (grant === undefined) throw new Error("allocate gave no grant");
+    return Array.from({ length: handles }, (_, slot) => handleIn(grant, slot));
+  }
+
+  /** A file of `count` chunks of 4 bytes, all fresh. */
+  commit(path: string, count = 1, more: Partial<Commit> = {}): Reply {
+    const handles = 0 < count ? this.grants(count) : [];
+    return this.apply(commitOf(path, handles, more));
+  }
+
+  grants(count: number): readonly ChunkHandle[] {
+    const handles: ChunkHandle[] = [];
+    while (handles.length < count) handles.push(...this.grant(Math.min(64, count - handles.length)));
+    return handles;
+  }
+
+  makeDirectory(path: string): Reply {
+    return this.apply({ kind: "makeDirectory", path, parents: false });
+  }
+
+  remove(path: string, recursive = false): Reply {
+    return this.apply({ kind: "remove", path, recursive, precondition: { kind: "none" } });
+  }
+
+  rename(source: string, target: string, overwrite = false): Reply {
+    return this.apply({ kind: "rename", source, target, overwrite });
+  }
+
+  beginUpload(path: string): InodeId {
+    const reply = this.apply({ kind: "beginUpload", path });
+    if (reply.kind !== "uploadBegun") throw new Error(`beginUpload answered ${reply.kind}`);
+    return reply.upload;
+  }
+}
+
+export type Commit = Extract<Command, { kind: "commit" }>;
+
+const CONTENT = Uint8Array.of(1, 2, 3, 4);
+
+export function sealed(handle: ChunkHandle | number): SealedChunk {
+  return {
+    handle: chunkHandle(handle),
+    epoch: epoch(1),
+    lengthBytes: CONTENT.byteLength,
+    crc32c: crc32c(CONTENT),
+  };
+}
+
+/** The checksum of a file of `count` such chunks. */
+export function wholeCrc(count: number): number {
+  let crc = 0;
+  for (let i = 0; i < count; i++) crc = crc32c(CONTENT, crc);
+  return crc;
+}
+
+export function commitOf(
+  path: string,
+  handles: readonly ChunkHandle[],
+  more: Partial<Commit> = {},
+): Commit {
+  return {
+    kind: "commit",
+    path,
+    upload: undefined,
+    chunks: handles.map(sealed),
+    chunkSizeBytes: CONTENT.byteLength,
+    replicas: 3,
+    crc32c: wholeCrc(handles.length),
+    precondition: { kind: "none" },
+    makeParents: false,
+    ...more,
+  };
+}

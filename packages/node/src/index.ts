@@ -1,1 +1,32 @@
-export {};
+// The ports of @lumeofs/base on Node.js.
+export { AdminHttp, type AdminHttpOptions, type Readiness } from "./admin-http.js";
+export { FileDisk } from "./file-disk.js";
+export { JsonLogger, type JsonLoggerOptions, LOG_LEVELS, type LogLevel } from "./json-logger.js";
+export { nativeCrc32c } from "./native-crc32c.js";
+export {
+  type Counter,
+  type CounterDeclaration,
+  counter,
+  type Gauge,
+  type GaugeDeclaration,
+  gauge,
+  type Histogram,
+  type HistogramDeclaration,
+  histogram,
+  type Labels,
+  type MetricDeclaration,
+  type MetricTable,
+  type Metrics,
+  type MetricsText,
+  openMetrics,
+} from "./prometheus.js";
+export { readSettings, type Settings, type SettingsSources } from "./read-settings.js";
+export {
+  EXIT,
+  type ProcessControl,
+  type ProcessHost,
+  type RunProcessOptions,
+  runProcess,
+} from "./run-process.js";
+export { SystemClock, SystemTimers, type SystemTimersOptions } from "./system-clock.js";
+export { SystemRandom } from "./system-random.js";

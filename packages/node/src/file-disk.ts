@@ -1,0 +1,202 @@
+// The Disk port on a real folder.
+//
+// D1. Every path stays inside the folder: absolute paths and ".." are refused before any call.
+// D2. A write is complete or it rejects; short writes are continued.
+// D3. Nothing is retried: what the kernel refuses is passed on, with the path and what was tried.
+
+import { constants } from "node:fs";
+import { access, mkdir, open, readdir, rename, statfs, unlink } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { type Disk, type ErrorCode, type File, LumeoError } from "@lumeofs/base";
+
+type Handle = Awaited<ReturnType<typeof open>>;
+
+/** The kernel takes at most this many parts in one call (IOV_MAX). */
+const WRITE_PARTS_MAX = 1024;
+
+/** A folder of the file system. Errors are NOT_FOUND, NO_SPACE, CLOSED or STORE_FAILED. */
+export class FileDisk implements Disk {
+  readonly #root: string;
+
+  private constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Makes the folder (and those above it) if it is missing. */
+  static async open(folder: string): Promise<FileDisk> {
+    const root = resolve(folder);
+    await attempt("make folder", folder, () => mkdir(root, { recursive: true }));
+    return new FileDisk(root);
+  }
+
+  async open(path: string, options: { readonly create: boolean }): Promise<File> {
+    const flags = constants.O_RDWR | (options.create ? constants.O_CREAT : 0);
+    const file = this.#inside(path);
+    return new OpenFile(path, await attempt("open", path, () => open(file, flags, 0o644)));
+  }
+
+  async list(folder: string): Promise<readonly string[]> {
+    try {
+      return (await readdir(this.#inside(folder))).sort();
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return [];
+      throw failure("list", folder, error);
+    }
+  }
+
+  async exists(path: string): Promise<boolean> {
+    try {
+      await access(this.#inside(path));
+      return true;
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return false;
+      throw failure("look for", path, error);
+    }
+  }
+
+  async makeFolder(path: string): Promise<void> {
+    const folder = this.#inside(path);
+    await attempt("make folder", path, () => mkdir(folder, { recursive: true }));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const [source, target] = [this.#inside(from), this.#inside(to)];
+    await attempt("rename", from, () => rename(source, target));
+  }
+
+  async remove(path: string): Promise<void> {
+    const file = this.#inside(path);
+    await attempt("remove", path, () => unlink(file));
+  }
+
+  async syncFolder(path: string): Promise<void> {
+    const folder = this.#inside(path);
+    await attempt("sync folder", path, async () => {
+      const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+
+  async space(): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {
+    const found = await attempt("measure", ".", () => statfs(this.#root));
+    return { totalBytes: found.blocks * found.bsize, freeBytes: found.bavail * found.bsize };
+  }
+
+  /** The real path (D1). "" is the folder itself. */
+  #inside(path: string): string {
+    const parts = path === "" ? [] : path.split("/");
+    const strange = (part: string) => part === "" || part === "." || part === "..";
+    if (parts.some(strange) || path.includes("\0") || path.includes("\\")) {
+      throw new LumeoError(
+        "INVALID_ARGUMENT",
+        `Cannot use path "${path}": it is not a plain relative path inside the folder`,
+      );
+    }
+    return join(this.#root, ...parts);
+  }
+}
+
+class OpenFile implements File {
+  readonly #path: string;
+  readonly #handle: Handle;
+  #closed = false;
+
+  constructor(path: string, handle: Handle) {
+    this.#path = path;
+    this.#handle = handle;
+  }
+
+  readAt(into: Uint8Array, position: number): Promise<number> {
+    return this.#attempt("read", async () => {
+      let filled = 0;
+      while (filled < into.byteLength) {
+        const rest = into.byteLength - filled;
+        const { bytesRead } = await this.#handle.read(into, filled, rest, position + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return filled;
+    });
+  }
+
+  writeAt(parts: readonly Uint8Array[], position: number): Promise<void> {
+    return this.#attempt("write", async () => {
+      let at = position;
+      let left = parts.filter((part) => 0 < part.byteLength);
+      while (0 < left.length) {
+        const group = left.slice(0, WRITE_PARTS_MAX);
+        const { bytesWritten } = await this.#handle.writev(group, at);
+        if (bytesWritten === 0) throw new Error("the kernel wrote nothing");
+        at += bytesWritten;
+        left = withoutFirst(left, bytesWritten);
+      }
+    });
+  }
+
+  sync(): Promise<void> {
+    return this.#attempt("sync", () => this.#handle.datasync());
+  }
+
+  truncate(length: number): Promise<void> {
+    return this.#attempt("truncate", () => this.#handle.truncate(length));
+  }
+
+  async size(): Promise<number> {
+    return (await this.#attempt("measure", () => this.#handle.stat())).size;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await attempt("close", this.#path, () => this.#handle.close());
+  }
+
+  async #attempt<T>(action: string, run: () => Promise<T>): Promise<T> {
+    if (this.#closed) {
+      throw new LumeoError("CLOSED", `Cannot ${action} "${this.#path}": the file is closed`);
+    }
+    return attempt(action, this.#path, run);
+  }
+}
+
+/** What is left of `parts` after `count` bytes. */
+function withoutFirst(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+  let rest = count;
+  let index = 0;
+  for (let part = parts[index]; part !== undefined && part.byteLength <= rest; ) {
+    rest -= part.byteLength;
+    part = parts[++index];
+  }
+  const first = parts[index];
+  if (first === undefined) return [];
+  return rest === 0 ? parts.slice(index) : [first.subarray(rest), ...parts.slice(index + 1)];
+}
+
+async function attempt<T>(action: string, path: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw failure(action, path, error);
+  }
+}
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: "NOT_FOUND",
+  ENOSPC: "NO_SPACE",
+  EDQUOT: "NO_SPACE",
+};
+
+function failure(action: string, path: string, cause: unknown): LumeoError {
+  if (cause instanceof LumeoError) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const code = CODES[systemCode(cause) ?? ""] ?? "STORE_FAILED";
+  return new LumeoError(code, `Cannot ${action} "${path}": ${why}`, { cause });
+}
+
+function systemCode(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code;
+}

@@ -1,0 +1,197 @@
+// From an async function to a gRPC handler, one for each shape of call.
+
+import { setImmediate } from "node:timers/promises";
+import type {
+  MethodDefinition,
+  Server,
+  ServerDuplexStream,
+  ServerReadableStream,
+  ServerUnaryCall,
+  sendUnaryData,
+} from "@grpc/grpc-js";
+import { LumeoError } from "@lumeofs/base";
+import { toStatus } from "./status.js";
+import { DuplexStream, incoming, type RpcStream, type StreamSide } from "./stream.js";
+
+/** What a handler knows about its call. */
+export interface CallContext {
+  /** Aborts when the caller has gone, its deadline has passed, or (streams) the server stops. */
+  readonly signal: AbortSignal;
+  /** Address of the caller. */
+  readonly peer: string;
+  /** What is left of the caller's time; Infinity if it set none. */
+  remainingMs(): number;
+}
+
+/** One method with its handler, ready for `RpcServer.start`. */
+export interface RpcMethod {
+  readonly path: string;
+  attach(server: Server, gate: CallGate): void;
+}
+
+/** The server's side of every call: limits, stopping, reporting. */
+export interface CallGate {
+  readonly stopping: AbortSignal;
+  /** Throws if the call cannot be taken now; the result is called when it has ended. */
+  enter(path: string): () => void;
+  failed(path: string, peer: string, error: unknown): void;
+}
+
+export function register(server: Server, gate: CallGate, method: RpcMethod): void {
+  method.attach(server, gate);
+}
+
+/** One request, one answer. */
+export function serveUnary<Q, A>(
+  method: MethodDefinition<Q, A>,
+  handle: (request: Q, context: CallContext) => Promise<A>,
+): RpcMethod {
+  return {
+    path: method.path,
+    attach: (server, gate) => {
+      const handler = (call: ServerUnaryCall<Q, A>, done: sendUnaryData<A>): void => {
+        const run = () => handle(call.request, contextOf(call));
+        void answer(gate, call, run, done);
+      };
+      add(server, method, handler, "unary");
+    },
+  };
+}
+
+/** Many requests, one answer. Leaving the iteration early is allowed. */
+export function serveUpload<Q, A>(
+  method: MethodDefinition<Q, A>,
+  handle: (requests: AsyncIterable<Q>, context: CallContext) => Promise<A>,
+): RpcMethod {
+  return {
+    path: method.path,
+    attach: (server, gate) => {
+      const handler = (call: ServerReadableStream<Q, A>, done: sendUnaryData<A>): void => {
+        const requests = incoming<Q>(call, sideOf(call));
+        const cut = cutWhenStopping(gate, call);
+        const run = () => handle(requests, contextOf(call, gate.stopping));
+        void answer(gate, call, run, (error, value) => {
+          if (!cut()) done(error, value);
+        });
+      };
+      add(server, method, handler, "clientStream");
+    },
+  };
+}
+
+/** Both sides send. The stream ends when the handler's promise does. */
+export function serveStream<Q, A>(
+  method: MethodDefinition<Q, A>,
+  handle: (stream: RpcStream<A, Q>, context: CallContext) => Promise<void>,
+): RpcMethod {
+  return {
+    path: method.path,
+    attach: (server, gate) => {
+      const handler = (call: ServerDuplexStream<Q, A>): void => {
+        const stream = new DuplexStream<A, Q>(call, sideOf(call));
+        const cut = cutWhenStopping(gate, call);
+        const run = () => handle(stream, contextOf(call, gate.stopping));
+        void answer(gate, call, run, (error) => {
+          if (cut() || call.destroyed) return;
+          if (error === null) stream.end();
+          else call.emit("error", error);
+        });
+      };
+      add(server, method, handler, "bidi");
+    },
+  };
+}
+
+/** What all shapes of call have. */
+interface AnyCall {
+  readonly cancelled: boolean;
+  on(event: "cancelled", listener: () => void): unknown;
+  getPeer(): string;
+  getPath(): string;
+  getDeadline(): Date | number;
+}
+
+async function answer<A>(
+  gate: CallGate,
+  call: AnyCall,
+  run: () => Promise<A>,
+  done: (error: ReturnType<typeof toStatus> | null, value?: A) => void,
+): Promise<void> {
+  let leave: (() => void) | undefined;
+  try {
+    leave = gate.enter(call.getPath());
+    done(null, await run());
+  } catch (error) {
+    gate.failed(call.getPath(), call.getPeer(), error);
+    done(toStatus(error));
+  } finally {
+    leave?.();
+  }
+}
+
+function sideOf(call: AnyCall): StreamSide {
+  return {
+    cancel: () => {}, // the handler's end decides the status
+    translate: (error) => lostError(call, error),
+    // Node.js ends the readable side of a stream that the caller has reset, as if all had been
+    // sent, and says only then that it was reset.
+    confirmEnd: async () => {
+      await setImmediate();
+      if (call.cancelled) throw lostError(call, undefined);
+    },
+  };
+}
+
+/**
+ * Ends a stream when the server stops: the caller hears that it was cut, and the handler's
+ * iteration throws. The result tells, at the handler's end, whether that has happened.
+ */
+function cutWhenStopping(
+  gate: CallGate,
+  call: AnyCall & { emit(event: "error", error: unknown): unknown },
+): () => boolean {
+  let isCut = false;
+  const cut = (): void => {
+    isCut = true;
+    const message = "Cannot go on with the stream: the server is stopping";
+    call.emit("error", toStatus(new LumeoError("CONNECTION_LOST", message)));
+  };
+  gate.stopping.addEventListener("abort", cut, { once: true });
+  return () => {
+    gate.stopping.removeEventListener("abort", cut);
+    return isCut;
+  };
+}
+
+function lostError(call: AnyCall, cause: unknown): LumeoError {
+  if (cause instanceof LumeoError) return cause;
+  const message = `Cannot go on with the stream of ${call.getPeer()}: it was cut off`;
+  return new LumeoError("CONNECTION_LOST", message, { cause });
+}
+
+function contextOf(call: AnyCall, stopping?: AbortSignal): CallContext {
+  const gone = new AbortController();
+  call.on("cancelled", () => {
+    gone.abort(new LumeoError("ABORTED", `The caller ${call.getPeer()} has gone`));
+  });
+  return {
+    signal: stopping === undefined ? gone.signal : AbortSignal.any([gone.signal, stopping]),
+    peer: call.getPeer(),
+    remainingMs: () => Number(call.getDeadline()) - Date.now(),
+  };
+}
+
+function add<Q, A>(
+  server: Server,
+  method: MethodDefinition<Q, A>,
+  handler: unknown,
+  kind: "unary" | "clientStream" | "bidi",
+): void {
+  server.register(
+    method.path,
+    handler as Parameters<Server["register"]>[1],
+    method.responseSerialize as (message: unknown) => Buffer,
+    method.requestDeserialize as (bytes: Buffer) => unknown,
+    kind,
+  );
+}

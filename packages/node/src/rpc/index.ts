@@ -1,0 +1,21 @@
+// Second entry point: gRPC without the servers' logs and metrics.
+export {
+  type CallOptions,
+  openStream,
+  RpcChannel,
+  type RpcChannelOptions,
+  type StreamOptions,
+  unary,
+  upload,
+} from "./channel.js";
+export {
+  type CallContext,
+  type RpcMethod,
+  serveStream,
+  serveUnary,
+  serveUpload,
+} from "./handlers.js";
+export { RPC_MESSAGE_BYTES_MAX } from "./limits.js";
+export { RpcServer, type RpcServerOptions } from "./server.js";
+export { decodeErrorDetail, encodeErrorDetail } from "./status.js";
+export type { RpcStream } from "./stream.js";

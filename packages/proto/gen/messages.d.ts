@@ -271,12 +271,14 @@ export namespace lumeo {
             class GetClusterStatusRequest {
                 constructor(p?: lumeo.master.v1.GetClusterStatusRequest.$Properties);
                 $unknowns?: Uint8Array[];
+                forwarded: boolean;
                 static encode(m: lumeo.master.v1.GetClusterStatusRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.GetClusterStatusRequest & lumeo.master.v1.GetClusterStatusRequest.$Shape;
             }
 
             namespace GetClusterStatusRequest {
                 interface $Properties {
+                    forwarded?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.GetClusterStatusRequest.$Properties;
@@ -315,12 +317,14 @@ export namespace lumeo {
             class GetMasterStatusRequest {
                 constructor(p?: lumeo.master.v1.GetMasterStatusRequest.$Properties);
                 $unknowns?: Uint8Array[];
+                stateHash: boolean;
                 static encode(m: lumeo.master.v1.GetMasterStatusRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.GetMasterStatusRequest & lumeo.master.v1.GetMasterStatusRequest.$Shape;
             }
 
             namespace GetMasterStatusRequest {
                 interface $Properties {
+                    stateHash?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.GetMasterStatusRequest.$Properties;
@@ -371,6 +375,7 @@ export namespace lumeo {
                 leader: string;
                 memoryBytes: number;
                 stateHash: string;
+                stateHashIndex: number;
                 static encode(m: lumeo.master.v1.MasterStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.MasterStatus & lumeo.master.v1.MasterStatus.$Shape;
             }
@@ -389,6 +394,7 @@ export namespace lumeo {
                     leader?: (string|null);
                     memoryBytes?: (number|null);
                     stateHash?: (string|null);
+                    stateHashIndex?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.MasterStatus.$Properties;

@@ -1909,6 +1909,7 @@ export const lumeo = $root.lumeo = (() => {
                 /**
                  * Properties of a GetClusterStatusRequest.
                  * @typedef {Object} lumeo.master.v1.GetClusterStatusRequest.$Properties
+                 * @property {boolean|null} [forwarded] GetClusterStatusRequest forwarded
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -1941,6 +1942,14 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 /**
+                 * GetClusterStatusRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.GetClusterStatusRequest
+                 * @instance
+                 */
+                GetClusterStatusRequest.prototype.forwarded = false;
+
+                /**
                  * Encodes the specified GetClusterStatusRequest message. Does not implicitly {@link lumeo.master.v1.GetClusterStatusRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.GetClusterStatusRequest
@@ -1956,6 +1965,8 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $util.recursionLimit)
                         throw $Error("max depth exceeded");
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.forwarded);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -1980,7 +1991,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -1998,7 +2009,19 @@ export const lumeo = $root.lumeo = (() => {
                             z = $undefined;
                             break;
                         }
-                        r.skipType(t & 7, q, t);
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
                         if (!r.discardUnknown) {
                             $util.makeProp(m, "$unknowns", false);
                             (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
@@ -2242,6 +2265,7 @@ export const lumeo = $root.lumeo = (() => {
                 /**
                  * Properties of a GetMasterStatusRequest.
                  * @typedef {Object} lumeo.master.v1.GetMasterStatusRequest.$Properties
+                 * @property {boolean|null} [stateHash] GetMasterStatusRequest stateHash
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -2274,6 +2298,14 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 /**
+                 * GetMasterStatusRequest stateHash.
+                 * @member {boolean} stateHash
+                 * @memberof lumeo.master.v1.GetMasterStatusRequest
+                 * @instance
+                 */
+                GetMasterStatusRequest.prototype.stateHash = false;
+
+                /**
                  * Encodes the specified GetMasterStatusRequest message. Does not implicitly {@link lumeo.master.v1.GetMasterStatusRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.GetMasterStatusRequest
@@ -2289,6 +2321,8 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $util.recursionLimit)
                         throw $Error("max depth exceeded");
+                    if (m.stateHash != null && $Object.hasOwnProperty.call(m, "stateHash") && m.stateHash !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.stateHash);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -2313,7 +2347,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -2331,7 +2365,19 @@ export const lumeo = $root.lumeo = (() => {
                             z = $undefined;
                             break;
                         }
-                        r.skipType(t & 7, q, t);
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.stateHash = v;
+                                else
+                                    delete m.stateHash;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
                         if (!r.discardUnknown) {
                             $util.makeProp(m, "$unknowns", false);
                             (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
@@ -2520,6 +2566,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [leader] MasterStatus leader
                  * @property {number|null} [memoryBytes] MasterStatus memoryBytes
                  * @property {string|null} [stateHash] MasterStatus stateHash
+                 * @property {number|null} [stateHashIndex] MasterStatus stateHashIndex
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -2648,6 +2695,14 @@ export const lumeo = $root.lumeo = (() => {
                 MasterStatus.prototype.stateHash = "";
 
                 /**
+                 * MasterStatus stateHashIndex.
+                 * @member {number} stateHashIndex
+                 * @memberof lumeo.master.v1.MasterStatus
+                 * @instance
+                 */
+                MasterStatus.prototype.stateHashIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified MasterStatus message. Does not implicitly {@link lumeo.master.v1.MasterStatus.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.MasterStatus
@@ -2687,6 +2742,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 11, wireType 0 =*/88).uint64(m.memoryBytes);
                     if (m.stateHash != null && $Object.hasOwnProperty.call(m, "stateHash") && m.stateHash !== "")
                         w.uint32(/* id 12, wireType 2 =*/98).string(m.stateHash);
+                    if (m.stateHashIndex != null && $Object.hasOwnProperty.call(m, "stateHashIndex") && (typeof m.stateHashIndex === "object" ? m.stateHashIndex.low || m.stateHashIndex.high : m.stateHashIndex !== 0))
+                        w.uint32(/* id 13, wireType 0 =*/104).uint64(m.stateHashIndex);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -2837,6 +2894,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.stateHash = v;
                                 else
                                     delete m.stateHash;
+                                continue;
+                            }
+                        case 13: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.stateHashIndex = v;
+                                else
+                                    delete m.stateHashIndex;
                                 continue;
                             }
                         }

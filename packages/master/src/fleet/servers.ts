@@ -1,0 +1,139 @@
+// What the leader believes about the chunkservers now: who is alive, how loaded, how full, which
+// copies are damaged. Nothing of it is in the log: heartbeats bring all of it again to a new leader.
+//
+// F1. Times come in as arguments and are monotonic times of this process.
+// F2. A server that was not heard since this master leads is suspect, later dead: never alive.
+// F3. Every list has a limit; what does not fit is dropped, and the next first heartbeat or the
+//     next reader brings it again.
+
+import type { ChunkHandle, MonotonicMs, ServerId } from "@lumeofs/base";
+
+export type Liveness = "alive" | "suspect" | "dead";
+
+export interface FleetLimits {
+  /** Silence after which a server gets no new chunks. */
+  readonly suspectMs: number;
+  /** Silence after which a server is given up. */
+  readonly deadMs: number;
+}
+
+/** Load of a server as it last told. */
+export interface ServerLoad {
+  readonly chunkCount: number;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+  readonly freeBytes: number;
+  readonly isReadOnly: boolean;
+  readonly writesInFlight: number;
+}
+
+/** A copy that a reader complained about. */
+export interface Suspicion {
+  readonly server: ServerId;
+  readonly handle: ChunkHandle;
+}
+
+interface Heard {
+  at: MonotonicMs;
+  load: ServerLoad;
+  /** The heartbeat stream is open. */
+  isConnected: boolean;
+  readonly damaged: Set<ChunkHandle>;
+}
+
+/** Damaged copies remembered for one server. */
+export const DAMAGED_MAX = 100_000;
+/** Complaints of readers that wait for their check. */
+export const SUSPICIONS_MAX = 10_000;
+
+export class Fleet {
+  readonly #limits: FleetLimits;
+  readonly #heard = new Map<ServerId, Heard>();
+  readonly #suspicions = new Map<string, Suspicion>();
+  #leadingSince: MonotonicMs;
+
+  constructor(limits: FleetLimits, now: MonotonicMs) {
+    this.#limits = limits;
+    this.#leadingSince = now;
+  }
+
+  /** Begins anew: what another leader heard is unknown here, and what was heard before is old. */
+  reset(now: MonotonicMs): void {
+    this.#leadingSince = now;
+    this.#heard.clear();
+    this.#suspicions.clear();
+  }
+
+  /** A heartbeat. The first one of a stream names all damaged copies, later ones the news. */
+  heartbeat(
+    server: ServerId,
+    report: {
+      readonly load: ServerLoad;
+      readonly damaged: readonly ChunkHandle[];
+      readonly isFirst: boolean;
+    },
+    now: MonotonicMs,
+  ): void {
+    const before = this.#heard.get(server);
+    const damaged = before === undefined || report.isFirst ? new Set<ChunkHandle>() : before.damaged;
+    for (const handle of report.damaged) addLimited(damaged, handle);
+    this.#heard.set(server, { at: now, load: report.load, isConnected: true, damaged });
+  }
+
+  /** Its stream has ended: it is suspect at once, not only after its silence. */
+  disconnected(server: ServerId): void {
+    const heard = this.#heard.get(server);
+    if (heard !== undefined) heard.isConnected = false;
+  }
+
+  liveness(server: ServerId, now: MonotonicMs): Liveness {
+    const heard = this.#heard.get(server);
+    const silentMs = now - (heard?.at ?? this.#leadingSince);
+    if (this.#limits.deadMs <= silentMs) return "dead";
+    if (heard === undefined || !heard.isConnected) return "suspect";
+    return silentMs < this.#limits.suspectMs ? "alive" : "suspect";
+  }
+
+  /** As last told; undefined if it was not heard since this master leads. */
+  loadOf(server: ServerId): ServerLoad | undefined {
+    return this.#heard.get(server)?.load;
+  }
+
+  /** Milliseconds since the last heartbeat; undefined if there was none. */
+  silenceOf(server: ServerId, now: MonotonicMs): number | undefined {
+    const heard = this.#heard.get(server);
+    return heard === undefined ? undefined : now - heard.at;
+  }
+
+  isDamaged(server: ServerId, handle: ChunkHandle): boolean {
+    return this.#heard.get(server)?.damaged.has(handle) ?? false;
+  }
+
+  damagedCount(server: ServerId): number {
+    return this.#heard.get(server)?.damaged.size ?? 0;
+  }
+
+  /** The server itself has found this copy damaged or missing. */
+  markDamaged(server: ServerId, handle: ChunkHandle): void {
+    const heard = this.#heard.get(server);
+    if (heard !== undefined) addLimited(heard.damaged, handle);
+  }
+
+  /** A reader complains about a copy: it is to be checked, and believed only then. */
+  suspect(suspicion: Suspicion): void {
+    if (this.isDamaged(suspicion.server, suspicion.handle)) return;
+    if (SUSPICIONS_MAX <= this.#suspicions.size) return;
+    this.#suspicions.set(`${suspicion.server}/${suspicion.handle}`, suspicion);
+  }
+
+  /** Takes up to `countMax` complaints to check, oldest first. */
+  takeSuspicions(countMax: number): readonly Suspicion[] {
+    const taken = [...this.#suspicions].slice(0, countMax);
+    for (const [key] of taken) this.#suspicions.delete(key);
+    return taken.map(([, suspicion]) => suspicion);
+  }
+}
+
+function addLimited(set: Set<ChunkHandle>, handle: ChunkHandle): void {
+  if (set.size < DAMAGED_MAX) set.add(handle);
+}

@@ -1,0 +1,126 @@
+// Which servers get the copies of a new chunk (GFS §4.2): never two copies on one server, racks
+// spread as far as there are racks, room and load balanced by two random choices, and servers that
+// failed this client only if there is nobody else.
+
+import { MiB, type Random, type ServerId } from "@lumeofs/base";
+import type { Liveness, ServerLoad } from "../fleet/servers.js";
+import { type Refused, refuse } from "../metadata/command.js";
+
+/** A server with less room gets no new chunks. */
+export const FREE_BYTES_MIN = 256 * MiB;
+
+export interface Candidate {
+  readonly id: ServerId;
+  readonly liveness: Liveness;
+  readonly load: ServerLoad | undefined;
+  /** Servers of one rack fail together; undefined if nobody said. */
+  readonly rack: string | undefined;
+}
+
+export interface Wish {
+  readonly replicas: number;
+  /** How many placements, one for each grant. */
+  readonly count: number;
+  readonly avoid: ReadonlySet<ServerId>;
+}
+
+export interface Placements {
+  readonly kind: "placed";
+  /** For each grant its servers, the primary first. */
+  readonly placements: readonly (readonly ServerId[])[];
+}
+
+interface Eligible {
+  readonly id: ServerId;
+  readonly rack: string | undefined;
+  readonly freeBytes: number;
+  readonly isAvoided: boolean;
+  /** Writes under way and grants given in this round. */
+  busy: number;
+}
+
+/**
+ * Chooses servers for new chunks.
+ *
+ * @returns UNAVAILABLE if fewer servers are alive than there are replicas, NO_SPACE if enough are
+ *          alive but too few have room.
+ */
+export function choosePlacements(
+  candidates: readonly Candidate[],
+  wish: Wish,
+  random: Random,
+): Placements | Refused {
+  const eligible = eligibleOf(candidates, wish.avoid);
+  if (eligible.length < wish.replicas) return refusePlacement(candidates, wish, eligible.length);
+  const placements = Array.from({ length: wish.count }, () => {
+    const chosen: Eligible[] = [];
+    while (chosen.length < wish.replicas) chosen.push(chooseNext(eligible, chosen, random));
+    for (const server of chosen) server.busy++;
+    return chosen.map((server) => server.id);
+  });
+  return { kind: "placed", placements };
+}
+
+function eligibleOf(
+  candidates: readonly Candidate[],
+  avoid: ReadonlySet<ServerId>,
+): readonly Eligible[] {
+  return candidates.flatMap(({ id, liveness, load, rack }) => {
+    if (liveness !== "alive" || load === undefined || !hasRoom(load)) return [];
+    const { freeBytes, writesInFlight: busy } = load;
+    return [{ id, rack, freeBytes, isAvoided: avoid.has(id), busy }];
+  });
+}
+
+function hasRoom(load: ServerLoad): boolean {
+  return !load.isReadOnly && FREE_BYTES_MIN <= load.freeBytes;
+}
+
+/** One more server for a placement: not avoided before a new rack, a new rack before any other. */
+function chooseNext(
+  eligible: readonly Eligible[],
+  chosen: readonly Eligible[],
+  random: Random,
+): Eligible {
+  const racks = new Set(chosen.map((server) => server.rack));
+  const free = eligible.filter((server) => !chosen.includes(server));
+  const wanted = prefer(free, (server) => !server.isAvoided);
+  const pool = prefer(wanted, (server) => server.rack === undefined || !racks.has(server.rack));
+  const first = draw(pool, random);
+  const second = draw(pool, random);
+  return second.busy < first.busy ? second : first;
+}
+
+function prefer(
+  servers: readonly Eligible[],
+  isBetter: (server: Eligible) => boolean,
+): readonly Eligible[] {
+  const better = servers.filter(isBetter);
+  return 0 < better.length ? better : servers;
+}
+
+/** One of the servers, each as likely as it has room. */
+function draw(pool: readonly Eligible[], random: Random): Eligible {
+  const total = pool.reduce((sum, server) => sum + server.freeBytes, 0);
+  let rest = random.fraction() * total;
+  for (const server of pool) {
+    rest -= server.freeBytes;
+    if (rest < 0) return server;
+  }
+  return pool.at(-1) as Eligible; // rounding can leave a last crumb
+}
+
+function refusePlacement(
+  candidates: readonly Candidate[],
+  { replicas }: Wish,
+  withRoom: number,
+): Refused {
+  const alive = candidates.filter((candidate) => candidate.liveness === "alive").length;
+  const what = `Cannot place ${replicas} replicas`;
+  const are = `${alive} of ${candidates.length} chunkservers are alive`;
+  if (replicas <= alive) {
+    const room = `${withRoom} of them have room`;
+    return refuse("NO_SPACE", `${what}: ${are}, ${room}; free space or add a chunkserver`);
+  }
+  return refuse("UNAVAILABLE", `${what}: ${are}; start more of them or ask for fewer replicas`);
+}

@@ -1,4 +1,4 @@
-import { MiB, type NodeId } from "@lumeofs/base";
+import { KiB, MiB, type NodeId } from "@lumeofs/base";
 import type { RaftOptions } from "../raft/message.js";
 
 /** Everything that can be set about one member of a replicated group. */
@@ -40,7 +40,7 @@ export const RAFT_OPTIONS_DEFAULT: RaftOptions = {
   inFlightAppendsMax: 16,
   inFlightBytesMax: 8 * MiB,
   uncommittedBytesMax: 64 * MiB,
-  applyBytesMax: 1 * MiB,
+  applyBytesMax: 256 * KiB,
 };
 
 export const TICK_MS_DEFAULT = 50;

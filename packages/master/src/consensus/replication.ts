@@ -11,7 +11,8 @@ export interface Replication {
    *
    * All proposals of one turn travel together. The bytes belong to the log from now on.
    *
-   * @throws NOT_LEADER       Refused here; `details.leader` is the leader's address if known.
+   * @throws NOT_LEADER       Refused here; `details.leader` is the address of the leader.
+   * @throws NO_LEADER        Refused: there is none, or none that this member knows of.
    * @throws OVERLOADED       Refused: too much is under way.
    * @throws LEADERSHIP_LOST  Unknown: the next leader may still commit it.
    * @throws STORE_FAILED     Unknown: this member has stopped.
@@ -22,7 +23,7 @@ export interface Replication {
    * Waits until the state of this member contains everything acknowledged before this call: what is
    * read from it in the same turn is linearizable. Returns the index that is reached at least.
    *
-   * @throws NOT_LEADER, OVERLOADED, LEADERSHIP_LOST, STORE_FAILED or CLOSED, as `propose`.
+   * @throws NOT_LEADER, NO_LEADER, OVERLOADED, STORE_FAILED or CLOSED, as `propose`.
    */
   read(): Promise<LogIndex>;
   readonly status: ReplicationStatus;

@@ -206,6 +206,10 @@ export class WriteBehindState implements StateStore {
   }
 
   async #end(): Promise<void> {
+    while (this.#failure === undefined && this.durable.index < this.#applied.index) {
+      this.#beginFlush();
+      await this.#flush;
+    }
     this.#alarm?.cancel();
     await this.#flush;
     await this.#databases.close();

@@ -1,0 +1,98 @@
+import {
+  type Closable,
+  type Disk,
+  type Logger,
+  type NodeId,
+  type Random,
+  ResourceStack,
+  type Timers,
+} from "@lumeofs/base";
+import type { LogIndex, Membership } from "../raft/entry.js";
+import type { ConsensusConfig } from "./config.js";
+import { Driver } from "./driver.js";
+import type { OpenLevel } from "./level-database.js";
+import { LevelLogStore } from "./level-log-store.js";
+import type { PeerLinks } from "./peer-link.js";
+import type { ReplicatedState } from "./replicated-state.js";
+import type { Replication, ReplicationStatus, RoleStatus } from "./replication.js";
+import { SnapshotStore } from "./snapshot-store.js";
+
+/** What a member needs; all of it stays the caller's, who closes it after the member. */
+export interface ConsensusPorts {
+  /** The member's folder. */
+  readonly disk: Disk;
+  readonly state: ReplicatedState;
+  readonly links: PeerLinks;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** The member cannot go on: called once; the process should end with a failure. */
+  readonly onFatal: (error: unknown) => void;
+  readonly openDatabase?: OpenLevel;
+}
+
+/**
+ * One member of the replicated group, on its own disk: the log on LevelDB, snapshots as files, and
+ * the driver of the Raft core.
+ */
+export class Consensus implements Replication, Closable {
+  readonly #driver: Driver;
+  readonly #open: ResourceStack;
+
+  private constructor(driver: Driver, open: ResourceStack) {
+    this.#driver = driver;
+    this.#open = open;
+  }
+
+  /**
+   * Opens the log and takes part from now on.
+   *
+   * @throws CORRUPT       The log is damaged, or does not fit the state: the message says what to do.
+   * @throws STORE_FAILED  The log does not open, for example because another process uses it.
+   */
+  static async start(config: ConsensusConfig, ports: ConsensusPorts): Promise<Consensus> {
+    await using opening = new ResourceStack();
+    const { openDatabase } = ports;
+    const log = opening.use(
+      await LevelLogStore.open({
+        location: `${config.folder}/log`,
+        node: config.id,
+        founders: foundersOf(config),
+        ...(openDatabase === undefined ? {} : { openDatabase }),
+      }),
+    );
+    const snapshots = await SnapshotStore.open(ports.disk);
+    const driver = opening.use(await Driver.start(config, { ...ports, log, snapshots }));
+    return new Consensus(driver, opening.move());
+  }
+
+  propose(command: Uint8Array): Promise<Uint8Array> {
+    return this.#driver.propose(command);
+  }
+
+  read(): Promise<LogIndex> {
+    return this.#driver.read();
+  }
+
+  get status(): ReplicationStatus {
+    return this.#driver.status;
+  }
+
+  onRole(listener: (role: RoleStatus) => void): () => void {
+    return this.#driver.onRole(listener);
+  }
+
+  close(): Promise<void> {
+    return this.#open.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** The group as it is when it begins: everybody votes. */
+export function foundersOf(config: Pick<ConsensusConfig, "members">): Membership {
+  const voters = Object.keys(config.members).sort() as NodeId[];
+  return { voters, votersOutgoing: [], learners: [], addresses: config.members };
+}

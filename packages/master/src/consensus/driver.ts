@@ -1,0 +1,398 @@
+// The shell around the Raft core: it turns what happens into inputs and begins the outputs.
+//
+// V1. One step at a time, inputs in the order of their arrival, outputs begun in their order.
+// V2. A message of a persist leaves after its write; the storage queue is the only writer.
+// V3. Proposals that arrive while a write is under way go together into the next one: waiting for
+//     the disk is what makes batches.
+// V4. The first failure of a store, and any broken invariant, ends the member: it is reported once,
+//     every caller gets an answer, and nothing is acknowledged any more.
+// V5. Nothing here reads a clock, draws a number or waits by itself: time, chance, disk and network
+//     are ports, so that a simulator runs this very code.
+
+import {
+  type Alarm,
+  assertNever,
+  type Closable,
+  invariant,
+  type Logger,
+  LumeoError,
+  type NodeId,
+  type Random,
+  type Timers,
+} from "@lumeofs/base";
+import {
+  type Entry,
+  type LogIndex,
+  logIndex,
+  type SnapshotMeta,
+  type Term,
+} from "../raft/entry.js";
+import type { RaftInput, RaftOutput, Refusal } from "../raft/message.js";
+import { RaftCore } from "../raft/raft.js";
+import { closed, failed, leadershipLost, overloaded, refused } from "./answers.js";
+import { compactionPoint } from "./compaction.js";
+import type { ConsensusConfig } from "./config.js";
+import { ENTRY_DATA_BYTES_MAX } from "./entry-codec.js";
+import type { LogStore } from "./log-store.js";
+import type { PeerLinks, SnapshotOffer } from "./peer-link.js";
+import { Proposals } from "./proposals.js";
+import { Reads } from "./reads.js";
+import { recover } from "./recovery.js";
+import type { ReplicatedState } from "./replicated-state.js";
+import type { Replication, ReplicationStatus, RoleStatus } from "./replication.js";
+import { SnapshotExchange } from "./snapshot-exchange.js";
+import type { SnapshotStore } from "./snapshot-store.js";
+import { StorageQueue } from "./storage-queue.js";
+
+/** Entries applied in one turn after which other work gets a turn. */
+const APPLY_TURN_ENTRIES = 1_000;
+
+export type DriverConfig = Pick<ConsensusConfig, "id" | "members" | "tickMs" | "raft" | "limits">;
+
+export interface DriverPorts {
+  readonly log: LogStore;
+  readonly state: ReplicatedState;
+  readonly snapshots: SnapshotStore;
+  readonly links: PeerLinks;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** The member cannot go on. Called once; the process should end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** One member of a replicated group. Its ports stay open when it is closed. */
+export class Driver implements Replication, Closable {
+  readonly #config: DriverConfig;
+  readonly #ports: DriverPorts;
+  readonly #core: RaftCore;
+  readonly #storage: StorageQueue;
+  readonly #exchange: SnapshotExchange;
+  readonly #proposals = new Proposals();
+  readonly #reads = new Reads();
+  readonly #listeners = new Set<(role: RoleStatus) => void>();
+  readonly #inbox: RaftInput[] = [];
+  #isStepping = false;
+  /** The log is changing under the core: inputs wait. */
+  #isHeld = false;
+  #isGathering = false;
+  #isCompacting = false;
+  /** The present step has begun to install a snapshot. */
+  #hasInstalled = false;
+  #ticks: Alarm | undefined;
+  #role: RoleStatus;
+  /** Makes the error for every later caller. */
+  #stopped: ((action: string) => LumeoError) | undefined;
+
+  private constructor(config: DriverConfig, ports: DriverPorts) {
+    this.#config = config;
+    this.#ports = ports;
+    const { log, state, links, logger } = ports;
+    const start = {
+      id: config.id,
+      hardState: log.hardState,
+      snapshot: log.snapshot,
+      applied: state.durable,
+      membership: log.membershipAt(log.last),
+      log,
+    };
+    this.#core = new RaftCore(start, config.raft, ports.random);
+    const { role, term, leader } = this.#core.status;
+    this.#role = { role, term, leader };
+    this.#exchange = new SnapshotExchange(ports, links, logger);
+    this.#storage = new StorageQueue(ports, config.limits.writeBytesMax, {
+      persisted: (write, then) => {
+        for (const { to, message } of then) links.send(to, message);
+        this.#input({ kind: "persisted", write });
+        this.#flush();
+      },
+      installed: (meta, then) => {
+        for (const { to, message } of then) links.send(to, message);
+        this.#release({ kind: "snapshotInstalled", meta });
+      },
+      compacted: (meta) => {
+        this.#isCompacting = false;
+        this.#release({ kind: "compacted", meta });
+      },
+      hold: () => {
+        this.#isHeld = true;
+      },
+      failed: (error) => this.#die(error),
+    });
+  }
+
+  /**
+   * Brings log and state together, and takes part from now on.
+   *
+   * @throws CORRUPT if log and state do not fit each other.
+   */
+  static async start(config: DriverConfig, ports: DriverPorts): Promise<Driver> {
+    await recover(ports, ports.logger);
+    const driver = new Driver(config, ports);
+    driver.#listen();
+    driver.#ticks = ports.timers.every(config.tickMs, () => driver.#tick());
+    return driver;
+  }
+
+  propose(command: Uint8Array): Promise<Uint8Array> {
+    const { proposalBytesMax } = this.#config.limits;
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped("propose"));
+    if (ENTRY_DATA_BYTES_MAX < command.byteLength) {
+      const message =
+        `Cannot propose a command of ${command.byteLength} bytes: ` +
+        `at most ${ENTRY_DATA_BYTES_MAX} are possible`;
+      return Promise.reject(new LumeoError("INVALID_ARGUMENT", message));
+    }
+    if (0 < this.#proposals.bytes && proposalBytesMax < this.#proposals.bytes + command.byteLength) {
+      return Promise.reject(overloaded("propose"));
+    }
+    const reply = this.#proposals.add(command);
+    this.#gather();
+    return reply;
+  }
+
+  read(): Promise<LogIndex> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped("read"));
+    if (this.#config.limits.readsMax <= this.#reads.count) return Promise.reject(overloaded("read"));
+    const index = this.#reads.add();
+    this.#gather();
+    return index;
+  }
+
+  get status(): ReplicationStatus {
+    const { id, role, term, leader, commit, membership } = this.#core.status;
+    const { log, state } = this.#ports;
+    return {
+      id,
+      role,
+      term,
+      leader,
+      leaderAddress: this.#addressOf(leader),
+      members: { ...membership.addresses, ...this.#config.members },
+      commit,
+      applied: state.applied,
+      durable: state.durable,
+      logFirst: log.first,
+      logLast: log.last,
+    };
+  }
+
+  onRole(listener: (role: RoleStatus) => void): () => void {
+    this.#listeners.add(listener);
+    listener(this.#role);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Takes part no more. Entries under way are in doubt; what was acknowledged is not. */
+  async close(): Promise<void> {
+    this.#stop(closed);
+    await this.#storage.close();
+  }
+
+  #listen(): void {
+    this.#ports.links.listen({
+      received: (from, message) => this.#input({ kind: "received", from, message }),
+      unreachable: (peer) => this.#input({ kind: "unreachable", peer }),
+      offered: (from, offer, pieces) => this.#offered(from, offer, pieces),
+    });
+  }
+
+  #input(input: RaftInput): void {
+    if (this.#stopped !== undefined) return;
+    this.#inbox.push(input);
+    if (!this.#isStepping && !this.#isHeld) this.#stepAll();
+  }
+
+  /** Ends a hold: the core hears first what has happened to the log. */
+  #release(input: RaftInput): void {
+    this.#inbox.unshift(input);
+    this.#isHeld = false;
+    if (!this.#isStepping && this.#stopped === undefined) this.#stepAll();
+    this.#flush();
+  }
+
+  #stepAll(): void {
+    this.#isStepping = true;
+    try {
+      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
+        this.#hasInstalled = false;
+        for (const output of this.#core.step(next)) this.#begin(output);
+        if (next.kind === "snapshotReceived" && !this.#hasInstalled) this.#dropSnapshot(next.meta);
+        if (this.#isHeld || this.#stopped !== undefined) break;
+      }
+    } catch (error) {
+      this.#die(error);
+    } finally {
+      this.#isStepping = false;
+    }
+  }
+
+  #begin(output: RaftOutput): void {
+    switch (output.kind) {
+      case "persist":
+        return this.#storage.push(output);
+      case "installSnapshot":
+        this.#hasInstalled = true;
+        return this.#storage.push(output);
+      case "send":
+        return this.#ports.links.send(output.to, output.message);
+      case "apply":
+        return this.#apply(output.entries);
+      case "accepted":
+        return this.#proposals.accepted(output.first, output.term);
+      case "refused":
+        return this.#proposals.refused(this.#refusal("propose", output.why));
+      case "readReady":
+        return this.#reads.ready(output.id, output.index, this.#ports.state.applied);
+      case "readRefused":
+        return this.#reads.refused(output.id, this.#refusal("read", output.why));
+      case "sendSnapshot":
+        return this.#sendSnapshot(output);
+      case "role":
+        return this.#changeRole(output);
+      default:
+        return assertNever(output);
+    }
+  }
+
+  #tick(): void {
+    this.#input({ kind: "tick" });
+    this.#compactIfLong();
+  }
+
+  /** Puts what arrives in this turn to the core together, at the end of the turn. */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    queueMicrotask(() => {
+      this.#isGathering = false;
+      // A leader lets a write under way end first: its end flushes (V3).
+      if (this.#storage.isBusy && this.#role.role === "leader") this.#beginReads();
+      else this.#flush();
+    });
+  }
+
+  #flush(): void {
+    while (this.#proposals.hasGathered && this.#canStep) {
+      this.#input({ kind: "propose", commands: this.#proposals.takeBatch() });
+    }
+    this.#beginReads();
+  }
+
+  #beginReads(): void {
+    while (this.#reads.canBegin && this.#canStep) {
+      this.#input({ kind: "read", id: this.#reads.begin() });
+    }
+  }
+
+  /** Proposals and reads are answered within their step, so they do not wait in the inbox. */
+  get #canStep(): boolean {
+    return !this.#isStepping && !this.#isHeld && this.#stopped === undefined;
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    const { state, timers } = this.#ports;
+    const last = entries.at(-1);
+    invariant(last !== undefined, "nothing to apply");
+    const replies = state.apply(entries);
+    for (const [i, entry] of entries.entries()) {
+      const reply = replies[i];
+      invariant(reply !== undefined, "an entry has no reply", { index: entry.index });
+      this.#proposals.applied(entry, reply, () => leadershipLost(this.#role.term));
+    }
+    this.#reads.applied(state.applied);
+    const done = (): void => this.#input({ kind: "applied", index: last.index });
+    if (state.congested) state.flush().then(done, (error: unknown) => this.#die(error));
+    else if (APPLY_TURN_ENTRIES <= entries.length) timers.after(0, done);
+    else done();
+  }
+
+  #changeRole(role: RoleStatus): void {
+    const hasLost = role.role !== "leader" || role.term !== this.#role.term;
+    if (hasLost) this.#proposals.lost(leadershipLost(this.#role.term));
+    this.#role = { role: role.role, term: role.term, leader: role.leader };
+    if (role.role !== "leader") {
+      const why = { kind: "notLeader", leader: role.leader } as const;
+      this.#reads.refuseAll(this.#refusal("read", why));
+    }
+    const { term, leader } = role;
+    const fields = { term, ...(leader === undefined ? {} : { peer: leader }) };
+    this.#ports.logger.info(`This member is ${role.role}`, fields);
+    for (const listener of this.#listeners) listener(this.#role);
+  }
+
+  #sendSnapshot(order: { readonly to: NodeId; readonly term: Term }): void {
+    const { to, term } = order;
+    const staleAfter = Math.floor(this.#config.limits.tailEntries / 2);
+    this.#exchange.send(to, term, staleAfter).then(
+      (delivered) => this.#input({ kind: "snapshotSent", to, delivered }),
+      (error: unknown) => this.#die(error),
+    );
+  }
+
+  async #offered(
+    from: NodeId,
+    offer: SnapshotOffer,
+    pieces: AsyncIterable<Uint8Array>,
+  ): Promise<boolean> {
+    if (this.#stopped !== undefined) return false;
+    try {
+      const stored = await this.#exchange.receive(from, offer, pieces);
+      if (stored === undefined) return false;
+      this.#input({ kind: "snapshotReceived", from, term: offer.term, meta: stored.meta });
+      return true;
+    } catch (error) {
+      this.#die(error);
+      return false;
+    }
+  }
+
+  /** A received snapshot that the core does not want is not kept. */
+  #dropSnapshot(meta: SnapshotMeta): void {
+    const { snapshots } = this.#ports;
+    const { newest } = snapshots;
+    if (newest === undefined || newest.meta.index !== meta.index) return;
+    snapshots.remove(newest).catch((error: unknown) => this.#die(error));
+  }
+
+  #compactIfLong(): void {
+    if (this.#isCompacting || this.#stopped !== undefined) return;
+    const { log, state } = this.#ports;
+    const { durable, durableTerm } = state;
+    // A peer that is being given a snapshot needs what follows it: the exchange knows.
+    const matches = this.#core.status.peers
+      .filter((peer) => peer.active && peer.state !== "snapshot")
+      .map((peer) => peer.match);
+    const needed = logIndex(Math.min(this.#exchange.needed, ...matches));
+    const upTo = compactionPoint(log, durable, needed, this.#config.limits);
+    if (upTo === undefined) return;
+    const meta = { index: durable, term: durableTerm, membership: log.membershipAt(durable) };
+    this.#isCompacting = true;
+    this.#storage.push({ kind: "compact", meta, upTo });
+  }
+
+  #refusal(action: string, why: Refusal): LumeoError {
+    return refused(action, why, (member) => this.#addressOf(member));
+  }
+
+  #addressOf(member: NodeId | undefined): string | undefined {
+    if (member === undefined) return undefined;
+    return this.#config.members[member] ?? this.#core.status.membership.addresses[member];
+  }
+
+  #die(error: unknown): void {
+    if (this.#stopped !== undefined) return;
+    this.#ports.logger.error("This member has failed and stops", { error });
+    this.#stop((action) => failed(action, error));
+    this.#ports.onFatal(error);
+  }
+
+  #stop(refusal: (action: string) => LumeoError): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = refusal;
+    this.#ticks?.cancel();
+    this.#inbox.length = 0;
+    this.#proposals.end({ lost: leadershipLost(this.#role.term), refused: refusal("propose") });
+    this.#reads.refuseAll(refusal("read"));
+  }
+}

@@ -1,6 +1,5 @@
 // From an async function to a gRPC handler, one for each shape of call.
 
-import { setImmediate } from "node:timers/promises";
 import type {
   MethodDefinition,
   Server,
@@ -11,7 +10,7 @@ import type {
 } from "@grpc/grpc-js";
 import { LumeoError } from "@lumeofs/base";
 import { toStatus } from "./status.js";
-import { DuplexStream, incoming, type RpcStream, type StreamSide } from "./stream.js";
+import { DuplexStream, incoming, type RpcStream } from "./stream.js";
 
 /** What a handler knows about its call. */
 export interface CallContext {
@@ -58,7 +57,10 @@ export function serveUnary<Q, A>(
   };
 }
 
-/** Many requests, one answer. Leaving the iteration early is allowed. */
+/**
+ * Many requests, one answer. Leaving the iteration early is allowed. The end of the requests does
+ * not prove that all were sent (R5 of stream.ts).
+ */
 export function serveUpload<Q, A>(
   method: MethodDefinition<Q, A>,
   handle: (requests: AsyncIterable<Q>, context: CallContext) => Promise<A>,
@@ -67,7 +69,7 @@ export function serveUpload<Q, A>(
     path: method.path,
     attach: (server, gate) => {
       const handler = (call: ServerReadableStream<Q, A>, done: sendUnaryData<A>): void => {
-        const requests = incoming<Q>(call, sideOf(call));
+        const requests = incoming<Q>(call, (error) => lostError(call, error));
         const cut = cutWhenStopping(gate, call);
         const run = () => handle(requests, contextOf(call, gate.stopping));
         void answer(gate, call, run, (error, value) => {
@@ -88,7 +90,10 @@ export function serveStream<Q, A>(
     path: method.path,
     attach: (server, gate) => {
       const handler = (call: ServerDuplexStream<Q, A>): void => {
-        const stream = new DuplexStream<A, Q>(call, sideOf(call));
+        const stream = new DuplexStream<A, Q>(call, {
+          cancel: () => {}, // the handler's end decides the status
+          translate: (error) => lostError(call, error),
+        });
         const cut = cutWhenStopping(gate, call);
         const run = () => handle(stream, contextOf(call, gate.stopping));
         void answer(gate, call, run, (error) => {
@@ -104,7 +109,6 @@ export function serveStream<Q, A>(
 
 /** What all shapes of call have. */
 interface AnyCall {
-  readonly cancelled: boolean;
   on(event: "cancelled", listener: () => void): unknown;
   getPeer(): string;
   getPath(): string;
@@ -127,19 +131,6 @@ async function answer<A>(
   } finally {
     leave?.();
   }
-}
-
-function sideOf(call: AnyCall): StreamSide {
-  return {
-    cancel: () => {}, // the handler's end decides the status
-    translate: (error) => lostError(call, error),
-    // Node.js ends the readable side of a stream that the caller has reset, as if all had been
-    // sent, and says only then that it was reset.
-    confirmEnd: async () => {
-      await setImmediate();
-      if (call.cancelled) throw lostError(call, undefined);
-    },
-  };
 }
 
 /**

@@ -291,24 +291,20 @@ test("openStream() throws what the handler throws, after the answers before it",
 });
 
 test("leaving the iteration early cancels the call, and the handler hears of it", async (t) => {
-  const heard = gate<ErrorCode>();
+  const heard = gate();
   const chatty = serveStream(
     NamespaceService.operate,
     async (stream: RpcStream<Answer, Ask>, context) => {
+      context.signal.addEventListener("abort", () => heard.open());
       await stream.send({});
-      try {
-        for await (const _ of stream) continue;
-      } catch (error) {
-        t.true(context.signal.aborted);
-        heard.open((error as LumeoError).code);
-        throw error;
-      }
+      for await (const _ of stream) continue;
     },
   );
   const { channel } = await start(t, [chatty]);
   const stream = await openStream(channel, NamespaceService.operate);
   for await (const _ of stream) break;
-  t.is(await heard.promise, "CONNECTION_LOST");
+  await heard.promise;
+  await fails(t, "ABORTED", stream.send({}));
 });
 
 test("openStream() ends when the caller's signal aborts", async (t) => {
@@ -371,13 +367,12 @@ test("upload() fails with the handler's error although pieces are left", async (
 });
 
 test("upload() cancels the call when its source fails", async (t) => {
-  const heard = gate<unknown>();
+  const heard = gate();
   const handler = serveUpload(RaftService.installSnapshot, async (requests) => {
     try {
-      for await (const _ of requests) continue;
-      heard.open("a normal end");
-    } catch (error) {
-      heard.open((error as LumeoError).code);
+      for await (const _ of requests) continue; // it may look like a normal end (R5)
+    } finally {
+      heard.open();
     }
     return {};
   });
@@ -390,5 +385,5 @@ test("upload() cancels the call when its source fails", async (t) => {
     timeoutMs: TIMEOUT_MS,
   });
   await t.throwsAsync(sending, { instanceOf: InvariantViolation });
-  t.is(await heard.promise, "CONNECTION_LOST");
+  await heard.promise;
 });

@@ -6,7 +6,7 @@
 //     within the grace, and then cuts what is left.
 // V4. A broken invariant in a handler ends the process: it is thrown where nobody catches it.
 
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import { type Closable, InvariantViolation, type Logger, LumeoError } from "@lumeofs/base";
 import { type CallGate, type RpcMethod, register } from "./handlers.js";
 import { TRANSPORT_OPTIONS } from "./limits.js";
@@ -49,6 +49,7 @@ export class RpcServer implements Closable {
     options: RpcServerOptions,
     methods: readonly RpcMethod[],
   ): Promise<RpcServer> {
+    setLogVerbosity(logVerbosity.NONE); // what it would print reaches us as errors
     const server = new Server({
       ...TRANSPORT_OPTIONS,
       "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION_MAX,

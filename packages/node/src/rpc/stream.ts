@@ -5,6 +5,8 @@
 // R2. Messages that arrived before a failure are given out before it is thrown.
 // R3. Leaving the iteration early cancels the call.
 // R4. After a failure, every `send` and every iteration throws that failure.
+// R5. On a server, the end of the iteration does not prove that the caller had sent all: Node.js ends
+//     a stream that is being reset before it resets it. What must be complete carries its length.
 
 import type { Readable, Writable } from "node:stream";
 import { LumeoError } from "@lumeofs/base";
@@ -23,8 +25,6 @@ export interface RpcStream<Out, In> extends AsyncIterable<In> {
 export interface StreamSide {
   readonly cancel: () => void;
   readonly translate: (error: unknown) => LumeoError;
-  /** Throws if what looked like the end of the other side's messages was a cut. */
-  readonly confirmEnd?: () => Promise<void>;
 }
 
 type WritableEnd = Pick<
@@ -98,15 +98,14 @@ export class Outgoing<Out> {
  */
 export async function* incoming<In>(
   readable: ReadableEnd,
-  side: Omit<StreamSide, "cancel">,
+  translate: StreamSide["translate"],
 ): AsyncGenerator<In, void, undefined> {
   try {
     for await (const message of readable.iterator({ destroyOnReturn: false })) {
       yield message as In;
     }
-    await side.confirmEnd?.();
   } catch (error) {
-    throw side.translate(error);
+    throw translate(error);
   }
 }
 
@@ -139,7 +138,7 @@ export class DuplexStream<Out, In> implements RpcStream<Out, In> {
   async *[Symbol.asyncIterator](): AsyncGenerator<In, void, undefined> {
     let finished = false;
     try {
-      yield* incoming<In>(this.#readable, this.#side);
+      yield* incoming<In>(this.#readable, this.#side.translate);
       finished = true;
     } catch (error) {
       finished = true;

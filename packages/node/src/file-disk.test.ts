@@ -1,0 +1,68 @@
+import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LumeoError } from "@lumeofs/base";
+import { testDisk } from "@lumeofs/testkit";
+import test, { type ExecutionContext } from "ava";
+import { FileDisk } from "./file-disk.js";
+
+testDisk(test, "FileDisk", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lumeo-disk-"));
+  return {
+    disk: await FileDisk.open(folder),
+    dispose: () => rm(folder, { recursive: true }),
+  };
+});
+
+async function open(t: ExecutionContext): Promise<{ disk: FileDisk; folder: string }> {
+  const folder = await mkdtemp(join(tmpdir(), "lumeo-disk-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  return { disk: await FileDisk.open(folder), folder };
+}
+
+const outside = ["/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/.", "a\0b", "a\\b"];
+for (const path of outside) {
+  test(`FileDisk refuses the path ${JSON.stringify(path)}`, async (t) => {
+    const { disk } = await open(t);
+    const error = await t.throwsAsync(disk.open(path, { create: true }), {
+      instanceOf: LumeoError,
+    });
+    t.is(error.code, "INVALID_ARGUMENT");
+  });
+}
+
+test("File.writeAt() writes more parts than the kernel takes at once", async (t) => {
+  const { disk } = await open(t);
+  const file = await disk.open("many", { create: true });
+  const parts = Array.from({ length: 2_500 }, (_, i) => Uint8Array.of(i & 0xff, i >> 8));
+  await file.writeAt(parts, 3);
+  const back = new Uint8Array(5_003);
+  t.is(await file.readAt(back, 0), 5_003);
+  t.deepEqual([...back.subarray(0, 3)], [0, 0, 0]);
+  t.deepEqual([...back.subarray(3)], parts.flatMap((part) => [...part]));
+  await file.close();
+});
+
+test("FileDisk says which file is missing", async (t) => {
+  const { disk } = await open(t);
+  const error = await t.throwsAsync(disk.open("gone", { create: false }), {
+    instanceOf: LumeoError,
+  });
+  t.is(error.code, "NOT_FOUND");
+  t.regex(error.message, /"gone"/);
+});
+
+test("FileDisk passes a refusal of the kernel on as STORE_FAILED", async (t) => {
+  const { disk, folder } = await open(t);
+  await symlink("loop", join(folder, "loop"));
+  const error = await t.throwsAsync(disk.open("loop", { create: false }), {
+    instanceOf: LumeoError,
+  });
+  t.is(error.code, "STORE_FAILED");
+});
+
+test("FileDisk.space() tells a total that is not below what is free", async (t) => {
+  const { disk } = await open(t);
+  const { totalBytes, freeBytes } = await disk.space();
+  t.true(0 < freeBytes && freeBytes <= totalBytes);
+});

@@ -1,0 +1,112 @@
+// Every setting of a chunkserver. Defaults < file < environment (LUMEO_CHUNKSERVER_…) < flags.
+
+import { parseArgs } from "node:util";
+import { LumeoError, MiB } from "@lumeofs/base";
+import { LOG_LEVELS, readSettings } from "@lumeofs/node";
+import { z } from "zod";
+
+const address = z.string().regex(/^[^\s:]+:\d{1,5}$/, "must be host:port");
+const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+const schema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be a short lower-case name")
+    .describe("Name for people, such as cs1. Unique in the cluster."),
+  dir: z.string().min(1).describe("Folder of the store; made if missing."),
+  listenData: address.default("127.0.0.1:7410").describe("host:port of the data plane."),
+  listenControl: address.default("127.0.0.1:7430").describe("host:port of the control service."),
+  advertiseHost: z
+    .string()
+    .optional()
+    .describe("Host that others reach this server by, where it is not the one listened on."),
+  masters: z
+    .string()
+    .transform((list) => list.split(",").map((one) => one.trim()))
+    .pipe(z.array(address).min(1).max(9))
+    .describe("Addresses of the masters, with commas between."),
+  labels: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe("Where this server stands, such as rack=r1."),
+  capacityBytes: wholeNumber(64 * MiB, Number.MAX_SAFE_INTEGER)
+    .optional()
+    .describe("Use at most this much of the disk. Default: what the file system has."),
+  reserveBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER)
+    .default(256 * MiB)
+    .describe("Leave this much of the disk free: below it no new chunk is taken."),
+  inventoryPauseMs: wholeNumber(10, 3_600_000)
+    .default(10_000)
+    .describe("Pause between two pages of the inventory sent to the leader."),
+  logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
+});
+
+export type ChunkserverConfig = Readonly<z.infer<typeof schema>>;
+
+const FLAGS = {
+  config: { type: "string" },
+  name: { type: "string" },
+  dir: { type: "string" },
+  "listen-data": { type: "string" },
+  "listen-control": { type: "string" },
+  "advertise-host": { type: "string" },
+  masters: { type: "string" },
+  label: { type: "string", multiple: true },
+  "capacity-bytes": { type: "string" },
+  "reserve-bytes": { type: "string" },
+  "inventory-pause-ms": { type: "string" },
+  "log-level": { type: "string" },
+} as const;
+
+/**
+ * Reads and checks all settings.
+ *
+ * @throws LumeoError CONFIG naming the setting and what it should be.
+ */
+export async function readConfig(
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<ChunkserverConfig> {
+  const flags = parseFlags(argv);
+  const settings = await readSettings({
+    defaults: Object.fromEntries(Object.keys(schema.shape).map((name) => [name, undefined])),
+    file: flags.config,
+    environment,
+    environmentPrefix: "LUMEO_CHUNKSERVER_",
+    flags: {
+      name: flags.name,
+      dir: flags.dir,
+      listenData: flags["listen-data"],
+      listenControl: flags["listen-control"],
+      advertiseHost: flags["advertise-host"],
+      masters: flags.masters,
+      labels: flags.label === undefined ? undefined : parseLabels(flags.label),
+      capacityBytes: flags["capacity-bytes"],
+      reserveBytes: flags["reserve-bytes"],
+      inventoryPauseMs: flags["inventory-pause-ms"],
+      logLevel: flags["log-level"],
+    },
+  });
+  const parsed = schema.safeParse(settings);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const faults = parsed.error.issues.map((issue) => `"${issue.path.join(".")}": ${issue.message}`);
+  throw new LumeoError("CONFIG", `Cannot use the settings: ${faults.join("; ")}`);
+}
+
+function parseFlags(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: FLAGS, allowPositionals: false }).values;
+  } catch (cause) {
+    throw new LumeoError("CONFIG", `Cannot use the flags: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function parseLabels(labels: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    labels.map((label) => {
+      const [key = "", value] = label.split("=", 2);
+      if (key !== "" && value !== undefined) return [key, value];
+      throw new LumeoError("CONFIG", `Cannot use label "${label}": it must be key=value`);
+    }),
+  );
+}

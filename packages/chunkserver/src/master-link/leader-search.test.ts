@@ -1,0 +1,30 @@
+import test from "ava";
+import { LeaderSearch } from "./leader-search.js";
+
+test("LeaderSearch asks the masters in turn", (t) => {
+  const search = new LeaderSearch(["a", "b"]);
+  const asked = [0, 1, 2].map(() => {
+    const address = search.next();
+    search.failed(undefined);
+    return address;
+  });
+  t.deepEqual(asked, ["a", "b", "a"]);
+});
+
+test("LeaderSearch follows a hint at once, and only once", (t) => {
+  const search = new LeaderSearch(["a", "b", "c"]);
+  search.next();
+  search.failed("c");
+  t.is(search.pauseMs(0.5), 0);
+  t.is(search.next(), "c");
+  search.failed("c");
+  t.true(0 < search.pauseMs(0.5));
+});
+
+test("LeaderSearch turns to the last leader first after a break", (t) => {
+  const search = new LeaderSearch(["a", "b", "c"]);
+  search.found("c");
+  t.is(search.next(), "c");
+  search.failed(undefined);
+  t.is(search.next(), "a");
+});

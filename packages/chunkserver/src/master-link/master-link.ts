@@ -1,0 +1,299 @@
+// The chunkserver's side of its conversation with the masters.
+//
+// It looks for the leader, registers there, and holds a stream of heartbeats open. While the stream
+// lives, the store's inventory is reported page by page; the leader's answers name replicas that
+// nobody needs (they are removed) and replicas to read again (they are verified). When the stream
+// breaks, all begins anew, perhaps with another leader.
+//
+// K1. The number given at registration belongs to the store's UUID: it never changes. A master that
+//     answers another number, or another cluster, is refused.
+// K2. Nothing that a master says makes the store forget a replica, except `garbage` of the leader
+//     that this link is registered with.
+
+import {
+  asLumeoError,
+  type Clock,
+  type Closable,
+  chunkHandle,
+  invariant,
+  LumeoError,
+  type Logger,
+  type Random,
+  type ServerId,
+  serverId,
+  type Timers,
+} from "@lumeofs/base";
+import { openStream, RpcChannel, type RpcStream, unary } from "@lumeofs/node/rpc";
+import { FleetService, type lumeo } from "@lumeofs/proto";
+import { LeaderSearch } from "./leader-search.js";
+import type { ReplicaStore } from "./replica-store.js";
+import { DamageReport } from "./report.js";
+
+const REGISTER_TIMEOUT_MS = 3_000;
+const INVENTORY_TIMEOUT_MS = 10_000;
+/** Handles in one page of the inventory. */
+const INVENTORY_PAGE = 2_000;
+/** Replicas that wait to be verified; more orders than this are passed over until asked again. */
+const VERIFY_WAITING_MAX = 10_000;
+
+type HeartbeatStream = RpcStream<
+  lumeo.master.v1.IHeartbeatRequest,
+  lumeo.master.v1.IHeartbeatResponse
+>;
+
+export interface MasterLinkConfig {
+  readonly name: string;
+  readonly masters: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** host:port as others reach it. */
+  readonly dataAddress: string;
+  readonly controlAddress: string;
+  /** Pause between two pages of the inventory. */
+  readonly inventoryPauseMs: number;
+}
+
+export interface MasterLinkPorts {
+  readonly store: ReplicaStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** What the masters have said of this store. */
+export interface Membership {
+  readonly server: ServerId;
+  readonly clusterId: string;
+}
+
+export class MasterLink implements Closable {
+  readonly #config: MasterLinkConfig;
+  readonly #ports: MasterLinkPorts;
+  readonly #search: LeaderSearch;
+  readonly #stopping = new AbortController();
+  readonly #registered: Promise<Membership>;
+  #announce: (membership: Membership) => void = () => {};
+  #membership: Membership | undefined;
+  #inventoryCursor = 0;
+  #verifying: Promise<void> | undefined;
+  readonly #toVerify = new Set<number>();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(config: MasterLinkConfig, ports: MasterLinkPorts) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#search = new LeaderSearch(config.masters);
+    this.#registered = new Promise((resolve) => {
+      this.#announce = resolve;
+    });
+  }
+
+  /** Begins to look for the leader; never gives up. */
+  static start(config: MasterLinkConfig, ports: MasterLinkPorts): MasterLink {
+    const link = new MasterLink(config, ports);
+    link.#running = link.#run();
+    return link;
+  }
+
+  /** Resolves when the masters have taken this store in. */
+  get registered(): Promise<Membership> {
+    return this.#registered;
+  }
+
+  get membership(): Membership | undefined {
+    return this.#membership;
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort(new LumeoError("CLOSED", "The link to the masters is closing"));
+    await this.#running;
+    await this.#verifying;
+  }
+
+  async #run(): Promise<void> {
+    const { random, logger } = this.#ports;
+    while (!this.#stopping.signal.aborted) {
+      const address = this.#search.next();
+      const channel = new RpcChannel(address);
+      try {
+        const heartbeatMs = await this.#register(channel);
+        this.#search.found(address);
+        logger.info("registered with leader", { address });
+        await this.#converse(channel, heartbeatMs);
+      } catch (thrown) {
+        const error = asLumeoError(thrown);
+        this.#search.failed(error.details.leader);
+        logger.debug("leader not reached", { address, code: error.code, error });
+      } finally {
+        await channel.close();
+      }
+      await this.#pause(this.#search.pauseMs(random.fraction()));
+    }
+  }
+
+  /** @returns Milliseconds between heartbeats. */
+  async #register(channel: RpcChannel): Promise<number> {
+    const { name, labels, dataAddress, controlAddress } = this.#config;
+    const answer = await unary(
+      channel,
+      FleetService.register,
+      {
+        name,
+        labels: { ...labels },
+        dataAddress,
+        controlAddress,
+        storeUuid: this.#ports.store.uuid,
+        clusterId: this.#membership?.clusterId ?? "",
+      },
+      { timeoutMs: REGISTER_TIMEOUT_MS, signal: this.#stopping.signal },
+    );
+    const membership = {
+      server: serverId(answer.serverId ?? 0),
+      clusterId: answer.clusterId ?? "",
+    };
+    this.#accept(membership);
+    const heartbeatMs = answer.heartbeatMs ?? 0;
+    if (heartbeatMs < 1) {
+      throw new LumeoError("PROTOCOL", `Cannot register: ${channel.address} set no heartbeat`);
+    }
+    return heartbeatMs;
+  }
+
+  /** K1. */
+  #accept(membership: Membership): void {
+    const known = this.#membership;
+    if (known === undefined) {
+      this.#membership = membership;
+      this.#announce(membership);
+      return;
+    }
+    if (known.server === membership.server && known.clusterId === membership.clusterId) return;
+    throw new LumeoError(
+      "PROTOCOL",
+      `Cannot register again: this store is server ${known.server} of cluster ` +
+        `"${known.clusterId}", and was answered ${membership.server} of "${membership.clusterId}"`,
+    );
+  }
+
+  /** Lives as long as the stream of heartbeats does; throws what ended it. */
+  async #converse(channel: RpcChannel, heartbeatMs: number): Promise<void> {
+    const { store, timers } = this.#ports;
+    const ended = new AbortController();
+    const signal = AbortSignal.any([ended.signal, this.#stopping.signal]);
+    const stream = await openStream(channel, FleetService.heartbeat, { signal });
+    const report = new DamageReport(store.damaged());
+    const unsubscribe = store.onDamage((handle) => report.add(handle));
+    let sending = Promise.resolve();
+    const beat = (): void => {
+      sending = sending.then(() => this.#heartbeat(stream, report)).catch(() => stream.cancel());
+    };
+    const alarm = timers.every(heartbeatMs, beat);
+    const inventory = this.#reportInventory(channel, signal);
+    try {
+      beat();
+      for await (const answer of stream) this.#obey(answer);
+      throw new LumeoError("CONNECTION_LOST", `${channel.address} ended the heartbeats`);
+    } finally {
+      alarm.cancel();
+      unsubscribe();
+      ended.abort(new LumeoError("CONNECTION_LOST", "The stream of heartbeats has ended"));
+      await Promise.all([sending, inventory]);
+    }
+  }
+
+  async #heartbeat(stream: HeartbeatStream, report: DamageReport): Promise<void> {
+    const { membership } = this;
+    invariant(membership !== undefined, "heartbeat before registration");
+    const { store } = this.#ports;
+    const usage = await store.usage();
+    await stream.send({
+      serverId: membership.server,
+      storeUuid: store.uuid,
+      chunkCount: usage.chunkCount,
+      usedBytes: usage.usedBytes,
+      capacityBytes: usage.capacityBytes,
+      freeBytes: usage.freeBytes,
+      readOnly: usage.readOnly,
+      writesInFlight: usage.writesInFlight,
+      damagedHandles: [...report.take()],
+    });
+  }
+
+  #obey(answer: lumeo.master.v1.IHeartbeatResponse): void {
+    for (const handle of answer.verifyHandles ?? []) {
+      if (VERIFY_WAITING_MAX <= this.#toVerify.size) break;
+      this.#toVerify.add(handle);
+    }
+    this.#verifying ??= this.#verifyAll().finally(() => {
+      this.#verifying = undefined;
+    });
+  }
+
+  /** One after the other: a verification reads a whole replica. Damage is reported by the store. */
+  async #verifyAll(): Promise<void> {
+    const { store, logger } = this.#ports;
+    for (const handle of this.#toVerify) {
+      if (this.#stopping.signal.aborted) return;
+      this.#toVerify.delete(handle);
+      try {
+        const verdict = await store.verify(chunkHandle(handle));
+        logger.info(`replica verified: ${verdict.kind}`, { chunk: handle });
+      } catch (error) {
+        logger.warn("replica not verified", { chunk: handle, error });
+      }
+    }
+  }
+
+  /** Goes round and round over the inventory, a page at a time, until the stream ends. */
+  async #reportInventory(channel: RpcChannel, signal: AbortSignal): Promise<void> {
+    const { store, logger } = this.#ports;
+    while (!signal.aborted) {
+      await this.#pause(this.#config.inventoryPauseMs, signal);
+      if (signal.aborted) return;
+      try {
+        const page = await store.page(this.#inventoryCursor, INVENTORY_PAGE);
+        this.#inventoryCursor = page.at(-1) ?? 0;
+        if (0 < page.length) await this.#reportPage(channel, page, signal);
+      } catch (error) {
+        if (!signal.aborted) logger.warn("inventory not reported", { error });
+      }
+    }
+  }
+
+  /** K2. */
+  async #reportPage(
+    channel: RpcChannel,
+    handles: readonly number[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { store, logger } = this.#ports;
+    const answer = await unary(
+      channel,
+      FleetService.reportInventory,
+      {
+        serverId: this.#membership?.server ?? 0,
+        storeUuid: store.uuid,
+        handles: [...handles],
+      },
+      { timeoutMs: INVENTORY_TIMEOUT_MS, signal },
+    );
+    const reported = new Set(handles);
+    const garbage = (answer.garbageHandles ?? []).filter((handle) => reported.has(handle));
+    if (garbage.length === 0) return;
+    const removed = await store.remove(garbage.map(chunkHandle));
+    logger.info("garbage removed", { count: removed });
+  }
+
+  #pause(ms: number, signal: AbortSignal = this.#stopping.signal): Promise<void> {
+    if (signal.aborted || ms <= 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        alarm.cancel();
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const alarm = this.#ports.timers.after(ms, done);
+      signal.addEventListener("abort", done, { once: true });
+    });
+  }
+}

@@ -1,0 +1,66 @@
+// Orders of the leading master and questions of operators, over gRPC.
+
+import { type ChunkHandle, chunkHandle, LumeoError } from "@lumeofs/base";
+import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
+import { ControlService } from "@lumeofs/proto";
+import type { ReplicaStore } from "../master-link/replica-store.js";
+
+/** Handles in one order to delete. */
+const DELETE_MAX = 10_000;
+
+export interface ControlContext {
+  readonly store: ReplicaStore;
+  /** The store's number, once the masters have given it one. */
+  readonly serverId: () => number | undefined;
+  /** Bytes resident in memory. */
+  readonly memoryBytes: () => number;
+}
+
+export function controlService(context: ControlContext): readonly RpcMethod[] {
+  const { store } = context;
+  return [
+    serveUnary(ControlService.deleteReplicas, async (request) => {
+      if (request.storeUuid !== store.uuid) {
+        throw new LumeoError(
+          "CONFLICT",
+          `Cannot delete replicas: the order is for store "${request.storeUuid}", ` +
+            `this is "${store.uuid}"`,
+        );
+      }
+      const handles = request.handles ?? [];
+      if (DELETE_MAX < handles.length) {
+        throw new LumeoError(
+          "INVALID_ARGUMENT",
+          `Cannot delete ${handles.length} replicas in one order: at most ${DELETE_MAX}`,
+        );
+      }
+      return { deletedCount: await store.remove(handles.map(checkedHandle)) };
+    }),
+    serveUnary(ControlService.verifyReplica, async (request) => {
+      const handle = checkedHandle(request.handle ?? 0);
+      const verdict = await store.verify(handle);
+      if (verdict.kind === "missing") {
+        throw new LumeoError("REPLICA_MISSING", `Cannot verify chunk ${handle}: it is not here`);
+      }
+      if (verdict.kind === "damaged") return { intact: false, damage: verdict.damage };
+      return { intact: true, lengthBytes: verdict.lengthBytes, crc32c: verdict.crc32c };
+    }),
+    serveUnary(ControlService.getStatus, async () => {
+      const usage = await store.usage();
+      return {
+        serverId: context.serverId() ?? 0,
+        storeUuid: store.uuid,
+        chunkCount: usage.chunkCount,
+        usedBytes: usage.usedBytes,
+        freeBytes: usage.freeBytes,
+        memoryBytes: context.memoryBytes(),
+        state: usage.readOnly ? "read-only" : "writable",
+      };
+    }),
+  ];
+}
+
+function checkedHandle(handle: number): ChunkHandle {
+  if (Number.isSafeInteger(handle) && 0 < handle) return chunkHandle(handle);
+  throw new LumeoError("INVALID_ARGUMENT", `Cannot use chunk handle ${handle}: out of range`);
+}

@@ -1,1 +1,44 @@
-export {};
+// @lumeofs/client: files in a LumeoFS cluster.
+export type { Body } from "./body.js";
+export {
+  type ClientState,
+  type ClusterInfo,
+  connect,
+  fromEnv,
+  Lumeo,
+  type PutResult,
+  type Removed,
+} from "./client.js";
+export type { ChunkserverStatus, ClusterStatus, MasterStatus } from "./cluster-status.js";
+export {
+  AbortedError,
+  ChecksumError,
+  ClosedError,
+  ConflictError,
+  DataLossError,
+  ExistsError,
+  LumeoError,
+  type LumeoErrorCode,
+  NotFoundError,
+  PreconditionError,
+  TimeoutError,
+  UnavailableError,
+} from "./error.js";
+export type { LumeoEvents } from "./events.js";
+export type { Checksum, ChunkInfo, FileInfo, Redundancy, ReplicaInfo } from "./file-info.js";
+export type { Listing, Page } from "./listing.js";
+export type {
+  CallOptions,
+  GetOptions,
+  ListOptions,
+  LumeoOptions,
+  MkdirOptions,
+  Progress,
+  PutOptions,
+  RemoveOptions,
+  RenameOptions,
+  StatOptions,
+} from "./options.js";
+export type { Reading } from "./reading.js";
+export type { RetryPolicy } from "./retry.js";
+export type { ByteRange } from "./span.js";

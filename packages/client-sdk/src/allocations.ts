@@ -1,0 +1,122 @@
+// Chunk handles ahead of need: fetched in batches that grow with use, so that in the steady state
+// nobody waits for one.
+//
+// A1. At most one batch of a kind is being fetched at a time.
+// A2. A server that failed lately is avoided. If the masters cannot place chunks without it, they
+//     are asked again without that wish: a suspect server is better than none.
+
+import { type Clock, LumeoError, monotonicMs, type ServerId } from "@lumeofs/base";
+import type { Call } from "./call.js";
+import { type Allocation, GrantBook } from "./grant-book.js";
+import type { Metadata } from "./metadata.js";
+import type { ServerHealth } from "./server-health.js";
+
+/** Grants in a batch: they have different primaries, so that load spreads. */
+const GRANTS_PER_BATCH = 4;
+const HANDLES_FIRST = 8;
+const HANDLES_MAX = 64;
+/** The master counts a grant's life from when it sent the answer; part is kept for the commit. */
+const USABLE_SHARE = 0.8;
+
+interface Stock {
+  readonly book: GrantBook;
+  handles: number;
+  fetching: Promise<void> | undefined;
+}
+
+export class Allocations {
+  readonly #metadata: Metadata;
+  readonly #clock: Clock;
+  /** By number of replicas. */
+  readonly #stocks = new Map<number, Stock>();
+  readonly #health: ServerHealth;
+
+  constructor(metadata: Metadata, health: ServerHealth, clock: Clock) {
+    this.#metadata = metadata;
+    this.#health = health;
+    this.#clock = clock;
+  }
+
+  /** A handle to write one chunk to, at once if there is one in stock. */
+  async take(call: Call, replicas: number): Promise<Allocation> {
+    const stock = this.#stock(replicas);
+    for (;;) {
+      const allocation = stock.book.take(this.#clock.monotonicMs());
+      if (allocation === undefined) {
+        await this.#fetch(call, replicas, stock);
+        continue;
+      }
+      this.#fetchAhead(call, replicas, stock);
+      return allocation;
+    }
+  }
+
+  /** These servers failed: nothing more is written to them for a while (A2). */
+  avoid(servers: readonly ServerId[]): void {
+    this.#health.failed(servers, this.#clock.monotonicMs());
+    const failed = new Set(servers);
+    for (const { book } of this.#stocks.values()) book.dropServers(failed);
+  }
+
+  #stock(replicas: number): Stock {
+    const known = this.#stocks.get(replicas);
+    if (known !== undefined) return known;
+    const stock: Stock = { book: new GrantBook(), handles: HANDLES_FIRST, fetching: undefined };
+    this.#stocks.set(replicas, stock);
+    return stock;
+  }
+
+  /** Below half a batch the next one is fetched, beside the work that goes on. */
+  #fetchAhead(call: Call, replicas: number, stock: Stock): void {
+    if (stock.fetching !== undefined) return;
+    const available = stock.book.available(this.#clock.monotonicMs());
+    if ((stock.handles * GRANTS_PER_BATCH) / 2 <= available) return;
+    stock.handles = Math.min(HANDLES_MAX, 2 * stock.handles);
+    this.#fetch(call, replicas, stock).catch(() => undefined); // whoever needs one will ask again
+  }
+
+  /** Adds a batch to the stock; whoever comes meanwhile waits for the same one (A1). */
+  async #fetch(call: Call, replicas: number, stock: Stock): Promise<void> {
+    while (stock.fetching !== undefined) {
+      const others = stock.fetching;
+      const isThere = await others.then(
+        () => true,
+        () => false,
+      );
+      call.signal.throwIfAborted();
+      if (isThere) return;
+    }
+    const fetching = this.#allocate(call, replicas, stock);
+    stock.fetching = fetching;
+    try {
+      await fetching;
+    } finally {
+      stock.fetching = undefined;
+    }
+  }
+
+  async #allocate(call: Call, replicas: number, stock: Stock): Promise<void> {
+    const avoid = this.#health.suspects(this.#clock.monotonicMs());
+    const { handles } = stock;
+    const ask = { grants: GRANTS_PER_BATCH, handles, replicas };
+    const askedAt = this.#clock.monotonicMs();
+    const { grants } = await this.#metadata
+      .mutate(call, "allocate", { ...ask, avoid })
+      .catch((error: unknown) => {
+        if (avoid.length === 0 || !isNoPlace(error)) throw error;
+        return this.#metadata.mutate(call, "allocate", { ...ask, avoid: [] });
+      });
+    if (grants.length === 0) {
+      throw new LumeoError("NO_SPACE", "Cannot write: the masters granted no chunks");
+    }
+    for (const { usableMs, ...grant } of grants) {
+      stock.book.add({ ...grant, usableUntil: monotonicMs(askedAt + USABLE_SHARE * usableMs) });
+    }
+  }
+}
+
+function isNoPlace(error: unknown): boolean {
+  return (
+    error instanceof LumeoError && (error.code === "NO_SPACE" || error.code === "UNAVAILABLE")
+  );
+}

@@ -1,0 +1,175 @@
+// One call of the SDK from its beginning to its end: its deadline, its signal, how often it tried,
+// and the only loop that tries again.
+//
+// C1. Once the signal has aborted, no step begins, and waits end at once.
+// C2. A step that changes something is repeated only as one that cannot double its effect.
+
+import { LumeoError, type MonotonicMs } from "@lumeofs/base";
+import { aborted, type LumeoError as PublicError, toPublic } from "./error.js";
+import type { Events } from "./events.js";
+import type { Ports } from "./ports.js";
+import { afterFailure, isRedirect, type RetryPolicy } from "./retry.js";
+
+/** How long the masters may keep a call waiting in all, if the caller sets no deadline. */
+export const METADATA_DEADLINE_MS = 60_000;
+
+/** What a caller may say about any call, with the client's defaults filled in. */
+export interface CallSettings {
+  readonly method: string;
+  readonly path: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** For one attempt of one step. */
+  readonly timeoutMs: number;
+  /** For the whole call; Infinity for none. */
+  readonly deadlineMs: number;
+  readonly policy: RetryPolicy;
+}
+
+/** How one step of a call is repeated. */
+export interface StepOptions {
+  /** Repeating it cannot double its effect. */
+  readonly idempotent: boolean;
+  /** No repetition begins later than this after the step's beginning. */
+  readonly limitMs: number;
+  /** Sees each failure and may put a better one in its place. */
+  readonly failed?: (error: LumeoError) => LumeoError;
+}
+
+export class Call {
+  readonly method: string;
+  readonly path: string | undefined;
+  readonly timeoutMs: number;
+  /** The most attempts that any step of this call took. */
+  attempts = 1;
+  /** Bytes of files sent or received. */
+  bytes = 0;
+  readonly startedAt: MonotonicMs;
+  readonly #settings: CallSettings;
+  readonly #ports: Ports;
+  readonly #events: Events;
+  readonly #controller = new AbortController();
+  readonly #userAborted = (): void => this.cancel(aborted(this.#userSignal as AbortSignal));
+
+  constructor(settings: CallSettings, ports: Ports, events: Events) {
+    this.method = settings.method;
+    this.path = settings.path;
+    this.timeoutMs = settings.timeoutMs;
+    this.startedAt = ports.clock.monotonicMs();
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#events = events;
+    if (this.#userSignal?.aborted === true) this.#userAborted();
+    this.#userSignal?.addEventListener("abort", this.#userAborted, { once: true });
+  }
+
+  /** Aborts when the caller's signal does, or when the client is closed. Its reason is a LumeoError. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get elapsedMs(): number {
+    return this.#ports.clock.monotonicMs() - this.startedAt;
+  }
+
+  /** Ends the call early. */
+  cancel(reason: LumeoError): void {
+    this.#controller.abort(reason);
+  }
+
+  /** The call is over: lets go of the caller's signal. */
+  end(): void {
+    this.#userSignal?.removeEventListener("abort", this.#userAborted);
+  }
+
+  /** What the caller sees of a failure. */
+  toPublic(thrown: unknown): unknown {
+    const cause = this.signal.aborted ? this.signal.reason : thrown;
+    return toPublic(cause, this.path, this.attempts);
+  }
+
+  /**
+   * Runs a step, and again while the policy allows it.
+   *
+   * @param step  Gets the number of the attempt, from 1.
+   * @throws LumeoError of the last attempt; what is not a LumeoError passes at once.
+   */
+  async run<T>(options: StepOptions, step: (attempt: number) => Promise<T>): Promise<T> {
+    const began = this.#ports.clock.monotonicMs();
+    let redirects = 0;
+    for (let count = 1; ; count++) {
+      this.signal.throwIfAborted();
+      this.attempts = Math.max(this.attempts, count);
+      try {
+        return await step(count);
+      } catch (thrown) {
+        if (!(thrown instanceof LumeoError)) throw thrown;
+        this.signal.throwIfAborted();
+        const error = options.failed?.(thrown) ?? thrown;
+        if (isRedirect(error)) redirects++;
+        await this.#waitOrThrow(error, { ...options, count, redirects, began });
+      }
+    }
+  }
+
+  /** Waits; rejects with the signal's reason if it aborts meanwhile (C1). */
+  pause(ms: number): Promise<void> {
+    this.signal.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const wake = (): void => {
+        this.signal.removeEventListener("abort", abort);
+        resolve();
+      };
+      const alarm = this.#ports.timers.after(ms, wake);
+      const abort = (): void => {
+        alarm.cancel();
+        reject(this.signal.reason);
+      };
+      this.signal.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /** What the promise gives, unless the signal aborts first; the promise is then on its own (C1). */
+  unlessAborted<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(this.signal.reason);
+      const leave = (): void => this.signal.removeEventListener("abort", abort);
+      if (this.signal.aborted) abort();
+      this.signal.addEventListener("abort", abort, { once: true });
+      promise.then(resolve, reject).finally(leave);
+    });
+  }
+
+  get #userSignal(): AbortSignal | undefined {
+    return this.#settings.signal;
+  }
+
+  async #waitOrThrow(error: LumeoError, failed: FailedStep): Promise<void> {
+    const { policy, deadlineMs } = this.#settings;
+    const now = this.#ports.clock.monotonicMs();
+    const remainingMs = Math.min(
+      failed.limitMs - (now - failed.began),
+      deadlineMs - (now - this.startedAt),
+    );
+    const { count, redirects, idempotent } = failed;
+    const retry = afterFailure(
+      { error, count, redirects, idempotent, remainingMs },
+      policy,
+      this.#ports.random,
+    );
+    if (retry.kind === "giveUp") throw error;
+    const shown = toPublic(error, this.path, count) as PublicError;
+    this.#events.emit("retry", {
+      method: this.method,
+      attempt: count,
+      delayMs: retry.ms,
+      error: shown,
+    });
+    if (0 < retry.ms) await this.pause(retry.ms);
+  }
+}
+
+interface FailedStep extends StepOptions {
+  readonly count: number;
+  readonly redirects: number;
+  readonly began: MonotonicMs;
+}

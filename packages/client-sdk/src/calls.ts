@@ -1,0 +1,76 @@
+// The calls of one client: begins them, reports how they end, and lets `close` wait for them.
+
+import { LumeoError } from "@lumeofs/base";
+import { Call, type CallSettings } from "./call.js";
+import { LumeoError as PublicError } from "./error.js";
+import type { Events } from "./events.js";
+import type { Ports } from "./ports.js";
+
+export class Calls {
+  readonly #ports: Ports;
+  readonly #events: Events;
+  readonly #open = new Set<Call>();
+  #whenIdle: (() => void)[] = [];
+  #isClosed = false;
+
+  constructor(ports: Ports, events: Events) {
+    this.#ports = ports;
+    this.#events = events;
+  }
+
+  /** @throws LumeoError CLOSED after `close`. */
+  begin(settings: CallSettings): Call {
+    if (this.#isClosed) {
+      throw new LumeoError("CLOSED", `Cannot ${settings.method}: the client is closed`);
+    }
+    const call = new Call(settings, this.#ports, this.#events);
+    this.#open.add(call);
+    return call;
+  }
+
+  /** The call has ended; `failure` is what its caller sees, if it failed. */
+  end(call: Call, failure?: unknown): void {
+    if (!this.#open.delete(call)) return;
+    call.end();
+    this.#events.emit("request", {
+      method: call.method,
+      durationMs: call.elapsedMs,
+      code: codeOf(failure),
+      bytes: call.bytes,
+    });
+    if (this.#open.size === 0) for (const wake of this.#whenIdle.splice(0)) wake();
+  }
+
+  /** Runs an action as one call. Rejects with what the caller is to see. */
+  async run<T>(settings: CallSettings, action: (call: Call) => Promise<T>): Promise<T> {
+    const call = this.begin(settings);
+    let failure: unknown;
+    try {
+      call.signal.throwIfAborted();
+      return await action(call);
+    } catch (error) {
+      failure = call.toPublic(error);
+      throw failure;
+    } finally {
+      this.end(call, failure);
+    }
+  }
+
+  /** Lets nothing begin, waits for what is under way, and ends what takes longer than `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosed = true;
+    if (this.#open.size === 0) return;
+    const idle = new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    const alarm = this.#ports.timers.after(graceMs, () => {
+      const reason = new LumeoError("CLOSED", "The client was closed before the call had ended");
+      for (const call of [...this.#open]) call.cancel(reason);
+    });
+    await idle;
+    alarm.cancel();
+  }
+}
+
+function codeOf(failure: unknown): PublicError["code"] | "OK" {
+  if (failure === undefined) return "OK";
+  return PublicError.is(failure) ? failure.code : "LUMEO_INTERNAL";
+}

@@ -1,0 +1,175 @@
+// The bytes of one chunk on their way out, in frames, and how they come back if the chunk has to be
+// sent again.
+//
+// K1. Every frame but the last of a chunk has FRAME_BYTES (or the chunk's size, if that is less).
+// K2. `frame(i)` gives the same bytes every time it is asked, until the chunk is released.
+// K3. A stream is read only as far as frames are asked for: a slow server slows the source.
+
+import { invariant, MiB } from "@lumeofs/base";
+import type { ReplayableSource, StreamSource } from "./body.js";
+
+/** Bytes of a frame: the most that the data plane takes. */
+export const FRAME_BYTES = 1 * MiB;
+
+/** One chunk to send, as often as needed. */
+export interface ChunkBody {
+  /** Frames in order, from the beginning; a new iteration begins again. */
+  frames(): AsyncIterable<Uint8Array>;
+  /** All its bytes are here: sending it again does not wait for the source. */
+  gather(): Promise<void>;
+  /** The chunk is stored, and no frame of it is still waiting to leave. */
+  release(): void;
+}
+
+/** A chunk of a body that can be read again: nothing is kept. */
+export class ReplayableChunk implements ChunkBody {
+  readonly #source: ReplayableSource;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(source: ReplayableSource, start: number, end: number) {
+    this.#source = source;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  /** Pieces of the source as they come, cut or joined to frames (K1). */
+  async *frames(): AsyncGenerator<Uint8Array, void, undefined> {
+    let gathered: Buffer | undefined;
+    let filled = 0;
+    for await (const piece of this.#source.read(this.#start, this.#end)) {
+      for (let at = 0; at < piece.byteLength; ) {
+        const part = piece.subarray(at, at + FRAME_BYTES - filled);
+        at += part.byteLength;
+        if (part.byteLength === FRAME_BYTES) {
+          yield part; // a whole frame in one piece is not copied
+          continue;
+        }
+        gathered ??= Buffer.allocUnsafeSlow(FRAME_BYTES);
+        gathered.set(part, filled);
+        filled += part.byteLength;
+        if (filled < FRAME_BYTES) continue;
+        yield gathered;
+        gathered = undefined;
+        filled = 0;
+      }
+    }
+    if (gathered !== undefined && 0 < filled) yield gathered.subarray(0, filled);
+  }
+
+  async gather(): Promise<void> {}
+
+  release(): void {}
+}
+
+/** Buffers of one frame each, used again and again by one upload. */
+export class FrameBuffers {
+  readonly #free: Buffer[] = [];
+
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(FRAME_BYTES);
+  }
+
+  give(buffers: readonly Buffer[]): void {
+    this.#free.push(...buffers);
+  }
+}
+
+/** A stream cut into frames; what the caller gave is copied, so that it may change afterwards. */
+export class FrameReader {
+  readonly #source: StreamSource;
+  #rest: Uint8Array | undefined;
+  #isOver = false;
+
+  constructor(source: StreamSource) {
+    this.#source = source;
+  }
+
+  /** Fills `buffer` from the stream. @returns Bytes filled; fewer than asked only at the end. */
+  async fill(buffer: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < buffer.byteLength) {
+      const piece = this.#rest ?? (await this.#next());
+      if (piece === undefined) break;
+      const part = piece.subarray(0, buffer.byteLength - filled);
+      buffer.set(part, filled);
+      filled += part.byteLength;
+      this.#rest = part.byteLength < piece.byteLength ? piece.subarray(part.byteLength) : undefined;
+    }
+    return filled;
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    if (this.#isOver) return undefined;
+    const piece = await this.#source.next();
+    this.#isOver = piece === undefined;
+    return piece;
+  }
+}
+
+/** A chunk of a stream: every frame is kept until the chunk is stored. */
+export class RetainedChunk implements ChunkBody {
+  readonly #reader: FrameReader;
+  readonly #buffers: FrameBuffers;
+  readonly #sizeMax: number;
+  readonly #kept: Buffer[] = [];
+  readonly #frames: Uint8Array[] = [];
+  #sizeBytes = 0;
+  #isComplete = false;
+  /** One reading at a time, also if an attempt was given up while it waited for the source. */
+  #reading: Promise<void> | undefined;
+  #completed: () => void = () => undefined;
+  /** Resolves when the stream has given all bytes of this chunk. */
+  readonly whenComplete: Promise<void>;
+
+  constructor(reader: FrameReader, buffers: FrameBuffers, sizeMax: number) {
+    this.#reader = reader;
+    this.#buffers = buffers;
+    this.#sizeMax = sizeMax;
+    this.whenComplete = new Promise((resolve) => {
+      this.#completed = resolve;
+    });
+  }
+
+  async *frames(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let i = 0; ; i++) {
+      const frame = await this.frame(i);
+      if (frame === undefined) return;
+      yield frame;
+    }
+  }
+
+  /** The frame at a position, or undefined behind the last (K2, K3). */
+  async frame(index: number): Promise<Uint8Array | undefined> {
+    while (this.#frames.length <= index && !this.#isComplete) await this.#read();
+    return this.#frames[index];
+  }
+
+  async gather(): Promise<void> {
+    while (!this.#isComplete) await this.#read();
+  }
+
+  release(): void {
+    this.#frames.length = 0;
+    this.#buffers.give(this.#kept.splice(0));
+  }
+
+  #read(): Promise<void> {
+    this.#reading ??= this.#readFrame().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #readFrame(): Promise<void> {
+    const wanted = Math.min(FRAME_BYTES, this.#sizeMax - this.#sizeBytes);
+    invariant(0 < wanted, "a full chunk is complete", { size: this.#sizeBytes });
+    const buffer = this.#buffers.take();
+    this.#kept.push(buffer);
+    const filled = await this.#reader.fill(buffer.subarray(0, wanted));
+    if (0 < filled) this.#frames.push(buffer.subarray(0, filled));
+    this.#sizeBytes += filled;
+    this.#isComplete = filled < wanted || this.#sizeBytes === this.#sizeMax;
+    if (this.#isComplete) this.#completed();
+  }
+}

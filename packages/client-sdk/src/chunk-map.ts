@@ -1,0 +1,95 @@
+// Where the chunks of one revision of a file are, page by page as the reader gets there.
+//
+// A file that is replaced while it is read keeps its old chunks for a while, but the masters name
+// only those of the current revision. So a reader that needs another page of a replaced file stops
+// with CONFLICT instead of mixing two contents.
+
+import { LumeoError } from "@lumeofs/base";
+import type { Call } from "./call.js";
+import type { Metadata } from "./metadata.js";
+import type { InodeInfo, LocatedChunk } from "./operations.js";
+
+/** Chunks in a page. */
+export const CHUNK_PAGE = 256;
+/** Pages kept: the one that is being read and its neighbours. */
+const PAGES_MAX = 4;
+
+export class ChunkMap {
+  readonly info: InodeInfo;
+  readonly #metadata: Metadata;
+  /** Chunks that came with the file's info. */
+  readonly #first: ReadonlyMap<number, LocatedChunk>;
+  readonly #pages = new Map<number, Promise<readonly LocatedChunk[]>>();
+
+  constructor(
+    metadata: Metadata,
+    info: InodeInfo,
+    first: { readonly position: number; readonly chunks: readonly LocatedChunk[] },
+  ) {
+    this.#metadata = metadata;
+    this.info = info;
+    this.#first = new Map(first.chunks.map((chunk, i) => [first.position + i, chunk]));
+  }
+
+  /** The chunk at a position of the file. */
+  async locate(call: Call, position: number): Promise<LocatedChunk> {
+    const known = this.#first.get(position);
+    if (known !== undefined) return known;
+    const page = Math.floor(position / CHUNK_PAGE);
+    const chunk = (await this.#page(call, page))[position - page * CHUNK_PAGE];
+    if (chunk !== undefined) return chunk;
+    const { path, chunkCount } = this.info;
+    throw new LumeoError(
+      "PROTOCOL",
+      `Cannot read "${path}": the masters name no chunk ${position} of ${chunkCount}`,
+    );
+  }
+
+  /** @throws LumeoError CONFLICT if the file is not there any more, or another one is. */
+  async checkUnchanged(call: Call): Promise<void> {
+    await this.#stat(call, 0, 0);
+  }
+
+  #page(call: Call, page: number): Promise<readonly LocatedChunk[]> {
+    const known = this.#pages.get(page);
+    if (known !== undefined) return known;
+    const loading = this.#stat(call, page * CHUNK_PAGE, CHUNK_PAGE);
+    this.#pages.set(page, loading);
+    loading.catch(() => this.#pages.delete(page));
+    for (const oldest of this.#pages.keys()) {
+      if (this.#pages.size <= PAGES_MAX) break;
+      this.#pages.delete(oldest);
+    }
+    return loading;
+  }
+
+  async #stat(call: Call, firstChunk: number, count: number): Promise<readonly LocatedChunk[]> {
+    const { path, revision } = this.info;
+    const ask = { path, firstChunk, chunkCountMax: count, revision };
+    const { info, chunks } = await this.#metadata.query(call, "stat", ask).catch((error) => {
+      throw isChange(error) ? this.#changed(error) : error;
+    });
+    if (info.revision !== revision) throw this.#changed(undefined);
+    return chunks;
+  }
+
+  #changed(cause: unknown): LumeoError {
+    return new LumeoError(
+      "CONFLICT",
+      `Cannot go on reading "${this.info.path}": it was replaced or removed meanwhile; read it again`,
+      { cause },
+    );
+  }
+}
+
+function isChange(error: unknown): boolean {
+  if (!(error instanceof LumeoError)) return false;
+  const { code } = error;
+  return (
+    code === "NOT_FOUND" ||
+    code === "PRECONDITION" ||
+    code === "CONFLICT" ||
+    code === "IS_DIRECTORY" ||
+    code === "NOT_DIRECTORY"
+  );
+}

@@ -1,0 +1,403 @@
+// The client: one object for one cluster, shared by all of a program. It wires the parts together
+// and turns calls of the public API into theirs; no decision is taken here.
+
+import { LumeoError as InternalError } from "@lumeofs/base";
+import type { Call, CallSettings } from "./call.js";
+import { Calls } from "./calls.js";
+import { Allocations } from "./allocations.js";
+import type { Body } from "./body.js";
+import type { ClusterStatus } from "./cluster-status.js";
+import { CHUNK_PAGE } from "./chunk-map.js";
+import { LumeoError, toPublic } from "./error.js";
+import { Events, type LumeoEvents } from "./events.js";
+import { type Checksum, type FileInfo, toFileInfo } from "./file-info.js";
+import { DirectoryListing, type Listing } from "./listing.js";
+import { Metadata } from "./metadata.js";
+import type { LocatedChunk } from "./operations.js";
+import {
+  type CallOptions,
+  callSettings,
+  chunkBytesOf,
+  type ClientSettings,
+  clientSettings,
+  environmentOptions,
+  type GetOptions,
+  type ListOptions,
+  type LumeoOptions,
+  type MkdirOptions,
+  preconditionOf,
+  type PutOptions,
+  type RemoveOptions,
+  type RenameOptions,
+  replicasOf,
+  type StatOptions,
+} from "./options.js";
+import { anyPath, directoryPath } from "./path.js";
+import { type Ports, systemPorts } from "./ports.js";
+import { Reader, type ReadPlan } from "./reader.js";
+import { FileReading, type Reading } from "./reading.js";
+import { AdminClient } from "./rpc/admin-client.js";
+import { ChunkserverPool } from "./rpc/chunkserver-pool.js";
+import { MasterPool } from "./rpc/master-pool.js";
+import { ServerHealth } from "./server-health.js";
+import { SpanReader } from "./span-reader.js";
+import { Writer } from "./writer.js";
+
+/** What a put has stored. */
+export interface PutResult {
+  readonly path: string;
+  readonly version: string;
+  readonly etag: string;
+  readonly size: number;
+  readonly checksum: Checksum;
+  /** How many chunks the file has. */
+  readonly chunks: number;
+  readonly durationMs: number;
+}
+
+export interface ClusterInfo {
+  /** Address of the leading master. */
+  readonly leader: string;
+}
+
+/** What `removeMany` says about each path. */
+export interface Removed {
+  readonly path: string;
+  /** Absent if it was removed. */
+  readonly error?: LumeoError;
+}
+
+export type ClientState = "idle" | "connecting" | "ready" | "degraded" | "closed";
+
+const CLOSE_GRACE_MS = 5_000;
+/** Removals of one removeMany under way at once. */
+const REMOVALS_IN_FLIGHT = 64;
+
+export class Lumeo implements AsyncDisposable {
+  readonly #settings: ClientSettings;
+  readonly #ports: Ports;
+  readonly #events = new Events();
+  readonly #calls: Calls;
+  readonly #masters: MasterPool;
+  readonly #admin: AdminClient;
+  readonly #metadata: Metadata;
+  readonly #chunkservers: ChunkserverPool;
+  readonly #writer: Writer;
+  readonly #reader: Reader;
+  #isUsed = false;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Does no I/O: the first call connects.
+   *
+   * @param ports  Clock, timers, chance and checksums; for tests.
+   */
+  constructor(options: LumeoOptions, ports: Ports = systemPorts()) {
+    this.#settings = publicly(() => clientSettings(options));
+    this.#ports = ports;
+    this.#calls = new Calls(ports, this.#events);
+    this.#masters = new MasterPool(this.#settings.endpoints, ports.timers, this.#events);
+    this.#admin = new AdminClient(this.#masters);
+    const metadata = new Metadata(this.#masters);
+    const chunkservers = new ChunkserverPool(ports);
+    const health = new ServerHealth();
+    const allocations = new Allocations(metadata, health, ports.clock);
+    const spans = new SpanReader({ chunkservers, admin: this.#admin, health, ports });
+    this.#metadata = metadata;
+    this.#chunkservers = chunkservers;
+    this.#writer = new Writer({ metadata, allocations, chunkservers, ports });
+    this.#reader = new Reader(metadata, spans);
+  }
+
+  get state(): ClientState {
+    if (this.#closing !== undefined) return "closed";
+    if (!this.#isUsed) return "idle";
+    if (this.#masters.isFailing) return "degraded";
+    return this.#masters.leader === undefined ? "connecting" : "ready";
+  }
+
+  /** Waits until the cluster has a leader that answers. */
+  async ready(options: CallOptions = {}): Promise<ClusterInfo> {
+    return this.#run("ready", undefined, options, async (call) => {
+      const ask = { path: "/", firstChunk: 0, chunkCountMax: 0, revision: 0 };
+      await this.#metadata.query(call, "stat", ask);
+      return { leader: this.#masters.leader ?? "" };
+    });
+  }
+
+  /** Stores a body as a file, at once as a whole: until then readers see what was there before. */
+  async put(path: string, body: Body, options: PutOptions = {}): Promise<PutResult> {
+    return this.#run("put", path, options, async (call) => {
+      const { info, chunkCount } = await this.#writer.put(call, anyPath(path), body, {
+        chunkBytes: chunkBytesOf(options),
+        replicas: replicasOf(options),
+        precondition: preconditionOf(options),
+        makeParents: options.makeParents ?? true,
+        sizeBytes: options.size,
+        onProgress: progressTo(options.onProgress),
+      });
+      const { etag, size, version, checksum } = toFileInfo(info);
+      return {
+        path: info.path,
+        version,
+        etag,
+        size,
+        checksum: checksum as Checksum, // files have one
+        chunks: chunkCount,
+        durationMs: call.elapsedMs,
+      };
+    });
+  }
+
+  /** Looks a file up; its content comes when it is asked for. */
+  async get(path: string, options: GetOptions = {}): Promise<Reading> {
+    const range = options.range ?? {};
+    const plan = await this.#run("get", path, options, (call) =>
+      this.#reader.plan(call, anyPath(path), range),
+    );
+    return this.#reading(path, plan, options);
+  }
+
+  async stat(path: string, options: StatOptions = {}): Promise<FileInfo> {
+    return this.#run("stat", path, options, async (call) => {
+      const chunks: LocatedChunk[] = [];
+      const ask = { path: directoryPath(path), chunkCountMax: options.chunks ? CHUNK_PAGE : 0 };
+      for (let revision = 0; ; ) {
+        const page = { ...ask, firstChunk: chunks.length, revision };
+        const answer = await this.#metadata.query(call, "stat", page);
+        chunks.push(...answer.chunks);
+        revision = answer.info.revision;
+        const isAll = answer.info.chunkCount <= chunks.length || answer.chunks.length === 0;
+        if (isAll) return toFileInfo(answer.info, options.chunks ? chunks : undefined);
+      }
+    });
+  }
+
+  async exists(path: string, options: CallOptions = {}): Promise<boolean> {
+    try {
+      await this.stat(path, options);
+      return true;
+    } catch (error) {
+      if (LumeoError.is(error, "LUMEO_NOT_FOUND")) return false;
+      if (LumeoError.is(error, "LUMEO_NOT_DIRECTORY")) return false;
+      throw error;
+    }
+  }
+
+  /** What is in a directory. Each page is a call of its own. */
+  list(path = "/", options: ListOptions = {}): Listing<FileInfo> {
+    const root = publicly(() => directoryPath(path), path);
+    return new DirectoryListing(root, options.recursive ?? false, (directory, after, countMax) =>
+      this.#run("list", directory, options, async (call) => {
+        const ask = { path: directory, after, countMax };
+        const { entries, more } = await this.#metadata.query(call, "list", ask);
+        return { entries: entries.map((entry) => toFileInfo(entry)), more };
+      }),
+    );
+  }
+
+  async mkdir(path: string, options: MkdirOptions = {}): Promise<void> {
+    const parents = options.recursive ?? false;
+    await this.#run("mkdir", path, options, (call) =>
+      this.#metadata.mutate(call, "makeDirectory", { path: directoryPath(path), parents }),
+    );
+  }
+
+  /** Gives a file or directory another name, in one step. */
+  async rename(source: string, target: string, options: RenameOptions = {}): Promise<void> {
+    await this.#run("rename", source, options, (call) =>
+      this.#metadata.mutate(call, "rename", {
+        source: directoryPath(source),
+        target: directoryPath(target),
+        overwrite: options.overwrite ?? false,
+      }),
+    );
+  }
+
+  async remove(path: string, options: RemoveOptions = {}): Promise<void> {
+    await this.#run("remove", path, options, (call) =>
+      this.#metadata.mutate(call, "remove", {
+        path: directoryPath(path),
+        recursive: options.recursive ?? false,
+        precondition: preconditionOf(options),
+      }),
+    );
+  }
+
+  /** Removes many, several at a time; answers in the order of the paths, one for each. */
+  async *removeMany(
+    paths: Iterable<string> | AsyncIterable<string>,
+    options: RemoveOptions = {},
+  ): AsyncGenerator<Removed, void, undefined> {
+    const removals: Promise<Removed>[] = [];
+    for await (const path of paths) {
+      if (REMOVALS_IN_FLIGHT <= removals.length) yield await (removals.shift() as Promise<Removed>);
+      removals.push(
+        this.remove(path, options).then(
+          () => ({ path }),
+          (error: unknown) => {
+            if (!LumeoError.is(error)) throw error;
+            return { path, error };
+          },
+        ),
+      );
+    }
+    for (const removal of removals) yield await removal;
+  }
+
+  /** The state of the masters and chunkservers. */
+  async clusterStatus(options: CallOptions = {}): Promise<ClusterStatus> {
+    const step = { idempotent: true, limitMs: this.#settings.timeoutMs };
+    return this.#run("clusterStatus", undefined, options, (call) =>
+      call.run(step, () => this.#admin.clusterStatus(call)),
+    );
+  }
+
+  /** @returns A function that takes the listener away again. */
+  on<K extends keyof LumeoEvents>(type: K, listener: (event: LumeoEvents[K]) => void): () => void {
+    return this.#events.on(type, listener);
+  }
+
+  /** Waits for calls under way, for `graceMs` at most, and closes all connections. */
+  close({ graceMs = CLOSE_GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    await this.#calls.close(graceMs);
+    await Promise.all([this.#chunkservers.close(), this.#masters.close()]);
+  }
+
+  async #run<T>(
+    method: string,
+    path: string | undefined,
+    options: CallOptions,
+    action: (call: Call) => Promise<T>,
+  ): Promise<T> {
+    this.#isUsed = true;
+    try {
+      return await this.#calls.run(this.#callSettings(method, path, options), action);
+    } catch (error) {
+      throw toPublic(error, path, 1); // unchanged if the call has begun
+    }
+  }
+
+  #callSettings(method: string, path: string | undefined, options: CallOptions): CallSettings {
+    return { method, path, signal: options.signal, ...callSettings(this.#settings, options) };
+  }
+
+  /** A reading is a call of its own, from the first byte that is asked for to the last. */
+  #reading(path: string, first: ReadPlan, options: GetOptions): Reading {
+    let plan = first;
+    let call: Call | undefined;
+    let isCancelled = false;
+    return new FileReading({
+      current: () => ({ info: toFileInfo(plan.file.info), range: plan.range }),
+      open: () => {
+        const settings = publicly(() => this.#callSettings("get", path, options), path);
+        const reading = publicly(() => this.#calls.begin(settings), path);
+        call = reading;
+        if (isCancelled) reading.cancel(disposed(path));
+        const replan = async (): Promise<ReadPlan> => {
+          plan = await this.#reader.plan(reading, plan.file.info.path, options.range ?? {});
+          return plan;
+        };
+        const pieces = this.#reader.read(reading, plan, replan);
+        return this.#delivered(reading, pieces, () => plan, options);
+      },
+      cancel: () => {
+        isCancelled = true;
+        call?.cancel(disposed(path));
+      },
+      uniqueName: () => Math.floor(this.#ports.random.fraction() * 2 ** 48).toString(36),
+    });
+  }
+
+  async *#delivered(
+    call: Call,
+    pieces: AsyncIterable<Uint8Array>,
+    plan: () => ReadPlan,
+    { onProgress }: GetOptions,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    let failure: unknown;
+    let loaded = 0;
+    try {
+      call.signal.throwIfAborted();
+      for await (const piece of pieces) {
+        loaded += piece.byteLength;
+        const { start, end } = plan().range;
+        onProgress?.({ loaded, total: end - start });
+        yield piece;
+      }
+    } catch (error) {
+      failure = call.toPublic(error);
+      throw failure;
+    } finally {
+      call.cancel(disposed(call.path ?? "")); // whatever is still being fetched
+      this.#calls.end(call, failure);
+    }
+  }
+}
+
+/**
+ * A client that has found the cluster.
+ *
+ * @param target  Endpoints, options, or nothing: then LUMEO_ENDPOINTS says where.
+ */
+export async function connect(
+  target?: string | readonly string[] | LumeoOptions,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Lumeo> {
+  const client = new Lumeo(optionsOf(target));
+  try {
+    await client.ready(options);
+    return client;
+  } catch (error) {
+    await client.close({ graceMs: 0 });
+    throw error;
+  }
+}
+
+/**
+ * Options out of the environment.
+ *
+ * @throws LumeoError LUMEO_INVALID_ARGUMENT if LUMEO_ENDPOINTS is not set.
+ */
+export function fromEnv(env: Record<string, string | undefined> = process.env): LumeoOptions {
+  return publicly(() => environmentOptions(env));
+}
+
+function optionsOf(target: string | readonly string[] | LumeoOptions | undefined): LumeoOptions {
+  if (target === undefined) return fromEnv();
+  if (typeof target === "string" || isList(target)) return { endpoints: target };
+  return target;
+}
+
+function isList(target: readonly string[] | LumeoOptions): target is readonly string[] {
+  return Array.isArray(target);
+}
+
+/** Runs an action that may throw our internal errors; the caller sees the public ones. */
+function publicly<T>(action: () => T, path?: string): T {
+  try {
+    return action();
+  } catch (error) {
+    throw toPublic(error, path, 1);
+  }
+}
+
+function progressTo(
+  onProgress: PutOptions["onProgress"],
+): ((loaded: number, total: number | undefined) => void) | undefined {
+  if (onProgress === undefined) return undefined;
+  return (loaded, total) => onProgress(total === undefined ? { loaded } : { loaded, total });
+}
+
+function disposed(path: string): InternalError {
+  return new InternalError("ABORTED", `The reading of "${path}" was given up`);
+}

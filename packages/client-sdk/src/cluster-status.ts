@@ -1,0 +1,47 @@
+// What `clusterStatus()` answers.
+
+export interface MasterStatus {
+  /** Name, such as "m1". */
+  readonly id: string;
+  readonly address: string;
+  readonly role: "leader" | "follower" | "candidate" | "unreachable";
+  readonly term: number;
+  /** Name of the master that this one takes for the leader; empty if none. */
+  readonly leader: string;
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  readonly commitIndex: number;
+  readonly lastApplied: number;
+  readonly snapshotIndex: number;
+  readonly memoryBytes: number;
+  /** Hash of the whole state at `lastApplied`; empty unless computed. */
+  readonly stateHash: string;
+}
+
+export interface ChunkserverStatus {
+  /** Name, such as "cs1". */
+  readonly id: string;
+  /** Number of its store. */
+  readonly serverId: number;
+  /** host:port of its data plane. */
+  readonly address: string;
+  readonly state: "alive" | "suspect" | "dead";
+  readonly chunks: number;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+  /** Replicas known to be damaged. */
+  readonly damaged: number;
+  readonly lastHeartbeatMsAgo: number;
+  readonly readOnly: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface ClusterStatus {
+  readonly clusterId: string;
+  /** Name of the leading master; empty while there is none. */
+  readonly leader: string;
+  readonly term: number;
+  readonly masters: readonly MasterStatus[];
+  /** Empty if the leader did not answer: only it knows them. */
+  readonly chunkservers: readonly ChunkserverStatus[];
+}

@@ -1,0 +1,107 @@
+// What users see of files and directories.
+
+import { formatEtag } from "./etag.js";
+import type { InodeInfo, LocatedChunk } from "./operations.js";
+
+/** A checksum of content, in hex. */
+export interface Checksum {
+  readonly algorithm: "crc32c";
+  readonly value: string;
+}
+
+/** How a file survives the loss of servers. */
+export interface Redundancy {
+  readonly replicas: number;
+}
+
+/** One copy of a chunk. */
+export interface ReplicaInfo {
+  /** Name of the chunkserver, such as "cs1". */
+  readonly id: string;
+  /** Number of its store. */
+  readonly serverId: number;
+  readonly address: string;
+  readonly role: "primary" | "secondary";
+  /** What the masters believe of the server. */
+  readonly state: "alive" | "suspect" | "dead";
+  /** This copy is known to be bad and is not read. */
+  readonly damaged: boolean;
+}
+
+/** One chunk of a file. */
+export interface ChunkInfo {
+  /** Position in the file, from 0. */
+  readonly index: number;
+  readonly handle: number;
+  readonly epoch: number;
+  /** Bytes. */
+  readonly length: number;
+  /** Of the chunk's bytes, in hex. */
+  readonly crc32c: string;
+  readonly replicas: readonly ReplicaInfo[];
+}
+
+/** A file or directory. */
+export interface FileInfo {
+  readonly path: string;
+  readonly kind: "file" | "dir";
+  /** Bytes; 0 for a directory. */
+  readonly size: number;
+  /** Changes with every commit of a file; the same as `revision`, as text. */
+  readonly version: string;
+  /** Names this content of this file; for `ifMatch`. Empty for a directory. */
+  readonly etag: string;
+  readonly revision: number;
+  readonly createdAt: Date;
+  readonly modifiedAt: Date;
+  /** Files only. */
+  readonly checksum?: Checksum;
+  /** Files only. */
+  readonly redundancy?: Redundancy;
+  /** Bytes of every chunk but the last; files only. */
+  readonly chunkSize?: number;
+  /** How many chunks the file has; files only. */
+  readonly chunkCount?: number;
+  /** With `stat(path, { chunks: true })` only. */
+  readonly chunks?: readonly ChunkInfo[];
+}
+
+export function toFileInfo(info: InodeInfo, chunks?: readonly LocatedChunk[]): FileInfo {
+  const { path, kind, revision } = info;
+  const common = {
+    path,
+    kind,
+    size: info.sizeBytes,
+    version: String(revision),
+    revision,
+    createdAt: new Date(info.createdAtMs),
+    modifiedAt: new Date(info.modifiedAtMs),
+  };
+  if (kind === "dir") return { ...common, etag: "" };
+  return {
+    ...common,
+    etag: formatEtag(revision, info.crc32c),
+    checksum: { algorithm: "crc32c", value: hex(info.crc32c) },
+    redundancy: { replicas: info.replicas },
+    chunkSize: info.chunkBytes,
+    chunkCount: info.chunkCount,
+    ...(chunks === undefined ? {} : { chunks: chunks.map(toChunkInfo) }),
+  };
+}
+
+function toChunkInfo(chunk: LocatedChunk, index: number): ChunkInfo {
+  return {
+    index,
+    handle: chunk.handle,
+    epoch: chunk.epoch,
+    length: chunk.lengthBytes,
+    crc32c: hex(chunk.crc32c),
+    replicas: chunk.replicas.map(({ name, server, address, role, state, damaged }) => {
+      return { id: name, serverId: server, address, role, state, damaged };
+    }),
+  };
+}
+
+function hex(crc32c: number): string {
+  return crc32c.toString(16).padStart(8, "0");
+}

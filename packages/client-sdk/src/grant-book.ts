@@ -1,0 +1,79 @@
+// Chunk handles granted ahead of need, so that a small file costs no extra round trip. Pure: the
+// time is passed in, fetching more is allocations.ts' business.
+//
+// G1. A handle is given out at most once.
+// G2. No handle is given out at or after its grant's end of use.
+// G3. No handle is given out whose replicas include a server that failed lately.
+// G4. Consecutive handles come from different grants where there are several, to spread the load.
+
+import type { MonotonicMs, ServerId } from "@lumeofs/base";
+
+/** A chunkserver that holds, or is to hold, a copy. */
+export interface Replica {
+  readonly server: ServerId;
+  readonly name: string;
+  /** host:port of its data plane. */
+  readonly address: string;
+}
+
+/** Handles as the masters gave them. All have the same replicas, the primary first. */
+export interface Grant {
+  readonly firstHandle: number;
+  readonly handleCount: number;
+  readonly epoch: number;
+  readonly replicas: readonly Replica[];
+  /** No use at or after this time. */
+  readonly usableUntil: MonotonicMs;
+}
+
+/** One chunk to write. */
+export interface Allocation {
+  readonly handle: number;
+  readonly epoch: number;
+  readonly replicas: readonly Replica[];
+  readonly usableUntil: MonotonicMs;
+}
+
+interface OpenGrant {
+  readonly grant: Grant;
+  used: number;
+}
+
+/** The unused handles of one kind (number of replicas). */
+export class GrantBook {
+  #grants: OpenGrant[] = [];
+  #turn = 0;
+
+  /** Handles that can be given out now. */
+  available(now: MonotonicMs): number {
+    this.#dropExpired(now);
+    return this.#grants.reduce((sum, { grant, used }) => sum + grant.handleCount - used, 0);
+  }
+
+  add(grant: Grant): void {
+    this.#grants.push({ grant, used: 0 });
+  }
+
+  /** A handle (G1, G2, G4), or undefined if there is none. */
+  take(now: MonotonicMs): Allocation | undefined {
+    this.#dropExpired(now);
+    if (this.#grants.length === 0) return undefined;
+    this.#turn = (this.#turn + 1) % this.#grants.length;
+    const open = this.#grants[this.#turn] as OpenGrant;
+    const { firstHandle, handleCount, epoch, replicas, usableUntil } = open.grant;
+    const handle = firstHandle + open.used++;
+    if (open.used === handleCount) this.#grants.splice(this.#turn, 1);
+    return { handle, epoch, replicas, usableUntil };
+  }
+
+  /** Forgets grants in which one of these servers takes part (G3). */
+  dropServers(failed: ReadonlySet<ServerId>): void {
+    this.#grants = this.#grants.filter(
+      ({ grant }) => !grant.replicas.some(({ server }) => failed.has(server)),
+    );
+  }
+
+  #dropExpired(now: MonotonicMs): void {
+    this.#grants = this.#grants.filter(({ grant }) => now < grant.usableUntil);
+  }
+}

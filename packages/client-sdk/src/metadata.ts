@@ -1,0 +1,144 @@
+// Calls on the masters with repetition and exactly-once effect.
+//
+// M1. A mutation keeps its RequestId through all its repetitions, so that one whose answer was lost
+//     takes effect once and gets its first answer (Raft §8).
+// M2. A session that the masters have forgotten is replaced. A mutation goes on in the new session
+//     only if none of its attempts can have taken effect in the old one.
+
+import { asLumeoError, LumeoError } from "@lumeofs/base";
+import { type Call, METADATA_DEADLINE_MS } from "./call.js";
+import type { Answer, Ask, Masters, Mutations, OperationKind, Queries } from "./operations.js";
+import { RequestLedger } from "./request-ledger.js";
+
+interface Session {
+  readonly id: number;
+  readonly ledger: RequestLedger;
+  /** Callers that wait for room in the ledger's window. */
+  readonly waiting: (() => void)[];
+}
+
+/** How often a mutation that has surely not taken effect moves to a new session. */
+const SESSION_CHANGES_MAX = 3;
+
+export class Metadata {
+  readonly #masters: Masters;
+  #session: Promise<Session> | undefined;
+
+  constructor(masters: Masters) {
+    this.#masters = masters;
+  }
+
+  /** An operation that changes nothing. */
+  query<K extends keyof Queries>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
+    const { timeoutMs, signal } = call;
+    return call.run({ idempotent: true, limitMs: METADATA_DEADLINE_MS }, () =>
+      this.#masters.attempt({ kind, ask, request: undefined, timeoutMs, signal }),
+    );
+  }
+
+  /** An operation that changes something: takes effect at most once, however often it is sent. */
+  async mutate<K extends keyof Mutations>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
+    for (let changes = 0; ; changes++) {
+      const session = await this.#openSession(call);
+      const sequence = await begin(session);
+      let mayHaveApplied = false;
+      try {
+        const options = { idempotent: true, limitMs: METADATA_DEADLINE_MS };
+        return await call.run(options, async () => {
+          try {
+            return await this.#attempt(call, { session, sequence, kind, ask });
+          } catch (error) {
+            if (asLumeoError(error).outcome === "unknown" && !isForgotten(error)) {
+              mayHaveApplied = true;
+            }
+            throw error;
+          }
+        });
+      } catch (error) {
+        if (!isForgotten(error)) throw error;
+        this.#forget(session);
+        if (mayHaveApplied || SESSION_CHANGES_MAX <= changes) throw unknownOutcome(kind, error);
+      } finally {
+        end(session, sequence);
+      }
+    }
+  }
+
+  #attempt<K extends OperationKind>(
+    call: Call,
+    on: { session: Session; sequence: number; kind: K; ask: Ask<K> },
+  ): Promise<Answer<K>> {
+    const { session, sequence, kind, ask } = on;
+    const { answeredBelow } = session.ledger;
+    const request = { session: session.id, sequence, answeredBelow };
+    return this.#masters.attempt({
+      kind,
+      ask,
+      request,
+      timeoutMs: call.timeoutMs,
+      signal: call.signal,
+    });
+  }
+
+  /** The session, opened by the first who needs it; whoever waits for one that fails tries anew. */
+  async #openSession(call: Call): Promise<Session> {
+    for (;;) {
+      call.signal.throwIfAborted();
+      const known = this.#session;
+      if (known === undefined) return this.#openNewSession(call);
+      const session = await known.catch(() => undefined);
+      if (session !== undefined) return session;
+    }
+  }
+
+  async #openNewSession(call: Call): Promise<Session> {
+    const opening = this.query(call, "openSession", {}).then(({ session }) => ({
+      id: session,
+      ledger: new RequestLedger(),
+      waiting: [],
+    }));
+    this.#session = opening;
+    try {
+      return await opening;
+    } catch (error) {
+      if (this.#session === opening) this.#session = undefined;
+      throw error;
+    }
+  }
+
+  /** The next mutation opens another one. */
+  #forget(session: Session): void {
+    const known = this.#session;
+    known?.then(
+      (current) => {
+        if (current === session && this.#session === known) this.#session = undefined;
+      },
+      () => undefined, // its opener clears it
+    );
+  }
+}
+
+async function begin(session: Session): Promise<number> {
+  for (;;) {
+    const sequence = session.ledger.begin();
+    if (sequence !== undefined) return sequence;
+    await new Promise<void>((resolve) => session.waiting.push(resolve));
+  }
+}
+
+function end(session: Session, sequence: number): void {
+  session.ledger.end(sequence);
+  for (const resume of session.waiting.splice(0)) resume();
+}
+
+function isForgotten(error: unknown): boolean {
+  return error instanceof LumeoError && error.code === "SESSION_EXPIRED";
+}
+
+function unknownOutcome(kind: string, cause: unknown): LumeoError {
+  return new LumeoError(
+    "SESSION_EXPIRED",
+    `Cannot tell whether "${kind}" took effect: its answer is no longer known; look before repeating`,
+    { cause },
+  );
+}

@@ -1,0 +1,198 @@
+// What a caller may set, and what holds if nothing is said.
+
+import { BLOCK_BYTES, CHUNK_BYTES_DEFAULT, LumeoError } from "@lumeofs/base";
+import { NO_PRECONDITION, type Precondition } from "./operations.js";
+import { revisionOf } from "./etag.js";
+import { NO_RETRY, RETRY_DEFAULT, type RetryPolicy } from "./retry.js";
+
+/** How a client is made. */
+export interface LumeoOptions {
+  /** The masters: "lumeo://m1:7400,m2:7400", "m1:7400,m2:7400", or a list of host:port. */
+  readonly endpoints: string | readonly string[];
+  readonly retry?: Partial<RetryPolicy> | false;
+  /** For one attempt of one step. Default 10 s. */
+  readonly timeoutMs?: number;
+  /** For a whole call. Default: none for content; the masters are given 60 s for each step. */
+  readonly deadlineMs?: number;
+}
+
+/** For every call. */
+export interface CallOptions {
+  readonly timeoutMs?: number;
+  readonly deadlineMs?: number;
+  readonly retry?: Partial<RetryPolicy> | false;
+  /** Aborting it rejects the call with an error named "AbortError". */
+  readonly signal?: AbortSignal;
+}
+
+export interface Progress {
+  /** Bytes sent or received so far. */
+  readonly loaded: number;
+  /** Bytes in all, where that is known. */
+  readonly total?: number;
+}
+
+export interface PutOptions extends CallOptions {
+  /** Bytes of a stream, if the caller knows. A body of another size is refused. */
+  readonly size?: number;
+  /** Bytes of a chunk: a multiple of 64 KiB, at most 64 MiB. Default 64 MiB. */
+  readonly chunkSize?: number;
+  /** Default 3 replicas. */
+  readonly redundancy?: { readonly replicas: number };
+  /** "*": only if nothing has that name. */
+  readonly ifNoneMatch?: "*";
+  /** Only if the file has this etag. */
+  readonly ifMatch?: string;
+  /** Make missing parent directories. Default true. */
+  readonly makeParents?: boolean;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface GetOptions extends CallOptions {
+  /** Bytes from `start` (default 0) up to, not including, `end` (default: the end of the file). */
+  readonly range?: { readonly start?: number; readonly end?: number };
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface StatOptions extends CallOptions {
+  /** Also where every chunk is. */
+  readonly chunks?: boolean;
+}
+
+export interface ListOptions extends CallOptions {
+  /** Also everything below, each directory before what is in it. */
+  readonly recursive?: boolean;
+}
+
+export interface RemoveOptions extends CallOptions {
+  /** A directory with everything in it. */
+  readonly recursive?: boolean;
+  /** Only if the file has this etag. */
+  readonly ifMatch?: string;
+}
+
+export interface RenameOptions extends CallOptions {
+  /** Replace a file that has the new name. */
+  readonly overwrite?: boolean;
+}
+
+export interface MkdirOptions extends CallOptions {
+  /** Make missing parents, and succeed if the directory is there. */
+  readonly recursive?: boolean;
+}
+
+/** A client's options with everything filled in. */
+export interface ClientSettings {
+  readonly endpoints: readonly string[];
+  readonly policy: RetryPolicy;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number;
+}
+
+const TIMEOUT_MS_DEFAULT = 10_000;
+const REPLICAS_DEFAULT = 3;
+/** The primary, and the longest chain of the data plane. */
+const REPLICAS_MAX = 8;
+
+/** @throws LumeoError CONFIG if LUMEO_ENDPOINTS is not set. */
+export function environmentOptions(env: Record<string, string | undefined>): LumeoOptions {
+  const endpoints = env["LUMEO_ENDPOINTS"]?.trim();
+  if (endpoints === undefined || endpoints === "") {
+    throw new LumeoError(
+      "CONFIG",
+      "Cannot tell which cluster is meant: set LUMEO_ENDPOINTS=host:port,host:port",
+    );
+  }
+  return { endpoints };
+}
+
+/** @throws LumeoError CONFIG if an endpoint is not host:port or a number is out of range. */
+export function clientSettings(options: LumeoOptions): ClientSettings {
+  const { timeoutMs = TIMEOUT_MS_DEFAULT, deadlineMs = Infinity } = options;
+  return {
+    endpoints: parseEndpoints(options.endpoints),
+    policy: mergePolicy(RETRY_DEFAULT, options.retry),
+    timeoutMs: duration(timeoutMs, "timeoutMs"),
+    deadlineMs: duration(deadlineMs, "deadlineMs"),
+  };
+}
+
+/** The settings of one call. */
+export function callSettings(
+  settings: ClientSettings,
+  options: CallOptions,
+): Pick<ClientSettings, "policy" | "timeoutMs" | "deadlineMs"> {
+  return {
+    policy: mergePolicy(settings.policy, options.retry),
+    timeoutMs: duration(options.timeoutMs ?? settings.timeoutMs, "timeoutMs"),
+    deadlineMs: duration(options.deadlineMs ?? settings.deadlineMs, "deadlineMs"),
+  };
+}
+
+/** "lumeo://a:1,b:2/", "a:1,b:2" or a list → host:port, each once. */
+export function parseEndpoints(given: string | readonly string[]): readonly string[] {
+  const texts = typeof given === "string" ? given.split(",") : given;
+  const endpoints = texts.flatMap((text) => text.split(",")).map(parseEndpoint);
+  if (endpoints.length === 0) throw config("Cannot use an empty list of endpoints");
+  return [...new Set(endpoints)];
+}
+
+/** The chunk size of a put. */
+export function chunkBytesOf({ chunkSize = CHUNK_BYTES_DEFAULT }: PutOptions): number {
+  const isWhole = Number.isSafeInteger(chunkSize) && chunkSize % BLOCK_BYTES === 0;
+  if (isWhole && 0 < chunkSize && chunkSize <= CHUNK_BYTES_DEFAULT) return chunkSize;
+  throw invalid(`Cannot use chunkSize ${chunkSize}: expected a multiple of 65536 up to 67108864`);
+}
+
+/** How many copies a put makes. */
+export function replicasOf({ redundancy }: PutOptions): number {
+  const replicas = redundancy?.replicas ?? REPLICAS_DEFAULT;
+  if (Number.isInteger(replicas) && 1 <= replicas && replicas <= REPLICAS_MAX) return replicas;
+  throw invalid(`Cannot store ${replicas} replicas: expected 1 to ${REPLICAS_MAX}`);
+}
+
+/** What must hold for a change to be made. */
+export function preconditionOf(options: {
+  readonly ifMatch?: string;
+  readonly ifNoneMatch?: "*";
+}): Precondition {
+  const { ifMatch, ifNoneMatch } = options;
+  if (ifMatch !== undefined && ifNoneMatch !== undefined) {
+    throw invalid("Cannot use ifMatch and ifNoneMatch together");
+  }
+  if (ifMatch !== undefined) return { kind: "revision", revision: revisionOf(ifMatch) };
+  if (ifNoneMatch === undefined) return NO_PRECONDITION;
+  if (ifNoneMatch === "*") return { kind: "absent" };
+  throw invalid(`Cannot use ifNoneMatch "${String(ifNoneMatch)}": only "*" is known`);
+}
+
+function parseEndpoint(text: string): string {
+  const endpoint = text.trim().replace(/^lumeo:\/\//, "").replace(/\/$/, "");
+  const port = Number(/^(?:\[[^\]]+\]|[^:[\]/?#@\s]+):(\d{1,5})$/.exec(endpoint)?.[1]);
+  if (0 < port && port <= 65_535) return endpoint;
+  throw config(`Cannot use endpoint "${text.trim()}": expected host:port`);
+}
+
+function mergePolicy(base: RetryPolicy, given: Partial<RetryPolicy> | false | undefined): RetryPolicy {
+  if (given === undefined) return base;
+  if (given === false) return NO_RETRY;
+  const policy = { ...base, ...given };
+  if (Number.isInteger(policy.maxAttempts) && 1 <= policy.maxAttempts) return policy;
+  throw config(`Cannot use retry.maxAttempts ${policy.maxAttempts}: expected a whole number from 1`);
+}
+
+/** The longest delay that timers take. */
+const DURATION_MS_MAX = 2 ** 31 - 1;
+
+function duration(ms: number, name: string): number {
+  if (0 < ms && (ms <= DURATION_MS_MAX || ms === Infinity)) return ms;
+  throw config(`Cannot use ${name} ${ms}: expected milliseconds above 0`);
+}
+
+function config(message: string): LumeoError {
+  return new LumeoError("CONFIG", message);
+}
+
+function invalid(message: string): LumeoError {
+  return new LumeoError("INVALID_ARGUMENT", message);
+}

@@ -1,0 +1,21 @@
+// What the SDK needs of its host, so that tests can put virtual time in its place.
+
+import type { Clock, Crc32c, Random, Timers } from "@lumeofs/base";
+import { nativeCrc32c, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node/host";
+
+export interface Ports {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly crc32c: Crc32c;
+}
+
+/** The real ones. */
+export function systemPorts(): Ports {
+  return {
+    clock: new SystemClock(),
+    timers: new SystemTimers(),
+    random: new SystemRandom(),
+    crc32c: nativeCrc32c,
+  };
+}

@@ -1,0 +1,177 @@
+// get(): the bytes of a range in order, fetched ahead in parallel.
+//
+// G1. At most READ_AHEAD_SPANS spans of one reading are fetched or held at once, and all readings of
+//     a client together hold at most READ_AHEAD_BYTES beyond one span each. What is held does not
+//     depend on how fast the consumer is, and a slow consumer blocks no connection.
+// G2. A chunk that is read whole is checked against its checksum in the metadata before its last
+//     bytes are given out.
+// G3. A reading shows one revision of the file. If that is gone, it starts anew only as long as
+//     nothing was given out.
+
+import { Budget, crc32cCombine, KiB, LumeoError, MiB, type Permit } from "@lumeofs/base";
+import type { Call } from "./call.js";
+import { ChunkMap } from "./chunk-map.js";
+import type { Metadata } from "./metadata.js";
+import { type ByteRange, resolveRange, type Span, spansOf } from "./span.js";
+import type { SpanBytes, SpanReader } from "./span-reader.js";
+
+/** What one data request asks for. */
+const SPAN_BYTES = 2 * MiB;
+const READ_AHEAD_SPANS = 12;
+const READ_AHEAD_BYTES = 64 * MiB;
+/** Chunks that are asked for together with the file's info: enough for most files. */
+const CHUNKS_WITH_INFO = 16;
+/** Where the first chunk of a range probably is, before the file's chunk size is known. */
+const CHUNK_BYTES_GUESS = 64 * MiB;
+const RESTARTS_MAX = 3;
+/** Pieces smaller than this are joined before they are given out. */
+const PIECE_BYTES_MIN = 64 * KiB;
+
+/** One revision of a file and the part of it to read. */
+export interface ReadPlan {
+  readonly file: ChunkMap;
+  readonly range: ByteRange;
+}
+
+interface Fetch {
+  readonly span: Span;
+  readonly bytes: Promise<SpanBytes>;
+  readonly permit: Permit | undefined;
+}
+
+export class Reader {
+  readonly #metadata: Metadata;
+  readonly #spans: SpanReader;
+  readonly #readAhead = new Budget(READ_AHEAD_BYTES);
+
+  constructor(metadata: Metadata, spans: SpanReader) {
+    this.#metadata = metadata;
+    this.#spans = spans;
+  }
+
+  /** Looks the file up. @throws LumeoError IS_DIRECTORY; INVALID_ARGUMENT for an impossible range. */
+  async plan(call: Call, path: string, asked: Partial<ByteRange>): Promise<ReadPlan> {
+    const position = Math.floor((asked.start ?? 0) / CHUNK_BYTES_GUESS);
+    const firstChunk = Number.isSafeInteger(position) && 0 <= position ? position : 0;
+    const ask = { path, firstChunk, chunkCountMax: CHUNKS_WITH_INFO, revision: 0 };
+    const { info, chunks } = await this.#metadata.query(call, "stat", ask);
+    if (info.kind === "dir") {
+      throw new LumeoError("IS_DIRECTORY", `Cannot read "${path}": it is a directory`);
+    }
+    const range = resolveRange(asked, info.sizeBytes);
+    return { file: new ChunkMap(this.#metadata, info, { position: firstChunk, chunks }), range };
+  }
+
+  /**
+   * The bytes of a plan, in order.
+   *
+   * @param replan  Looks the file up again, if it was replaced before anything was given out (G3).
+   */
+  async *read(
+    call: Call,
+    first: ReadPlan,
+    replan: () => Promise<ReadPlan>,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    let plan = first;
+    let isDelivered = false;
+    for (let restarts = 0; ; restarts++) {
+      try {
+        for await (const piece of this.#inOrder(call, plan)) {
+          isDelivered = true;
+          yield piece;
+        }
+        return;
+      } catch (error) {
+        if (!(error instanceof LumeoError) || error.code !== "CONFLICT") throw error;
+        if (isDelivered || RESTARTS_MAX <= restarts) throw error;
+        plan = await replan();
+      }
+    }
+  }
+
+  async *#inOrder(
+    call: Call,
+    { file, range }: ReadPlan,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    if (range.start === range.end) return;
+    const spans = spansOf(range, file.info.chunkBytes, SPAN_BYTES);
+    const fetches: Fetch[] = [];
+    const sums = new ChunkSums(file);
+    try {
+      for (;;) {
+        this.#fetchAhead(call, file, spans, fetches);
+        const next = fetches[0];
+        if (next === undefined) return;
+        const { pieces, crc32c } = await next.bytes;
+        await sums.add(call, next.span, crc32c);
+        call.bytes += next.span.length;
+        yield* joined(pieces);
+        fetches.shift();
+        next.permit?.release();
+      }
+    } finally {
+      for (const { permit } of fetches) permit?.release();
+    }
+  }
+
+  /** Keeps the window full (G1). Fetches that nobody waits for any more end with the call. */
+  #fetchAhead(call: Call, file: ChunkMap, spans: Iterator<Span>, fetches: Fetch[]): void {
+    while (fetches.length < READ_AHEAD_SPANS) {
+      const permit = fetches.length === 0 ? undefined : this.#readAhead.tryTake(SPAN_BYTES);
+      if (permit === undefined && 0 < fetches.length) return;
+      const { done, value: span } = spans.next();
+      if (done === true) return permit?.release();
+      const bytes = this.#spans.read(call, file, span);
+      bytes.catch(() => undefined); // awaited in its turn
+      fetches.push({ span, bytes, permit });
+    }
+  }
+}
+
+/** Checks chunks that are read from their first byte to their last (G2). */
+class ChunkSums {
+  readonly #file: ChunkMap;
+  #chunk = -1;
+  #upTo = 0;
+  #crc32c = 0;
+
+  constructor(file: ChunkMap) {
+    this.#file = file;
+  }
+
+  async add(call: Call, span: Span, crc32c: number): Promise<void> {
+    if (span.offset === 0) {
+      this.#chunk = span.chunk;
+      this.#upTo = 0;
+      this.#crc32c = 0;
+    }
+    if (span.chunk !== this.#chunk || span.offset !== this.#upTo) return;
+    this.#crc32c = crc32cCombine(this.#crc32c, crc32c, span.length);
+    this.#upTo += span.length;
+    const chunk = await this.#file.locate(call, span.chunk);
+    if (this.#upTo < chunk.lengthBytes || this.#crc32c === chunk.crc32c) return;
+    throw new LumeoError(
+      "DATA_LOSS",
+      `Cannot read chunk ${chunk.handle} of "${this.#file.info.path}": its blocks are intact, but together they are not what was written`,
+    );
+  }
+}
+
+/** The same bytes in pieces that are worth a step of the consumer. */
+function* joined(pieces: readonly Uint8Array[]): Generator<Uint8Array, void, undefined> {
+  let small: Uint8Array[] = [];
+  let smallBytes = 0;
+  for (const piece of pieces) {
+    if (small.length === 0 && PIECE_BYTES_MIN <= piece.byteLength) {
+      yield piece;
+      continue;
+    }
+    small.push(piece);
+    smallBytes += piece.byteLength;
+    if (smallBytes < PIECE_BYTES_MIN) continue;
+    yield Buffer.concat(small, smallBytes);
+    small = [];
+    smallBytes = 0;
+  }
+  if (0 < smallBytes) yield small.length === 1 ? (small[0] as Uint8Array) : Buffer.concat(small);
+}

@@ -1,0 +1,80 @@
+// Whether a failed request is tried again, and when. Only the SDK retries requests: layers that
+// each retry three times multiply into an outage.
+//
+// R1. A request that may have taken effect is repeated only if repeating it is harmless.
+// R2. Waits grow by doubling up to a ceiling and are drawn from the whole interval below it (full
+//     jitter), so that clients that failed together do not return together.
+// R3. A server's wish to be left alone for a while is a lower bound of the wait.
+// R4. No wait goes past the deadline.
+
+import { ERRORS, type LumeoError, type Random } from "@lumeofs/base";
+
+/** How patient a call is. */
+export interface RetryPolicy {
+  /** Attempts in all, the first included. */
+  readonly maxAttempts: number;
+  /** Ceiling of the wait after the first failure; doubles with each further one. */
+  readonly baseDelayMs: number;
+  /** The ceiling never exceeds this. */
+  readonly maxDelayMs: number;
+  /** "full": anything from 0 to the ceiling. "none": the ceiling itself. */
+  readonly jitter: "full" | "none";
+}
+
+/**
+ * Patient enough for the cluster to elect a new leader: some ten seconds of trying in all, with
+ * first repetitions within milliseconds.
+ */
+export const RETRY_DEFAULT: RetryPolicy = {
+  maxAttempts: 20,
+  baseDelayMs: 50,
+  maxDelayMs: 1_500,
+  jitter: "full",
+};
+
+/** `retry: false`. */
+export const NO_RETRY: RetryPolicy = { ...RETRY_DEFAULT, maxAttempts: 1 };
+
+/** How often in a row a hint to the leader is followed at once. */
+export const REDIRECTS_MAX = 3;
+
+/** A failure, as far as the decision needs it. */
+export interface FailedAttempt {
+  readonly error: LumeoError;
+  /** Attempts made so far, this one included. */
+  readonly count: number;
+  /** Of these, how many were redirected to a leader and not answered. */
+  readonly redirects: number;
+  /** Repeating the request cannot double its effect. */
+  readonly idempotent: boolean;
+  /** Until the deadline; Infinity without one. */
+  readonly remainingMs: number;
+}
+
+export type Retry =
+  | { readonly kind: "wait"; readonly ms: number }
+  | { readonly kind: "giveUp"; readonly why: string };
+
+/** What to do after a failure (R1–R4). */
+export function afterFailure(failed: FailedAttempt, policy: RetryPolicy, random: Random): Retry {
+  const { error, count, redirects, idempotent, remainingMs } = failed;
+  const traits = ERRORS[error.code];
+  if (!traits.retryable) return { kind: "giveUp", why: "not retryable" };
+  if (traits.outcome === "unknown" && !idempotent) return { kind: "giveUp", why: "maybe applied" };
+  if (!(count < policy.maxAttempts)) return { kind: "giveUp", why: "attempts used up" };
+  const ms = isRedirect(error) && redirects <= REDIRECTS_MAX ? 0 : waitMs(failed, policy, random);
+  if (!(ms < remainingMs)) return { kind: "giveUp", why: "deadline" };
+  return { kind: "wait", ms };
+}
+
+/** The refusing master knows who leads, so there is nothing to wait for. */
+export function isRedirect(error: LumeoError): boolean {
+  return error.code === "NOT_LEADER" && error.details.leader !== undefined;
+}
+
+function waitMs(failed: FailedAttempt, policy: RetryPolicy, random: Random): number {
+  const doublings = Math.min(failed.count - 1 - Math.min(failed.redirects, failed.count - 1), 30);
+  const ceilingMs = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** doublings);
+  const ms = policy.jitter === "full" ? ceilingMs * random.fraction() : ceilingMs;
+  return Math.max(ms, failed.error.details.retryAfterMs ?? 0);
+}

@@ -1,0 +1,133 @@
+// Unary calls on the masters: the cluster's state, and single chunks.
+
+import { asLumeoError, LumeoError } from "@lumeofs/base";
+import { type RpcChannel, unary } from "@lumeofs/node/rpc";
+import { AdminService, ChunkService, lumeo } from "@lumeofs/proto";
+import type { ChunkserverStatus, ClusterStatus, MasterStatus } from "../cluster-status.js";
+import type { LocatedChunk, ReplicaState } from "../operations.js";
+import type { MasterPool } from "./master-pool.js";
+import { decodeLocated, decodeServerState } from "./wire.js";
+
+const { MasterRole } = lumeo.master.v1;
+
+/** What bounds one call. */
+export interface UnaryOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+export class AdminClient {
+  readonly #masters: MasterPool;
+
+  constructor(masters: MasterPool) {
+    this.#masters = masters;
+  }
+
+  /**
+   * The state of the cluster, from the leader if it answers, else from any master.
+   *
+   * @throws LumeoError of the last master asked, if none answers.
+   */
+  async clusterStatus(options: UnaryOptions): Promise<ClusterStatus> {
+    const { leader, endpoints } = this.#masters;
+    const candidates = [...new Set(leader === undefined ? endpoints : [leader, ...endpoints])];
+    let failure: LumeoError | undefined;
+    for (const address of candidates) {
+      try {
+        const status = await this.#statusFrom(address, options);
+        return await this.#statusOfLeader(status, address, options);
+      } catch (error) {
+        failure = asLumeoError(error);
+        if (failure.code === "ABORTED" || failure.code === "CLOSED") throw failure;
+      }
+    }
+    throw failure ?? new LumeoError("UNAVAILABLE", "Cannot ask for the status: no master is known");
+  }
+
+  /** Where the copies of a chunk are now. */
+  async locate(handle: number, options: UnaryOptions): Promise<LocatedChunk> {
+    const { chunk } = await unary(this.#leader(), ChunkService.locateChunk, { handle }, options);
+    if (chunk == null) throw new LumeoError("PROTOCOL", "Cannot locate the chunk: empty answer");
+    return decodeLocated(chunk);
+  }
+
+  /** Tells the masters of a bad copy, so that they look at it. */
+  async reportDamage(
+    damage: { readonly handle: number; readonly serverId: number; readonly reason: string },
+    options: UnaryOptions,
+  ): Promise<void> {
+    await unary(this.#leader(), ChunkService.reportDamage, damage, options);
+  }
+
+  #leader(): RpcChannel {
+    return this.#masters.channel(this.#masters.leader ?? (this.#masters.endpoints[0] as string));
+  }
+
+  async #statusFrom(address: string, options: UnaryOptions): Promise<ClusterStatus> {
+    const channel = this.#masters.channel(address);
+    return decodeStatus(await unary(channel, AdminService.getClusterStatus, {}, options));
+  }
+
+  /** Only the leader's answer covers the chunkservers. */
+  async #statusOfLeader(
+    status: ClusterStatus,
+    answeredBy: string,
+    options: UnaryOptions,
+  ): Promise<ClusterStatus> {
+    const address = status.masters.find(({ id }) => id === status.leader)?.address;
+    if (address === undefined || address === "" || address === answeredBy) return status;
+    return this.#statusFrom(address, options).catch(() => status);
+  }
+}
+
+function decodeStatus(status: lumeo.master.v1.IGetClusterStatusResponse): ClusterStatus {
+  return {
+    clusterId: status.clusterId ?? "",
+    leader: status.leader ?? "",
+    term: status.term ?? 0,
+    masters: (status.masters ?? []).map(decodeMaster),
+    chunkservers: (status.chunkservers ?? []).map(decodeChunkserver),
+  };
+}
+
+function decodeMaster(master: lumeo.master.v1.MasterStatus.$Properties): MasterStatus {
+  return {
+    id: master.id ?? "",
+    address: master.address ?? "",
+    role: decodeRole(master.role),
+    term: master.term ?? 0,
+    leader: master.leader ?? "",
+    firstIndex: master.firstIndex ?? 0,
+    lastIndex: master.lastIndex ?? 0,
+    commitIndex: master.commitIndex ?? 0,
+    lastApplied: master.appliedIndex ?? 0,
+    snapshotIndex: master.snapshotIndex ?? 0,
+    memoryBytes: master.memoryBytes ?? 0,
+    stateHash: master.stateHash ?? "",
+  };
+}
+
+function decodeRole(role: lumeo.master.v1.MasterRole | null | undefined): MasterStatus["role"] {
+  if (role === MasterRole.MASTER_ROLE_LEADER) return "leader";
+  if (role === MasterRole.MASTER_ROLE_CANDIDATE) return "candidate";
+  return role === MasterRole.MASTER_ROLE_FOLLOWER ? "follower" : "unreachable";
+}
+
+function decodeChunkserver(
+  server: lumeo.master.v1.ChunkserverStatus.$Properties,
+): ChunkserverStatus {
+  const state: ReplicaState["state"] = decodeServerState(server.state);
+  return {
+    id: server.name ?? "",
+    serverId: server.serverId ?? 0,
+    address: server.dataAddress ?? "",
+    state,
+    chunks: server.chunkCount ?? 0,
+    usedBytes: server.usedBytes ?? 0,
+    capacityBytes: server.capacityBytes ?? 0,
+    damaged: server.damagedCount ?? 0,
+    lastHeartbeatMsAgo: server.lastHeartbeatMsAgo ?? 0,
+    readOnly: server.readOnly ?? false,
+    labels: { ...server.labels },
+  };
+}

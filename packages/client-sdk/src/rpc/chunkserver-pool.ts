@@ -1,0 +1,368 @@
+// Chunk bytes to and from chunkservers (docs/formats/data-plane.md).
+//
+// D1. Small chunks and reads share one connection to each server, apart from each other (lanes), so
+//     that many are in flight on one socket; a large chunk streams on a connection of its own.
+// D2. Every block that is read is checked against its checksum before it is handed on.
+// D3. A write is done only if the servers confirm the length and checksum that were sent.
+// D4. A request ends early by giving its exchange up; a write that ends so costs its connection.
+
+import {
+  BLOCK_BYTES,
+  Budget,
+  chunkHandle,
+  type Closable,
+  type Crc32c,
+  epoch,
+  LumeoError,
+  type ServerId,
+  type Timers,
+} from "@lumeofs/base";
+import {
+  blockCrcs,
+  type ChainLink,
+  crcOfBlocks,
+  type Exchange,
+  type ExclusiveConnection,
+  firstBadBlock,
+  FramePool,
+  type Message,
+  type ReceivedFrame,
+  REQUESTS_PER_CONNECTION_MAX,
+} from "@lumeofs/node/frames";
+import type { Allocation, Replica } from "../grant-book.js";
+import type { ChunkRef } from "../operations.js";
+import type { Ports } from "../ports.js";
+
+/** Silence that ends a connection on which something is awaited. */
+const STALL_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+/** A chunk streams on its own connection; so many streams to one server at once. */
+const STREAMS_PER_SERVER_MAX = 32;
+
+const LANE_SMALL_WRITES = 0;
+const LANE_READS = 1;
+const LANE_STREAMS = 2;
+
+/** What bounds one request. */
+export interface RequestOptions {
+  /** Between two signs of life. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Bytes in pieces, for one frame, with what the servers must confirm. */
+export interface WrittenChunk {
+  readonly lengthBytes: number;
+  readonly crc32c: number;
+}
+
+/** A part of a chunk to read. */
+export interface ChunkPart {
+  readonly chunk: ChunkRef;
+  /** From the start of the chunk, at a multiple of the block size. */
+  readonly offset: number;
+  /** Up to here, at a multiple of the block size or at the end of the chunk. */
+  readonly end: number;
+}
+
+/** Checked bytes of a chunk: whole blocks. */
+export interface CheckedBytes {
+  readonly pieces: readonly Uint8Array[];
+  readonly lengthBytes: number;
+  readonly crc32c: number;
+}
+
+/** An open write of one large chunk. */
+export interface ChunkSink {
+  /**
+   * Sends the next bytes: whole blocks, except in the last call. Waits while the connection is full.
+   *
+   * @param sent  Called when the bytes may change again.
+   */
+  write(bytes: Uint8Array, sent?: () => void): Promise<void>;
+  /** Resolves when every replica has the chunk durably. */
+  finish(): Promise<WrittenChunk>;
+  /** Gives the write up. Harmless after `finish`. */
+  abort(): void;
+}
+
+export class ChunkserverPool implements Closable {
+  readonly #frames: FramePool;
+  readonly #crc32c: Crc32c;
+  readonly #timers: Timers;
+  /** Requests at one server on one lane; more wait. */
+  readonly #slots = new Map<string, Budget>();
+
+  constructor({ crc32c, timers }: Ports) {
+    this.#crc32c = crc32c;
+    this.#timers = timers;
+    this.#frames = new FramePool({
+      hello: () => ({ type: "hello", role: "client", clusterId: "", name: "client" }),
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      exclusiveMax: STREAMS_PER_SERVER_MAX,
+      stallMs: STALL_MS,
+    });
+  }
+
+  /** Writes a chunk that fits one frame; resolves when every replica has it durably. */
+  async writeSmall(
+    target: Allocation,
+    bytes: Uint8Array,
+    options: RequestOptions,
+  ): Promise<WrittenChunk> {
+    const crcs = blockCrcs([bytes], this.#crc32c);
+    const length = bytes.byteLength;
+    const crc32c = crcOfBlocks(crcs, length);
+    const first = { type: "writeSmall" as const, ...addressed(target), length, crc32c, crcs };
+    const { address } = primaryOf(target);
+    return this.#withSlot(address, LANE_SMALL_WRITES, options.signal, async () => {
+      const route = { address, lane: LANE_SMALL_WRITES };
+      const connection = await this.#frames.shared(route);
+      options.signal.throwIfAborted();
+      const exchange = connection.request(first, [bytes]);
+      try {
+        const written = { lengthBytes: length, crc32c };
+        checkDone(await this.#within(exchange.receive(), exchange, options), written, target);
+        return written;
+      } finally {
+        exchange.finish();
+      }
+    });
+  }
+
+  /** Opens a stream for a chunk of up to 64 MiB. */
+  async openWrite(target: Allocation, options: RequestOptions): Promise<ChunkSink> {
+    const { address } = primaryOf(target);
+    const { signal } = options;
+    const lease = await this.#frames.exclusive({ address, lane: LANE_STREAMS, signal });
+    try {
+      const exchange = lease.connection.request({ type: "writeOpen", ...addressed(target) });
+      const answer = exchange.receive();
+      return new StreamedChunk(exchange, lease, {
+        crc32c: this.#crc32c,
+        signal,
+        answer,
+        confirmation: async (written) => {
+          checkDone(await this.#within(answer, exchange, options), written, target);
+        },
+      });
+    } catch (error) {
+      lease.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Reads a part of a chunk from one replica, in order, checked (D2).
+   *
+   * @throws LumeoError CHECKSUM if a block is not what was written, or the replica is another chunk
+   *         than the one asked for; otherwise as the server refused.
+   */
+  async *read(
+    replica: Replica,
+    part: ChunkPart,
+    options: RequestOptions,
+  ): AsyncGenerator<CheckedBytes, void, undefined> {
+    const slots = this.#slotsOf(replica.address, LANE_READS);
+    const slot = slots.tryTake(1) ?? (await slots.take(1, options.signal));
+    try {
+      const connection = await this.#frames.shared({ address: replica.address, lane: LANE_READS });
+      options.signal.throwIfAborted();
+      const { handle, epoch: term } = part.chunk;
+      const exchange = connection.request({
+        type: "read",
+        handle: chunkHandle(handle),
+        epoch: epoch(term),
+        offset: part.offset,
+        length: part.end - part.offset,
+      });
+      let isOver = false;
+      try {
+        yield* this.#blocks(exchange, replica, part, options);
+        isOver = true;
+      } finally {
+        if (!isOver && connection.isUsable) exchange.send({ type: "readCancel" });
+        exchange.finish();
+      }
+    } finally {
+      slot.release();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#frames.close();
+  }
+
+  async *#blocks(
+    exchange: Exchange,
+    replica: Replica,
+    part: ChunkPart,
+    options: RequestOptions,
+  ): AsyncGenerator<CheckedBytes, void, undefined> {
+    for (let at = part.offset; ; ) {
+      const frame = await this.#within(exchange.receive(), exchange, options);
+      frame.release(); // what a reader holds is bounded by what it asks for
+      const { message, payload, payloadBytes } = frame;
+      if (message.type === "readEnd") {
+        if (at === part.end && message.length === part.chunk.lengthBytes) return;
+        throw mismatch(replica, part.chunk, `it has ${message.length} bytes`);
+      }
+      if (message.type !== "readData") throw unexpected(message);
+      if (message.offset !== at || part.end < at + payloadBytes || payloadBytes === 0) {
+        throw mismatch(replica, part.chunk, `bytes ${message.offset}+${payloadBytes} came at ${at}`);
+      }
+      const bad = firstBadBlock(payload, message.crcs, this.#crc32c);
+      if (bad !== undefined) {
+        throw mismatch(replica, part.chunk, `block ${at / BLOCK_BYTES + bad} is damaged`);
+      }
+      const crc32c = crcOfBlocks(message.crcs, payloadBytes);
+      at += payloadBytes;
+      yield { pieces: payload, lengthBytes: payloadBytes, crc32c };
+    }
+  }
+
+  /** A frame of a request, within its time; a late one ends the request (D4). */
+  #within(
+    received: Promise<ReceivedFrame>,
+    exchange: Exchange,
+    { timeoutMs, signal }: RequestOptions,
+  ): Promise<ReceivedFrame> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        alarm.cancel();
+        signal.removeEventListener("abort", abort);
+      };
+      const giveUp = (reason: unknown): void => {
+        leave();
+        reject(reason);
+        exchange.finish();
+      };
+      const abort = (): void => giveUp(signal.reason);
+      const late = (): void =>
+        giveUp(new LumeoError("TIMEOUT", `No answer from a chunkserver within ${timeoutMs} ms`));
+      const alarm = this.#timers.after(timeoutMs, late);
+      signal.addEventListener("abort", abort, { once: true });
+      if (signal.aborted) return abort();
+      received.then(
+        (frame) => {
+          leave();
+          resolve(frame);
+        },
+        (error: unknown) => {
+          leave();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  async #withSlot<T>(
+    address: string,
+    lane: number,
+    signal: AbortSignal,
+    action: () => Promise<T>,
+  ): Promise<T> {
+    const slots = this.#slotsOf(address, lane);
+    const slot = slots.tryTake(1) ?? (await slots.take(1, signal));
+    try {
+      return await action();
+    } finally {
+      slot.release();
+    }
+  }
+
+  #slotsOf(address: string, lane: number): Budget {
+    const key = `${lane} ${address}`;
+    const known = this.#slots.get(key);
+    if (known !== undefined) return known;
+    const slots = new Budget(REQUESTS_PER_CONNECTION_MAX);
+    this.#slots.set(key, slots);
+    return slots;
+  }
+}
+
+interface StreamOptions {
+  readonly crc32c: Crc32c;
+  readonly signal: AbortSignal;
+  /** Awaited from the beginning: a server that fails in the middle says so at once. */
+  readonly answer: Promise<ReceivedFrame>;
+  readonly confirmation: (written: WrittenChunk) => Promise<void>;
+}
+
+class StreamedChunk implements ChunkSink {
+  readonly #exchange: Exchange;
+  readonly #lease: ExclusiveConnection;
+  readonly #options: StreamOptions;
+  readonly #abort = (): void => this.abort();
+  #failure: unknown;
+  #offset = 0;
+  #crc32c = 0;
+
+  constructor(exchange: Exchange, lease: ExclusiveConnection, options: StreamOptions) {
+    this.#exchange = exchange;
+    this.#lease = lease;
+    this.#options = options;
+    options.signal.addEventListener("abort", this.#abort, { once: true });
+    options.answer.catch((error: unknown) => {
+      this.#failure = error;
+    });
+  }
+
+  async write(bytes: Uint8Array, sent?: () => void): Promise<void> {
+    this.#options.signal.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure;
+    const crcs = blockCrcs([bytes], this.#options.crc32c);
+    const message = { type: "writeData" as const, offset: this.#offset, crcs };
+    const full = this.#exchange.send(message, [bytes], sent);
+    this.#crc32c = crcOfBlocks(crcs, bytes.byteLength, this.#crc32c);
+    this.#offset += bytes.byteLength;
+    if (full !== undefined) await full;
+  }
+
+  async finish(): Promise<WrittenChunk> {
+    const written = { lengthBytes: this.#offset, crc32c: this.#crc32c };
+    const { lengthBytes: length, crc32c } = written;
+    this.#exchange.send({ type: "writeClose", length, crc32c });
+    await this.#options.confirmation(written);
+    this.#options.signal.removeEventListener("abort", this.#abort);
+    this.#exchange.finish();
+    this.#lease.release();
+    return written;
+  }
+
+  abort(): void {
+    this.#options.signal.removeEventListener("abort", this.#abort);
+    this.#lease.release(); // closes the connection: the request on it is not finished (D4)
+    this.#exchange.finish();
+  }
+}
+
+/** The servers confirm what was sent (D3). */
+function checkDone(frame: ReceivedFrame, written: WrittenChunk, target: Allocation): void {
+  frame.release();
+  const { message } = frame;
+  if (message.type !== "writeDone") throw unexpected(message);
+  if (message.length === written.lengthBytes && message.crc32c === written.crc32c) return;
+  throw mismatch(primaryOf(target), target, `it confirmed ${message.length} bytes`);
+}
+
+function addressed(target: Allocation) {
+  const chain: ChainLink[] = target.replicas.slice(1).map(({ server, address }) => {
+    return { server, address };
+  });
+  return { handle: chunkHandle(target.handle), epoch: epoch(target.epoch), chain };
+}
+
+function primaryOf(target: Allocation): Replica {
+  return target.replicas[0] as Replica; // a grant has at least one: rpc/wire.ts
+}
+
+function mismatch(replica: Replica, chunk: { readonly handle: number }, what: string): LumeoError {
+  const servers: readonly ServerId[] = [replica.server];
+  const message = `Chunk ${chunk.handle} on "${replica.name}" is not what was written: ${what}`;
+  return new LumeoError("CHECKSUM", message, { servers });
+}
+
+function unexpected(message: Message): LumeoError {
+  return new LumeoError("PROTOCOL", `Cannot go on: "${message.type}" is no answer here`);
+}

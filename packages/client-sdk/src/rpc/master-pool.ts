@@ -1,0 +1,126 @@
+// The masters as one that answers: finds the leader, follows it when it changes.
+//
+// P1. An operation goes to the master that answered last as the leader. One that says who leads is
+//     believed; one that fails or does not know is left for the next in the list.
+// P2. Only the first of many operations that failed at one master changes the target, so that a
+//     crowd does not skip past the leader.
+// P3. Nothing is repeated here: every failure goes to the caller, whose policy decides.
+
+import { type Closable, LumeoError, type Timers } from "@lumeofs/base";
+import { RpcChannel } from "@lumeofs/node/rpc";
+import type { Events } from "../events.js";
+import type { Answer, Attempt, Masters, OperationKind } from "../operations.js";
+import { OperationStream } from "./operation-stream.js";
+
+/** Masters that hints may add to the configured ones. */
+const CHANNELS_MAX = 16;
+
+interface Link {
+  readonly channel: RpcChannel;
+  readonly operations: OperationStream;
+}
+
+export class MasterPool implements Masters, Closable {
+  /** host:port of the masters that the client was given. */
+  readonly endpoints: readonly string[];
+  readonly #timers: Timers;
+  readonly #events: Events;
+  readonly #links = new Map<string, Link>();
+  #target: string;
+  #leader: string | undefined;
+  #turn = 0;
+  #isFailing = false;
+  #isClosed = false;
+
+  /** @param endpoints  host:port, not empty. No I/O happens here. */
+  constructor(endpoints: readonly string[], timers: Timers, events: Events) {
+    this.endpoints = endpoints;
+    this.#timers = timers;
+    this.#events = events;
+    this.#target = endpoints[0] as string;
+  }
+
+  /** Address of the master that answered last as the leader; undefined before the first answer. */
+  get leader(): string | undefined {
+    return this.#leader;
+  }
+
+  /** The last operation that ended did so because of the connection or the leader. */
+  get isFailing(): boolean {
+    return this.#isFailing;
+  }
+
+  async attempt<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
+    const address = this.#target;
+    try {
+      const answer = await this.#link(address).operations.perform(attempt);
+      this.#answered(address);
+      return answer;
+    } catch (error) {
+      if (error instanceof LumeoError) this.#learn(address, error);
+      throw error;
+    }
+  }
+
+  /** For unary calls to one master. */
+  channel(address: string): RpcChannel {
+    return this.#link(address).channel;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#links.values()].map(({ channel }) => channel.close()));
+  }
+
+  #answered(address: string): void {
+    this.#isFailing = false;
+    if (this.#leader === address) return;
+    this.#events.emit("leader", { from: this.#leader, to: address });
+    this.#leader = address;
+  }
+
+  /** What a failure says about who leads (P1, P2). */
+  #learn(address: string, error: LumeoError): void {
+    switch (error.code) {
+      case "NOT_LEADER":
+      case "NO_LEADER":
+      case "UNAVAILABLE":
+      case "CONNECTION_LOST":
+      case "LEADERSHIP_LOST":
+      case "TIMEOUT":
+      case "STORE_FAILED":
+        this.#isFailing = true;
+        if (this.#target === address) this.#target = this.#next(address, error.details.leader);
+        return;
+      case "ABORTED":
+      case "CLOSED":
+        return;
+      default: // the leader itself refused
+        this.#answered(address);
+    }
+  }
+
+  #next(failed: string, hint: string | undefined): string {
+    if (hint !== undefined && hint !== failed && this.#mayUse(hint)) return hint;
+    for (let tried = 0; tried < this.endpoints.length; tried++) {
+      this.#turn = (this.#turn + 1) % this.endpoints.length;
+      const candidate = this.endpoints[this.#turn] as string;
+      if (candidate !== failed) return candidate;
+    }
+    return failed;
+  }
+
+  #mayUse(address: string): boolean {
+    return this.#links.has(address) || this.#links.size < CHANNELS_MAX;
+  }
+
+  #link(address: string): Link {
+    if (this.#isClosed) throw new LumeoError("CLOSED", "Cannot call: the client is closed");
+    const known = this.#links.get(address);
+    if (known !== undefined) return known;
+    const channel = new RpcChannel(address);
+    const link = { channel, operations: new OperationStream(channel, this.#timers) };
+    this.#links.set(address, link);
+    return link;
+  }
+}

@@ -1,0 +1,222 @@
+// put(): a body becomes chunks on chunkservers, then one commit makes them a file.
+//
+// V1. Nothing of a put is visible before its commit, and then all of it is.
+// V2. Of a body that can be read again nothing is kept: PARALLEL_CHUNKS of its chunks are under way
+//     at once. Of a stream at most two chunks are kept: the one that is being read and the one
+//     before it, while that waits for its replicas.
+// V3. A stream that has been read is never silently sent in part: a chunk that must be sent again is
+//     sent from what is kept, and where that is not enough the put fails.
+
+import { Budget, LumeoError, MiB } from "@lumeofs/base";
+import type { Allocations } from "./allocations.js";
+import { type Body, openBody, type ReplayableSource, type Source, type StreamSource } from "./body.js";
+import type { Call } from "./call.js";
+import {
+  type ChunkBody,
+  FrameBuffers,
+  FrameReader,
+  ReplayableChunk,
+  RetainedChunk,
+} from "./chunk-body.js";
+import { ChunkList, type FinishedList } from "./chunk-list.js";
+import { ChunkSender } from "./chunk-sender.js";
+import type { Metadata } from "./metadata.js";
+import type { InodeInfo, Precondition } from "./operations.js";
+import type { Ports } from "./ports.js";
+import type { ChunkserverPool } from "./rpc/chunkserver-pool.js";
+
+/** Chunks of one body under way at once. */
+const PARALLEL_CHUNKS = 3;
+/** Bytes that all streams of a client together may keep beyond one chunk each. */
+const OVERLAP_BYTES = 128 * MiB;
+/** How often a body is stored anew because the masters no longer knew its chunks. */
+const STORE_ATTEMPTS_MAX = 3;
+
+/** How a file is written. */
+export interface WriteOptions {
+  readonly chunkBytes: number;
+  readonly replicas: number;
+  readonly precondition: Precondition;
+  readonly makeParents: boolean;
+  /** What the caller says the body has. */
+  readonly sizeBytes: number | undefined;
+  readonly onProgress: ((loaded: number, total: number | undefined) => void) | undefined;
+}
+
+/** What the writer works with. */
+export interface WriterParts {
+  readonly metadata: Metadata;
+  readonly allocations: Allocations;
+  readonly chunkservers: ChunkserverPool;
+  readonly ports: Ports;
+}
+
+/** One file on its way: what all steps of storing it need. */
+interface Job {
+  readonly call: Call;
+  readonly list: ChunkList;
+  readonly options: WriteOptions;
+  readonly onSent: (bytes: number) => void;
+}
+
+export class Writer {
+  readonly #parts: WriterParts;
+  readonly #sender: ChunkSender;
+  readonly #overlap = new Budget(OVERLAP_BYTES);
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts;
+    this.#sender = new ChunkSender(parts.chunkservers, parts.allocations, parts.ports);
+  }
+
+  /** Stores a body as the file at `path`; the call's path may have been given differently. */
+  async put(
+    call: Call,
+    path: string,
+    body: Body,
+    options: WriteOptions,
+  ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
+    const source = await openBody(body);
+    try {
+      checkSize(source, options.sizeBytes);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#store(call, path, source, options);
+        } catch (error) {
+          if (!(error instanceof LumeoError) || error.code !== "GRANT_EXPIRED") throw error;
+          if (source.kind === "stream") throw streamIsGone(path, error);
+          if (STORE_ATTEMPTS_MAX <= attempt) throw error;
+        }
+      }
+    } finally {
+      const closing = source.close();
+      if (call.signal.aborted) closing.catch(() => undefined); // it may never end (B3)
+      else await closing;
+    }
+  }
+
+  async #store(
+    call: Call,
+    path: string,
+    source: Source,
+    options: WriteOptions,
+  ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
+    const { metadata, ports } = this.#parts;
+    const list = new ChunkList(call, path, metadata, ports);
+    const total = source.kind === "replayable" ? source.sizeBytes : options.sizeBytes;
+    let loaded = 0;
+    const onSent = (bytes: number): void => {
+      loaded += bytes;
+      call.bytes += bytes;
+      options.onProgress?.(loaded, total);
+    };
+    const job: Job = { call, list, options, onSent };
+    try {
+      if (source.kind === "replayable") await this.#sendReplayable(job, source);
+      else await this.#sendStream(job, source);
+      const finished = await list.finish();
+      checkWhole(finished, options.sizeBytes);
+      return { info: await this.#commit(job, path, finished), chunkCount: finished.chunkCount };
+    } catch (error) {
+      this.#abandon(call, list);
+      throw error;
+    }
+  }
+
+  async #sendReplayable(job: Job, source: ReplayableSource): Promise<void> {
+    const { chunkBytes } = job.options;
+    const underWay = new Set<Promise<void>>();
+    let failure: { readonly error: unknown } | undefined;
+    for (let start = 0, index = 0; start < source.sizeBytes; start += chunkBytes, index++) {
+      while (PARALLEL_CHUNKS <= underWay.size) await Promise.race(underWay);
+      if (failure !== undefined) break;
+      const end = Math.min(start + chunkBytes, source.sizeBytes);
+      const sending = this.#send(job, index, new ReplayableChunk(source, start, end))
+        .catch((error: unknown) => {
+          failure ??= { error };
+        })
+        .finally(() => underWay.delete(sending));
+      underWay.add(sending);
+    }
+    await Promise.all(underWay);
+    if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
+  }
+
+  async #sendStream(job: Job, source: StreamSource): Promise<void> {
+    const { call, options } = job;
+    const reader = new FrameReader(source);
+    const buffers = new FrameBuffers();
+    let previous: Promise<void> = Promise.resolve();
+    for (let index = 0; ; index++) {
+      const chunk = new RetainedChunk(reader, buffers, options.chunkBytes);
+      const first = await call.unlessAborted(chunk.frame(0));
+      if (first === undefined) break;
+      const sending = this.#send(job, index, chunk);
+      sending.catch(() => undefined); // awaited below, perhaps after another failure
+      await Promise.race([sending, chunk.whenComplete]);
+      await previous; // so at most two are kept (V2)
+      const overlap = this.#overlap.tryTake(options.chunkBytes);
+      if (overlap === undefined) await sending;
+      previous = sending.finally(() => overlap?.release());
+      previous.catch(() => undefined); // as above
+    }
+    await previous;
+  }
+
+  async #send(job: Job, index: number, body: ChunkBody): Promise<void> {
+    const { replicas } = job.options;
+    const stored = await this.#sender.send(job.call, body, { replicas, onSent: job.onSent });
+    await job.list.add(index, stored);
+  }
+
+  #commit({ call, options }: Job, path: string, list: FinishedList): Promise<InodeInfo> {
+    const { chunkBytes, replicas, precondition, makeParents } = options;
+    const { upload, chunks, crc32c } = list;
+    return this.#parts.metadata.mutate(call, "commit", {
+      path,
+      chunks,
+      upload,
+      chunkBytes,
+      replicas,
+      crc32c,
+      precondition,
+      makeParents,
+    });
+  }
+
+  /** The masters may forget what was recorded; if they do not hear of it, they do so by themselves. */
+  #abandon(call: Call, list: ChunkList): void {
+    const forget = async (): Promise<void> => {
+      const upload = await list.abandon();
+      if (upload === undefined || call.signal.aborted) return;
+      await this.#parts.metadata.mutate(call, "abortUpload", { upload });
+    };
+    forget().catch(() => undefined);
+  }
+}
+
+function checkSize(source: Source, sizeBytes: number | undefined): void {
+  if (source.kind === "stream" || sizeBytes === undefined) return;
+  if (source.sizeBytes !== sizeBytes) throw wrongSize(source.sizeBytes, sizeBytes);
+}
+
+function checkWhole(list: FinishedList, sizeBytes: number | undefined): void {
+  if (sizeBytes !== undefined && list.sizeBytes !== sizeBytes) {
+    throw wrongSize(list.sizeBytes, sizeBytes);
+  }
+}
+
+function wrongSize(actual: number, announced: number): LumeoError {
+  return new LumeoError(
+    "INVALID_ARGUMENT",
+    `Cannot store the body: it has ${actual} bytes, the option "size" says ${announced}`,
+  );
+}
+
+function streamIsGone(path: string, cause: LumeoError): LumeoError {
+  return new LumeoError(
+    "GRANT_EXPIRED",
+    `Cannot store "${path}": its chunks waited too long for the commit, and a stream cannot be read again; start over`,
+    { cause },
+  );
+}

@@ -57,10 +57,7 @@ function generate(folder: string): void {
 function withPlainNumbers(code: string): string {
   const start = 'import $protobuf from "protobufjs/minimal.js";';
   if (!code.includes(start)) throw new Error("pbjs writes its import in a new way");
-  return code.replace(
-    start,
-    `${start}\n\n$protobuf.util.Long = null;\n$protobuf.configure();`,
-  );
+  return code.replace(start, `${start}\n\n$protobuf.util.Long = null;\n$protobuf.configure();`);
 }
 
 /** One gRPC service definition for every service of the contracts. */

@@ -17,6 +17,11 @@ test("a writer that grows at any call keeps every byte", (t) => {
       t.deepEqual(call(new ByteWriter(8).bytes(filler)).finish(), expected);
     }
   }
-  const reader = new ByteReader(new ByteWriter(1).u53(2 ** 53 - 1).u32(7).finish());
+  const reader = new ByteReader(
+    new ByteWriter(1)
+      .u53(2 ** 53 - 1)
+      .u32(7)
+      .finish(),
+  );
   t.deepEqual([reader.u53(), reader.u32(), reader.remaining], [2 ** 53 - 1, 7, 0]);
 });

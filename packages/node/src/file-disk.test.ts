@@ -39,7 +39,10 @@ test("File.writeAt() writes more parts than the kernel takes at once", async (t)
   const back = new Uint8Array(5_003);
   t.is(await file.readAt(back, 0), 5_003);
   t.deepEqual([...back.subarray(0, 3)], [0, 0, 0]);
-  t.deepEqual([...back.subarray(3)], parts.flatMap((part) => [...part]));
+  t.deepEqual(
+    [...back.subarray(3)],
+    parts.flatMap((part) => [...part]),
+  );
   await file.close();
 });
 

@@ -15,9 +15,9 @@ export {
   histogram,
   type Labels,
   type MetricDeclaration,
-  type MetricTable,
   type Metrics,
   type MetricsText,
+  type MetricTable,
   openMetrics,
 } from "./prometheus.js";
 export { readSettings, type Settings, type SettingsSources } from "./read-settings.js";

@@ -43,7 +43,10 @@ test("JsonLogger leaves out what is below its level", async (t) => {
     logger.warn("c");
     logger.error("d");
   });
-  t.deepEqual(lines.map((line) => line["message"]), ["c", "d"]);
+  t.deepEqual(
+    lines.map((line) => line["message"]),
+    ["c", "d"],
+  );
 });
 
 test("JsonLogger writes an error's message, code and cause", async (t) => {
@@ -72,7 +75,10 @@ test("JsonLogger writes every line before close() resolves, and none afterwards"
     kept = logger;
     for (let i = 0; i < count; i++) logger.info("event", { index: i });
   });
-  t.deepEqual(lines.map((line) => line["index"]), [...Array(count).keys()]);
+  t.deepEqual(
+    lines.map((line) => line["index"]),
+    [...Array(count).keys()],
+  );
   kept?.info("too late");
   await t.notThrowsAsync(async () => kept?.close());
 });

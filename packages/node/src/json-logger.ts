@@ -6,8 +6,13 @@
 
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { type Closable, InvariantViolation, type LogFields, type Logger } from "@lumeofs/base";
-import { LumeoError } from "@lumeofs/base";
+import {
+  type Closable,
+  InvariantViolation,
+  type LogFields,
+  type Logger,
+  LumeoError,
+} from "@lumeofs/base";
 import type winston from "winston";
 
 /** From the rarest to the most talkative; a logger writes its own level and those before it. */
@@ -88,9 +93,7 @@ class Sink {
       level,
       levels: Object.fromEntries(LOG_LEVELS.map((name, rank) => [name, rank])),
       format: toJson,
-      transports: [
-        new library.transports.Stream({ stream: file ?? process.stderr, eol: "\n" }),
-      ],
+      transports: [new library.transports.Stream({ stream: file ?? process.stderr, eol: "\n" })],
     });
     return new Sink(logger, file);
   }

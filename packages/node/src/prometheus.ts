@@ -61,7 +61,11 @@ export function counter(
   return { kind: "counter", name, help, labels };
 }
 
-export function gauge(name: string, help: string, labels: readonly string[] = []): GaugeDeclaration {
+export function gauge(
+  name: string,
+  help: string,
+  labels: readonly string[] = [],
+): GaugeDeclaration {
   return { kind: "gauge", name, help, labels };
 }
 

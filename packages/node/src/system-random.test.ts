@@ -3,7 +3,7 @@ import { SystemRandom } from "./system-random.js";
 
 test("SystemRandom.fraction() stays in [0, 1) and fills it evenly", (t) => {
   const random = new SystemRandom();
-  const tenths = new Array<number>(10).fill(0);
+  const tenths = Array.from({ length: 10 }, () => 0);
   for (let i = 0; i < 20_000; i++) {
     const fraction = random.fraction();
     t.true(0 <= fraction && fraction < 1);

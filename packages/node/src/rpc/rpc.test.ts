@@ -240,7 +240,8 @@ test("openStream() carries many messages both ways, in order, and ends cleanly",
   const stream = await openStream(channel, NamespaceService.operate);
   const sizes = Array.from({ length: 500 }, (_, i) => i % 7);
   const sending = (async () => {
-    for (const size of sizes) await stream.send({ operations: Array(size).fill({}) });
+    for (const size of sizes)
+      await stream.send({ operations: Array.from({ length: size }, () => ({})) });
     stream.end();
   })();
   const got: number[] = [];

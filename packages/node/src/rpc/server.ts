@@ -45,10 +45,7 @@ export class RpcServer implements Closable {
   }
 
   /** @throws LumeoError CONFIG if the address cannot be used. */
-  static async start(
-    options: RpcServerOptions,
-    methods: readonly RpcMethod[],
-  ): Promise<RpcServer> {
+  static async start(options: RpcServerOptions, methods: readonly RpcMethod[]): Promise<RpcServer> {
     setLogVerbosity(logVerbosity.NONE); // what it would print reaches us as errors
     const server = new Server({
       ...TRANSPORT_OPTIONS,

@@ -27,10 +27,7 @@ export interface StreamSide {
   readonly translate: (error: unknown) => LumeoError;
 }
 
-type WritableEnd = Pick<
-  Writable,
-  "write" | "end" | "on" | "off" | "destroyed" | "writableEnded"
->;
+type WritableEnd = Pick<Writable, "write" | "end" | "on" | "off" | "destroyed" | "writableEnded">;
 type ReadableEnd = Pick<Readable, "iterator">;
 
 /** The sending half: messages go out one behind the other, as fast as they are taken. */

@@ -44,7 +44,8 @@ export interface LocalClusterOptions {
   readonly entries?: EntryFiles;
   /** Called when a member ends without having been asked to. */
   readonly onMemberExit?: (exit: MemberExit) => void;
-  readonly probe: StatusProbe;
+  /** Asks the real masters unless a test puts something in its place. */
+  readonly probe?: StatusProbe;
 }
 
 /** Time for all members to start, elect a leader and register. */

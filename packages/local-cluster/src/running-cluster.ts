@@ -1,5 +1,5 @@
 // A cluster seen from outside its supervisor: `lumeo dev stop`, `status` and `revive` work on a
-// folder. The supervisor is reached by signals only: SIGTERM stops all, SIGHUP revives.
+// folder. The supervisor is reached by signals only: SIGTERM stops all, SIGUSR2 revives.
 
 import { LumeoError } from "@lumeofs/base";
 import { ClusterFolder, type MemberRecord } from "./cluster-folder.js";
@@ -76,7 +76,7 @@ export async function reviveClusterIn(dir: string): Promise<readonly string[]> {
   if (supervisor === undefined) throw notSupervised(folder);
   const down = inspectCluster(dir).members.filter((member) => member.pid === null);
   if (down.length === 0) return [];
-  signalProcess(supervisor, "SIGHUP");
+  signalProcess(supervisor, "SIGUSR2");
   const done = await waitUntil(() => allRun(dir, supervisor), { timeoutMs: REVIVE_TIMEOUT_MS });
   if (done === undefined) {
     const still = inspectCluster(dir).members.filter((member) => member.pid === null);

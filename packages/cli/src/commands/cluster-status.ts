@@ -1,0 +1,55 @@
+import type { ClusterStatus } from "../client.js";
+import type { Context } from "../context.js";
+import { EXIT, type ExitStatus } from "../exit-status.js";
+import { formatBytes, formatCount } from "../format.js";
+
+/** Shows the masters and chunkservers as the leading master knows them. */
+export async function clusterStatus(context: Context): Promise<ExitStatus> {
+  const client = await context.client();
+  const status = await client.status(context.signal);
+  await context.output.line(await describe(status, context), status);
+  return EXIT.ok;
+}
+
+async function describe(status: ClusterStatus, context: Context): Promise<string> {
+  const { output } = context;
+  const leads = status.leader === "" ? "none" : status.leader;
+  const masters = status.masters.map((one) => [
+    ...[one.id, one.address, one.role, String(one.term), formatCount(one.lastApplied)],
+  ]);
+  const chunkservers = status.chunkservers.map((one) => [
+    ...[one.id, one.address, one.readOnly ? `${one.state}, read-only` : one.state],
+    formatCount(one.chunks),
+    `${formatBytes(one.usedBytes)} of ${formatBytes(one.capacityBytes)}`,
+    String(one.damaged),
+  ]);
+  return [
+    `${output.bold("Leader")} ${leads}, term ${status.term}`,
+    "",
+    await table(["MASTER", "ADDRESS", "ROLE", "TERM", "APPLIED"], masters),
+    "",
+    await table(["CHUNKSERVER", "ADDRESS", "STATE", "CHUNKS", "USED", "DAMAGED"], chunkservers),
+  ].join("\n");
+}
+
+/** Columns without lines around them. */
+async function table(head: readonly string[], rows: readonly string[][]): Promise<string> {
+  const { default: Table } = await import("cli-table3");
+  const none = Object.fromEntries(
+    [
+      ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"],
+      ...["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"],
+    ].map((name) => [name, ""]),
+  );
+  const drawn = new Table({
+    head: [...head],
+    chars: { ...none, middle: "  " },
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+  });
+  drawn.push(...rows);
+  return drawn
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}

@@ -1,0 +1,42 @@
+// The commands for a cluster on this machine that was started before.
+
+import { inspectCluster, reviveClusterIn, stopClusterIn } from "@lumeofs/local-cluster";
+import type { Context } from "../context.js";
+import { EXIT, type ExitStatus } from "../exit-status.js";
+import { plural } from "../format.js";
+
+/** Where `lumeo dev` keeps a cluster if nothing else is said. */
+export const DEV_DIR_DEFAULT = "./.lumeo-dev";
+
+/** Stops the cluster of a folder. Nothing to stop is fine. */
+export async function stop({ output }: Context, dir = DEV_DIR_DEFAULT): Promise<ExitStatus> {
+  const stopped = await stopClusterIn(dir);
+  const text = stopped === 0 ? `No cluster runs in "${dir}"` : `Stopped ${plural(stopped, "member")}`;
+  output.result(text, { dir, stopped });
+  return EXIT.ok;
+}
+
+/** Shows the members. Exit code 0 when all run, else 1. */
+export async function status({ output }: Context, dir = DEV_DIR_DEFAULT): Promise<ExitStatus> {
+  const cluster = inspectCluster(dir);
+  const down = cluster.members.filter((member) => member.pid === null);
+  const lines = cluster.members.map(({ id, role, pid, address }) =>
+    [id.padEnd(5), role.padEnd(11), address.padEnd(21), pid === null ? "down" : `pid ${pid}`].join(
+      "  ",
+    ),
+  );
+  const endpoints = `LUMEO_ENDPOINTS=${cluster.endpoints.join(",")}`;
+  await output.line([...lines, endpoints].join("\n"), {
+    ...cluster,
+    supervisor: cluster.supervisor ?? null,
+  });
+  return down.length === 0 ? EXIT.ok : EXIT.failed;
+}
+
+/** Starts the members that do not run. */
+export async function revive({ output }: Context, dir = DEV_DIR_DEFAULT): Promise<ExitStatus> {
+  const revived = await reviveClusterIn(dir);
+  const text = revived.length === 0 ? "All members run" : `Started ${revived.join(", ")}`;
+  output.result(text, { dir, revived });
+  return EXIT.ok;
+}

@@ -1,0 +1,51 @@
+import type { Client } from "../client.js";
+import type { Context } from "../context.js";
+import { choosePlacement, type Target } from "../destination.js";
+import { codeOf, EXIT, type ExitStatus, exitStatusOf } from "../exit-status.js";
+import { baseName, childPath, parseRemotePath } from "../remote-path.js";
+
+export interface MvOptions {
+  /** False with `--no-clobber`. */
+  readonly clobber?: boolean;
+}
+
+/** Renames files and directories in the cluster, each in one step. */
+export async function mv(
+  context: Context,
+  paths: readonly string[],
+  options: MvOptions,
+): Promise<ExitStatus> {
+  const sources = paths.slice(0, -1).map((text) => parseRemotePath(text).path);
+  const target = parseRemotePath(paths.at(-1) ?? "");
+  const { output, signal } = context;
+  const client = await context.client();
+  const found = await findRemote(client, target.path, signal);
+  const placement = choosePlacement(sources.length, {
+    shown: target.path,
+    found,
+    isFolder: target.isFolder,
+  });
+  if (placement === "inside" && found === "nothing") {
+    await client.mkdir(target.path, { signal, parents: true });
+  }
+  for (const source of sources) {
+    const to = placement === "as" ? target.path : childPath(target.path, baseName(source));
+    await client.rename(source, to, { signal, overwrite: options.clobber ?? true });
+    if (output.json) output.result("", { source, target: to });
+  }
+  return EXIT.ok;
+}
+
+/** What is at a path of the cluster. */
+export async function findRemote(
+  client: Client,
+  path: string,
+  signal: AbortSignal,
+): Promise<Target["found"]> {
+  try {
+    return (await client.stat(path, signal)).kind === "dir" ? "directory" : "file";
+  } catch (error) {
+    if (exitStatusOf(codeOf(error)) === EXIT.notFound) return "nothing";
+    throw error;
+  }
+}

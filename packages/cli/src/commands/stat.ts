@@ -1,0 +1,31 @@
+import type { Context } from "../context.js";
+import { describeChunk, describeEntry, entryJson } from "../entry-view.js";
+import { EXIT, type ExitStatus } from "../exit-status.js";
+import { parseRemotePath } from "../remote-path.js";
+
+export interface StatOptions {
+  readonly chunks?: boolean;
+}
+
+/** Shows what the cluster knows about files and directories; with `--chunks` where the bytes are. */
+export async function stat(
+  context: Context,
+  paths: readonly string[],
+  options: StatOptions,
+): Promise<ExitStatus> {
+  const { output, signal } = context;
+  const client = await context.client();
+  for (const [i, { path }] of paths.map(parseRemotePath).entries()) {
+    const entry = await client.stat(path, signal);
+    const chunks =
+      options.chunks === true && entry.kind === "file"
+        ? await client.chunks(path, signal)
+        : undefined;
+    const lines = [...describeEntry(entry), ...(chunks ?? []).map(describeChunk)];
+    await output.line(`${i === 0 ? "" : "\n"}${lines.join("\n")}`, {
+      ...entryJson(entry),
+      ...(chunks === undefined ? {} : { chunks }),
+    });
+  }
+  return EXIT.ok;
+}

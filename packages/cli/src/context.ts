@@ -1,0 +1,18 @@
+import type { Client } from "./client.js";
+import type { Output } from "./output.js";
+import type { Settings } from "./settings.js";
+
+/** What a command is given besides its own arguments. */
+export interface Context {
+  readonly settings: Settings;
+  readonly output: Output;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly stdin: AsyncIterable<Uint8Array>;
+  /**
+   * The cluster; connects on first use, closed by whoever made the context.
+   *
+   * @throws UsageError if nobody said where the masters are.
+   */
+  client(): Promise<Client>;
+}

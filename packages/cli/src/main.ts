@@ -1,0 +1,94 @@
+// argv → command → exit status.
+
+import { readFileSync } from "node:fs";
+import { CommanderError } from "commander";
+import { UsageError } from "./args.js";
+import type { Client } from "./client.js";
+import type { Context } from "./context.js";
+import { codeOf, EXIT, type ExitStatus, exitStatusOf } from "./exit-status.js";
+import { Interruption } from "./interruption.js";
+import { Output, ReaderGone } from "./output.js";
+import { buildProgram } from "./program.js";
+import { type RawSettings, resolveSettings, type Settings } from "./settings.js";
+
+const { version } = JSON.parse(
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+) as { version: string };
+
+let status: ExitStatus = EXIT.ok;
+
+const program = buildProgram(version, async (raw, command) => {
+  status = await runCommand(raw, command);
+});
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  status = parseFailure(error);
+}
+// Left-over handles must not keep a finished command alive.
+process.exit(status);
+
+/** Gives a command what it needs and turns whatever happens into an exit code. */
+async function runCommand(
+  raw: RawSettings,
+  command: (context: Context) => Promise<ExitStatus>,
+): Promise<ExitStatus> {
+  const settings = settingsOrUsage(raw);
+  const output = new Output({ stdout: process.stdout, stderr: process.stderr }, settings);
+  const interruption = new Interruption(() =>
+    output.note("Stopping in good order; once more ends it at once"),
+  );
+  let opened: Promise<Client> | undefined;
+  const client = (): Promise<Client> => {
+    opened ??= connect(settings);
+    return opened;
+  };
+  const { signal } = interruption;
+  try {
+    return await command({ settings, output, signal, stdin: process.stdin, client });
+  } catch (error) {
+    return commandFailure(error, output, interruption);
+  } finally {
+    await opened?.then((one) => one.close()).catch(() => {});
+    await output.flush();
+    interruption.release();
+  }
+}
+
+async function connect(settings: Settings): Promise<Client> {
+  if (settings.endpoints.length === 0) {
+    throw new UsageError(
+      "Cannot find the cluster: nobody said where its masters are. Set " +
+        "LUMEO_ENDPOINTS=host:port,host:port or give --endpoint host:port",
+    );
+  }
+  const { connectToCluster } = await import("./connect.js");
+  return connectToCluster(settings);
+}
+
+function settingsOrUsage(raw: RawSettings): Settings {
+  const { stdout, stderr, env } = process;
+  return resolveSettings(raw, {
+    environment: env,
+    stdoutIsTty: stdout.isTTY === true,
+    stderrIsTty: stderr.isTTY === true,
+  });
+}
+
+function commandFailure(error: unknown, output: Output, interruption: Interruption): ExitStatus {
+  if (interruption.status !== undefined) {
+    output.warn("Interrupted. What was complete stays; run the same command again for the rest");
+    return interruption.status;
+  }
+  if (error instanceof ReaderGone) return EXIT.ok;
+  output.error(error);
+  return exitStatusOf(codeOf(error));
+}
+
+/** The parser has said what was wrong; what is left is a wrong value of a flag. */
+function parseFailure(error: unknown): ExitStatus {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`lumeo: error: ${error.message}\n`);
+  return EXIT.usage;
+}

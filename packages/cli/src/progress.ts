@@ -1,0 +1,130 @@
+// How far a transfer is: a bar on a terminal, or a line now and then, always on the error output.
+
+import { formatBytes, formatDuration, formatRate, plural } from "./format.js";
+import type { Output } from "./output.js";
+import type { Settings } from "./settings.js";
+
+export interface Progress {
+  /** More to do was found. Without `bytes` the amount is not known beforehand (standard input). */
+  expect(files: number, bytes: number | undefined): void;
+  advance(bytes: number): void;
+  fileDone(): void;
+  /** Takes the display away. */
+  finish(): void;
+}
+
+/** What has been counted so far. */
+interface Counts {
+  filesTotal: number;
+  filesDone: number;
+  bytesTotal: number;
+  bytesDone: number;
+  /** The totals say all there is. */
+  isBounded: boolean;
+}
+
+const PLAIN_PERIOD_MS = 10_000;
+const JSON_PERIOD_MS = 1_000;
+const BAR_PERIOD_MS = 100;
+
+/** Shows progress in the way that was asked for. */
+export async function startProgress(
+  kind: Settings["progress"],
+  verb: string,
+  output: Output,
+): Promise<Progress> {
+  const counts: Counts = {
+    filesTotal: 0,
+    filesDone: 0,
+    bytesTotal: 0,
+    bytesDone: 0,
+    isBounded: true,
+  };
+  const startedMs = performance.now();
+  const elapsedMs = (): number => performance.now() - startedMs;
+  switch (kind) {
+    case "none":
+      return counting(counts, () => {});
+    case "plain":
+      return every(PLAIN_PERIOD_MS, counts, () =>
+        output.progress(`${verb}: ${plainText(counts, elapsedMs())}`),
+      );
+    case "json":
+      return every(JSON_PERIOD_MS, counts, () =>
+        output.progress(JSON.stringify({ progress: { ...counts, elapsedMs: elapsedMs() } })),
+      );
+    case "bar":
+      return counting(counts, await showBar(counts, verb, { output, elapsedMs }));
+  }
+}
+
+/** `12 of 40 files, 1.2 GiB of 3.0 GiB, 210 MiB/s, 9.1 s left`. */
+export function plainText(counts: Readonly<Counts>, elapsedMs: number): string {
+  const { filesDone, filesTotal, bytesDone, bytesTotal, isBounded } = counts;
+  const left =
+    isBounded && 0 < bytesDone ? (elapsedMs * (bytesTotal - bytesDone)) / bytesDone : undefined;
+  return [
+    `${filesDone} of ${plural(filesTotal, "file")}`,
+    isBounded
+      ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`
+      : formatBytes(bytesDone),
+    formatRate(bytesDone, elapsedMs),
+    ...(left === undefined ? [] : [`${formatDuration(left)} left`]),
+  ].join(", ");
+}
+
+function counting(counts: Counts, finish: () => void): Progress {
+  return {
+    expect: (files, bytes) => {
+      counts.filesTotal += files;
+      counts.bytesTotal += bytes ?? 0;
+      if (bytes === undefined) counts.isBounded = false;
+    },
+    advance: (bytes) => {
+      counts.bytesDone += bytes;
+    },
+    fileDone: () => {
+      counts.filesDone++;
+    },
+    finish,
+  };
+}
+
+function every(periodMs: number, counts: Counts, show: () => void): Progress {
+  const timer = setInterval(show, periodMs);
+  timer.unref();
+  return counting(counts, () => clearInterval(timer));
+}
+
+async function showBar(
+  counts: Counts,
+  verb: string,
+  tools: { readonly output: Output; readonly elapsedMs: () => number },
+): Promise<() => void> {
+  const { default: cliProgress } = await import("cli-progress");
+  const bar = new cliProgress.SingleBar({
+    format: `${verb} {bar} {percentage}% | {text}`,
+    barsize: 24,
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    stopOnComplete: false,
+    gracefulExit: false,
+    linewrap: false,
+    noTTYOutput: false,
+    emptyOnZero: true,
+  });
+  bar.start(0, 0, { text: "" });
+  const draw = (): void => {
+    bar.setTotal(counts.isBounded ? counts.bytesTotal : counts.bytesDone);
+    bar.update(counts.bytesDone, { text: plainText(counts, tools.elapsedMs()) });
+  };
+  const timer = setInterval(draw, BAR_PERIOD_MS);
+  timer.unref();
+  tools.output.clearLine = () => process.stderr.write("\r\u001b[K");
+  return () => {
+    clearInterval(timer);
+    bar.stop();
+    tools.output.clearLine = undefined;
+  };
+}

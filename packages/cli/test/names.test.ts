@@ -1,0 +1,139 @@
+import test from "ava";
+import { cat } from "../src/commands/cat.js";
+import { clusterStatus } from "../src/commands/cluster-status.js";
+import { ls } from "../src/commands/ls.js";
+import { mkdir } from "../src/commands/mkdir.js";
+import { mv } from "../src/commands/mv.js";
+import { rm } from "../src/commands/rm.js";
+import { stat } from "../src/commands/stat.js";
+import { Stage } from "./stage.js";
+
+function withTree(stage: Stage): Stage {
+  stage.client.tree.set("/d", "dir").set("/d/sub", "dir");
+  stage.setRemote("/d/a", "12345");
+  stage.setRemote("/d/b", "x".repeat(2048));
+  stage.setRemote("/d/sub/c", "");
+  return stage;
+}
+
+test("ls prints names in byte order, directories with a slash", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await ls(stage.context(), ["/d"], {}), 0);
+  t.is(stage.stdout, "a\nb\nsub/\n");
+});
+
+test("ls -R prints everything below, one path a line", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await ls(stage.context(), ["/d"], { recursive: true }), 0);
+  t.is(stage.stdout, "a\nb\nsub/\nsub/c\n");
+});
+
+test("ls -l -h shows kind, readable size and time", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await ls(stage.context(), ["/d"], { long: true, human: true }), 0);
+  t.is(
+    stage.stdout,
+    "file           5 B  2026-09-21 14:13:20  a\n" +
+      "file       2.0 KiB  2026-09-21 14:13:20  b\n" +
+      "dir              -  2026-09-21 14:13:20  sub/\n",
+  );
+});
+
+test("ls --limit and --after give a page", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await ls(stage.context(), ["/d"], { limit: "1", after: "a" }), 0);
+  t.is(stage.stdout, "b\n");
+});
+
+test("ls of a file shows the file, of several paths with headings", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await ls(stage.context(), ["/d/a", "/d/sub"], {}), 0);
+  t.is(stage.stdout, "/d/a:\n/d/a\n\n/d/sub:\nc\n");
+});
+
+test("ls --json prints one object a line", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await ls(stage.context({ json: true }), ["/d"], {}), 0);
+  t.like(stage.objects[0], { path: "/d/a", kind: "file", size: 5, crc32c: "0a0b0c0d" });
+  t.like(stage.objects[2], { path: "/d/sub", kind: "dir" });
+});
+
+test("stat --chunks --json shows handle, epoch, length, crc32c and replicas", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await stat(stage.context({ json: true }), ["/d/a"], { chunks: true }), 0);
+  t.like(stage.objects[0], {
+    path: "/d/a",
+    chunks: [
+      {
+        ...{ handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d" },
+        replicas: [{ id: "cs1", role: "primary", state: "alive", address: "h:2" }],
+      },
+    ],
+  });
+});
+
+test("stat tells people what is known", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await stat(stage.context(), ["/d/a"], { chunks: true }), 0);
+  t.regex(stage.stdout, /Path {6}\/d\/a\n/);
+  t.regex(stage.stdout, /Size {6}5 bytes \(5 B\)\n/);
+  t.regex(stage.stdout, /handle 64 {2}epoch 1 {2}5 bytes {2}crc32c 0a0b0c0d {2}cs1 primary alive/);
+});
+
+test("cat writes files one behind the other", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await cat(stage.context(), ["/d/a", "/d/sub/c", "/d/a"], {}), 0);
+  t.is(stage.stdout, "1234512345");
+});
+
+test("mkdir makes directories, and is strict without -p", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await mkdir(stage.context(), ["/new"], {}), 0);
+  t.is(stage.client.tree.get("/new"), "dir");
+  await t.throwsAsync(mkdir(stage.context(), ["/new"], {}), { message: /it exists/ });
+  t.is(await mkdir(stage.context(), ["/new"], { parents: true }), 0);
+});
+
+test("mv renames, and moves into a directory that is there", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await mv(stage.context(), ["/d/a", "/d/z"], {}), 0);
+  t.is(stage.remote("/d/z"), "12345");
+  t.is(await mv(stage.context(), ["/d/z", "/d/b", "/d/sub"], {}), 0);
+  t.is(stage.remote("/d/sub/z"), "12345");
+  t.is(stage.client.tree.has("/d/b"), false);
+});
+
+test("rm removes files, and directories with -r only", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await rm(stage.context(), ["/d/a"], {}), 0);
+  t.is(await rm(stage.context(), ["/d"], {}), 2);
+  t.is(await rm(stage.context(), ["/d"], { recursive: true }), 0);
+  t.deepEqual([...stage.client.tree.keys()], ["/"]);
+});
+
+test("rm of something missing exits with 3, with -f with 0", async (t) => {
+  const stage = new Stage(t);
+  t.is(await rm(stage.context(), ["/x"], {}), 3);
+  t.is(await rm(stage.context(), ["/x"], { force: true }), 0);
+});
+
+test("rm never removes the root", async (t) => {
+  const stage = withTree(new Stage(t));
+  const failed = rm(stage.context(), ["/d", "/"], { recursive: true });
+  await t.throwsAsync(failed, { message: /Cannot remove "\/"/ });
+  t.true(stage.client.tree.has("/d"));
+});
+
+test("cluster status shows a table to people and everything to scripts", async (t) => {
+  const stage = new Stage(t);
+  t.is(await clusterStatus(stage.context()), 0);
+  t.regex(stage.stdout, /Leader m1, term 3/);
+  t.regex(stage.stdout, /cs1 +h:2 +alive +7 +1\.5 KiB of 1\.0 GiB +0/);
+  const scripted = new Stage(t);
+  t.is(await clusterStatus(scripted.context({ json: true })), 0);
+  t.like(scripted.objects[0], {
+    leader: "m1",
+    masters: [{ id: "m1", address: "h:1", role: "leader", lastApplied: 1234 }],
+    chunkservers: [{ id: "cs1", address: "h:2", state: "alive", chunks: 7, usedBytes: 1536 }],
+  });
+});

@@ -1309,6 +1309,12 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.Grant.$Properties;
             }
 
+            enum Lane {
+                LANE_UNSPECIFIED = 0,
+                LANE_CONTROL = 1,
+                LANE_APPEND = 2
+            }
+
             interface IExchangeRequest extends lumeo.master.v1.ExchangeRequest.$Properties {
             }
 
@@ -1318,6 +1324,7 @@ export namespace lumeo {
                 clusterId: string;
                 from: string;
                 to: string;
+                lane: lumeo.master.v1.Lane;
                 messages: lumeo.master.v1.RaftMessage.$Properties[];
                 static encode(m: lumeo.master.v1.ExchangeRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExchangeRequest & lumeo.master.v1.ExchangeRequest.$Shape;
@@ -1328,6 +1335,7 @@ export namespace lumeo {
                     clusterId?: (string|null);
                     from?: (string|null);
                     to?: (string|null);
+                    lane?: (lumeo.master.v1.Lane|null);
                     messages?: (lumeo.master.v1.RaftMessage.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
@@ -1335,6 +1343,7 @@ export namespace lumeo {
                   clusterId?: string|null;
                   from?: string|null;
                   to?: string|null;
+                  lane?: lumeo.master.v1.Lane|null;
                   messages?: lumeo.master.v1.RaftMessage.$Shape[]|null;
                   $unknowns?: Uint8Array[];
                 };
@@ -1554,7 +1563,6 @@ export namespace lumeo {
             class SnapshotReply {
                 constructor(p?: lumeo.master.v1.SnapshotReply.$Properties);
                 $unknowns?: Uint8Array[];
-                installed: boolean;
                 index: number;
                 static encode(m: lumeo.master.v1.SnapshotReply.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SnapshotReply & lumeo.master.v1.SnapshotReply.$Shape;
@@ -1562,7 +1570,6 @@ export namespace lumeo {
 
             namespace SnapshotReply {
                 interface $Properties {
-                    installed?: (boolean|null);
                     index?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
@@ -1629,6 +1636,7 @@ export namespace lumeo {
                 sizeBytes: number;
                 crc32c: number;
                 membership: Uint8Array;
+                to: string;
                 static encode(m: lumeo.master.v1.SnapshotHeader.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SnapshotHeader & lumeo.master.v1.SnapshotHeader.$Shape;
             }
@@ -1643,6 +1651,7 @@ export namespace lumeo {
                     sizeBytes?: (number|null);
                     crc32c?: (number|null);
                     membership?: (Uint8Array|null);
+                    to?: (string|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.SnapshotHeader.$Properties;

@@ -9735,6 +9735,22 @@ export const lumeo = $root.lumeo = (() => {
                 return Grant;
             })();
 
+            /**
+             * Lane enum.
+             * @name lumeo.master.v1.Lane
+             * @enum {number}
+             * @property {number} LANE_UNSPECIFIED=0 LANE_UNSPECIFIED value
+             * @property {number} LANE_CONTROL=1 LANE_CONTROL value
+             * @property {number} LANE_APPEND=2 LANE_APPEND value
+             */
+            v1.Lane = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "LANE_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "LANE_CONTROL"] = 1;
+                values[valuesById[2] = "LANE_APPEND"] = 2;
+                return values;
+            })();
+
             v1.ExchangeRequest = (function() {
 
                 /**
@@ -9743,6 +9759,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [clusterId] ExchangeRequest clusterId
                  * @property {string|null} [from] ExchangeRequest from
                  * @property {string|null} [to] ExchangeRequest to
+                 * @property {lumeo.master.v1.Lane|null} [lane] ExchangeRequest lane
                  * @property {Array.<lumeo.master.v1.RaftMessage.$Properties>|null} [messages] ExchangeRequest messages
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
@@ -9761,6 +9778,7 @@ export const lumeo = $root.lumeo = (() => {
                  *   clusterId?: string|null;
                  *   from?: string|null;
                  *   to?: string|null;
+                 *   lane?: lumeo.master.v1.Lane|null;
                  *   messages?: Array.<lumeo.master.v1.RaftMessage.$Shape>|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * }} lumeo.master.v1.ExchangeRequest.$Shape
@@ -9807,6 +9825,14 @@ export const lumeo = $root.lumeo = (() => {
                 ExchangeRequest.prototype.to = "";
 
                 /**
+                 * ExchangeRequest lane.
+                 * @member {lumeo.master.v1.Lane} lane
+                 * @memberof lumeo.master.v1.ExchangeRequest
+                 * @instance
+                 */
+                ExchangeRequest.prototype.lane = 0;
+
+                /**
                  * ExchangeRequest messages.
                  * @member {Array.<lumeo.master.v1.RaftMessage.$Properties>} messages
                  * @memberof lumeo.master.v1.ExchangeRequest
@@ -9840,6 +9866,8 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.messages.length; ++i)
                             $root.lumeo.master.v1.RaftMessage.encode(m.messages[i], w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
                     }
+                    if (m.lane != null && $Object.hasOwnProperty.call(m, "lane") && m.lane !== 0)
+                        w.uint32(/* id 5, wireType 0 =*/40).int32(m.lane);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -9909,6 +9937,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.to = v;
                                 else
                                     delete m.to;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.lane = v;
+                                else
+                                    delete m.lane;
                                 continue;
                             }
                         case 4: {
@@ -11429,7 +11466,6 @@ export const lumeo = $root.lumeo = (() => {
                 /**
                  * Properties of a SnapshotReply.
                  * @typedef {Object} lumeo.master.v1.SnapshotReply.$Properties
-                 * @property {boolean|null} [installed] SnapshotReply installed
                  * @property {number|null} [index] SnapshotReply index
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
@@ -11463,14 +11499,6 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 /**
-                 * SnapshotReply installed.
-                 * @member {boolean} installed
-                 * @memberof lumeo.master.v1.SnapshotReply
-                 * @instance
-                 */
-                SnapshotReply.prototype.installed = false;
-
-                /**
                  * SnapshotReply index.
                  * @member {number} index
                  * @memberof lumeo.master.v1.SnapshotReply
@@ -11494,10 +11522,8 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $util.recursionLimit)
                         throw $Error("max depth exceeded");
-                    if (m.installed != null && $Object.hasOwnProperty.call(m, "installed") && m.installed !== false)
-                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.installed);
                     if (m.index != null && $Object.hasOwnProperty.call(m, "index") && (typeof m.index === "object" ? m.index.low || m.index.high : m.index !== 0))
-                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.index);
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.index);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -11543,15 +11569,6 @@ export const lumeo = $root.lumeo = (() => {
                         var u = t & 7;
                         switch (t >>>= 3) {
                         case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.installed = v;
-                                else
-                                    delete m.installed;
-                                continue;
-                            }
-                        case 2: {
                                 if (u !== 0)
                                     break;
                                 if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
@@ -11879,6 +11896,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [sizeBytes] SnapshotHeader sizeBytes
                  * @property {number|null} [crc32c] SnapshotHeader crc32c
                  * @property {Uint8Array|null} [membership] SnapshotHeader membership
+                 * @property {string|null} [to] SnapshotHeader to
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -11975,6 +11993,14 @@ export const lumeo = $root.lumeo = (() => {
                 SnapshotHeader.prototype.membership = $util.newBuffer([]);
 
                 /**
+                 * SnapshotHeader to.
+                 * @member {string} to
+                 * @memberof lumeo.master.v1.SnapshotHeader
+                 * @instance
+                 */
+                SnapshotHeader.prototype.to = "";
+
+                /**
                  * Encodes the specified SnapshotHeader message. Does not implicitly {@link lumeo.master.v1.SnapshotHeader.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.SnapshotHeader
@@ -12006,6 +12032,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 7, wireType 0 =*/56).uint32(m.crc32c);
                     if (m.membership != null && $Object.hasOwnProperty.call(m, "membership") && m.membership.length)
                         w.uint32(/* id 8, wireType 2 =*/66).bytes(m.membership);
+                    if (m.to != null && $Object.hasOwnProperty.call(m, "to") && m.to !== "")
+                        w.uint32(/* id 9, wireType 2 =*/74).string(m.to);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -12120,6 +12148,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.membership = v;
                                 else
                                     delete m.membership;
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.to = v;
+                                else
+                                    delete m.to;
                                 continue;
                             }
                         }

@@ -5,7 +5,8 @@
 //
 // G1. A term has one leader (R1).
 // G2. An index is applied with the same entry on all members, over all restarts.
-// G3. Messages that assert durability leave only after their write (R6): the harness sends `then`
+// G3. A confirmed read sees all that anybody had applied when it was asked for.
+// G4. Messages that assert durability leave only after their write (R6): the harness sends `then`
 //     when the write is carried out, and a crash loses both.
 
 import { type NodeId, nodeId, SeededRandom } from "@lumeofs/base";
@@ -137,6 +138,8 @@ export class Group {
   readonly #cut = new Set<string>();
   readonly #leaders = new Map<number, NodeId>();
   readonly #history = new Map<number, Entry>();
+  /** For each read: what had been applied anywhere when it was asked for. */
+  readonly #readsFrom = new Map<number, number>();
   readonly #random: SeededRandom;
   readonly #membership: Membership;
 
@@ -194,6 +197,7 @@ export class Group {
   step(id: NodeId, input: RaftInput): readonly RaftOutput[] {
     const machine = this.machine(id);
     if (!machine.isUp) return [];
+    if (input.kind === "read") this.#readsFrom.set(input.id, this.#history.size);
     const outputs = machine.core.step(input);
     for (const output of outputs) this.#begin(id, machine, output);
     const { role, term: inTerm } = machine.core.status;
@@ -239,6 +243,19 @@ export class Group {
 
   persistAll(id: NodeId): void {
     while (0 < this.machine(id).writes.length && this.machine(id).isUp) this.persist(id);
+  }
+
+  /** What a member answers to one message, once everything that it waits for is durable. */
+  ask(to: NodeId, from: NodeId, message: RaftMessage): readonly RaftMessage[] {
+    this.receive(to, from, message);
+    this.persistAll(to);
+    return this.take((packet) => packet.from === to && packet.to === from).map((p) => p.message);
+  }
+
+  /** The terms of a member's log, what is under way to its disk included. */
+  termsOf(id: NodeId): readonly number[] {
+    this.persistAll(id);
+    return this.machine(id).log.entriesKept.map((entry) => entry.term);
   }
 
   /** Takes messages out of the network and gives back those that match. */
@@ -367,6 +384,10 @@ export class Group {
       case "sendSnapshot":
         machine.snapshotsWanted.push(output.to);
         break;
+      case "readReady":
+        if (output.index < (this.#readsFrom.get(output.id) ?? 0)) throw new Error(`${id}: old read`);
+        machine.answers.push(output);
+        break;
       default:
         machine.answers.push(output);
     }
@@ -390,6 +411,55 @@ export class Group {
     if (known !== id) throw new Error(`two leaders in term ${inTerm}: ${known} and ${id}`);
     this.#leaders.set(inTerm, id);
   }
+}
+
+/** Entries 1, 2, 3, … with these terms; equal index and term give equal bytes. */
+export function entriesOf(terms: readonly number[], from = 1): Entry[] {
+  return terms.map((inTerm, i) => {
+    const data = new TextEncoder().encode(`${from + i}@${inTerm}`);
+    return { index: logIndex(from + i), term: term(inTerm), kind: "command", data };
+  });
+}
+
+/** Starts a member from a log whose entries have these terms. */
+export function bootWith(
+  group: Group,
+  id: NodeId,
+  terms: readonly number[],
+  inTerm = terms.at(-1) ?? 0,
+): void {
+  const log = new MemoryLog(group.membership);
+  log.entriesKept = entriesOf(terms);
+  log.hardState = { term: term(inTerm), votedFor: undefined };
+  group.boot(id, log, logIndex(0));
+}
+
+/** An append as a leader of this term sends it. */
+export function append(
+  inTerm: number,
+  previous: readonly [index: number, term: number],
+  entries: readonly Entry[],
+  commit = 0,
+): Extract<RaftMessage, { kind: "append" }> {
+  return {
+    kind: "append",
+    term: term(inTerm),
+    previousIndex: logIndex(previous[0]),
+    previousTerm: term(previous[1]),
+    commit: logIndex(commit),
+    entries,
+  };
+}
+
+/** A request for a vote, as a candidate with this last entry sends it. */
+export function voteRequest(
+  inTerm: number,
+  last: readonly [index: number, term: number],
+  options: { pre?: boolean; transfer?: boolean } = {},
+): Extract<RaftMessage, { kind: "vote" }> {
+  const { pre = false, transfer = false } = options;
+  const [lastIndex, lastTerm] = [logIndex(last[0]), term(last[1])];
+  return { kind: "vote", term: term(inTerm), pre, transfer, lastIndex, lastTerm };
 }
 
 export function at(group: Group, place: number): NodeId {

@@ -7,9 +7,11 @@ import test from "ava";
 import { Group } from "./raft-harness.js";
 
 const SEEDS = 150;
-const STEPS = 1_500;
+const STEPS = 8_000;
+/** Messages that move in one step of the storm. */
+const EXCHANGES = 4;
 
-for (const count of [1, 2, 3, 5]) {
+for (const count of [1, 2, 3, 4, 5]) {
   test(`A group of ${count} keeps what it committed and recovers from random faults`, (t) => {
     for (let seed = 1; seed <= SEEDS / count; seed++) {
       try {
@@ -39,16 +41,18 @@ function storm(count: number, seed: number): void {
 function disturb(group: Group, random: SeededRandom, i: number): void {
   const id = pick(random, group.ids);
   const dice = random.fraction();
-  if (dice < 0.3) group.tick(id);
-  else if (dice < 0.72) exchange(group, random);
-  else if (dice < 0.87) group.persist(id);
+  if (dice < 0.1) group.tick(id, 2);
+  else if (dice < 0.65) for (let n = 0; n < EXCHANGES; n++) exchange(group, random);
+  else if (dice < 0.88) group.persist(id);
   else if (dice < 0.94) proposeOrRead(group, id, i);
   else if (dice < 0.96) group.transferSnapshots(id);
   else if (dice < 0.97) group.step(id, { kind: "unreachable", peer: pick(random, group.ids) });
   else if (dice < 0.98) compact(group, random, id);
-  else if (dice < 0.985) group.cut(id, pick(random, group.ids));
-  else if (dice < 0.99) group.heal();
-  else if (dice < 0.995) group.crash(id);
+  else if (dice < 0.982) group.cut(id, pick(random, group.ids));
+  else if (dice < 0.983) group.isolate(id);
+  else if (dice < 0.987) group.heal();
+  else if (dice < 0.989) group.crash(id);
+  else if (dice < 0.996) group.restart(id);
   else for (const down of group.ids) if (!group.machine(down).isUp) group.restart(down);
 }
 

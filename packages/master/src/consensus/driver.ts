@@ -143,7 +143,10 @@ export class Driver implements Replication, Closable {
         `at most ${ENTRY_DATA_BYTES_MAX} are possible`;
       return Promise.reject(new LumeoError("INVALID_ARGUMENT", message));
     }
-    if (0 < this.#proposals.bytes && proposalBytesMax < this.#proposals.bytes + command.byteLength) {
+    if (
+      0 < this.#proposals.bytes &&
+      proposalBytesMax < this.#proposals.bytes + command.byteLength
+    ) {
       return Promise.reject(overloaded("propose"));
     }
     const reply = this.#proposals.add(command);
@@ -153,7 +156,8 @@ export class Driver implements Replication, Closable {
 
   read(): Promise<LogIndex> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped("read"));
-    if (this.#config.limits.readsMax <= this.#reads.count) return Promise.reject(overloaded("read"));
+    if (this.#config.limits.readsMax <= this.#reads.count)
+      return Promise.reject(overloaded("read"));
     const index = this.#reads.add();
     this.#gather();
     return index;

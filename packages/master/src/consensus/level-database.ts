@@ -170,11 +170,7 @@ class Scan implements LevelScan {
   }
 }
 
-function get(
-  level: Level,
-  key: Uint8Array,
-  view: LevelView | undefined,
-): Uint8Array | undefined {
+function get(level: Level, key: Uint8Array, view: LevelView | undefined): Uint8Array | undefined {
   try {
     return level.getSync(key, view === undefined ? {} : { snapshot: view });
   } catch (error) {
@@ -185,9 +181,7 @@ function get(
 function failure(action: string, location: string, cause: unknown): LumeoError {
   const codes = codesOf(cause);
   const code: ErrorCode = codes.includes("LEVEL_CORRUPTION") ? "CORRUPT" : "STORE_FAILED";
-  const why = codes.includes("LEVEL_LOCKED")
-    ? "another process has it open"
-    : deepest(cause);
+  const why = codes.includes("LEVEL_LOCKED") ? "another process has it open" : deepest(cause);
   return new LumeoError(code, `Cannot ${action} the database "${location}": ${why}`, { cause });
 }
 

@@ -122,7 +122,10 @@ function opened(bytes: Uint8Array, name: string): ByteReader {
   }
   const version = reader.u16();
   if (version !== VERSION) {
-    throw new LumeoError("CORRUPT", `Cannot read ${name} record: version is ${version}, known is 1`);
+    throw new LumeoError(
+      "CORRUPT",
+      `Cannot read ${name} record: version is ${version}, known is 1`,
+    );
   }
   return reader;
 }

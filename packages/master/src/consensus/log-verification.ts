@@ -72,7 +72,8 @@ export async function verifyEntries(
         if (index !== expected) throw broken(`entry ${expected} is missing`);
         if (tail.last < index) throw broken(`entry ${index} lies behind its end at ${tail.last}`);
         const [entry, previousChain] = decodeStored(value, logIndex(index));
-        if (previousChain !== chain) throw broken(`entry ${index} does not follow entry ${index - 1}`);
+        if (previousChain !== chain)
+          throw broken(`entry ${index} does not follow entry ${index - 1}`);
         if (entry.term < term) throw broken(`the term of entry ${index} goes down`);
         [expected, chain, term] = [index + 1, chainOf(entry, chain), entry.term];
         take(entry);

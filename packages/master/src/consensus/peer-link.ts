@@ -18,11 +18,7 @@ export interface PeerListener {
   /** Messages to this peer were lost: nothing in flight may be counted on. */
   unreachable(peer: NodeId): void;
   /** Takes a snapshot; true once it is durable here and handed to Raft. */
-  offered(
-    from: NodeId,
-    offer: SnapshotOffer,
-    pieces: AsyncIterable<Uint8Array>,
-  ): Promise<boolean>;
+  offered(from: NodeId, offer: SnapshotOffer, pieces: AsyncIterable<Uint8Array>): Promise<boolean>;
 }
 
 /**

@@ -27,7 +27,10 @@ export class RecentEntries {
 
   push(entry: Entry): void {
     const newest = this.#entries.at(-1);
-    invariant(newest === undefined || newest.index + 1 === entry.index, "recent entries have a gap");
+    invariant(
+      newest === undefined || newest.index + 1 === entry.index,
+      "recent entries have a gap",
+    );
     this.#entries.push(entry);
     this.#bytes += encodedLength(entry);
     while (this.#bytesMax < this.#bytes && this.#dropped + 1 < this.#entries.length) this.#drop();

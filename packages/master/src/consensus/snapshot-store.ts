@@ -99,7 +99,10 @@ export class SnapshotStore {
         const piece = new Uint8Array(Math.min(SNAPSHOT_PIECE_BYTES, snapshot.sizeBytes - at));
         const count = await file.readAt(piece, HEADER_BYTES + at);
         if (count < piece.byteLength) {
-          throw new LumeoError("CORRUPT", `Cannot read "${pathOf(snapshot.meta)}": it is cut short`);
+          throw new LumeoError(
+            "CORRUPT",
+            `Cannot read "${pathOf(snapshot.meta)}": it is cut short`,
+          );
         }
         at += count;
         yield piece;

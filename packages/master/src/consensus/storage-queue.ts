@@ -118,7 +118,10 @@ export class StorageQueue {
     const { log, state, snapshots } = this.#ports;
     const { newest } = snapshots;
     if (newest?.meta.index !== job.meta.index || newest.meta.term !== job.meta.term) {
-      throw new LumeoError("INTERNAL", `Cannot install snapshot ${job.meta.index}: it is not there`);
+      throw new LumeoError(
+        "INTERNAL",
+        `Cannot install snapshot ${job.meta.index}: it is not there`,
+      );
     }
     await state.install(job.meta, snapshots.read(newest));
     this.#listener.hold();

@@ -1,7 +1,14 @@
 // The way to one other master: a stream for each lane, opened again whenever it breaks, and an
 // upload for a snapshot. Each has a connection of its own.
 
-import { type Alarm, type Closable, type Logger, LumeoError, type NodeId, type Timers } from "@lumeofs/base";
+import {
+  type Alarm,
+  type Closable,
+  type Logger,
+  LumeoError,
+  type NodeId,
+  type Timers,
+} from "@lumeofs/base";
 import { openStream, RpcChannel, type RpcStream, upload } from "@lumeofs/node/rpc";
 import { type lumeo, RaftService } from "@lumeofs/proto";
 import type { SnapshotOffer } from "../consensus/peer-link.js";

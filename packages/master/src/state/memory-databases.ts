@@ -1,5 +1,4 @@
 import { LumeoError } from "@lumeofs/base";
-import type { Durability } from "../consensus/memory-log-store.js";
 import type {
   LevelDatabase,
   LevelOperation,
@@ -8,6 +7,7 @@ import type {
   LevelScan,
   LevelSnapshot,
 } from "../consensus/level-database.js";
+import type { Durability } from "../consensus/memory-log-store.js";
 import { keyOf, nameOf } from "./overlay.js";
 import type { PreparedDatabase, StateDatabases } from "./state-databases.js";
 

@@ -115,14 +115,11 @@ export class WriteBehindState implements StateStore {
     this.#change(key, undefined);
   }
 
-  async range(
-    from: Uint8Array,
-    to: Uint8Array,
-    countMax: number,
-  ): Promise<readonly LevelPair[]> {
+  async range(from: Uint8Array, to: Uint8Array, countMax: number): Promise<readonly LevelPair[]> {
     this.#mustWork();
     // Changes and scan are taken in one turn: together they are the state as it is now.
-    const overlays = this.#flushing === undefined ? [this.#changes] : [this.#flushing, this.#changes];
+    const overlays =
+      this.#flushing === undefined ? [this.#changes] : [this.#flushing, this.#changes];
     const changes = changesWithin(overlays, nameOf(from), nameOf(to));
     const database = this.#db;
     const scan = this.#checked(() => database.scan({ from, to }));

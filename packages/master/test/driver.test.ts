@@ -1,0 +1,196 @@
+import { LumeoError } from "@lumeofs/base";
+import test from "ava";
+import { DriverGroup } from "./driver-group.js";
+
+const SMALL = { compactEntries: 10, tailEntries: 5, compactBytes: 1e9, tailBytes: 1e9 };
+
+const numbered = (count: number, name = "c") => Array.from({ length: count }, (_, i) => name + i);
+
+test("Three members elect a leader, and everybody applies what it is given in one order", async (t) => {
+  const group = await DriverGroup.start(3);
+  const replies = await group.put(...numbered(50));
+  t.is(replies.length, 50);
+  t.regex(replies[0] ?? "", /^[0-9]+:c0$/);
+  await group.converge();
+  for (const member of group.all) t.deepEqual(await member.commands(), numbered(50));
+});
+
+test("A single member decides alone", async (t) => {
+  const group = await DriverGroup.start(1);
+  await group.put("a");
+  const [member] = group.all;
+  t.deepEqual(await member?.commands(), ["a"]);
+});
+
+test("A follower refuses and names the leader's address", async (t) => {
+  const group = await DriverGroup.start(3);
+  const leader = await group.leader();
+  const follower = group.all.find((member) => !member.isLeader);
+  const result = await group.settled(
+    follower?.driver?.propose(new Uint8Array(1)) as Promise<unknown>,
+  );
+  const error = result.status === "rejected" ? result.reason : undefined;
+  t.true(error instanceof LumeoError);
+  t.is(error.code, "NOT_LEADER");
+  t.is(error.details.leader, `${leader.id}:7400`);
+});
+
+test("What was acknowledged survives a power cut of all members", async (t) => {
+  const group = await DriverGroup.start(3);
+  await group.put(...numbered(20));
+  for (const member of group.all) member.crash();
+  for (const member of group.all) await group.settled(member.start());
+  await group.put("after");
+  await group.converge();
+  for (const member of group.all) t.deepEqual(await member.commands(), [...numbered(20), "after"]);
+});
+
+test("A leader that is cut off tells its callers that it does not know, and catches up later", async (t) => {
+  const group = await DriverGroup.start(3);
+  await group.put("a");
+  const old = await group.leader();
+  group.isolate(old.id);
+  const lost = old.driver?.propose(new TextEncoder().encode("lost")) as Promise<Uint8Array>;
+  const result = await group.settled(lost);
+  t.is(result.status, "rejected");
+  const error = result.status === "rejected" ? result.reason : undefined;
+  t.is(error.code, "LEADERSHIP_LOST");
+  t.is(error.outcome, "unknown");
+  await group.put("b");
+  group.heal();
+  await group.put("c");
+  await group.converge();
+  for (const member of group.all) t.deepEqual(await member.commands(), ["a", "b", "c"]);
+});
+
+test("A read at the leader waits for everything that was acknowledged before it", async (t) => {
+  const group = await DriverGroup.start(3);
+  const leader = await group.leader();
+  await group.put("a");
+  const result = await group.settled(leader.driver?.read() as Promise<number>);
+  t.is(result.status, "fulfilled");
+  t.deepEqual(await leader.commands(), ["a"]);
+});
+
+test("A leader that is cut off serves no read", async (t) => {
+  const group = await DriverGroup.start(3);
+  await group.put("a");
+  const old = await group.leader();
+  group.isolate(old.id);
+  const result = await group.settled(old.driver?.read() as Promise<number>);
+  const error = result.status === "rejected" ? result.reason : undefined;
+  t.true(["NOT_LEADER", "NO_LEADER"].includes(error?.code));
+});
+
+test("A member that fell behind the log gets a snapshot and converges", async (t) => {
+  const group = await DriverGroup.start(3, SMALL);
+  await group.put("first");
+  const leader = await group.leader();
+  const slow = group.all.find((member) => member !== leader);
+  slow?.crash();
+  for (let i = 0; i < 10; i++) await group.put(...numbered(10, `${i}-`));
+  await group.until(() => 20 < (leader.driver?.status.logFirst ?? 0));
+  await group.settled(slow?.start() ?? Promise.resolve());
+  await group.put("last");
+  await group.converge();
+  const expected = await leader.commands();
+  t.is(expected.length, 102);
+  t.deepEqual(await slow?.commands(), expected);
+  t.true(20 < (slow?.driver?.status.logFirst ?? 0));
+});
+
+test("A member that got a snapshot keeps it through a power cut", async (t) => {
+  const group = await DriverGroup.start(3, SMALL);
+  const leader = await group.leader();
+  const slow = group.all.find((member) => member !== leader);
+  slow?.crash();
+  for (let i = 0; i < 10; i++) await group.put(...numbered(10, `${i}-`));
+  await group.until(() => 20 < (leader.driver?.status.logFirst ?? 0));
+  await group.settled(slow?.start() ?? Promise.resolve());
+  await group.converge();
+  for (const member of group.all) member.crash();
+  for (const member of group.all) await group.settled(member.start());
+  await group.put("last");
+  await group.converge();
+  for (const member of group.all) t.is((await member.commands()).length, 101);
+});
+
+test("The log is never forgotten beyond what the state holds on disk", async (t) => {
+  const group = await DriverGroup.start(3, SMALL);
+  group.world.watch(() => {
+    for (const { driver } of group.all) {
+      const status = driver?.status;
+      if (status !== undefined && status.durable < status.logFirst - 1) {
+        throw new Error(`log begins at ${status.logFirst}, durable is ${status.durable}`);
+      }
+    }
+  });
+  for (let i = 0; i < 20; i++) await group.put(...numbered(10, `${i}-`));
+  await group.until(() => group.all.every(({ driver }) => 100 < (driver?.status.logFirst ?? 0)));
+  t.pass();
+});
+
+test("A member whose disk fails reports it once, and acknowledges nothing more", async (t) => {
+  const group = await DriverGroup.start(3);
+  await group.put("a");
+  const leader = await group.leader();
+  const { driver } = leader;
+  leader.isDiskBroken = true;
+  const pending = [1, 2, 3].map(() => driver?.propose(new Uint8Array(1)) as Promise<Uint8Array>);
+  const results = await group.settled(Promise.allSettled(pending));
+  t.is(results.status, "fulfilled");
+  const all = results.status === "fulfilled" ? results.value : [];
+  for (const result of all) {
+    const error = result.status === "rejected" ? result.reason : undefined;
+    t.is(error?.outcome, "unknown");
+  }
+  t.is(leader.fatal.length, 1);
+  await t.throwsAsync(driver?.propose(new Uint8Array(1)) as Promise<unknown>, {
+    message: /has stopped/,
+  });
+  leader.crash();
+  await group.put("b");
+  t.pass();
+});
+
+test("Listeners hear the present role at once and every later one", async (t) => {
+  const group = await DriverGroup.start(3);
+  const leader = await group.leader();
+  const heard: string[] = [];
+  const stop = leader.driver?.onRole(({ role }) => heard.push(role));
+  t.deepEqual(heard, ["leader"]);
+  group.isolate(leader.id);
+  await group.until(() => !leader.isLeader);
+  t.is(heard.at(-1), leader.driver?.status.role);
+  const count = heard.length;
+  stop?.();
+  group.heal();
+  await group.put("a");
+  t.is(heard.length, count);
+});
+
+test("A closed member refuses and leaves nobody waiting", async (t) => {
+  const group = await DriverGroup.start(1);
+  const { driver } = await group.leader();
+  const waiting = driver?.propose(new Uint8Array(1)) as Promise<unknown>;
+  const closed = driver?.close() as Promise<void>;
+  const results = await group.settled(Promise.allSettled([waiting, closed, driver?.close()]));
+  t.is(results.status, "fulfilled");
+  await t.throwsAsync(driver?.propose(new Uint8Array(1)) as Promise<unknown>, {
+    instanceOf: LumeoError,
+    message: /is closed/,
+  });
+  await t.throwsAsync(driver?.read() as Promise<unknown>, { instanceOf: LumeoError });
+});
+
+test("Too many proposals are refused as overload while others go on", async (t) => {
+  const group = await DriverGroup.start(3, { proposalBytesMax: 1_000 });
+  const { driver } = await group.leader();
+  const all = Array.from({ length: 30 }, () => driver?.propose(new Uint8Array(100)));
+  const results = await group.settled(Promise.allSettled(all));
+  const settled = results.status === "fulfilled" ? results.value : [];
+  t.is(settled.filter(({ status }) => status === "fulfilled").length, 10);
+  for (const result of settled) {
+    if (result.status === "rejected") t.is(result.reason.code, "OVERLOADED");
+  }
+});

@@ -8,9 +8,12 @@ export class Lifetime {
   #state: "running" | "paused" | "ended" = "running";
   #held: (() => void)[] = [];
   readonly #world: World;
+  readonly #reached: () => void;
 
-  constructor(world: World) {
+  /** @param reached Called whenever something reaches the process, before it does. */
+  constructor(world: World, reached: () => void = () => {}) {
     this.#world = world;
+    this.#reached = reached;
   }
 
   get isRunning(): boolean {
@@ -32,8 +35,10 @@ export class Lifetime {
 
   /** Runs now, when the pause is over, or never. */
   deliver(run: () => void): void {
-    if (this.#state === "running") run();
-    else if (this.#state === "paused") this.#held.push(run);
+    if (this.#state === "running") {
+      this.#reached();
+      run();
+    } else if (this.#state === "paused") this.#held.push(run);
   }
 
   pause(): void {

@@ -1,0 +1,227 @@
+// One simulated master: media that outlive crashes, and the process that runs on them for a while.
+
+import { asLumeoError, type NodeId, SILENT_LOGGER } from "@lumeofs/base";
+import { Lifetime, SimClock, SimDisk, type SimNetwork, type World } from "@lumeofs/testkit";
+import { DRIVER_LIMITS_DEFAULT } from "../../src/consensus/config.js";
+import { decodeProposal } from "../../src/metadata/command-codec.js";
+import { decodeReply } from "../../src/metadata/reply-codec.js";
+import type { State, StateReader } from "../../src/metadata/state.js";
+import type { Membership } from "../../src/raft/entry.js";
+import type { RaftMessage } from "../../src/raft/message.js";
+import type { Checker, Standing } from "./checker.js";
+import { CoreShell } from "./core-shell.js";
+import type { SwarmOptions } from "./options.js";
+import type { Parts, Process } from "./parts.js";
+import { SimIo } from "./sim-io.js";
+import { type Parcel, SimLinks } from "./sim-links.js";
+import { LogMedium, SimLogStore } from "./sim-log-store.js";
+import { SimStateStore, StateMedium } from "./sim-state-store.js";
+
+/** Which shell drives the core: the product's, or the simulation's own. */
+export type ShellKind = "driver" | "core";
+
+export interface MemberParts {
+  readonly world: World;
+  readonly network: SimNetwork<Parcel>;
+  readonly checker: Checker;
+  readonly options: SwarmOptions;
+  readonly parts: Parts;
+  readonly shell: ShellKind;
+  readonly founders: Membership;
+}
+
+/** One run of the process, from start to end. */
+interface Run {
+  readonly lifetime: Lifetime;
+  readonly clock: SimClock;
+  readonly store: SimStateStore;
+  readonly links: SimLinks;
+  process: (Process & { readonly standing: () => Standing }) | undefined;
+}
+
+export class Member {
+  readonly log: LogMedium;
+  readonly state = new StateMedium();
+  readonly io: SimIo;
+  /** Something has happened here since the last look. */
+  isTouched = false;
+  #run: Run | undefined;
+  #runs = 0;
+  readonly #disk: SimDisk;
+  readonly #parts: MemberParts;
+  readonly #clockRate: number;
+
+  constructor(
+    readonly name: NodeId,
+    parts: MemberParts,
+  ) {
+    this.#parts = parts;
+    const { world, options } = parts;
+    const random = world.random(`member ${name}`);
+    this.#clockRate = 1 + options.clockDrift * (2 * random.fraction() - 1);
+    this.log = new LogMedium(parts.founders);
+    this.io = new SimIo(world, name, options.io);
+    this.io.powerFailed = () => this.crash();
+    this.#disk = new SimDisk({
+      random: world.random(`disk ${name}`),
+      latencyMs: { min: options.io.latencyMsMin, mean: options.io.latencyMsMean },
+      timers: {
+        after: (ms, wake) => world.after(ms, () => this.#run?.lifetime.deliver(wake)),
+        every: (ms, wake) => world.after(ms, wake),
+      },
+      faultOf: () => this.io.fateOfFileCall(),
+      crashed: () => this.crash(),
+    });
+    parts.checker.watch(name, this.log, this.state);
+  }
+
+  get isUp(): boolean {
+    return this.#run !== undefined;
+  }
+
+  get isPaused(): boolean {
+    return this.#run?.lifetime.isPaused ?? false;
+  }
+
+  get process(): Process | undefined {
+    return this.#run?.process;
+  }
+
+  get clock(): SimClock | undefined {
+    return this.#run?.clock;
+  }
+
+  /** For queries after `process.read`. */
+  get reader(): StateReader | undefined {
+    return this.#run?.store;
+  }
+
+  get standing(): Standing | undefined {
+    return this.#run?.process?.standing();
+  }
+
+  /** Digest of the state as it is visible; undefined while the process is not there. */
+  get digest(): number | undefined {
+    return this.#run?.store.digest;
+  }
+
+  /** Runs `act` in the process: not while it is paused, never if it ends before. */
+  deliver(act: () => void): void {
+    this.#run?.lifetime.deliver(act);
+  }
+
+  start(): void {
+    const { world, network, checker } = this.#parts;
+    this.#runs++;
+    const lifetime = new Lifetime(world, () => {
+      this.isTouched = true;
+    });
+    const run: Run = {
+      lifetime,
+      clock: new SimClock(world, lifetime, { rate: this.#clockRate }),
+      store: new SimStateStore(this.state, this.io, lifetime),
+      links: new SimLinks(this.name, {
+        network,
+        lifetime,
+        leaving: (to, message) => this.#leaving(to, message),
+      }),
+      process: undefined,
+    };
+    this.#run = run;
+    checker.restarted(this.name);
+    world.record(() => `${this.name} starts`);
+    this.#open(run).catch((error: unknown) => this.#failed(run, error));
+  }
+
+  /** The machine loses power. */
+  crash(): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#parts.world.record(() => `${this.name} crashes`);
+    this.#run = undefined;
+    run.lifetime.end();
+    void run.links.close();
+    this.io.settle();
+    this.#disk.crash("some");
+  }
+
+  pause(): void {
+    this.#run?.lifetime.pause();
+  }
+
+  resume(): void {
+    if (this.isPaused) this.#run?.lifetime.resume();
+  }
+
+  streamBroken(peer: NodeId): void {
+    this.#run?.links.streamBroken(peer);
+  }
+
+  async #open(run: Run): Promise<void> {
+    const { world, options, parts, shell } = this.#parts;
+    const log = new SimLogStore(this.log, this.io, run.lifetime);
+    const state = new parts.MachineState(run.store, (changed, index, data) =>
+      this.#apply(run, changed, index, data),
+    );
+    const ports = {
+      log,
+      state,
+      links: run.links,
+      random: world.random(`${this.name} run ${this.#runs}`),
+    };
+    const onFatal = (error: unknown): void => this.#failed(run, error);
+    if (shell === "core") {
+      const settings = { id: this.name, ...options };
+      const { lifetime, clock } = run;
+      const makeCore: Parameters<typeof CoreShell.start>[1]["makeCore"] = (...args) =>
+        new parts.RaftCore(...args);
+      const shellPorts = { ...ports, lifetime, clock, makeCore, fatal: onFatal };
+      const started = await CoreShell.start(settings, shellPorts);
+      run.process = Object.assign(started, { standing: () => started.status });
+      return;
+    }
+    const snapshots = await parts.SnapshotStore.open(this.#disk.mount());
+    const { compactEntries, tailEntries } = options;
+    const config = {
+      id: this.name,
+      members: this.#parts.founders.addresses,
+      tickMs: options.tickMs,
+      raft: options.raft,
+      limits: { ...DRIVER_LIMITS_DEFAULT, compactEntries, tailEntries },
+    };
+    const driverPorts = { ...ports, snapshots, timers: run.clock, logger: SILENT_LOGGER, onFatal };
+    const started = await parts.Driver.start(config, driverPorts);
+    const standing = (): Standing => ({ ...started.status, last: undefined });
+    run.process = Object.assign(started, { standing });
+  }
+
+  #apply(run: Run, state: State, index: number, data: Uint8Array): Uint8Array {
+    const { parts, checker } = this.#parts;
+    const reply = parts.applyEntry(state, index, data);
+    const { request } = decodeProposal(data);
+    const answer = decodeReply(reply);
+    const isTurnedAway = answer.kind === "refused" && answer.code === "SESSION_EXPIRED";
+    const isNamed = request !== undefined && !isTurnedAway;
+    checker.applied(
+      this.name,
+      { index, data, digest: run.store.digest },
+      { request: isNamed ? `${request.session}/${request.sequence}` : undefined, reply },
+    );
+    return reply;
+  }
+
+  #leaving(to: NodeId, message: RaftMessage): void {
+    const { checker, world } = this.#parts;
+    world.record(() => `${this.name} > ${to} ${JSON.stringify(message)}`);
+    checker.leaving(this.name, to, message);
+  }
+
+  /** The process ends by itself: a failed store, or something wrong in our own code. */
+  #failed(run: Run, error: unknown): void {
+    if (run !== this.#run) return;
+    const known = asLumeoError(error);
+    this.#parts.world.record(() => `${this.name} ends: ${known.message}`);
+    if (known.code === "STORE_FAILED") this.crash();
+    else this.#parts.world.fail(error);
+  }
+}

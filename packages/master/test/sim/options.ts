@@ -1,0 +1,106 @@
+// What differs from seed to seed besides chance itself: the shape of the group, how bad the world
+// is, and how small the limits are. Most seeds have only some of the evils, so that rare meetings
+// of two of them happen without being drowned by the rest.
+
+import { integerBetween, type Random } from "@lumeofs/base";
+import type { LinkSettings } from "@lumeofs/testkit";
+import type { RaftOptions } from "../../src/raft/message.js";
+import type { IoSettings } from "./sim-io.js";
+
+/** Mean time between two faults of a kind; undefined: never. */
+export type FaultPause = number | undefined;
+
+export interface FaultPauses {
+  readonly partitionMs: FaultPause;
+  readonly crashMs: FaultPause;
+  readonly pauseMs: FaultPause;
+  readonly clogMs: FaultPause;
+  readonly breakMs: FaultPause;
+  readonly stallMs: FaultPause;
+  readonly slowMs: FaultPause;
+  readonly wallJumpMs: FaultPause;
+}
+
+export interface SwarmOptions {
+  readonly members: number;
+  readonly clients: number;
+  readonly directories: number;
+  /** Share of calls that only read. */
+  readonly readShare: number;
+  /** How often a client gives a request up and lives with not knowing. */
+  readonly abandonRate: number;
+  readonly thinkMsMean: number;
+  readonly tickMs: number;
+  readonly raft: RaftOptions;
+  readonly compactEntries: number;
+  readonly tailEntries: number;
+  readonly network: LinkSettings;
+  readonly io: IoSettings;
+  /** Clocks run up to so much too fast or too slow. */
+  readonly clockDrift: number;
+  readonly faults: FaultPauses;
+  /** How long everything may go wrong. */
+  readonly safetyMs: number;
+  /** Heal only a majority in the end, and leave the others dead. */
+  readonly healsAll: boolean;
+}
+
+const KiB = 1024;
+
+/** The options of a seed. */
+export function drawOptions(random: Random): SwarmOptions {
+  const chance = (share: number): boolean => random.fraction() < share;
+  const between = (low: number, high: number): number => integerBetween(random, low, high);
+  const oneOf = <T>(values: readonly T[]): T => values[between(0, values.length - 1)] as T;
+  const sometimes = (share: number, ms: number): FaultPause =>
+    chance(share) ? ms * (0.5 + random.fraction()) : undefined;
+  const members = oneOf([1, 3, 3, 3, 3, 5, 5]);
+  const isCalm = chance(0.1);
+  const heartbeatTicks = between(1, 3);
+  return {
+    members,
+    clients: between(1, 4),
+    directories: between(1, 3),
+    readShare: oneOf([0.2, 0.5, 0.7]),
+    abandonRate: oneOf([0, 0, 0.05]),
+    thinkMsMean: oneOf([10, 50, 150]),
+    tickMs: oneOf([20, 40]),
+    raft: {
+      heartbeatTicks,
+      electionTicks: heartbeatTicks * between(4, 8),
+      appendBytesMax: oneOf([1, 300, 64 * KiB]),
+      inFlightAppendsMax: oneOf([1, 2, 16]),
+      inFlightBytesMax: oneOf([1, 1 * KiB, 1024 * KiB]),
+      uncommittedBytesMax: oneOf([400, 64 * KiB, 1024 * KiB]),
+      applyBytesMax: oneOf([1, 500, 64 * KiB]),
+    },
+    compactEntries: oneOf([3, 10, 50, 1_000]),
+    tailEntries: oneOf([0, 2, 20]),
+    network: {
+      delayMsMin: oneOf([0.1, 1, 5]),
+      delayMsMean: oneOf([0.2, 3, 15]),
+      loss: isCalm ? 0 : oneOf([0, 0, 0.02, 0.15]),
+      duplicate: isCalm ? 0 : oneOf([0, 0, 0.05, 0.3]),
+      reorder: !isCalm && chance(0.4),
+    },
+    io: {
+      latencyMsMin: oneOf([0.05, 0.5]),
+      latencyMsMean: oneOf([0.1, 2, 10]),
+      failureRate: isCalm ? 0 : oneOf([0, 0, 0.001]),
+      crashRate: isCalm ? 0 : oneOf([0, 0.002, 0.01]),
+    },
+    clockDrift: oneOf([0, 0.02, 0.1]),
+    faults: {
+      partitionMs: isCalm ? undefined : sometimes(0.6, 1_500),
+      crashMs: isCalm ? undefined : sometimes(0.5, 2_000),
+      pauseMs: isCalm ? undefined : sometimes(0.3, 2_500),
+      clogMs: isCalm ? undefined : sometimes(0.3, 1_000),
+      breakMs: isCalm ? undefined : sometimes(0.4, 500),
+      stallMs: isCalm ? undefined : sometimes(0.2, 3_000),
+      slowMs: isCalm ? undefined : sometimes(0.2, 3_000),
+      wallJumpMs: isCalm ? undefined : sometimes(0.2, 2_000),
+    },
+    safetyMs: between(8_000, 16_000),
+    healsAll: chance(0.6),
+  };
+}

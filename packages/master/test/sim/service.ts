@@ -1,0 +1,58 @@
+// What a simulated master does for clients: the edge of the product in a few lines.
+
+import { asLumeoError } from "@lumeofs/base";
+import type { SimNetwork } from "@lumeofs/testkit";
+import { encodeProposal } from "../../src/metadata/command-codec.js";
+import { listPage, type NamedInode, stat } from "../../src/metadata/queries.js";
+import { decodeReply } from "../../src/metadata/reply-codec.js";
+import type { ClientParcel, ReplyBody, RequestBody } from "./client.js";
+import type { Member } from "./member.js";
+import { type Answer, printed } from "./namespace-model.js";
+
+/** From now on requests that reach this master over the network are served while it runs. */
+export function serve(member: Member, network: SimNetwork<ClientParcel>): void {
+  network.attach(member.name, (from, parcel) => {
+    if (parcel.kind !== "request") return;
+    const { number, body } = parcel;
+    member.deliver(() => {
+      const respond = (reply: ReplyBody): void => {
+        network.send(member.name, from, { kind: "reply", number, body: reply });
+      };
+      perform(member, body).then(respond, (error: unknown) => {
+        respond({ kind: "failed", error: asLumeoError(error) });
+      });
+    });
+  });
+}
+
+async function perform(member: Member, body: RequestBody): Promise<ReplyBody> {
+  const { process, clock, reader } = member;
+  // Not started yet: the client hears nothing and asks again.
+  if (process === undefined || clock === undefined || reader === undefined) return forever();
+  if (body.kind === "command") {
+    const { command, answeredBelow } = body;
+    const request = body.request === undefined ? undefined : { ...body.request, answeredBelow };
+    const proposal = encodeProposal({ at: clock.wallMs(), request, command });
+    return { kind: "reply", reply: decodeReply(await process.propose(proposal)) };
+  }
+  await process.read();
+  if (body.name !== undefined) {
+    const found = stat(reader, `${body.directory}/${body.name}`);
+    return { kind: "found", answer: found.kind === "refused" ? found.code : shown(found) };
+  }
+  const page = await listPage(reader, { path: body.directory, after: "", countMax: 10 });
+  if (page.kind === "refused") return { kind: "found", answer: page.code };
+  const named = page.entries.map((e): [string, Answer] => [
+    e.path.slice(body.directory.length + 1),
+    shown(e),
+  ]);
+  return { kind: "found", answer: printed(new Map(named)) };
+}
+
+function shown({ inode }: NamedInode): Answer {
+  return inode.kind === "file" ? `file ${inode.chunkSizeBytes}` : "dir";
+}
+
+function forever(): Promise<never> {
+  return new Promise(() => {});
+}

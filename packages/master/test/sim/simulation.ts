@@ -1,0 +1,251 @@
+// One simulated life of a group of masters, from a seed: a time in which everything may go wrong,
+// then a time in which nothing does and the group must come back.
+//
+// Safety is checked after every event (checker.ts) and on the history of all calls at the end.
+// Liveness, after the last fault: within a bound there is a leader that serves a fresh write and a
+// fresh read, every call under way has ended, and all living members have equal states.
+
+import { nodeId, SeededRandom } from "@lumeofs/base";
+import { History, SimNetwork, type Verdict, World } from "@lumeofs/testkit";
+import type { Membership } from "../../src/raft/entry.js";
+import { Checker, SafetyViolation } from "./checker.js";
+import { Client, type ClientParcel } from "./client.js";
+import { Member, type ShellKind } from "./member.js";
+import { type Answer, type Call, DIRECTORY } from "./namespace-model.js";
+import { Nemesis } from "./nemesis.js";
+import { drawOptions, type SwarmOptions } from "./options.js";
+import { type Parts, REAL_PARTS } from "./parts.js";
+import { serve } from "./service.js";
+import type { Parcel } from "./sim-links.js";
+
+/** Virtual time in which a healed group must be well again, in election timeouts. */
+const RECOVERY_TIMEOUTS = 60;
+const RECOVERY_MS_MIN = 20_000;
+/** A run with more events has run away. */
+const EVENTS_MAX = 400_000;
+const HISTORY_STEPS_MAX = 2_000_000;
+
+export interface SimulationRequest {
+  readonly seed: number;
+  readonly shell?: ShellKind;
+  readonly parts?: Parts;
+  readonly traced?: boolean;
+  readonly change?: (options: SwarmOptions) => SwarmOptions;
+}
+
+/** What a run that found nothing wrong amounted to. */
+export interface SimulationReport {
+  readonly seed: number;
+  readonly options: SwarmOptions;
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly calls: number;
+  readonly committed: number;
+  readonly elections: number;
+  readonly trace: readonly string[];
+}
+
+/** A run that found something: with all that is needed to see it again. */
+export class SimulationFailure extends Error {
+  override readonly name = "SimulationFailure";
+  constructor(
+    readonly seed: number,
+    readonly options: SwarmOptions,
+    readonly virtualMs: number,
+    override readonly cause: unknown,
+    readonly trace: readonly string[],
+  ) {
+    const what = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    super(
+      `Seed ${seed} fails at ${virtualMs.toFixed(3)} ms: ${what}\n` +
+        `  again: pnpm sim --seed ${seed} --runs 1 --trace\n` +
+        `  options: ${JSON.stringify(options)}`,
+    );
+  }
+
+  /** The broken property: S1 to S14, "liveness", or "crash" for anything else that was thrown. */
+  get property(): string {
+    return this.cause instanceof SafetyViolation ? this.cause.property : "crash";
+  }
+}
+
+/**
+ * Runs one seed.
+ *
+ * @throws SimulationFailure if a property is broken or the product throws what it should not.
+ */
+export async function simulate(request: SimulationRequest): Promise<SimulationReport> {
+  const { seed, shell = "driver", parts = REAL_PARTS, change = (o) => o } = request;
+  const options = change(drawOptions(new SeededRandom(seed, "options")));
+  const world = new World(seed, { traced: request.traced ?? false });
+  const simulation = new Simulation(world, options, { shell, parts });
+  try {
+    await simulation.live();
+  } catch (cause) {
+    throw new SimulationFailure(seed, options, world.now, cause, world.trace);
+  }
+  return { seed, options, trace: world.trace, ...simulation.figures };
+}
+
+class Simulation {
+  readonly #world: World;
+  readonly #options: SwarmOptions;
+  readonly #checker = new Checker();
+  readonly #history = new History<Call, Answer>();
+  readonly #network: SimNetwork<Parcel>;
+  readonly #clientNetwork: SimNetwork<ClientParcel>;
+  readonly #members: readonly Member[];
+  readonly #clients: readonly Client[];
+  readonly #nemesis: Nemesis;
+  #tags = 0;
+
+  constructor(
+    world: World,
+    options: SwarmOptions,
+    code: { readonly shell: ShellKind; readonly parts: Parts },
+  ) {
+    this.#world = world;
+    this.#options = options;
+    this.#network = new SimNetwork(world, options.network);
+    this.#clientNetwork = new SimNetwork(world, { ...options.network, reorder: true });
+    const names = Array.from({ length: options.members }, (_, i) => nodeId(`m${i + 1}`));
+    const addresses = Object.fromEntries(names.map((name) => [name, name]));
+    const founders: Membership = { voters: names, votersOutgoing: [], learners: [], addresses };
+    const shared = { world, options, founders, checker: this.#checker, network: this.#network };
+    this.#members = names.map((name) => new Member(name, { ...shared, ...code }));
+    for (const member of this.#members) serve(member, this.#clientNetwork);
+    this.#clients = Array.from({ length: options.clients }, (_, i) => this.#client(`c${i + 1}`));
+    this.#nemesis = new Nemesis(world, this.#members, this.#network, options);
+    world.watch(() => this.#look());
+  }
+
+  get figures(): Pick<
+    SimulationReport,
+    "events" | "virtualMs" | "calls" | "committed" | "elections"
+  > {
+    return {
+      events: this.#world.events,
+      virtualMs: this.#world.now,
+      calls: this.#history.count,
+      committed: this.#checker.commit,
+      elections: this.#checker.elections,
+    };
+  }
+
+  async live(): Promise<void> {
+    for (const member of this.#members) member.start();
+    this.#nemesis.begin();
+    const working = this.#guard(this.#work());
+    await this.#until(() => this.#options.safetyMs <= this.#world.now, Infinity, "the faults end");
+    await this.#recover(working);
+    this.#mustBeLinearizable(this.#history.check(DIRECTORY, HISTORY_STEPS_MAX));
+  }
+
+  async #work(): Promise<void> {
+    const [first] = this.#clients;
+    await first?.insist({ kind: "initCluster", clusterId: "simulated" });
+    for (let i = 1; i <= this.#options.directories; i++) {
+      await first?.insist({ kind: "makeDirectory", path: `/d${i}`, parents: true });
+    }
+    await Promise.all(this.#clients.map((client) => client.work()));
+  }
+
+  async #recover(working: { isDone: boolean }): Promise<void> {
+    const random = this.#world.random("recovery");
+    const count = this.#members.length;
+    const majority = Math.floor(count / 2) + 1;
+    const start = Math.floor(random.fraction() * count);
+    const core = Array.from({ length: majority }, (_, i) => this.#members[(start + i) % count]);
+    const healed = this.#options.healsAll
+      ? this.#members
+      : core.filter((member) => member !== undefined);
+    this.#world.record(() => `healed: ${healed.map((member) => member.name).join()}`);
+    this.#nemesis.end(healed);
+    const electionMs = this.#options.raft.electionTicks * this.#options.tickMs;
+    const slack = 20 * this.#options.network.delayMsMean + 20 * this.#options.io.latencyMsMean;
+    const bound = Math.max(RECOVERY_MS_MIN, RECOVERY_TIMEOUTS * (electionMs + slack));
+    for (const client of this.#clients) client.stop();
+    await this.#until(() => working.isDone, bound, "every call under way has ended");
+    const fresh = this.#guard(this.#writeAndRead());
+    await this.#until(() => fresh.isDone, bound, "a fresh write and a fresh read are served");
+    const isEqual = (): boolean => this.#areEqual(healed);
+    await this.#until(isEqual, bound, "all living members have equal states");
+  }
+
+  async #writeAndRead(): Promise<void> {
+    const client = this.#client("fresh", { ...this.#options, abandonRate: 0 });
+    const created = { kind: "create", name: "z", tag: ++this.#tags, onlyNew: false } as const;
+    await client.perform("/d1", created);
+    await client.perform("/d1", { kind: "stat", name: "z" });
+  }
+
+  #areEqual(members: readonly Member[]): boolean {
+    const [first] = members;
+    const commit = this.#checker.commit;
+    return members.every(
+      (member) => member.standing?.applied === commit && member.digest === first?.digest,
+    );
+  }
+
+  #client(name: string, options: SwarmOptions = this.#options): Client {
+    return new Client(name, {
+      world: this.#world,
+      network: this.#clientNetwork,
+      masters: this.#members.map((member) => member.name),
+      options,
+      history: this.#history,
+      checker: this.#checker,
+      nextTag: () => ++this.#tags,
+    });
+  }
+
+  #look(): void {
+    for (const member of this.#members) {
+      if (!member.isTouched) continue;
+      member.isTouched = false;
+      const { standing } = member;
+      if (standing !== undefined) this.#checker.observe(member.name, standing);
+    }
+  }
+
+  #guard(work: Promise<void>): { isDone: boolean } {
+    const progress = { isDone: false };
+    work.then(
+      () => {
+        progress.isDone = true;
+      },
+      (error: unknown) => this.#world.fail(error),
+    );
+    return progress;
+  }
+
+  async #until(condition: () => boolean, withinMs: number, what: string): Promise<void> {
+    const timeMs = this.#world.now + withinMs;
+    const end = await this.#world.run(condition, { timeMs, events: EVENTS_MAX });
+    if (end === "condition") return;
+    const standings = this.#members.map(
+      (member) => `${member.name} ${JSON.stringify(member.standing ?? "down")}`,
+    );
+    const why = `it should be that ${what}, but is not after ${withinMs} ms (${end})`;
+    throw new SafetyViolation("liveness", `${why}; ${standings.join("; ")}`);
+  }
+
+  #mustBeLinearizable(verdict: Verdict<Call, Answer>): void {
+    if (verdict.kind === "linearizable") return;
+    if (verdict.kind === "unknown") {
+      throw new SafetyViolation("S14", `the history of ${verdict.key} is too long to be checked`);
+    }
+    const shown = (operations: typeof verdict.operations): string =>
+      operations
+        .map(({ call, answer, begin, end }) =>
+          `    ${begin.toFixed(1)}–${end.toFixed(1)} ${JSON.stringify(call)} = ${answer}`,
+        )
+        .join("\n");
+    const stuck = verdict.operations.filter((op) => !verdict.explained.includes(op));
+    throw new SafetyViolation(
+      "S14",
+      `no order explains the calls on ${verdict.key}; explained:\n` +
+        `${shown(verdict.explained.slice(-8))}\n  left:\n${shown(stuck.slice(0, 8))}`,
+    );
+  }
+}

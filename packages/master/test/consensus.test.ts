@@ -1,0 +1,156 @@
+// Real members: LevelDB on disk, gRPC on loopback, real time. What is decided by chance and by
+// faults is tested on virtual time in driver.test.ts and in the simulation.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type NodeId, nodeId, ResourceStack, SILENT_LOGGER } from "@lumeofs/base";
+import { FileDisk, SystemRandom, SystemTimers } from "@lumeofs/node";
+import { RpcServer } from "@lumeofs/node/rpc";
+import test from "ava";
+import { DRIVER_LIMITS_DEFAULT, RAFT_OPTIONS_DEFAULT } from "../src/consensus/config.js";
+import { Consensus } from "../src/consensus/consensus.js";
+import { RaftTransport } from "../src/rpc/raft-service.js";
+import { openLevelState } from "../src/state/level-state.js";
+import { MachineState } from "../src/state/machine-state.js";
+import { remember } from "./driver-group.js";
+
+const LIMITS = { ...DRIVER_LIMITS_DEFAULT, compactEntries: 50, tailEntries: 10 };
+const RAFT = { ...RAFT_OPTIONS_DEFAULT, electionTicks: 10 };
+const TICK_MS = 20;
+
+class RealMember {
+  readonly fatal: unknown[] = [];
+
+  private constructor(
+    readonly consensus: Consensus,
+    readonly state: MachineState,
+    private readonly open: ResourceStack,
+  ) {}
+
+  static async start(
+    folder: string,
+    id: NodeId,
+    members: Readonly<Record<NodeId, string>>,
+  ): Promise<RealMember> {
+    await using opening = new ResourceStack();
+    const timers = new SystemTimers();
+    const disk = await FileDisk.open(folder);
+    const store = opening.use(await openLevelState({ folder, disk, timers }));
+    const state = new MachineState(store, remember);
+    const links = opening.use(
+      new RaftTransport({ clusterId: "test", self: id, members, timers, logger: SILENT_LOGGER }),
+    );
+    const port = Number(members[id]?.split(":")[1]);
+    opening.use(
+      await RpcServer.start(
+        { host: "127.0.0.1", port, logger: SILENT_LOGGER, closeGraceMs: 200 },
+        links.methods,
+      ),
+    );
+    const fatal: unknown[] = [];
+    const consensus = opening.use(
+      await Consensus.start(
+        { id, members, folder, tickMs: TICK_MS, raft: RAFT, limits: LIMITS },
+        {
+          disk,
+          state,
+          links,
+          timers,
+          random: new SystemRandom(),
+          logger: SILENT_LOGGER,
+          onFatal: (error) => fatal.push(error),
+        },
+      ),
+    );
+    return new RealMember(consensus, state, opening.move());
+  }
+
+  close(): Promise<void> {
+    return this.open.close();
+  }
+}
+
+/** Ports that were free a moment ago. */
+async function freeAddresses(ids: readonly NodeId[]): Promise<Record<NodeId, string>> {
+  const addresses: Record<NodeId, string> = {};
+  const servers = await Promise.all(
+    ids.map(() => RpcServer.start({ host: "127.0.0.1", port: 0, logger: SILENT_LOGGER }, [])),
+  );
+  for (const [i, id] of ids.entries()) addresses[id] = servers[i]?.address ?? "";
+  await Promise.all(servers.map((server) => server.close()));
+  return addresses;
+}
+
+async function until<T>(find: () => T | undefined | false): Promise<T> {
+  for (;;) {
+    const found = find();
+    if (found !== undefined && found !== false) return found;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Proposes at whoever leads, again after a refusal. */
+async function put(members: readonly RealMember[], text: string): Promise<void> {
+  for (;;) {
+    const leader = await until(() =>
+      members.find(({ consensus }) => consensus.status.role === "leader"),
+    );
+    const done = await leader.consensus.propose(new TextEncoder().encode(text)).then(
+      () => true,
+      (error) => {
+        if (error.outcome === "rejected") return false;
+        throw error;
+      },
+    );
+    if (done) return;
+  }
+}
+
+async function commands(member: RealMember): Promise<readonly string[]> {
+  const [from, to] = [new Uint8Array([0x01]), new Uint8Array([0x80])];
+  const pairs = await member.state.reader.range(from, to, 1_000_000);
+  return pairs.map(([, value]) => new TextDecoder().decode(value));
+}
+
+test("Members on LevelDB and gRPC replicate, restart, and bring one back by a snapshot", async (t) => {
+  const root = await mkdtemp(join(tmpdir(), "lumeo-consensus-"));
+  const ids = ["m1", "m2", "m3"].map(nodeId);
+  const addresses = await freeAddresses(ids);
+  const start = (id: NodeId) => RealMember.start(join(root, id), id, addresses);
+  let members: RealMember[] = [];
+  try {
+    members = await Promise.all(ids.map(start));
+    const all = Array.from({ length: 30 }, (_, i) => `a${i}`);
+    for (const text of all) await put(members, text);
+    const leader = await until(() => members.find((m) => m.consensus.status.role === "leader"));
+    const slow = members.find((member) => member !== leader) as RealMember;
+    const slowId = slow.consensus.status.id;
+    await slow.close();
+    members = members.filter((member) => member !== slow);
+    for (let i = 0; i < 10; i++) {
+      const texts = Array.from({ length: 20 }, (_, j) => `b${i}-${j}`);
+      await Promise.all(texts.map((text) => put(members, text)));
+      all.push(...texts);
+    }
+    await until(() => members.every((m) => 40 < m.consensus.status.logFirst));
+    members.push(await start(slowId));
+    await put(members, "last");
+    all.push("last");
+    await until(() =>
+      members.every((m) => m.consensus.status.applied === members[0]?.consensus.status.commit),
+    );
+    for (const member of members) t.deepEqual(await commands(member), all);
+    await Promise.all(members.map((member) => member.close()));
+    members = await Promise.all(ids.map(start));
+    await put(members, "again");
+    all.push("again");
+    await until(() =>
+      members.every((m) => m.consensus.status.applied === members[0]?.consensus.status.commit),
+    );
+    for (const member of members) t.deepEqual(await commands(member), all);
+  } finally {
+    await Promise.all(members.map((member) => member.close()));
+    await rm(root, { recursive: true, force: true });
+  }
+});

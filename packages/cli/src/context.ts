@@ -1,3 +1,4 @@
+import type { CallOptions } from "@lumeofs/client";
 import type { Client } from "./client.js";
 import type { Output } from "./output.js";
 import type { Settings } from "./settings.js";
@@ -8,9 +9,11 @@ export interface Context {
   readonly output: Output;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** For calls that carry no content: the signal, and how long the masters may stay silent. */
+  readonly call: CallOptions & { readonly signal: AbortSignal };
   readonly stdin: AsyncIterable<Uint8Array>;
   /**
-   * The cluster; connects on first use, closed by whoever made the context.
+   * The cluster; closed by whoever made the context.
    *
    * @throws UsageError if nobody said where the masters are.
    */

@@ -34,6 +34,8 @@ export function choosePlacement(sourceCount: number, target: Target): Placement 
   if (sourceCount === 1) return "as";
   throw new UsageError(
     `Cannot copy ${sourceCount} sources to "${shown}": ` +
-      (found === "file" ? "it is a file" : 'there is no such directory; end it with "/" to make it'),
+      (found === "file"
+        ? "it is a file"
+        : 'there is no such directory; end it with "/" to make it'),
   );
 }

@@ -11,6 +11,9 @@ import { Output, ReaderGone } from "./output.js";
 import { buildProgram } from "./program.js";
 import { type RawSettings, resolveSettings, type Settings } from "./settings.js";
 
+/** After this long without an answer another master is asked. */
+const ATTEMPT_MS_MAX = 10_000;
+
 const { version } = JSON.parse(
   readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
 ) as { version: string };
@@ -40,12 +43,13 @@ async function runCommand(
   );
   let opened: Promise<Client> | undefined;
   const client = (): Promise<Client> => {
-    opened ??= connect(settings);
+    opened ??= open(settings);
     return opened;
   };
   const { signal } = interruption;
   try {
-    return await command({ settings, output, signal, stdin: process.stdin, client });
+    const call = { signal, deadlineMs: settings.timeoutMs };
+    return await command({ settings, output, signal, call, stdin: process.stdin, client });
   } catch (error) {
     return commandFailure(error, output, interruption);
   } finally {
@@ -55,15 +59,16 @@ async function runCommand(
   }
 }
 
-async function connect(settings: Settings): Promise<Client> {
+async function open(settings: Settings): Promise<Client> {
   if (settings.endpoints.length === 0) {
     throw new UsageError(
       "Cannot find the cluster: nobody said where its masters are. Set " +
         "LUMEO_ENDPOINTS=host:port,host:port or give --endpoint host:port",
     );
   }
-  const { connectToCluster } = await import("./connect.js");
-  return connectToCluster(settings);
+  const { Lumeo } = await import("@lumeofs/client");
+  const { endpoints, timeoutMs } = settings;
+  return new Lumeo({ endpoints, timeoutMs: Math.min(timeoutMs, ATTEMPT_MS_MAX) });
 }
 
 function settingsOrUsage(raw: RawSettings): Settings {

@@ -80,9 +80,12 @@ export class Output {
   /** Something failed. `action` is put in front where the error does not say it itself. */
   error(error: unknown, action?: string): void {
     const isOwn = errorText(error).startsWith("Cannot ");
-    const text = action === undefined || isOwn ? errorText(error) : `${action}: ${errorText(error)}`;
+    const text =
+      action === undefined || isOwn ? errorText(error) : `${action}: ${errorText(error)}`;
     const value = errorJson(text === errorText(error) ? error : reworded(error, text));
-    this.#toStderr(this.json ? JSON.stringify(value) : `lumeo: ${this.#paint.red("error:")} ${text}`);
+    this.#toStderr(
+      this.json ? JSON.stringify(value) : `lumeo: ${this.#paint.red("error:")} ${text}`,
+    );
     if (this.#debug && error instanceof Error) this.#toStderr(error.stack ?? "");
   }
 

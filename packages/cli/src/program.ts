@@ -43,8 +43,10 @@ function addGlobalOptions(program: Command): void {
   ];
   program
     .addOption(
-      new Option("--endpoint <host:port>", "a master; repeat it for each (env: LUMEO_ENDPOINTS)")
-        .argParser(collect),
+      new Option(
+        "--endpoint <host:port>",
+        "a master; repeat it for each (env: LUMEO_ENDPOINTS)",
+      ).argParser(collect),
     )
     .option("--json", "print JSON, one object a line (env: LUMEO_OUTPUT=json)")
     .option("-q, --quiet", "print errors only")

@@ -65,9 +65,7 @@ export function plainText(counts: Readonly<Counts>, elapsedMs: number): string {
     isBounded && 0 < bytesDone ? (elapsedMs * (bytesTotal - bytesDone)) / bytesDone : undefined;
   return [
     `${filesDone} of ${plural(filesTotal, "file")}`,
-    isBounded
-      ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`
-      : formatBytes(bytesDone),
+    isBounded ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}` : formatBytes(bytesDone),
     formatRate(bytesDone, elapsedMs),
     ...(left === undefined ? [] : [`${formatDuration(left)} left`]),
   ].join(", ");

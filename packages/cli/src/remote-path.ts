@@ -38,6 +38,11 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
+/** The path of something in `folder`, seen from there: without a slash in front. */
+export function nameBelow(folder: string, path: string): string {
+  return path.slice(folder === "/" ? 1 : folder.length + 1);
+}
+
 /** Whether a name from the cluster is safe as the name of a local file. */
 export function isLocalName(name: string): boolean {
   return name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name);

@@ -2,10 +2,11 @@ import test from "ava";
 import { UsageError } from "./args.js";
 import { resolveSettings, type Surroundings } from "./settings.js";
 
-const around = (
-  environment: Surroundings["environment"] = {},
-  isTty = false,
-): Surroundings => ({ environment, stdoutIsTty: isTty, stderrIsTty: isTty });
+const around = (environment: Surroundings["environment"] = {}, isTty = false): Surroundings => ({
+  environment,
+  stdoutIsTty: isTty,
+  stderrIsTty: isTty,
+});
 
 test("resolveSettings() takes flags before the environment before defaults", (t) => {
   const environment = {

@@ -21,10 +21,7 @@ export interface TransferOptions {
  * A failure that would hit every other file too (no cluster, no space) ends the search for more;
  * what had begun is finished. Errors of `jobs` itself are thrown after what had begun has ended.
  */
-export async function transfer(
-  jobs: AsyncIterable<Job>,
-  options: TransferOptions,
-): Promise<Tally> {
+export async function transfer(jobs: AsyncIterable<Job>, options: TransferOptions): Promise<Tally> {
   let done = 0;
   let failed = 0;
   let firstFailure: ExitStatus | undefined;

@@ -2,15 +2,16 @@
 
 import { readFile } from "node:fs/promises";
 import type {
-  Client,
+  Body,
+  ChunkInfo,
   ClusterStatus,
-  Content,
-  RemoteEntry,
-  Source,
-  StoreOptions,
-  StoreResult,
-} from "../src/client.js";
-import { baseName } from "../src/remote-path.js";
+  FileInfo,
+  Listing,
+  PutOptions,
+  PutResult,
+  Reading,
+} from "@lumeofs/client";
+import type { Client } from "../src/client.js";
 
 export class FakeError extends Error {
   constructor(
@@ -27,14 +28,33 @@ const STATUS: ClusterStatus = {
   clusterId: "c",
   leader: "m1",
   term: 3,
-  masters: [{ id: "m1", address: "h:1", role: "leader", term: 3, lastApplied: 1234 }],
+  masters: [
+    {
+      ...{ id: "m1", address: "h:1", role: "leader", term: 3, leader: "m1", lastApplied: 1234 },
+      ...{ firstIndex: 1, lastIndex: 1234, commitIndex: 1234, snapshotIndex: 0 },
+      ...{ memoryBytes: 0, stateHash: "" },
+    },
+  ],
   chunkservers: [
     {
-      ...{ id: "cs1", address: "h:2", state: "alive", chunks: 7 },
+      ...{ id: "cs1", serverId: 1, address: "h:2", state: "alive", chunks: 7, labels: {} },
       ...{ usedBytes: 1536, capacityBytes: 2 ** 30, damaged: 0, readOnly: false },
+      lastHeartbeatMsAgo: 5,
     },
   ],
 };
+
+const CHUNKS: readonly ChunkInfo[] = [
+  {
+    ...{ index: 0, handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d" },
+    replicas: [
+      {
+        ...{ id: "cs1", serverId: 1, address: "h:2" },
+        ...{ role: "primary", state: "alive", damaged: false },
+      },
+    ],
+  },
+];
 
 export class FakeClient implements Client {
   /** Path to content; a directory has none. */
@@ -46,70 +66,77 @@ export class FakeClient implements Client {
   #putsAtOnce = 0;
   #revision = 0;
 
-  async put(path: string, source: Source, options: StoreOptions): Promise<StoreResult> {
+  async put(path: string, source: Body, options: PutOptions): Promise<PutResult> {
     this.#begin("put", path);
     this.#putsAtOnce++;
     this.putsAtOnceMax = Math.max(this.putsAtOnceMax, this.#putsAtOnce);
     try {
-      if (options.ifAbsent === true && this.tree.has(path)) {
+      if (options.ifNoneMatch === "*" && this.tree.has(path)) {
         throw new FakeError("LUMEO_PRECONDITION", `Cannot put "${path}": it exists`);
       }
       const bytes = await collect(source);
-      options.onBytes(bytes.byteLength);
-      options.signal.throwIfAborted();
+      options.onProgress?.({ loaded: bytes.byteLength });
+      options.signal?.throwIfAborted();
       this.#parents(path);
       this.tree.set(path, bytes);
       const [size, version] = [bytes.byteLength, String(++this.#revision)];
-      return { path, version, etag: `${version}-0`, size, crc32c: "00000000", chunks: 1 };
+      const checksum = { algorithm: "crc32c", value: "00000000" } as const;
+      return { path, version, etag: `${version}-0`, size, checksum, chunks: 1, durationMs: 1 };
     } finally {
       this.#putsAtOnce--;
     }
   }
 
-  async get(path: string): Promise<Content> {
+  async get(path: string): Promise<Reading> {
     this.#begin("get", path);
     const found = this.#find("get", path);
     if (found === "dir") {
       throw new FakeError("LUMEO_IS_DIRECTORY", `Cannot get "${path}": it is a directory`);
     }
     const fault = this.faults.get(`read ${path}`);
-    return {
+    const reading = {
       info: this.#entry(path, found),
-      close: () => Promise.resolve(),
+      range: { start: 0, end: found.byteLength },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
       async *[Symbol.asyncIterator]() {
         yield found.subarray(0, 3);
         if (fault !== undefined) throw fault;
         yield found.subarray(3);
       },
     };
+    // The other forms of a reading are not used by any command.
+    return reading as Pick<Reading, keyof typeof reading> as Reading;
   }
 
-  async stat(path: string): Promise<RemoteEntry> {
+  async stat(path: string, options: { chunks?: boolean } = {}): Promise<FileInfo> {
     this.#begin("stat", path);
-    return this.#entry(path, this.#find("stat", path));
+    const entry = this.#entry(path, this.#find("stat", path));
+    return options.chunks === true && entry.kind === "file" ? { ...entry, chunks: CHUNKS } : entry;
   }
 
-  chunks(): ReturnType<Client["chunks"]> {
-    const replicas = [{ id: "cs1", role: "primary", state: "alive", address: "h:2" }];
-    return Promise.resolve([{ handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d", replicas }]);
-  }
-
-  async *list(path: string, options: { after?: string }): AsyncGenerator<RemoteEntry> {
+  list(path = "/", options: { recursive?: boolean } = {}): Listing<FileInfo> {
     this.#begin("list", path);
     this.#find("list", path);
     const prefix = path === "/" ? "/" : `${path}/`;
-    const children = [...this.tree.keys()].filter(
-      (one) => one.startsWith(prefix) && one !== "/" && !one.slice(prefix.length).includes("/"),
-    );
-    for (const child of children.sort()) {
-      if (options.after !== undefined && baseName(child) <= options.after) continue;
-      yield this.#entry(child, this.#find("list", child));
-    }
+    const items = [...this.tree]
+      .filter(([one]) => one.startsWith(prefix) && one !== "/")
+      .filter(([one]) => options.recursive === true || !one.slice(prefix.length).includes("/"))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([one, found]) => this.#entry(one, found));
+    return {
+      async *[Symbol.asyncIterator]() {
+        yield* items;
+      },
+      async *pages({ after = "" } = {}) {
+        yield { items: items.filter((item) => after < item.path) };
+      },
+      toArray: () => Promise.resolve(items),
+    };
   }
 
-  async mkdir(path: string, options: { parents: boolean }): Promise<void> {
+  async mkdir(path: string, options: { recursive?: boolean }): Promise<void> {
     this.#begin("mkdir", path);
-    if (this.tree.has(path) && !options.parents) {
+    if (this.tree.has(path) && options.recursive !== true) {
       throw new FakeError("LUMEO_EXISTS", `Cannot make "${path}": it exists`);
     }
     this.#parents(path);
@@ -123,9 +150,9 @@ export class FakeClient implements Client {
     this.tree.set(target, found);
   }
 
-  async remove(path: string, options: { recursive: boolean }): Promise<void> {
+  async remove(path: string, options: { recursive?: boolean }): Promise<void> {
     this.#begin("remove", path);
-    if (this.#find("remove", path) === "dir" && !options.recursive) {
+    if (this.#find("remove", path) === "dir" && options.recursive !== true) {
       throw new FakeError("LUMEO_IS_DIRECTORY", `Cannot remove "${path}": it is a directory`);
     }
     for (const one of this.tree.keys()) {
@@ -133,7 +160,7 @@ export class FakeClient implements Client {
     }
   }
 
-  status(): Promise<ClusterStatus> {
+  clusterStatus(): Promise<ClusterStatus> {
     return Promise.resolve(STATUS);
   }
 
@@ -159,20 +186,26 @@ export class FakeClient implements Client {
     }
   }
 
-  #entry(path: string, found: Uint8Array | "dir"): RemoteEntry {
-    const times = { createdAt: CHANGED_AT, modifiedAt: CHANGED_AT };
-    if (found === "dir") return { path, kind: "dir", size: 0, version: "1", etag: "", ...times };
+  #entry(path: string, found: Uint8Array | "dir"): FileInfo {
+    const common = {
+      path,
+      version: "2",
+      revision: 2,
+      createdAt: CHANGED_AT,
+      modifiedAt: CHANGED_AT,
+    };
+    if (found === "dir") return { ...common, kind: "dir", size: 0, etag: "" };
     return {
-      ...{ path, kind: "file", size: found.byteLength, version: "2", etag: "2-0a0b0c0d" },
-      ...{ crc32c: "0a0b0c0d", replicas: 3, chunkSize: 2 ** 26, chunkCount: 1 },
-      ...times,
+      ...{ ...common, kind: "file", size: found.byteLength, etag: "2-0a0b0c0d" },
+      ...{ checksum: { algorithm: "crc32c", value: "0a0b0c0d" }, redundancy: { replicas: 3 } },
+      ...{ chunkSize: 2 ** 26, chunkCount: 1 },
     };
   }
 }
 
-async function collect(source: Source): Promise<Uint8Array> {
-  if ("file" in source) return readFile(source.file);
+async function collect(body: Body): Promise<Uint8Array> {
+  if (typeof body === "object" && "file" in body) return readFile(body.file);
   const pieces: Uint8Array[] = [];
-  for await (const piece of source) pieces.push(piece);
+  for await (const piece of body as AsyncIterable<Uint8Array>) pieces.push(piece);
   return Buffer.concat(pieces);
 }

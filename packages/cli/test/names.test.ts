@@ -65,8 +65,13 @@ test("stat --chunks --json shows handle, epoch, length, crc32c and replicas", as
     path: "/d/a",
     chunks: [
       {
-        ...{ handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d" },
-        replicas: [{ id: "cs1", role: "primary", state: "alive", address: "h:2" }],
+        ...{ index: 0, handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d" },
+        replicas: [
+          {
+            ...{ id: "cs1", serverId: 1, address: "h:2" },
+            ...{ role: "primary", state: "alive", damaged: false },
+          },
+        ],
       },
     ],
   });

@@ -48,6 +48,7 @@ export class Stage {
       settings,
       output: new Output(streams, settings),
       signal: this.abort.signal,
+      call: { signal: this.abort.signal },
       stdin,
       client: () => Promise.resolve(this.client),
     };

@@ -1,10 +1,10 @@
 export { ClusterFolder, type MemberRecord } from "./cluster-folder.js";
+export type { StatusWatch } from "./cluster-watch.js";
 export { findPortBase } from "./free-ports.js";
 export {
   enoughForDefaults,
   LocalCluster,
   type LocalClusterOptions,
-  type StatusProbe,
 } from "./local-cluster.js";
 export type { EntryFiles, MemberExit } from "./member-process.js";
 export { identifyProcess, isRunning, type ProcessIdentity } from "./process-identity.js";

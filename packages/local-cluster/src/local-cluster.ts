@@ -9,6 +9,7 @@
 
 import { type Closable, LumeoError, ResourceStack } from "@lumeofs/base";
 import { ClusterFolder, type MemberRecord } from "./cluster-folder.js";
+import { ClusterWatch, type StatusWatch } from "./cluster-watch.js";
 import { type FolderLock, takeLock } from "./folder-lock.js";
 import { findPortBase, requireFreePorts } from "./free-ports.js";
 import {
@@ -18,7 +19,7 @@ import {
   MemberProcess,
 } from "./member-process.js";
 import { isRunning } from "./process-identity.js";
-import { type ReportedStatus, readiness } from "./readiness.js";
+import { readiness } from "./readiness.js";
 import { STOP_GRACE_MS } from "./stop-processes.js";
 import {
   type MemberPlan,
@@ -29,9 +30,6 @@ import {
   type Topology,
 } from "./topology.js";
 import { waitUntil } from "./wait-until.js";
-
-/** Asks the masters for the cluster's status; undefined while none answers. */
-export type StatusProbe = (endpoints: readonly string[]) => Promise<ReportedStatus | undefined>;
 
 export interface LocalClusterOptions {
   /** Made if missing. Holds everything, and nothing else should be in it. */
@@ -45,7 +43,7 @@ export interface LocalClusterOptions {
   /** Called when a member ends without having been asked to. */
   readonly onMemberExit?: (exit: MemberExit) => void;
   /** Asks the real masters unless a test puts something in its place. */
-  readonly probe?: StatusProbe;
+  readonly watch?: (endpoints: readonly string[]) => StatusWatch;
 }
 
 /** Time for all members to start, elect a leader and register. */
@@ -152,12 +150,15 @@ export class LocalCluster implements Closable {
   ): Promise<void> {
     const timeoutMs = options.timeoutMs ?? READY_TIMEOUT_MS;
     const awaited = [...this.#running.values()];
+    const { watch } = this.#options;
+    await using opened = new ResourceStack();
+    const masters = opened.use(watch?.(this.endpoints) ?? new ClusterWatch(this.endpoints));
     let missing = "";
     const ready = await waitUntil(
       async () => {
         for (const member of awaited) this.#requireRunning(member);
         const chunkserversMin = options.chunkserversMin ?? this.#runningChunkservers();
-        const state = readiness(await this.status(), { chunkserversMin });
+        const state = readiness(await masters.look(), { chunkserversMin });
         if (state.kind === "ready") return state;
         missing = state.missing;
         return undefined;
@@ -170,11 +171,6 @@ export class LocalCluster implements Closable {
       `Cannot wait longer for the cluster in "${this.dir}" after ${timeoutMs / 1000} s: ` +
         `${missing}. The members' logs are "${this.dir}/<member>/log"`,
     );
-  }
-
-  /** What the masters report, or undefined while none answers. */
-  status(): Promise<ReportedStatus | undefined> {
-    return this.#options.probe(this.endpoints);
   }
 
   /** Ends one member and waits until it has ended. */

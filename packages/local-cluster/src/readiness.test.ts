@@ -17,8 +17,5 @@ test("readiness() says what is missing", (t) => {
   };
   t.is(missing(undefined), "no master answers");
   t.is(missing({ leader: "", chunkservers: [ALIVE] }), "no master leads");
-  t.is(
-    missing({ leader: "m1", chunkservers: [ALIVE, DEAD] }),
-    "1 of 2 chunkservers are alive",
-  );
+  t.is(missing({ leader: "m1", chunkservers: [ALIVE, DEAD] }), "1 of 2 chunkservers are alive");
 });

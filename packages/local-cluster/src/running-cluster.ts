@@ -30,7 +30,12 @@ const REVIVE_TIMEOUT_MS = 10_000;
  */
 export function inspectCluster(dir: string): RunningCluster {
   const folder = openFolder(dir);
-  const running = new Set(folder.readProcesses().filter(isRunning).map((one) => one.pid));
+  const running = new Set(
+    folder
+      .readProcesses()
+      .filter(isRunning)
+      .map((one) => one.pid),
+  );
   const topology = folder.readTopology();
   return {
     dir: folder.path,

@@ -25,6 +25,10 @@ export async function waitUntil<T>(
     const answer = await ask();
     if (answer !== undefined) return answer;
     if (end <= performance.now()) return undefined;
-    await delay(POLL_MS, undefined, patience.signal === undefined ? {} : { signal: patience.signal });
+    await delay(
+      POLL_MS,
+      undefined,
+      patience.signal === undefined ? {} : { signal: patience.signal },
+    );
   }
 }

@@ -17,12 +17,8 @@ export async function cat(
   const range = options.range === undefined ? {} : { range: parseRange(options.range) };
   const client = await context.client();
   for (const { path } of paths.map(parseRemotePath)) {
-    const content = await client.get(path, { signal, ...range });
-    try {
-      for await (const piece of content) await output.write(piece);
-    } finally {
-      await content.close();
-    }
+    await using content = await client.get(path, { signal, ...range });
+    for await (const piece of content) await output.write(piece);
   }
   return EXIT.ok;
 }

@@ -1,4 +1,4 @@
-import type { ClusterStatus } from "../client.js";
+import type { ClusterStatus } from "@lumeofs/client";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
 import { formatBytes, formatCount } from "../format.js";
@@ -6,7 +6,7 @@ import { formatBytes, formatCount } from "../format.js";
 /** Shows the masters and chunkservers as the leading master knows them. */
 export async function clusterStatus(context: Context): Promise<ExitStatus> {
   const client = await context.client();
-  const status = await client.status(context.signal);
+  const status = await client.clusterStatus(context.call);
   await context.output.line(await describe(status, context), status);
   return EXIT.ok;
 }

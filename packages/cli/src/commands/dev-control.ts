@@ -11,7 +11,8 @@ export const DEV_DIR_DEFAULT = "./.lumeo-dev";
 /** Stops the cluster of a folder. Nothing to stop is fine. */
 export async function stop({ output }: Context, dir = DEV_DIR_DEFAULT): Promise<ExitStatus> {
   const stopped = await stopClusterIn(dir);
-  const text = stopped === 0 ? `No cluster runs in "${dir}"` : `Stopped ${plural(stopped, "member")}`;
+  const text =
+    stopped === 0 ? `No cluster runs in "${dir}"` : `Stopped ${plural(stopped, "member")}`;
   output.result(text, { dir, stopped });
   return EXIT.ok;
 }

@@ -53,10 +53,7 @@ export async function devStart(context: Context, options: DevOptions): Promise<E
     : superviseInForeground(context, options);
 }
 
-async function superviseInForeground(
-  context: Context,
-  options: DevOptions,
-): Promise<ExitStatus> {
+async function superviseInForeground(context: Context, options: DevOptions): Promise<ExitStatus> {
   const { output, signal } = context;
   const startedMs = performance.now();
   const cluster = await LocalCluster.start(clusterOptions(context, options));
@@ -72,10 +69,7 @@ async function superviseInForeground(
   return signal.reason instanceof Interrupted ? signal.reason.status : EXIT.ok;
 }
 
-async function superviseInBackground(
-  context: Context,
-  options: DevOptions,
-): Promise<ExitStatus> {
+async function superviseInBackground(context: Context, options: DevOptions): Promise<ExitStatus> {
   const report = (message: Report): void => {
     if (process.connected) process.send?.(message, () => {});
   };

@@ -4,15 +4,15 @@
 
 import { mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { FileInfo, Reading } from "@lumeofs/client";
 import { type ByteRange, parseRange, UsageError } from "../args.js";
-import type { Client, Content } from "../client.js";
+import type { Client } from "../client.js";
 import type { Context } from "../context.js";
 import { choosePlacement, type Placement, type Target } from "../destination.js";
 import { EXIT, type ExitStatus, exitStatusOfMany } from "../exit-status.js";
 import { writeWholeFile } from "../local-file.js";
 import { type Progress, startProgress } from "../progress.js";
-import { baseName, isLocalName, parseRemotePath } from "../remote-path.js";
-import { type RemoteFound, walkRemote } from "../remote-tree.js";
+import { baseName, isLocalName, nameBelow, parseRemotePath } from "../remote-path.js";
 import { Summary } from "../summary.js";
 import { type Job, transfer } from "../transfer.js";
 
@@ -87,15 +87,11 @@ class Getting {
   }
 
   async toStdout(source: string): Promise<ExitStatus> {
-    const content = await this.#open(source);
-    this.#progress.expect(1, content.info.size);
-    try {
-      for await (const piece of content) {
-        await this.#context.output.write(piece);
-        this.#progress.advance(piece.byteLength);
-      }
-    } finally {
-      await content.close();
+    await using content = await this.#open(source);
+    this.#progress.expect(1, content.range.end - content.range.start);
+    for await (const piece of content) {
+      await this.#context.output.write(piece);
+      this.#progress.advance(piece.byteLength);
     }
     return EXIT.ok;
   }
@@ -109,7 +105,7 @@ class Getting {
     for (const source of sources) {
       const action = `Cannot get "${source}"`;
       try {
-        const entry = await this.#client.stat(source, this.#context.signal);
+        const entry = await this.#client.stat(source, this.#context.call);
         const to = placement === "as" ? target : join(target, baseName(source));
         if (entry.kind === "file") {
           yield this.#fetching(source, to, entry.size);
@@ -127,12 +123,13 @@ class Getting {
 
   async *#treeJobs(source: string, to: string): AsyncGenerator<Job> {
     await mkdir(to, { recursive: true });
-    for await (const found of walkRemote(this.#client, source, this.#context.signal)) {
-      yield* this.#foundJobs(found, to);
+    const listing = this.#client.list(source, { ...this.#context.call, recursive: true });
+    for await (const entry of listing) {
+      yield* this.#entryJobs(entry, nameBelow(source, entry.path).split("/"), to);
     }
   }
 
-  async *#foundJobs({ entry, names }: RemoteFound, to: string): AsyncGenerator<Job> {
+  async *#entryJobs(entry: FileInfo, names: readonly string[], to: string): AsyncGenerator<Job> {
     const action = `Cannot get "${entry.path}"`;
     if (!names.every(isLocalName)) {
       yield { action, run: () => Promise.reject(new Error("its name cannot be a local name")) };
@@ -155,30 +152,24 @@ class Getting {
     return {
       action: `Cannot get "${source}" as "${to}"`,
       run: async () => {
-        const content = await this.#open(source);
-        try {
-          await mkdir(dirname(to), { recursive: true });
-          const written = await writeWholeFile(to, content, (count) =>
-            this.#progress.advance(count),
-          );
-          this.#done(content, to, written);
-        } finally {
-          await content.close();
-        }
+        await using content = await this.#open(source);
+        await mkdir(dirname(to), { recursive: true });
+        const written = await writeWholeFile(to, content, (count) => this.#progress.advance(count));
+        this.#done(content.info, to, written);
       },
     };
   }
 
-  #open(source: string): Promise<Content> {
+  #open(source: string): Promise<Reading> {
     const range = this.#range === undefined ? {} : { range: this.#range };
     return this.#client.get(source, { signal: this.#context.signal, ...range });
   }
 
-  #done(content: Content, to: string, bytes: number): void {
+  #done(info: FileInfo, to: string, bytes: number): void {
     this.summary.copied(to, bytes);
     this.#progress.fileDone();
     if (!this.#context.output.json) return;
-    const { path, etag, version, size } = content.info;
+    const { path, etag, version, size } = info;
     this.#context.output.result("", { path, target: to, etag, version, size, bytes });
   }
 }

@@ -1,10 +1,9 @@
+import type { FileInfo } from "@lumeofs/client";
 import { parseCount } from "../args.js";
-import type { RemoteEntry } from "../client.js";
 import type { Context } from "../context.js";
 import { entryJson, entryName, longLine } from "../entry-view.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
-import { baseName, parseRemotePath } from "../remote-path.js";
-import { walkRemote } from "../remote-tree.js";
+import { childPath, nameBelow, parseRemotePath } from "../remote-path.js";
 
 export interface LsOptions {
   readonly long?: boolean;
@@ -46,20 +45,16 @@ async function* entriesOf(
   context: Context,
   path: string,
   options: LsOptions,
-): AsyncGenerator<{ readonly entry: RemoteEntry; readonly name: string }> {
-  const { signal } = context;
+): AsyncGenerator<{ readonly entry: FileInfo; readonly name: string }> {
   const client = await context.client();
-  const self = await client.stat(path, signal);
+  const self = await client.stat(path, context.call);
   if (self.kind === "file") {
     yield { entry: self, name: path };
-  } else if (options.recursive === true) {
-    for await (const { entry, names } of walkRemote(client, path, signal)) {
-      const name = names.join("/");
-      if (options.after === undefined || options.after < name) yield { entry, name };
-    }
-  } else {
-    const { after } = options;
-    const entries = client.list(path, { signal, ...(after === undefined ? {} : { after }) });
-    for await (const entry of entries) yield { entry, name: baseName(entry.path) };
+    return;
+  }
+  const listing = client.list(path, { ...context.call, recursive: options.recursive ?? false });
+  const after = options.after === undefined ? {} : { after: childPath(path, options.after) };
+  for await (const { items } of listing.pages(after)) {
+    for (const entry of items) yield { entry, name: nameBelow(path, entry.path) };
   }
 }

@@ -12,10 +12,10 @@ export async function mkdir(
   paths: readonly string[],
   options: MkdirOptions,
 ): Promise<ExitStatus> {
-  const { output, signal } = context;
+  const { output, call } = context;
   const client = await context.client();
   for (const { path } of paths.map(parseRemotePath)) {
-    await client.mkdir(path, { signal, parents: options.parents ?? false });
+    await client.mkdir(path, { ...call, recursive: options.parents ?? false });
     if (output.json) output.result("", { path, made: true });
   }
   return EXIT.ok;

@@ -1,3 +1,4 @@
+import type { CallOptions } from "@lumeofs/client";
 import type { Client } from "../client.js";
 import type { Context } from "../context.js";
 import { choosePlacement, type Target } from "../destination.js";
@@ -17,20 +18,20 @@ export async function mv(
 ): Promise<ExitStatus> {
   const sources = paths.slice(0, -1).map((text) => parseRemotePath(text).path);
   const target = parseRemotePath(paths.at(-1) ?? "");
-  const { output, signal } = context;
+  const { output, call } = context;
   const client = await context.client();
-  const found = await findRemote(client, target.path, signal);
+  const found = await findRemote(client, target.path, call);
   const placement = choosePlacement(sources.length, {
     shown: target.path,
     found,
     isFolder: target.isFolder,
   });
   if (placement === "inside" && found === "nothing") {
-    await client.mkdir(target.path, { signal, parents: true });
+    await client.mkdir(target.path, { ...call, recursive: true });
   }
   for (const source of sources) {
     const to = placement === "as" ? target.path : childPath(target.path, baseName(source));
-    await client.rename(source, to, { signal, overwrite: options.clobber ?? true });
+    await client.rename(source, to, { ...call, overwrite: options.clobber ?? true });
     if (output.json) output.result("", { source, target: to });
   }
   return EXIT.ok;
@@ -40,10 +41,10 @@ export async function mv(
 export async function findRemote(
   client: Client,
   path: string,
-  signal: AbortSignal,
+  call: CallOptions,
 ): Promise<Target["found"]> {
   try {
-    return (await client.stat(path, signal)).kind === "dir" ? "directory" : "file";
+    return (await client.stat(path, call)).kind === "dir" ? "directory" : "file";
   } catch (error) {
     if (exitStatusOf(codeOf(error)) === EXIT.notFound) return "nothing";
     throw error;

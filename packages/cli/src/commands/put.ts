@@ -6,8 +6,9 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
+import type { Body, PutOptions as StoreOptions } from "@lumeofs/client";
 import { parseCount, parseSize, UsageError } from "../args.js";
-import type { Client, Source, StoreOptions } from "../client.js";
+import type { Client } from "../client.js";
 import type { Context } from "../context.js";
 import { choosePlacement, type Placement } from "../destination.js";
 import { type ExitStatus, exitStatusOfMany } from "../exit-status.js";
@@ -29,7 +30,7 @@ export interface PutOptions {
   readonly stdinName?: string;
 }
 
-const REPLICAS_MAX = 7;
+const REPLICAS_MAX = 8;
 const STDIN = "-";
 
 /** Copies `paths` but the last into the last. */
@@ -43,10 +44,10 @@ export async function put(
   checkStdin(sources, target, options);
   const store = storeOptions(options);
   const client = await context.client();
-  const { signal, settings, output } = context;
+  const { signal, settings, output, call } = context;
   const placement = choosePlacement(sources.length, {
     shown: target.path,
-    found: await findRemote(client, target.path, signal),
+    found: await findRemote(client, target.path, call),
     isFolder: target.isFolder || target.path === "/",
   });
   const progress = await startProgress(settings.progress, "put", output);
@@ -68,7 +69,7 @@ export async function put(
 class Putting {
   readonly #context: Context;
   readonly #client: Client;
-  readonly #store: Omit<StoreOptions, "signal" | "onBytes">;
+  readonly #store: StoreOptions;
   readonly #progress: Progress;
   readonly #options: PutOptions;
   readonly summary = new Summary();
@@ -77,7 +78,7 @@ class Putting {
     context: Context,
     client: Client,
     parts: {
-      readonly store: Omit<StoreOptions, "signal" | "onBytes">;
+      readonly store: StoreOptions;
       readonly progress: Progress;
       readonly options: PutOptions;
     },
@@ -142,7 +143,7 @@ class Putting {
       case "directory":
         yield {
           action: `Cannot make the directory "${to}"`,
-          run: () => this.#client.mkdir(to, { signal: this.#context.signal, parents: true }),
+          run: () => this.#client.mkdir(to, { ...this.#context.call, recursive: true }),
         };
         return;
       case "file":
@@ -152,40 +153,54 @@ class Putting {
 
   #storing(
     shown: string,
-    source: Source,
+    body: Body,
     target: { readonly to: string; readonly bytes: number | undefined },
   ): Job {
     this.#progress.expect(1, target.bytes);
     return {
       action: `Cannot store "${shown}" as "${target.to}"`,
       run: async () => {
-        const stored = await this.#client.put(target.to, source, {
+        const stored = await this.#client.put(target.to, body, {
           ...this.#store,
           signal: this.#context.signal,
-          onBytes: (count) => this.#progress.advance(count),
+          onProgress: advanceBy(this.#progress),
         });
         this.summary.copied(stored.path, stored.size);
         this.#progress.fileDone();
-        if (this.#context.output.json) this.#context.output.result("", { source: shown, ...stored });
+        if (this.#context.output.json) {
+          const { checksum, ...facts } = stored;
+          this.#context.output.result("", { source: shown, ...facts, crc32c: checksum.value });
+        }
       },
     };
   }
+}
+
+/** Reports of one file as steps. A part that is sent again takes its steps back. */
+function advanceBy(progress: Progress): (report: { readonly loaded: number }) => void {
+  let before = 0;
+  return ({ loaded }) => {
+    progress.advance(loaded - before);
+    before = loaded;
+  };
 }
 
 function failing(action: string, error: unknown): Job {
   return { action, run: () => Promise.reject(error) };
 }
 
-function storeOptions(options: PutOptions): Omit<StoreOptions, "signal" | "onBytes"> {
+function storeOptions(options: PutOptions): StoreOptions {
   const { replicas, chunkSize, ifMatch, ifNotExists } = options;
   if (ifMatch !== undefined && ifNotExists === true) {
     throw new UsageError("--if-match and --if-not-exists exclude each other");
   }
   return {
-    ...(replicas === undefined ? {} : { replicas: parseCount(replicas, 1, REPLICAS_MAX) }),
+    ...(replicas === undefined
+      ? {}
+      : { redundancy: { replicas: parseCount(replicas, 1, REPLICAS_MAX) } }),
     ...(chunkSize === undefined ? {} : { chunkSize: parseSize(chunkSize) }),
     ...(ifMatch === undefined ? {} : { ifMatch }),
-    ...(ifNotExists === true ? { ifAbsent: true } : {}),
+    ...(ifNotExists === true ? { ifNoneMatch: "*" } : {}),
   };
 }
 
@@ -194,6 +209,8 @@ function checkStdin(sources: readonly string[], target: RemotePath, options: Put
   if (1 < count) throw new UsageError('"-" is given twice: the standard input can be read once');
   const needsName = target.isFolder || 1 < sources.length;
   if (count === 1 && needsName && options.stdinName === undefined) {
-    throw new UsageError(`Cannot name the standard input in "${target.path}": add --stdin-name NAME`);
+    throw new UsageError(
+      `Cannot name the standard input in "${target.path}": add --stdin-name NAME`,
+    );
   }
 }

@@ -19,7 +19,7 @@ export async function rm(
   if (parsed.some(({ path }) => path === "/")) {
     throw new UsageError('Cannot remove "/": name what is in it');
   }
-  const { output, signal, settings } = context;
+  const { output, signal, settings, call } = context;
   const client = await context.client();
   async function* jobs(): AsyncGenerator<Job> {
     for (const { path } of parsed) {
@@ -34,7 +34,7 @@ export async function rm(
   }
   async function remove(path: string): Promise<boolean> {
     try {
-      await client.remove(path, { signal, recursive: options.recursive ?? false });
+      await client.remove(path, { ...call, recursive: options.recursive ?? false });
       return true;
     } catch (error) {
       const isMissing = exitStatusOf(codeOf(error)) === EXIT.notFound;

@@ -13,14 +13,11 @@ export async function stat(
   paths: readonly string[],
   options: StatOptions,
 ): Promise<ExitStatus> {
-  const { output, signal } = context;
+  const { output, call } = context;
   const client = await context.client();
   for (const [i, { path }] of paths.map(parseRemotePath).entries()) {
-    const entry = await client.stat(path, signal);
-    const chunks =
-      options.chunks === true && entry.kind === "file"
-        ? await client.chunks(path, signal)
-        : undefined;
+    const entry = await client.stat(path, { ...call, chunks: options.chunks ?? false });
+    const { chunks } = entry;
     const lines = [...describeEntry(entry), ...(chunks ?? []).map(describeChunk)];
     await output.line(`${i === 0 ? "" : "\n"}${lines.join("\n")}`, {
       ...entryJson(entry),

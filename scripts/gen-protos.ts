@@ -99,7 +99,8 @@ function services(sources: readonly string[]): string {
       const request = call.resolvedRequestType?.fullName.slice(1);
       const response = call.resolvedResponseType?.fullName.slice(1);
       const key = call.name.charAt(0).toLowerCase() + call.name.slice(1);
-      const streams = `{ request: ${call.requestStream ?? false}, response: ${call.responseStream ?? false} }`;
+      const [asks, answers] = [call.requestStream ?? false, call.responseStream ?? false];
+      const streams = `{ request: ${asks}, response: ${answers} }`;
       lines.push(
         `  ${key}: method<${typeName(request)}, ${typeName(response)}>(`,
         `    "/${name}/${call.name}",`,

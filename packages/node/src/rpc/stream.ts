@@ -5,8 +5,9 @@
 // R2. Messages that arrived before a failure are given out before it is thrown.
 // R3. Leaving the iteration early cancels the call.
 // R4. After a failure, every `send` and every iteration throws that failure.
-// R5. On a server, the end of the iteration does not prove that the caller had sent all: Node.js ends
-//     a stream that is being reset before it resets it. What must be complete carries its length.
+// R5. On a server, the end of the iteration does not prove that the caller had sent all: Node.js
+//     ends a stream that is being reset before it resets it. What must be complete carries its
+//     length.
 
 import type { Readable, Writable } from "node:stream";
 import { LumeoError } from "@lumeofs/base";

@@ -1,0 +1,88 @@
+// What scripts/tidy.ts enforces, as data. To change a rule, change this table and say why.
+
+/** The law of the tree. Folder names are relative to the repository. */
+export interface TidyTable {
+  /** Package folder → the workspace packages that its sources may import. */
+  readonly packageArrows: Readonly<Record<string, readonly string[]>>;
+  /** Packages that tests, and nothing else, may import. */
+  readonly testOnlyPackages: readonly string[];
+  /** Package folder → folder of its `src` → folders, and files beside them, that it may import. */
+  readonly folderArrows: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+  /** Files of `src` that every folder beside them may import: what is declared for all. */
+  readonly sharedFiles: readonly string[];
+  /** Folders that may ask for the time and for chance. */
+  readonly impureFolders: readonly string[];
+  readonly limits: TidyLimits;
+  /** Names that no file or folder may have: they say nothing. */
+  readonly bannedNames: readonly string[];
+  /** Beginnings of paths where a banned name is right. */
+  readonly bannedNameExceptions: readonly string[];
+  /** Beginnings of the paths of generated files: no rule about their shape. */
+  readonly generated: readonly string[];
+  /** The only files with a default export: their tools demand it. */
+  readonly defaultExports: readonly string[];
+  /** The page that gives the reason for each third-party package. */
+  readonly dependencyPage: string;
+}
+
+export interface TidyLimits {
+  readonly sourceLines: number;
+  readonly testLines: number;
+  readonly lineColumns: number;
+  readonly functionLines: number;
+  readonly parameters: number;
+}
+
+export const TABLE: TidyTable = {
+  packageArrows: {
+    "packages/base": [],
+    "packages/proto": [],
+    "packages/node": ["base", "proto"],
+    "packages/testkit": ["base"],
+    "packages/master": ["base", "proto", "node"],
+    "packages/chunkserver": ["base", "proto", "node"],
+    "packages/client-sdk": ["base", "proto", "node"],
+    "packages/local-cluster": ["base", "node", "client", "master", "chunkserver"],
+    "packages/cli": ["base", "node", "client", "local-cluster"],
+    bench: ["base", "proto", "node", "client", "local-cluster", "testkit"],
+    scripts: ["base", "node", "client", "local-cluster", "master", "testkit"],
+  },
+  testOnlyPackages: ["testkit"],
+  folderArrows: {
+    "packages/master": {
+      raft: [],
+      metadata: [],
+      fleet: [],
+      placement: ["metadata", "fleet"],
+      consensus: ["raft"],
+      state: ["raft", "metadata", "consensus"],
+      duties: ["metadata", "fleet", "placement", "consensus"],
+      rpc: ["raft", "metadata", "fleet", "placement", "consensus", "duties"],
+    },
+    "packages/chunkserver": {
+      mutation: [],
+      store: ["mutation"],
+      transfer: ["mutation", "store"],
+      "master-link": ["mutation", "store"],
+      rpc: ["mutation", "store", "transfer", "master-link"],
+    },
+    "packages/node": {
+      rpc: [],
+      frames: ["native-crc32c.ts"],
+    },
+  },
+  sharedFiles: ["config.ts", "metrics.ts", "limits.ts"],
+  impureFolders: ["packages/node/", "scripts/", "bench/"],
+  limits: {
+    sourceLines: 500,
+    testLines: 900,
+    lineColumns: 100,
+    functionLines: 70,
+    parameters: 4,
+  },
+  bannedNames: ["utils", "util", "helpers", "helper", "common", "misc", "types"],
+  bannedNameExceptions: ["protos/lumeo/common/"],
+  generated: ["packages/proto/gen/", "packages/proto/src/services.ts", "pnpm-lock.yaml"],
+  defaultExports: ["ava.config.js"],
+  dependencyPage: "docs/dependencies.md",
+};

@@ -1,1 +1,3 @@
-export {};
+// A master as a library: what tests, tools and the local cluster start.
+export { checkSettings, type Invocation, type MasterConfig, readConfig } from "./config.js";
+export { Master, type MasterPorts } from "./master.js";

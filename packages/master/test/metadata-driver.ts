@@ -54,7 +54,8 @@ export class MetadataDriver {
 
   grants(count: number): readonly ChunkHandle[] {
     const handles: ChunkHandle[] = [];
-    while (handles.length < count) handles.push(...this.grant(Math.min(64, count - handles.length)));
+    while (handles.length < count)
+      handles.push(...this.grant(Math.min(64, count - handles.length)));
     return handles;
   }
 

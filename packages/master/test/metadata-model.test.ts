@@ -57,7 +57,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     overwrite: fc.boolean(),
   }),
   fc.record({ kind: fc.constant("remove" as const), path, recursive: fc.boolean() }),
-  fc.constantFrom<Step>({ kind: "reap" }, { kind: "forget" }, { kind: "expire" }, { kind: "repeat" }),
+  fc.constantFrom<Step>(
+    { kind: "reap" },
+    { kind: "forget" },
+    { kind: "expire" },
+    { kind: "repeat" },
+  ),
 );
 
 class Model {
@@ -257,8 +262,16 @@ async function compareTree(model: Model, at: string, tree: Tree): Promise<void> 
     if (node?.kind === "directory") await compareTree(model, inner, node.at);
     if (node?.kind !== "file" || inode.kind !== "file") continue;
     const chunks = fileChunks(state, { id, inode }, { first: 0, countMax: 100_000 });
-    same(chunks.map((chunk) => chunk.handle), node.handles, `chunks of ${inner}`);
-    same(chunks.every(({ chunk }) => chunk.releasedAt === undefined), true, inner);
+    same(
+      chunks.map((chunk) => chunk.handle),
+      node.handles,
+      `chunks of ${inner}`,
+    );
+    same(
+      chunks.every(({ chunk }) => chunk.releasedAt === undefined),
+      true,
+      inner,
+    );
   }
 }
 
@@ -283,7 +296,11 @@ async function accountForChunks(model: Model): Promise<void> {
     same(record?.releasedAt !== undefined, released.has(handle), `mark of ${handle}`);
     same(isGarbage(driver.state, handle), record === undefined, `garbage ${handle}`);
   }
-  same([...released].every((handle) => consumed.has(handle)), true, "released but not consumed");
+  same(
+    [...released].every((handle) => consumed.has(handle)),
+    true,
+    "released but not consumed",
+  );
   same(getInode(driver.state, ROOT_INODE)?.kind, "directory", "root");
 }
 

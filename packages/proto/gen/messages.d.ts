@@ -376,6 +376,7 @@ export namespace lumeo {
                 memoryBytes: number;
                 stateHash: string;
                 stateHashIndex: number;
+                durableIndex: number;
                 static encode(m: lumeo.master.v1.MasterStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.MasterStatus & lumeo.master.v1.MasterStatus.$Shape;
             }
@@ -395,6 +396,7 @@ export namespace lumeo {
                     memoryBytes?: (number|null);
                     stateHash?: (string|null);
                     stateHashIndex?: (number|null);
+                    durableIndex?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.MasterStatus.$Properties;

@@ -2567,6 +2567,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [memoryBytes] MasterStatus memoryBytes
                  * @property {string|null} [stateHash] MasterStatus stateHash
                  * @property {number|null} [stateHashIndex] MasterStatus stateHashIndex
+                 * @property {number|null} [durableIndex] MasterStatus durableIndex
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -2703,6 +2704,14 @@ export const lumeo = $root.lumeo = (() => {
                 MasterStatus.prototype.stateHashIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * MasterStatus durableIndex.
+                 * @member {number} durableIndex
+                 * @memberof lumeo.master.v1.MasterStatus
+                 * @instance
+                 */
+                MasterStatus.prototype.durableIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified MasterStatus message. Does not implicitly {@link lumeo.master.v1.MasterStatus.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.MasterStatus
@@ -2744,6 +2753,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 12, wireType 2 =*/98).string(m.stateHash);
                     if (m.stateHashIndex != null && $Object.hasOwnProperty.call(m, "stateHashIndex") && (typeof m.stateHashIndex === "object" ? m.stateHashIndex.low || m.stateHashIndex.high : m.stateHashIndex !== 0))
                         w.uint32(/* id 13, wireType 0 =*/104).uint64(m.stateHashIndex);
+                    if (m.durableIndex != null && $Object.hasOwnProperty.call(m, "durableIndex") && (typeof m.durableIndex === "object" ? m.durableIndex.low || m.durableIndex.high : m.durableIndex !== 0))
+                        w.uint32(/* id 14, wireType 0 =*/112).uint64(m.durableIndex);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -2903,6 +2914,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.stateHashIndex = v;
                                 else
                                     delete m.stateHashIndex;
+                                continue;
+                            }
+                        case 14: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.durableIndex = v;
+                                else
+                                    delete m.durableIndex;
                                 continue;
                             }
                         }

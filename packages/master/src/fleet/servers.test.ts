@@ -1,6 +1,6 @@
 import { type ChunkHandle, chunkHandle, monotonicMs, serverId } from "@lumeofs/base";
 import test from "ava";
-import { Fleet, type ServerLoad, SUSPICIONS_MAX } from "./servers.js";
+import { DEFERRED_MAX, Fleet, type ServerLoad, SUSPICIONS_MAX } from "./servers.js";
 
 const LOAD: ServerLoad = {
   chunkCount: 1,
@@ -68,4 +68,15 @@ test("complaints are bounded", (t) => {
     fleet.suspect({ server: ONE, handle: chunkHandle(i) });
   }
   t.is(fleet.takeSuspicions(2 * SUSPICIONS_MAX).length, SUSPICIONS_MAX);
+});
+
+test("a check that did not reach its server is handed to its next heartbeat, once", (t) => {
+  const fleet = fleetHeardAt(0);
+  const handle = chunkHandle(200);
+  fleet.defer({ server: ONE, handle });
+  fleet.defer({ server: ONE, handle });
+  t.deepEqual(fleet.takeDeferred(ONE), [handle]);
+  t.deepEqual(fleet.takeDeferred(ONE), []);
+  for (let i = 1; i < 2 * DEFERRED_MAX; i++) fleet.defer({ server: ONE, handle: chunkHandle(i) });
+  t.is(fleet.takeDeferred(ONE).length, DEFERRED_MAX);
 });

@@ -45,11 +45,15 @@ interface Heard {
 export const DAMAGED_MAX = 100_000;
 /** Complaints of readers that wait for their check. */
 export const SUSPICIONS_MAX = 10_000;
+/** Checks that wait for one server's next heartbeat. */
+export const DEFERRED_MAX = 100;
 
 export class Fleet {
   readonly #limits: FleetLimits;
   readonly #heard = new Map<ServerId, Heard>();
   readonly #suspicions = new Map<string, Suspicion>();
+  /** Complaints whose server is to hear of them with its next heartbeat. */
+  readonly #deferred = new Map<ServerId, Set<ChunkHandle>>();
   #leadingSince: MonotonicMs;
 
   constructor(limits: FleetLimits, now: MonotonicMs) {
@@ -62,6 +66,7 @@ export class Fleet {
     this.#leadingSince = now;
     this.#heard.clear();
     this.#suspicions.clear();
+    this.#deferred.clear();
   }
 
   /** A heartbeat. The first one of a stream names all damaged copies, later ones the news. */
@@ -75,7 +80,8 @@ export class Fleet {
     now: MonotonicMs,
   ): void {
     const before = this.#heard.get(server);
-    const damaged = before === undefined || report.isFirst ? new Set<ChunkHandle>() : before.damaged;
+    const damaged =
+      before === undefined || report.isFirst ? new Set<ChunkHandle>() : before.damaged;
     for (const handle of report.damaged) addLimited(damaged, handle);
     this.#heard.set(server, { at: now, load: report.load, isConnected: true, damaged });
   }
@@ -131,6 +137,20 @@ export class Fleet {
     const taken = [...this.#suspicions].slice(0, countMax);
     for (const [key] of taken) this.#suspicions.delete(key);
     return taken.map(([, suspicion]) => suspicion);
+  }
+
+  /** The order to check this copy did not reach its server: it goes with a heartbeat's answer. */
+  defer({ server, handle }: Suspicion): void {
+    const handles = this.#deferred.get(server) ?? new Set();
+    if (handles.size < DEFERRED_MAX) handles.add(handle);
+    this.#deferred.set(server, handles);
+  }
+
+  /** The copies that this server is to check, once. */
+  takeDeferred(server: ServerId): readonly ChunkHandle[] {
+    const handles = this.#deferred.get(server);
+    this.#deferred.delete(server);
+    return handles === undefined ? [] : [...handles];
   }
 }
 

@@ -188,7 +188,11 @@ function readCommand(r: ByteReader): Command {
 function readDuty(r: ByteReader, kind: number): Command {
   switch (kind) {
     case KIND.reapDirectory:
-      return { kind: "reapDirectory", directory: readId(r, inodeId), names: readList(r, 4, readText) };
+      return {
+        kind: "reapDirectory",
+        directory: readId(r, inodeId),
+        names: readList(r, 4, readText),
+      };
     case KIND.reapFile:
       return { kind: "reapFile", inode: readId(r, inodeId), pages: r.u32() };
     case KIND.expireGrants:

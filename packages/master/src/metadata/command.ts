@@ -166,7 +166,8 @@ export function refuse(code: ErrorCode, message: string): Refused {
 
 /** A path or name as it stands in a message: quoted, and cut where it would drown the rest. */
 export function quoted(text: string): string {
-  const shown = text.length <= SHOWN_CHARACTERS_MAX ? text : `${text.slice(0, SHOWN_CHARACTERS_MAX)}…`;
+  const shown =
+    text.length <= SHOWN_CHARACTERS_MAX ? text : `${text.slice(0, SHOWN_CHARACTERS_MAX)}…`;
   return JSON.stringify(shown);
 }
 

@@ -59,7 +59,8 @@ export function mismatch(
     return refuseChunks(`their checksum is ${is}, but the file's is said to be ${said}`);
   }
   const { count, chunkBytes } = content;
-  const fits = 1 < count ? chunkBytes === claimed.chunkSizeBytes : chunkBytes <= claimed.chunkSizeBytes;
+  const fits =
+    1 < count ? chunkBytes === claimed.chunkSizeBytes : chunkBytes <= claimed.chunkSizeBytes;
   if (fits) return undefined;
   return refuseChunks(`they have ${chunkBytes} bytes, expected ${claimed.chunkSizeBytes}`);
 }

@@ -97,11 +97,7 @@ export function isLive(view: StateView, handle: ChunkHandle): boolean {
 }
 
 /** Ends grants made at or before `unusedSince`; what was written under them becomes garbage. */
-export function expireGrants(
-  state: State,
-  grants: readonly GrantId[],
-  unusedSince: WallMs,
-): void {
+export function expireGrants(state: State, grants: readonly GrantId[], unusedSince: WallMs): void {
   for (const id of grants) {
     const grant = getGrant(state, id);
     if (grant !== undefined && grant.at <= unusedSince) state.delete(grantKey(id));

@@ -227,16 +227,17 @@ function makeContent(
   const { chunks, upload, chunkSizeBytes, replicas } = command;
   if (chunkSizeBytes < 1 || CHUNK_BYTES_DEFAULT < chunkSizeBytes) {
     const limits = `1 to ${CHUNK_BYTES_DEFAULT} bytes`;
-    return refuse("INVALID_ARGUMENT", `Cannot use chunk size ${chunkSizeBytes}: expected ${limits}`);
+    return refuse(
+      "INVALID_ARGUMENT",
+      `Cannot use chunk size ${chunkSizeBytes}: expected ${limits}`,
+    );
   }
   if (replicas < 1 || REPLICAS_MAX < replicas) {
     return refuse("INVALID_ARGUMENT", `Cannot keep ${replicas} replicas: 1 to ${REPLICAS_MAX} do`);
   }
   const id = upload ?? inodeId(takeNumber(state, "inode"));
   const content =
-    upload === undefined
-      ? sealWhole(state, id, chunks)
-      : finishUpload(state, upload, chunks);
+    upload === undefined ? sealWhole(state, id, chunks) : finishUpload(state, upload, chunks);
   if (content.kind === "refused") return content;
   const wrong = mismatch(content, command);
   if (wrong !== undefined) return wrong;
@@ -244,17 +245,18 @@ function makeContent(
   return { kind: "made", id, content, inline: isInline ? chunks.map((c) => c.handle) : [] };
 }
 
-function sealWhole(
-  state: State,
-  id: InodeId,
-  chunks: readonly SealedChunk[],
-): Content | Refused {
+function sealWhole(state: State, id: InodeId, chunks: readonly SealedChunk[]): Content | Refused {
   const content = extendContent(NO_CONTENT, chunks);
   if (content.kind === "refused") return content;
   const refused = sealChunks(state, chunks, id);
   if (refused !== undefined) return refused;
   if (INLINE_CHUNKS_MAX < chunks.length) {
-    appendToPages(state, id, 0, chunks.map((chunk) => chunk.handle));
+    appendToPages(
+      state,
+      id,
+      0,
+      chunks.map((chunk) => chunk.handle),
+    );
   }
   return content;
 }

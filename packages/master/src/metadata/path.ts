@@ -1,6 +1,6 @@
 // Absolute paths, as text from users to names in directories.
 
-import { type Refused, quoted, refuse } from "./command.js";
+import { quoted, type Refused, refuse } from "./command.js";
 
 export const PATH_BYTES_MAX = 4096;
 export const NAME_BYTES_MAX = 255;

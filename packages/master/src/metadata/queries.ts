@@ -168,7 +168,11 @@ export async function idleUploads(
 ): Promise<Sweep<InodeId>> {
   const pairs = await readRange(reader, uploadsAfter(page.after), page.countMax);
   const idle = pairs.filter(([, value]) => decodeUpload(value).at <= unusedSince);
-  return sweepOf(pairs, page.countMax, idle.map(([key]) => inodeId(numberOf(key))));
+  return sweepOf(
+    pairs,
+    page.countMax,
+    idle.map(([key]) => inodeId(numberOf(key))),
+  );
 }
 
 /** Sessions of one page that were not used since `unusedSince`. */
@@ -179,7 +183,11 @@ export async function idleSessions(
 ): Promise<Sweep<SessionId>> {
   const pairs = await readRange(reader, sessionsAfter(page.after), page.countMax);
   const idle = pairs.filter(([, value]) => decodeSession(value).at <= unusedSince);
-  return sweepOf(pairs, page.countMax, idle.map(([key]) => sessionId(numberOf(key))));
+  return sweepOf(
+    pairs,
+    page.countMax,
+    idle.map(([key]) => sessionId(numberOf(key))),
+  );
 }
 
 /** Chunks released at or before `at`, oldest first. */

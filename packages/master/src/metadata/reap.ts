@@ -5,9 +5,9 @@
 import type { InodeId } from "@lumeofs/base";
 import { deletePage, getPage, PAGE_CHUNKS, releaseChunks } from "./chunk-table.js";
 import {
+  type DirectoryInode,
   deleteInode,
   deleteOrphan,
-  type DirectoryInode,
   type FileInode,
   getEntry,
   getInode,

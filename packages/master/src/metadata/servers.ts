@@ -35,10 +35,10 @@ export interface Server {
 /** Adds a store, or brings the addresses of a known one up to date. */
 export function registerServer(state: State, command: FleetCommand, at: WallMs): ServerId {
   const { name, storeUuid, dataAddress, controlAddress, labels } = command;
-  const known = getNumber(state, serverUuidKey(storeUuid));
+  const known = serverOfUuid(state, storeUuid);
   const id = known ?? serverId(takeNumber(state, "server"));
   const before = getServer(state, id);
-  const namesake = getNumber(state, serverNameKey(name));
+  const namesake = serverOfName(state, name);
   if (namesake !== undefined && namesake !== id) retire(state, namesake);
   if (before !== undefined && before.name !== name) dropName(state, before.name, id);
   const server = { name, storeUuid, dataAddress, controlAddress, labels, isRetired: false, at };
@@ -56,6 +56,11 @@ export function getServer(view: StateView, id: ServerId): Server | undefined {
 /** The number of a store, if it has ever registered. */
 export function serverOfUuid(view: StateView, storeUuid: string): ServerId | undefined {
   return getNumber(view, serverUuidKey(storeUuid));
+}
+
+/** The store that has this name now. */
+export function serverOfName(view: StateView, name: string): ServerId | undefined {
+  return getNumber(view, serverNameKey(name));
 }
 
 export function encodeServer(server: Server): Uint8Array {
@@ -89,12 +94,14 @@ function retire(state: State, id: ServerId): void {
 
 /** A store that comes back under a new name gives its old one up, unless another has it now. */
 function dropName(state: State, name: string, id: ServerId): void {
-  if (getNumber(state, serverNameKey(name)) === id) state.delete(serverNameKey(name));
+  if (serverOfName(state, name) === id) state.delete(serverNameKey(name));
 }
 
 function getNumber(view: StateView, key: Uint8Array): ServerId | undefined {
   const bytes = view.get(key);
-  return bytes === undefined ? undefined : readWhole("server number", bytes, (r) => serverId(r.u53()));
+  return bytes === undefined
+    ? undefined
+    : readWhole("server number", bytes, (r) => serverId(r.u53()));
 }
 
 function encodeNumber(id: ServerId): Uint8Array {

@@ -101,7 +101,10 @@ test("an upload of more chunks than a page becomes a file whose chunks page by p
   if (found.kind === "refused" || found.inode.kind !== "file") return t.fail();
   const file = { id: found.id, inode: found.inode };
   const window = fileChunks(m.state, file, { first: 250, countMax: 300 });
-  t.deepEqual(window.map((chunk) => chunk.handle), handles.slice(250, 550));
+  t.deepEqual(
+    window.map((chunk) => chunk.handle),
+    handles.slice(250, 550),
+  );
   t.is(fileChunks(m.state, file, { first: 590, countMax: 300 }).length, 10);
   t.is(code(m.apply({ kind: "addChunks", upload, first: 600, chunks: [] })), "GRANT_EXPIRED");
 });
@@ -138,7 +141,10 @@ test("a long file that is removed is freed page by page", async (t) => {
   m.apply({ kind: "reapFile", inode: upload, pages: 8 });
   t.deepEqual(await orphans(m.state, 10), []);
   const released = await releasedChunks(m.state, wallMs(m.now), 1000);
-  t.deepEqual([...released].sort((a, b) => a - b), [...handles]);
+  t.deepEqual(
+    [...released].sort((a, b) => a - b),
+    [...handles],
+  );
 });
 
 test("a removed file's chunks wait until they are forgotten, and then are garbage", async (t) => {

@@ -104,11 +104,7 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
   }
 }
 
-function dispatchDuty(
-  state: State,
-  command: DutyCommand,
-  now: Moment,
-): void {
+function dispatchDuty(state: State, command: DutyCommand, now: Moment): void {
   switch (command.kind) {
     case "reapDirectory":
       return reapDirectory(state, command.directory, command.names, now);

@@ -2,12 +2,7 @@
 // and no command grows with the file. An upload has the number of the inode that it will become,
 // and its pages are already the pages of the file.
 
-import {
-  type InodeId,
-  inodeId,
-  type WallMs,
-  wallMs,
-} from "@lumeofs/base";
+import { type InodeId, inodeId, type WallMs, wallMs } from "@lumeofs/base";
 import { appendToPages, sealChunks } from "./chunk-table.js";
 import { DONE, quoted, type Refused, type Reply, refuse, type SealedChunk } from "./command.js";
 import { type Content, extendContent, NO_CONTENT } from "./content.js";
@@ -139,7 +134,12 @@ function growUpload(
   if (content.kind === "refused") return content;
   const refused = sealChunks(state, chunks, id);
   if (refused !== undefined) return refused;
-  appendToPages(state, id, count, chunks.map((chunk) => chunk.handle));
+  appendToPages(
+    state,
+    id,
+    count,
+    chunks.map((chunk) => chunk.handle),
+  );
   return { kind: "grown", upload: { ...upload, content } };
 }
 

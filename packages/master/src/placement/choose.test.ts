@@ -38,7 +38,9 @@ test("replicas are on distinct living servers with room, whatever the fleet", (t
     fc.nat(),
     (all, replicas, seed) => {
       const candidates = all.map((server, i) => candidate(i + 1, server));
-      const usable = candidates.filter((c) => c.liveness === "alive" && 0 < (c.load?.freeBytes ?? 0));
+      const usable = candidates.filter(
+        (c) => c.liveness === "alive" && 0 < (c.load?.freeBytes ?? 0),
+      );
       const result = place(candidates, { replicas, count: 3 }, seed);
       if (usable.length < replicas) return result.kind === "refused";
       if (result.kind === "refused") return false;
@@ -110,5 +112,8 @@ test("grants of one call spread over the fleet, and the emptier servers get more
 
 test("the same seed gives the same placement", (t) => {
   const fleet = [1, 2, 3, 4, 5].map((id) => candidate(id));
-  t.deepEqual(place(fleet, { replicas: 3, count: 9 }, 7), place(fleet, { replicas: 3, count: 9 }, 7));
+  t.deepEqual(
+    place(fleet, { replicas: 3, count: 9 }, 7),
+    place(fleet, { replicas: 3, count: 9 }, 7),
+  );
 });

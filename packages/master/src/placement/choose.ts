@@ -2,12 +2,12 @@
 // spread as far as there are racks, room and load balanced by two random choices, and servers that
 // failed this client only if there is nobody else.
 
-import { MiB, type Random, type ServerId } from "@lumeofs/base";
+import { CHUNK_BYTES_DEFAULT, type Random, type ServerId } from "@lumeofs/base";
 import type { Liveness, ServerLoad } from "../fleet/servers.js";
 import { type Refused, refuse } from "../metadata/command.js";
 
-/** A server with less room gets no new chunks. */
-export const FREE_BYTES_MIN = 256 * MiB;
+/** A server with less room than one chunk may take gets no new ones. */
+export const FREE_BYTES_MIN = CHUNK_BYTES_DEFAULT;
 
 export interface Candidate {
   readonly id: ServerId;

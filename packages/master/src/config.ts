@@ -1,0 +1,188 @@
+// Every setting of a master. Defaults < file < environment (LUMEO_MASTER_…) < flags.
+
+import { parseArgs } from "node:util";
+import { LumeoError, type NodeId } from "@lumeofs/base";
+import { LOG_LEVELS, readSettings } from "@lumeofs/node";
+import { z } from "zod";
+import {
+  DRIVER_LIMITS_DEFAULT,
+  RAFT_OPTIONS_DEFAULT,
+  TICK_MS_DEFAULT,
+} from "./consensus/config.js";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const MASTERS_MAX = 9;
+
+const address = z.string().regex(/^[^\s:,=]+:\d{1,5}$/, "must be host:port");
+const name = z.string().regex(NAME, "must be a short lower-case name");
+const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+const schema = z
+  .strictObject({
+    id: name.describe("Name of this master, such as m1. Never given to another store again."),
+    dir: z.string().min(1).describe("Folder of log, state and snapshots; made if missing."),
+    listen: address.default("127.0.0.1:7400").describe("host:port to serve at."),
+    peers: z
+      .string()
+      .optional()
+      .describe("The founding masters, this one included: m1=host:port,m2=host:port,…"),
+    admin: address.optional().describe("host:port for /healthz, /readyz and /metrics."),
+    clusterName: name
+      .default("lumeo")
+      .describe("Equal on all masters: keeps masters of different clusters apart."),
+    tickMs: wholeNumber(5, 1_000).default(TICK_MS_DEFAULT).describe("Unit of Raft's time."),
+    electionTicks: wholeNumber(5, 1_000)
+      .default(RAFT_OPTIONS_DEFAULT.electionTicks)
+      .describe("Silence of the leader before an election; each wait is one to two times this."),
+    heartbeatTicks: wholeNumber(1, 100)
+      .default(RAFT_OPTIONS_DEFAULT.heartbeatTicks)
+      .describe("Between two heartbeats of the leader."),
+    compactEntries: wholeNumber(100, 10_000_000)
+      .default(DRIVER_LIMITS_DEFAULT.compactEntries)
+      .describe("The log is shortened when it has this many entries more than its tail."),
+    tailEntries: wholeNumber(1, 10_000_000)
+      .default(DRIVER_LIMITS_DEFAULT.tailEntries)
+      .describe("Entries that stay for masters that are a little behind."),
+    heartbeatMs: wholeNumber(50, MINUTE)
+      .default(SECOND)
+      .describe("Pause between heartbeats of a chunkserver."),
+    suspectMs: wholeNumber(100, HOUR)
+      .default(3 * SECOND)
+      .describe("Silence after which a chunkserver gets no new chunks."),
+    deadMs: wholeNumber(100, 24 * HOUR)
+      .default(10 * SECOND)
+      .describe("Silence after which a chunkserver is shown as dead."),
+    grantUsableMs: wholeNumber(SECOND, HOUR)
+      .default(10 * MINUTE)
+      .describe("How long a client may begin to use a grant."),
+    grantMs: wholeNumber(SECOND, 24 * HOUR)
+      .default(HOUR)
+      .describe("Life of a grant; chunks that are in no file or upload by then are deleted."),
+    uploadIdleMs: wholeNumber(SECOND, 30 * 24 * HOUR)
+      .default(24 * HOUR)
+      .describe("An upload that nobody continues ends after this."),
+    sessionIdleMs: wholeNumber(SECOND, 30 * 24 * HOUR)
+      .default(HOUR)
+      .describe("A client's session that is not used ends after this."),
+    releasedGraceMs: wholeNumber(0, 30 * 24 * HOUR)
+      .default(10 * MINUTE)
+      .describe("Chunks of removed files stay this long for those who are reading them."),
+    sweepMs: wholeNumber(100, HOUR)
+      .default(10 * SECOND)
+      .describe("Pause between two looks for what has expired."),
+    logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
+  })
+  .refine((c) => c.heartbeatTicks * 3 <= c.electionTicks, {
+    message: "must be at most a third of electionTicks",
+    path: ["heartbeatTicks"],
+  })
+  .refine((c) => c.heartbeatMs * 2 <= c.suspectMs, {
+    message: "must be at least two heartbeatMs",
+    path: ["suspectMs"],
+  })
+  .refine((c) => c.suspectMs <= c.deadMs, {
+    message: "must be at least suspectMs",
+    path: ["deadMs"],
+  })
+  .refine((c) => c.grantUsableMs * 2 <= c.grantMs, {
+    message: "must be at least twice grantUsableMs",
+    path: ["grantMs"],
+  });
+
+export interface MasterConfig extends Readonly<Omit<z.infer<typeof schema>, "id" | "peers">> {
+  readonly id: NodeId;
+  /** The founding masters, this one included. */
+  readonly members: Readonly<Record<NodeId, string>>;
+}
+
+export type Invocation =
+  | { readonly kind: "run"; readonly config: MasterConfig }
+  | { readonly kind: "help"; readonly text: string };
+
+/**
+ * Reads and checks all settings.
+ *
+ * @throws LumeoError CONFIG naming the setting and what it should be.
+ */
+export async function readConfig(
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Invocation> {
+  const { config, help, ...flags } = parseFlags(argv);
+  if (help === true) return { kind: "help", text: helpText() };
+  const settings = await readSettings({
+    defaults: Object.fromEntries(Object.keys(schema.shape).map((key) => [key, undefined])),
+    file: typeof config === "string" ? config : undefined,
+    environment,
+    environmentPrefix: "LUMEO_MASTER_",
+    flags: Object.fromEntries(Object.keys(schema.shape).map((key) => [key, flags[kebab(key)]])),
+  });
+  return { kind: "run", config: checkSettings(settings) };
+}
+
+/** @throws LumeoError CONFIG */
+export function checkSettings(settings: Readonly<Record<string, unknown>>): MasterConfig {
+  const parsed = schema.safeParse(settings);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(
+      (issue) => `"${issue.path.join(".")}": ${issue.message}`,
+    );
+    throw new LumeoError("CONFIG", `Cannot use the settings: ${faults.join("; ")}`);
+  }
+  const { id, peers, ...rest } = parsed.data;
+  const members = parsePeers(id, peers ?? `${id}=${rest.listen}`);
+  return Object.freeze({ ...rest, id: id as NodeId, members });
+}
+
+function parsePeers(id: string, text: string): Readonly<Record<NodeId, string>> {
+  const pairs = text.split(",").map((pair) => {
+    const [peer = "", at = "", ...more] = pair.trim().split("=");
+    if (NAME.test(peer) && address.safeParse(at).success && more.length === 0) {
+      return [peer as NodeId, at] as const;
+    }
+    throw new LumeoError("CONFIG", `Cannot use peer "${pair}": it must be name=host:port`);
+  });
+  const members = Object.fromEntries(pairs) as Readonly<Record<NodeId, string>>;
+  if (Object.keys(members).length !== pairs.length) {
+    throw new LumeoError("CONFIG", `Cannot use peers "${text}": a name is there twice`);
+  }
+  if (MASTERS_MAX < pairs.length) {
+    throw new LumeoError("CONFIG", `Cannot use ${pairs.length} masters: at most ${MASTERS_MAX}`);
+  }
+  if (!Object.hasOwn(members, id)) {
+    throw new LumeoError("CONFIG", `Cannot start master "${id}": it is none of the peers ${text}`);
+  }
+  return members;
+}
+
+type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+function parseFlags(argv: readonly string[]): Flags {
+  const text = { type: "string" } as const;
+  const settings = Object.keys(schema.shape).map((key) => [kebab(key), text] as const);
+  const help = { type: "boolean" } as const;
+  const options = { ...Object.fromEntries(settings), config: text, help };
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: false }).values as Flags;
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new LumeoError("CONFIG", `Cannot use the flags: ${why}; --help lists them`, { cause });
+  }
+}
+
+function helpText(): string {
+  const lines = Object.entries(schema.shape).map(
+    ([key, setting]) => `  --${kebab(key).padEnd(20)} ${setting.description ?? ""}`,
+  );
+  const file = `  --${"config".padEnd(20)} YAML file with any of these settings, by their names.`;
+  return ["A LumeoFS master. Settings:", ...lines, file].join("\n");
+}
+
+/** `electionTicks` → `election-ticks`. */
+function kebab(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

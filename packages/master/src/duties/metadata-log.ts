@@ -1,0 +1,51 @@
+// The replicated metadata as services and duties use it: commands in, replies out, and linearizable
+// reads. Puts the leader's time into every command and translates between values and bytes.
+
+import { type Clock, LumeoError } from "@lumeofs/base";
+import type { Replication } from "../consensus/replication.js";
+import type { Command, Reply, RequestId } from "../metadata/command.js";
+import { encodeProposal } from "../metadata/command-codec.js";
+import { decodeReply } from "../metadata/reply-codec.js";
+import type { StateReader } from "../metadata/state.js";
+
+export class MetadataLog {
+  readonly #replication: Replication;
+  readonly #reader: StateReader;
+  readonly #clock: Clock;
+
+  constructor(parts: {
+    readonly replication: Replication;
+    readonly reader: StateReader;
+    readonly clock: Clock;
+  }) {
+    this.#replication = parts.replication;
+    this.#reader = parts.reader;
+    this.#clock = parts.clock;
+  }
+
+  /** Applies a command on a majority. Throws as `Replication.propose`; a refusal is a reply. */
+  async change(command: Command, request?: RequestId): Promise<Reply> {
+    const bytes = encodeProposal({ at: this.#clock.wallMs(), request, command });
+    return decodeReply(await this.#replication.propose(bytes));
+  }
+
+  /** The state, with everything in it that was acknowledged before. Throws as `Replication.read`. */
+  async read(): Promise<StateReader> {
+    await this.#replication.read();
+    return this.#reader;
+  }
+
+  /** The state as this master has it, which may be behind. */
+  get local(): StateReader {
+    return this.#reader;
+  }
+
+  /** @throws NOT_LEADER if this master does not lead now, as far as it knows. */
+  checkLeading(): void {
+    const { role, leader, leaderAddress } = this.#replication.status;
+    if (role === "leader") return;
+    const who = leader === undefined ? "no leader is known" : `the leader is ${leader}`;
+    const details = leaderAddress === undefined ? {} : { leader: leaderAddress };
+    throw new LumeoError("NOT_LEADER", `This master does not lead: ${who}`, details);
+  }
+}

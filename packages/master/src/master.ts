@@ -1,0 +1,214 @@
+// One master, put together: the only file that knows every part.
+//
+//   clients, chunkservers, operators ──► rpc/ ──► duties/metadata-log ──► consensus/ ──► state/
+//                                         │             ▲                    ▲
+//                                         └► fleet/, placement/   duties/ ───┘   (while leading)
+
+import { type Closable, type Logger, type Random, ResourceStack } from "@lumeofs/base";
+import {
+  AdminHttp,
+  FileDisk,
+  openMetrics,
+  type Readiness,
+  SystemClock,
+  SystemRandom,
+  SystemTimers,
+} from "@lumeofs/node";
+import { RpcServer } from "@lumeofs/node/rpc";
+import type { MasterConfig } from "./config.js";
+import { DRIVER_LIMITS_DEFAULT, RAFT_OPTIONS_DEFAULT } from "./consensus/config.js";
+import { Consensus } from "./consensus/consensus.js";
+import type { ReplicationStatus } from "./consensus/replication.js";
+import { DutyRunner } from "./duties/duty.js";
+import { grantExpiryDuty, sessionExpiryDuty, uploadExpiryDuty } from "./duties/expiry-duty.js";
+import { forgetDuty } from "./duties/forget-duty.js";
+import { foundingDuty } from "./duties/founding-duty.js";
+import { MetadataLog } from "./duties/metadata-log.js";
+import { reapDuty } from "./duties/reap-duty.js";
+import { verifyDuty } from "./duties/verify-duty.js";
+import { Fleet } from "./fleet/servers.js";
+import { applyEntry } from "./metadata/state-machine.js";
+import { METRICS, operationMeter, withPositions } from "./metrics.js";
+import { adminMethods } from "./rpc/admin-service.js";
+import { ChannelPool } from "./rpc/channel-pool.js";
+import { chunkMethods } from "./rpc/chunk-service.js";
+import { ChunkserverClient } from "./rpc/chunkserver-client.js";
+import { fleetMethods } from "./rpc/fleet-service.js";
+import { namespaceMethods } from "./rpc/namespace-service.js";
+import { RaftTransport } from "./rpc/raft-service.js";
+import { openLevelState } from "./state/level-state.js";
+import { MachineState } from "./state/machine-state.js";
+import { hashState } from "./state-hash.js";
+
+/** Calls and streams at once: clients, chunkservers and masters. */
+const CALLS_MAX = 8_192;
+
+export interface MasterPorts {
+  readonly logger: Logger;
+  /** This master cannot go on; the process should end at once. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+const clock = new SystemClock();
+const timers = new SystemTimers();
+const random = new SystemRandom();
+
+export class Master implements Closable {
+  /** host:port where it serves. */
+  readonly address: string;
+  readonly #consensus: Consensus;
+  readonly #open: ResourceStack;
+
+  private constructor(address: string, consensus: Consensus, open: ResourceStack) {
+    this.address = address;
+    this.#consensus = consensus;
+    this.#open = open;
+  }
+
+  /** @throws LumeoError CONFIG, CORRUPT or STORE_FAILED; what was open is closed then. */
+  static async start(config: MasterConfig, ports: MasterPorts): Promise<Master> {
+    await using opening = new ResourceStack();
+    const { logger } = ports;
+    const disk = await FileDisk.open(config.dir);
+    const store = await openLevelState({ folder: config.dir, disk, timers });
+    const state = opening.use(new MachineState(store, applyEntry));
+    const channels = opening.use(new ChannelPool());
+    const links = opening.use(transportOf(config, logger));
+    const consensus = opening.use(
+      await Consensus.start(consensusConfigOf(config), {
+        disk,
+        state,
+        links,
+        timers,
+        random,
+        logger: logger.child({ component: "consensus" }),
+        onFatal: ports.onFatal,
+      }),
+    );
+    const log = new MetadataLog({ replication: consensus, reader: state.reader, clock });
+    const fleet = watchedFleet(config, consensus, opening);
+    const parts = { config, consensus, state, log, fleet, channels, logger };
+    opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
+    const server = opening.use(await serve(parts, links, opening));
+    logger.info("master started", { address: server.address });
+    return new Master(server.address, consensus, opening.move());
+  }
+
+  get status(): ReplicationStatus {
+    return this.#consensus.status;
+  }
+
+  close(): Promise<void> {
+    return this.#open.close();
+  }
+}
+
+interface Parts {
+  readonly config: MasterConfig;
+  readonly consensus: Consensus;
+  readonly state: MachineState;
+  readonly log: MetadataLog;
+  readonly fleet: Fleet;
+  readonly channels: ChannelPool;
+  readonly logger: Logger;
+}
+
+function transportOf(config: MasterConfig, logger: Logger): RaftTransport {
+  const { clusterName: clusterId, id: self, members } = config;
+  return new RaftTransport({ clusterId, self, members, timers, logger });
+}
+
+function consensusConfigOf(config: MasterConfig) {
+  const { id, members, dir: folder, tickMs } = config;
+  const { electionTicks, heartbeatTicks, compactEntries, tailEntries } = config;
+  return {
+    id,
+    members,
+    folder,
+    tickMs,
+    raft: { ...RAFT_OPTIONS_DEFAULT, electionTicks, heartbeatTicks },
+    limits: { ...DRIVER_LIMITS_DEFAULT, compactEntries, tailEntries },
+  };
+}
+
+/** What is believed about chunkservers begins anew whenever this master begins to lead. */
+function watchedFleet(config: MasterConfig, consensus: Consensus, opening: ResourceStack): Fleet {
+  const fleet = new Fleet(config, clock.monotonicMs());
+  let wasLeading = false;
+  const stop = consensus.onRole(({ role }) => {
+    const isLeading = role === "leader";
+    if (isLeading !== wasLeading) fleet.reset(clock.monotonicMs());
+    wasLeading = isLeading;
+  });
+  opening.use({ close: async () => stop() });
+  return fleet;
+}
+
+function dutiesOf({ config, log, fleet, channels, logger }: Parts) {
+  const expiry = { ...config, intervalMs: config.sweepMs };
+  const forget = { intervalMs: config.sweepMs, graceMs: config.releasedGraceMs };
+  const orders = new ChunkserverClient(channels);
+  const parts = { log, clock, fleet, orders, logger };
+  return [
+    foundingDuty(log, freshClusterId(random)),
+    grantExpiryDuty(log, clock, expiry),
+    uploadExpiryDuty(log, clock, expiry),
+    sessionExpiryDuty(log, clock, expiry),
+    reapDuty(log),
+    forgetDuty(parts, forget),
+    verifyDuty(parts),
+  ];
+}
+
+async function serve(
+  parts: Parts,
+  transport: RaftTransport,
+  opening: ResourceStack,
+): Promise<RpcServer> {
+  const { config, consensus, state, log, fleet, channels, logger } = parts;
+  const { metrics, exposition } = await openMetrics(METRICS);
+  if (config.admin !== undefined) {
+    const status = (): ReplicationStatus => consensus.status;
+    const admin = {
+      ...splitAddress(config.admin),
+      readiness: () => readinessOf(consensus.status),
+      metrics: withPositions(exposition, metrics, status),
+      logger,
+    };
+    opening.use(await AdminHttp.start(admin));
+  }
+  const { grantUsableMs, sessionIdleMs, heartbeatMs } = config;
+  const operations = { log, fleet, clock, random, grantUsableMs, sessionIdleMs };
+  const meter = operationMeter(metrics, clock);
+  return RpcServer.start({ ...splitAddress(config.listen), callsMax: CALLS_MAX, logger }, [
+    ...transport.methods,
+    ...namespaceMethods({ ...operations, timers, meter }),
+    ...chunkMethods({ log, fleet, clock }),
+    ...fleetMethods({ log, fleet, clock, logger, heartbeatMs }),
+    ...adminMethods({
+      replication: consensus,
+      log,
+      fleet,
+      clock,
+      channels,
+      memoryBytes: () => process.memoryUsage.rss(),
+      hashState: () => hashState(state),
+    }),
+  ]);
+}
+
+function readinessOf({ leader }: ReplicationStatus): Readiness {
+  return leader === undefined ? { kind: "notReady", why: "no leader is known" } : { kind: "ready" };
+}
+
+function splitAddress(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(":");
+  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
+}
+
+const CLUSTER_ID_DIGITS = 32;
+
+function freshClusterId(source: Random): string {
+  const digit = (): string => Math.floor(source.fraction() * 16).toString(16);
+  return Array.from({ length: CLUSTER_ID_DIGITS }, digit).join("");
+}

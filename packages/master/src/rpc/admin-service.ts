@@ -1,0 +1,160 @@
+// For operators: what the masters and the chunkservers are doing. Any master answers; one that does
+// not lead asks the leader, who alone knows who is alive.
+
+import { type Clock, isErrorCode, type NodeId } from "@lumeofs/base";
+import { type RpcMethod, serveUnary, unary } from "@lumeofs/node/rpc";
+import { AdminService, lumeo } from "@lumeofs/proto";
+import type { Replication, RoleStatus } from "../consensus/replication.js";
+import type { MetadataLog } from "../duties/metadata-log.js";
+import type { Fleet } from "../fleet/servers.js";
+import { getClusterId } from "../metadata/cluster.js";
+import type { ChannelPool } from "./channel-pool.js";
+import { activeServers } from "./fleet-view.js";
+import { encodeLiveness } from "./wire.js";
+
+const { MasterRole } = lumeo.master.v1;
+
+/** Another master that does not answer in this time is shown as unreachable. */
+const PEER_TIMEOUT_MS = 1_000;
+/** The leader waits for its own peers meanwhile. */
+const LEADER_TIMEOUT_MS = 2 * PEER_TIMEOUT_MS;
+
+export interface StateHash {
+  readonly hex: string;
+  readonly index: number;
+}
+
+export interface AdminParts {
+  readonly replication: Replication;
+  readonly log: MetadataLog;
+  readonly fleet: Fleet;
+  readonly clock: Clock;
+  readonly channels: ChannelPool;
+  /** Bytes of memory that this process has. */
+  readonly memoryBytes: () => number;
+  /** SHA-256 of the whole state. */
+  readonly hashState: () => Promise<StateHash>;
+}
+
+type ClusterStatus = lumeo.master.v1.IGetClusterStatusResponse;
+
+export function adminMethods(parts: AdminParts): readonly RpcMethod[] {
+  return [
+    serveUnary(AdminService.getMasterStatus, async (request) => ({
+      status: await masterStatus(parts, request.stateHash ?? false),
+    })),
+    serveUnary(AdminService.getClusterStatus, (request) =>
+      request.forwarded ? clusterStatus(parts) : askLeader(parts),
+    ),
+  ];
+}
+
+async function askLeader(parts: AdminParts): Promise<ClusterStatus> {
+  const { role, leaderAddress } = parts.replication.status;
+  if (role !== "leader" && leaderAddress !== undefined) {
+    const channel = parts.channels.to(leaderAddress);
+    const options = { timeoutMs: LEADER_TIMEOUT_MS };
+    const answer = await unary(
+      channel,
+      AdminService.getClusterStatus,
+      { forwarded: true },
+      options,
+    ).catch(orUndefined);
+    if (answer !== undefined) return answer;
+  }
+  return clusterStatus(parts);
+}
+
+/** The cluster as this master sees it. */
+async function clusterStatus(parts: AdminParts): Promise<ClusterStatus> {
+  const { replication, log } = parts;
+  const { status } = replication;
+  const members = Object.entries(status.members) as [NodeId, string][];
+  const masters = await Promise.all(members.map((member) => askMaster(parts, member)));
+  return {
+    clusterId: getClusterId(log.local) ?? "",
+    leader: status.leader ?? "",
+    term: status.term,
+    masters,
+    chunkservers: await chunkservers(parts),
+  };
+}
+
+async function askMaster(
+  parts: AdminParts,
+  [id, address]: readonly [NodeId, string],
+): Promise<lumeo.master.v1.IMasterStatus> {
+  if (id === parts.replication.status.id) return masterStatus(parts, false);
+  const options = { timeoutMs: PEER_TIMEOUT_MS };
+  const answer = await unary(
+    parts.channels.to(address),
+    AdminService.getMasterStatus,
+    {},
+    options,
+  ).catch(orUndefined);
+  return answer?.status ?? { id, address, role: MasterRole.MASTER_ROLE_UNREACHABLE };
+}
+
+async function masterStatus(
+  parts: AdminParts,
+  withHash: boolean,
+): Promise<lumeo.master.v1.IMasterStatus> {
+  const { status } = parts.replication;
+  const hash = withHash ? await parts.hashState() : undefined;
+  return {
+    id: status.id,
+    address: status.members[status.id] ?? "",
+    role: encodeRole(status.role),
+    term: status.term,
+    commitIndex: status.commit,
+    appliedIndex: status.applied,
+    firstIndex: status.logFirst,
+    lastIndex: status.logLast,
+    snapshotIndex: status.logFirst - 1,
+    durableIndex: status.durable,
+    leader: status.leader ?? "",
+    memoryBytes: parts.memoryBytes(),
+    stateHash: hash?.hex ?? "",
+    stateHashIndex: hash?.index ?? 0,
+  };
+}
+
+function encodeRole(role: RoleStatus["role"]): lumeo.master.v1.MasterRole {
+  switch (role) {
+    case "leader":
+      return MasterRole.MASTER_ROLE_LEADER;
+    case "candidate":
+      return MasterRole.MASTER_ROLE_CANDIDATE;
+    case "follower":
+      return MasterRole.MASTER_ROLE_FOLLOWER;
+  }
+}
+
+async function chunkservers(parts: AdminParts): Promise<lumeo.master.v1.IChunkserverStatus[]> {
+  const { fleet } = parts;
+  const now = parts.clock.monotonicMs();
+  const servers = await activeServers(parts.log.local);
+  return servers.map(({ id, server }) => {
+    const load = fleet.loadOf(id);
+    return {
+      serverId: id,
+      name: server.name,
+      dataAddress: server.dataAddress,
+      state: encodeLiveness(fleet.liveness(id, now)),
+      chunkCount: load?.chunkCount ?? 0,
+      usedBytes: load?.usedBytes ?? 0,
+      capacityBytes: load?.capacityBytes ?? 0,
+      damagedCount: fleet.damagedCount(id),
+      lastHeartbeatMsAgo: Math.round(fleet.silenceOf(id, now) ?? 0),
+      readOnly: load?.isReadOnly ?? false,
+      labels: { ...server.labels },
+    };
+  });
+}
+
+/** An operator sees who is unreachable; that is the answer, not a failure of it. */
+function orUndefined(error: unknown): undefined {
+  if (error instanceof Error && "code" in error && isErrorCode(String(error.code)))
+    return undefined;
+  throw error;
+}

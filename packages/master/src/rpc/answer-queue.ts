@@ -1,0 +1,72 @@
+// Answers on their way to one client: those that are ready in the same turn travel in one message,
+// and no message grows beyond what gRPC takes.
+
+import { KiB, MiB } from "@lumeofs/base";
+import type { lumeo } from "@lumeofs/proto";
+
+/** A message is closed when it has this many bytes, by estimate. */
+export const ANSWER_BYTES_MAX = 1 * MiB;
+
+type Result = lumeo.master.v1.IOperationResult;
+
+/** Sends results in batches, one batch at a time. */
+export class AnswerQueue {
+  readonly #send: (results: readonly Result[]) => Promise<void>;
+  readonly #failed: (error: unknown) => void;
+  #waiting: { readonly result: Result; readonly sent: () => void }[] = [];
+  #isSending = false;
+
+  /** `failed` hears the first failure to send; nothing is sent after it. */
+  constructor(
+    send: (results: readonly Result[]) => Promise<void>,
+    failed: (error: unknown) => void,
+  ) {
+    this.#send = send;
+    this.#failed = failed;
+  }
+
+  /** Queues a result; `sent` is called when the transport has taken it. */
+  push(result: Result, sent: () => void): void {
+    this.#waiting.push({ result, sent });
+    if (this.#isSending) return;
+    this.#isSending = true;
+    setImmediate(() => void this.#drain()); // whatever else this turn answers goes along
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (0 < this.#waiting.length) {
+        const batch = this.#takeBatch();
+        await this.#send(batch.map(({ result }) => result));
+        for (const { sent } of batch) sent();
+      }
+      this.#isSending = false;
+    } catch (error) {
+      this.#failed(error); // stays in sending: the stream is over
+    }
+  }
+
+  #takeBatch(): readonly { readonly result: Result; readonly sent: () => void }[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length && bytes < ANSWER_BYTES_MAX) {
+      const next = this.#waiting[count];
+      if (next !== undefined) bytes += bytesOf(next.result);
+      count++;
+    }
+    const batch = this.#waiting.slice(0, count);
+    this.#waiting = this.#waiting.slice(count);
+    return batch;
+  }
+}
+
+/** An upper estimate of a result's size on the wire. */
+function bytesOf(result: Result): number {
+  if (result.listing) {
+    const entries = result.listing.entries ?? [];
+    return entries.reduce((sum, entry) => sum + 128 + 3 * (entry.path?.length ?? 0), 0);
+  }
+  if (result.stat) return 16 * KiB + (result.stat.chunks?.length ?? 0) * KiB;
+  if (result.allocated) return (result.allocated.grants?.length ?? 0) * KiB;
+  return KiB;
+}

@@ -1,0 +1,203 @@
+// For chunkservers: registration, heartbeats, inventories. Only the leader serves them.
+
+import type { Logger } from "@lumeofs/base";
+import { type ChunkHandle, type Clock, LumeoError, type ServerId } from "@lumeofs/base";
+import { type RpcMethod, type RpcStream, serveStream, serveUnary } from "@lumeofs/node/rpc";
+import { FleetService, type lumeo } from "@lumeofs/proto";
+import type { MetadataLog } from "../duties/metadata-log.js";
+import type { Fleet, ServerLoad } from "../fleet/servers.js";
+import { isGarbage } from "../metadata/chunk-table.js";
+import { getClusterId } from "../metadata/cluster.js";
+import type { FleetCommand } from "../metadata/command.js";
+import { getServer, type Server, serverOfName, serverOfUuid } from "../metadata/servers.js";
+import type { StateReader } from "../metadata/state.js";
+import {
+  decodeHandle,
+  decodeNumber,
+  decodeServerId,
+  decodeText,
+  errorOf,
+  invalid,
+} from "./wire.js";
+
+/** Handles in one page of an inventory. */
+export const INVENTORY_PAGE_MAX = 10_000;
+const NAME_LENGTH_MAX = 63;
+const TEXT_LENGTH_MAX = 255;
+const LABELS_MAX = 32;
+
+type HeartbeatStream = RpcStream<
+  lumeo.master.v1.IHeartbeatResponse,
+  lumeo.master.v1.IHeartbeatRequest
+>;
+
+export interface FleetServiceParts {
+  readonly log: MetadataLog;
+  readonly fleet: Fleet;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly heartbeatMs: number;
+}
+
+export function fleetMethods(parts: FleetServiceParts): readonly RpcMethod[] {
+  const streams = new Map<ServerId, HeartbeatStream>();
+  return [
+    serveUnary(FleetService.register, (request) => register(parts, request)),
+    serveStream(FleetService.heartbeat, (stream) => listen(parts, stream, streams)),
+    serveUnary(FleetService.reportInventory, (request) => inventory(parts, request)),
+  ];
+}
+
+async function register(
+  parts: FleetServiceParts,
+  wire: lumeo.master.v1.IRegisterRequest,
+): Promise<lumeo.master.v1.IRegisterResponse> {
+  const command = decodeRegistration(wire);
+  const state = await parts.log.read();
+  const clusterId = getClusterId(state);
+  if (clusterId === undefined) {
+    throw new LumeoError("UNAVAILABLE", "The cluster is being set up: try again in a moment");
+  }
+  checkCluster(command, wire.clusterId ?? "", clusterId);
+  checkNamesake(parts, state, command);
+  const known = serverOfUuid(state, command.storeUuid);
+  const before = known === undefined ? undefined : getServer(state, known);
+  const { heartbeatMs } = parts;
+  if (known !== undefined && before !== undefined && isSame(before, command)) {
+    return { serverId: known, clusterId, heartbeatMs };
+  }
+  const reply = await parts.log.change(command);
+  if (reply.kind === "refused") throw errorOf(reply);
+  if (reply.kind !== "registered") throw new LumeoError("INTERNAL", "Register got another reply");
+  const { server } = reply;
+  parts.logger.info("chunkserver registered", { server, peer: command.name });
+  return { serverId: server, clusterId, heartbeatMs };
+}
+
+function decodeRegistration(wire: lumeo.master.v1.IRegisterRequest): FleetCommand {
+  const labels = wire.labels ?? {};
+  const entries = Object.entries(labels);
+  if (LABELS_MAX < entries.length) throw invalid(`a server has at most ${LABELS_MAX} labels`);
+  for (const [name, value] of entries) {
+    decodeText(name, "label name", TEXT_LENGTH_MAX);
+    if (TEXT_LENGTH_MAX < value.length) throw invalid(`label ${name} is too long`);
+  }
+  const name = decodeText(wire.name, "name", NAME_LENGTH_MAX);
+  if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) {
+    throw invalid(`name ${JSON.stringify(name)} has more than lower-case letters, digits and "-"`);
+  }
+  return {
+    kind: "registerServer",
+    name,
+    storeUuid: decodeText(wire.storeUuid, "store uuid", TEXT_LENGTH_MAX),
+    dataAddress: decodeText(wire.dataAddress, "data address", TEXT_LENGTH_MAX),
+    controlAddress: decodeText(wire.controlAddress, "control address", TEXT_LENGTH_MAX),
+    labels,
+  };
+}
+
+/** A store of another cluster is not taken over: its chunks would all be garbage here. */
+function checkCluster(command: FleetCommand, claimed: string, clusterId: string): void {
+  if (claimed === "" || claimed === clusterId) return;
+  throw new LumeoError(
+    "CONFIG",
+    `Cannot register ${command.name}: its store belongs to cluster ${claimed}, this is cluster ` +
+      `${clusterId}; give it an empty folder or the masters of its own cluster`,
+  );
+}
+
+/** Two living stores of one name would retire each other for ever. */
+function checkNamesake(parts: FleetServiceParts, state: StateReader, command: FleetCommand): void {
+  const id = serverOfName(state, command.name);
+  const namesake = id === undefined ? undefined : getServer(state, id);
+  if (id === undefined || namesake === undefined) return;
+  if (namesake.storeUuid === command.storeUuid) return;
+  if (parts.fleet.liveness(id, parts.clock.monotonicMs()) !== "alive") return;
+  throw new LumeoError(
+    "CONFLICT",
+    `Cannot register ${command.name}: another store of that name is alive at ` +
+      `${namesake.dataAddress}; stop it or choose another name`,
+  );
+}
+
+function isSame(server: Server, command: FleetCommand): boolean {
+  const labels = (of: Readonly<Record<string, string>>): string =>
+    JSON.stringify(Object.entries(of).sort());
+  return (
+    !server.isRetired &&
+    server.name === command.name &&
+    server.dataAddress === command.dataAddress &&
+    server.controlAddress === command.controlAddress &&
+    labels(server.labels) === labels(command.labels)
+  );
+}
+
+/** Serves one stream of heartbeats, until it ends or this master no longer leads. */
+async function listen(
+  parts: FleetServiceParts,
+  stream: HeartbeatStream,
+  streams: Map<ServerId, HeartbeatStream>,
+): Promise<void> {
+  const { log, fleet, clock } = parts;
+  let server: ServerId | undefined;
+  try {
+    for await (const beat of stream) {
+      log.checkLeading();
+      const isFirst = server === undefined;
+      server ??= await identify(log, beat);
+      if (decodeServerId(beat.serverId) !== server) throw invalid("the server id has changed");
+      const report = { load: decodeLoad(beat), damaged: decodeHandles(beat), isFirst };
+      fleet.heartbeat(server, report, clock.monotonicMs());
+      streams.set(server, stream); // a newer stream of a server takes its place
+      await stream.send({ verifyHandles: [...fleet.takeDeferred(server)] });
+    }
+  } finally {
+    if (server !== undefined && streams.get(server) === stream) {
+      streams.delete(server);
+      fleet.disconnected(server);
+    }
+  }
+}
+
+/** Whether this is the store that it says; a store that was retired has to register again. */
+async function identify(
+  log: MetadataLog,
+  wire: { readonly serverId?: number | null; readonly storeUuid?: string | null },
+): Promise<ServerId> {
+  const id = decodeServerId(wire.serverId);
+  const server = getServer(await log.read(), id);
+  if (server !== undefined && !server.isRetired && server.storeUuid === wire.storeUuid) return id;
+  throw new LumeoError(
+    "NOT_FOUND",
+    `Server ${id} is not registered with this store: register again`,
+  );
+}
+
+function decodeLoad(wire: lumeo.master.v1.IHeartbeatRequest): ServerLoad {
+  return {
+    chunkCount: decodeNumber(wire.chunkCount, "chunk count"),
+    usedBytes: decodeNumber(wire.usedBytes, "used bytes"),
+    capacityBytes: decodeNumber(wire.capacityBytes, "capacity"),
+    freeBytes: decodeNumber(wire.freeBytes, "free bytes"),
+    isReadOnly: wire.readOnly ?? false,
+    writesInFlight: decodeNumber(wire.writesInFlight, "writes in flight"),
+  };
+}
+
+function decodeHandles(wire: lumeo.master.v1.IHeartbeatRequest): readonly ChunkHandle[] {
+  return (wire.damagedHandles ?? []).map(decodeHandle);
+}
+
+/** Names what nobody needs any more in a page of what a store holds. */
+async function inventory(
+  { log }: FleetServiceParts,
+  request: lumeo.master.v1.IReportInventoryRequest,
+): Promise<lumeo.master.v1.IReportInventoryResponse> {
+  const handles = (request.handles ?? []).map(decodeHandle);
+  if (INVENTORY_PAGE_MAX < handles.length) {
+    throw invalid(`a page of an inventory has at most ${INVENTORY_PAGE_MAX} handles`);
+  }
+  await identify(log, request);
+  const state = await log.read();
+  return { garbageHandles: handles.filter((handle) => isGarbage(state, handle)) };
+}

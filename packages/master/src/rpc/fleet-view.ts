@@ -1,0 +1,38 @@
+// The registered servers together with what is believed about them now.
+
+import type { ServerId } from "@lumeofs/base";
+import { serversPage } from "../metadata/queries.js";
+import type { Server } from "../metadata/servers.js";
+import type { StateReader } from "../metadata/state.js";
+import type { Candidate } from "../placement/choose.js";
+import type { FleetView } from "./wire.js";
+
+/** Servers read in one page; a cluster of more takes more pages. */
+const PAGE = 1_000;
+
+/** All servers that are not retired. */
+export async function activeServers(
+  state: StateReader,
+): Promise<readonly { readonly id: ServerId; readonly server: Server }[]> {
+  const all: { readonly id: ServerId; readonly server: Server }[] = [];
+  for (let after = 0; ; ) {
+    const page = await serversPage(state, after, PAGE);
+    all.push(...page.filter(({ server }) => !server.isRetired));
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return all;
+    after = last.id;
+  }
+}
+
+/** The servers as placement sees them. */
+export async function candidates(
+  view: FleetView & { readonly state: StateReader },
+): Promise<readonly Candidate[]> {
+  const servers = await activeServers(view.state);
+  return servers.map(({ id, server }) => ({
+    id,
+    liveness: view.fleet.liveness(id, view.now),
+    load: view.fleet.loadOf(id),
+    rack: server.labels["rack"],
+  }));
+}

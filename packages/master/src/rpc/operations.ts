@@ -1,0 +1,167 @@
+// Executes one operation of a client and makes its answer.
+
+import { type Clock, handleIn, LumeoError, type Random } from "@lumeofs/base";
+import { encodeErrorDetail } from "@lumeofs/node/rpc";
+import type { lumeo } from "@lumeofs/proto";
+import type { MetadataLog } from "../duties/metadata-log.js";
+import type { Fleet } from "../fleet/servers.js";
+import type { Command, Reply } from "../metadata/command.js";
+import { FRESH_EPOCH, getGrant } from "../metadata/grants.js";
+import { parsePath } from "../metadata/path.js";
+import { fileChunks, listPage, stat } from "../metadata/queries.js";
+import type { StateReader } from "../metadata/state.js";
+import { choosePlacements } from "../placement/choose.js";
+import { candidates } from "./fleet-view.js";
+import { encodeCommitted, encodeFile, type Operation } from "./operation-wire.js";
+import { encodeLocatedChunk, encodeReplicas, errorOf, type FleetView } from "./wire.js";
+
+/** An answer without the operation's id. */
+export type Answer = Omit<lumeo.master.v1.IOperationResult, "id">;
+
+export interface OperationParts {
+  readonly log: MetadataLog;
+  readonly fleet: Fleet;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How long a client may use a grant. */
+  readonly grantUsableMs: number;
+  readonly sessionIdleMs: number;
+}
+
+type OperationOf<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
+
+/** @throws LumeoError for everything that is no answer. */
+export async function execute(parts: OperationParts, operation: Operation): Promise<Answer> {
+  switch (operation.kind) {
+    case "change":
+      return change(parts, operation);
+    case "allocate":
+      return allocate(parts, operation);
+    case "stat":
+      return statFile(parts, operation);
+    case "list":
+      return list(parts, operation);
+  }
+}
+
+export function answerOfError(error: LumeoError): Answer {
+  return { error: encodeErrorDetail(error) };
+}
+
+async function change(parts: OperationParts, operation: OperationOf<"change">): Promise<Answer> {
+  const { command, request } = operation;
+  for (const path of pathsOf(command)) {
+    const parsed = parsePath(path);
+    if (parsed.kind === "refused") throw errorOf(parsed); // without a place in the log
+  }
+  const reply = await parts.log.change(command, request);
+  switch (reply.kind) {
+    case "refused":
+      throw errorOf(reply);
+    case "done":
+      return { done: {} };
+    case "sessionOpened":
+      return { sessionOpened: { session: reply.session, idleMsMax: parts.sessionIdleMs } };
+    case "uploadBegun":
+      return { uploadBegun: { upload: reply.upload } };
+    case "file":
+      if (command.kind !== "commit") throw unexpected(command, reply);
+      return { file: encodeCommitted(command, reply) };
+    default:
+      throw unexpected(command, reply);
+  }
+}
+
+function pathsOf(command: OperationOf<"change">["command"]): readonly string[] {
+  switch (command.kind) {
+    case "beginUpload":
+    case "commit":
+    case "makeDirectory":
+    case "remove":
+      return [command.path];
+    case "rename":
+      return [command.source, command.target];
+    default:
+      return [];
+  }
+}
+
+async function allocate(
+  parts: OperationParts,
+  operation: OperationOf<"allocate">,
+): Promise<Answer> {
+  const { log, fleet, clock, random } = parts;
+  log.checkLeading();
+  const now = clock.monotonicMs();
+  const servers = await candidates({ state: log.local, fleet, now });
+  const wish = { replicas: operation.replicas, count: operation.grants, avoid: operation.avoid };
+  const placed = choosePlacements(servers, wish, random);
+  if (placed.kind === "refused") throw errorOf(placed);
+  const { handles, request } = operation;
+  const command: Command = { kind: "allocate", placements: placed.placements, handles };
+  const reply = await log.change(command, request);
+  if (reply.kind === "refused") throw errorOf(reply);
+  if (reply.kind !== "allocated") throw unexpected(command, reply);
+  const view = { state: log.local, fleet, now: clock.monotonicMs() };
+  const grants = reply.grants.flatMap((id) => {
+    // The first answer to this request may be old: what the grants hold is in the state.
+    const grant = getGrant(log.local, id);
+    if (grant === undefined) return [];
+    return [
+      {
+        firstHandle: handleIn(id, 0),
+        handleCount: grant.handles,
+        epoch: FRESH_EPOCH,
+        replicas: encodeReplicas(view, grant.members, undefined),
+        usableMs: parts.grantUsableMs,
+      },
+    ];
+  });
+  if (grants.length === 0) {
+    throw new LumeoError("GRANT_EXPIRED", "Cannot answer an old request: its grants have expired");
+  }
+  return { allocated: { grants } };
+}
+
+async function statFile(parts: OperationParts, operation: OperationOf<"stat">): Promise<Answer> {
+  const state = await parts.log.read();
+  const found = stat(state, operation.path);
+  if (found.kind === "refused") throw errorOf(found);
+  const { revision, firstChunk, chunkCountMax } = operation;
+  const { inode } = found;
+  if (revision !== undefined && inode.revision !== revision) {
+    const what = `Cannot go on reading ${JSON.stringify(found.path)}`;
+    throw new LumeoError("CONFLICT", `${what}: it was replaced since revision ${revision}`);
+  }
+  const info = encodeFile(found.path, found);
+  if (inode.kind === "directory" || chunkCountMax === 0) return { stat: { info, chunks: [] } };
+  const window = { first: firstChunk, countMax: chunkCountMax };
+  const view = fleetView(parts, state);
+  const chunks = fileChunks(state, { id: found.id, inode }, window);
+  return {
+    stat: {
+      info,
+      chunks: chunks.map(({ handle, chunk }) => encodeLocatedChunk(view, handle, chunk)),
+    },
+  };
+}
+
+async function list(parts: OperationParts, operation: OperationOf<"list">): Promise<Answer> {
+  const state = await parts.log.read();
+  let page = await listPage(state, operation);
+  // Where all of a page vanished while it was read, the caller would not know how to go on.
+  while (page.kind === "page" && page.entries.length === 0 && page.hasMore) {
+    page = await listPage(state, { ...operation, after: page.last });
+  }
+  if (page.kind === "refused") throw errorOf(page);
+  const entries = page.entries.map((entry) => encodeFile(entry.path, entry));
+  return { listing: { entries, more: page.hasMore } };
+}
+
+function fleetView(parts: OperationParts, state: StateReader): FleetView {
+  return { state, fleet: parts.fleet, now: parts.clock.monotonicMs() };
+}
+
+function unexpected(command: Command, reply: Reply): LumeoError {
+  return new LumeoError("INTERNAL", `Command ${command.kind} was answered by ${reply.kind}`);
+}

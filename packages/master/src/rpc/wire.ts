@@ -1,0 +1,135 @@
+// Proto ⇄ domain, for what several services share. Fields of the wire may be missing, and numbers
+// may be too large for a number: here they become domain values or INVALID_ARGUMENT.
+
+import {
+  type ChunkHandle,
+  chunkHandle,
+  type Epoch,
+  epoch,
+  type InodeId,
+  inodeId,
+  LumeoError,
+  type MonotonicMs,
+  type ServerId,
+  type SessionId,
+  serverId,
+  sessionId,
+} from "@lumeofs/base";
+import { lumeo } from "@lumeofs/proto";
+import type { Fleet, Liveness } from "../fleet/servers.js";
+import type { ChunkRecord } from "../metadata/chunk-table.js";
+import type { Refused, SealedChunk } from "../metadata/command.js";
+import { getServer } from "../metadata/servers.js";
+import type { StateView } from "../metadata/state.js";
+
+const { ReplicaRole, ServerState } = lumeo.common.v1;
+
+type Field<T> = T | null | undefined;
+
+/** A whole number from 0 that fits in 53 bits; missing means 0. */
+export function decodeNumber(value: Field<number>, name: string): number {
+  const number = value ?? 0;
+  if (Number.isSafeInteger(number) && 0 <= number) return number;
+  throw invalid(`${name} is not a whole number below 2^53`);
+}
+
+/** A number from 1. */
+export function decodeId(value: Field<number>, name: string): number {
+  const number = decodeNumber(value, name);
+  if (number === 0) throw invalid(`${name} is missing`);
+  return number;
+}
+
+export function decodeHandle(value: Field<number>): ChunkHandle {
+  return chunkHandle(decodeId(value, "chunk handle"));
+}
+
+export function decodeEpoch(value: Field<number>): Epoch {
+  return epoch(decodeId(value, "epoch"));
+}
+
+export function decodeServerId(value: Field<number>): ServerId {
+  return serverId(decodeId(value, "server id"));
+}
+
+export function decodeSessionId(value: Field<number>): SessionId {
+  return sessionId(decodeId(value, "session"));
+}
+
+export function decodeInodeId(value: Field<number>, name: string): InodeId {
+  return inodeId(decodeId(value, name));
+}
+
+export function decodeText(value: Field<string>, name: string, lengthMax: number): string {
+  const text = value ?? "";
+  if (text === "") throw invalid(`${name} is missing`);
+  if (lengthMax < text.length) throw invalid(`${name} is longer than ${lengthMax} characters`);
+  return text;
+}
+
+export function decodeChunks(refs: Field<readonly lumeo.common.v1.IChunkRef[]>): SealedChunk[] {
+  return (refs ?? []).map((ref) => ({
+    handle: decodeHandle(ref.handle),
+    epoch: decodeEpoch(ref.epoch),
+    lengthBytes: decodeNumber(ref.lengthBytes, "chunk length"),
+    crc32c: decodeNumber(ref.crc32c, "chunk checksum"),
+  }));
+}
+
+export function invalid(why: string): LumeoError {
+  return new LumeoError("INVALID_ARGUMENT", `Cannot read the request: ${why}`);
+}
+
+/** A refusal of the state machine, as the error that its caller gets. */
+export function errorOf(refused: Refused): LumeoError {
+  return new LumeoError(refused.code, refused.message);
+}
+
+export function encodeLiveness(liveness: Liveness): lumeo.common.v1.ServerState {
+  switch (liveness) {
+    case "alive":
+      return ServerState.SERVER_STATE_ALIVE;
+    case "suspect":
+      return ServerState.SERVER_STATE_SUSPECT;
+    case "dead":
+      return ServerState.SERVER_STATE_DEAD;
+  }
+}
+
+/** What is known of the servers when an answer is made. */
+export interface FleetView {
+  readonly state: StateView;
+  readonly fleet: Fleet;
+  readonly now: MonotonicMs;
+}
+
+/** Where copies are, the primary first; `handle` undefined for a grant, whose copies are not yet. */
+export function encodeReplicas(
+  view: FleetView,
+  members: readonly ServerId[],
+  handle: ChunkHandle | undefined,
+): lumeo.common.v1.IReplicaLocation[] {
+  return members.map((id, i) => {
+    const server = getServer(view.state, id);
+    return {
+      serverId: id,
+      name: server?.name ?? "",
+      address: server?.dataAddress ?? "",
+      role: i === 0 ? ReplicaRole.REPLICA_ROLE_PRIMARY : ReplicaRole.REPLICA_ROLE_SECONDARY,
+      state: encodeLiveness(server?.isRetired ? "dead" : view.fleet.liveness(id, view.now)),
+      damaged: handle !== undefined && view.fleet.isDamaged(id, handle),
+    };
+  });
+}
+
+export function encodeLocatedChunk(
+  view: FleetView,
+  handle: ChunkHandle,
+  chunk: ChunkRecord,
+): lumeo.common.v1.ILocatedChunk {
+  const { epoch: sealedAt, lengthBytes, crc32c, members } = chunk;
+  return {
+    chunk: { handle, epoch: sealedAt, lengthBytes, crc32c },
+    replicas: encodeReplicas(view, members, handle),
+  };
+}

@@ -2,8 +2,7 @@
 // nobody waits for one.
 //
 // A1. At most one batch of a kind is being fetched at a time.
-// A2. A server that failed lately is avoided. If the masters cannot place chunks without it, they
-//     are asked again without that wish: a suspect server is better than none.
+// A2. A server that failed lately is avoided; the masters take one only if there is no other.
 
 import { type Clock, LumeoError, monotonicMs, type ServerId } from "@lumeofs/base";
 import type { Call } from "./call.js";
@@ -97,15 +96,13 @@ export class Allocations {
 
   async #allocate(call: Call, replicas: number, stock: Stock): Promise<void> {
     const avoid = this.#health.suspects(this.#clock.monotonicMs());
-    const { handles } = stock;
-    const ask = { grants: GRANTS_PER_BATCH, handles, replicas };
     const askedAt = this.#clock.monotonicMs();
-    const { grants } = await this.#metadata
-      .mutate(call, "allocate", { ...ask, avoid })
-      .catch((error: unknown) => {
-        if (avoid.length === 0 || !isNoPlace(error)) throw error;
-        return this.#metadata.mutate(call, "allocate", { ...ask, avoid: [] });
-      });
+    const { grants } = await this.#metadata.mutate(call, "allocate", {
+      grants: GRANTS_PER_BATCH,
+      handles: stock.handles,
+      replicas,
+      avoid,
+    });
     if (grants.length === 0) {
       throw new LumeoError("NO_SPACE", "Cannot write: the masters granted no chunks");
     }
@@ -113,10 +110,4 @@ export class Allocations {
       stock.book.add({ ...grant, usableUntil: monotonicMs(askedAt + USABLE_SHARE * usableMs) });
     }
   }
-}
-
-function isNoPlace(error: unknown): boolean {
-  return (
-    error instanceof LumeoError && (error.code === "NO_SPACE" || error.code === "UNAVAILABLE")
-  );
 }

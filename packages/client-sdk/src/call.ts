@@ -4,6 +4,7 @@
 // C1. Once the signal has aborted, no step begins, and waits end at once.
 // C2. A step that changes something is repeated only as one that cannot double its effect.
 
+import { setMaxListeners } from "node:events";
 import { LumeoError, type MonotonicMs } from "@lumeofs/base";
 import { aborted, type LumeoError as PublicError, toPublic } from "./error.js";
 import type { Events } from "./events.js";
@@ -58,8 +59,12 @@ export class Call {
     this.#settings = settings;
     this.#ports = ports;
     this.#events = events;
-    if (this.#userSignal?.aborted === true) this.#userAborted();
-    this.#userSignal?.addEventListener("abort", this.#userAborted, { once: true });
+    setMaxListeners(0, this.#controller.signal); // one for each request under way, all bounded
+    const user = this.#userSignal;
+    if (user === undefined) return;
+    if (user.aborted) this.#userAborted();
+    setMaxListeners(0, user); // one for each call that shares it
+    user.addEventListener("abort", this.#userAborted, { once: true });
   }
 
   /** Aborts when the caller's signal does, or when the client is closed. Its reason is a LumeoError. */

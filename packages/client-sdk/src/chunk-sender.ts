@@ -22,7 +22,7 @@ import type { ChunkBody } from "./chunk-body.js";
 import type { Allocation } from "./grant-book.js";
 import type { ChunkRef } from "./operations.js";
 import type { Ports } from "./ports.js";
-import type { ChunkserverPool, ChunkSink, WrittenChunk } from "./rpc/chunkserver-pool.js";
+import type { ChunkSink, ChunkserverPool, WrittenChunk } from "./rpc/chunkserver-pool.js";
 
 /** How long a connection waits for the caller's stream. */
 const SOURCE_PAUSE_MS = 10_000;
@@ -90,7 +90,10 @@ export class ChunkSender {
       }
       late++; // nobody would accept its commit any more: once more, now that the bytes are here
     }
-    throw new LumeoError("TIMEOUT", `Cannot store a chunk: sending it outlasted ${LATE_MAX} grants`);
+    throw new LumeoError(
+      "TIMEOUT",
+      `Cannot store a chunk: sending it outlasted ${LATE_MAX} grants`,
+    );
   }
 
   /** Sends a chunk once; "paused" if the source kept the connection waiting for too long (W4). */

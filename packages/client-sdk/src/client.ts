@@ -2,12 +2,12 @@
 // and turns calls of the public API into theirs; no decision is taken here.
 
 import { LumeoError as InternalError } from "@lumeofs/base";
-import type { Call, CallSettings } from "./call.js";
-import { Calls } from "./calls.js";
 import { Allocations } from "./allocations.js";
 import type { Body } from "./body.js";
-import type { ClusterStatus } from "./cluster-status.js";
+import type { Call, CallSettings } from "./call.js";
+import { Calls } from "./calls.js";
 import { CHUNK_PAGE } from "./chunk-map.js";
+import type { ClusterStatus } from "./cluster-status.js";
 import { LumeoError, toPublic } from "./error.js";
 import { Events, type LumeoEvents } from "./events.js";
 import { type Checksum, type FileInfo, toFileInfo } from "./file-info.js";
@@ -16,17 +16,17 @@ import { Metadata } from "./metadata.js";
 import type { LocatedChunk } from "./operations.js";
 import {
   type CallOptions,
+  type ClientSettings,
   callSettings,
   chunkBytesOf,
-  type ClientSettings,
   clientSettings,
   environmentOptions,
   type GetOptions,
   type ListOptions,
   type LumeoOptions,
   type MkdirOptions,
-  preconditionOf,
   type PutOptions,
+  preconditionOf,
   type RemoveOptions,
   type RenameOptions,
   replicasOf,

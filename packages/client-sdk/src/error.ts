@@ -3,11 +3,7 @@
 // usually catch by class, and with what the caller needs to act: the path, the number of attempts,
 // and whether trying again may help.
 
-import {
-  type ErrorCode,
-  InvariantViolation,
-  LumeoError as InternalError,
-} from "@lumeofs/base";
+import { type ErrorCode, LumeoError as InternalError, InvariantViolation } from "@lumeofs/base";
 
 /** Codes are API: they are never renamed and never change meaning. */
 export type LumeoErrorCode =

@@ -141,7 +141,7 @@ export class DirectoryListing implements Listing<FileInfo> {
     });
     level.entries = page.entries;
     level.next = 0;
-    level.more = page.more && 0 < page.entries.length;
+    level.more = page.more;
     const last = page.entries.at(-1);
     if (last !== undefined) level.after = last.path.slice(last.path.lastIndexOf("/") + 1);
   }
@@ -160,7 +160,5 @@ function cursorOf(entry: FileInfo): string {
 }
 
 function isGone(error: unknown): boolean {
-  return (
-    LumeoError.is(error, "LUMEO_NOT_FOUND") || LumeoError.is(error, "LUMEO_NOT_DIRECTORY")
-  );
+  return LumeoError.is(error, "LUMEO_NOT_FOUND") || LumeoError.is(error, "LUMEO_NOT_DIRECTORY");
 }

@@ -1,8 +1,8 @@
 // What a caller may set, and what holds if nothing is said.
 
 import { BLOCK_BYTES, CHUNK_BYTES_DEFAULT, LumeoError } from "@lumeofs/base";
-import { NO_PRECONDITION, type Precondition } from "./operations.js";
 import { revisionOf } from "./etag.js";
+import { NO_PRECONDITION, type Precondition } from "./operations.js";
 import { NO_RETRY, RETRY_DEFAULT, type RetryPolicy } from "./retry.js";
 
 /** How a client is made. */
@@ -167,18 +167,26 @@ export function preconditionOf(options: {
 }
 
 function parseEndpoint(text: string): string {
-  const endpoint = text.trim().replace(/^lumeo:\/\//, "").replace(/\/$/, "");
+  const endpoint = text
+    .trim()
+    .replace(/^lumeo:\/\//, "")
+    .replace(/\/$/, "");
   const port = Number(/^(?:\[[^\]]+\]|[^:[\]/?#@\s]+):(\d{1,5})$/.exec(endpoint)?.[1]);
   if (0 < port && port <= 65_535) return endpoint;
   throw config(`Cannot use endpoint "${text.trim()}": expected host:port`);
 }
 
-function mergePolicy(base: RetryPolicy, given: Partial<RetryPolicy> | false | undefined): RetryPolicy {
+function mergePolicy(
+  base: RetryPolicy,
+  given: Partial<RetryPolicy> | false | undefined,
+): RetryPolicy {
   if (given === undefined) return base;
   if (given === false) return NO_RETRY;
   const policy = { ...base, ...given };
   if (Number.isInteger(policy.maxAttempts) && 1 <= policy.maxAttempts) return policy;
-  throw config(`Cannot use retry.maxAttempts ${policy.maxAttempts}: expected a whole number from 1`);
+  throw config(
+    `Cannot use retry.maxAttempts ${policy.maxAttempts}: expected a whole number from 1`,
+  );
 }
 
 /** The longest delay that timers take. */

@@ -162,7 +162,8 @@ function localError(file: string, thrown: unknown): unknown {
   if (!(thrown instanceof Error) || !("syscall" in thrown)) return thrown;
   const { code, message } = thrown as NodeJS.ErrnoException;
   const what = `Cannot save to local file "${file}": ${message}`;
-  if (code === "ENOSPC" || code === "EDQUOT") return new LumeoError("NO_SPACE", what, { cause: thrown });
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return new LumeoError("NO_SPACE", what, { cause: thrown });
   if (code === "ENOENT") return new LumeoError("NOT_FOUND", what, { cause: thrown });
   return new LumeoError("INVALID_ARGUMENT", what, { cause: thrown });
 }

@@ -9,7 +9,13 @@
 
 import { Budget, LumeoError, MiB } from "@lumeofs/base";
 import type { Allocations } from "./allocations.js";
-import { type Body, openBody, type ReplayableSource, type Source, type StreamSource } from "./body.js";
+import {
+  type Body,
+  openBody,
+  type ReplayableSource,
+  type Source,
+  type StreamSource,
+} from "./body.js";
 import type { Call } from "./call.js";
 import {
   type ChunkBody,
@@ -90,7 +96,8 @@ export class Writer {
       }
     } finally {
       const closing = source.close();
-      if (call.signal.aborted) closing.catch(() => undefined); // it may never end (B3)
+      if (call.signal.aborted)
+        closing.catch(() => undefined); // it may never end (B3)
       else await closing;
     }
   }

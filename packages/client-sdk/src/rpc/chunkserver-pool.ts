@@ -9,9 +9,9 @@
 import {
   BLOCK_BYTES,
   Budget,
-  chunkHandle,
   type Closable,
   type Crc32c,
+  chunkHandle,
   epoch,
   LumeoError,
   type ServerId,
@@ -23,11 +23,11 @@ import {
   crcOfBlocks,
   type Exchange,
   type ExclusiveConnection,
-  firstBadBlock,
   FramePool,
+  firstBadBlock,
   type Message,
-  type ReceivedFrame,
   REQUESTS_PER_CONNECTION_MAX,
+  type ReceivedFrame,
 } from "@lumeofs/node/frames";
 import type { Allocation, Replica } from "../grant-book.js";
 import type { ChunkRef } from "../operations.js";
@@ -209,7 +209,11 @@ export class ChunkserverPool implements Closable {
       }
       if (message.type !== "readData") throw unexpected(message);
       if (message.offset !== at || part.end < at + payloadBytes || payloadBytes === 0) {
-        throw mismatch(replica, part.chunk, `bytes ${message.offset}+${payloadBytes} came at ${at}`);
+        throw mismatch(
+          replica,
+          part.chunk,
+          `bytes ${message.offset}+${payloadBytes} came at ${at}`,
+        );
       }
       const bad = firstBadBlock(payload, message.crcs, this.#crc32c);
       if (bad !== undefined) {

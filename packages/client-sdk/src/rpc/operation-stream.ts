@@ -18,10 +18,7 @@ export const OPERATIONS_OPEN_MAX = 2_048;
 /** Operations in one message. */
 const BATCH_OPERATIONS_MAX = 256;
 
-type Stream = RpcStream<
-  lumeo.master.v1.IOperateRequest,
-  lumeo.master.v1.IOperateResponse
->;
+type Stream = RpcStream<lumeo.master.v1.IOperateRequest, lumeo.master.v1.IOperateResponse>;
 
 interface OpenOperation {
   readonly message: lumeo.master.v1.Operation.$Properties;

@@ -1,0 +1,184 @@
+// A chunkserver in memory that speaks the real data plane over loopback. It stores what it gets for
+// itself and for the rest of the chain at once, and fails in the ways a test asks for.
+
+import {
+  BLOCK_BYTES,
+  Budget,
+  crc32c,
+  LumeoError,
+  MiB,
+  type ServerId,
+  SILENT_LOGGER,
+  serverId,
+} from "@lumeofs/base";
+import {
+  blockCrcs,
+  type Exchange,
+  FrameServer,
+  type Read,
+  type ReceivedFrame,
+  type WriteOpen,
+  type WriteSmall,
+} from "@lumeofs/node/frames";
+import { nativeCrc32c } from "@lumeofs/node/host";
+
+const FRAME_BYTES = 1 * MiB;
+
+export interface StoredChunk {
+  readonly bytes: Buffer;
+  readonly epoch: number;
+  /** What was checked when it was written: stays when a test damages the bytes. */
+  readonly crcs: Uint8Array;
+  readonly crc32c: number;
+}
+
+/** Called at certain places of a request; throws to fail it there. */
+export interface Faults {
+  /** Before a write is taken, with the bytes that it has given so far. */
+  write?: (handle: number, bytesSoFar: number) => void | Promise<void>;
+  /** Before the confirmation: everything is stored. */
+  confirm?: (handle: number) => void | Promise<void>;
+  read?: (handle: number, offset: number) => void | Promise<void>;
+}
+
+export class FakeChunkserver {
+  readonly id: ServerId;
+  readonly name: string;
+  readonly chunks = new Map<number, StoredChunk>();
+  faults: Faults = {};
+  /** Requests that were begun, by type. */
+  readonly requests = { writeSmall: 0, writeOpen: 0, read: 0 };
+  /** Payload bytes that were sent to readers. */
+  sentBytes = 0;
+  readonly #others: ReadonlyMap<number, FakeChunkserver>;
+  #server: FrameServer | undefined;
+  #port = 0;
+
+  private constructor(id: number, others: ReadonlyMap<number, FakeChunkserver>) {
+    this.id = serverId(id);
+    this.name = `cs${id}`;
+    this.#others = others;
+  }
+
+  static async start(
+    id: number,
+    others: ReadonlyMap<number, FakeChunkserver>,
+  ): Promise<FakeChunkserver> {
+    const fake = new FakeChunkserver(id, others);
+    const room = new Budget(8 * MiB);
+    fake.#server = await FrameServer.listen({
+      host: "127.0.0.1",
+      port: 0,
+      greet: () => ({ type: "welcome", serverId: fake.id, storeUuid: fake.name }),
+      roomFor: () => room,
+      handle: (first, exchange) => fake.#handle(first, exchange),
+      logger: SILENT_LOGGER,
+    });
+    fake.#port = fake.#server.port;
+    return fake;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  get openRequests(): number {
+    return this.#server?.openRequests ?? 0;
+  }
+
+  /** Ends as if killed: its address refuses from now on. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    await server?.close();
+  }
+
+  /** Flips a bit of a stored chunk behind the back of its checksums. */
+  damage(handle: number, offset: number): void {
+    const chunk = this.chunks.get(handle);
+    if (chunk === undefined) throw new Error(`no chunk ${handle}`);
+    const bytes = Buffer.from(chunk.bytes);
+    bytes[offset] = (bytes[offset] as number) ^ 1;
+    this.chunks.set(handle, { ...chunk, bytes });
+  }
+
+  async #handle(first: ReceivedFrame, exchange: Exchange): Promise<void> {
+    const { message } = first;
+    switch (message.type) {
+      case "writeSmall":
+        this.requests.writeSmall++;
+        await this.faults.write?.(message.handle, 0);
+        return this.#store(message, Buffer.concat(first.payload), exchange);
+      case "writeOpen":
+        this.requests.writeOpen++;
+        return this.#receive(message, exchange);
+      case "read":
+        this.requests.read++;
+        return this.#read(message, exchange);
+      default:
+        throw new LumeoError("PROTOCOL", message.type);
+    }
+  }
+
+  async #receive(open: WriteOpen, exchange: Exchange): Promise<void> {
+    const pieces: Buffer[] = [];
+    let length = 0;
+    for (;;) {
+      const frame = await exchange.receive();
+      const { message } = frame;
+      if (message.type === "writeClose") return this.#store(open, Buffer.concat(pieces), exchange);
+      if (message.type !== "writeData") return;
+      await this.faults.write?.(open.handle, length);
+      const bytes = Buffer.concat(frame.payload);
+      if (Buffer.compare(Buffer.from(message.crcs), Buffer.from(sums(bytes))) !== 0) {
+        throw new LumeoError("CHECKSUM", "a block is damaged", { servers: [this.id] });
+      }
+      pieces.push(bytes);
+      length += bytes.byteLength;
+      frame.release();
+    }
+  }
+
+  async #store(
+    { handle, epoch, chain }: WriteSmall | WriteOpen,
+    bytes: Buffer,
+    exchange: Exchange,
+  ): Promise<void> {
+    const chunk = { bytes, epoch, crcs: sums(bytes), crc32c: nativeCrc32c(bytes) };
+    const servers = [this.id, ...chain.map(({ server }) => server)];
+    for (const server of servers) {
+      const replica = server === this.id ? this : this.#others.get(server);
+      if (replica === undefined || replica.#server === undefined) {
+        throw new LumeoError("UNAVAILABLE", `server ${server} is down`, { servers: [server] });
+      }
+      replica.chunks.set(handle, chunk);
+    }
+    await this.faults.confirm?.(handle);
+    const { byteLength: length } = bytes;
+    exchange.send({ type: "writeDone", length, crc32c: chunk.crc32c, servers });
+  }
+
+  async #read({ handle, offset, length }: Read, exchange: Exchange): Promise<void> {
+    const chunk = this.chunks.get(handle);
+    if (chunk === undefined) throw new LumeoError("REPLICA_MISSING", `no chunk ${handle}`);
+    const end = Math.min(chunk.bytes.byteLength, offset + length);
+    for (let at = offset; at < end; at += FRAME_BYTES) {
+      await this.faults.read?.(handle, at);
+      const payload = chunk.bytes.subarray(at, Math.min(at + FRAME_BYTES, end));
+      const firstCrc = (4 * at) / BLOCK_BYTES;
+      const crcs = chunk.crcs.subarray(firstCrc, firstCrc + 4 * blocksOf(payload));
+      this.sentBytes += payload.byteLength;
+      await exchange.send({ type: "readData", offset: at, crcs }, [payload]);
+    }
+    const { byteLength } = chunk.bytes;
+    exchange.send({ type: "readEnd", length: byteLength, crc32c: chunk.crc32c });
+  }
+}
+
+function sums(bytes: Uint8Array): Uint8Array {
+  return blockCrcs([bytes], bytes.byteLength < BLOCK_BYTES ? crc32c : nativeCrc32c);
+}
+
+function blocksOf(bytes: Uint8Array): number {
+  return Math.ceil(bytes.byteLength / BLOCK_BYTES);
+}

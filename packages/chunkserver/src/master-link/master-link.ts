@@ -13,6 +13,7 @@
 import {
   asLumeoError,
   type Clock,
+  type ChunkHandle,
   type Closable,
   chunkHandle,
   invariant,
@@ -25,8 +26,9 @@ import {
 } from "@lumeofs/base";
 import { openStream, RpcChannel, type RpcStream, unary } from "@lumeofs/node/rpc";
 import { FleetService, type lumeo } from "@lumeofs/proto";
+import type { ChunkStore } from "../store/chunk-store.js";
+import type { Membership } from "../store/volume.js";
 import { LeaderSearch } from "./leader-search.js";
-import type { ReplicaStore } from "./replica-store.js";
 import { DamageReport } from "./report.js";
 
 const REGISTER_TIMEOUT_MS = 3_000;
@@ -52,18 +54,24 @@ export interface MasterLinkConfig {
   readonly inventoryPauseMs: number;
 }
 
+/** Who this store is, kept with the store. */
+export interface StoreIdentity {
+  /** Made when the store was formatted. */
+  readonly uuid: string;
+  /** Undefined until the masters have taken the store in for the first time. */
+  readonly membership: Membership | undefined;
+  /** Keeps what the masters said, durably. */
+  join(membership: Membership): Promise<void>;
+}
+
 export interface MasterLinkPorts {
-  readonly store: ReplicaStore;
+  readonly identity: StoreIdentity;
+  readonly store: ChunkStore;
+  readonly writesInFlight: () => number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
-}
-
-/** What the masters have said of this store. */
-export interface Membership {
-  readonly server: ServerId;
-  readonly clusterId: string;
 }
 
 export class MasterLink implements Closable {
@@ -73,8 +81,7 @@ export class MasterLink implements Closable {
   readonly #stopping = new AbortController();
   readonly #registered: Promise<Membership>;
   #announce: (membership: Membership) => void = () => {};
-  #membership: Membership | undefined;
-  #inventoryCursor = 0;
+  #inventoryCursor: ChunkHandle | undefined;
   #verifying: Promise<void> | undefined;
   readonly #toVerify = new Set<number>();
   #running: Promise<void> = Promise.resolve();
@@ -101,7 +108,7 @@ export class MasterLink implements Closable {
   }
 
   get membership(): Membership | undefined {
-    return this.#membership;
+    return this.#ports.identity.membership;
   }
 
   async close(): Promise<void> {
@@ -142,16 +149,15 @@ export class MasterLink implements Closable {
         labels: { ...labels },
         dataAddress,
         controlAddress,
-        storeUuid: this.#ports.store.uuid,
-        clusterId: this.#membership?.clusterId ?? "",
+        storeUuid: this.#ports.identity.uuid,
+        clusterId: this.membership?.clusterId ?? "",
       },
       { timeoutMs: REGISTER_TIMEOUT_MS, signal: this.#stopping.signal },
     );
-    const membership = {
-      server: serverId(answer.serverId ?? 0),
+    await this.#accept({
+      serverId: serverId(answer.serverId ?? 0),
       clusterId: answer.clusterId ?? "",
-    };
-    this.#accept(membership);
+    });
     const heartbeatMs = answer.heartbeatMs ?? 0;
     if (heartbeatMs < 1) {
       throw new LumeoError("PROTOCOL", `Cannot register: ${channel.address} set no heartbeat`);
@@ -160,34 +166,32 @@ export class MasterLink implements Closable {
   }
 
   /** K1. */
-  #accept(membership: Membership): void {
-    const known = this.#membership;
-    if (known === undefined) {
-      this.#membership = membership;
-      this.#announce(membership);
-      return;
+  async #accept(membership: Membership): Promise<void> {
+    const { identity } = this.#ports;
+    const known = identity.membership;
+    if (known === undefined) await identity.join(membership);
+    else if (known.serverId !== membership.serverId || known.clusterId !== membership.clusterId) {
+      throw new LumeoError(
+        "PROTOCOL",
+        `Cannot register: this store is server ${known.serverId} of cluster ` +
+          `"${known.clusterId}", and was answered ${membership.serverId} of ` +
+          `"${membership.clusterId}"`,
+      );
     }
-    if (known.server === membership.server && known.clusterId === membership.clusterId) return;
-    throw new LumeoError(
-      "PROTOCOL",
-      `Cannot register again: this store is server ${known.server} of cluster ` +
-        `"${known.clusterId}", and was answered ${membership.server} of "${membership.clusterId}"`,
-    );
+    this.#announce(membership);
   }
 
   /** Lives as long as the stream of heartbeats does; throws what ended it. */
   async #converse(channel: RpcChannel, heartbeatMs: number): Promise<void> {
-    const { store, timers } = this.#ports;
     const ended = new AbortController();
     const signal = AbortSignal.any([ended.signal, this.#stopping.signal]);
     const stream = await openStream(channel, FleetService.heartbeat, { signal });
-    const report = new DamageReport(store.damaged());
-    const unsubscribe = store.onDamage((handle) => report.add(handle));
+    const report = new DamageReport();
     let sending = Promise.resolve();
     const beat = (): void => {
       sending = sending.then(() => this.#heartbeat(stream, report)).catch(() => stream.cancel());
     };
-    const alarm = timers.every(heartbeatMs, beat);
+    const alarm = this.#ports.timers.every(heartbeatMs, beat);
     const inventory = this.#reportInventory(channel, signal);
     try {
       beat();
@@ -195,7 +199,6 @@ export class MasterLink implements Closable {
       throw new LumeoError("CONNECTION_LOST", `${channel.address} ended the heartbeats`);
     } finally {
       alarm.cancel();
-      unsubscribe();
       ended.abort(new LumeoError("CONNECTION_LOST", "The stream of heartbeats has ended"));
       await Promise.all([sending, inventory]);
     }
@@ -204,18 +207,18 @@ export class MasterLink implements Closable {
   async #heartbeat(stream: HeartbeatStream, report: DamageReport): Promise<void> {
     const { membership } = this;
     invariant(membership !== undefined, "heartbeat before registration");
-    const { store } = this.#ports;
-    const usage = await store.usage();
+    const { store, identity, writesInFlight } = this.#ports;
+    const { state, chunkCount, usedBytes, capacityBytes, freeBytes } = store.status();
     await stream.send({
-      serverId: membership.server,
-      storeUuid: store.uuid,
-      chunkCount: usage.chunkCount,
-      usedBytes: usage.usedBytes,
-      capacityBytes: usage.capacityBytes,
-      freeBytes: usage.freeBytes,
-      readOnly: usage.readOnly,
-      writesInFlight: usage.writesInFlight,
-      damagedHandles: [...report.take()],
+      serverId: membership.serverId,
+      storeUuid: identity.uuid,
+      chunkCount,
+      usedBytes,
+      capacityBytes,
+      freeBytes,
+      readOnly: state !== "serving",
+      writesInFlight: writesInFlight(),
+      damagedHandles: [...report.take(store.damaged())],
     });
   }
 
@@ -252,7 +255,7 @@ export class MasterLink implements Closable {
       if (signal.aborted) return;
       try {
         const page = await store.page(this.#inventoryCursor, INVENTORY_PAGE);
-        this.#inventoryCursor = page.at(-1) ?? 0;
+        this.#inventoryCursor = page.at(-1);
         if (0 < page.length) await this.#reportPage(channel, page, signal);
       } catch (error) {
         if (!signal.aborted) logger.warn("inventory not reported", { error });
@@ -266,13 +269,13 @@ export class MasterLink implements Closable {
     handles: readonly number[],
     signal: AbortSignal,
   ): Promise<void> {
-    const { store, logger } = this.#ports;
+    const { store, identity, logger } = this.#ports;
     const answer = await unary(
       channel,
       FleetService.reportInventory,
       {
-        serverId: this.#membership?.server ?? 0,
-        storeUuid: store.uuid,
+        serverId: this.membership?.serverId ?? 0,
+        storeUuid: identity.uuid,
         handles: [...handles],
       },
       { timeoutMs: INVENTORY_TIMEOUT_MS, signal },

@@ -1,5 +1,5 @@
 // What the leader has not heard yet of damaged replicas. A new stream may lead to a new leader,
-// which knows nothing: it is told everything once, and the news after that.
+// which knows nothing: each stream has a report of its own, which tells everything once.
 
 import type { ChunkHandle } from "@lumeofs/base";
 
@@ -7,25 +7,17 @@ import type { ChunkHandle } from "@lumeofs/base";
 export const DAMAGED_PER_HEARTBEAT_MAX = 10_000;
 
 export class DamageReport {
-  readonly #unheard: Set<ChunkHandle>;
+  readonly #told = new Set<ChunkHandle>();
 
-  /** @param known  All replicas damaged at the start of the stream. */
-  constructor(known: Iterable<ChunkHandle>) {
-    this.#unheard = new Set(known);
-  }
-
-  add(handle: ChunkHandle): void {
-    this.#unheard.add(handle);
-  }
-
-  /** Takes what the next heartbeat carries. If it is lost, so is the stream, and a new one begins. */
-  take(): readonly ChunkHandle[] {
-    const taken: ChunkHandle[] = [];
-    for (const handle of this.#unheard) {
-      if (DAMAGED_PER_HEARTBEAT_MAX <= taken.length) break;
-      taken.push(handle);
-      this.#unheard.delete(handle);
-    }
-    return taken;
+  /**
+   * Takes what the next heartbeat carries of what is damaged now. If it is lost, so is the stream,
+   * and with it this report.
+   */
+  take(damaged: readonly ChunkHandle[]): readonly ChunkHandle[] {
+    const news = damaged
+      .filter((handle) => !this.#told.has(handle))
+      .slice(0, DAMAGED_PER_HEARTBEAT_MAX);
+    for (const handle of news) this.#told.add(handle);
+    return news;
   }
 }

@@ -3,13 +3,14 @@
 import { type ChunkHandle, chunkHandle, LumeoError } from "@lumeofs/base";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService } from "@lumeofs/proto";
-import type { ReplicaStore } from "../master-link/replica-store.js";
+import type { ChunkStore } from "../store/chunk-store.js";
 
 /** Handles in one order to delete. */
 const DELETE_MAX = 10_000;
 
 export interface ControlContext {
-  readonly store: ReplicaStore;
+  readonly store: ChunkStore;
+  readonly storeUuid: string;
   /** The store's number, once the masters have given it one. */
   readonly serverId: () => number | undefined;
   /** Bytes resident in memory. */
@@ -17,14 +18,14 @@ export interface ControlContext {
 }
 
 export function controlService(context: ControlContext): readonly RpcMethod[] {
-  const { store } = context;
+  const { store, storeUuid } = context;
   return [
     serveUnary(ControlService.deleteReplicas, async (request) => {
-      if (request.storeUuid !== store.uuid) {
+      if (request.storeUuid !== storeUuid) {
         throw new LumeoError(
           "CONFLICT",
           `Cannot delete replicas: the order is for store "${request.storeUuid}", ` +
-            `this is "${store.uuid}"`,
+            `this is "${storeUuid}"`,
         );
       }
       const handles = request.handles ?? [];
@@ -42,19 +43,19 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
       if (verdict.kind === "missing") {
         throw new LumeoError("REPLICA_MISSING", `Cannot verify chunk ${handle}: it is not here`);
       }
-      if (verdict.kind === "damaged") return { intact: false, damage: verdict.damage };
-      return { intact: true, lengthBytes: verdict.lengthBytes, crc32c: verdict.crc32c };
+      if (verdict.kind === "damaged") return { intact: false, damage: verdict.why };
+      return { intact: true, lengthBytes: verdict.length, crc32c: verdict.crc32c };
     }),
     serveUnary(ControlService.getStatus, async () => {
-      const usage = await store.usage();
+      const { state, chunkCount, usedBytes, freeBytes } = store.status();
       return {
         serverId: context.serverId() ?? 0,
-        storeUuid: store.uuid,
-        chunkCount: usage.chunkCount,
-        usedBytes: usage.usedBytes,
-        freeBytes: usage.freeBytes,
+        storeUuid,
+        chunkCount,
+        usedBytes,
+        freeBytes,
         memoryBytes: context.memoryBytes(),
-        state: usage.readOnly ? "read-only" : "writable",
+        state,
       };
     }),
   ];

@@ -397,7 +397,7 @@ export class Group {
     for (const entry of entries) {
       if (entry.index !== machine.applied + 1) throw new Error(`${id} skips to ${entry.index}`);
       const known = this.#history.get(entry.index) ?? entry;
-      if (known.term !== entry.term || known.kind !== entry.kind || known.data !== entry.data) {
+      if (known.term !== entry.term || Buffer.compare(known.data, entry.data) !== 0) {
         throw new Error(`${id} applies another entry at ${entry.index}`);
       }
       this.#history.set(entry.index, entry);

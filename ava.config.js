@@ -1,12 +1,16 @@
-// Tests run as compiled: dist mirrors src and test. scripts/test.ts runs those that start real
-// processes (test/integration) by themselves, one file after the other.
-export default {
-  files: [
-    "packages/*/dist/src/**/*.test.js",
-    "packages/*/dist/test/**/*.test.js",
-    "scripts/dist/**/*.test.js",
-  ],
-  concurrency: 2,
-  timeout: "2m",
-  workerThreads: true,
+// Tests run as compiled: dist mirrors src and test. LUMEO_TESTS chooses a part: "unit" is everything
+// but the tests that start real processes, "integration" is these.
+const integration = "packages/*/dist/test/integration/**/*.test.js";
+const unit = [
+  "packages/*/dist/src/**/*.test.js",
+  "packages/*/dist/test/**/*.test.js",
+  "scripts/dist/**/*.test.js",
+  `!${integration}`,
+];
+const parts = {
+  unit: { files: unit, concurrency: 2, timeout: "2m" },
+  integration: { files: [integration], concurrency: 1, timeout: "4m" },
+  all: { files: [...unit.slice(0, 3)], concurrency: 2, timeout: "4m" },
 };
+
+export default parts[process.env.LUMEO_TESTS ?? "all"];

@@ -1,1 +1,12 @@
-export {};
+// What `npm test` runs: everything that `verify` does, more of the simulation, and the tests on real
+// processes. The last line is for machines.
+
+import { INTEGRATION_TESTS, STATIC_CHECKS, simulation, UNIT_TESTS } from "./steps/checks.js";
+import { runSteps } from "./steps/step.js";
+
+const SEEDS = 240;
+
+const groups = [...STATIC_CHECKS, [UNIT_TESTS], simulation(SEEDS), [INTEGRATION_TESTS]];
+const { passed, failed } = await runSteps(groups);
+console.log(`${passed} passed, ${failed} failed`);
+if (0 < failed) process.exitCode = 1;

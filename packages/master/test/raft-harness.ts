@@ -112,7 +112,8 @@ export class MemoryLog implements LogReader {
 
   private at(index: LogIndex): Entry {
     const entry = this.entriesKept[index - this.first];
-    if (entry === undefined) throw new Error(`no entry ${index} from ${this.first} to ${this.last}`);
+    if (entry === undefined)
+      throw new Error(`no entry ${index} from ${this.first} to ${this.last}`);
     return entry;
   }
 }
@@ -163,7 +164,14 @@ export class Group {
 
   /** Starts a member from this disk. */
   boot(id: NodeId, log: MemoryLog, applied: LogIndex, membership = this.#membership): Machine {
-    const start = { id, hardState: log.hardState, snapshot: log.snapshot, applied, membership, log };
+    const start = {
+      id,
+      hardState: log.hardState,
+      snapshot: log.snapshot,
+      applied,
+      membership,
+      log,
+    };
     const core = new RaftCore(start, this.options, this.#random.fork(id));
     const machine: Machine = {
       core,
@@ -385,7 +393,8 @@ export class Group {
         machine.snapshotsWanted.push(output.to);
         break;
       case "readReady":
-        if (output.index < (this.#readsFrom.get(output.id) ?? 0)) throw new Error(`${id}: old read`);
+        if (output.index < (this.#readsFrom.get(output.id) ?? 0))
+          throw new Error(`${id}: old read`);
         machine.answers.push(output);
         break;
       default:

@@ -64,7 +64,13 @@ test("§5.2: a candidate raises the term, votes for itself and asks all others",
 });
 
 test("§5.2: a majority of votes makes a leader, fewer do not", (t) => {
-  for (const [size, others] of [[1, 0], [2, 1], [3, 1], [4, 2], [5, 2]] as const) {
+  for (const [size, others] of [
+    [1, 0],
+    [2, 1],
+    [3, 1],
+    [4, 2],
+    [5, 2],
+  ] as const) {
     const group = new Group(size);
     const a = at(group, 0);
     for (const id of group.ids.slice(1 + others)) group.isolate(id);
@@ -111,7 +117,10 @@ test("§5.2: a split vote is resolved by another election", (t) => {
   group.deliverAll(({ from, to }) => (from === a && to === c) || (from === b && to === d));
   group.settle();
   t.deepEqual(group.leaders, []);
-  t.deepEqual([...group.ids].map((id) => group.status(id).votedFor), [a, b, a, b]);
+  t.deepEqual(
+    [...group.ids].map((id) => group.status(id).votedFor),
+    [a, b, a, b],
+  );
   group.run(6 * group.options.electionTicks);
   t.is(group.leaders.length, 1);
   t.true(1 < group.status(a).term);
@@ -194,9 +203,18 @@ test("§5.3: a leader's commit also commits the entries of earlier terms before 
 
 test("§5.3: a follower refuses entries that do not join on to its log", (t) => {
   for (const [previous, hint] of [
-    [[3, 3], [2, 2]], // missing
-    [[2, 3], [2, 2]], // another term: what we have there may still be theirs
-    [[2, 1], [1, 1]], // ours is of a later term, so it is not theirs
+    [
+      [3, 3],
+      [2, 2],
+    ], // missing
+    [
+      [2, 3],
+      [2, 2],
+    ], // another term: what we have there may still be theirs
+    [
+      [2, 1],
+      [1, 1],
+    ], // ours is of a later term, so it is not theirs
   ] as const) {
     const group = new Group(3);
     const [a, b] = [at(group, 0), at(group, 1)];
@@ -219,7 +237,11 @@ test("§5.3: a follower refuses entries that do not join on to its log", (t) => 
 test("§5.3: a follower drops what differs, keeps what is equal, and appends the rest", (t) => {
   for (const [previous, terms, result] of [
     [[2, 2], [3], [1, 2, 3]],
-    [[1, 1], [3, 4], [1, 3, 4]],
+    [
+      [1, 1],
+      [3, 4],
+      [1, 3, 4],
+    ],
     [[0, 0], [1], [1, 2]],
     [[0, 0], [3], [3]],
     [[1, 1], [2], [1, 2]],

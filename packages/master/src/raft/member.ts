@@ -159,7 +159,10 @@ export class Member {
 
   /** Drops the entry at `from` and all behind it. (R5) */
   truncate(from: LogIndex): void {
-    invariant(this.#commit < from, "a committed entry is truncated", { from, commit: this.#commit });
+    invariant(this.#commit < from, "a committed entry is truncated", {
+      from,
+      commit: this.#commit,
+    });
     this.log.truncate(from);
     this.#memberships.truncate(from);
   }

@@ -27,7 +27,9 @@ export function isVoter(membership: Membership, id: NodeId): boolean {
 /** Whether this node alone decides: the group needs nobody else to elect and to commit. */
 export function isSoleVoter(membership: Membership, id: NodeId): boolean {
   const decides = (voters: readonly NodeId[]) => voters.every((voter) => voter === id);
-  return isVoter(membership, id) && decides(membership.voters) && decides(membership.votersOutgoing);
+  return (
+    isVoter(membership, id) && decides(membership.voters) && decides(membership.votersOutgoing)
+  );
 }
 
 /** The memberships that a member may still have to go back to, oldest first. */

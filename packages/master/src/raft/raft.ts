@@ -37,7 +37,12 @@
 //     would end every term.                                                           (thesis §9.6)
 
 import { assertNever, type NodeId, type Random } from "@lumeofs/base";
-import { ownVotePersisted, receiveTimeoutNow, receiveVoteReply, tickElection } from "./candidate.js";
+import {
+  ownVotePersisted,
+  receiveTimeoutNow,
+  receiveVoteReply,
+  tickElection,
+} from "./candidate.js";
 import {
   answerStaleLeader,
   becomeFollower,
@@ -221,8 +226,5 @@ export class RaftCore {
 
 /** Whether only the leader of its term sends such a message. */
 function isFromLeader(message: RaftMessage): boolean {
-  return (
-    message.kind === "append" || message.kind === "heartbeat" || message.kind === "timeoutNow"
-  );
+  return message.kind === "append" || message.kind === "heartbeat" || message.kind === "timeoutNow";
 }
-

@@ -76,7 +76,6 @@ export class Driver implements Replication, Closable {
   /** The log is changing under the core: inputs wait. */
   #isHeld = false;
   #isGathering = false;
-  #isCompacting = false;
   /** The present step has begun to install a snapshot. */
   #hasInstalled = false;
   #ticks: Alarm | undefined;
@@ -110,13 +109,11 @@ export class Driver implements Replication, Closable {
         for (const { to, message } of then) links.send(to, message);
         this.#release({ kind: "snapshotInstalled", meta });
       },
-      compacted: (meta) => {
-        this.#isCompacting = false;
-        this.#release({ kind: "compacted", meta });
-      },
+      compacted: (meta) => this.#release({ kind: "compacted", meta }),
       hold: () => {
         this.#isHeld = true;
       },
+      idle: () => this.#flush(),
       failed: (error) => this.#die(error),
     });
   }
@@ -360,7 +357,7 @@ export class Driver implements Replication, Closable {
   }
 
   #compactIfLong(): void {
-    if (this.#isCompacting || this.#stopped !== undefined) return;
+    if (this.#storage.isCompacting || this.#stopped !== undefined) return;
     const { log, state } = this.#ports;
     const { durable, durableTerm } = state;
     // A peer that is being given a snapshot needs what follows it: the exchange knows.
@@ -371,7 +368,6 @@ export class Driver implements Replication, Closable {
     const upTo = compactionPoint(log, durable, needed, this.#config.limits);
     if (upTo === undefined) return;
     const meta = { index: durable, term: durableTerm, membership: log.membershipAt(durable) };
-    this.#isCompacting = true;
     this.#storage.push({ kind: "compact", meta, upTo });
   }
 

@@ -21,7 +21,13 @@ export type InstallSnapshot = Extract<RaftOutput, { readonly kind: "installSnaps
 export type StorageJob =
   | Persist
   | InstallSnapshot
-  | { readonly kind: "compact"; readonly meta: SnapshotMeta; readonly upTo: LogIndex };
+  | Compaction;
+
+export interface Compaction {
+  readonly kind: "compact";
+  readonly meta: SnapshotMeta;
+  readonly upTo: LogIndex;
+}
 
 /** Who is told. Calls come in the order of the jobs. */
 export interface StorageListener {
@@ -31,6 +37,8 @@ export interface StorageListener {
   compacted(meta: SnapshotMeta): void;
   /** The log is about to change under the core: no step until `installed` or `compacted`. */
   hold(): void;
+  /** Nothing is left to do. */
+  idle(): void;
   failed(error: unknown): void;
 }
 
@@ -46,6 +54,7 @@ export class StorageQueue {
   readonly #listener: StorageListener;
   #jobs: StorageJob[] = [];
   #run: Promise<void> | undefined;
+  #isCompacting = false;
   #ended = false;
 
   constructor(ports: StoragePorts, writeBytesMax: number, listener: StorageListener) {
@@ -59,8 +68,14 @@ export class StorageQueue {
     return this.#run !== undefined;
   }
 
+  /** A compaction waits or is under way. */
+  get isCompacting(): boolean {
+    return this.#isCompacting;
+  }
+
   push(job: StorageJob): void {
     if (this.#ended) return;
+    if (job.kind === "compact") this.#isCompacting = true;
     this.#jobs.push(job);
     this.#run ??= this.#work();
   }
@@ -81,9 +96,9 @@ export class StorageQueue {
       this.#ended = true;
       this.#jobs = [];
       this.#listener.failed(error);
-    } finally {
-      this.#run = undefined;
     }
+    this.#run = undefined;
+    if (!this.#ended) this.#listener.idle();
   }
 
   async #do(job: StorageJob): Promise<void> {
@@ -95,10 +110,7 @@ export class StorageQueue {
         return this.#install(job);
       case "compact":
         this.#jobs.shift();
-        this.#listener.hold();
-        await this.#ports.log.compact(job.meta, job.upTo);
-        if (!this.#ended) this.#listener.compacted(job.meta);
-        return;
+        return this.#compact(job);
       default:
         return assertNever(job);
     }
@@ -112,6 +124,17 @@ export class StorageQueue {
     invariant(write !== undefined, "nothing to persist");
     const then = group.flatMap((persist) => persist.then);
     if (!this.#ended) this.#listener.persisted(write, then);
+  }
+
+  async #compact(job: Compaction): Promise<void> {
+    const { log } = this.#ports;
+    // A snapshot that was installed meanwhile has already replaced what was to be forgotten.
+    if (log.first <= job.upTo) {
+      this.#listener.hold();
+      await log.compact(job.meta, job.upTo);
+      if (!this.#ended) this.#listener.compacted(job.meta);
+    }
+    this.#isCompacting = false;
   }
 
   async #install(job: InstallSnapshot): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Clock } from "@lumeofs/base";
 import type { CallOptions } from "@lumeofs/client";
 import type { Client } from "./client.js";
 import type { Output } from "./output.js";
@@ -9,6 +10,7 @@ export interface Context {
   readonly output: Output;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  readonly clock: Clock;
   /** For calls that carry no content: the signal, and how long the masters may stay silent. */
   readonly call: CallOptions & { readonly signal: AbortSignal };
   readonly stdin: AsyncIterable<Uint8Array>;

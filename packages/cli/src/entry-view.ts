@@ -60,5 +60,6 @@ export function describeChunk(chunk: ChunkInfo): string {
     .map(({ id, role, state, damaged }) => `${id} ${role} ${damaged ? "damaged" : state}`)
     .join(", ");
   const { index, handle, epoch, length, crc32c } = chunk;
-  return `  ${index}  handle ${handle}  epoch ${epoch}  ${length} bytes  crc32c ${crc32c}  ${replicas}`;
+  const facts = [`handle ${handle}`, `epoch ${epoch}`, `${length} bytes`, `crc32c ${crc32c}`];
+  return ["", index, ...facts, replicas].join("  ");
 }

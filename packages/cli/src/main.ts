@@ -48,8 +48,10 @@ async function runCommand(
   };
   const { signal } = interruption;
   try {
+    const { SystemClock } = await import("@lumeofs/node");
+    const clock = new SystemClock();
     const call = { signal, deadlineMs: settings.timeoutMs };
-    return await command({ settings, output, signal, call, stdin: process.stdin, client });
+    return await command({ settings, output, signal, call, clock, stdin: process.stdin, client });
   } catch (error) {
     return commandFailure(error, output, interruption);
   } finally {

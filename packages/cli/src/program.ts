@@ -30,7 +30,8 @@ export function buildProgram(version: string, run: RunCommand): Command {
   addGlobalOptions(program);
   program.addHelpText("after", EXIT_CODES);
   addDataCommands(program, run);
-  addNameCommands(program, run);
+  addLookCommands(program, run);
+  addChangeCommands(program, run);
   addClusterCommands(program, run);
   addDevCommands(program, run);
   return program;
@@ -127,7 +128,7 @@ function addDataCommands(program: Command, run: RunCommand): void {
     });
 }
 
-function addNameCommands(program: Command, run: RunCommand): void {
+function addLookCommands(program: Command, run: RunCommand): void {
   program
     .command("ls")
     .description("List directories, one entry a line, in byte order of the names.")
@@ -170,6 +171,9 @@ function addNameCommands(program: Command, run: RunCommand): void {
       const { stat } = await import("./commands/stat.js");
       await run(command.optsWithGlobals(), (context) => stat(context, paths, options));
     });
+}
+
+function addChangeCommands(program: Command, run: RunCommand): void {
   program
     .command("mkdir")
     .description("Make directories.")

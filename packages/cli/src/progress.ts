@@ -1,8 +1,8 @@
 // How far a transfer is: a bar on a terminal, or a line now and then, always on the error output.
 
+import type { Context } from "./context.js";
 import { formatBytes, formatDuration, formatRate, plural } from "./format.js";
 import type { Output } from "./output.js";
-import type { Settings } from "./settings.js";
 
 export interface Progress {
   /** More to do was found. Without `bytes` the amount is not known beforehand (standard input). */
@@ -29,9 +29,8 @@ const BAR_PERIOD_MS = 100;
 
 /** Shows progress in the way that was asked for. */
 export async function startProgress(
-  kind: Settings["progress"],
   verb: string,
-  output: Output,
+  { settings, output, clock }: Pick<Context, "settings" | "output" | "clock">,
 ): Promise<Progress> {
   const counts: Counts = {
     filesTotal: 0,
@@ -40,9 +39,9 @@ export async function startProgress(
     bytesDone: 0,
     isBounded: true,
   };
-  const startedMs = performance.now();
-  const elapsedMs = (): number => performance.now() - startedMs;
-  switch (kind) {
+  const startedMs = clock.monotonicMs();
+  const elapsedMs = (): number => clock.monotonicMs() - startedMs;
+  switch (settings.progress) {
     case "none":
       return counting(counts, () => {});
     case "plain":

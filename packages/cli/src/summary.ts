@@ -1,5 +1,6 @@
 // The last words of put and get: how much in how long, and what was left out.
 
+import type { Clock, MonotonicMs } from "@lumeofs/base";
 import type { Tally } from "./exit-status.js";
 import { formatBytes, formatDuration, formatRate, plural } from "./format.js";
 import type { Output } from "./output.js";
@@ -9,7 +10,13 @@ export class Summary {
   #bytes = 0;
   #skipped = 0;
   #last = "";
-  readonly #startedMs = performance.now();
+  readonly #clock: Clock;
+  readonly #startedMs: MonotonicMs;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#startedMs = clock.monotonicMs();
+  }
 
   /** A file was copied; `path` is its new name. */
   copied(path: string, bytes: number): void {
@@ -26,7 +33,7 @@ export class Summary {
   report(verb: string, tally: Tally, options: { output: Output; isTree: boolean }): void {
     const { output, isTree } = options;
     const [files, bytes, skipped] = [this.#files, this.#bytes, this.#skipped];
-    const elapsedMs = Math.round(performance.now() - this.#startedMs);
+    const elapsedMs = Math.round(this.#clock.monotonicMs() - this.#startedMs);
     if (0 < skipped) output.note(`${plural(skipped, "entry")} skipped, named above`);
     if (tally.stoppedBy !== undefined) output.note("Stopped there: what remained was not tried");
     if (1 < tally.failed) output.note(`${plural(tally.failed, "item")} failed, named above`);

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Writable } from "node:stream";
+import { SystemClock } from "@lumeofs/node";
 import type { ExecutionContext } from "ava";
 import type { Context } from "../src/context.js";
 import { Output } from "../src/output.js";
@@ -48,6 +49,7 @@ export class Stage {
       settings,
       output: new Output(streams, settings),
       signal: this.abort.signal,
+      clock: new SystemClock(),
       call: { signal: this.abort.signal },
       stdin,
       client: () => Promise.resolve(this.client),

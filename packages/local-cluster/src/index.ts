@@ -1,5 +1,10 @@
 export { ClusterFolder, type MemberRecord } from "./cluster-folder.js";
 export type { StatusWatch } from "./cluster-watch.js";
+// For drills: tests on real processes, the quickstart, measurements.
+export { connectedPorts } from "./drill/connections.js";
+export { LumeoCommand, type LumeoRun, type LumeoRunOptions } from "./drill/lumeo-command.js";
+export { type SeededBytes, seededBytes } from "./drill/seeded-bytes.js";
+export { compareTrees, digestFile, digestTree, type TreeDigest } from "./drill/tree-digest.js";
 export { findPortBase } from "./free-ports.js";
 export {
   enoughForDefaults,

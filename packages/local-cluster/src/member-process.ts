@@ -90,7 +90,7 @@ export class MemberProcess {
     return this.#ended;
   }
 
-  /** Sends a signal; does nothing if it has ended. The pid is ours as long as `exit` is not seen. */
+  /** Sends a signal unless it has ended. The pid is ours as long as `exit` is not seen. */
   signal(signal: NodeJS.Signals): void {
     if (this.#exit === undefined) this.#child.kill(signal);
   }

@@ -1,6 +1,7 @@
 // Waiting for something that other processes bring about and that nobody announces.
 
 import { setTimeout as delay } from "node:timers/promises";
+import { SystemClock } from "@lumeofs/node";
 
 export interface Patience {
   readonly timeoutMs: number;
@@ -8,6 +9,7 @@ export interface Patience {
 }
 
 const POLL_MS = 40;
+const clock = new SystemClock();
 
 /**
  * Asks again and again until the answer is not undefined.
@@ -19,12 +21,12 @@ export async function waitUntil<T>(
   ask: () => T | undefined | Promise<T | undefined>,
   patience: Patience,
 ): Promise<T | undefined> {
-  const end = performance.now() + patience.timeoutMs;
+  const end = clock.monotonicMs() + patience.timeoutMs;
   for (;;) {
     patience.signal?.throwIfAborted();
     const answer = await ask();
     if (answer !== undefined) return answer;
-    if (end <= performance.now()) return undefined;
+    if (end <= clock.monotonicMs()) return undefined;
     await delay(
       POLL_MS,
       undefined,

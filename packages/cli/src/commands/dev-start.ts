@@ -55,7 +55,7 @@ export async function devStart(context: Context, options: DevOptions): Promise<E
 
 async function superviseInForeground(context: Context, options: DevOptions): Promise<ExitStatus> {
   const { output, signal } = context;
-  const startedMs = performance.now();
+  const startedMs = context.clock.monotonicMs();
   const cluster = await LocalCluster.start(clusterOptions(context, options));
   try {
     await cluster.waitReady({ signal });
@@ -94,7 +94,7 @@ async function superviseInBackground(context: Context, options: DevOptions): Pro
 
 async function startInBackground(context: Context, options: DevOptions): Promise<ExitStatus> {
   const dir = resolve(options.dir ?? DEV_DIR_DEFAULT);
-  const startedMs = performance.now();
+  const startedMs = context.clock.monotonicMs();
   mkdirSync(dir, { recursive: true });
   const logFile = join(dir, SUPERVISOR_LOG);
   const log = openSync(logFile, "a");
@@ -163,7 +163,7 @@ function sayReady(
   endpoints: readonly string[],
   start: { readonly dir: string; readonly startedMs: number; readonly chunkservers: number },
 ): void {
-  const took = formatDuration(performance.now() - start.startedMs);
+  const took = formatDuration(context.clock.monotonicMs() - start.startedMs);
   context.output.result(
     `The cluster in "${start.dir}" accepts writes (${took})\n` +
       `export LUMEO_ENDPOINTS=${endpoints.join(",")}`,

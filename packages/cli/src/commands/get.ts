@@ -40,7 +40,7 @@ export async function get(
   }
   const { signal, settings, output } = context;
   const client = await context.client();
-  const progress = await startProgress(settings.progress, "get", output);
+  const progress = await startProgress("get", context);
   const session = new Getting(context, client, { progress, range, options });
   try {
     if (target === STDOUT) return await session.toStdout(sources[0] ?? "");
@@ -68,7 +68,7 @@ class Getting {
   readonly #progress: Progress;
   readonly #range: ByteRange | undefined;
   readonly #options: GetOptions;
-  readonly summary = new Summary();
+  readonly summary: Summary;
 
   constructor(
     context: Context,
@@ -80,6 +80,7 @@ class Getting {
     },
   ) {
     this.#context = context;
+    this.summary = new Summary(context.clock);
     this.#client = client;
     this.#progress = parts.progress;
     this.#range = parts.range;

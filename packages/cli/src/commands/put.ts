@@ -50,7 +50,7 @@ export async function put(
     found: await findRemote(client, target.path, call),
     isFolder: target.isFolder || target.path === "/",
   });
-  const progress = await startProgress(settings.progress, "put", output);
+  const progress = await startProgress("put", context);
   const session = new Putting(context, client, { store, progress, options });
   try {
     const tally = await transfer(session.jobs(sources, target, placement), {
@@ -72,7 +72,7 @@ class Putting {
   readonly #store: StoreOptions;
   readonly #progress: Progress;
   readonly #options: PutOptions;
-  readonly summary = new Summary();
+  readonly summary: Summary;
 
   constructor(
     context: Context,
@@ -84,6 +84,7 @@ class Putting {
     },
   ) {
     this.#context = context;
+    this.summary = new Summary(context.clock);
     this.#client = client;
     this.#store = parts.store;
     this.#progress = parts.progress;

@@ -7,7 +7,7 @@ export interface StatOptions {
   readonly chunks?: boolean;
 }
 
-/** Shows what the cluster knows about files and directories; with `--chunks` where the bytes are. */
+/** Shows what the cluster knows about files and directories; `--chunks`: where the bytes are. */
 export async function stat(
   context: Context,
   paths: readonly string[],

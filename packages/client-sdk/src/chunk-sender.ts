@@ -27,6 +27,8 @@ import type { ChunkSink, ChunkserverPool, WrittenChunk } from "./rpc/chunkserver
 /** How long a connection waits for the caller's stream. */
 const SOURCE_PAUSE_MS = 10_000;
 
+/** A confirmation waits for the disks of all replicas: it may take so many times a call's timeout. */
+const PATIENCE = 3;
 /** How often a chunk is sent whose grant ran out while it was on its way. */
 const LATE_MAX = 3;
 
@@ -102,6 +104,7 @@ export class ChunkSender {
     body: ChunkBody,
     { target, onSent }: { target: Allocation; onSent: SendOptions["onSent"] },
   ): Promise<WrittenChunk | "paused"> {
+    const limits = { signal: call.signal, timeoutMs: PATIENCE * call.timeoutMs };
     const frames = body.frames()[Symbol.asyncIterator]();
     let sink: ChunkSink | undefined;
     let sentBytes = 0;
@@ -114,11 +117,11 @@ export class ChunkSender {
         }
         if (frame === undefined) break;
         if (sink === undefined && frame.byteLength <= SMALL_CHUNK_BYTES_MAX) {
-          const written = await this.#chunkservers.writeSmall(target, frame, call); // W3
+          const written = await this.#chunkservers.writeSmall(target, frame, limits); // W3
           onSent(frame.byteLength);
           return written;
         }
-        sink ??= await this.#chunkservers.openWrite(target, call);
+        sink ??= await this.#chunkservers.openWrite(target, limits);
         await sink.write(frame);
         sentBytes += frame.byteLength;
         onSent(sentBytes);

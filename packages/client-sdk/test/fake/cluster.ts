@@ -5,14 +5,14 @@ import { type Closable, LumeoError, SILENT_LOGGER } from "@lumeofs/base";
 import { encodeErrorDetail, RpcServer, serveStream, serveUnary } from "@lumeofs/node/rpc";
 import { AdminService, ChunkService, type lumeo, NamespaceService } from "@lumeofs/proto";
 import { Lumeo, type LumeoOptions } from "../../src/index.js";
-import { systemPorts } from "../../src/ports.js";
+import { type Ports, systemPorts } from "../../src/ports.js";
 import { FakeChunkserver } from "./chunkserver.js";
 import { FakeNamespace, type Result } from "./namespace.js";
 
 type Operation = lumeo.master.v1.IOperation;
 
 /** What happens to an operation that arrives at the leader. */
-export type Fate = "normal" | "lose answer" | "lose request" | LumeoError;
+export type Fate = "normal" | "lose answer" | "lose request" | "never answer" | LumeoError;
 
 export class FakeMaster {
   readonly #cluster: FakeCluster;
@@ -38,7 +38,7 @@ export class FakeMaster {
         serveStream(NamespaceService.operate, async (stream) => {
           for await (const { operations } of stream) {
             this.batches.push(operations?.length ?? 0);
-            const results = (operations ?? []).map((operation) => this.#answer(operation));
+            const results = (operations ?? []).flatMap((operation) => this.#answer(operation));
             await stream.send({ results });
           }
         }),
@@ -61,7 +61,7 @@ export class FakeMaster {
     await server?.close();
   }
 
-  #answer(operation: Operation): lumeo.master.v1.IOperationResult {
+  #answer(operation: Operation): lumeo.master.v1.IOperationResult | [] {
     const id = operation.id ?? 0;
     const { leader, namespace } = this.#cluster;
     if (leader === undefined) return refused(id, new LumeoError("NO_LEADER", "no leader"));
@@ -71,6 +71,7 @@ export class FakeMaster {
     const fate = this.#cluster.fate(operation);
     if (fate instanceof LumeoError) return refused(id, fate);
     if (fate === "lose request") throw new LumeoError("CONNECTION_LOST", "request lost");
+    if (fate === "never answer") return [];
     const result = execute(namespace, operation);
     if (fate === "lose answer") throw new LumeoError("CONNECTION_LOST", "answer lost");
     return { ...result, id };
@@ -106,10 +107,10 @@ export class FakeCluster implements Closable {
   }
 
   /** A client whose waits between attempts are short; it is closed with the cluster. */
-  client(options: Partial<LumeoOptions> = {}): Lumeo {
+  client(options: Partial<LumeoOptions> = {}, ports: Ports = systemPorts()): Lumeo {
     const endpoints = this.masters.map(({ address }) => address);
     const retry = { baseDelayMs: 1, maxDelayMs: 5 };
-    const client = new Lumeo({ endpoints, retry, ...options }, systemPorts());
+    const client = new Lumeo({ endpoints, retry, ...options }, ports);
     this.#clients.push(client);
     return client;
   }

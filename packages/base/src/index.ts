@@ -56,3 +56,16 @@ export {
   MiB,
   SMALL_CHUNK_BYTES_MAX,
 } from "./units.js";
+export { OpenFiles } from "./wal/open-files.js";
+export {
+  RECORD_BODY_BYTES_MAX,
+  recordBytes,
+  SEGMENT_HEADER_BYTES,
+} from "./wal/record.js";
+export {
+  type ReplayItem,
+  Wal,
+  type WalMark,
+  type WalOptions,
+  type WalPlace,
+} from "./wal/wal.js";

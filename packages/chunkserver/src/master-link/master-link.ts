@@ -12,15 +12,14 @@
 
 import {
   asLumeoError,
-  type Clock,
   type ChunkHandle,
+  type Clock,
   type Closable,
   chunkHandle,
   invariant,
-  LumeoError,
   type Logger,
+  LumeoError,
   type Random,
-  type ServerId,
   serverId,
   type Timers,
 } from "@lumeofs/base";

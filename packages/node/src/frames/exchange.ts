@@ -13,16 +13,18 @@ interface Receiver {
 /** One side's view of a request. Whoever holds it calls `finish` in the end. */
 export class Exchange {
   readonly #socket: FrameSocket;
-  readonly #forget: () => void;
+  readonly #forget: (isAnswered: boolean) => void;
   readonly #waiting: ReceivedFrame[] = [];
   #receiver: Receiver | undefined;
   #failedBy: LumeoError | undefined;
+  #isAnswered = false;
   #isFinished = false;
 
   constructor(
     readonly request: number,
     socket: FrameSocket,
-    forget: () => void,
+    /** Told whether the other side has ended the request too. */
+    forget: (isAnswered: boolean) => void,
   ) {
     this.#socket = socket;
     this.#forget = forget;
@@ -76,13 +78,15 @@ export class Exchange {
     if (this.#isFinished) return;
     this.#isFinished = true;
     for (const frame of this.#waiting.splice(0)) frame.release();
-    this.#forget();
+    this.#forget(this.#isAnswered);
     this.#receiver?.reject(new LumeoError("CLOSED", "Request was finished while it was awaited"));
     this.#receiver = undefined;
   }
 
   /** For the connection: a frame has come. */
   deliver(frame: ReceivedFrame): void {
+    const { type } = frame.message;
+    this.#isAnswered ||= type === "writeDone" || type === "readEnd";
     const receiver = this.#receiver;
     if (receiver !== undefined) {
       this.#receiver = undefined;
@@ -99,6 +103,7 @@ export class Exchange {
   /** For the connection: nothing more will come, except what is already waiting. */
   fail(reason: LumeoError): void {
     this.#failedBy ??= reason;
+    this.#isAnswered = true;
     this.#receiver?.reject(this.#failedBy);
     this.#receiver = undefined;
   }

@@ -29,6 +29,7 @@ export class FrameConnection {
   readonly #onClosed: (() => void)[] = [];
   #welcome: Welcome | undefined;
   #lastRequest = 0;
+  #hasAbandoned = false;
 
   private constructor(
     readonly address: string,
@@ -68,6 +69,11 @@ export class FrameConnection {
     return this.#frames.closedBy === undefined && this.#lastRequest < REQUEST_NUMBER_MAX;
   }
 
+  /** Whether a request was finished here that the other side still serves, or waits for. */
+  get hasAbandoned(): boolean {
+    return this.#hasAbandoned;
+  }
+
   /** Calls back once when the connection has closed, at once if it already has. */
   whenClosed(callback: () => void): void {
     if (this.#frames.closedBy === undefined) this.#onClosed.push(callback);
@@ -93,7 +99,10 @@ export class FrameConnection {
       );
     }
     const number = this.#lastRequest + 1;
-    const exchange = new Exchange(number, this.#frames, () => this.#exchanges.delete(number));
+    const exchange = new Exchange(number, this.#frames, (isAnswered) => {
+      this.#exchanges.delete(number);
+      this.#hasAbandoned ||= !isAnswered;
+    });
     this.#frames.send(number, first, payload, sent);
     this.#lastRequest = number;
     this.#exchanges.set(number, exchange);

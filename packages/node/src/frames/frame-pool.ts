@@ -30,7 +30,10 @@ export interface Route {
 /** A connection that nobody else uses until it is released. */
 export interface ExclusiveConnection {
   readonly connection: FrameConnection;
-  /** Gives it back; it is closed if a request on it is not finished. Harmless the second time. */
+  /**
+   * Gives it back. It is closed if a request on it was not answered to its end: the other side then
+   * drops what it has of it. Harmless the second time.
+   */
   release(): void;
 }
 
@@ -166,7 +169,8 @@ export class FramePool implements Closable {
         if (!isHeld) return;
         isHeld = false;
         this.#leased.delete(connection);
-        if (connection.isUsable && connection.openRequests === 0) lane.idle.push(connection);
+        const isClean = connection.openRequests === 0 && !connection.hasAbandoned;
+        if (connection.isUsable && isClean) lane.idle.push(connection);
         else connection.close();
         this.#giveBack(lane);
       },

@@ -74,13 +74,13 @@ function parse(type: Message["type"], fields: Fields): Message {
       return {
         type,
         ...fields.target(),
-        chain: fields.chain("chain"),
+        ...fields.route(),
         length: fields.count("length", SMALL_CHUNK_BYTES_MAX),
         crc32c: fields.count("crc32c", 0xffffffff),
         crcs: fields.bytes("crcs"),
       };
     case "writeOpen":
-      return { type, ...fields.target(), chain: fields.chain("chain") };
+      return { type, ...fields.target(), ...fields.route() };
     case "writeData":
     case "readData":
       return { type, offset: fields.count("offset", CHUNK_BYTES_MAX), crcs: fields.bytes("crcs") };
@@ -162,6 +162,11 @@ class Fields {
     return this.#list(name, CHAIN_LENGTH_MAX + 1).map((item, i) => {
       return new Fields(this.#type, { [`${name}[${i}]`]: item }).server(`${name}[${i}]`);
     });
+  }
+
+  route(): { chain: ChainLink[]; primary?: ServerId } {
+    const chain = this.chain("chain");
+    return this.#map["primary"] === undefined ? { chain } : { chain, primary: this.server("primary") };
   }
 
   chain(name: string): ChainLink[] {

@@ -34,6 +34,8 @@ export interface WriteSmall {
   readonly epoch: Epoch;
   /** Where it goes next, in order, without the receiver. */
   readonly chain: readonly ChainLink[];
+  /** The primary, when a server passes the chunk on; absent from a client: the receiver is. */
+  readonly primary?: ServerId;
   readonly length: number;
   /** Of the whole chunk. */
   readonly crc32c: number;
@@ -45,6 +47,7 @@ export interface WriteOpen {
   readonly handle: ChunkHandle;
   readonly epoch: Epoch;
   readonly chain: readonly ChainLink[];
+  readonly primary?: ServerId;
 }
 
 export interface WriteData {

@@ -1,0 +1,127 @@
+// The data plane's requests, each to the part that serves it.
+
+import { assertNever, type Crc32c, type Logger, LumeoError, type ServerId } from "@lumeofs/base";
+import {
+  type FramePool,
+  FrameServer,
+  type Hello,
+  type OpeningMessage,
+  type RequestHandler,
+  type Welcome,
+} from "@lumeofs/node/frames";
+import type { ChunkStore } from "../store/chunk-store.js";
+import type { Membership } from "../store/volume.js";
+import { ReadService } from "../transfer/read-service.js";
+import { Rooms } from "../transfer/rooms.js";
+import { writeLarge, writeSmall } from "../transfer/write-service.js";
+
+export interface DataServiceOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly store: ChunkStore;
+  readonly storeUuid: string;
+  /** Undefined until the masters have taken this store in: nothing is served before. */
+  readonly membership: () => Membership | undefined;
+  /** Connections to other chunkservers. */
+  readonly pool: FramePool;
+  readonly crc32c: Crc32c;
+  readonly logger: Logger;
+  /** Silence that ends a connection with open requests. */
+  readonly stallMs?: number;
+}
+
+/** Listens for clients and other chunkservers. */
+export class DataService {
+  readonly #options: DataServiceOptions;
+  readonly #rooms = new Rooms();
+  readonly #reads: ReadService;
+  #writesInFlight = 0;
+  #server: FrameServer | undefined;
+
+  private constructor(options: DataServiceOptions) {
+    this.#options = options;
+    this.#reads = new ReadService(options.store, this.#rooms);
+  }
+
+  /** @throws LumeoError UNAVAILABLE if the address cannot be taken. */
+  static async start(options: DataServiceOptions): Promise<DataService> {
+    const service = new DataService(options);
+    const { host, port, crc32c, logger, stallMs } = options;
+    service.#server = await FrameServer.listen({
+      host,
+      port,
+      crc32c,
+      logger,
+      greet: (hello) => service.#greet(hello),
+      roomFor: (first) => service.#roomFor(first),
+      handle: (first, exchange) => service.#handle(first, exchange),
+      ...(stallMs === undefined ? {} : { stallMs }),
+    });
+    return service;
+  }
+
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  get writesInFlight(): number {
+    return this.#writesInFlight;
+  }
+
+  /** Refuses new requests, waits shortly for those in flight. */
+  async close(): Promise<void> {
+    await this.#server?.close();
+  }
+
+  #greet(hello: Hello): Welcome {
+    const membership = this.#options.membership();
+    if (membership === undefined) {
+      throw new LumeoError("UNAVAILABLE", "This chunkserver has not found its masters yet");
+    }
+    if (hello.clusterId !== "" && hello.clusterId !== membership.clusterId) {
+      const message = `This chunkserver belongs to cluster "${membership.clusterId}"`;
+      throw new LumeoError("INVALID_ARGUMENT", `${message}, not to "${hello.clusterId}"`);
+    }
+    const { serverId } = membership;
+    return { type: "welcome", serverId, storeUuid: this.#options.storeUuid };
+  }
+
+  #roomFor(first: OpeningMessage) {
+    return first.type === "read" ? this.#rooms.reads : this.#rooms.writesWith(first.chain.length);
+  }
+
+  readonly #handle: RequestHandler = async (first, exchange) => {
+    const { message } = first;
+    switch (message.type) {
+      case "read":
+        return this.#reads.serve(message, exchange);
+      case "writeSmall":
+        return this.#counted(() => writeSmall(this.#context, first, message, exchange));
+      case "writeOpen":
+        return this.#counted(() => writeLarge(this.#context, message, exchange));
+      default:
+        return assertNever(message);
+    }
+  };
+
+  get #context() {
+    const { store, pool, crc32c } = this.#options;
+    return { store, pool, crc32c, self: () => this.#self() };
+  }
+
+  #self(): ServerId {
+    const membership = this.#options.membership();
+    if (membership !== undefined) return membership.serverId;
+    throw new LumeoError("UNAVAILABLE", "This chunkserver has not found its masters yet");
+  }
+
+  async #counted(work: () => Promise<void>): Promise<void> {
+    this.#writesInFlight++;
+    try {
+      await work();
+    } finally {
+      this.#writesInFlight--;
+    }
+  }
+}

@@ -1,0 +1,111 @@
+// Writes one chunk file as its bytes come, straight from the received buffers.
+//
+// The disk is kept busy from the first bytes on: every 8 MiB a sync begins in the background, so
+// that little is left for the last one, which the writer of the chunk waits for.
+
+import { type Disk, type File, MiB } from "@lumeofs/base";
+
+const SYNC_EVERY_BYTES = 8 * MiB;
+const WRITE_BYTES_MAX = 4 * MiB;
+
+interface Part {
+  readonly pieces: readonly Uint8Array[];
+  readonly bytes: number;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** A new file that grows at its end. Any rejection comes from the disk and is final. */
+export class ChunkFileWriter {
+  readonly #file: File;
+  readonly #named: Promise<void>;
+  readonly #waiting: Part[] = [];
+  #position = 0;
+  #unsyncedBytes = 0;
+  #syncing: Promise<void> | undefined;
+  #writing: Promise<void> | undefined;
+  #failure: { readonly cause: unknown } | undefined;
+
+  private constructor(file: File, named: Promise<void>) {
+    this.#file = file;
+    this.#named = named;
+    named.catch((cause: unknown) => this.#fail(cause));
+  }
+
+  /** Creates the file; its name becomes durable behind the scenes, at the latest with `sync`. */
+  static async create(disk: Disk, path: string, folder: string): Promise<ChunkFileWriter> {
+    const file = await disk.open(path, { create: true });
+    return new ChunkFileWriter(file, disk.syncFolder(folder));
+  }
+
+  /** Resolves when the pieces may be changed again. Calls may overlap; order is kept. */
+  write(pieces: readonly Uint8Array[]): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.cause);
+    const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ pieces, bytes, resolve, reject });
+      this.#writing ??= this.#writeAll();
+    });
+  }
+
+  /** Makes everything written and the name durable. */
+  async sync(): Promise<void> {
+    await this.#writing;
+    await Promise.all([this.#named, this.#syncing]);
+    if (this.#failure !== undefined) throw this.#failure.cause;
+    if (0 < this.#unsyncedBytes) await this.#file.sync();
+    this.#unsyncedBytes = 0;
+  }
+
+  /** Waits for what is under way and closes. */
+  async close(): Promise<void> {
+    await this.#writing;
+    await Promise.allSettled([this.#named, this.#syncing]);
+    await this.#file.close();
+  }
+
+  async #writeAll(): Promise<void> {
+    for (let group = this.#takeGroup(); 0 < group.length; group = this.#takeGroup()) {
+      const bytes = group.reduce((sum, part) => sum + part.bytes, 0);
+      try {
+        await this.#file.writeAt(group.flatMap((part) => part.pieces), this.#position);
+      } catch (cause) {
+        this.#fail(cause);
+        for (const part of [...group, ...this.#waiting.splice(0)]) part.reject(cause);
+        break;
+      }
+      this.#position += bytes;
+      this.#unsyncedBytes += bytes;
+      for (const part of group) part.resolve();
+      this.#syncBehind();
+    }
+    this.#writing = undefined;
+  }
+
+  #takeGroup(): Part[] {
+    let count = 0;
+    for (let bytes = 0; count < this.#waiting.length && bytes < WRITE_BYTES_MAX; count++) {
+      bytes += (this.#waiting[count] as Part).bytes;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  #syncBehind(): void {
+    if (this.#unsyncedBytes < SYNC_EVERY_BYTES || this.#syncing !== undefined) return;
+    this.#unsyncedBytes = 0;
+    this.#syncing = this.#file.sync().then(
+      () => {
+        this.#syncing = undefined;
+        this.#syncBehind();
+      },
+      (cause: unknown) => {
+        this.#syncing = undefined;
+        this.#fail(cause);
+      },
+    );
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure ??= { cause };
+  }
+}

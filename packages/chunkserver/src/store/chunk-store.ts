@@ -1,0 +1,98 @@
+// The face of a chunkserver's store. One implementation: DiskChunkStore.
+
+import type { ChunkHandle, Closable, Epoch, ServerId } from "@lumeofs/base";
+
+/** A chunk about to be written, and the primary that orders the write. */
+export interface NewChunk {
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+  readonly author: ServerId;
+}
+
+export interface ChunkContent {
+  readonly length: number;
+  /** Of the whole chunk. */
+  readonly crc32c: number;
+  /** CRC32C of each 64 KiB block, little-endian, one behind the other. */
+  readonly crcs: Uint8Array;
+}
+
+/** Everything is durable when its promise resolves, unless a method says something else. */
+export interface ChunkStore extends Closable {
+  /**
+   * Stores a whole chunk of at most SMALL_CHUNK_BYTES_MAX bytes, whose checksums are verified. The
+   * same chunk once more is harmless. The payload must stay unchanged until the promise settles.
+   *
+   * @throws LumeoError CONFLICT, STALE_EPOCH, NO_SPACE, STORE_FAILED, CLOSED.
+   */
+  putSmall(
+    chunk: NewChunk,
+    content: ChunkContent,
+    payload: readonly Uint8Array[],
+  ): Promise<void>;
+
+  /** Begins to store a chunk of any size. @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
+  beginLarge(chunk: NewChunk): Promise<LargeWrite>;
+
+  /**
+   * Opens a chunk for reading.
+   *
+   * @throws LumeoError REPLICA_MISSING, STALE_EPOCH (it is of another epoch), CHECKSUM (it is known
+   *         to be damaged), STORE_FAILED, CLOSED.
+   */
+  open(handle: ChunkHandle, epoch: Epoch): Promise<ChunkReader>;
+
+  /** Reads a chunk through and checks it. */
+  verify(handle: ChunkHandle): Promise<Verdict>;
+
+  /** Forgets chunks; those that are not here are ignored. Returns how many there were. */
+  remove(handles: readonly ChunkHandle[]): Promise<number>;
+
+  /** Up to `count` handles above `after`, rising. */
+  page(after: ChunkHandle | undefined, count: number): Promise<readonly ChunkHandle[]>;
+
+  /** Chunks that are here but not as they were written. */
+  damaged(): readonly ChunkHandle[];
+
+  status(): StoreStatus;
+}
+
+/** A chunk on its way to the disk. End it with `finish` or `abort`. */
+export interface LargeWrite {
+  /**
+   * Writes the next bytes, whose checksums are verified. Resolves when the bytes may be changed
+   * again; they are not durable then. May be called again before that.
+   */
+  write(pieces: readonly Uint8Array[]): Promise<void>;
+  /** Makes the chunk durable and visible. @throws LumeoError as `putSmall`. */
+  finish(content: ChunkContent): Promise<void>;
+  /** Drops what was written. Harmless after `finish` or a second time. */
+  abort(): Promise<void>;
+}
+
+export interface ChunkReader {
+  readonly length: number;
+  readonly crc32c: number;
+  /**
+   * Fills `into` with whole blocks from `offset`, a multiple of the block size, and checks them.
+   *
+   * @returns The checksums of those blocks.
+   * @throws  LumeoError CHECKSUM if a block is not what was written; STORE_FAILED.
+   */
+  read(offset: number, into: Uint8Array): Promise<Uint8Array>;
+}
+
+export type Verdict =
+  | { readonly kind: "intact"; readonly length: number; readonly crc32c: number }
+  | { readonly kind: "damaged"; readonly why: string }
+  | { readonly kind: "missing" };
+
+export interface StoreStatus {
+  readonly state: "serving" | "readOnly" | "failed";
+  readonly chunkCount: number;
+  /** Bytes on the disk, with what is dead and not yet reclaimed. */
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+  /** What may still be written. */
+  readonly freeBytes: number;
+}

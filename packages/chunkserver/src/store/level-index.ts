@@ -1,0 +1,168 @@
+// The index on LevelDB. Keys: "c" + handle (8 bytes, big-endian) → entry; "s" + segment → its use;
+// "m" → summary. Every value carries its own CRC, because LevelDB checks its blocks only on demand.
+
+import { rm } from "node:fs/promises";
+import {
+  ByteReader,
+  ByteWriter,
+  type ChunkHandle,
+  type Crc32c,
+  chunkHandle,
+  type Logger,
+  LumeoError,
+} from "@lumeofs/base";
+import { ClassicLevel } from "classic-level";
+import type { ChunkIndex, IndexChanges, IndexSummary, SegmentUse } from "./chunk-index.js";
+import { type ChunkEntry, decodeEntry, encodeEntry } from "./record.js";
+
+type Database = ClassicLevel<Uint8Array, Uint8Array>;
+
+const ENTRY = 0x63;
+const SEGMENT = 0x73;
+const SUMMARY_KEY = Uint8Array.of(0x6d);
+const CACHE_BYTES = 32 * 2 ** 20;
+const OPEN_FILES_MAX = 256;
+
+/** An open LevelDB; it is also the lock that keeps a second process out of the store. */
+export class LevelIndex implements ChunkIndex {
+  readonly #database: Database;
+  readonly #crc32c: Crc32c;
+
+  private constructor(database: Database, crc32c: Crc32c) {
+    this.#database = database;
+    this.#crc32c = crc32c;
+  }
+
+  /**
+   * Opens the database in a folder. One that LevelDB cannot read is thrown away: the log has all.
+   *
+   * @throws LumeoError CONFIG if another process has it open.
+   */
+  static async open(folder: string, crc32c: Crc32c, logger: Logger): Promise<LevelIndex> {
+    try {
+      return new LevelIndex(await openDatabase(folder), crc32c);
+    } catch (error) {
+      if (isLocked(error)) {
+        const hint = "another process uses this store; give each chunkserver its own folder";
+        throw new LumeoError("CONFIG", `Cannot open index "${folder}": ${hint}`, { cause: error });
+      }
+      logger.warn("index unreadable, building it again", { path: folder, error });
+      await rm(folder, { recursive: true, force: true });
+      return new LevelIndex(await openDatabase(folder), crc32c);
+    }
+  }
+
+  async summary(): Promise<IndexSummary | undefined> {
+    const bytes = await this.#database.get(SUMMARY_KEY);
+    const reader = bytes === undefined ? undefined : this.#checked(bytes);
+    if (reader === undefined) return undefined;
+    const mark = { segment: reader.u53(), position: reader.u53(), chain: reader.u32() };
+    return { mark, chunkCount: reader.u53(), fileBytes: reader.u53() };
+  }
+
+  async segments(): Promise<ReadonlyMap<number, SegmentUse>> {
+    const found = new Map<number, SegmentUse>();
+    const range = { gte: Uint8Array.of(SEGMENT), lt: Uint8Array.of(SEGMENT + 1) };
+    for await (const [key, value] of this.#database.iterator(range)) {
+      const reader = this.#checked(value);
+      if (reader === undefined) throw corruptError("segment", numberIn(key));
+      const live = reader.u53();
+      const buries = Array.from({ length: reader.u32() }, () => reader.u53());
+      found.set(numberIn(key), { live, buries });
+    }
+    return found;
+  }
+
+  async get(handle: ChunkHandle): Promise<ChunkEntry | undefined> {
+    const bytes = await this.#database.get(keyOf(ENTRY, handle));
+    return bytes === undefined ? undefined : decodeEntry(handle, bytes, this.#crc32c);
+  }
+
+  async page(after: number, count: number): Promise<readonly ChunkEntry[]> {
+    const range = { gt: keyOf(ENTRY, after), lt: Uint8Array.of(ENTRY + 1), limit: count };
+    const found = await this.#database.iterator(range).all();
+    return found.map(([key, value]) => {
+      return decodeEntry(chunkHandle(numberIn(key)), value, this.#crc32c);
+    });
+  }
+
+  async write(changes: IndexChanges, summary: IndexSummary): Promise<void> {
+    const batch = this.#database.batch();
+    for (const [handle, entry] of changes.entries) {
+      const key = keyOf(ENTRY, handle);
+      if (entry === undefined) batch.del(key);
+      else batch.put(key, encodeEntry(entry, this.#crc32c));
+    }
+    for (const [segment, use] of changes.segments) {
+      const key = keyOf(SEGMENT, segment);
+      if (use === undefined) batch.del(key);
+      else batch.put(key, this.#encodeUse(use));
+    }
+    const { mark, chunkCount, fileBytes } = summary;
+    const writer = new ByteWriter(64).u53(mark.segment).u53(mark.position).u32(mark.chain);
+    batch.put(SUMMARY_KEY, this.#sealed(writer.u53(chunkCount).u53(fileBytes)));
+    await batch.write({ sync: true });
+  }
+
+  async clear(): Promise<void> {
+    await this.#database.del(SUMMARY_KEY, { sync: true });
+    await this.#database.clear();
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close();
+  }
+
+  #encodeUse(use: SegmentUse): Uint8Array {
+    const writer = new ByteWriter(32).u53(use.live).u32(use.buries.length);
+    for (const segment of use.buries) writer.u53(segment);
+    return this.#sealed(writer);
+  }
+
+  #sealed(writer: ByteWriter): Uint8Array {
+    return writer.u32(this.#crc32c(writer.finish())).finish();
+  }
+
+  /** A reader of a value's content, or undefined if it is not as it was written. */
+  #checked(value: Uint8Array): ByteReader | undefined {
+    const end = Math.max(0, value.byteLength - 4);
+    const content = value.subarray(0, end);
+    const crc = end === 0 ? undefined : new ByteReader(value.subarray(end)).u32();
+    return crc === this.#crc32c(content) ? new ByteReader(content) : undefined;
+  }
+}
+
+async function openDatabase(folder: string): Promise<Database> {
+  const database: Database = new ClassicLevel(folder, {
+    keyEncoding: "view",
+    valueEncoding: "view",
+    cacheSize: CACHE_BYTES,
+    maxOpenFiles: OPEN_FILES_MAX,
+    compression: false,
+  });
+  await database.open();
+  return database;
+}
+
+function isLocked(error: unknown): boolean {
+  const codes = [error, (error as Error | undefined)?.cause];
+  return codes.some((one) => (one as { code?: string } | undefined)?.code === "LEVEL_LOCKED");
+}
+
+function keyOf(kind: number, number: number): Uint8Array {
+  const key = new Uint8Array(9);
+  const view = new DataView(key.buffer);
+  view.setUint8(0, kind);
+  view.setUint32(1, Math.floor(number / 2 ** 32));
+  view.setUint32(5, number % 2 ** 32);
+  return key;
+}
+
+function numberIn(key: Uint8Array): number {
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  return view.getUint32(1) * 2 ** 32 + view.getUint32(5);
+}
+
+function corruptError(what: string, number: number): LumeoError {
+  return new LumeoError("CORRUPT", `Cannot read index: the entry of ${what} ${number} is damaged`);
+}

@@ -1,0 +1,142 @@
+// The folder of one store: who it is. The file `volume` is written when the store is formatted;
+// its uuid makes a wiped or replaced folder another store for ever (chunk protocol, rule 2).
+
+import {
+  ByteReader,
+  ByteWriter,
+  type Crc32c,
+  type Disk,
+  LumeoError,
+  type ServerId,
+  serverId,
+} from "@lumeofs/base";
+
+const FILE = "volume";
+const DRAFT = "volume.new";
+const MAGIC = "LUMEOVOL";
+const VERSION = 1;
+const FILE_BYTES_MAX = 4096;
+/** Folders that only a formatted store has. */
+const CONTENT = ["log", "chunks"] as const;
+
+/** What the masters have given this store. */
+export interface Membership {
+  readonly serverId: ServerId;
+  readonly clusterId: string;
+}
+
+/** A formatted folder. */
+export class Volume {
+  readonly #disk: Disk;
+  readonly #crc32c: Crc32c;
+  #membership: Membership | undefined;
+
+  private constructor(
+    disk: Disk,
+    /** In lower case with hyphens. */
+    readonly uuid: string,
+    crc32c: Crc32c,
+    membership: Membership | undefined,
+  ) {
+    this.#disk = disk;
+    this.#crc32c = crc32c;
+    this.#membership = membership;
+  }
+
+  /**
+   * Reads the volume file, or formats an empty folder.
+   *
+   * @param newUuid  A uuid that was never used.
+   * @throws LumeoError CORRUPT if the file is damaged, or is missing beside data.
+   */
+  static async open(disk: Disk, newUuid: () => string, crc32c: Crc32c): Promise<Volume> {
+    if (await disk.exists(FILE)) return Volume.#read(disk, crc32c);
+    for (const folder of CONTENT) {
+      if (await disk.exists(folder)) {
+        const hint = "restore it, or empty the folder to begin with a new store";
+        throw new LumeoError("CORRUPT", `Cannot open store: "${FILE}" is missing; ${hint}`);
+      }
+    }
+    const volume = new Volume(disk, newUuid(), crc32c, undefined);
+    await volume.#write();
+    return volume;
+  }
+
+  /** Undefined until the store has registered for the first time. */
+  get membership(): Membership | undefined {
+    return this.#membership;
+  }
+
+  /** The uuid as 16 bytes. */
+  get owner(): Uint8Array {
+    const digits = this.uuid.replaceAll("-", "");
+    return Uint8Array.from({ length: 16 }, (_, i) => {
+      return Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16);
+    });
+  }
+
+  /** Keeps what the masters said. */
+  async join(membership: Membership): Promise<void> {
+    const known = this.#membership;
+    if (known?.serverId === membership.serverId && known.clusterId === membership.clusterId) return;
+    this.#membership = membership;
+    await this.#write();
+  }
+
+  static async #read(disk: Disk, crc32c: Crc32c): Promise<Volume> {
+    const file = await disk.open(FILE, { create: false });
+    try {
+      const buffer = new Uint8Array(FILE_BYTES_MAX);
+      const bytes = buffer.subarray(0, await file.readAt(buffer, 0));
+      const { uuid, membership } = decode(bytes, crc32c);
+      return new Volume(disk, uuid, crc32c, membership);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #write(): Promise<void> {
+    const file = await this.#disk.open(DRAFT, { create: true });
+    try {
+      await file.truncate(0);
+      await file.writeAt([encode(this.uuid, this.#membership, this.#crc32c)], 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await this.#disk.rename(DRAFT, FILE);
+    await this.#disk.syncFolder("");
+  }
+}
+
+function encode(uuid: string, membership: Membership | undefined, crc32c: Crc32c): Uint8Array {
+  const text = new TextEncoder();
+  const writer = new ByteWriter(256).bytes(text.encode(MAGIC)).u32(VERSION);
+  writer.sized(text.encode(uuid)).u53(membership?.serverId ?? 0);
+  writer.sized(text.encode(membership?.clusterId ?? ""));
+  return writer.u32(crc32c(writer.finish())).finish();
+}
+
+function decode(
+  bytes: Uint8Array,
+  crc32c: Crc32c,
+): { readonly uuid: string; readonly membership: Membership | undefined } {
+  const end = Math.max(0, bytes.byteLength - 4);
+  const text = new TextDecoder();
+  const isIntact =
+    MAGIC.length + 8 <= end && new ByteReader(bytes.subarray(end)).u32() === crc32c(bytes.subarray(0, end));
+  const reader = new ByteReader(bytes.subarray(0, end));
+  if (!isIntact || text.decode(reader.bytes(MAGIC.length)) !== MAGIC) {
+    const hint = "empty the folder to begin with a new store; the masters repair from other copies";
+    throw new LumeoError("CORRUPT", `Cannot open store: "${FILE}" is damaged; ${hint}`);
+  }
+  const version = reader.u32();
+  if (version !== VERSION) {
+    const message = `Cannot open store: "${FILE}" has version ${version}, this program knows ${VERSION}`;
+    throw new LumeoError("CORRUPT", message);
+  }
+  const uuid = text.decode(reader.sized());
+  const number = reader.u53();
+  const clusterId = text.decode(reader.sized());
+  return { uuid, membership: number === 0 ? undefined : { serverId: serverId(number), clusterId } };
+}

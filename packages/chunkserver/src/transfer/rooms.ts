@@ -1,0 +1,24 @@
+// How many bytes of payload this process holds at once.
+//
+// Writes have one budget for each number of replicas that they still have to reach. A write for the
+// end of a chain needs nobody but the disk, so its room always comes free again; and by induction
+// so does that of every longer chain. With one budget for all, two servers that forward to each
+// other could fill it with bytes that wait for each other.
+
+import { Budget, MiB } from "@lumeofs/base";
+import { CHAIN_LENGTH_MAX } from "@lumeofs/node/frames";
+
+/** Three budgets are in use with three copies: 72 MiB. */
+const WRITE_BYTES_MAX = 24 * MiB;
+const READ_BYTES_MAX = 48 * MiB;
+
+export class Rooms {
+  readonly #writes = Array.from({ length: CHAIN_LENGTH_MAX + 1 }, () => new Budget(WRITE_BYTES_MAX));
+  /** For blocks that were read and wait for the reader's connection. */
+  readonly reads = new Budget(READ_BYTES_MAX);
+
+  /** For payloads of a write with so many replicas still to come. */
+  writesWith(chainLength: number): Budget {
+    return this.#writes[chainLength] ?? this.reads;
+  }
+}

@@ -1,0 +1,195 @@
+// Chunkservers' data services in this process, on loopback, with stores on any Disk; and a client
+// that speaks to them as the SDK does.
+
+import {
+  type ChunkHandle,
+  chunkHandle,
+  type Disk,
+  type Epoch,
+  epoch,
+  LumeoError,
+  MiB,
+  SILENT_LOGGER,
+  type ServerId,
+  serverId,
+} from "@lumeofs/base";
+import { nativeCrc32c, SystemTimers } from "@lumeofs/node";
+import {
+  blockCrcs,
+  type ChainLink,
+  crcOfBlocks,
+  type Exchange,
+  FramePool,
+  firstBadBlock,
+  type WriteDone,
+} from "@lumeofs/node/frames";
+import { MemoryDisk } from "@lumeofs/testkit";
+import { DataService } from "../src/rpc/data-service.js";
+import { DiskChunkStore } from "../src/store/disk-chunk-store.js";
+import { MemoryIndex } from "../src/store/memory-index.js";
+
+export interface Replica {
+  readonly id: ServerId;
+  readonly address: string;
+  readonly link: ChainLink;
+  readonly disk: Disk;
+  readonly store: DiskChunkStore;
+  readonly data: DataService;
+  close(): Promise<void>;
+}
+
+export async function startReplica(number: number, disk: Disk = new MemoryDisk()): Promise<Replica> {
+  const id = serverId(number);
+  const store = await DiskChunkStore.open({
+    disk,
+    index: new MemoryIndex(),
+    owner: new Uint8Array(16).fill(number),
+    crc32c: nativeCrc32c,
+    timers: new SystemTimers({ unref: true }),
+    logger: SILENT_LOGGER,
+    capacityBytes: undefined,
+    lowWaterBytes: 0,
+    onFailure: () => undefined,
+  });
+  const pool = new FramePool({
+    hello: () => ({ type: "hello", role: "server", clusterId: "c", name: `cs${number}` }),
+  });
+  const data = await DataService.start({
+    host: "127.0.0.1",
+    port: 0,
+    store,
+    storeUuid: `u${number}`,
+    membership: () => ({ serverId: id, clusterId: "c" }),
+    pool,
+    crc32c: nativeCrc32c,
+    logger: SILENT_LOGGER,
+  });
+  const address = `127.0.0.1:${data.port}`;
+  return {
+    id,
+    address,
+    link: { server: id, address },
+    disk,
+    store,
+    data,
+    async close() {
+      await data.close();
+      await pool.close();
+      await store.close();
+    },
+  };
+}
+
+export interface Target {
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+}
+
+export function target(handle: number, ofEpoch = 1): Target {
+  return { handle: chunkHandle(handle), epoch: epoch(ofEpoch) };
+}
+
+/** A client of the data plane, with the least that a write and a read need. */
+export class DataClient {
+  readonly pool = new FramePool({
+    hello: () => ({ type: "hello", role: "client", clusterId: "", name: "test" }),
+  });
+
+  async writeSmall(replicas: readonly Replica[], to: Target, bytes: Uint8Array): Promise<WriteDone> {
+    const [primary, ...rest] = replicas;
+    const connection = await this.pool.shared({ address: primary?.address ?? "" });
+    const crcs = blockCrcs([bytes], nativeCrc32c);
+    const exchange = connection.request(
+      {
+        type: "writeSmall",
+        ...to,
+        chain: rest.map((replica) => replica.link),
+        length: bytes.byteLength,
+        crc32c: nativeCrc32c(bytes),
+        crcs,
+      },
+      [bytes],
+    );
+    return answerOf(exchange);
+  }
+
+  /** @param pause  Awaited before each frame. */
+  async writeLarge(
+    replicas: readonly Replica[],
+    to: Target,
+    bytes: Uint8Array,
+    pause?: (offset: number) => Promise<void>,
+  ): Promise<WriteDone> {
+    const [primary, ...rest] = replicas;
+    const lease = await this.pool.exclusive({ address: primary?.address ?? "" });
+    const chain = rest.map((replica) => replica.link);
+    const exchange = lease.connection.request({ type: "writeOpen", ...to, chain });
+    try {
+      const answer = answerOf(exchange);
+      answer.catch(() => undefined);
+      for (let offset = 0; offset < bytes.byteLength; offset += MiB) {
+        await pause?.(offset);
+        const part = bytes.subarray(offset, offset + MiB);
+        const crcs = blockCrcs([part], nativeCrc32c);
+        await exchange.send({ type: "writeData", offset, crcs }, [part]);
+      }
+      const crc32c = nativeCrc32c(bytes);
+      exchange.send({ type: "writeClose", length: bytes.byteLength, crc32c });
+      return await answer;
+    } finally {
+      exchange.finish();
+      lease.release();
+    }
+  }
+
+  /** The bytes of [offset, offset + length), checked. */
+  async read(replica: Replica, from: Target, offset: number, length: number): Promise<Buffer> {
+    const connection = await this.pool.shared({ address: replica.address });
+    const exchange = connection.request({ type: "read", ...from, offset, length });
+    const pieces: Uint8Array[] = [];
+    let start: number | undefined;
+    for await (const frame of exchange) {
+      const { message, payload } = frame;
+      if (message.type === "readEnd") break;
+      if (message.type !== "readData") throw new Error(`unexpected ${message.type}`);
+      start ??= message.offset;
+      if (firstBadBlock(payload, message.crcs, nativeCrc32c) !== undefined) {
+        throw new LumeoError("CHECKSUM", "block damaged on the way");
+      }
+      pieces.push(...payload.map((piece) => Buffer.from(piece)));
+      frame.release();
+    }
+    const skip = offset - (start ?? offset);
+    return Buffer.concat(pieces).subarray(skip, skip + length);
+  }
+
+  async close(): Promise<void> {
+    await this.pool.close();
+  }
+}
+
+async function answerOf(exchange: Exchange): Promise<WriteDone> {
+  try {
+    const { message } = await exchange.receive();
+    if (message.type !== "writeDone") throw new Error(`unexpected ${message.type}`);
+    return message;
+  } finally {
+    exchange.finish();
+  }
+}
+
+/** Bytes that differ everywhere and follow from the seed. */
+export function sample(length: number, seed: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const words = new Uint32Array(bytes.buffer, 0, Math.floor(length / 4));
+  let state = (seed * 2_654_435_761 + 12_345) >>> 0;
+  for (let i = 0; i < words.length; i++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    words[i] = state;
+  }
+  return bytes.fill(seed & 0xff, 4 * words.length);
+}
+
+export function crcOf(bytes: Uint8Array): number {
+  return crcOfBlocks(blockCrcs([bytes], nativeCrc32c), bytes.byteLength);
+}

@@ -17,6 +17,7 @@ export class Draft implements State {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
+    if (this.#writes.size === 0) return this.#base.get(key);
     const write = this.#writes.get(asText(key));
     return write === undefined ? this.#base.get(key) : write.value;
   }
@@ -38,7 +39,8 @@ export class Draft implements State {
   }
 }
 
-/** Keys are short (a table byte, numbers, one name), so they fit in one call's arguments. */
 function asText(key: Uint8Array): string {
-  return String.fromCharCode(...key);
+  let text = "";
+  for (let i = 0; i < key.length; i++) text += String.fromCharCode(key[i] as number);
+  return text;
 }

@@ -45,10 +45,10 @@ export const grantKey = (grant: GrantId): Uint8Array => numbered(TABLE.grant, gr
 export const uploadKey = (upload: InodeId): Uint8Array => numbered(TABLE.upload, upload);
 export const serverKey = (server: ServerId): Uint8Array => numbered(TABLE.server, server);
 export const sessionKey = (session: SessionId): Uint8Array => numbered(TABLE.session, session);
-export const answerKey = (session: SessionId, sequence: number): Uint8Array =>
-  numbered(TABLE.answer, session, sequence);
+export const answerPageKey = (session: SessionId, page: number): Uint8Array =>
+  numberedTwice(TABLE.answer, session, page);
 export const releasedKey = (at: WallMs, handle: ChunkHandle): Uint8Array =>
-  numbered(TABLE.released, at, handle);
+  numberedTwice(TABLE.released, at, handle);
 export const serverNameKey = (name: string): Uint8Array => named(TABLE.serverName, name);
 export const serverUuidKey = (uuid: string): Uint8Array => named(TABLE.serverUuid, uuid);
 
@@ -112,14 +112,18 @@ function successor(key: Uint8Array): Uint8Array {
   return next;
 }
 
-function numbered(table: number, ...ids: readonly number[]): Uint8Array {
-  const key = new Uint8Array(1 + 8 * ids.length);
-  const view = new DataView(key.buffer);
+function numbered(table: number, id: number): Uint8Array {
+  const key = new Uint8Array(9);
   key[0] = table;
-  ids.forEach((id, i) => {
-    view.setUint32(1 + 8 * i, Math.floor(id / 2 ** 32));
-    view.setUint32(5 + 8 * i, id % 2 ** 32);
-  });
+  writeU64(key, 1, id);
+  return key;
+}
+
+function numberedTwice(table: number, first: number, second: number): Uint8Array {
+  const key = new Uint8Array(17);
+  key[0] = table;
+  writeU64(key, 1, first);
+  writeU64(key, 9, second);
   return key;
 }
 
@@ -131,7 +135,20 @@ function named(table: number, text: string): Uint8Array {
   return key;
 }
 
+/** Byte by byte: keys are made all the time, and a DataView costs more than the eight stores. */
+function writeU64(bytes: Uint8Array, at: number, value: number): void {
+  let high = Math.floor(value / 2 ** 32);
+  let low = value >>> 0;
+  for (let i = 3; 0 <= i; i--) {
+    bytes[at + i] = high & 0xff;
+    bytes[at + 4 + i] = low & 0xff;
+    high >>>= 8;
+    low >>>= 8;
+  }
+}
+
 function u64(bytes: Uint8Array, at: number): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
+  let value = 0;
+  for (let i = 0; i < 8; i++) value = value * 256 + (bytes[at + i] as number);
+  return value;
 }

@@ -42,11 +42,11 @@ type Missing = Extract<Walk, { kind: "missing" }>;
 export function commitFile(state: State, command: CommandOf<"commit">, now: Moment): Reply {
   const path = parsePath(command.path);
   if (path.kind === "refused") return path;
-  const refusedTarget = refuseTarget(state, path, command);
-  if (refusedTarget !== undefined) return refusedTarget;
-  const made = makeContent(state, command);
-  if (made.kind === "refused") return made;
   const walked = walk(state, path);
+  const refusedTarget = refuseTarget(path, walked, command);
+  if (refusedTarget !== undefined) return refusedTarget;
+  const made = makeContent(state, command); // touches no names: the walk stays true
+  if (made.kind === "refused") return made;
   const old = walked.kind === "file" ? walked : undefined;
   const { content } = made;
   const file: FileInode = {
@@ -173,11 +173,10 @@ export function remove(state: State, command: CommandOf<"remove">, now: Moment):
 
 /** Why an upload or commit to this path is refused before its chunks are looked at, if it is. */
 export function refuseTarget(
-  state: State,
   path: Path,
+  walked: Walk,
   command: Pick<CommandOf<"commit">, "precondition" | "makeParents">,
 ): Refused | undefined {
-  const walked = walk(state, path);
   switch (walked.kind) {
     case "blocked":
       return refuseUnreached("write", path, walked);

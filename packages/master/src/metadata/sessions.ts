@@ -2,26 +2,32 @@
 // answer again (Raft §8, thesis §6.3). Answers live in the replicated state: every later leader
 // has them.
 //
-// E1. Answers are kept for sequences from `trimmedBelow` to `highest`, where they were given.
+// Answers lie in pages of PAGE_ANSWERS sequences, so that a busy session costs a few keys of the
+// state and not two for each request.
+//
+// E1. An answer is kept at least until its sequence is below `trimmedBelow`.
 // E2. A sequence below `trimmedBelow` is never applied: its answer may be forgotten.
-// E3. One command deletes at most TRIM_MAX answers, one expiry EXPIRE_ANSWERS_MAX.
+// E3. Pages below `freedPages` are deleted. One command deletes at most TRIM_PAGES_MAX of them, one
+//     expiry EXPIRE_PAGES_MAX.
 
 import { type SessionId, sessionId, type WallMs, wallMs } from "@lumeofs/base";
 import { type Refused, type RequestId, refuse } from "./command.js";
 import { takeNumber } from "./counters.js";
-import { beginBytes, readFlag, readWhole, writeFlag } from "./fields.js";
-import { answerKey, sessionKey } from "./keys.js";
+import { beginBytes, readFlag, readList, readWhole, writeFlag, writeList } from "./fields.js";
+import { answerPageKey, sessionKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
 /** How far a session's newest sequence may be ahead of its oldest unanswered one. */
 export const SESSION_WINDOW = 65_536;
-const TRIM_MAX = 64;
-const EXPIRE_ANSWERS_MAX = 1024;
+export const PAGE_ANSWERS = 32;
+const TRIM_PAGES_MAX = 4;
+const EXPIRE_PAGES_MAX = 64;
 
 export interface Session {
   /** Last used. */
   readonly at: WallMs;
   readonly trimmedBelow: number;
+  readonly freedPages: number;
   /** The highest sequence that was answered; 0 before the first. */
   readonly highest: number;
   /** It takes no more requests; what is left of its answers is being deleted. */
@@ -36,7 +42,7 @@ export type Admission =
 
 export function openSession(state: State, at: WallMs): SessionId {
   const id = sessionId(takeNumber(state, "session"));
-  putSession(state, id, { at, trimmedBelow: 1, highest: 0, isExpired: false });
+  putSession(state, id, { at, trimmedBelow: 1, freedPages: 0, highest: 0, isExpired: false });
   return id;
 }
 
@@ -55,8 +61,11 @@ export function admit(view: StateView, request: RequestId): Admission {
     const what = `Cannot accept request ${sequence} of session ${request.session}`;
     return refuse("OVERLOADED", `${what}: request ${session.trimmedBelow} is still open`);
   }
-  const reply = view.get(answerKey(request.session, sequence));
-  return reply === undefined ? { kind: "fresh", session } : { kind: "answered", reply };
+  const page = getPage(view, request.session, pageOf(sequence));
+  const answer = page.find((one) => one.sequence === sequence);
+  return answer === undefined
+    ? { kind: "fresh", session }
+    : { kind: "answered", reply: answer.reply };
 }
 
 /** Keeps the answer of a fresh request, and forgets some that the client has received. */
@@ -70,11 +79,14 @@ export function recordAnswer(
   },
 ): void {
   const { request, session, reply, at } = given;
-  state.put(answerKey(request.session, request.sequence), reply);
-  const highest = Math.max(session.highest, request.sequence);
-  const wanted = Math.min(request.answeredBelow, request.sequence);
-  const trimmedBelow = trim(state, request.session, session, { wanted, countMax: TRIM_MAX });
-  putSession(state, request.session, { at, trimmedBelow, highest, isExpired: false });
+  const { session: id, sequence } = request;
+  const page = pageOf(sequence);
+  putPage(state, id, page, [...getPage(state, id, page), { sequence, reply }]);
+  const trimmedBelow = Math.max(session.trimmedBelow, Math.min(request.answeredBelow, sequence));
+  const unneeded = { below: pageOf(trimmedBelow), countMax: TRIM_PAGES_MAX };
+  const freedPages = freePages(state, id, session, unneeded);
+  const highest = Math.max(session.highest, sequence);
+  putSession(state, id, { at, trimmedBelow, freedPages, highest, isExpired: false });
 }
 
 /** Ends sessions not used since `unusedSince`; those with many answers need more than one call. */
@@ -86,11 +98,11 @@ export function expireSessions(
   for (const id of sessions) {
     const session = getSession(state, id);
     if (session === undefined || unusedSince < session.at) continue;
-    const end = session.highest + 1;
-    const limits = { wanted: end, countMax: EXPIRE_ANSWERS_MAX };
-    const trimmedBelow = trim(state, id, session, limits);
-    if (end <= trimmedBelow) state.delete(sessionKey(id));
-    else putSession(state, id, { ...session, trimmedBelow, isExpired: true });
+    const end = pageOf(session.highest) + 1;
+    const unneeded = { below: end, countMax: EXPIRE_PAGES_MAX };
+    const freedPages = freePages(state, id, session, unneeded);
+    if (freedPages === end) state.delete(sessionKey(id));
+    else putSession(state, id, { ...session, freedPages, isExpired: true });
   }
 }
 
@@ -100,7 +112,8 @@ export function getSession(view: StateView, id: SessionId): Session | undefined 
 }
 
 export function encodeSession(session: Session): Uint8Array {
-  const writer = beginBytes(32).u53(session.at).u53(session.trimmedBelow).u53(session.highest);
+  const writer = beginBytes(40).u53(session.at).u53(session.trimmedBelow);
+  writer.u53(session.freedPages).u53(session.highest);
   writeFlag(writer, session.isExpired);
   return writer.finish();
 }
@@ -109,26 +122,54 @@ export function decodeSession(bytes: Uint8Array): Session {
   return readWhole("session record", bytes, (r) => ({
     at: wallMs(r.u53()),
     trimmedBelow: r.u53(),
+    freedPages: r.u53(),
     highest: r.u53(),
     isExpired: readFlag(r),
   }));
 }
 
-/** Deletes answers below `wanted`, oldest first; below what none is left. */
-function trim(
+interface Answer {
+  readonly sequence: number;
+  readonly reply: Uint8Array;
+}
+
+export function encodeAnswers(answers: readonly Answer[]): Uint8Array {
+  const writer = beginBytes(64 * answers.length + 8);
+  writeList(writer, answers, (w, { sequence, reply }) => w.u53(sequence).sized(reply));
+  return writer.finish();
+}
+
+export function decodeAnswers(bytes: Uint8Array): readonly Answer[] {
+  return readWhole("answers", bytes, (reader) =>
+    readList(reader, 12, (r) => ({ sequence: r.u53(), reply: r.sized() })),
+  );
+}
+
+function pageOf(sequence: number): number {
+  return Math.floor(sequence / PAGE_ANSWERS);
+}
+
+function getPage(view: StateView, id: SessionId, page: number): readonly Answer[] {
+  const bytes = view.get(answerPageKey(id, page));
+  return bytes === undefined ? [] : decodeAnswers(bytes);
+}
+
+function putPage(state: State, id: SessionId, page: number, answers: readonly Answer[]): void {
+  state.put(answerPageKey(id, page), encodeAnswers(answers));
+}
+
+/** Deletes pages below `below`, oldest first; below which page none is left. */
+function freePages(
   state: State,
   id: SessionId,
-  session: Session,
-  limits: { readonly wanted: number; readonly countMax: number },
+  { freedPages, highest }: Session,
+  unneeded: { readonly below: number; readonly countMax: number },
 ): number {
-  const { trimmedBelow, highest } = session;
   // No earlier request was answered above `highest`: a jump over unused sequences costs nothing.
-  const last = Math.min(limits.wanted, highest + 1, trimmedBelow + limits.countMax);
-  for (let sequence = trimmedBelow; sequence < last; sequence++) {
-    state.delete(answerKey(id, sequence));
-  }
-  const isDone = last === Math.min(limits.wanted, highest + 1);
-  return Math.max(trimmedBelow, isDone ? limits.wanted : last);
+  const end = Math.min(unneeded.below, pageOf(highest) + 1);
+  const last = Math.min(end, freedPages + unneeded.countMax);
+  for (let page = freedPages; page < last; page++) state.delete(answerPageKey(id, page));
+  return Math.max(freedPages, last === end ? unneeded.below : last);
 }
 
 function putSession(state: State, id: SessionId, session: Session): void {

@@ -29,6 +29,7 @@ import { registerServer } from "./servers.js";
 import { admit, expireSessions, openSession, recordAnswer } from "./sessions.js";
 import type { State } from "./state.js";
 import { abortUpload, addChunks, beginUpload, expireUploads } from "./uploads.js";
+import { walk } from "./walk.js";
 
 /**
  * Applies one committed entry.
@@ -129,5 +130,5 @@ function begin(state: State, text: string, now: Moment): Reply {
   const path = parsePath(text);
   if (path.kind === "refused") return path;
   const anything = { precondition: { kind: "none" }, makeParents: true } as const;
-  return refuseTarget(state, path, anything) ?? beginUpload(state, text, now);
+  return refuseTarget(path, walk(state, path), anything) ?? beginUpload(state, text, now);
 }

@@ -69,7 +69,8 @@ export async function openBody(body: Body): Promise<Source> {
   }
   throw new LumeoError(
     "INVALID_ARGUMENT",
-    `Cannot store a body of type ${typeof body}: expected text, bytes, a Blob, a stream, an iterable or { file }`,
+    `Cannot store a body of type ${typeof body}: ` +
+      "expected text, bytes, a Blob, a stream, an iterable or { file }",
   );
 }
 
@@ -193,7 +194,7 @@ function regularFile(path: string, handle: FileHandle, sizeBytes: number): Repla
         if (bytesRead === 0) {
           throw new LumeoError(
             "INVALID_ARGUMENT",
-            `Cannot store local file "${path}": it ended at ${at} of ${sizeBytes} bytes while it was read`,
+            `Cannot store local file "${path}": it shrank to ${at} of ${sizeBytes} bytes meanwhile`,
           );
         }
         yield buffer.subarray(0, bytesRead);

@@ -67,7 +67,7 @@ export class Call {
     user.addEventListener("abort", this.#userAborted, { once: true });
   }
 
-  /** Aborts when the caller's signal does, or when the client is closed. Its reason is a LumeoError. */
+  /** Aborts with the caller's signal, or when the client is closed; its reason is a LumeoError. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -133,7 +133,7 @@ export class Call {
     });
   }
 
-  /** What the promise gives, unless the signal aborts first; the promise is then on its own (C1). */
+  /** What the promise gives, unless the signal aborts first: then it is left alone (C1). */
   unlessAborted<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const abort = (): void => reject(this.signal.reason);

@@ -76,7 +76,7 @@ export class ChunkMap {
   #changed(cause: unknown): LumeoError {
     return new LumeoError(
       "CONFLICT",
-      `Cannot go on reading "${this.info.path}": it was replaced or removed meanwhile; read it again`,
+      `Cannot go on reading "${this.info.path}": it was replaced or removed; read it again`,
       { cause },
     );
   }

@@ -27,7 +27,7 @@ import type { ChunkSink, ChunkserverPool, WrittenChunk } from "./rpc/chunkserver
 /** How long a connection waits for the caller's stream. */
 const SOURCE_PAUSE_MS = 10_000;
 
-/** A confirmation waits for the disks of all replicas: it may take so many times a call's timeout. */
+/** A confirmation waits for the disks of all replicas: so many times a call's timeout. */
 const PATIENCE = 3;
 /** How often a chunk is sent whose grant ran out while it was on its way. */
 const LATE_MAX = 3;

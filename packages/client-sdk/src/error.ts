@@ -1,5 +1,5 @@
-// The errors that users of the SDK see. Inside the system one class with one table of codes does the
-// work; here its codes become the stable LUMEO_* codes, with a subclass for those that callers
+// The errors that users of the SDK see. Inside the system one class with one table of codes does
+// the work; here its codes become the stable LUMEO_* codes, with a subclass for those that callers
 // usually catch by class, and with what the caller needs to act: the path, the number of attempts,
 // and whether trying again may help.
 
@@ -38,7 +38,7 @@ export interface LumeoErrorFacts {
 
 const BRAND = Symbol.for("lumeofs.error");
 
-/** Anything that a call of the SDK may reject with, except a TypeError for a wrong argument type. */
+/** What a call of the SDK rejects with, unless the caller's own body or callback threw. */
 export class LumeoError extends Error {
   override readonly name: string = "LumeoError";
   readonly retryable: boolean;

@@ -138,7 +138,7 @@ function isForgotten(error: unknown): boolean {
 function unknownOutcome(kind: string, cause: unknown): LumeoError {
   return new LumeoError(
     "SESSION_EXPIRED",
-    `Cannot tell whether "${kind}" took effect: its answer is no longer known; look before repeating`,
+    `Cannot tell whether "${kind}" took effect: its answer is forgotten; look before repeating`,
     { cause },
   );
 }

@@ -1,8 +1,8 @@
 // get(): the bytes of a range in order, fetched ahead in parallel.
 //
-// G1. At most READ_AHEAD_SPANS spans of one reading are fetched or held at once, and all readings of
-//     a client together hold at most READ_AHEAD_BYTES beyond one span each. What is held does not
-//     depend on how fast the consumer is, and a slow consumer blocks no connection.
+// G1. At most READ_AHEAD_SPANS spans of one reading are fetched or held at once, and all readings
+//     of a client together hold at most READ_AHEAD_BYTES beyond one span each. What is held does
+//     not depend on how fast the consumer is, and a slow consumer blocks no connection.
 // G2. A chunk that is read whole is checked against its checksum in the metadata before its last
 //     bytes are given out.
 // G3. A reading shows one revision of the file. If that is gone, it starts anew only as long as
@@ -49,7 +49,7 @@ export class Reader {
     this.#spans = spans;
   }
 
-  /** Looks the file up. @throws LumeoError IS_DIRECTORY; INVALID_ARGUMENT for an impossible range. */
+  /** Looks a file up. @throws LumeoError IS_DIRECTORY; INVALID_ARGUMENT for a wrong range. */
   async plan(call: Call, path: string, asked: Partial<ByteRange>): Promise<ReadPlan> {
     const position = Math.floor((asked.start ?? 0) / CHUNK_BYTES_GUESS);
     const firstChunk = Number.isSafeInteger(position) && 0 <= position ? position : 0;
@@ -152,7 +152,8 @@ class ChunkSums {
     if (this.#upTo < chunk.lengthBytes || this.#crc32c === chunk.crc32c) return;
     throw new LumeoError(
       "DATA_LOSS",
-      `Cannot read chunk ${chunk.handle} of "${this.#file.info.path}": its blocks are intact, but together they are not what was written`,
+      `Cannot read chunk ${chunk.handle} of "${this.#file.info.path}": ` +
+        "each block is intact, but together they are not what was written",
     );
   }
 }

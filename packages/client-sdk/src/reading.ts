@@ -143,7 +143,7 @@ export class FileReading implements Reading {
 
   #take(): AsyncGenerator<Uint8Array, void, undefined> {
     if (this.#pieces !== undefined) {
-      const message = `Cannot read "${this.info.path}" again: this reading is used up; call get() again`;
+      const message = `Cannot read "${this.info.path}" again: this reading is used; call get()`;
       throw toPublic(new LumeoError("INVALID_ARGUMENT", message), this.info.path, 1);
     }
     this.#pieces = this.#source.open();

@@ -1,11 +1,11 @@
 // The bytes of one span, from whichever replica has them.
 //
-// X1. Only checked bytes count. A replica that fails in the middle is followed by the next one, from
-//     the block where it stopped.
+// X1. Only checked bytes count. A replica that fails in the middle is followed by the next one,
+//     from the block where it stopped.
 // X2. A span that is a whole chunk is also checked against the chunk's checksum in the metadata.
 // X3. Copies that are damaged or missing are reported to the masters.
-// X4. DATA_LOSS is said only when every copy that the masters know of has been found bad, after they
-//     were asked once more where the copies are.
+// X4. DATA_LOSS is said only when every copy that the masters know of has been found bad, after
+//     they were asked once more where the copies are.
 
 import {
   BLOCK_BYTES,
@@ -67,8 +67,8 @@ export class SpanReader {
   }
 
   /**
-   * @throws LumeoError DATA_LOSS (X4); CONFLICT if the file was replaced and its old chunks are gone;
-   *         the last failure if no replica could be reached.
+   * @throws LumeoError DATA_LOSS (X4); CONFLICT if the file was replaced and its old chunks are
+   *         gone; the last failure if no replica could be reached.
    */
   async read(call: Call, file: ChunkMap, span: Span): Promise<SpanBytes> {
     let chunk = await file.locate(call, span.chunk);
@@ -136,8 +136,8 @@ export class SpanReader {
   }
 
   /**
-   * Healthy servers first. Which of these comes first changes from span to span, so that all of them
-   * work for one reader.
+   * Healthy servers first. Which of these comes first changes from span to span, so that all of
+   * them work for one reader.
    */
   #inOrder(chunk: LocatedChunk, { begin: offset }: Progress): readonly ReplicaState[] {
     const { replicas } = chunk;
@@ -160,11 +160,11 @@ export class SpanReader {
     }
     const damage = { handle: chunk.handle, serverId: replica.server, reason: error.message };
     const options = { timeoutMs: REPORT_TIMEOUT_MS, signal: new AbortController().signal };
-    // The report is a courtesy: the server has told the masters itself, and scrubbing finds the rest.
+    // The report is a courtesy: the next reader who meets this copy makes it again.
     this.#parts.admin.reportDamage(damage, options).catch(() => undefined);
   }
 
-  /** Where the copies are now. A chunk that is not there any more belongs to a file that changed. */
+  /** Where the copies are now. A chunk that is gone belongs to a file that changed. */
   async #locate(call: Call, file: ChunkMap, chunk: LocatedChunk): Promise<LocatedChunk> {
     try {
       return await this.#parts.admin.locate(chunk.handle, call);
@@ -181,7 +181,7 @@ function begin(chunk: LocatedChunk, span: Span): Progress {
   if (chunk.lengthBytes < spanEnd) {
     throw new LumeoError(
       "CORRUPT",
-      `Cannot read chunk ${chunk.handle}: it has ${chunk.lengthBytes} bytes, the file needs ${spanEnd}`,
+      `Cannot read chunk ${chunk.handle}: it has ${chunk.lengthBytes} bytes, expected ${spanEnd}`,
     );
   }
   const first = Math.floor(span.offset / BLOCK_BYTES) * BLOCK_BYTES;

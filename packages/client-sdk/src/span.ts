@@ -25,8 +25,8 @@ export interface Span {
 }
 
 /**
- * The range that a caller means in a file of `sizeBytes`: missing ends are the file's, an end behind
- * the file is the file's end.
+ * The range that a caller means in a file of `sizeBytes`: missing ends are the file's, an end
+ * behind the file is the file's end.
  *
  * @throws LumeoError INVALID_ARGUMENT if a bound is not a whole number from 0, if the start lies
  *         behind the end, or behind the end of the file.

@@ -4,8 +4,8 @@
 // V2. Of a body that can be read again nothing is kept: PARALLEL_CHUNKS of its chunks are under way
 //     at once. Of a stream at most two chunks are kept: the one that is being read and the one
 //     before it, while that waits for its replicas.
-// V3. A stream that has been read is never silently sent in part: a chunk that must be sent again is
-//     sent from what is kept, and where that is not enough the put fails.
+// V3. A stream that has been read is never silently sent in part: a chunk that must be sent again
+//     is sent from what is kept, and where that is not enough the put fails.
 
 import { Budget, LumeoError, MiB } from "@lumeofs/base";
 import type { Allocations } from "./allocations.js";
@@ -191,7 +191,7 @@ export class Writer {
     });
   }
 
-  /** The masters may forget what was recorded; if they do not hear of it, they do so by themselves. */
+  /** The masters may forget what was recorded; without this they do so after a while. */
   #abandon(call: Call, list: ChunkList): void {
     const forget = async (): Promise<void> => {
       const upload = await list.abandon();
@@ -223,7 +223,8 @@ function wrongSize(actual: number, announced: number): LumeoError {
 function streamIsGone(path: string, cause: LumeoError): LumeoError {
   return new LumeoError(
     "GRANT_EXPIRED",
-    `Cannot store "${path}": its chunks waited too long for the commit, and a stream cannot be read again; start over`,
+    `Cannot store "${path}": its chunks waited too long for the commit, ` +
+      "and a stream cannot be read again; start over",
     { cause },
   );
 }

@@ -1,5 +1,5 @@
-// What put makes of chunkservers that die, refuse or are full, of sources that pause, and of aborts;
-// and how much it keeps in memory.
+// What put makes of chunkservers that die, refuse or are full, of sources that pause, and of
+// aborts; and how much it keeps in memory.
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

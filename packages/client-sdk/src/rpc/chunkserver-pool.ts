@@ -75,7 +75,7 @@ export interface CheckedBytes {
 /** An open write of one large chunk. */
 export interface ChunkSink {
   /**
-   * Sends the next bytes: whole blocks, except in the last call. Waits while the connection is full.
+   * Sends the next bytes: whole blocks, except in the last call. Waits while the queue is full.
    *
    * @param sent  Called when the bytes may change again.
    */

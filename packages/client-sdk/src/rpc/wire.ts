@@ -1,5 +1,5 @@
-// The SDK's operations ⇄ protobuf. Generated types do not leave this folder; what arrives is checked
-// here and trusted inside. A server that breaks the contract is answered with PROTOCOL.
+// The SDK's operations ⇄ protobuf. Generated types do not leave this folder; what arrives is
+// checked here and trusted inside. A server that breaks the contract is answered with PROTOCOL.
 
 import { LumeoError, serverId } from "@lumeofs/base";
 import { decodeErrorDetail } from "@lumeofs/node/rpc";

@@ -1,5 +1,5 @@
-// Tests run as compiled: dist mirrors src and test. LUMEO_TESTS chooses a part: "unit" is everything
-// but the tests that start real processes, "integration" is these.
+// Tests run as compiled: dist mirrors src and test. LUMEO_TESTS chooses a part: "unit" is all but
+// the tests that start real processes, "integration" is these.
 const integration = "packages/*/dist/test/integration/**/*.test.js";
 const unit = [
   "packages/*/dist/src/**/*.test.js",

@@ -31,6 +31,7 @@ const TREE_PARTS = [
 const MIB = 1024 * 1024;
 const LARGE_BYTES = 256 * MIB;
 const SEED = 7;
+const STATUS_ATTEMPTS_MAX = 30;
 
 interface Status {
   readonly leader: string;
@@ -157,13 +158,12 @@ class Quickstart {
 
   /** Asks until every master answers and has applied the same. */
   async #untilMastersAgree(): Promise<Status> {
-    for (let attempt = 0; attempt < 60; attempt++) {
-      const status = await this.#status();
-      const applied = new Set(status.masters.map((master) => master.lastApplied));
-      const all = status.masters.every((master) => master.role !== "unreachable");
-      if (all && applied.size === 1) return status;
+    let status = await this.#status();
+    for (let asked = 1; !agree(status) && asked < STATUS_ATTEMPTS_MAX; asked++) {
+      status = await this.#status();
     }
-    throw new StepFailed("The masters do not agree");
+    if (agree(status)) return status;
+    throw new StepFailed(`The masters do not agree: ${JSON.stringify(status.masters)}`);
   }
 
   async #status(): Promise<Status> {
@@ -217,6 +217,12 @@ class Quickstart {
     good(`${(run.elapsedMs / 1000).toFixed(1)} s`);
     return run;
   }
+}
+
+/** Every master answers and has applied the same entries. */
+function agree({ masters }: Status): boolean {
+  const applied = new Set(masters.map((master) => master.lastApplied));
+  return applied.size === 1 && masters.every((master) => master.role !== "unreachable");
 }
 
 /** Sources, not what is made from them; the links of a workspace lead around in circles. */

@@ -3,8 +3,8 @@
 //
 // S1. The installation is skipped when nothing that decides it has changed since the last one: a
 //     hash of the lock file, the manifests and the platform lies in node_modules.
-// S2. Compiled files whose source is gone are removed: the compiler leaves them, and a test that was
-//     deleted or renamed would go on running.
+// S2. Compiled files whose source is gone are removed: the compiler leaves them, and a test that
+//     was deleted or renamed would go on running.
 // S3. Nothing asks a question, with a terminal or without.
 
 import { spawnSync } from "node:child_process";

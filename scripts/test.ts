@@ -1,5 +1,5 @@
-// What `npm test` runs: everything that `verify` does, more of the simulation, and the tests on real
-// processes. The last line is for machines.
+// What `npm test` runs: everything that `verify` does, more of the simulation, and the tests on
+// real processes. The last line is for machines.
 
 import { INTEGRATION_TESTS, STATIC_CHECKS, simulation, UNIT_TESTS } from "./steps/checks.js";
 import { runSteps } from "./steps/step.js";

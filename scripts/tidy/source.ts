@@ -36,7 +36,7 @@ type Node = { readonly type: string; readonly start: number; readonly end: numbe
 >;
 
 const FUNCTIONS = new Set(["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"]);
-const IMPURE = new Set(["Date.now", "Math.random", "performance.now"]);
+const IMPURE = new Set(["Date.now", "Math.random"]);
 const PARTIAL_TESTS = new Set(["test.skip", "test.only", "test.todo", "test.failing"]);
 
 /** @throws Error if the file does not parse. */

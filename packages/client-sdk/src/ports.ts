@@ -1,7 +1,7 @@
 // What the SDK needs of its host, so that tests can put virtual time in its place.
 
 import type { Clock, Crc32c, Random, Timers } from "@lumeofs/base";
-import { nativeCrc32c, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node/host";
+import { nativeCrc32c, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
 
 export interface Ports {
   readonly clock: Clock;

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { KiB, MiB } from "@lumeofs/base";
-import { nativeCrc32c } from "@lumeofs/node/host";
+import { nativeCrc32c } from "@lumeofs/node";
 import test from "ava";
 import { type Body, LumeoError, type Reading } from "../src/index.js";
 import { collect, content, sameBytes, temporaryFolder } from "./fake/bytes.js";

@@ -11,6 +11,7 @@ import {
   SILENT_LOGGER,
   serverId,
 } from "@lumeofs/base";
+import { nativeCrc32c } from "@lumeofs/node";
 import {
   blockCrcs,
   type Exchange,
@@ -20,7 +21,6 @@ import {
   type WriteOpen,
   type WriteSmall,
 } from "@lumeofs/node/frames";
-import { nativeCrc32c } from "@lumeofs/node/host";
 
 const FRAME_BYTES = 1 * MiB;
 

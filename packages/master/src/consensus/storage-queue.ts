@@ -18,10 +18,7 @@ import type { SnapshotStore } from "./snapshot-store.js";
 export type Persist = Extract<RaftOutput, { readonly kind: "persist" }>;
 export type InstallSnapshot = Extract<RaftOutput, { readonly kind: "installSnapshot" }>;
 
-export type StorageJob =
-  | Persist
-  | InstallSnapshot
-  | Compaction;
+export type StorageJob = Persist | InstallSnapshot | Compaction;
 
 export interface Compaction {
   readonly kind: "compact";

@@ -82,7 +82,7 @@ export class MemoryDatabase implements LevelDatabase {
     await this.#durability(() => {
       for (const operation of operations) {
         const name = nameOf(operation.key);
-        if (operation.type === "put") this.#contents.set(name, operation.value.slice());
+        if (operation.type === "put") this.#contents.set(name, new Uint8Array(operation.value));
         else this.#contents.delete(name);
       }
     });

@@ -7,7 +7,7 @@ import { logIndex, term } from "../raft/entry.js";
 import type { AppliedMark } from "./state-store.js";
 
 /** So many flush marks are there, once there were so many flushes. */
-export const FLUSH_MARKS = 4_096;
+export const FLUSH_MARKS = 1_024;
 
 /** What belongs to the state machine. */
 export const MACHINE_KEYS: LevelRange = {

@@ -108,7 +108,7 @@ export class WriteBehindState implements StateStore {
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
-    this.#change(key, value.slice());
+    this.#change(key, new Uint8Array(value)); // slice() of a Buffer would not copy
   }
 
   delete(key: Uint8Array): void {
@@ -146,12 +146,12 @@ export class WriteBehindState implements StateStore {
   }
 
   async flush(): Promise<void> {
-    const target = this.#applied.index;
     this.#mustWork();
+    const target = this.#applied.index;
     while (this.durable.index < target) {
       this.#beginFlush();
       await this.#flush;
-      this.#mustWork();
+      if (this.#failure !== undefined) throw this.#failure;
     }
   }
 

@@ -1,0 +1,29 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { nodeId } from "@lumeofs/base";
+import test from "ava";
+import { LevelLogStore } from "../src/consensus/level-log-store.js";
+import { MemoryLogDisk, MemoryLogStore } from "../src/consensus/memory-log-store.js";
+import { FOUNDERS, testLogStore } from "./contract/log-store.js";
+
+testLogStore(test, "MemoryLogStore", async () => {
+  const disk = new MemoryLogDisk(FOUNDERS);
+  return { open: async () => new MemoryLogStore(disk), dispose: async () => {} };
+});
+
+for (const recentBytesMax of [1e9, 100]) {
+  testLogStore(test, `LevelLogStore with ${recentBytesMax} bytes in memory`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "lumeo-log-"));
+    const options = {
+      location: join(folder, "log"),
+      node: nodeId("m1"),
+      founders: FOUNDERS,
+      recentBytesMax,
+    };
+    return {
+      open: () => LevelLogStore.open(options),
+      dispose: () => rm(folder, { recursive: true, force: true }),
+    };
+  });
+}

@@ -1,4 +1,5 @@
-// What clients asked, what they were told, and when: and whether one order of the calls explains it.
+// What clients asked, what they were told, and when: and whether one order of the calls explains
+// it.
 //
 // A history is linearizable if every call can be given one moment between its begin and its end
 // such that, taken in the order of these moments, each answer is what a plain object would have

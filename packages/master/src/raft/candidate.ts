@@ -1,4 +1,4 @@
-// Standing for election.                                                       Raft §5.2, thesis §9.6
+// Standing for election.                                                     Raft §5.2, thesis §9.6
 //
 // A member that misses a leader first asks whether it would win (`pre`), without touching anybody's
 // term; only a majority of such promises starts an election. So a member behind a broken link does

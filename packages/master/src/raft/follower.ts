@@ -1,5 +1,6 @@
-// The passive part: hears a leader, takes its entries, and answers everybody who wants to become one.
-//                                                                              Raft §5.2 §5.3 §5.4.1
+// The passive part: hears a leader, takes its entries, and answers everybody who wants to become
+// one.
+//                                                                             Raft §5.2 §5.3 §5.4.1
 //
 // Votes are answered in every role, and whoever asks, member or not: whether the asker may lead is
 // decided by majorities, and a member whose own list is out of date must not stand in the way.

@@ -1,5 +1,5 @@
 // The active part: takes proposals, makes all logs equal to its own, and decides what is committed.
-//                                                                              Raft §5.3 §5.4 §6.2 §8
+//                                                                            Raft §5.3 §5.4 §6.2 §8
 //
 // Sending and the leader's own write run side by side: the entries go out while they are written,
 // and the leader's copy counts for the majority only when it is durable (R6). Nothing waits for a
@@ -174,8 +174,8 @@ function sendAll(member: Member, to: NodeId, progress: Progress): void {
 }
 
 /**
- * Sends one append: entries if the window has room, else none, only to learn whether the ones before
- * have arrived. Returns false if a snapshot is needed instead.
+ * Sends one append: entries if the window has room, else none, only to learn whether the ones
+ * before have arrived. Returns false if a snapshot is needed instead.
  */
 function sendAppend(member: Member, to: NodeId, progress: Progress): boolean {
   const { log, options } = member;

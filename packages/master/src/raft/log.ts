@@ -1,5 +1,5 @@
 // The log as the rules of Raft see it: one sequence of entries, whatever is on disk and whatever is
-// still on its way there.                                                                  Raft §5.3
+// still on its way there.                                                                 Raft §5.3
 //
 // Newer entries stand in memory: all that may not be durable, and as many others as fit into the
 // cache, so that sending and applying recent entries reads nothing back. Older ones are read from
@@ -11,8 +11,8 @@
 //
 // L1. durable <= handed <= last, and first - 1 <= durable.
 // L2. recent[i] has log index offset + i; every entry above `durable` is in memory.
-// L3. Only entries below `offset` are read from the durable log. They are durable and no write under
-//     way changes them, so what is read is what the rules of Raft have decided.
+// L3. Only entries below `offset` are read from the durable log. They are durable and no write
+//     under way changes them, so what is read is what the rules of Raft have decided.
 // L4. An entry counts as durable when the LAST write that carried its index is durable. When a
 //     suffix is overwritten while an earlier write of it is under way, that earlier write vouches
 //     only for what lies before the overwritten part. So it does not matter whether an overwritten

@@ -5,10 +5,12 @@
 // M2. The messages in `then` of a persist output leave only after that write is durable. A message
 //     that asserts durability (a vote, an acknowledged append) exists nowhere else, so "reply
 //     before persist" cannot be written.
-// M3. Persist and installSnapshot outputs form one queue: they are carried out one behind the other.
-//     Each persist is one atomic batch; adjacent ones may be joined into one. A persist without
-//     hard state, truncation and entries writes nothing: it only makes its `then` wait its turn.
-// M4. The core reads the log (`LogReader`) during a step only, and only what it knows to be durable.
+// M3. Persist and installSnapshot outputs form one queue: they are carried out one behind the
+//     other. Each persist is one atomic batch; adjacent ones may be joined into one. A persist
+//     without hard state, truncation and entries writes nothing: it only makes its `then` wait its
+//     turn.
+// M4. The core reads the log (`LogReader`) during a step only, and only what it knows to be
+//     durable.
 
 import type { NodeId } from "@lumeofs/base";
 import type { Entry, HardState, LogIndex, Membership, SnapshotMeta, Term } from "./entry.js";

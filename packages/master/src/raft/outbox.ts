@@ -1,6 +1,7 @@
 // The outputs of one step, gathered in any order and put out in one:
 //
-//   role, answers to the caller, persist, installSnapshot, messages, snapshots to send, apply, reads
+//   role, answers to the caller, persist, installSnapshot, messages, snapshots to send, apply,
+//   reads
 //
 // O1. A message that asserts durability goes to `after` and leaves as `then` of the persist of this
 //     step. Writes are carried out in order, so by then everything decided before is durable too.

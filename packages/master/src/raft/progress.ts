@@ -1,4 +1,4 @@
-// What the leader knows of one other member, and how fast it may send to it.               Raft §5.3
+// What the leader knows of one other member, and how fast it may send to it.              Raft §5.3
 //
 //             matched                        window filled by appends
 //   probe ───────────────► replicate ──────────────► waits for `matched` or a heartbeat's answer

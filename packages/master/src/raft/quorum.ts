@@ -1,4 +1,5 @@
-// Majorities: how far the log is agreed on, and whether an election is decided.   Raft §5.2 §5.4.2 §6
+// Majorities: how far the log is agreed on, and whether an election is decided.
+//                                                                                Raft §5.2 §5.4.2 §6
 //
 // While the membership changes there are two sets of voters, and each must agree for itself. Every
 // decision of a group goes through this file, so a joint membership cannot be forgotten anywhere.
@@ -65,7 +66,8 @@ export function isQuorum(sets: VoterSets, supports: (id: NodeId) => boolean): bo
 /**
  * Counts an election.
  *
- * @param voteOf  A voter's answer; undefined if it has not answered. Answers of others are not asked.
+ * @param voteOf  A voter's answer; undefined if it has not answered. Answers of others are not
+ *                asked.
  * @returns       `lost` as soon as one voter set can no longer be won.
  */
 export function voteResult(

@@ -1,15 +1,15 @@
 // Linearizable reads without a log entry.                                      Raft §8, thesis §6.4
 //
-// A leader may answer a read from its state at its commit index if it still was the leader after the
-// read arrived. It asks a majority, once for all reads that wait: a round. Reads that arrive while a
-// round is under way wait for the next one, so the load decides how many share a round.
+// A leader may answer a read from its state at its commit index if it still was the leader after
+// the read arrived. It asks a majority, once for all reads that wait: a round. Reads that arrive
+// while a round is under way wait for the next one, so the load decides how many share a round.
 //
 // I1. The index of a round is the commit index at its begin, so all of its reads arrived before.
 // I2. No round begins before an entry of the leader's own term is committed: until then the leader
 //     does not know how far the log is committed. (Raft §8)
-// I3. Rounds count up within a term and a leader never returns to a term, so (term, round) names one
-//     round of one leader for ever. An answer counts for its round and all earlier ones, and only in
-//     its term: late answers confirm nothing new.
+// I3. Rounds count up within a term and a leader never returns to a term, so (term, round) names
+//     one round of one leader for ever. An answer counts for its round and all earlier ones, and
+//     only in its term: late answers confirm nothing new.
 
 import { invariant } from "@lumeofs/base";
 import type { LogIndex } from "./entry.js";

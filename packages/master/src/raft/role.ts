@@ -4,9 +4,10 @@
 //   follower ──────────► candidate (pre) ─────► candidate (vote) ─────► leader
 //      ▲                     │                        │                   │
 //      └─────────────────────┴────────────────────────┴───────────────────┘
-//        lost, a leader of this term, a higher term;  leader: no majority answers, or its disk hangs
+//       lost, a leader of this term, a higher term;  leader: no majority answers, or its disk hangs
 //
-// A change of part forgets everything that only the old part knew, because it lived in that variant.
+// A change of part forgets everything that only the old part knew, because it lived in that
+// variant.
 
 import { integerBetween, type NodeId, type Random } from "@lumeofs/base";
 import type { Admission } from "./admission.js";

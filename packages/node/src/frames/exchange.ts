@@ -48,7 +48,8 @@ export class Exchange {
    * The next frame of this request. The caller releases it when its payload is not needed any more.
    * One call at a time.
    *
-   * @throws LumeoError as the other side answered, or the reason for which the connection was closed.
+   * @throws LumeoError as the other side answered, or the reason for which the connection was
+   *         closed.
    */
   receive(): Promise<ReceivedFrame> {
     const frame = this.#waiting.shift();

@@ -1,8 +1,8 @@
 // The network between simulated processes: one directed link for each ordered pair of names.
 //
 // A link delays, and by its settings loses, doubles and reorders. It can be cut (one way), clogged
-// (nothing arrives until later) and broken (what is on its way is lost from some message on, as when
-// a stream is reset). Without `reorder` messages of one link arrive in the order of sending.
+// (nothing arrives until later) and broken (what is on its way is lost from some message on, as
+// when a stream is reset). Without `reorder` messages of one link arrive in the order of sending.
 
 import { type Random, SeededRandom } from "@lumeofs/base";
 import type { World } from "./world.js";

@@ -78,10 +78,25 @@ export class Checker {
   readonly #committed: (Committed | undefined)[] = [];
   readonly #applied: (Applied | undefined)[] = [];
   readonly #answered = new Map<string, Answered>();
+  #truncations = 0;
+  #installs = 0;
+  #repeats = 0;
 
-  /** Elections that were won. */
-  get elections(): number {
-    return this.#leaders.size;
+  /** What happened often enough to mean that the checks had something to check. */
+  get counts(): {
+    readonly elections: number;
+    readonly committed: number;
+    readonly truncations: number;
+    readonly installs: number;
+    readonly repeats: number;
+  } {
+    return {
+      elections: this.#leaders.size,
+      committed: this.commit,
+      truncations: this.#truncations,
+      installs: this.#installs,
+      repeats: this.#repeats,
+    };
   }
 
   /** The last entry that anybody has called committed. */
@@ -194,6 +209,7 @@ export class Checker {
     return {
       hardStateChanged: (before, after) => mustKeepVote(name, before, after),
       removed: (entries) => {
+        this.#truncations++;
         must(member.standing?.role !== "leader", "S2", `${name} removes entries while it leads`);
         for (const { index, term } of entries) {
           const isKept = !this.isCommitted(index, term);
@@ -203,7 +219,10 @@ export class Checker {
       appended: (entries) => {
         for (const entry of entries) this.#mustMatch(name, member.log, entry);
       },
-      restarted: (meta) => this.#mustCover(name, meta),
+      restarted: (meta) => {
+        this.#installs++;
+        this.#mustCover(name, meta);
+      },
     };
   }
 
@@ -278,6 +297,7 @@ export class Checker {
       return;
     }
     if (known.index === index) return;
+    this.#repeats++;
     const isSame =
       known.reply.byteLength === reply.byteLength && known.reply.every((b, i) => b === reply[i]);
     const where = `at ${known.index} and at ${index}`;

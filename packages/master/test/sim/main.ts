@@ -1,7 +1,9 @@
 // `pnpm sim`: runs seeds until told to stop, and shows what fails and how to see it again.
 
 import { parseArgs } from "node:util";
-import { SimulationFailure, type SimulationReport, simulate } from "./simulation.js";
+import { type Finding, findMutant } from "./mutation.js";
+import { MUTANTS } from "./mutants.js";
+import { SimulationFailure, type SimulationReport, type SimulationRequest, simulate } from "./simulation.js";
 
 const HELP = `pnpm sim [--seed N] [--runs N] [--minutes N] [--shell driver|core] [--trace]
 
@@ -10,7 +12,15 @@ const HELP = `pnpm sim [--seed N] [--runs N] [--minutes N] [--shell driver|core]
   --minutes N   stop after this long
   --shell KIND  "driver": the product's shell (default); "core": a minimal one around the Raft core
   --trace       print everything that happens (with --runs 1)
+  --mutants     run the simulation against deliberate bugs and show how many seeds each one takes
 `;
+
+/** What the command line needs of the machine. */
+export interface Console {
+  print(text: string): void;
+  /** Real time, for the rate. */
+  nowMs(): number;
+}
 
 interface Totals {
   runs: number;
@@ -23,7 +33,7 @@ interface Totals {
 }
 
 /** Runs what the arguments say; the exit status is 1 if any seed failed. */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(argv: readonly string[], console: Console): Promise<number> {
   const { values } = parseArgs({
     args: [...argv],
     options: {
@@ -32,6 +42,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       minutes: { type: "string" },
       shell: { type: "string", default: "driver" },
       trace: { type: "boolean", default: false },
+      mutants: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -39,48 +50,69 @@ export async function main(argv: readonly string[]): Promise<number> {
   const isKnownShell = shell === "driver" || shell === "core";
   const numbers = [seed, runs ?? "1", minutes ?? "1"].map(Number);
   if (values.help || !isKnownShell || numbers.some((n) => !(0 <= n))) {
-    process.stdout.write(HELP);
+    console.print(HELP);
     return values.help ? 0 : 2;
   }
+  if (values.mutants) return hunt(console);
   const endless = minutes === undefined ? 100 : Number.POSITIVE_INFINITY;
   const count = runs === undefined ? endless : Number(runs);
-  const deadline = performance.now() + Number(minutes ?? Number.POSITIVE_INFINITY) * 60_000;
+  const begin = console.nowMs();
+  const deadline = begin + Number(minutes ?? Number.POSITIVE_INFINITY) * 60_000;
   const totals: Totals = newTotals();
-  const begin = performance.now();
-  for (let i = 0; i < count && performance.now() < deadline; i++) {
-    await run(Number(seed) + i, { shell, traced: trace }, totals);
+  const print = (lines: readonly string[]): void => {
+    if (0 < lines.length) console.print(`${lines.join("\n")}\n`);
+  };
+  for (let i = 0; i < count && console.nowMs() < deadline; i++) {
+    const request = { seed: Number(seed) + i, shell, traced: trace } as const;
+    print(await run(request, totals));
   }
-  summarize(totals, (performance.now() - begin) / 1000);
+  print([summaryOf(totals, (console.nowMs() - begin) / 1000)]);
   return totals.failed.length === 0 ? 0 : 1;
 }
 
-async function run(
-  seed: number,
-  how: { readonly shell: "driver" | "core"; readonly traced: boolean },
-  totals: Totals,
-): Promise<void> {
+async function hunt(console: Console): Promise<number> {
+  let missed = 0;
+  for (const mutant of MUTANTS) {
+    const found = await findMutant(mutant);
+    console.print(`${tableRow(mutant.name, found)}\n`);
+    if (found.property === undefined) missed++;
+  }
+  return missed === 0 ? 0 : 1;
+}
+
+/** One line of the table: mutant, seeds until it was found, what found it. */
+export function tableRow(name: string, found: Finding): string {
+  const how = found.property === undefined ? "NOT FOUND" : firstLine(found.message);
+  return `${name.padEnd(40)} ${String(found.seeds).padStart(4)}  ${how.slice(0, 160)}`;
+}
+
+function firstLine(text: string): string {
+  return text.slice(text.indexOf("ms: ") + 4).split("\n")[0] ?? "";
+}
+
+/** Runs one seed; returns what is to be shown of it. */
+async function run(request: SimulationRequest, totals: Totals): Promise<readonly string[]> {
   totals.runs++;
   try {
-    const report = await simulate({ seed, ...how });
-    print(report.trace);
+    const report = await simulate(request);
     add(totals, report);
+    return report.trace;
   } catch (error) {
     if (!(error instanceof SimulationFailure)) throw error;
-    totals.failed.push(seed);
-    print(error.trace);
-    process.stdout.write(`${error.message}\n`);
-    if (how.traced && error.cause instanceof Error) process.stdout.write(`${error.cause.stack}\n`);
+    totals.failed.push(request.seed);
+    const stack = error.cause instanceof Error ? [error.cause.stack ?? ""] : [];
+    return [...error.trace, error.message, ...(request.traced ? stack : [])];
   }
 }
 
-function summarize(totals: Totals, seconds: number): void {
+function summaryOf(totals: Totals, seconds: number): string {
   const { runs, failed, events, virtualMs, calls, committed, elections } = totals;
   const rate = (n: number): string => (n / seconds).toFixed(1);
-  process.stdout.write(
+  return (
     `${runs} seeds in ${seconds.toFixed(1)} s (${rate(runs)} seeds/s, ${rate(events)} events/s): ` +
-      `${(virtualMs / 1000).toFixed(0)} virtual seconds, ${events} events, ${elections} elections, ` +
-      `${committed} entries, ${calls} calls; ${failed.length} failed` +
-      `${failed.length === 0 ? "" : `: ${failed.slice(0, 20).join(" ")}`}\n`,
+    `${(virtualMs / 1000).toFixed(0)} virtual seconds, ${events} events, ${elections} elections, ` +
+    `${committed} entries, ${calls} calls; ${failed.length} failed` +
+    `${failed.length === 0 ? "" : `: ${failed.slice(0, 20).join(" ")}`}`
   );
 }
 
@@ -94,8 +126,4 @@ function add(totals: Totals, report: SimulationReport): void {
   totals.calls += report.calls;
   totals.committed += report.committed;
   totals.elections += report.elections;
-}
-
-function print(lines: readonly string[]): void {
-  if (0 < lines.length) process.stdout.write(`${lines.join("\n")}\n`);
 }

@@ -45,6 +45,8 @@ export class Member {
   readonly io: SimIo;
   /** Something has happened here since the last look. */
   isTouched = false;
+  /** Power failures so far. */
+  crashes = 0;
   #run: Run | undefined;
   #runs = 0;
   readonly #disk: SimDisk;
@@ -139,6 +141,7 @@ export class Member {
     if (run === undefined) return;
     this.#parts.world.record(() => `${this.name} crashes`);
     this.#run = undefined;
+    this.crashes++;
     run.lifetime.end();
     void run.links.close();
     this.io.settle();

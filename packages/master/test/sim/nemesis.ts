@@ -13,6 +13,7 @@ const WATCH_MS = 200;
 
 export class Nemesis {
   #isOver = false;
+  readonly #dead = new Set<Member>();
   readonly #world: World;
   readonly #members: readonly Member[];
   readonly #network: SimNetwork<Parcel>;
@@ -30,7 +31,7 @@ export class Nemesis {
     this.#options = options;
   }
 
-  /** Faults begin; processes that have ended are started again from now on. */
+  /** Faults begin. From now on processes that have ended are started again. */
   begin(): void {
     const { faults } = this.#options;
     this.#often("partition", faults.partitionMs, (random) => this.#partition(random));
@@ -58,6 +59,7 @@ export class Nemesis {
     for (const member of this.#members) {
       member.io.settings = { ...member.io.settings, failureRate: 0, crashRate: 0 };
       if (!healed.includes(member)) {
+        this.#dead.add(member);
         member.crash();
         continue;
       }
@@ -88,13 +90,13 @@ export class Nemesis {
   #revive(member: Member): void {
     const random = this.#world.random(`revive ${member.name}`);
     const look = (): void => {
-      if (this.#isOver) return;
+      if (this.#dead.has(member)) return;
       if (member.isUp) {
         this.#world.after(WATCH_MS, look);
         return;
       }
       this.#world.after(random.fraction() * RESTART_MS_MAX, () => {
-        if (this.#isOver) return;
+        if (this.#dead.has(member)) return;
         if (!member.isUp) member.start();
         look();
       });

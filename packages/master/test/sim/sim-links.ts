@@ -102,7 +102,11 @@ export class SimLinks implements PeerLinks {
 
   async #take(from: NodeId, parcel: Extract<Parcel, { kind: "snapshot" }>): Promise<void> {
     const { transfer, offer, pieces } = parcel;
-    const isTaken = (await this.#listener?.offered(from, offer, streamOf(pieces))) ?? false;
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    // A rejection means that this member has failed; it ends by itself.
+    const taking = listener.offered(from, offer, streamOf(pieces));
+    const isTaken = await taking.catch(() => false);
     if (this.#lifetime.hasEnded) return;
     this.#network.send(this.#name, from, { kind: "taken", transfer, isTaken });
   }

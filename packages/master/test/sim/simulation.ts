@@ -42,6 +42,11 @@ export interface SimulationReport {
   readonly calls: number;
   readonly committed: number;
   readonly elections: number;
+  readonly crashes: number;
+  readonly truncations: number;
+  readonly installs: number;
+  /** Requests that reached the log again and got their first answer again. */
+  readonly repeats: number;
   readonly trace: readonly string[];
 }
 
@@ -119,16 +124,13 @@ class Simulation {
     world.watch(() => this.#look());
   }
 
-  get figures(): Pick<
-    SimulationReport,
-    "events" | "virtualMs" | "calls" | "committed" | "elections"
-  > {
+  get figures(): Omit<SimulationReport, "seed" | "options" | "trace"> {
     return {
       events: this.#world.events,
       virtualMs: this.#world.now,
       calls: this.#history.count,
-      committed: this.#checker.commit,
-      elections: this.#checker.elections,
+      crashes: this.#members.reduce((sum, member) => sum + member.crashes, 0),
+      ...this.#checker.counts,
     };
   }
 

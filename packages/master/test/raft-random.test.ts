@@ -1,6 +1,6 @@
 // A group under random faults: messages lost, repeated and reordered, writes late, crashes, cut
-// links, compaction. Safety is checked all the time (raft-harness.ts, invariants.ts); at the end the
-// faults stop and the group must work again with everything it had acknowledged.
+// links, compaction. Safety is checked all the time (raft-harness.ts, invariants.ts); at the end
+// the faults stop and the group must work again with everything it had acknowledged.
 
 import { integerBetween, type NodeId, SeededRandom } from "@lumeofs/base";
 import test from "ava";

@@ -12,9 +12,9 @@ const WORTHWHILE_PART = 0.1;
 /**
  * Decides how far the log may be forgotten now.
  *
- * A tail stays for members that are a little behind: a few entries are cheaper than the whole state.
- * For a member that is alive but further behind more stays, until the log is twice as long as
- * wanted: then it shall get a snapshot.
+ * A tail stays for members that are a little behind: a few entries are cheaper than the whole
+ * state. For a member that is alive but further behind more stays, until the log is twice as long
+ * as wanted: then it shall get a snapshot.
  *
  * @param log      First and last index, and bytes in between.
  * @param durable  What this member's state holds on disk: nothing behind it is ever forgotten.

@@ -47,7 +47,7 @@ export class Consensus implements Replication, Closable {
   /**
    * Opens the log and takes part from now on.
    *
-   * @throws CORRUPT       The log is damaged, or does not fit the state: the message says what to do.
+   * @throws CORRUPT       The log is damaged, or does not fit the state; the message says more.
    * @throws STORE_FAILED  The log does not open, for example because another process uses it.
    */
   static async start(config: ConsensusConfig, ports: ConsensusPorts): Promise<Consensus> {

@@ -1,7 +1,7 @@
 // LevelDB as the master's stores use it: bytes to bytes, and every write synced.
 //
-// D1. There is no unsynced write. LevelDB closes a rotated write-ahead log without syncing it, so an
-//     unsynced batch between two synced ones could be missing after a power cut.
+// D1. There is no unsynced write. LevelDB closes a rotated write-ahead log without syncing it, so
+//     an unsynced batch between two synced ones could be missing after a power cut.
 // D2. A batch is atomic; `clear` is not, so there is none.
 // D3. A rejected or throwing call means that the database must not be used any more: after a failed
 //     write LevelDB may acknowledge later ones and still lose them.

@@ -45,7 +45,8 @@ export class MemoryLogDisk {
 
 /**
  * Waits until a change is durable. Rejecting fails the store for good. A simulator that crashes the
- * member in between never settles it, and decides by `land` whether the change had reached the disk.
+ * member in between never settles it, and decides by `land` whether the change had reached the
+ * disk.
  */
 export type Durability = (land: () => void) => Promise<void>;
 

@@ -5,8 +5,9 @@ import type { StoragePorts } from "./storage-queue.js";
  * Makes log and state fit each other at the start.
  *
  * Installing a snapshot changes the state first and the log second. A crash in between leaves a
- * state that is ahead of the log, or stands at an entry that the log has with another term: then the
- * log is reset now, as it was about to be. The snapshot file is the proof that this is what happened.
+ * state that is ahead of the log, or stands at an entry that the log has with another term: then
+ * the log is reset now, as it was about to be. The snapshot file is the proof that this is what
+ * happened.
  *
  * @throws CORRUPT if the two do not fit and no snapshot explains it.
  */

@@ -1,8 +1,8 @@
 // Everything that changes log, state and snapshot files, one behind the other.
 //
 // Q1. Jobs are carried out in the order of their arrival; one write is under way at a time.
-// Q2. Adjacent persists are joined into one write: the longer the disk takes, the more entries share
-//     the next write. What was to leave after any of them leaves after that write.
+// Q2. Adjacent persists are joined into one write: the longer the disk takes, the more entries
+//     share the next write. What was to leave after any of them leaves after that write.
 // Q3. The log's view changes only while the core is held: it never reads a log that it has not been
 //     told about.
 // Q4. The first failure ends the queue.

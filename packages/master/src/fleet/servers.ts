@@ -1,5 +1,6 @@
 // What the leader believes about the chunkservers now: who is alive, how loaded, how full, which
-// copies are damaged. Nothing of it is in the log: heartbeats bring all of it again to a new leader.
+// copies are damaged. Nothing of it is in the log: heartbeats bring all of it again to a new
+// leader.
 //
 // F1. Times come in as arguments and are monotonic times of this process.
 // F2. A server that was not heard since this master leads is suspect, later dead: never alive.

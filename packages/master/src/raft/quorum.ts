@@ -1,5 +1,5 @@
 // Majorities: how far the log is agreed on, and whether an election is decided.
-//                                                                                Raft §5.2 §5.4.2 §6
+//                                                                               Raft §5.2 §5.4.2 §6
 //
 // While the membership changes there are two sets of voters, and each must agree for itself. Every
 // decision of a group goes through this file, so a joint membership cannot be forgotten anywhere.

@@ -3,7 +3,8 @@
 //
 // T1. A request goes out on this member's own stream; a reply goes back on the stream of the member
 //     that it answers. A stream that was replaced or has broken carries nothing any more.
-// T2. Every stream begins by saying which cluster and which members it joins; a wrong one is refused.
+// T2. Every stream begins by saying which cluster and which members it joins; a wrong one is
+//     refused.
 
 import { type Logger, LumeoError, type NodeId, type Timers } from "@lumeofs/base";
 import { type RpcMethod, type RpcStream, serveStream, serveUpload } from "@lumeofs/node/rpc";

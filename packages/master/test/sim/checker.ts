@@ -1,6 +1,6 @@
-// What must hold in every moment of every run, whatever goes wrong. The checker sees what is durable
-// (the media themselves), what leaves each member, what is applied, and where each member says it
-// stands; it never asks a member whether it is right.
+// What must hold in every moment of every run, whatever goes wrong. The checker sees what is
+// durable (the media themselves), what leaves each member, what is applied, and where each member
+// says it stands; it never asks a member whether it is right.
 //
 // S1.  At most one leader in a term.                                              (Raft, Figure 3)
 // S2.  A leader removes nothing from its log.

@@ -23,11 +23,8 @@ import {
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const BIN = join(ROOT, "packages/cli/bin/lumeo.mjs");
-/** Real files for the tree: sources, contracts, and a few installed packages. */
-const TREE_PARTS = [
-  ...["docs", "protos", "packages/base", "packages/master", "packages/chunkserver"],
-  ...["packages/client-sdk", "node_modules/protobufjs", "node_modules/fast-check"],
-];
+/** Real files for the tree: the sources of this repository and a few installed packages. */
+const TREE_PARTS = ["docs", "protos", "packages", ...installed("protobufjs", "typescript", "ava")];
 const MIB = 1024 * 1024;
 const LARGE_BYTES = 256 * MIB;
 const SEED = 7;
@@ -225,9 +222,13 @@ function agree({ masters }: Status): boolean {
   return applied.size === 1 && masters.every((master) => master.role !== "unreachable");
 }
 
+function installed(...names: readonly string[]): readonly string[] {
+  return names.map((name) => `node_modules/${name}`).filter((path) => existsSync(join(ROOT, path)));
+}
+
 /** Sources, not what is made from them; the links of a workspace lead around in circles. */
 function isPlainSource(path: string): boolean {
-  const inside = path.slice(join(ROOT, "packages").length);
+  const inside = path.slice(ROOT.length + 1).replace(/^node_modules\//, "");
   return !/\/(node_modules|dist)$/.test(inside);
 }
 

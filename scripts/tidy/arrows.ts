@@ -26,11 +26,15 @@ function packageFault(path: string, from: string, table: TidyTable): string | un
   }
   const allowed = table.packageArrows[folder];
   if (allowed === undefined) return `${folder} is not in the table of packages`;
-  if (isTest(path) && (table.testOnlyPackages.includes(name) || isOwn(folder, name))) {
-    return undefined;
-  }
+  if (isTest(path) && table.testOnlyPackages.includes(name)) return undefined;
+  if (isUser(path, folder) && isOwn(folder, name)) return undefined;
   if (allowed.includes(name)) return undefined;
   return `${folder} may not import "${from}", only ${list(allowed)}`;
+}
+
+/** Tests and examples may use their own package as its users do. */
+function isUser(path: string, folder: string): boolean {
+  return isTest(path) || path.startsWith(`${folder}/examples/`);
 }
 
 function isOwn(folder: string, name: string): boolean {

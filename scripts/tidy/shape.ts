@@ -26,11 +26,12 @@ export function lineFindings(path: string, text: string, table: TidyTable): Find
 /** Functions that are too long or ask for too much; exports without a name. */
 export function sourceShapeFindings(source: Source, table: TidyTable): Finding[] {
   const { path } = source;
-  const { functionLines, parameters: parametersMax } = table.limits;
+  const { parameters: parametersMax } = table.limits;
+  const linesMax = isTest(path) ? table.limits.testFunctionLines : table.limits.functionLines;
   const findings: Finding[] = [];
   for (const { line, lines, parameters } of source.functions) {
-    if (functionLines < lines) {
-      const message = `${lines} lines, the limit is ${functionLines}`;
+    if (linesMax < lines) {
+      const message = `${lines} lines, the limit is ${linesMax}`;
       findings.push({ path, line, rule: "function-length", message });
     }
     if (parametersMax < parameters) {

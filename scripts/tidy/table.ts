@@ -30,6 +30,8 @@ export interface TidyLimits {
   readonly testLines: number;
   readonly lineColumns: number;
   readonly functionLines: number;
+  /** A scenario on a whole cluster reads as one story. */
+  readonly testFunctionLines: number;
   readonly parameters: number;
 }
 
@@ -78,6 +80,7 @@ export const TABLE: TidyTable = {
     testLines: 900,
     lineColumns: 100,
     functionLines: 70,
+    testFunctionLines: 100,
     parameters: 4,
   },
   bannedNames: ["utils", "util", "helpers", "helper", "common", "misc", "types"],

@@ -52,6 +52,12 @@ test("arrow: a folder or package that the table does not know is found", (t) => 
   plant(t, "packages/new/src/x.ts", 'import { y } from "@lumeofs/base";\n', ["1 arrow"]);
 });
 
+test("arrow: examples use their package by its name", (t) => {
+  const text = 'import { connect } from "@lumeofs/client";\n';
+  plant(t, "packages/client-sdk/examples/01-put-get.ts", text, []);
+  plant(t, "packages/client-sdk/src/x.ts", text, ["1 arrow"]);
+});
+
 test("arrow: settings may be read in every folder", (t) => {
   plant(t, RAFT, 'import type { Config } from "../config.js";\n', []);
 });
@@ -69,12 +75,15 @@ test("line-width: 100 columns, counted in characters, but for the names of tests
   plant(t, "packages/master/src/x.test.ts", `test("${"x".repeat(120)}", () => {});\n`, []);
 });
 
-test("function-length: 70 lines, for functions of every form", (t) => {
+test("function-length: 70 lines, in tests 100, for functions of every form", (t) => {
   const body = (count: number): string => "  a();\n".repeat(count);
   plant(t, RAFT, `function f() {\n${body(68)}}\n`, []);
   plant(t, RAFT, `function f() {\n${body(69)}}\n`, ["1 function-length"]);
   plant(t, RAFT, `const f = () => {\n${body(69)}};\n`, ["1 function-length"]);
   plant(t, RAFT, `class A {\n  f() {\n${body(69)}  }\n}\n`, ["2 function-length"]);
+  const path = "packages/master/test/x.ts";
+  plant(t, path, `function f() {\n${body(98)}}\n`, []);
+  plant(t, path, `function f() {\n${body(99)}}\n`, ["1 function-length"]);
 });
 
 test("parameters: four, then named fields", (t) => {

@@ -1,14 +1,16 @@
 import { invariant } from "./invariant.js";
 
-/** Builds bytes front to back, little-endian. Grows by doubling; `finish` gives a view of them. */
+/**
+ * Builds bytes front to back, little-endian. Grows by doubling; `finish` gives a view of them.
+ *
+ * Numbers are stored byte by byte: a DataView would cost more than all small values written with it.
+ */
 export class ByteWriter {
   #bytes: Uint8Array;
-  #view: DataView;
   #length = 0;
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   get length(): number {
@@ -16,29 +18,29 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    const at = this.#reserve(1); // may replace the view
-    this.#view.setUint8(at, value);
+    const at = this.#reserve(1);
+    this.#bytes[at] = value;
     return this;
   }
 
   u16(value: number): this {
     const at = this.#reserve(2);
-    this.#view.setUint16(at, value, true);
+    this.#bytes[at] = value;
+    this.#bytes[at + 1] = value >>> 8;
     return this;
   }
 
   u32(value: number): this {
-    const at = this.#reserve(4);
-    this.#view.setUint32(at, value, true);
+    this.#store32(this.#reserve(4), value);
     return this;
   }
 
   /** A safe integer from 0 in eight bytes. */
   u53(value: number): this {
-    invariant(Number.isSafeInteger(value) && 0 <= value, "not a safe integer", { value });
+    invariant(Number.isSafeInteger(value) && 0 <= value, "not a safe integer");
     const at = this.#reserve(8);
-    this.#view.setUint32(at, value % 2 ** 32, true);
-    this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+    this.#store32(at, value);
+    this.#store32(at + 4, Math.floor(value / 2 ** 32));
     return this;
   }
 
@@ -58,6 +60,20 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Begins anew in the same memory: what `finish` gave before is overwritten. */
+  clear(): this {
+    this.#length = 0;
+    return this;
+  }
+
+  #store32(at: number, value: number): void {
+    const bytes = this.#bytes;
+    bytes[at] = value; // stores the lowest eight bits
+    bytes[at + 1] = value >>> 8;
+    bytes[at + 2] = value >>> 16;
+    bytes[at + 3] = value >>> 24;
+  }
+
   #reserve(count: number): number {
     const at = this.#length;
     this.#length += count;
@@ -65,7 +81,6 @@ export class ByteWriter {
       const grown = new Uint8Array(Math.max(2 * this.#bytes.byteLength, this.#length));
       grown.set(this.#bytes);
       this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
     }
     return at;
   }

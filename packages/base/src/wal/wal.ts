@@ -150,8 +150,9 @@ export class Wal {
   }
 
   /**
-   * Reads everything behind a mark (from the start without one), drops a torn tail, and makes the
-   * log ready for `append`. Must be read to its end, once.
+   * Reads everything behind a mark (from the start without one), drops a torn tail, makes what is
+   * there durable, and the log ready for `append`. Must be read to its end, once; only then may
+   * anybody be told of what was read.
    *
    * @param from  Everything before it is known to have been durable.
    */
@@ -166,6 +167,7 @@ export class Wal {
       const { segment, position } = from;
       yield { kind: "damage", segment, position: SEGMENT_HEADER_BYTES, end: position, after: from };
     }
+    await this.#disk.syncFolder(this.#options.folder);
     // Nothing is appended to an old segment: what is wrong in it stays there alone.
     const newest = Math.max(this.#newest, from?.segment ?? 0);
     this.#nextSegment = newest + 1;
@@ -273,6 +275,8 @@ export class Wal {
       this.#replayedTo = segment;
       this.#chain = chain ?? 0;
       for await (const item of scan) yield* this.#replayed(segment, item, file);
+      // A killed process may have left records that the kernel has and the disk has not.
+      await file.sync();
       if (header.kind === "damaged" && SEGMENT_HEADER_BYTES < (await file.size())) {
         const after = { segment, position: await file.size(), chain: this.#chain };
         yield { kind: "damage", segment, position: 0, end: SEGMENT_HEADER_BYTES, after };

@@ -19,7 +19,7 @@ import {
 } from "@lumeofs/base";
 import { type Refused, refuse, type SealedChunk } from "./command.js";
 import {
-  beginBytes,
+  encodeWhole,
   readFlag,
   readIds,
   readWhole,
@@ -124,12 +124,12 @@ export function deletePage(state: State, inode: InodeId, page: number): void {
 }
 
 export function encodeChunk(chunk: ChunkRecord): Uint8Array {
-  const writer = beginBytes(80).u53(chunk.epoch).u32(chunk.lengthBytes).u32(chunk.crc32c);
-  writer.u53(chunk.inode);
-  writeFlag(writer, chunk.releasedAt !== undefined);
-  writer.u53(chunk.releasedAt ?? 0);
-  writeList(writer, chunk.members, writeNumber);
-  return writer.finish();
+  return encodeWhole((writer) => {
+    writer.u53(chunk.epoch).u32(chunk.lengthBytes).u32(chunk.crc32c).u53(chunk.inode);
+    writeFlag(writer, chunk.releasedAt !== undefined);
+    writer.u53(chunk.releasedAt ?? 0);
+    writeList(writer, chunk.members, writeNumber);
+  });
 }
 
 export function decodeChunk(bytes: Uint8Array): ChunkRecord {
@@ -147,9 +147,7 @@ export function decodeChunk(bytes: Uint8Array): ChunkRecord {
 }
 
 export function encodePage(handles: readonly ChunkHandle[]): Uint8Array {
-  const writer = beginBytes(8 + 8 * handles.length);
-  writeList(writer, handles, writeNumber);
-  return writer.finish();
+  return encodeWhole((writer) => writeList(writer, handles, writeNumber));
 }
 
 export function decodePage(bytes: Uint8Array): readonly ChunkHandle[] {

@@ -1,7 +1,7 @@
 // The cluster's own record: its id, given once by the first leader, and the root directory.
 
 import { ROOT_INODE } from "@lumeofs/base";
-import { beginBytes, readText, readWhole, writeText } from "./fields.js";
+import { encodeWhole, readText, readWhole, writeText } from "./fields.js";
 import { emptyDirectory, type Moment, putInode } from "./inodes.js";
 import { clusterKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
@@ -15,8 +15,9 @@ export function getClusterId(view: StateView): string | undefined {
 /** Gives the cluster its id and its root, unless it has them. */
 export function initCluster(state: State, clusterId: string, now: Moment): void {
   if (getClusterId(state) !== undefined) return;
-  const writer = beginBytes();
-  writeText(writer, clusterId);
-  state.put(clusterKey(), writer.finish());
+  state.put(
+    clusterKey(),
+    encodeWhole((writer) => writeText(writer, clusterId)),
+  );
   putInode(state, ROOT_INODE, emptyDirectory(now));
 }

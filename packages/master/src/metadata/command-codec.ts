@@ -15,8 +15,8 @@ import {
 } from "@lumeofs/base";
 import type { Command, Precondition, Proposal, RequestId, SealedChunk } from "./command.js";
 import {
-  beginBytes,
   corrupt,
+  encodeWhole,
   readFlag,
   readId,
   readIds,
@@ -57,13 +57,13 @@ const CHUNK_BYTES = 24;
 /** The bytes of a log entry. */
 export function encodeProposal(proposal: Proposal): Uint8Array {
   const { at, request, command } = proposal;
-  const writer = beginBytes(192).u53(at);
-  writeFlag(writer, request !== undefined);
-  if (request !== undefined) {
-    writer.u53(request.session).u53(request.sequence).u53(request.answeredBelow);
-  }
-  writeCommand(writer.u8(KIND[command.kind]), command);
-  return writer.finish();
+  return encodeWhole((writer) => {
+    writeFlag(writer.u53(at), request !== undefined);
+    if (request !== undefined) {
+      writer.u53(request.session).u53(request.sequence).u53(request.answeredBelow);
+    }
+    writeCommand(writer.u8(KIND[command.kind]), command);
+  });
 }
 
 /** @throws LumeoError CORRUPT if these bytes are no proposal. */

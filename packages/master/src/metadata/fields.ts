@@ -5,12 +5,27 @@
 import { ByteReader, ByteWriter, LumeoError } from "@lumeofs/base";
 
 const RECORD_VERSION = 1;
+/** Bytes before what a value says. */
+export const VERSION_BYTES = 1;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A writer with the version byte in front. */
-export function beginBytes(capacity = 96): ByteWriter {
-  return new ByteWriter(capacity).u8(RECORD_VERSION);
+/** Bytes of most values fit in here; longer ones make it grow once. */
+const scratch = new ByteWriter(1024);
+let isScratchUsed = false;
+
+/** The bytes of a value: the version, then what `write` writes. */
+export function encodeWhole(write: (writer: ByteWriter) => unknown): Uint8Array {
+  // Making a writer costs more than filling it, so one is shared; a value inside a value has its own.
+  const isNested = isScratchUsed;
+  const writer = isNested ? new ByteWriter() : scratch.clear();
+  isScratchUsed = true;
+  try {
+    write(writer.u8(RECORD_VERSION));
+    return writer.finish().slice();
+  } finally {
+    isScratchUsed = isNested;
+  }
 }
 
 /**
@@ -57,7 +72,7 @@ export function readFlag(reader: ByteReader): boolean {
 export function writeList<T>(
   writer: ByteWriter,
   items: readonly T[],
-  write: (writer: ByteWriter, item: T) => void,
+  write: (writer: ByteWriter, item: T) => unknown,
 ): void {
   writer.u32(items.length);
   for (const item of items) write(writer, item);

@@ -22,7 +22,7 @@ import {
 } from "@lumeofs/base";
 import { type Refused, type Reply, refuse } from "./command.js";
 import { takeNumber } from "./counters.js";
-import { beginBytes, readIds, readWhole, writeList, writeNumber } from "./fields.js";
+import { encodeWhole, readIds, readWhole, writeList, writeNumber } from "./fields.js";
 import { chunkKey, grantKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
@@ -110,10 +110,10 @@ export function getGrant(view: StateView, id: GrantId): Grant | undefined {
 }
 
 export function encodeGrant(grant: Grant): Uint8Array {
-  const writer = beginBytes(64).u53(grant.at).u8(grant.handles);
-  writer.u32(grant.consumed[0]).u32(grant.consumed[1]);
-  writeList(writer, grant.members, writeNumber);
-  return writer.finish();
+  return encodeWhole((writer) => {
+    writer.u53(grant.at).u8(grant.handles).u32(grant.consumed[0]).u32(grant.consumed[1]);
+    writeList(writer, grant.members, writeNumber);
+  });
 }
 
 export function decodeGrant(bytes: Uint8Array): Grant {

@@ -6,6 +6,7 @@
 
 import {
   type ByteReader,
+  type ByteWriter,
   type ChunkHandle,
   chunkHandle,
   type InodeId,
@@ -14,7 +15,7 @@ import {
   type WallMs,
   wallMs,
 } from "@lumeofs/base";
-import { beginBytes, corrupt, readIds, readWhole, writeList, writeNumber } from "./fields.js";
+import { corrupt, encodeWhole, readIds, readWhole, writeList, writeNumber } from "./fields.js";
 import { entryKey, inodeKey, orphanKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
@@ -130,7 +131,10 @@ export function unlink(
 
 /** Notes that an inode without a name is still to be freed, piece by piece. */
 export function putOrphan(state: State, id: InodeId, kind: Inode["kind"]): void {
-  state.put(orphanKey(id), beginBytes(2).u8(KIND[kind]).finish());
+  state.put(
+    orphanKey(id),
+    encodeWhole((writer) => writer.u8(KIND[kind])),
+  );
 }
 
 export function getOrphan(view: StateView, id: InodeId): Inode["kind"] | undefined {
@@ -147,15 +151,18 @@ export function deleteOrphan(state: State, id: InodeId): void {
 }
 
 export function encodeInode(inode: Inode): Uint8Array {
-  const writer = beginBytes().u8(KIND[inode.kind]);
+  return encodeWhole((writer) => writeInode(writer, inode));
+}
+
+function writeInode(w: ByteWriter, inode: Inode): void {
+  w.u8(KIND[inode.kind]);
   if (inode.kind === "directory") {
-    writer.u53(inode.childCount).u53(inode.revision);
-    return writer.u53(inode.createdAt).u53(inode.modifiedAt).finish();
+    w.u53(inode.childCount).u53(inode.revision).u53(inode.createdAt).u53(inode.modifiedAt);
+    return;
   }
-  writer.u53(inode.sizeBytes).u32(inode.crc32c).u32(inode.chunkSizeBytes).u8(inode.replicas);
-  writer.u53(inode.revision).u53(inode.createdAt).u53(inode.modifiedAt).u53(inode.chunkCount);
-  writeList(writer, inode.inline, writeNumber);
-  return writer.finish();
+  w.u53(inode.sizeBytes).u32(inode.crc32c).u32(inode.chunkSizeBytes).u8(inode.replicas);
+  w.u53(inode.revision).u53(inode.createdAt).u53(inode.modifiedAt).u53(inode.chunkCount);
+  writeList(w, inode.inline, writeNumber);
 }
 
 export function decodeInode(bytes: Uint8Array): Inode {
@@ -165,7 +172,7 @@ export function decodeInode(bytes: Uint8Array): Inode {
 }
 
 export function encodeEntry(entry: DirectoryEntry): Uint8Array {
-  return beginBytes(10).u53(entry.inode).u8(KIND[entry.kind]).finish();
+  return encodeWhole((writer) => writer.u53(entry.inode).u8(KIND[entry.kind]));
 }
 
 export function decodeEntry(bytes: Uint8Array): DirectoryEntry {

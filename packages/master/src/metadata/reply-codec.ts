@@ -4,6 +4,7 @@
 import {
   assertNever,
   type ByteReader,
+  type ByteWriter,
   grantId,
   inodeId,
   isErrorCode,
@@ -13,8 +14,8 @@ import {
 } from "@lumeofs/base";
 import type { Reply } from "./command.js";
 import {
-  beginBytes,
   corrupt,
+  encodeWhole,
   readId,
   readIds,
   readText,
@@ -35,7 +36,11 @@ const KIND = {
 } as const satisfies Record<Reply["kind"], number>;
 
 export function encodeReply(reply: Reply): Uint8Array {
-  const w = beginBytes().u8(KIND[reply.kind]);
+  return encodeWhole((writer) => writeReply(writer, reply));
+}
+
+function writeReply(writer: ByteWriter, reply: Reply): void {
+  const w = writer.u8(KIND[reply.kind]);
   switch (reply.kind) {
     case "done":
       break;
@@ -63,7 +68,6 @@ export function encodeReply(reply: Reply): Uint8Array {
     default:
       assertNever(reply);
   }
-  return w.finish();
 }
 
 /** @throws LumeoError CORRUPT if these bytes are no reply. */

@@ -8,7 +8,7 @@ import { type ServerId, serverId, type WallMs, wallMs } from "@lumeofs/base";
 import type { FleetCommand } from "./command.js";
 import { takeNumber } from "./counters.js";
 import {
-  beginBytes,
+  encodeWhole,
   readFlag,
   readLabels,
   readText,
@@ -64,14 +64,15 @@ export function serverOfName(view: StateView, name: string): ServerId | undefine
 }
 
 export function encodeServer(server: Server): Uint8Array {
-  const writer = beginBytes(256);
-  writeText(writer, server.name);
-  writeText(writer, server.storeUuid);
-  writeText(writer, server.dataAddress);
-  writeText(writer, server.controlAddress);
-  writeLabels(writer, server.labels);
-  writeFlag(writer, server.isRetired);
-  return writer.u53(server.at).finish();
+  return encodeWhole((writer) => {
+    writeText(writer, server.name);
+    writeText(writer, server.storeUuid);
+    writeText(writer, server.dataAddress);
+    writeText(writer, server.controlAddress);
+    writeLabels(writer, server.labels);
+    writeFlag(writer, server.isRetired);
+    writer.u53(server.at);
+  });
 }
 
 export function decodeServer(bytes: Uint8Array): Server {
@@ -105,5 +106,5 @@ function getNumber(view: StateView, key: Uint8Array): ServerId | undefined {
 }
 
 function encodeNumber(id: ServerId): Uint8Array {
-  return beginBytes(9).u53(id).finish();
+  return encodeWhole((writer) => writer.u53(id));
 }

@@ -13,7 +13,7 @@
 import { type SessionId, sessionId, type WallMs, wallMs } from "@lumeofs/base";
 import { type Refused, type RequestId, refuse } from "./command.js";
 import { takeNumber } from "./counters.js";
-import { beginBytes, readFlag, readList, readWhole, writeFlag, writeList } from "./fields.js";
+import { encodeWhole, readFlag, readWhole, VERSION_BYTES, writeFlag } from "./fields.js";
 import { answerPageKey, sessionKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
@@ -61,11 +61,9 @@ export function admit(view: StateView, request: RequestId): Admission {
     const what = `Cannot accept request ${sequence} of session ${request.session}`;
     return refuse("OVERLOADED", `${what}: request ${session.trimmedBelow} is still open`);
   }
-  const page = getPage(view, request.session, pageOf(sequence));
-  const answer = page.find((one) => one.sequence === sequence);
-  return answer === undefined
-    ? { kind: "fresh", session }
-    : { kind: "answered", reply: answer.reply };
+  const page = view.get(answerPageKey(request.session, pageOf(sequence)));
+  const reply = page === undefined ? undefined : findAnswer(page, sequence);
+  return reply === undefined ? { kind: "fresh", session } : { kind: "answered", reply };
 }
 
 /** Keeps the answer of a fresh request, and forgets some that the client has received. */
@@ -80,8 +78,8 @@ export function recordAnswer(
 ): void {
   const { request, session, reply, at } = given;
   const { session: id, sequence } = request;
-  const page = pageOf(sequence);
-  putPage(state, id, page, [...getPage(state, id, page), { sequence, reply }]);
+  const key = answerPageKey(id, pageOf(sequence));
+  state.put(key, withAnswer(state.get(key), sequence, reply));
   const trimmedBelow = Math.max(session.trimmedBelow, Math.min(request.answeredBelow, sequence));
   const unneeded = { below: pageOf(trimmedBelow), countMax: TRIM_PAGES_MAX };
   const freedPages = freePages(state, id, session, unneeded);
@@ -112,10 +110,11 @@ export function getSession(view: StateView, id: SessionId): Session | undefined 
 }
 
 export function encodeSession(session: Session): Uint8Array {
-  const writer = beginBytes(40).u53(session.at).u53(session.trimmedBelow);
-  writer.u53(session.freedPages).u53(session.highest);
-  writeFlag(writer, session.isExpired);
-  return writer.finish();
+  return encodeWhole((writer) => {
+    writer.u53(session.at).u53(session.trimmedBelow);
+    writer.u53(session.freedPages).u53(session.highest);
+    writeFlag(writer, session.isExpired);
+  });
 }
 
 export function decodeSession(bytes: Uint8Array): Session {
@@ -128,34 +127,33 @@ export function decodeSession(bytes: Uint8Array): Session {
   }));
 }
 
-interface Answer {
-  readonly sequence: number;
-  readonly reply: Uint8Array;
+/** The answer to a request in a page of answers. */
+export function findAnswer(page: Uint8Array, wanted: number): Uint8Array | undefined {
+  return readWhole("page of answers", page, (reader) => {
+    let found: Uint8Array | undefined;
+    while (0 < reader.remaining) {
+      const sequence = reader.u53();
+      const reply = reader.sized();
+      if (sequence === wanted) found = reply;
+    }
+    return found;
+  });
 }
 
-export function encodeAnswers(answers: readonly Answer[]): Uint8Array {
-  const writer = beginBytes(64 * answers.length + 8);
-  writeList(writer, answers, (w, { sequence, reply }) => w.u53(sequence).sized(reply));
-  return writer.finish();
-}
-
-export function decodeAnswers(bytes: Uint8Array): readonly Answer[] {
-  return readWhole("answers", bytes, (reader) =>
-    readList(reader, 12, (r) => ({ sequence: r.u53(), reply: r.sized() })),
-  );
+/** A page with one answer more at its end; a new page for undefined. */
+export function withAnswer(
+  page: Uint8Array | undefined,
+  sequence: number,
+  reply: Uint8Array,
+): Uint8Array {
+  return encodeWhole((writer) => {
+    if (page !== undefined) writer.bytes(page.subarray(VERSION_BYTES));
+    writer.u53(sequence).sized(reply);
+  });
 }
 
 function pageOf(sequence: number): number {
   return Math.floor(sequence / PAGE_ANSWERS);
-}
-
-function getPage(view: StateView, id: SessionId, page: number): readonly Answer[] {
-  const bytes = view.get(answerPageKey(id, page));
-  return bytes === undefined ? [] : decodeAnswers(bytes);
-}
-
-function putPage(state: State, id: SessionId, page: number, answers: readonly Answer[]): void {
-  state.put(answerPageKey(id, page), encodeAnswers(answers));
 }
 
 /** Deletes pages below `below`, oldest first; below which page none is left. */

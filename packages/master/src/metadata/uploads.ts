@@ -7,7 +7,7 @@ import { appendToPages, sealChunks } from "./chunk-table.js";
 import { DONE, quoted, type Refused, type Reply, refuse, type SealedChunk } from "./command.js";
 import { type Content, extendContent, NO_CONTENT } from "./content.js";
 import { takeNumber } from "./counters.js";
-import { beginBytes, readFlag, readText, readWhole, writeFlag, writeText } from "./fields.js";
+import { encodeWhole, readFlag, readText, readWhole, writeFlag, writeText } from "./fields.js";
 import { type Moment, putInode, putOrphan } from "./inodes.js";
 import { uploadKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
@@ -93,11 +93,11 @@ export function getUpload(view: StateView, id: InodeId): Upload | undefined {
 }
 
 export function encodeUpload({ at, path, content }: Upload): Uint8Array {
-  const writer = beginBytes().u53(at);
-  writeText(writer, path);
-  writer.u53(content.count).u53(content.sizeBytes).u32(content.crc32c).u32(content.chunkBytes);
-  writeFlag(writer, content.isClosed);
-  return writer.finish();
+  return encodeWhole((writer) => {
+    writeText(writer.u53(at), path);
+    writer.u53(content.count).u53(content.sizeBytes).u32(content.crc32c).u32(content.chunkBytes);
+    writeFlag(writer, content.isClosed);
+  });
 }
 
 export function decodeUpload(bytes: Uint8Array): Upload {

@@ -140,10 +140,7 @@ class Search<State, Call, Answer> {
   readonly #deadEnds = new Set<string>();
   #answeredLeft: number;
 
-  constructor(
-    operations: readonly Operation<Call, Answer>[],
-    model: Model<State, Call, Answer>,
-  ) {
+  constructor(operations: readonly Operation<Call, Answer>[], model: Model<State, Call, Answer>) {
     this.#operations = operations;
     this.#model = model;
     this.#head = listOf(operations);

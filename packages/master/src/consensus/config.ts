@@ -5,7 +5,9 @@ import type { RaftOptions } from "../raft/message.js";
 export interface ConsensusConfig {
   /** This member's name. Never given to another store again. */
   readonly id: NodeId;
-  /** Names and addresses (host:port) of the members that the group is founded with, this included. */
+  /**
+   * Names and addresses (host:port) of the members that the group is founded with, this included.
+   */
   readonly members: Readonly<Record<NodeId, string>>;
   /** Folder of this member; `log` and `snapshots` are made in it. */
   readonly folder: string;

@@ -36,7 +36,9 @@ import type { LogStore, LogWrite } from "./log-store.js";
 import { CHAIN_BYTES, decodeStored, readFrame, verifyEntries } from "./log-verification.js";
 import { RecentEntries } from "./recent-entries.js";
 
-/** Entries of a compacted log are removed in batches of this many: none holds up appends for long. */
+/**
+ * Entries of a compacted log are removed in batches of this many: none holds up appends for long.
+ */
 const REMOVE_BATCH = 1_000;
 
 const RECENT_BYTES_DEFAULT = 32 * MiB;
@@ -363,8 +365,8 @@ function explained(location: string, error: unknown): LumeoError {
   }
   return new LumeoError(
     "CORRUPT",
-    `Cannot use the log "${location}": ${why}. Move the whole folder of this member away and start ` +
-      "it again: it gets everything from the other members",
+    `Cannot use the log "${location}": ${why}. Move the whole folder of this member away and ` +
+      "start it again: it gets everything from the other members",
     cause,
   );
 }

@@ -29,7 +29,9 @@ export class MetadataLog {
     return decodeReply(await this.#replication.propose(bytes));
   }
 
-  /** The state, with everything in it that was acknowledged before. Throws as `Replication.read`. */
+  /**
+   * The state, with everything in it that was acknowledged before. Throws as `Replication.read`.
+   */
   async read(): Promise<StateReader> {
     await this.#replication.read();
     return this.#reader;

@@ -8,7 +8,9 @@ export interface State extends StateView {
   delete(key: Uint8Array): void;
 }
 
-/** What both sides of the state can do: look up one key. The bytes are not changed by the caller. */
+/**
+ * What both sides of the state can do: look up one key. The bytes are not changed by the caller.
+ */
 export interface StateView {
   get(key: Uint8Array): Uint8Array | undefined;
 }

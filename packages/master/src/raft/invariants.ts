@@ -27,7 +27,11 @@ export function assertStanding(now: Standing): void {
   invariant(now.role !== "candidate" || now.leader === undefined, "a candidate with a leader");
 }
 
-/** Checks a step of one member that did not restart meanwhile: R1, R2, R4, R7. @throws InvariantViolation */
+/**
+ * Checks a step of one member that did not restart meanwhile: R1, R2, R4, R7.
+ *
+ * @throws InvariantViolation
+ */
 export function assertSuccession(before: Standing, now: Standing): void {
   invariant(before.term <= now.term, "R2: the term fell", { before, now });
   invariant(before.commit <= now.commit, "R4: the commit index fell", { before, now });

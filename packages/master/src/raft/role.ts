@@ -43,7 +43,9 @@ export interface Leader {
 
 export type Role = Follower | Candidate | Leader;
 
-/** Counts ticks of silence up to a random limit, so that members rarely stand up together. (§5.2) */
+/**
+ * Counts ticks of silence up to a random limit, so that members rarely stand up together. (§5.2)
+ */
 export class ElectionTimer {
   readonly #timeout: number;
   #elapsed = 0;

@@ -103,7 +103,9 @@ export interface FleetView {
   readonly now: MonotonicMs;
 }
 
-/** Where copies are, the primary first; `handle` undefined for a grant, whose copies are not yet. */
+/**
+ * Where copies are, the primary first; `handle` undefined for a grant, whose copies are not yet.
+ */
 export function encodeReplicas(
   view: FleetView,
   members: readonly ServerId[],

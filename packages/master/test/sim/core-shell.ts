@@ -9,7 +9,12 @@ import type { Lifetime, SimClock } from "@lumeofs/testkit";
 import type { LogStore } from "../../src/consensus/log-store.js";
 import type { PeerLinks, SnapshotOffer } from "../../src/consensus/peer-link.js";
 import type { ReplicatedState } from "../../src/consensus/replicated-state.js";
-import { type LogIndex, logIndex, type Membership, type SnapshotMeta } from "../../src/raft/entry.js";
+import {
+  type LogIndex,
+  logIndex,
+  type Membership,
+  type SnapshotMeta,
+} from "../../src/raft/entry.js";
 import type {
   RaftInput,
   RaftOptions,
@@ -28,8 +33,7 @@ export interface Core {
 
 export type MakeCore = (start: RaftStart, options: RaftOptions, random: Random) => Core;
 
-export const REAL_CORE: MakeCore = (start, options, random) =>
-  new RaftCore(start, options, random);
+export const REAL_CORE: MakeCore = (start, options, random) => new RaftCore(start, options, random);
 
 export interface ShellPorts {
   readonly log: LogStore;
@@ -60,7 +64,6 @@ interface Received {
   readonly meta: SnapshotMeta;
   readonly pieces: readonly Uint8Array[];
 }
-
 
 export class CoreShell {
   #failure: unknown;
@@ -342,4 +345,3 @@ function stopped(): LumeoError {
 async function* streamOf(pieces: readonly Uint8Array[]): AsyncIterable<Uint8Array> {
   yield* pieces;
 }
-

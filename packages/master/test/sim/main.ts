@@ -1,9 +1,14 @@
 // `pnpm sim`: runs seeds until told to stop, and shows what fails and how to see it again.
 
 import { parseArgs } from "node:util";
-import { type Finding, findMutant } from "./mutation.js";
 import { MUTANTS } from "./mutants.js";
-import { SimulationFailure, type SimulationReport, type SimulationRequest, simulate } from "./simulation.js";
+import { type Finding, findMutant } from "./mutation.js";
+import {
+  SimulationFailure,
+  type SimulationReport,
+  type SimulationRequest,
+  simulate,
+} from "./simulation.js";
 
 const HELP = `pnpm sim [--seed N] [--runs N] [--minutes N] [--shell driver|core] [--trace]
 

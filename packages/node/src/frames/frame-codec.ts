@@ -36,7 +36,7 @@ export function encodeFrameHead(
   if (HEADER_BYTES_MAX < header.byteLength || PAYLOAD_BYTES_MAX < payloadBytes) {
     throw new LumeoError(
       "INVALID_ARGUMENT",
-      `Cannot send frame "${message.type}": ${header.byteLength} + ${payloadBytes} bytes is too much`,
+      `Cannot send frame "${message.type}": ${header.byteLength + payloadBytes} bytes are too many`,
     );
   }
   const bytes = new Uint8Array(PREFIX_BYTES + header.byteLength);

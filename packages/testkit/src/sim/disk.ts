@@ -243,8 +243,7 @@ class MountedDisk implements Disk {
 
   exists(path: string): Promise<boolean> {
     const { tree } = this.#machine;
-    const end = (): boolean =>
-      tree.find(path) !== undefined || tree.hasFolder(normalized(path));
+    const end = (): boolean => tree.find(path) !== undefined || tree.hasFolder(normalized(path));
     return this.#machine.call({ kind: "list", path, end });
   }
 

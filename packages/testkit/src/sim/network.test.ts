@@ -27,7 +27,10 @@ test("messages of a link arrive in order unless it reorders", async (t) => {
   mixed.send(100);
   await mixed.world.run(() => false);
   t.notDeepEqual(mixed.received, UP_TO_100);
-  t.deepEqual([...mixed.received].sort((a, b) => a - b), UP_TO_100);
+  t.deepEqual(
+    [...mixed.received].sort((a, b) => a - b),
+    UP_TO_100,
+  );
 });
 
 test("a link loses and doubles about as often as it should", async (t) => {

@@ -4,15 +4,18 @@ import { World } from "./world.js";
 
 test("events run in the order of time, then of scheduling", async (t) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 60 }), async (delays) => {
-      const world = new World(0);
-      const ran: [number, number][] = [];
-      for (const [i, delay] of delays.entries()) world.after(delay, () => ran.push([delay, i]));
-      await world.run(() => false);
-      const expected = delays.map((delay, i): [number, number] => [delay, i]);
-      expected.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-      t.deepEqual(ran, expected);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 60 }),
+      async (delays) => {
+        const world = new World(0);
+        const ran: [number, number][] = [];
+        for (const [i, delay] of delays.entries()) world.after(delay, () => ran.push([delay, i]));
+        await world.run(() => false);
+        const expected = delays.map((delay, i): [number, number] => [delay, i]);
+        expected.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+        t.deepEqual(ran, expected);
+      },
+    ),
     { numRuns: 50 },
   );
 });
@@ -47,9 +50,15 @@ test("what a watcher or an event throws ends the run", async (t) => {
     if (world.now === 2) throw new Error("seen at 2");
   });
   for (const delay of [1, 2, 3]) world.after(delay, () => {});
-  await t.throwsAsync(world.run(() => false), { message: "seen at 2" });
+  await t.throwsAsync(
+    world.run(() => false),
+    { message: "seen at 2" },
+  );
   world.fail(new Error("told"));
-  await t.throwsAsync(world.run(() => false), { message: "told" });
+  await t.throwsAsync(
+    world.run(() => false),
+    { message: "told" },
+  );
 });
 
 test("a purpose has its own numbers, the same in every run", (t) => {

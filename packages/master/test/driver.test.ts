@@ -194,3 +194,13 @@ test("Too many proposals are refused as overload while others go on", async (t) 
     if (result.status === "rejected") t.is(result.reason.code, "OVERLOADED");
   }
 });
+
+test("A caller that proposes again as soon as it is answered is never left waiting", async (t) => {
+  const group = await DriverGroup.start(1);
+  const { driver } = await group.leader();
+  const inTurn = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) await driver?.propose(new Uint8Array(1));
+  };
+  const result = await group.settled(Promise.all([inTurn(20), inTurn(30)]));
+  t.is(result.status, "fulfilled");
+});

@@ -1,0 +1,44 @@
+import test from "ava";
+import { logIndex } from "../raft/entry.js";
+import { compactionPoint } from "./compaction.js";
+
+const LIMITS = { compactEntries: 100, compactBytes: 10_000, tailEntries: 50, tailBytes: 5_000 };
+const FAR = logIndex(Number.MAX_SAFE_INTEGER);
+
+function log(first: number, last: number, meanBytes: number) {
+  const bytes = (last - first + 1) * meanBytes;
+  return { first: logIndex(first), last: logIndex(last), bytes };
+}
+
+function point(of: ReturnType<typeof log>, durable: number, needed: number = FAR) {
+  return compactionPoint(of, logIndex(durable), logIndex(needed), LIMITS);
+}
+
+test("compactionPoint() leaves a short log alone", (t) => {
+  t.is(point(log(1, 149, 10), 149), undefined);
+  t.is(point(log(1, 0, 0), 0), undefined);
+});
+
+test("compactionPoint() keeps the tail of a long log", (t) => {
+  t.is<number | undefined, number>(point(log(1, 150, 10), 150), 100);
+  t.is<number | undefined, number>(point(log(1_001, 1_150, 10), 1_150), 1_100);
+});
+
+test("compactionPoint() keeps a shorter tail of large entries", (t) => {
+  t.is<number | undefined, number>(point(log(1, 20, 1_000), 20), 15);
+});
+
+test("compactionPoint() never passes what is durable", (t) => {
+  t.is<number | undefined, number>(point(log(1, 150, 10), 90), 40);
+  t.is(point(log(1, 150, 10), 0), undefined);
+});
+
+test("compactionPoint() waits for a living member that is behind, but not for ever", (t) => {
+  t.is<number | undefined, number>(point(log(1, 150, 10), 150, 60), 60);
+  t.is(point(log(1, 299, 10), 299, 5), undefined);
+  t.is<number | undefined, number>(point(log(1, 300, 10), 300, 5), 250);
+});
+
+test("compactionPoint() does not write for a handful of entries", (t) => {
+  t.is(point(log(1, 160, 10), 160, 10), undefined);
+});

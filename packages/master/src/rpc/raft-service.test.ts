@@ -1,0 +1,232 @@
+// Two or three members' transports on loopback, without Raft behind them.
+
+import { type NodeId, nodeId, SILENT_LOGGER } from "@lumeofs/base";
+import { SystemTimers } from "@lumeofs/node";
+import { RpcServer } from "@lumeofs/node/rpc";
+import test from "ava";
+import { entry, meta } from "../../test/contract/log-store.js";
+import type { SnapshotOffer } from "../consensus/peer-link.js";
+import { logIndex, term } from "../raft/entry.js";
+import type { RaftMessage } from "../raft/message.js";
+import { RaftTransport } from "./raft-service.js";
+
+const [M1, M2] = [nodeId("m1"), nodeId("m2")];
+const timers = new SystemTimers();
+
+class Side {
+  readonly received: { from: NodeId; message: RaftMessage }[] = [];
+  readonly unreachable: NodeId[] = [];
+  readonly offers: { offer: SnapshotOffer; bytes: Uint8Array }[] = [];
+  transport: RaftTransport | undefined;
+  server: RpcServer | undefined;
+
+  constructor(
+    readonly id: NodeId,
+    readonly clusterId = "c",
+  ) {}
+
+  /** Serves at a port of its own; connects when `join` says where the others are. */
+  async join(members: Record<NodeId, string>, port = 0): Promise<void> {
+    const { id: self, clusterId } = this;
+    const logger = SILENT_LOGGER;
+    this.transport = new RaftTransport({ clusterId, self, members, timers, logger });
+    const options = { host: "127.0.0.1", port, logger, closeGraceMs: 50 };
+    this.server = await RpcServer.start(options, this.transport.methods);
+    members[self] = this.server.address;
+  }
+
+  listen(): void {
+    this.transport?.listen({
+      received: (from, message) => this.received.push({ from, message }),
+      unreachable: (peer) => this.unreachable.push(peer),
+      offered: async (_from, offer, pieces) => {
+        const all: Uint8Array[] = [];
+        for await (const piece of pieces) all.push(new Uint8Array(piece));
+        this.offers.push({ offer, bytes: Buffer.concat(all) });
+        return true;
+      },
+    });
+  }
+
+  async leave(): Promise<void> {
+    await this.server?.close();
+    await this.transport?.close();
+  }
+}
+
+async function pair(
+  clusterOfSecond = "c",
+): Promise<{ a: Side; b: Side; members: Record<NodeId, string> }> {
+  const [a, b] = [new Side(M1), new Side(M2, clusterOfSecond)];
+  const members: Record<NodeId, string> = { [M1]: "", [M2]: "" };
+  await a.join(members);
+  await b.join(members);
+  a.listen();
+  b.listen();
+  return { a, b, members };
+}
+
+async function until(condition: () => boolean, act: () => void = () => {}): Promise<void> {
+  while (!condition()) {
+    act();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const heartbeat = (round: number): RaftMessage => ({
+  kind: "heartbeat",
+  term: term(1),
+  commit: logIndex(0),
+  round,
+});
+
+const append = (from: number): RaftMessage => ({
+  kind: "append",
+  term: term(1),
+  previousIndex: logIndex(from - 1),
+  previousTerm: term(from === 1 ? 0 : 1),
+  commit: logIndex(0),
+  entries: [entry(from, 1, "x".repeat(10_000))],
+});
+
+const rounds = (side: Side) =>
+  side.received.flatMap(({ message }) => ("round" in message ? [message.round] : []));
+
+/** Repeats until the connection stands, as Raft does. */
+async function connected(from: Side, to: Side): Promise<void> {
+  const send = () => from.transport?.send(to.id, heartbeat(999));
+  await until(() => rounds(to).includes(999), send);
+  const replied = () =>
+    to.transport?.send(from.id, { kind: "heartbeatReply", term: term(1), round: 998 });
+  await until(() => rounds(from).includes(998), replied);
+  await until(
+    () => to.received.some(({ message }) => message.kind === "append"),
+    () => from.transport?.send(to.id, append(1)),
+  );
+}
+
+test("Requests arrive in order, and replies come back on the stream that they answer", async (t) => {
+  const { a, b } = await pair();
+  try {
+    await connected(a, b);
+    for (let i = 1; i <= 200; i++) a.transport?.send(M2, heartbeat(i));
+    await until(() => rounds(b).includes(200));
+    t.deepEqual(
+      rounds(b).filter((n) => n <= 200),
+      Array.from({ length: 200 }, (_, i) => i + 1),
+    );
+    t.true(b.received.every(({ from }) => from === M1));
+    for (let i = 1; i <= 200; i++) {
+      b.transport?.send(M1, { kind: "heartbeatReply", term: term(1), round: i });
+    }
+    await until(() => rounds(a).includes(200));
+    t.deepEqual(
+      rounds(a).filter((n) => n <= 200),
+      Array.from({ length: 200 }, (_, i) => i + 1),
+    );
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});
+
+test("Many entries arrive whole and in order", async (t) => {
+  const { a, b } = await pair();
+  try {
+    await connected(a, b);
+    b.received.length = 0;
+    for (let i = 2; i <= 500; i++) a.transport?.send(M2, append(i));
+    await until(() => 499 <= b.received.filter(({ message }) => message.kind === "append").length);
+    const indexes = b.received.flatMap(({ message }) =>
+      message.kind === "append" ? message.entries.map(({ index }) => index as number) : [],
+    );
+    t.deepEqual(
+      indexes.filter((index) => 1 < index),
+      Array.from({ length: 499 }, (_, i) => i + 2),
+    );
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});
+
+test("Too many waiting bytes are dropped and reported, and nothing waits for them", async (t) => {
+  const { a, b } = await pair();
+  try {
+    await connected(a, b);
+    const before = a.unreachable.length;
+    const large = append(2);
+    const entries = Array.from({ length: 30 }, (_, i) => entry(2 + i, 1, "x".repeat(1_000_000)));
+    for (let i = 0; i < 4; i++) a.transport?.send(M2, { ...large, entries } as RaftMessage);
+    t.true(before < a.unreachable.length);
+    a.transport?.send(M2, heartbeat(7));
+    await until(() => rounds(b).includes(7));
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});
+
+test("A peer that comes back is connected again, and was reported as unreachable", async (t) => {
+  const { a, b, members } = await pair();
+  let again: Side | undefined;
+  try {
+    await connected(a, b);
+    await b.leave();
+    await until(() => a.unreachable.includes(M2));
+    const port = Number(members[M2]?.split(":")[1]);
+    again = new Side(M2);
+    await again.join(members, port);
+    again.listen();
+    const { received } = again;
+    await until(
+      () => 0 < received.length,
+      () => a.transport?.send(M2, heartbeat(1)),
+    );
+    t.is(received[0]?.from, M1);
+  } finally {
+    await Promise.all([a.leave(), again?.leave()]);
+  }
+});
+
+test("A master of another cluster is refused", async (t) => {
+  const { a, b } = await pair("another");
+  try {
+    const offer = { term: term(1), meta: meta(1, 1), sizeBytes: 0, crc32c: 0 };
+    t.false(await a.transport?.sendSnapshot(M2, offer, (async function* () {})()));
+    await until(
+      () => 2 <= a.unreachable.length,
+      () => a.transport?.send(M2, heartbeat(1)),
+    );
+    t.deepEqual(b.received, []);
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});
+
+test("A snapshot arrives with its description", async (t) => {
+  const { a, b } = await pair();
+  try {
+    const image = new Uint8Array(5_000_000).map((_, i) => i * 13);
+    const offer = { term: term(3), meta: meta(40, 2), sizeBytes: image.length, crc32c: 77 };
+    const pieces = (async function* () {
+      for (let at = 0; at < image.length; at += 1_000_000) yield image.subarray(at, at + 1_000_000);
+    })();
+    t.true(await a.transport?.sendSnapshot(M2, offer, pieces));
+    t.deepEqual(b.offers[0]?.offer, offer);
+    t.is(Buffer.compare(b.offers[0]?.bytes ?? new Uint8Array(0), image), 0);
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});
+
+test("A snapshot whose source fails is not delivered", async (t) => {
+  const { a, b } = await pair();
+  try {
+    const offer = { term: term(3), meta: meta(40, 2), sizeBytes: 10, crc32c: 77 };
+    const pieces = (async function* () {
+      yield new Uint8Array(5);
+      throw new Error("cannot read the file");
+    })();
+    t.false(await a.transport?.sendSnapshot(M2, offer, pieces));
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});

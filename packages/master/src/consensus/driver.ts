@@ -78,6 +78,8 @@ export class Driver implements Replication, Closable {
   #isGathering = false;
   /** The present step has begun to install a snapshot. */
   #hasInstalled = false;
+  /** From the offer of a snapshot until it is installed or dropped: no other is taken. */
+  #isTakingSnapshot = false;
   #ticks: Alarm | undefined;
   #role: RoleStatus;
   /** Makes the error for every later caller. */
@@ -106,6 +108,7 @@ export class Driver implements Replication, Closable {
         this.#flush();
       },
       installed: (meta, then) => {
+        this.#isTakingSnapshot = false;
         for (const { to, message } of then) links.send(to, message);
         this.#release({ kind: "snapshotInstalled", meta });
       },
@@ -336,10 +339,15 @@ export class Driver implements Replication, Closable {
     offer: SnapshotOffer,
     pieces: AsyncIterable<Uint8Array>,
   ): Promise<boolean> {
-    if (this.#stopped !== undefined) return false;
+    // One that came twice, or a later one, would take the place of the file that is being installed.
+    if (this.#stopped !== undefined || this.#isTakingSnapshot) return false;
+    this.#isTakingSnapshot = true;
     try {
       const stored = await this.#exchange.receive(from, offer, pieces);
-      if (stored === undefined) return false;
+      if (stored === undefined) {
+        this.#isTakingSnapshot = false;
+        return false;
+      }
       this.#input({ kind: "snapshotReceived", from, term: offer.term, meta: stored.meta });
       return true;
     } catch (error) {
@@ -351,9 +359,11 @@ export class Driver implements Replication, Closable {
   /** A received snapshot that the core does not want is not kept. */
   #dropSnapshot(meta: SnapshotMeta): void {
     const { snapshots } = this.#ports;
-    const { newest } = snapshots;
-    if (newest === undefined || newest.meta.index !== meta.index) return;
-    snapshots.remove(newest).catch((error: unknown) => this.#die(error));
+    // It may have come twice. What is left over is removed by the next installation.
+    if (this.#storage.isInstalling) return;
+    const stored = snapshots.find(meta);
+    if (stored === undefined) return;
+    snapshots.remove(stored).catch((error: unknown) => this.#die(error));
   }
 
   #compactIfLong(): void {

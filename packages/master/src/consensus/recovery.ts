@@ -16,8 +16,8 @@ export async function recover(ports: StoragePorts, logger: Logger): Promise<void
   const { durable, durableTerm } = state;
   const isInLog = log.first - 1 <= durable && durable <= log.last;
   if (isInLog && log.termAt(durable) === durableTerm) return;
-  const snapshot = snapshots.newest;
-  if (snapshot?.meta.index === durable && snapshot.meta.term === durableTerm) {
+  const snapshot = snapshots.find({ index: durable, term: durableTerm });
+  if (snapshot !== undefined) {
     logger.warn("Finishing the installation of a snapshot", { index: durable, term: durableTerm });
     await log.reset(snapshot.meta);
     return;

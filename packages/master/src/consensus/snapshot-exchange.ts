@@ -100,7 +100,7 @@ export class SnapshotExchange {
       }
       const meta = { index, term, membership: log.membershipAt(index) };
       const stored = await snapshots.write(meta, image.pieces());
-      if (this.#sending.size <= 1) await snapshots.prune();
+      if (this.#sending.size <= 1) await snapshots.prune(index);
       return stored;
     } finally {
       await image.close();

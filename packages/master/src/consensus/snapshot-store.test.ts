@@ -3,6 +3,7 @@ import { nativeCrc32c } from "@lumeofs/node";
 import { MemoryDisk } from "@lumeofs/testkit";
 import test from "ava";
 import { meta } from "../../test/contract/log-store.js";
+import { logIndex } from "../raft/entry.js";
 import { SnapshotStore } from "./snapshot-store.js";
 
 const IMAGE = new Uint8Array(Math.floor(2.5 * MiB)).map((_, i) => i * 7);
@@ -51,12 +52,14 @@ test("An empty image is a snapshot too", async (t) => {
   t.is((await readAll(store)).length, 0);
 });
 
-test("The newest snapshot is the one with the highest index; prune keeps only that", async (t) => {
+test("The newest snapshot is the one with the highest index; prune removes older ones", async (t) => {
   const disk = new MemoryDisk();
   const store = await SnapshotStore.open(disk);
   for (const index of [200, 9, 30]) await store.write(meta(index, 3), pieces(IMAGE));
   t.is<number | undefined, number>(store.newest?.meta.index, 200);
-  await store.prune();
+  await store.prune(logIndex(200));
+  t.deepEqual(store.find(meta(200, 3)), expected(200));
+  t.is(store.find(meta(30, 3)), undefined);
   t.is((await disk.list("snapshots")).length, 1);
   const reopened = await SnapshotStore.open(disk);
   t.deepEqual(reopened.newest, expected(200));

@@ -5,7 +5,7 @@
 
 import { ByteReader, ByteWriter, type Disk, type File, KiB, LumeoError, MiB } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
-import { logIndex, type SnapshotMeta, term } from "../raft/entry.js";
+import { type LogIndex, logIndex, type SnapshotMeta, term } from "../raft/entry.js";
 import { decodeMembership, encodeMembership } from "../raft/membership.js";
 
 const FOLDER = "snapshots";
@@ -24,6 +24,9 @@ export interface StoredSnapshot {
   readonly sizeBytes: number;
   readonly crc32c: number;
 }
+
+/** The place in the log that a snapshot stands for. */
+export type SnapshotPlace = Pick<SnapshotMeta, "index" | "term">;
 
 /** What is expected of bytes that come from elsewhere. */
 export type ExpectedSnapshot = StoredSnapshot;
@@ -58,6 +61,11 @@ export class SnapshotStore {
   /** The one with the highest index. */
   get newest(): StoredSnapshot | undefined {
     return this.#stored.at(-1);
+  }
+
+  /** The one that stands for exactly this. */
+  find(meta: SnapshotPlace): StoredSnapshot | undefined {
+    return this.#stored.find((stored) => pathOf(stored.meta) === pathOf(meta));
   }
 
   /** Writes a snapshot from its pieces; when this resolves it is durable. */
@@ -112,9 +120,10 @@ export class SnapshotStore {
     }
   }
 
-  /** Removes all but the newest. */
-  async prune(): Promise<void> {
-    for (const old of this.#stored.slice(0, -1)) await this.remove(old);
+  /** Removes what is older than this. */
+  async prune(below: LogIndex): Promise<void> {
+    const old = this.#stored.filter((stored) => stored.meta.index < below);
+    for (const stored of old) await this.remove(stored);
   }
 
   async remove(snapshot: StoredSnapshot): Promise<void> {
@@ -260,7 +269,7 @@ function decodeHeader(bytes: Uint8Array): StoredSnapshot {
   return { meta, sizeBytes, crc32c };
 }
 
-function pathOf(meta: SnapshotMeta): string {
+function pathOf(meta: SnapshotPlace): string {
   const digits = (n: number) => String(n).padStart(16, "0");
   return `${FOLDER}/${digits(meta.index)}-${digits(meta.term)}${ENDING}`;
 }

@@ -7,7 +7,7 @@
 //     told about.
 // Q4. The first failure ends the queue.
 
-import { assertNever, invariant, LumeoError } from "@lumeofs/base";
+import { assertNever, invariant } from "@lumeofs/base";
 import type { Entry, HardState, LogIndex, SnapshotMeta } from "../raft/entry.js";
 import type { Envelope, RaftOutput } from "../raft/message.js";
 import { encodedLength } from "./entry-codec.js";
@@ -52,6 +52,7 @@ export class StorageQueue {
   #jobs: StorageJob[] = [];
   #run: Promise<void> | undefined;
   #isCompacting = false;
+  #installs = 0;
   #ended = false;
 
   constructor(ports: StoragePorts, writeBytesMax: number, listener: StorageListener) {
@@ -70,9 +71,15 @@ export class StorageQueue {
     return this.#isCompacting;
   }
 
+  /** A snapshot waits to be installed, or is being installed: its file is needed. */
+  get isInstalling(): boolean {
+    return 0 < this.#installs;
+  }
+
   push(job: StorageJob): void {
     if (this.#ended) return;
     if (job.kind === "compact") this.#isCompacting = true;
+    if (job.kind === "installSnapshot") this.#installs += 1;
     this.#jobs.push(job);
     this.#run ??= this.#work();
   }

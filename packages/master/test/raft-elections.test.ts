@@ -1,5 +1,5 @@
 // Bugs that real systems shipped in elections, terms and votes. The numbers are those of the
-// catalogue in docs/design/raft.md, section 3.1.
+// catalogue in docs/design/0006-raft-core.md.
 
 import type { NodeId } from "@lumeofs/base";
 import test from "ava";

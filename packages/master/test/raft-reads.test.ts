@@ -1,5 +1,5 @@
 // Bugs that real systems shipped in reads, snapshots and restarts. The numbers are those of the
-// catalogue in docs/design/raft.md, sections 3.3 and 3.4.
+// catalogue in docs/design/0006-raft-core.md.
 
 import test from "ava";
 import { logIndex, term } from "../src/raft/entry.js";

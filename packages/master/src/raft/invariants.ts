@@ -17,7 +17,11 @@ export interface Standing {
   readonly applied: LogIndex;
 }
 
-/** Checks one moment: R3, R4, R6 and L1. @throws InvariantViolation */
+/**
+ * Checks one moment: R3, R4 and L1.
+ *
+ * @throws InvariantViolation
+ */
 export function assertStanding(now: Standing): void {
   invariant(now.applied <= now.commit, "R3: applied passed committed", { ...now });
   invariant(now.applied <= now.durable, "R3: applied passed the durable log", { ...now });

@@ -11,7 +11,7 @@ import {
   SystemRandom,
   SystemTimers,
 } from "@lumeofs/node";
-import { formatAddress, FramePool, parseAddress } from "@lumeofs/node/frames";
+import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
 import { RpcServer } from "@lumeofs/node/rpc";
 import type { ChunkserverConfig } from "./config.js";
 import { MasterLink } from "./master-link/master-link.js";

@@ -9,8 +9,8 @@ import {
   epoch,
   LumeoError,
   MiB,
-  SILENT_LOGGER,
   type ServerId,
+  SILENT_LOGGER,
   serverId,
 } from "@lumeofs/base";
 import { nativeCrc32c, SystemTimers } from "@lumeofs/node";
@@ -38,7 +38,10 @@ export interface Replica {
   close(): Promise<void>;
 }
 
-export async function startReplica(number: number, disk: Disk = new MemoryDisk()): Promise<Replica> {
+export async function startReplica(
+  number: number,
+  disk: Disk = new MemoryDisk(),
+): Promise<Replica> {
   const id = serverId(number);
   const store = await DiskChunkStore.open({
     disk,
@@ -95,7 +98,11 @@ export class DataClient {
     hello: () => ({ type: "hello", role: "client", clusterId: "", name: "test" }),
   });
 
-  async writeSmall(replicas: readonly Replica[], to: Target, bytes: Uint8Array): Promise<WriteDone> {
+  async writeSmall(
+    replicas: readonly Replica[],
+    to: Target,
+    bytes: Uint8Array,
+  ): Promise<WriteDone> {
     const [primary, ...rest] = replicas;
     const connection = await this.pool.shared({ address: primary?.address ?? "" });
     const crcs = blockCrcs([bytes], nativeCrc32c);

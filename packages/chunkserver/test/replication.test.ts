@@ -125,7 +125,11 @@ test("servers that forward to each other at once do not block each other", async
     return client.writeLarge(orders[i % 6] ?? [], target(200 + i), bytes);
   });
   const small = Array.from({ length: 200 }, (_, i) => {
-    return client.writeSmall(orders[i % 6] ?? [], target(300 + i), bytes.subarray(0, 1_000 * (i + 1)));
+    return client.writeSmall(
+      orders[i % 6] ?? [],
+      target(300 + i),
+      bytes.subarray(0, 1_000 * (i + 1)),
+    );
   });
   t.is((await Promise.all([...writes, ...small])).length, 218);
   t.is(a.store.status().chunkCount, 218);

@@ -21,11 +21,7 @@ export function firstVersion(epoch: Epoch, author: ServerId): ChunkVersion {
 }
 
 /** The version of the record that follows `previous`. */
-export function nextVersion(
-  previous: ChunkVersion,
-  epoch: Epoch,
-  author: ServerId,
-): ChunkVersion {
+export function nextVersion(previous: ChunkVersion, epoch: Epoch, author: ServerId): ChunkVersion {
   return { epoch, seq: previous.seq + 1, clock: increment(previous.clock, author) };
 }
 

@@ -3,8 +3,8 @@
 // C1. `apply` is called in the order of the log, when the record is durable; so the catalog never
 //     knows a chunk that a crash could take away.
 // C2. The index is written behind, in groups, with the mark of the log that the group reaches.
-// C3. A segment is free when no chunk here has its record in it, and no tombstone in it is needed to
-//     keep an older record dead.
+// C3. A segment is free when no chunk here has its record in it, and no tombstone in it is needed
+//     to keep an older record dead.
 
 import {
   assertNever,

@@ -68,7 +68,10 @@ export class ChunkFileWriter {
     for (let group = this.#takeGroup(); 0 < group.length; group = this.#takeGroup()) {
       const bytes = group.reduce((sum, part) => sum + part.bytes, 0);
       try {
-        await this.#file.writeAt(group.flatMap((part) => part.pieces), this.#position);
+        await this.#file.writeAt(
+          group.flatMap((part) => part.pieces),
+          this.#position,
+        );
       } catch (cause) {
         this.#fail(cause);
         for (const part of [...group, ...this.#waiting.splice(0)]) part.reject(cause);

@@ -3,7 +3,7 @@
 import { type ChunkHandle, chunkHandle, type Disk } from "@lumeofs/base";
 
 export const CHUNKS_FOLDER = "chunks";
-const FOLDERS = 256;
+const FOLDERS = 64;
 
 /** Which file: a chunk that is written twice has two until the log decides. */
 export interface ChunkFileName {
@@ -19,10 +19,9 @@ export function chunkPath({ handle, fileId }: ChunkFileName): string {
   return `${chunkFolder(handle)}/${handle.toString(16).padStart(14, "0")}-${fileId}`;
 }
 
-/** Makes all folders, durably. */
+/** Makes all folders, durably: also those that a killed process has made but not synced. */
 export async function makeChunkFolders(disk: Disk): Promise<void> {
   const known = new Set(await disk.list(CHUNKS_FOLDER));
-  if (known.size === FOLDERS) return;
   await disk.makeFolder(CHUNKS_FOLDER);
   for (let n = 0; n < FOLDERS; n++) {
     if (!known.has(hex(n))) await disk.makeFolder(folderOf(n));

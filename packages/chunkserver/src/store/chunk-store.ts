@@ -25,11 +25,7 @@ export interface ChunkStore extends Closable {
    *
    * @throws LumeoError CONFLICT, STALE_EPOCH, NO_SPACE, STORE_FAILED, CLOSED.
    */
-  putSmall(
-    chunk: NewChunk,
-    content: ChunkContent,
-    payload: readonly Uint8Array[],
-  ): Promise<void>;
+  putSmall(chunk: NewChunk, content: ChunkContent, payload: readonly Uint8Array[]): Promise<void>;
 
   /** Begins to store a chunk of any size. @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
   beginLarge(chunk: NewChunk): Promise<LargeWrite>;

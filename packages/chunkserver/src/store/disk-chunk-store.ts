@@ -425,12 +425,14 @@ export class DiskChunkStore implements ChunkStore {
   /** Runs work on the disk or the index; its failure is the end of the store (K3). */
   async #io<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await work();
+      const result = await work();
+      if (this.#failedBy === undefined) return result;
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       if (error instanceof LumeoError && error.code === "CLOSED") throw error;
       throw this.#fail(error);
     }
+    throw this.#failedBy; // something else has failed meanwhile
   }
 
   #fail(cause: unknown): LumeoError {

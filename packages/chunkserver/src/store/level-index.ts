@@ -25,10 +25,12 @@ const OPEN_FILES_MAX = 256;
 
 /** An open LevelDB; it is also the lock that keeps a second process out of the store. */
 export class LevelIndex implements ChunkIndex {
-  readonly #database: Database;
+  readonly #folder: string;
   readonly #crc32c: Crc32c;
+  #database: Database;
 
-  private constructor(database: Database, crc32c: Crc32c) {
+  private constructor(folder: string, database: Database, crc32c: Crc32c) {
+    this.#folder = folder;
     this.#database = database;
     this.#crc32c = crc32c;
   }
@@ -40,20 +42,19 @@ export class LevelIndex implements ChunkIndex {
    */
   static async open(folder: string, crc32c: Crc32c, logger: Logger): Promise<LevelIndex> {
     try {
-      return new LevelIndex(await openDatabase(folder), crc32c);
+      return new LevelIndex(folder, await openDatabase(folder), crc32c);
     } catch (error) {
       if (isLocked(error)) {
         const hint = "another process uses this store; give each chunkserver its own folder";
         throw new LumeoError("CONFIG", `Cannot open index "${folder}": ${hint}`, { cause: error });
       }
       logger.warn("index unreadable, building it again", { path: folder, error });
-      await rm(folder, { recursive: true, force: true });
-      return new LevelIndex(await openDatabase(folder), crc32c);
+      return new LevelIndex(folder, await newDatabase(folder), crc32c);
     }
   }
 
   async summary(): Promise<IndexSummary | undefined> {
-    const bytes = await this.#database.get(SUMMARY_KEY);
+    const bytes = await attempt(() => this.#database.get(SUMMARY_KEY));
     const reader = bytes === undefined ? undefined : this.#checked(bytes);
     if (reader === undefined) return undefined;
     const mark = { segment: reader.u53(), position: reader.u53(), chain: reader.u32() };
@@ -61,26 +62,19 @@ export class LevelIndex implements ChunkIndex {
   }
 
   async segments(): Promise<ReadonlyMap<number, SegmentUse>> {
-    const found = new Map<number, SegmentUse>();
     const range = { gte: Uint8Array.of(SEGMENT), lt: Uint8Array.of(SEGMENT + 1) };
-    for await (const [key, value] of this.#database.iterator(range)) {
-      const reader = this.#checked(value);
-      if (reader === undefined) throw corruptError("segment", numberIn(key));
-      const live = reader.u53();
-      const buries = Array.from({ length: reader.u32() }, () => reader.u53());
-      found.set(numberIn(key), { live, buries });
-    }
-    return found;
+    const found = await attempt(() => this.#database.iterator(range).all());
+    return new Map(found.map(([key, value]) => [numberIn(key), this.#decodeUse(key, value)]));
   }
 
   async get(handle: ChunkHandle): Promise<ChunkEntry | undefined> {
-    const bytes = await this.#database.get(keyOf(ENTRY, handle));
+    const bytes = await attempt(() => this.#database.get(keyOf(ENTRY, handle)));
     return bytes === undefined ? undefined : decodeEntry(handle, bytes, this.#crc32c);
   }
 
   async page(after: number, count: number): Promise<readonly ChunkEntry[]> {
     const range = { gt: keyOf(ENTRY, after), lt: Uint8Array.of(ENTRY + 1), limit: count };
-    const found = await this.#database.iterator(range).all();
+    const found = await attempt(() => this.#database.iterator(range).all());
     return found.map(([key, value]) => {
       return decodeEntry(chunkHandle(numberIn(key)), value, this.#crc32c);
     });
@@ -101,16 +95,25 @@ export class LevelIndex implements ChunkIndex {
     const { mark, chunkCount, fileBytes } = summary;
     const writer = new ByteWriter(64).u53(mark.segment).u53(mark.position).u32(mark.chain);
     batch.put(SUMMARY_KEY, this.#sealed(writer.u53(chunkCount).u53(fileBytes)));
-    await batch.write({ sync: true });
+    await attempt(() => batch.write({ sync: true }));
   }
 
   async clear(): Promise<void> {
-    await this.#database.del(SUMMARY_KEY, { sync: true });
-    await this.#database.clear();
+    await this.#database.close();
+    this.#database = await newDatabase(this.#folder);
   }
 
   async close(): Promise<void> {
     await this.#database.close();
+  }
+
+  #decodeUse(key: Uint8Array, value: Uint8Array): SegmentUse {
+    const reader = this.#checked(value);
+    if (reader === undefined) {
+      throw new LumeoError("CORRUPT", `Cannot read index: segment ${numberIn(key)} is damaged`);
+    }
+    const live = reader.u53();
+    return { live, buries: Array.from({ length: reader.u32() }, () => reader.u53()) };
   }
 
   #encodeUse(use: SegmentUse): Uint8Array {
@@ -129,6 +132,23 @@ export class LevelIndex implements ChunkIndex {
     const content = value.subarray(0, end);
     const crc = end === 0 ? undefined : new ByteReader(value.subarray(end)).u32();
     return crc === this.#crc32c(content) ? new ByteReader(content) : undefined;
+  }
+}
+
+async function newDatabase(folder: string): Promise<Database> {
+  await rm(folder, { recursive: true, force: true });
+  return openDatabase(folder);
+}
+
+/** Names what LevelDB finds damaged as such; any other failure is passed on. */
+async function attempt<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const { code, message } = cause as { readonly code?: unknown; readonly message?: string };
+    const isDamage = code === "LEVEL_CORRUPTION" || /corrupt/i.test(message ?? "");
+    if (!isDamage) throw cause;
+    throw new LumeoError("CORRUPT", `Cannot read index: ${message}`, { cause });
   }
 }
 
@@ -161,8 +181,4 @@ function keyOf(kind: number, number: number): Uint8Array {
 function numberIn(key: Uint8Array): number {
   const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
   return view.getUint32(1) * 2 ** 32 + view.getUint32(5);
-}
-
-function corruptError(what: string, number: number): LumeoError {
-  return new LumeoError("CORRUPT", `Cannot read index: the entry of ${what} ${number} is damaged`);
 }

@@ -5,8 +5,8 @@ import {
   ByteReader,
   ByteWriter,
   type ChunkHandle,
-  chunkHandle,
   type Crc32c,
+  chunkHandle,
   type Epoch,
   epoch,
   LumeoError,
@@ -82,7 +82,11 @@ export function encodeEntry(entry: ChunkEntry, crc32c: Crc32c): Uint8Array {
   const writer = new ByteWriter(128);
   writeFacts(writer, entry);
   const { place } = entry;
-  writer.u53(place.segment).u53(place.position).u32(place.bodyBytes).u8(entry.isDamaged ? 1 : 0);
+  writer
+    .u53(place.segment)
+    .u53(place.position)
+    .u32(place.bodyBytes)
+    .u8(entry.isDamaged ? 1 : 0);
   return writer.u32(crc32c(writer.finish())).finish();
 }
 

@@ -2,7 +2,8 @@
 //
 // 1. The log is read from the index's mark on and taken into the catalog; a torn tail is dropped.
 // 2. Every entry is looked at: a chunk whose record lies in damage, or whose file or segment is
-//     missing, is damaged and not served.
+//    missing, is damaged and not served. Entries that are not as many as the index says mean that
+//    the index has lost some: it is built again.
 // 3. Chunk files that no entry names were never acknowledged, or are deleted: they are removed.
 
 import {
@@ -115,30 +116,55 @@ async function inspect(
   catalog: Catalog,
   ranges: readonly DamagedRange[],
 ): Promise<Omit<Recovered, "catalog">> {
-  let nextFileId = 1;
-  const files = new Set<string>();
-  for await (const name of listChunkFiles(disk)) {
-    nextFileId = Math.max(nextFileId, name.fileId + 1);
-    const entry = await catalog.find(name.handle);
-    const path = chunkPath(name);
-    if (entry?.home.kind === "file" && entry.home.fileId === name.fileId) files.add(path);
-    else await disk.remove(path);
-  }
+  const files = await findFiles(disk, catalog);
+  let { nextFileId } = files;
   const segments = new Set(wal.segments);
   const damaged = new Set<ChunkHandle>();
+  const total = { count: 0, fileBytes: 0 };
   for await (const entry of catalog.entries()) {
     const { handle, home, place } = entry;
-    if (home.kind === "file") nextFileId = Math.max(nextFileId, home.fileId + 1);
+    total.count++;
+    if (home.kind === "file") {
+      total.fileBytes += entry.length;
+      nextFileId = Math.max(nextFileId, home.fileId + 1);
+    }
     const isMissing =
       !segments.has(place.segment) ||
-      (home.kind === "file" && !files.has(chunkPath({ handle, fileId: home.fileId })));
+      (home.kind === "file" && !files.named.has(chunkPath({ handle, fileId: home.fileId })));
     if (entry.isDamaged || isMissing || ranges.some((range) => overlaps(range, place))) {
       damaged.add(handle);
       if (!entry.isDamaged) catalog.setDamaged(entry);
       logger.error("chunk damaged", { chunk: handle, code: "CORRUPT" });
     }
   }
+  if (total.count !== catalog.chunkCount || total.fileBytes !== catalog.fileBytes) {
+    const found = `${total.count} chunks, where ${catalog.chunkCount} were counted`;
+    throw new LumeoError("CORRUPT", `Cannot use index: it has ${found}`);
+  }
+  // Only now is it sure that a file without an entry is nobody's.
+  for (const path of files.orphans) await disk.remove(path);
   return { damaged, nextFileId };
+}
+
+async function findFiles(
+  disk: Disk,
+  catalog: Catalog,
+): Promise<{
+  readonly named: ReadonlySet<string>;
+  readonly orphans: readonly string[];
+  readonly nextFileId: number;
+}> {
+  let nextFileId = 1;
+  const named = new Set<string>();
+  const orphans: string[] = [];
+  for await (const name of listChunkFiles(disk)) {
+    nextFileId = Math.max(nextFileId, name.fileId + 1);
+    const entry = await catalog.find(name.handle);
+    const isNamed = entry?.home.kind === "file" && entry.home.fileId === name.fileId;
+    if (isNamed) named.add(chunkPath(name));
+    else orphans.push(chunkPath(name));
+  }
+  return { named, orphans, nextFileId };
 }
 
 function overlaps(range: DamagedRange, place: WalPlace): boolean {

@@ -89,6 +89,7 @@ export class Volume {
       const buffer = new Uint8Array(FILE_BYTES_MAX);
       const bytes = buffer.subarray(0, await file.readAt(buffer, 0));
       const { uuid, membership } = decode(bytes, crc32c);
+      await disk.syncFolder(""); // its writer may have been killed before it did
       return new Volume(disk, uuid, crc32c, membership);
     } finally {
       await file.close();
@@ -123,17 +124,18 @@ function decode(
 ): { readonly uuid: string; readonly membership: Membership | undefined } {
   const end = Math.max(0, bytes.byteLength - 4);
   const text = new TextDecoder();
-  const isIntact =
-    MAGIC.length + 8 <= end && new ByteReader(bytes.subarray(end)).u32() === crc32c(bytes.subarray(0, end));
-  const reader = new ByteReader(bytes.subarray(0, end));
+  const content = bytes.subarray(0, end);
+  const crc = end < MAGIC.length ? undefined : new ByteReader(bytes.subarray(end)).u32();
+  const isIntact = crc === crc32c(content);
+  const reader = new ByteReader(content);
   if (!isIntact || text.decode(reader.bytes(MAGIC.length)) !== MAGIC) {
     const hint = "empty the folder to begin with a new store; the masters repair from other copies";
     throw new LumeoError("CORRUPT", `Cannot open store: "${FILE}" is damaged; ${hint}`);
   }
   const version = reader.u32();
   if (version !== VERSION) {
-    const message = `Cannot open store: "${FILE}" has version ${version}, this program knows ${VERSION}`;
-    throw new LumeoError("CORRUPT", message);
+    const what = `"${FILE}" has version ${version}, this program knows ${VERSION}`;
+    throw new LumeoError("CORRUPT", `Cannot open store: ${what}`);
   }
   const uuid = text.decode(reader.sized());
   const number = reader.u53();

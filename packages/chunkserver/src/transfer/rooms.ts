@@ -13,7 +13,10 @@ const WRITE_BYTES_MAX = 24 * MiB;
 const READ_BYTES_MAX = 48 * MiB;
 
 export class Rooms {
-  readonly #writes = Array.from({ length: CHAIN_LENGTH_MAX + 1 }, () => new Budget(WRITE_BYTES_MAX));
+  readonly #writes = Array.from(
+    { length: CHAIN_LENGTH_MAX + 1 },
+    () => new Budget(WRITE_BYTES_MAX),
+  );
   /** For blocks that were read and wait for the reader's connection. */
   readonly reads = new Budget(READ_BYTES_MAX);
 

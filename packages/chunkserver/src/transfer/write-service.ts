@@ -8,19 +8,19 @@
 // X3. An error names the servers that failed, so that the client's next try avoids them.
 
 import {
+  type Crc32c,
   invariant,
   LumeoError,
   type Permit,
   type ServerId,
   SMALL_CHUNK_BYTES_MAX,
-  type Crc32c,
 } from "@lumeofs/base";
 import {
   CHUNK_BYTES_MAX,
   crcOfBlocks,
   type Exchange,
-  firstBadBlock,
   type FramePool,
+  firstBadBlock,
   type ReceivedFrame,
   type WriteData,
   type WriteOpen,
@@ -196,7 +196,9 @@ class LargeTransfer {
 
   #answeredEarly(): never {
     const message = "Cannot go on: the next server answered before the write was complete";
-    throw new LumeoError("PROTOCOL", message, { servers: this.#next ? [this.#next.link.server] : [] });
+    throw new LumeoError("PROTOCOL", message, {
+      servers: this.#next ? [this.#next.link.server] : [],
+    });
   }
 
   async #data(frame: ReceivedFrame, message: WriteData): Promise<void> {
@@ -205,7 +207,8 @@ class LargeTransfer {
       const { payload, payloadBytes: length } = frame;
       const { offset, crcs } = message;
       const bad = firstBadBlock(payload, crcs, this.#context.crc32c);
-      if (bad !== undefined) throw damagedOnTheWay(this.#self, `block ${bad} from offset ${offset}`);
+      if (bad !== undefined)
+        throw damagedOnTheWay(this.#self, `block ${bad} from offset ${offset}`);
       const crc32c = crcOfBlocks(crcs, length);
       check(this.#session.accept({ offset, length, crc32c, crcs }));
       uses.push(this.#writeOwn(payload));

@@ -93,7 +93,9 @@ function flat(frame: Frame): unknown {
 test("FrameDecoder gives back every frame, wherever the stream is cut", (t) => {
   fc.assert(
     fc.property(frames, fc.array(fc.nat(400), { maxLength: 12 }), (sent, cuts) => {
-      const bytes = Buffer.concat(sent.map(([n, { message, payload }]) => encode(n, message, payload)));
+      const bytes = Buffer.concat(
+        sent.map(([n, { message, payload }]) => encode(n, message, payload)),
+      );
       const decoder = new FrameDecoder(crc32c);
       const received: Frame[] = [];
       let at = 0;
@@ -113,16 +115,18 @@ test("FrameDecoder gives back every frame, wherever the stream is cut", (t) => {
 });
 
 test("FrameDecoder answers any bytes with frames, patience or PROTOCOL, and stays broken", (t) => {
-  const mangled = fc.tuple(frames, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1 })).map(
-    ([sent, flips]) => {
-      const bytes = Buffer.concat(sent.map(([n, { message, payload }]) => encode(n, message, payload)));
+  const mangled = fc
+    .tuple(frames, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1 }))
+    .map(([sent, flips]) => {
+      const bytes = Buffer.concat(
+        sent.map(([n, { message, payload }]) => encode(n, message, payload)),
+      );
       for (const [at, mask] of flips) {
         const i = at % Math.max(1, bytes.byteLength);
         bytes[i] = (bytes[i] ?? 0) ^ mask;
       }
       return bytes;
-    },
-  );
+    });
   fc.assert(
     fc.property(fc.oneof(mangled, fc.uint8Array({ maxLength: 200 })), (bytes) => {
       const decoder = new FrameDecoder(crc32c);
@@ -131,7 +135,10 @@ test("FrameDecoder answers any bytes with frames, patience or PROTOCOL, and stay
         drain(decoder);
       } catch (error) {
         t.true(error instanceof LumeoError && error.code === "PROTOCOL", String(error));
-        t.is(t.throws(() => decoder.head()), error as Error);
+        t.is(
+          t.throws(() => decoder.head()),
+          error as Error,
+        );
       }
     }),
     { numRuns: 500 },
@@ -167,7 +174,10 @@ test("FrameDecoder refuses lengths above the limits before it waits for the byte
     bytes.writeUInt32LE(value, at);
     const decoder = new FrameDecoder(crc32c);
     decoder.push(bytes);
-    t.like(t.throws(() => decoder.head()), { code: "PROTOCOL" });
+    t.like(
+      t.throws(() => decoder.head()),
+      { code: "PROTOCOL" },
+    );
   }
 });
 

@@ -87,11 +87,7 @@ export class FrameConnection {
    * @throws LumeoError OVERLOADED at REQUESTS_PER_CONNECTION_MAX open requests, or the reason for
    *         which the connection was closed.
    */
-  request(
-    first: OpeningMessage,
-    payload: readonly Uint8Array[] = [],
-    sent?: () => void,
-  ): Exchange {
+  request(first: OpeningMessage, payload: readonly Uint8Array[] = [], sent?: () => void): Exchange {
     if (REQUESTS_PER_CONNECTION_MAX <= this.#exchanges.size) {
       throw new LumeoError(
         "OVERLOADED",

@@ -202,7 +202,9 @@ export class FramePool implements Closable {
 
   /** Closes what was unused at the last sweep too. */
   #sweep(): void {
-    const unused = [...this.#open].filter((one) => one.openRequests === 0 && !this.#leased.has(one));
+    const unused = [...this.#open].filter(
+      (one) => one.openRequests === 0 && !this.#leased.has(one),
+    );
     const before = this.#unused;
     this.#unused = new Set(unused.filter((connection) => !before.has(connection)));
     for (const connection of unused) if (before.has(connection)) connection.close();

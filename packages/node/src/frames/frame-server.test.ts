@@ -6,8 +6,8 @@ import {
   epoch,
   LumeoError,
   MiB,
-  serverId,
   SILENT_LOGGER,
+  serverId,
 } from "@lumeofs/base";
 import test from "ava";
 import { blockCrcs } from "./blocks.js";
@@ -118,7 +118,8 @@ test("a server reads no more payload than its budget has room for", async (t) =>
   const exchange = connection.request(write);
   const bytes = new Uint8Array(MiB);
   const crcs = blockCrcs([bytes], crc32c);
-  for (let i = 0; i < 8; i++) void exchange.send({ type: "writeData", offset: i * MiB, crcs }, [bytes]);
+  for (let i = 0; i < 8; i++)
+    void exchange.send({ type: "writeData", offset: i * MiB, crcs }, [bytes]);
   while (room.used < 2 * MiB || room.waiting === 0) await new Promise((r) => setImmediate(r));
   t.is(room.used, 2 * MiB);
   release();
@@ -146,14 +147,20 @@ test("a broken connection fails every open request with CONNECTION_LOST", async 
     sockets.slice(0, 2).map((one) => one.status === "rejected" && one.reason.code),
     ["CONNECTION_LOST", "CONNECTION_LOST"],
   );
-  t.like(t.throws(() => connection.request(READ)), { code: "CONNECTION_LOST" });
+  t.like(
+    t.throws(() => connection.request(READ)),
+    { code: "CONNECTION_LOST" },
+  );
   await server.close();
 });
 
 test("garbage and a missing hello close the connection and harm nobody else", async (t) => {
   const server = await listen(serveReads);
   const good = await opened(server);
-  for (const bytes of ["GET / HTTP/1.1\r\nHost: here\r\n\r\n", "\x4c\x46\x01\x14".padEnd(64, "\0")]) {
+  for (const bytes of [
+    "GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+    "\x4c\x46\x01\x14".padEnd(64, "\0"),
+  ]) {
     await new Promise<void>((resolve) => {
       const socket = connect(server.port, "127.0.0.1", () => socket.write(bytes));
       socket.on("error", () => undefined);

@@ -17,7 +17,7 @@ import {
 import { nativeCrc32c } from "../native-crc32c.js";
 import { Exchange } from "./exchange.js";
 import type { FrameHead } from "./frame-codec.js";
-import { FrameSocket, type FrameSocketOwner, ReceivedFrame } from "./frame-socket.js";
+import { FrameSocket, type FrameSocketOwner, type ReceivedFrame } from "./frame-socket.js";
 import { REQUESTS_PER_CONNECTION_MAX } from "./limits.js";
 import { type Hello, type OpeningMessage, opensRequest, type Welcome } from "./message.js";
 
@@ -176,7 +176,10 @@ class AcceptedConnection {
 
   #closed(reason: LumeoError): void {
     if (reason.code !== "CONNECTION_LOST" && reason.code !== "CLOSED") {
-      this.#options.logger.warn("data connection closed", { address: this.#address, error: reason });
+      this.#options.logger.warn("data connection closed", {
+        address: this.#address,
+        error: reason,
+      });
     }
     for (const { exchange } of [...this.#requests.values()]) exchange.fail(reason);
     this.#forget();

@@ -7,7 +7,7 @@
 
 import type { Socket } from "node:net";
 import { asLumeoError, type Crc32c, LumeoError, type Permit } from "@lumeofs/base";
-import { encodeFrameHead, FrameDecoder, type Frame, type FrameHead } from "./frame-codec.js";
+import { encodeFrameHead, type Frame, FrameDecoder, type FrameHead } from "./frame-codec.js";
 import { SEND_QUEUE_BYTES_MAX, STALL_MS } from "./limits.js";
 import type { Message } from "./message.js";
 

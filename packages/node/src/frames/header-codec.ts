@@ -166,7 +166,9 @@ class Fields {
 
   route(): { chain: ChainLink[]; primary?: ServerId } {
     const chain = this.chain("chain");
-    return this.#map["primary"] === undefined ? { chain } : { chain, primary: this.server("primary") };
+    return this.#map["primary"] === undefined
+      ? { chain }
+      : { chain, primary: this.server("primary") };
   }
 
   chain(name: string): ChainLink[] {

@@ -5,17 +5,10 @@
 // A2. A request that was answered before changes nothing and gets the same bytes again.
 // A3. Work is bounded by the command's own size: no loop runs over what the state holds.
 
-import { assertNever, type WallMs } from "@lumeofs/base";
+import { assertNever } from "@lumeofs/base";
 import { forgetChunks } from "./chunk-table.js";
 import { getClusterId, initCluster } from "./cluster.js";
-import {
-  type Command,
-  DONE,
-  type DutyCommand,
-  type Proposal,
-  type Reply,
-  refuse,
-} from "./command.js";
+import { type Command, DONE, type DutyCommand, type Reply, refuse } from "./command.js";
 import { decodeProposal } from "./command-codec.js";
 import { advanceClock } from "./counters.js";
 import { Draft } from "./draft.js";
@@ -57,11 +50,6 @@ export function applyEntry(state: State, index: number, data: Uint8Array): Uint8
     default:
       return assertNever(admission);
   }
-}
-
-/** A proposal of the leader at `at`, without a session. */
-export function proposalOf(command: Command, at: WallMs): Proposal {
-  return { at, request: undefined, command };
 }
 
 function applyCommand(state: State, command: Command, now: Moment): Reply {

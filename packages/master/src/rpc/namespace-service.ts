@@ -34,7 +34,8 @@ export function namespaceMethods(parts: NamespaceParts): readonly RpcMethod[] {
   ];
 }
 
-class OperateSession {
+/** One client on its stream. */
+export class OperateSession {
   readonly #parts: NamespaceParts;
   readonly #stream: OperateStream;
   readonly #slots = new Budget(OPERATIONS_MAX);

@@ -1,0 +1,254 @@
+// The stream of operations, over a stream in memory.
+
+import {
+  type ErrorCode,
+  GiB,
+  LumeoError,
+  SeededRandom,
+  serverId,
+  type Timers,
+} from "@lumeofs/base";
+import type { RpcStream } from "@lumeofs/node/rpc";
+import type { lumeo } from "@lumeofs/proto";
+import { Lifetime, SimClock, World } from "@lumeofs/testkit";
+import test, { type ExecutionContext } from "ava";
+import { MetadataLog } from "../src/duties/metadata-log.js";
+import { Fleet } from "../src/fleet/servers.js";
+import { OPERATIONS_MAX, OperateSession } from "../src/rpc/namespace-service.js";
+import { LoneReplication } from "./lone-replication.js";
+
+type Request = lumeo.master.v1.IOperateRequest;
+type Response = lumeo.master.v1.IOperateResponse;
+type Operation = lumeo.master.v1.IOperation;
+type Result = lumeo.master.v1.IOperationResult;
+
+/** The server's end of a stream, and the test's hands on the other one. */
+class StreamPair implements RpcStream<Response, Request> {
+  readonly sent: Response[] = [];
+  /** While set, `send` does not return. */
+  blocked: Promise<void> | undefined;
+  failure: LumeoError | undefined;
+  taken = 0;
+  readonly #queue: Request[] = [];
+  #wake: () => void = () => {};
+  #isEnded = false;
+
+  push(...operations: readonly Operation[]): void {
+    this.#queue.push({ operations: [...operations] });
+    this.#wake();
+  }
+
+  finish(): void {
+    this.#isEnded = true;
+    this.#wake();
+  }
+
+  results(): readonly Result[] {
+    return this.sent.flatMap(({ results }) => results ?? []);
+  }
+
+  async send(message: Response): Promise<void> {
+    await this.blocked;
+    if (this.failure !== undefined) throw this.failure;
+    this.sent.push(message);
+  }
+
+  end(): void {}
+
+  cancel(reason?: LumeoError): void {
+    this.failure ??= reason ?? new LumeoError("ABORTED", "cancelled");
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Request, void, undefined> {
+    for (;;) {
+      if (this.failure !== undefined) throw this.failure;
+      const next = this.#queue.shift();
+      if (next !== undefined) {
+        this.taken++;
+        yield next;
+      } else if (this.#isEnded) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+}
+
+class Desk {
+  readonly world = new World(1);
+  readonly clock = new SimClock(this.world, new Lifetime(this.world));
+  readonly replication = new LoneReplication();
+  readonly fleet = new Fleet({ suspectMs: 1e9, deadMs: 1e9 }, this.clock.monotonicMs());
+  readonly counts = new Map<string, number>();
+  readonly stream = new StreamPair();
+
+  /** The session runs from here on; its end comes wrapped, so that nobody waits for it now. */
+  async start(): Promise<{ readonly done: Promise<void> }> {
+    const log = new MetadataLog({
+      replication: this.replication,
+      reader: this.replication.state,
+      clock: this.clock,
+    });
+    await log.change({ kind: "initCluster", clusterId: "c" });
+    await log.change({ kind: "openSession" });
+    const timers: Timers = this.clock;
+    const parts = {
+      log,
+      fleet: this.fleet,
+      clock: this.clock,
+      random: new SeededRandom(1),
+      grantUsableMs: 1,
+      sessionIdleMs: 1,
+      timers,
+      meter: { began: (kind: string) => (code: string) => this.#count(`${kind} ${code}`) },
+    };
+    for (const id of [1, 2, 3, 4]) {
+      const name = `cs${id}`;
+      const addresses = { dataAddress: `${name}:1`, controlAddress: `${name}:2` };
+      const store = { name, storeUuid: name, ...addresses, labels: {} };
+      await log.change({ kind: "registerServer", ...store });
+      const load = { chunkCount: 0, usedBytes: 0, capacityBytes: 9 * GiB, freeBytes: 9 * GiB };
+      const report = { load: { ...load, isReadOnly: false, writesInFlight: 0 }, damaged: [] };
+      this.fleet.heartbeat(serverId(id), { ...report, isFirst: true }, this.clock.monotonicMs());
+    }
+    return { done: new OperateSession(parts, this.stream).run() };
+  }
+
+  #count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+}
+
+/** Lets everything run that can, the loop's own turns included. */
+async function settle(until: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 10_000 && !until(); turn++) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}
+
+async function begin(): Promise<{ desk: Desk; done: Promise<void> }> {
+  const desk = new Desk();
+  const { done } = await desk.start();
+  done.catch(() => {});
+  return { desk, done };
+}
+
+function make(id: number, sequence = id): Operation {
+  const request = { session: 1, sequence, answeredBelow: 1 };
+  return { id, request, makeDirectory: { path: `/d${id}` } };
+}
+
+function codeOf(t: ExecutionContext, result: Result | undefined): ErrorCode | undefined {
+  t.truthy(result);
+  return result?.error?.code as ErrorCode | undefined;
+}
+
+test("operations of one message are answered in one message", async (t) => {
+  const { desk, done } = await begin();
+  desk.stream.push(...Array.from({ length: 100 }, (_, i) => make(i + 1)));
+  await settle(() => desk.stream.results().length === 100);
+  t.is(desk.stream.sent.length, 1);
+  t.true(desk.stream.results().every((result) => result.done !== undefined));
+  desk.stream.finish();
+  await done;
+  t.is(desk.counts.get("makeDirectory OK"), 100);
+});
+
+test("an operation that takes too long is answered TIMEOUT, once", async (t) => {
+  const { desk, done } = await begin();
+  let open = (): void => {};
+  desk.replication.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  desk.stream.push({ ...make(1), timeoutMs: 50 });
+  await settle(() => desk.stream.taken === 1);
+  await desk.world.sleep(49);
+  t.is(desk.stream.results().length, 0);
+  await desk.world.sleep(2);
+  await settle(() => desk.stream.results().length === 1);
+  t.is(codeOf(t, desk.stream.results()[0]), "TIMEOUT");
+  open();
+  desk.stream.finish();
+  await done;
+  t.is(desk.stream.results().length, 1);
+});
+
+test("nothing more is read while too many operations are under way", async (t) => {
+  const { desk, done } = await begin();
+  let open = (): void => {};
+  desk.replication.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  for (let i = 0; i < OPERATIONS_MAX; i++) desk.stream.push(make(i + 1));
+  desk.stream.push(make(OPERATIONS_MAX + 1));
+  desk.stream.push(make(OPERATIONS_MAX + 2));
+  await settle(() => desk.stream.taken === OPERATIONS_MAX + 1);
+  t.is(desk.replication.proposals - 6, OPERATIONS_MAX);
+  open();
+  await settle(() => desk.stream.results().length === OPERATIONS_MAX + 2);
+  t.is(desk.stream.results().length, OPERATIONS_MAX + 2);
+  desk.stream.finish();
+  await done;
+});
+
+test("a client that does not take its answers is not read any further", async (t) => {
+  const { desk, done } = await begin();
+  let open = (): void => {};
+  desk.stream.blocked = new Promise((resolve) => {
+    open = resolve;
+  });
+  for (let i = 0; i < OPERATIONS_MAX + 50; i++) {
+    desk.stream.push({ id: i + 1, stat: { path: "/" } });
+  }
+  await settle(() => OPERATIONS_MAX < desk.stream.taken);
+  t.is(desk.stream.taken, OPERATIONS_MAX + 1);
+  open();
+  await settle(() => desk.stream.results().length === OPERATIONS_MAX + 50);
+  desk.stream.finish();
+  await done;
+});
+
+test("a stream that fails ends its session with that failure", async (t) => {
+  const { desk, done } = await begin();
+  desk.stream.failure = new LumeoError("CONNECTION_LOST", "gone");
+  desk.stream.push({ id: 1, stat: { path: "/" } });
+  await t.throwsAsync(done, { message: "gone" });
+});
+
+test("operations are refused by a master that does not lead, with the leader's address", async (t) => {
+  const { desk, done } = await begin();
+  desk.replication.lead(false);
+  const request = { session: 1, sequence: 1, answeredBelow: 1 };
+  desk.stream.push(
+    make(1),
+    { id: 2, stat: { path: "/" } },
+    { id: 3, list: { path: "/" } },
+    { id: 4, request, allocate: { grants: 1, handles: 1, replicas: 1 } },
+  );
+  await settle(() => desk.stream.results().length === 4);
+  for (const { error } of desk.stream.results()) {
+    t.like(error, { code: "NOT_LEADER", leader: "m2:1" });
+  }
+  desk.stream.finish();
+  await done;
+});
+
+test("a repeated allocation gets the same grants with the same servers", async (t) => {
+  const { desk, done } = await begin();
+  const request = { session: 1, sequence: 1, answeredBelow: 1 };
+  const allocate = { grants: 3, handles: 5, replicas: 3, avoidServerIds: [2] };
+  desk.stream.push({ id: 1, request, allocate });
+  await settle(() => desk.stream.results().length === 1);
+  desk.stream.push({ id: 2, request, allocate });
+  await settle(() => desk.stream.results().length === 2);
+  const [first, second] = desk.stream.results();
+  t.deepEqual(second?.allocated, first?.allocated);
+  t.is(first?.allocated?.grants?.length, 3);
+  t.false(JSON.stringify(first).includes('"cs2"'));
+  desk.stream.finish();
+  await done;
+});

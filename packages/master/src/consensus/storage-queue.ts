@@ -143,17 +143,13 @@ export class StorageQueue {
 
   async #install(job: InstallSnapshot): Promise<void> {
     const { log, state, snapshots } = this.#ports;
-    const { newest } = snapshots;
-    if (newest?.meta.index !== job.meta.index || newest.meta.term !== job.meta.term) {
-      throw new LumeoError(
-        "INTERNAL",
-        `Cannot install snapshot ${job.meta.index}: it is not there`,
-      );
-    }
-    await state.install(job.meta, snapshots.read(newest));
+    const stored = snapshots.find(job.meta);
+    invariant(stored !== undefined, "a snapshot to install is not there", { ...job.meta });
+    await state.install(job.meta, snapshots.read(stored));
     this.#listener.hold();
     await log.reset(job.meta);
-    await snapshots.prune();
+    await snapshots.prune(job.meta.index);
+    this.#installs -= 1;
     if (!this.#ended) this.#listener.installed(job.meta, job.then);
   }
 }

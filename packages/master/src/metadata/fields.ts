@@ -16,7 +16,7 @@ let isScratchUsed = false;
 
 /** The bytes of a value: the version, then what `write` writes. */
 export function encodeWhole(write: (writer: ByteWriter) => unknown): Uint8Array {
-  // Making a writer costs more than filling it, so one is shared; a value inside a value has its own.
+  // Making a writer costs more than filling it: one is shared. A value inside a value has its own.
   const isNested = isScratchUsed;
   const writer = isNested ? new ByteWriter() : scratch.clear();
   isScratchUsed = true;

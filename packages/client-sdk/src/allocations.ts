@@ -97,11 +97,10 @@ export class Allocations {
   async #allocate(call: Call, replicas: number, stock: Stock): Promise<void> {
     const avoid = this.#health.suspects(this.#clock.monotonicMs());
     const askedAt = this.#clock.monotonicMs();
-    const { grants } = await this.#metadata.mutate(call, "allocate", {
-      grants: GRANTS_PER_BATCH,
-      handles: stock.handles,
-      replicas,
-      avoid,
+    const ask = { grants: GRANTS_PER_BATCH, handles: stock.handles, replicas, avoid };
+    const { grants } = await this.#metadata.mutate(call, "allocate", ask).catch((error) => {
+      if (!isTooLate(error)) throw error;
+      return this.#metadata.mutate(call, "allocate", ask); // as a new request
     });
     if (grants.length === 0) {
       throw new LumeoError("NO_SPACE", "Cannot write: the masters granted no chunks");
@@ -110,4 +109,9 @@ export class Allocations {
       stock.book.add({ ...grant, usableUntil: monotonicMs(askedAt + USABLE_SHARE * usableMs) });
     }
   }
+}
+
+/** The answer came after so many repetitions that what it granted had ended. */
+function isTooLate(error: unknown): boolean {
+  return error instanceof LumeoError && error.code === "GRANT_EXPIRED";
 }

@@ -3,9 +3,12 @@
 //
 // C1. Once the signal has aborted, no step begins, and waits end at once.
 // C2. A step that changes something is repeated only as one that cannot double its effect.
+// C3. What a step inside another has given up, the outer one gives up too: patience does not
+//     multiply.
+// C4. At its deadline a call ends, whatever it is waiting for.
 
 import { setMaxListeners } from "node:events";
-import { LumeoError, type MonotonicMs } from "@lumeofs/base";
+import { type Alarm, LumeoError, type MonotonicMs } from "@lumeofs/base";
 import { aborted, type LumeoError as PublicError, toPublic } from "./error.js";
 import type { Events } from "./events.js";
 import type { Ports } from "./ports.js";
@@ -32,8 +35,6 @@ export interface StepOptions {
   readonly idempotent: boolean;
   /** No repetition begins later than this after the step's beginning. */
   readonly limitMs: number;
-  /** Sees each failure and may put a better one in its place. */
-  readonly failed?: (error: LumeoError) => LumeoError;
 }
 
 export class Call {
@@ -49,6 +50,9 @@ export class Call {
   readonly #ports: Ports;
   readonly #events: Events;
   readonly #controller = new AbortController();
+  /** Failures that no attempt follows (C3). */
+  readonly #givenUp = new WeakSet<LumeoError>();
+  readonly #deadline: Alarm | undefined;
   readonly #userAborted = (): void => this.cancel(aborted(this.#userSignal as AbortSignal));
 
   constructor(settings: CallSettings, ports: Ports, events: Events) {
@@ -60,6 +64,7 @@ export class Call {
     this.#ports = ports;
     this.#events = events;
     setMaxListeners(0, this.#controller.signal); // one for each request under way, all bounded
+    this.#deadline = this.#armDeadline();
     const user = this.#userSignal;
     if (user === undefined) return;
     if (user.aborted) this.#userAborted();
@@ -83,6 +88,7 @@ export class Call {
 
   /** The call is over: lets go of the caller's signal. */
   end(): void {
+    this.#deadline?.cancel();
     this.#userSignal?.removeEventListener("abort", this.#userAborted);
   }
 
@@ -109,9 +115,9 @@ export class Call {
       } catch (thrown) {
         if (!(thrown instanceof LumeoError)) throw thrown;
         this.signal.throwIfAborted();
-        const error = options.failed?.(thrown) ?? thrown;
-        if (isRedirect(error)) redirects++;
-        await this.#waitOrThrow(error, { ...options, count, redirects, began });
+        if (this.#givenUp.has(thrown)) throw thrown;
+        if (isRedirect(thrown)) redirects++;
+        await this.#waitOrThrow(thrown, { ...options, count, redirects, began });
       }
     }
   }
@@ -148,6 +154,14 @@ export class Call {
     return this.#settings.signal;
   }
 
+  #armDeadline(): Alarm | undefined {
+    const { deadlineMs, method } = this.#settings;
+    if (deadlineMs === Infinity) return undefined;
+    return this.#ports.timers.after(deadlineMs, () => {
+      this.cancel(new LumeoError("TIMEOUT", `Cannot end "${method}" within ${deadlineMs} ms`));
+    });
+  }
+
   async #waitOrThrow(error: LumeoError, failed: FailedStep): Promise<void> {
     const { policy, deadlineMs } = this.#settings;
     const now = this.#ports.clock.monotonicMs();
@@ -161,7 +175,10 @@ export class Call {
       policy,
       this.#ports.random,
     );
-    if (retry.kind === "giveUp") throw error;
+    if (retry.kind === "giveUp") {
+      this.#givenUp.add(error);
+      throw error;
+    }
     const shown = toPublic(error, this.path, count) as PublicError;
     this.#events.emit("retry", {
       method: this.method,

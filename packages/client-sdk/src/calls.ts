@@ -63,7 +63,11 @@ export class Calls {
     const idle = new Promise<void>((resolve) => this.#whenIdle.push(resolve));
     const alarm = this.#ports.timers.after(graceMs, () => {
       const reason = new LumeoError("CLOSED", "The client was closed before the call had ended");
-      for (const call of [...this.#open]) call.cancel(reason);
+      for (const call of [...this.#open]) {
+        call.cancel(reason);
+        // A reading whose consumer does not come back would never say that it has ended.
+        this.end(call, call.toPublic(reason));
+      }
     });
     await idle;
     alarm.cancel();

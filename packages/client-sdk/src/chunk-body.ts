@@ -33,28 +33,29 @@ export class ReplayableChunk implements ChunkBody {
     this.#end = end;
   }
 
-  /** Pieces of the source as they come, cut or joined to frames (K1). */
+  /** Pieces of the source, cut or joined to frames (K1). One that is a frame is not copied. */
   async *frames(): AsyncGenerator<Uint8Array, void, undefined> {
-    let gathered: Buffer | undefined;
+    let left = this.#end - this.#start;
+    let frame: Buffer | undefined;
     let filled = 0;
     for await (const piece of this.#source.read(this.#start, this.#end)) {
       for (let at = 0; at < piece.byteLength; ) {
-        const part = piece.subarray(at, at + FRAME_BYTES - filled);
+        const frameBytes = Math.min(FRAME_BYTES, left);
+        const part = piece.subarray(at, at + frameBytes - filled);
         at += part.byteLength;
-        if (part.byteLength === FRAME_BYTES) {
-          yield part; // a whole frame in one piece is not copied
-          continue;
-        }
-        gathered ??= Buffer.allocUnsafeSlow(FRAME_BYTES);
-        gathered.set(part, filled);
         filled += part.byteLength;
-        if (filled < FRAME_BYTES) continue;
-        yield gathered;
-        gathered = undefined;
+        if (frame !== undefined || part.byteLength < frameBytes) {
+          frame ??= Buffer.allocUnsafeSlow(frameBytes);
+          frame.set(part, filled - part.byteLength);
+        }
+        if (filled < frameBytes) continue;
+        yield frame ?? part;
+        left -= frameBytes;
+        frame = undefined;
         filled = 0;
       }
     }
-    if (gathered !== undefined && 0 < filled) yield gathered.subarray(0, filled);
+    invariant(left === 0, "a source gives what it was asked for", { left });
   }
 
   async gather(): Promise<void> {}
@@ -62,14 +63,30 @@ export class ReplayableChunk implements ChunkBody {
   release(): void {}
 }
 
-/** Buffers of one frame each, used again and again by one upload. */
+/** Buffers that stay allocated while no stream is being stored. */
+const IDLE_BUFFERS_MAX = 4;
+
+/** Buffers of one frame each, used again and again by the streams of one client. */
 export class FrameBuffers {
   readonly #free: Buffer[] = [];
+  #users = 0;
+
+  /** A stream begins. While there is one, every buffer that comes back is kept. */
+  enter(): void {
+    this.#users++;
+  }
+
+  /** A stream has ended. */
+  leave(): void {
+    this.#users--;
+    if (this.#users === 0) this.#free.splice(IDLE_BUFFERS_MAX);
+  }
 
   take(): Buffer {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(FRAME_BYTES);
   }
 
+  /** Nobody reads them any more: also no socket. */
   give(buffers: readonly Buffer[]): void {
     this.#free.push(...buffers);
   }

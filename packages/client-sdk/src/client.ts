@@ -326,6 +326,7 @@ export class Lumeo implements AsyncDisposable {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     let failure: unknown;
     let loaded = 0;
+    let isOver = false;
     try {
       call.signal.throwIfAborted();
       for await (const piece of pieces) {
@@ -334,11 +335,12 @@ export class Lumeo implements AsyncDisposable {
         onProgress?.({ loaded, total: end - start });
         yield piece;
       }
+      isOver = true;
     } catch (error) {
       failure = call.toPublic(error);
       throw failure;
     } finally {
-      call.cancel(disposed(call.path ?? "")); // whatever is still being fetched
+      if (!isOver) call.cancel(disposed(call.path ?? "")); // whatever is still being fetched
       this.#calls.end(call, failure);
     }
   }

@@ -28,6 +28,7 @@ test("what is no endpoint is refused with its text", (t) => {
   for (const given of ["", "m1", "m1:0", "m1:70000", "http://m1:1", "m1:1/?tls=1", []]) {
     t.throws(() => parseEndpoints(given), CONFIG);
   }
+  t.throws(() => parseEndpoints(undefined as unknown as string), CONFIG);
   t.throws(() => parseEndpoints("a:1,nowhere"), { ...CONFIG, message: /"nowhere"/ });
 });
 

@@ -131,8 +131,11 @@ export function callSettings(
 
 /** "lumeo://a:1,b:2/", "a:1,b:2" or a list → host:port, each once. */
 export function parseEndpoints(given: string | readonly string[]): readonly string[] {
-  const texts = typeof given === "string" ? given.split(",") : given;
-  const endpoints = texts.flatMap((text) => text.split(",")).map(parseEndpoint);
+  const texts: unknown = typeof given === "string" ? [given] : given;
+  if (!Array.isArray(texts) || !texts.every((text) => typeof text === "string")) {
+    throw config("Cannot connect without endpoints: expected host:port, or a list of these");
+  }
+  const endpoints = texts.flatMap((text: string) => text.split(",")).map(parseEndpoint);
   if (endpoints.length === 0) throw config("Cannot use an empty list of endpoints");
   return [...new Set(endpoints)];
 }

@@ -69,6 +69,7 @@ export class Writer {
   readonly #parts: WriterParts;
   readonly #sender: ChunkSender;
   readonly #overlap = new Budget(OVERLAP_BYTES);
+  readonly #buffers = new FrameBuffers();
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
@@ -120,7 +121,7 @@ export class Writer {
     const job: Job = { call, list, options, onSent };
     try {
       if (source.kind === "replayable") await this.#sendReplayable(job, source);
-      else await this.#sendStream(job, source);
+      else await this.#sendBuffered(job, source);
       const finished = await list.finish();
       checkWhole(finished, options.sizeBytes);
       return { info: await this.#commit(job, path, finished), chunkCount: finished.chunkCount };
@@ -149,13 +150,21 @@ export class Writer {
     if (failure !== undefined) throw (failure as { readonly error: unknown }).error;
   }
 
+  async #sendBuffered(job: Job, source: StreamSource): Promise<void> {
+    this.#buffers.enter();
+    try {
+      await this.#sendStream(job, source);
+    } finally {
+      this.#buffers.leave();
+    }
+  }
+
   async #sendStream(job: Job, source: StreamSource): Promise<void> {
     const { call, options } = job;
     const reader = new FrameReader(source);
-    const buffers = new FrameBuffers();
     let previous: Promise<void> = Promise.resolve();
     for (let index = 0; ; index++) {
-      const chunk = new RetainedChunk(reader, buffers, options.chunkBytes);
+      const chunk = new RetainedChunk(reader, this.#buffers, options.chunkBytes);
       const first = await call.unlessAborted(chunk.frame(0));
       if (first === undefined) break;
       const sending = this.#send(job, index, chunk);

@@ -117,6 +117,26 @@ test("without a leader a call gives up with its code, its attempts and the advic
   t.is(client.state, "degraded");
 });
 
+test("a deadline ends a call that nobody answers", async (t) => {
+  await using cluster = await FakeCluster.start();
+  const client = cluster.client();
+  await client.ready();
+  cluster.once("stat", "never answer", 99);
+  const error = await t.throwsAsync(() => client.stat("/f", { deadlineMs: 20 }));
+  t.true(LumeoError.is(error, "LUMEO_TIMEOUT"));
+});
+
+test("patience does not multiply: a put without masters gives up like any call", async (t) => {
+  await using cluster = await FakeCluster.start();
+  const client = cluster.client({ retry: { maxAttempts: 5, baseDelayMs: 1, maxDelayMs: 2 } });
+  cluster.once("allocate", new InternalError("UNAVAILABLE", "Cannot place: no servers"), 999);
+  let retries = 0;
+  client.on("retry", () => retries++);
+  const error = await t.throwsAsync(() => client.put("/f", "x"));
+  t.true(LumeoError.is(error, "LUMEO_UNAVAILABLE"));
+  t.is(retries, 4);
+});
+
 test("connect says when nobody is there", async (t) => {
   const cluster = await FakeCluster.start();
   const endpoints = cluster.masters.map(({ address }) => address);

@@ -221,6 +221,19 @@ test("close ends calls that outlast its grace", async (t) => {
   t.true(LumeoError.is(await error, "LUMEO_CLOSED"));
 });
 
+test("close does not wait for a consumer that does not come back", async (t) => {
+  await using cluster = await FakeCluster.start();
+  const client = cluster.client();
+  await client.put("/f", content(60 * MiB), { chunkSize: 16 * MiB });
+  const iterator = (await client.get("/f"))[Symbol.asyncIterator]();
+  await iterator.next();
+  await client.close({ graceMs: 1 });
+  const error = await t.throwsAsync(async () => {
+    while ((await iterator.next()).done !== true);
+  });
+  t.true(LumeoError.is(error, "LUMEO_CLOSED"));
+});
+
 test("a client does nothing before its first call", async (t) => {
   const client = new Lumeo({ endpoints: "lumeo://127.0.0.1:1,127.0.0.1:2" });
   t.is(client.state, "idle");

@@ -164,7 +164,7 @@ test("an abort does not wait for a source that gives nothing", async (t) => {
   const controller = new AbortController();
   async function* silent(): AsyncGenerator<Uint8Array> {
     setImmediate(() => controller.abort(new Error("enough")));
-    await new Promise(() => undefined);
+    yield await new Promise<Uint8Array>(() => undefined);
   }
   const { signal } = controller;
   const error = await t.throwsAsync(() => client.put("/f", silent(), { signal }));

@@ -94,6 +94,9 @@ export class MasterPool implements Masters, Closable {
         return;
       case "ABORTED":
       case "CLOSED":
+      case "OVERLOADED":
+      case "PROTOCOL":
+      case "INTERNAL": // says nothing about who leads
         return;
       default: // the leader itself refused
         this.#answered(address);

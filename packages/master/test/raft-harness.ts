@@ -208,7 +208,7 @@ export class Group {
     if (input.kind === "read") this.#readsFrom.set(input.id, this.#history.size);
     const outputs = machine.core.step(input);
     for (const output of outputs) this.#begin(id, machine, output);
-    const { role, term: inTerm } = machine.core.status;
+    const { role, term: inTerm } = machine.core.standing;
     if (role === "leader") this.#checkLeader(id, inTerm);
     return outputs;
   }

@@ -23,11 +23,12 @@ export interface Standing {
  * @throws InvariantViolation
  */
 export function assertStanding(now: Standing): void {
-  invariant(now.applied <= now.commit, "R3: applied passed committed", { ...now });
-  invariant(now.applied <= now.durable, "R3: applied passed the durable log", { ...now });
-  invariant(now.commit <= now.last, "R4: committed passed the end of the log", { ...now });
-  invariant(now.first - 1 <= now.commit, "R4: the log begins behind the commit index", { ...now });
-  invariant(now.durable <= now.last, "L1: durable passed the end of the log", { ...now });
+  const shown = { now };
+  invariant(now.applied <= now.commit, "R3: applied passed committed", shown);
+  invariant(now.applied <= now.durable, "R3: applied passed the durable log", shown);
+  invariant(now.commit <= now.last, "R4: committed passed the end of the log", shown);
+  invariant(now.first - 1 <= now.commit, "R4: the log begins behind the commit index", shown);
+  invariant(now.durable <= now.last, "L1: durable passed the end of the log", shown);
   invariant(now.role !== "candidate" || now.leader === undefined, "a candidate with a leader");
 }
 
@@ -37,23 +38,24 @@ export function assertStanding(now: Standing): void {
  * @throws InvariantViolation
  */
 export function assertSuccession(before: Standing, now: Standing): void {
-  invariant(before.term <= now.term, "R2: the term fell", { before, now });
-  invariant(before.commit <= now.commit, "R4: the commit index fell", { before, now });
-  invariant(before.applied <= now.applied, "R3: the applied index fell", { before, now });
+  const shown = { before, now };
+  invariant(before.term <= now.term, "R2: the term fell", shown);
+  invariant(before.commit <= now.commit, "R4: the commit index fell", shown);
+  invariant(before.applied <= now.applied, "R3: the applied index fell", shown);
   if (before.term !== now.term) return;
   invariant(
     before.votedFor === undefined || before.votedFor === now.votedFor,
     "R2: a second vote in one term",
-    { before, now },
+    shown,
   );
   invariant(
     before.leader === undefined || now.leader === undefined || before.leader === now.leader,
     "R1: a second leader in one term",
-    { before, now },
+    shown,
   );
   invariant(
     before.role !== "leader" || now.role !== "leader" || before.last <= now.last,
     "R7: a leader's log shrank",
-    { before, now },
+    shown,
   );
 }

@@ -88,14 +88,28 @@ export class RaftCore {
     assertStanding(this.#standing);
   }
 
-  /** Where this member stands after the last step. */
+  /** The positions after the last step. Costs nothing; `status` is put together for each call. */
+  get standing(): Standing {
+    return this.#standing;
+  }
+
+  /** Everything there is to know of this member after the last step. */
   get status(): RaftStatus {
     const member = this.#member;
     const { role } = member;
     const leading = role.kind === "leader" ? role : undefined;
+    const { standing } = this;
     return {
-      ...this.#standing,
       id: member.id,
+      role: standing.role,
+      term: standing.term,
+      votedFor: standing.votedFor,
+      leader: standing.leader,
+      first: standing.first,
+      last: standing.last,
+      durable: standing.durable,
+      commit: standing.commit,
+      applied: standing.applied,
       snapshot: member.snapshot.index,
       membership: member.membership,
       uncommittedBytes: leading?.admission.bytes ?? 0,

@@ -78,8 +78,6 @@ export class Driver implements Replication, Closable {
   #isGathering = false;
   /** The present step has begun to install a snapshot. */
   #hasInstalled = false;
-  /** From the offer of a snapshot until it is installed or dropped: no other is taken. */
-  #isTakingSnapshot = false;
   #ticks: Alarm | undefined;
   #role: RoleStatus;
   /** Makes the error for every later caller. */
@@ -108,7 +106,6 @@ export class Driver implements Replication, Closable {
         this.#flush();
       },
       installed: (meta, then) => {
-        this.#isTakingSnapshot = false;
         for (const { to, message } of then) links.send(to, message);
         this.#release({ kind: "snapshotInstalled", meta });
       },
@@ -339,15 +336,10 @@ export class Driver implements Replication, Closable {
     offer: SnapshotOffer,
     pieces: AsyncIterable<Uint8Array>,
   ): Promise<boolean> {
-    // One that came twice, or a later one, would take the place of the file that is being installed.
-    if (this.#stopped !== undefined || this.#isTakingSnapshot) return false;
-    this.#isTakingSnapshot = true;
+    if (this.#stopped !== undefined) return false;
     try {
       const stored = await this.#exchange.receive(from, offer, pieces);
-      if (stored === undefined) {
-        this.#isTakingSnapshot = false;
-        return false;
-      }
+      if (stored === undefined) return false;
       this.#input({ kind: "snapshotReceived", from, term: offer.term, meta: stored.meta });
       return true;
     } catch (error) {

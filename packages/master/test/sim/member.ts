@@ -126,6 +126,7 @@ export class Member {
         network,
         lifetime,
         leaving: (to, message) => this.#leaving(to, message),
+        record: (line) => world.record(line),
       }),
       process: undefined,
     };

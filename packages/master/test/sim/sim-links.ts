@@ -25,6 +25,8 @@ export interface LinkParts {
   readonly lifetime: Lifetime;
   /** Sees every message in the moment of its sending. */
   readonly leaving: (to: NodeId, message: RaftMessage) => void;
+  /** Adds a line to the trace. */
+  readonly record: (line: () => string) => void;
 }
 
 /** Never used again, so that news of an old transfer are not taken for those of a new one. */
@@ -38,12 +40,14 @@ export class SimLinks implements PeerLinks {
   readonly #network: SimNetwork<Parcel>;
   readonly #lifetime: Lifetime;
   readonly #leaving: LinkParts["leaving"];
+  readonly #record: LinkParts["record"];
 
   constructor(name: NodeId, parts: LinkParts) {
     this.#name = name;
     this.#network = parts.network;
     this.#lifetime = parts.lifetime;
     this.#leaving = parts.leaving;
+    this.#record = parts.record;
     this.#network.attach(name, (from, parcel) => {
       this.#lifetime.deliver(() => this.#receive(from as NodeId, parcel));
     });
@@ -67,6 +71,7 @@ export class SimLinks implements PeerLinks {
     const copied: Uint8Array[] = [];
     for await (const piece of pieces) copied.push(piece.slice());
     const transfer = ++transfers;
+    this.#record(() => `${this.#name} > ${to} snapshot ${offer.meta.index}`);
     this.#network.send(this.#name, to, { kind: "snapshot", transfer, offer, pieces: copied });
     return new Promise((resolve) => {
       const end = (isTaken: boolean): void => {
@@ -108,6 +113,7 @@ export class SimLinks implements PeerLinks {
     const taking = listener.offered(from, offer, streamOf(pieces));
     const isTaken = await taking.catch(() => false);
     if (this.#lifetime.hasEnded) return;
+    this.#record(() => `${this.#name} > ${from} snapshot ${offer.meta.index} taken: ${isTaken}`);
     this.#network.send(this.#name, from, { kind: "taken", transfer, isTaken });
   }
 }

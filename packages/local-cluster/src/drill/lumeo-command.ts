@@ -22,6 +22,8 @@ export interface LumeoRunOptions {
   readonly stdin?: AsyncIterable<Uint8Array>;
   /** Takes the output piece by piece, for what does not fit into a text. */
   readonly onStdout?: (piece: Uint8Array) => void;
+  /** Goes away after the first piece of output, as `head` does. */
+  readonly closeStdout?: boolean;
   readonly onStart?: (pid: number) => void;
 }
 
@@ -46,6 +48,7 @@ export class LumeoCommand {
       stdio: ["pipe", "pipe", "pipe"],
     });
     if (child.pid !== undefined) options.onStart?.(child.pid);
+    if (options.closeStdout === true) child.stdout.once("data", () => child.stdout.destroy());
     const stdout = collect(child.stdout, options.onStdout);
     const stderr = collect(child.stderr);
     // A command that ends before it has read everything breaks the pipe: its exit code says why.
@@ -68,9 +71,10 @@ function ended(child: Child): Promise<[number | null, NodeJS.Signals | null]> {
 
 async function collect(stream: Readable, take?: (piece: Uint8Array) => void): Promise<string> {
   let text = "";
-  for await (const piece of stream) {
-    if (take !== undefined) take(piece as Uint8Array);
+  stream.on("data", (piece: Uint8Array) => {
+    if (take !== undefined) take(piece);
     else if (text.length < TEXT_CHARACTERS_MAX) text += String(piece);
-  }
+  });
+  await new Promise((closed) => stream.once("close", closed));
   return text;
 }

@@ -16,7 +16,7 @@ export interface SeededBytes extends AsyncIterable<Uint8Array> {
 export function seededBytes(seed: number, length: number): SeededBytes {
   const hash = createHash("sha256");
   return {
-    sha256: () => hash.digest("hex"),
+    sha256: () => hash.copy().digest("hex"),
     [Symbol.asyncIterator]: () => generate(seed, length, hash),
   };
 }

@@ -14,8 +14,8 @@ import type { Events } from "./events.js";
 import type { Ports } from "./ports.js";
 import { afterFailure, isRedirect, type RetryPolicy } from "./retry.js";
 
-/** How long the masters may keep a call waiting in all, if the caller sets no deadline. */
-export const METADATA_DEADLINE_MS = 60_000;
+/** A step that has no limit of its own, beside the policy's. */
+export const UNLIMITED = (): number => Infinity;
 
 /** What a caller may say about any call, with the client's defaults filled in. */
 export interface CallSettings {
@@ -33,8 +33,8 @@ export interface CallSettings {
 export interface StepOptions {
   /** Repeating it cannot double its effect. */
   readonly idempotent: boolean;
-  /** No repetition begins later than this after the step's beginning. */
-  readonly limitMs: number;
+  /** No repetition begins later than this after the step's beginning; asked after each failure. */
+  readonly limitMs: () => number;
 }
 
 export class Call {
@@ -166,7 +166,7 @@ export class Call {
     const { policy, deadlineMs } = this.#settings;
     const now = this.#ports.clock.monotonicMs();
     const remainingMs = Math.min(
-      failed.limitMs - (now - failed.began),
+      failed.limitMs() - (now - failed.began),
       deadlineMs - (now - this.startedAt),
     );
     const { count, redirects, idempotent } = failed;

@@ -17,7 +17,7 @@ import {
   serverId,
 } from "@lumeofs/base";
 import type { Allocations } from "./allocations.js";
-import type { Call } from "./call.js";
+import { type Call, UNLIMITED } from "./call.js";
 import type { ChunkBody } from "./chunk-body.js";
 import type { Allocation } from "./grant-book.js";
 import type { ChunkRef } from "./operations.js";
@@ -73,7 +73,7 @@ export class ChunkSender {
       options.onSent(upTo - reported);
       reported = upTo;
     };
-    const step = { idempotent: true, limitMs: Infinity };
+    const step = { idempotent: true, limitMs: UNLIMITED };
     return call.run(step, () => this.#attempt(call, body, { ...options, onSent }));
   }
 

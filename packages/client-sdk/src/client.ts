@@ -12,7 +12,7 @@ import { LumeoError, toPublic } from "./error.js";
 import { Events, type LumeoEvents } from "./events.js";
 import { type Checksum, type FileInfo, toFileInfo } from "./file-info.js";
 import { DirectoryListing, type Listing } from "./listing.js";
-import { Metadata } from "./metadata.js";
+import { Metadata, UNREACHABLE_MS_MAX } from "./metadata.js";
 import type { LocatedChunk } from "./operations.js";
 import {
   type CallOptions,
@@ -144,7 +144,7 @@ export class Lumeo implements AsyncDisposable {
         size,
         checksum: checksum as Checksum, // files have one
         chunks: chunkCount,
-        durationMs: call.elapsedMs,
+        durationMs: Math.round(call.elapsedMs),
       };
     });
   }
@@ -247,7 +247,7 @@ export class Lumeo implements AsyncDisposable {
 
   /** The state of the masters and chunkservers. */
   async clusterStatus(options: CallOptions = {}): Promise<ClusterStatus> {
-    const step = { idempotent: true, limitMs: this.#settings.timeoutMs };
+    const step = { idempotent: true, limitMs: () => UNREACHABLE_MS_MAX };
     return this.#run("clusterStatus", undefined, options, (call) =>
       call.run(step, () => this.#admin.clusterStatus(call)),
     );

@@ -6,9 +6,14 @@
 //     only if none of its attempts can have taken effect in the old one.
 
 import { asLumeoError, LumeoError } from "@lumeofs/base";
-import { type Call, METADATA_DEADLINE_MS } from "./call.js";
+import type { Call, StepOptions } from "./call.js";
 import type { Answer, Ask, Masters, Mutations, OperationKind, Queries } from "./operations.js";
 import { RequestLedger } from "./request-ledger.js";
+
+/** How long an operation is repeated while masters answer, but none of them leads. */
+const ELECTION_MS_MAX = 60_000;
+/** How long it is repeated while no master can be connected to. */
+export const UNREACHABLE_MS_MAX = 5_000;
 
 interface Session {
   readonly id: number;
@@ -22,16 +27,19 @@ const SESSION_CHANGES_MAX = 3;
 
 export class Metadata {
   readonly #masters: Masters;
+  readonly #step: StepOptions;
   #session: Promise<Session> | undefined;
 
   constructor(masters: Masters) {
     this.#masters = masters;
+    const limitMs = (): number => (masters.isUnreachable ? UNREACHABLE_MS_MAX : ELECTION_MS_MAX);
+    this.#step = { idempotent: true, limitMs };
   }
 
   /** An operation that changes nothing. */
   query<K extends keyof Queries>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
     const { timeoutMs, signal } = call;
-    return call.run({ idempotent: true, limitMs: METADATA_DEADLINE_MS }, () =>
+    return call.run(this.#step, () =>
       this.#masters.attempt({ kind, ask, request: undefined, timeoutMs, signal }),
     );
   }
@@ -43,8 +51,7 @@ export class Metadata {
       const sequence = await begin(session);
       let mayHaveApplied = false;
       try {
-        const options = { idempotent: true, limitMs: METADATA_DEADLINE_MS };
-        return await call.run(options, async () => {
+        return await call.run(this.#step, async () => {
           try {
             return await this.#attempt(call, { session, sequence, kind, ask });
           } catch (error) {

@@ -125,5 +125,7 @@ export interface Attempt<K extends OperationKind> {
 
 /** The masters, as one that answers. Rejects with a LumeoError of @lumeofs/base; never retries. */
 export interface Masters {
+  /** No master could even be connected to when it was last tried. */
+  readonly isUnreachable: boolean;
   attempt<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>>;
 }

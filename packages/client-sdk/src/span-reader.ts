@@ -14,7 +14,7 @@ import {
   LumeoError,
   type MonotonicMs,
 } from "@lumeofs/base";
-import type { Call } from "./call.js";
+import { type Call, UNLIMITED } from "./call.js";
 import type { ChunkMap } from "./chunk-map.js";
 import type { LocatedChunk, ReplicaState } from "./operations.js";
 import type { Ports } from "./ports.js";
@@ -73,7 +73,7 @@ export class SpanReader {
   async read(call: Call, file: ChunkMap, span: Span): Promise<SpanBytes> {
     let chunk = await file.locate(call, span.chunk);
     const progress = begin(chunk, span);
-    const step = { idempotent: true, limitMs: Infinity };
+    const step = { idempotent: true, limitMs: UNLIMITED };
     await call.run(step, async (attempt) => {
       if (1 < attempt) chunk = await this.#locate(call, file, chunk);
       const failures = await this.#tryAll(call, chunk, progress);

@@ -5,7 +5,7 @@ import { type RpcChannel, unary } from "@lumeofs/node/rpc";
 import { AdminService, ChunkService, lumeo } from "@lumeofs/proto";
 import type { ChunkserverStatus, ClusterStatus, MasterStatus } from "../cluster-status.js";
 import type { LocatedChunk, ReplicaState } from "../operations.js";
-import type { MasterPool } from "./master-pool.js";
+import { type MasterPool, unreachable } from "./master-pool.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
 
 const { MasterRole } = lumeo.master.v1;
@@ -41,7 +41,8 @@ export class AdminClient {
         if (failure.code === "ABORTED" || failure.code === "CLOSED") throw failure;
       }
     }
-    throw failure ?? new LumeoError("UNAVAILABLE", "Cannot ask for the status: no master is known");
+    const last = failure ?? new LumeoError("UNAVAILABLE", "no master is known");
+    throw last.code === "UNAVAILABLE" ? unreachable(endpoints, last) : last;
   }
 
   /** Where the copies of a chunk are now. */
@@ -85,9 +86,14 @@ function decodeStatus(status: lumeo.master.v1.IGetClusterStatusResponse): Cluste
     clusterId: status.clusterId ?? "",
     leader: status.leader ?? "",
     term: status.term ?? 0,
-    masters: (status.masters ?? []).map(decodeMaster),
-    chunkservers: (status.chunkservers ?? []).map(decodeChunkserver),
+    masters: (status.masters ?? []).map(decodeMaster).sort(byId),
+    chunkservers: (status.chunkservers ?? []).map(decodeChunkserver).sort(byId),
   };
+}
+
+/** "cs2" comes before "cs10". */
+function byId(a: { readonly id: string }, b: { readonly id: string }): number {
+  return a.id.localeCompare(b.id, "en", { numeric: true });
 }
 
 function decodeMaster(master: lumeo.master.v1.MasterStatus.$Properties): MasterStatus {

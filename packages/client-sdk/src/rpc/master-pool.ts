@@ -29,6 +29,8 @@ export class MasterPool implements Masters, Closable {
   #target: string;
   #leader: string | undefined;
   #turn = 0;
+  /** Masters that could not be connected to when they were last tried. */
+  readonly #refused = new Set<string>();
   #isFailing = false;
   #isClosed = false;
 
@@ -50,15 +52,24 @@ export class MasterPool implements Masters, Closable {
     return this.#isFailing;
   }
 
+  get isUnreachable(): boolean {
+    return this.endpoints.every((address) => this.#refused.has(address));
+  }
+
   async attempt<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
     const address = this.#target;
+    const { operations } = this.#link(address);
     try {
-      const answer = await this.#link(address).operations.perform(attempt);
+      const answer = await operations.perform(attempt);
       this.#answered(address);
       return answer;
     } catch (error) {
-      if (error instanceof LumeoError) this.#learn(address, error);
-      throw error;
+      if (!(error instanceof LumeoError)) throw error;
+      const isRefused = error.code === "UNAVAILABLE" && !operations.isConnected;
+      if (isRefused) this.#refused.add(address);
+      else this.#refused.delete(address);
+      this.#learn(address, error, operations.isConnected);
+      throw isRefused && this.isUnreachable ? unreachable(this.endpoints, error) : error;
     }
   }
 
@@ -74,24 +85,25 @@ export class MasterPool implements Masters, Closable {
 
   #answered(address: string): void {
     this.#isFailing = false;
+    this.#refused.delete(address);
     if (this.#leader === address) return;
     this.#events.emit("leader", { from: this.#leader, to: address });
     this.#leader = address;
   }
 
   /** What a failure says about who leads (P1, P2). */
-  #learn(address: string, error: LumeoError): void {
+  #learn(address: string, error: LumeoError, isConnected: boolean): void {
     switch (error.code) {
+      case "UNAVAILABLE":
+        if (isConnected) return this.#answered(address); // the leader lacks chunkservers
+        return this.#leave(address, undefined);
       case "NOT_LEADER":
       case "NO_LEADER":
-      case "UNAVAILABLE":
       case "CONNECTION_LOST":
       case "LEADERSHIP_LOST":
       case "TIMEOUT":
       case "STORE_FAILED":
-        this.#isFailing = true;
-        if (this.#target === address) this.#target = this.#next(address, error.details.leader);
-        return;
+        return this.#leave(address, error.details.leader);
       case "ABORTED":
       case "CLOSED":
       case "OVERLOADED":
@@ -101,6 +113,11 @@ export class MasterPool implements Masters, Closable {
       default: // the leader itself refused
         this.#answered(address);
     }
+  }
+
+  #leave(address: string, hint: string | undefined): void {
+    this.#isFailing = true;
+    if (this.#target === address) this.#target = this.#next(address, hint);
   }
 
   #next(failed: string, hint: string | undefined): string {
@@ -126,4 +143,14 @@ export class MasterPool implements Masters, Closable {
     this.#links.set(address, link);
     return link;
   }
+}
+
+/** The last of all masters could not be connected to either. */
+export function unreachable(endpoints: readonly string[], cause: LumeoError): LumeoError {
+  return new LumeoError(
+    "UNAVAILABLE",
+    `Cannot reach the cluster: no master answers at ${endpoints.join(", ")}; ` +
+      "start it, or name the right endpoints",
+    { cause },
+  );
 }

@@ -42,6 +42,11 @@ export class OperationStream {
     this.#timers = timers;
   }
 
+  /** The stream is open: what fails now has been refused by the master itself. */
+  get isConnected(): boolean {
+    return this.#stream !== undefined;
+  }
+
   /** @throws LumeoError as the master refused the operation, or as the connection failed (O3). */
   async perform<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
     const { signal } = attempt;

@@ -133,7 +133,9 @@ function encodeRole(role: RoleStatus["role"]): lumeo.master.v1.MasterRole {
 async function chunkservers(parts: AdminParts): Promise<lumeo.master.v1.IChunkserverStatus[]> {
   const { fleet } = parts;
   const now = parts.clock.monotonicMs();
-  const servers = await activeServers(parts.log.local);
+  const servers = [...(await activeServers(parts.log.local))].sort((a, b) =>
+    a.server.name.localeCompare(b.server.name, "en", { numeric: true }),
+  );
   return servers.map(({ id, server }) => {
     const load = fleet.loadOf(id);
     return {

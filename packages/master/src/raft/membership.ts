@@ -11,7 +11,7 @@ import type { LogIndex, Membership } from "./entry.js";
 
 const FORMAT_VERSION = 1;
 /** More members than any sensible group has; a larger count is taken for damage. */
-export const MEMBERS_MAX = 64;
+const MEMBERS_MAX = 64;
 
 /** Every member once: voters, outgoing voters and learners, in this order. */
 export function membersOf(membership: Membership): readonly NodeId[] {

@@ -30,8 +30,8 @@ async function filled(): Promise<{ readonly machine: SimDisk; readonly index: Me
 
 /** Positions in a file that between them meet every kind of byte. */
 function positions(length: number): readonly number[] {
-  const dense = Array.from({ length: 40 }, (_, i) => 4 * i);
-  const spread = Array.from({ length: 20 }, (_, i) => Math.floor((i * length) / 20));
+  const dense = Array.from({ length: 25 }, (_, i) => 4 * i);
+  const spread = Array.from({ length: 15 }, (_, i) => Math.floor((i * length) / 15));
   return [...new Set([...dense, ...spread, length - 1])].filter((at) => at < length);
 }
 

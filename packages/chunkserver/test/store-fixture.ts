@@ -54,7 +54,7 @@ export async function openStore(disk: Disk, index: ChunkIndex): Promise<Opened> 
     logger: SILENT_LOGGER,
     capacityBytes: undefined,
     lowWaterBytes: 0,
-    segmentBytes: 64 * KiB,
+    segmentBytes: 24 * KiB,
     onFailure: (error) => failures.push(error),
   });
   return { store, timers, failures };

@@ -51,12 +51,15 @@ async function runCommand(
     const { SystemClock } = await import("@lumeofs/node");
     const clock = new SystemClock();
     const call = { signal, deadlineMs: settings.timeoutMs };
-    return await command({ settings, output, signal, call, clock, stdin: process.stdin, client });
+    const stdin = process.stdin;
+    const ended = await command({ settings, output, signal, call, clock, stdin, client });
+    await output.flush();
+    return ended;
   } catch (error) {
     return commandFailure(error, output, interruption);
   } finally {
     await opened?.then((one) => one.close()).catch(() => {});
-    await output.flush();
+    await output.flush().catch(() => {}); // Said before.
     interruption.release();
   }
 }

@@ -29,7 +29,8 @@ export class Output {
   readonly #stderr: Writable;
   readonly #debug: boolean;
   readonly #paint: ReturnType<typeof pico.createColors>;
-  #isReaderGone = false;
+  /** Why nothing can be written to the standard output any more. */
+  #broken: Error | undefined;
   /** Takes the progress bar off the screen before a line is written. */
   #clearLine: () => void = () => {};
 
@@ -40,18 +41,18 @@ export class Output {
     this.quiet = options.quiet;
     this.#debug = options.debug;
     this.#paint = pico.createColors(options.color);
-    this.#stdout.on("error", () => {
-      this.#isReaderGone = true;
+    this.#stdout.on("error", (error: NodeJS.ErrnoException) => {
+      this.#broken = error.code === "EPIPE" ? new ReaderGone("nobody reads the output") : error;
     });
     this.#stderr.on("error", () => {});
   }
 
   /** Writes what the command is for. @throws ReaderGone */
   async write(data: string | Uint8Array): Promise<void> {
-    if (this.#isReaderGone) throw new ReaderGone("nobody reads the output");
+    if (this.#broken !== undefined) throw this.#broken;
     this.#clearLine();
     if (!this.#stdout.write(data)) await settled(this.#stdout);
-    if (this.#isReaderGone) throw new ReaderGone("nobody reads the output");
+    if (this.#broken !== undefined) throw this.#broken;
   }
 
   /** Writes one line, or with `--json` one object. @throws ReaderGone */
@@ -61,7 +62,7 @@ export class Output {
 
   /** Says what was done. Work goes on whether or not somebody listens. */
   result(text: string, value: object): void {
-    if (this.#isReaderGone || (this.quiet && !this.json)) return;
+    if (this.#broken !== undefined || (this.quiet && !this.json)) return;
     this.#clearLine();
     this.#stdout.write(`${this.json ? JSON.stringify(value) : text}\n`);
   }
@@ -107,11 +108,18 @@ export class Output {
     return this.#paint.dim(text);
   }
 
-  /** Waits until everything written has left this process. */
+  /**
+   * Waits until everything written has left this process, or nobody can take it.
+   *
+   * @throws What the system says if results could not be written, except that nobody reads them.
+   */
   async flush(): Promise<void> {
     for (const stream of [this.#stdout, this.#stderr]) {
-      if (0 < stream.writableLength && !stream.destroyed) await settled(stream);
+      if (stream.destroyed) continue;
+      // Pieces are taken in order: when this empty one is done, all before it are.
+      await new Promise<void>((flushed) => stream.write("", () => flushed()));
     }
+    if (this.#broken !== undefined && !(this.#broken instanceof ReaderGone)) throw this.#broken;
   }
 
   #toStderr(text: string): void {

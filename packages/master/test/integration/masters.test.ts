@@ -49,6 +49,19 @@ async function openSession(client: OperateClient): Promise<number> {
   return sessionOpened?.session ?? 0;
 }
 
+/** Waits until all masters have the same state, with at least this many entries in it. */
+async function equalStates(masters: MasterProcesses, indexMin: number): Promise<void> {
+  await masters.until("equal states", async () => {
+    const hashes = await Promise.all(
+      masters.members.map(({ address }) => stateHash(address).catch(() => undefined)),
+    );
+    const [one] = hashes;
+    if (one === undefined || one.hash === "") return undefined;
+    const isEqual = hashes.every((hash) => hash?.hash === one.hash && hash.index === one.index);
+    return isEqual && indexMin <= one.index ? true : undefined;
+  });
+}
+
 test.serial("three masters serve files, lose their leader, and agree in the end", async (t) => {
   const masters = await MasterProcesses.start(3);
   t.teardown(() => masters.close());
@@ -127,16 +140,40 @@ test.serial("three masters serve files, lose their leader, and agree in the end"
 
   // It comes back, and all three have the same state.
   masters.spawn(first.id);
-  await masters.until("equal states", async () => {
-    const hashes = await Promise.all(
-      masters.members.map(({ address }) => stateHash(address).catch(() => undefined)),
-    );
-    const [one] = hashes;
-    if (one === undefined || one.hash === "") return undefined;
-    const isEqual = hashes.every((hash) => hash?.hash === one.hash && hash.index === one.index);
-    return isEqual && 500 < one.index ? true : undefined;
-  });
+  await equalStates(masters, 500);
   for (const { id } of masters.members) t.is(await masters.end(id, "SIGTERM"), 0);
+});
+
+test.serial("a master that missed more than the log keeps gets a snapshot", async (t) => {
+  const masters = await MasterProcesses.start(3, [
+    "--compact-entries",
+    "100",
+    "--tail-entries",
+    "10",
+  ]);
+  t.teardown(() => masters.close());
+  const { id: leader, address } = await masters.leader();
+  const late = masters.members.find(({ id }) => id !== leader);
+  if (late === undefined) return t.fail();
+  await masters.end(late.id, "SIGKILL");
+  const client = await OperateClient.connect(address);
+  t.teardown(() => client.close());
+  const session = await openSession(client);
+  for (let round = 0; round < 5; round++) {
+    const makes = Array.from({ length: 200 }, (_, i) => ({
+      request: { session, sequence: 200 * round + i + 1, answeredBelow: 200 * round + 1 },
+      makeDirectory: { path: `/d${round}-${i}` },
+    }));
+    await Promise.all(client.runAll(makes));
+  }
+  await masters.until("a shortened log", async () => {
+    const { masters: all } = await clusterStatus(address);
+    const first = all?.find((one) => one.id === leader)?.firstIndex ?? 0;
+    return 500 < first ? true : undefined;
+  });
+  masters.spawn(late.id);
+  await equalStates(masters, 1_000);
+  t.pass();
 });
 
 test.serial("a single master keeps everything through kill -9", async (t) => {

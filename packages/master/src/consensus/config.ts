@@ -15,6 +15,8 @@ export interface ConsensusConfig {
   readonly tickMs: number;
   readonly raft: RaftOptions;
   readonly limits: DriverLimits;
+  /** New commands are refused while less than this is free on the disk. */
+  readonly reserveBytes?: number;
 }
 
 export interface DriverLimits {
@@ -46,6 +48,8 @@ export const RAFT_OPTIONS_DEFAULT: RaftOptions = {
 };
 
 export const TICK_MS_DEFAULT = 50;
+
+export const RESERVE_BYTES_DEFAULT = 128 * MiB;
 
 export const DRIVER_LIMITS_DEFAULT: DriverLimits = {
   proposalBytesMax: 64 * MiB,

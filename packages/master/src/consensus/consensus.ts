@@ -8,7 +8,7 @@ import {
   type Timers,
 } from "@lumeofs/base";
 import type { LogIndex, Membership } from "../raft/entry.js";
-import type { ConsensusConfig } from "./config.js";
+import { type ConsensusConfig, RESERVE_BYTES_DEFAULT } from "./config.js";
 import { Driver } from "./driver.js";
 import type { OpenLevel } from "./level-database.js";
 import { LevelLogStore } from "./level-log-store.js";
@@ -16,6 +16,7 @@ import type { PeerLinks } from "./peer-link.js";
 import type { ReplicatedState } from "./replicated-state.js";
 import type { Replication, ReplicationStatus, RoleStatus } from "./replication.js";
 import { SnapshotStore } from "./snapshot-store.js";
+import { SpaceGuard } from "./space-guard.js";
 
 /** What a member needs; all of it stays the caller's, who closes it after the member. */
 export interface ConsensusPorts {
@@ -37,10 +38,12 @@ export interface ConsensusPorts {
  */
 export class Consensus implements Replication, Closable {
   readonly #driver: Driver;
+  readonly #space: SpaceGuard;
   readonly #open: ResourceStack;
 
-  private constructor(driver: Driver, open: ResourceStack) {
+  private constructor(driver: Driver, space: SpaceGuard, open: ResourceStack) {
     this.#driver = driver;
+    this.#space = space;
     this.#open = open;
   }
 
@@ -53,6 +56,7 @@ export class Consensus implements Replication, Closable {
   static async start(config: ConsensusConfig, ports: ConsensusPorts): Promise<Consensus> {
     await using opening = new ResourceStack();
     const { openDatabase } = ports;
+    const onFatal = once(ports.onFatal);
     const log = opening.use(
       await LevelLogStore.open({
         location: `${config.folder}/log`,
@@ -62,11 +66,17 @@ export class Consensus implements Replication, Closable {
       }),
     );
     const snapshots = await SnapshotStore.open(ports.disk);
-    const driver = opening.use(await Driver.start(config, { ...ports, log, snapshots }));
-    return new Consensus(driver, opening.move());
+    const driver = opening.use(await Driver.start(config, { ...ports, onFatal, log, snapshots }));
+    const { reserveBytes = RESERVE_BYTES_DEFAULT } = config;
+    const space = opening.use(new SpaceGuard(ports.disk, reserveBytes, onFatal));
+    await space.start(ports.timers);
+    return new Consensus(driver, space, opening.move());
   }
 
+  /** As promised by `Replication`; also NO_SPACE, refused, while this member's disk is nearly full. */
   propose(command: Uint8Array): Promise<Uint8Array> {
+    const refusal = this.#space.refusal();
+    if (refusal !== undefined && this.status.role === "leader") return Promise.reject(refusal);
     return this.#driver.propose(command);
   }
 
@@ -95,4 +105,13 @@ export class Consensus implements Replication, Closable {
 export function foundersOf(config: Pick<ConsensusConfig, "members">): Membership {
   const voters = Object.keys(config.members).sort() as NodeId[];
   return { voters, votersOutgoing: [], learners: [], addresses: config.members };
+}
+
+function once(call: (error: unknown) => void): (error: unknown) => void {
+  let wasCalled = false;
+  return (error) => {
+    if (wasCalled) return;
+    wasCalled = true;
+    call(error);
+  };
 }

@@ -81,7 +81,7 @@ test("LevelLogStore.open() refuses a log that lacks an entry, and says which and
       t.is((error as LumeoError).code, "CORRUPT");
       t.true(error?.message.includes(`entry ${index} is missing`));
       t.true(error?.message.includes(location));
-      t.regex(error?.message ?? "", /Move the whole folder/);
+      t.regex(error?.message ?? "", /move the whole folder/);
     });
   }
 });

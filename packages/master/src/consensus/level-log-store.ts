@@ -35,6 +35,7 @@ import {
 import type { LogStore, LogWrite } from "./log-store.js";
 import { CHAIN_BYTES, decodeStored, readFrame, verifyEntries } from "./log-verification.js";
 import { RecentEntries } from "./recent-entries.js";
+import { WAY_OUT } from "./way-out.js";
 
 /**
  * Entries of a compacted log are removed in batches of this many: none holds up appends for long.
@@ -363,10 +364,5 @@ function explained(location: string, error: unknown): LumeoError {
   if (!(error instanceof LumeoError)) {
     return new LumeoError("STORE_FAILED", `Cannot use the log "${location}": ${why}`, cause);
   }
-  return new LumeoError(
-    "CORRUPT",
-    `Cannot use the log "${location}": ${why}. Move the whole folder of this member away and ` +
-      "start it again: it gets everything from the other members",
-    cause,
-  );
+  return new LumeoError("CORRUPT", `Cannot use the log "${location}": ${why}. ${WAY_OUT}`, cause);
 }

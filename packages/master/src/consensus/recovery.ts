@@ -1,5 +1,6 @@
 import { type Logger, LumeoError } from "@lumeofs/base";
 import type { StoragePorts } from "./storage-queue.js";
+import { WAY_OUT } from "./way-out.js";
 
 /**
  * Makes log and state fit each other at the start.
@@ -25,7 +26,6 @@ export async function recover(ports: StoragePorts, logger: Logger): Promise<void
   throw new LumeoError(
     "CORRUPT",
     `Cannot start: the state stands at entry ${durable} of term ${durableTerm}, the log holds ` +
-      `entries ${log.first} to ${log.last}, and they do not fit. Move the whole folder of this ` +
-      "member away and start it again: it gets everything from the other members",
+      `entries ${log.first} to ${log.last}, and they do not fit. ${WAY_OUT}`,
   );
 }

@@ -50,7 +50,10 @@ export class SnapshotExchange {
       const { meta, sizeBytes, crc32c } = stored;
       this.#logger.info("Sending a snapshot", { peer: to, index: meta.index, bytes: sizeBytes });
       const offer = { term, meta, sizeBytes, crc32c };
-      return await this.#links.sendSnapshot(to, offer, snapshots.read(stored));
+      const source = new Source(snapshots.read(stored));
+      const delivered = await this.#links.sendSnapshot(to, offer, source.pieces());
+      source.check();
+      return delivered;
     } finally {
       this.#sending.delete(to);
     }
@@ -105,5 +108,32 @@ export class SnapshotExchange {
     } finally {
       await image.close();
     }
+  }
+}
+
+/** The pieces of a file, and whether this member's own disk failed to give them. */
+class Source {
+  readonly #pieces: AsyncIterable<Uint8Array>;
+  #failure: unknown;
+
+  constructor(pieces: AsyncIterable<Uint8Array>) {
+    this.#pieces = pieces;
+  }
+
+  async *pieces(): AsyncIterable<Uint8Array> {
+    try {
+      yield* this.#pieces;
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
+  /** @throws what the disk threw. A file that was removed meanwhile is no failure. */
+  check(): void {
+    const error = this.#failure;
+    if (error === undefined) return;
+    if (error instanceof LumeoError && error.code === "NOT_FOUND") return;
+    throw error;
   }
 }

@@ -12,6 +12,7 @@ import {
   type OpenLevel,
   openLevel,
 } from "../consensus/level-database.js";
+import { WAY_OUT } from "../consensus/way-out.js";
 import type { PreparedDatabase, StateDatabases } from "./state-databases.js";
 
 const CURRENT = "CURRENT";
@@ -52,7 +53,7 @@ export class LevelDatabases implements StateDatabases {
       throw new LumeoError(
         "CORRUPT",
         `Cannot open the state in "${options.folder}": ${CURRENT} names "${nameOf(number)}", ` +
-          "which is missing. Move the whole folder of this member away and start it again",
+          `which is missing. ${WAY_OUT}`,
       );
     }
     const current = await openNumber(options, number);

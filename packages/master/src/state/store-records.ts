@@ -3,6 +3,7 @@
 import { ByteReader, ByteWriter, LumeoError } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
 import type { LevelDatabase, LevelOperation, LevelRange } from "../consensus/level-database.js";
+import { WAY_OUT } from "../consensus/way-out.js";
 import { logIndex, term } from "../raft/entry.js";
 import type { AppliedMark } from "./state-store.js";
 
@@ -93,9 +94,5 @@ function markKey(flush: number): Uint8Array {
 }
 
 function damaged(why: string): LumeoError {
-  return new LumeoError(
-    "CORRUPT",
-    `Cannot use the state database: ${why}. Move the whole folder of this member away and start ` +
-      "it again: it gets everything from the other members",
-  );
+  return new LumeoError("CORRUPT", `Cannot use the state database: ${why}. ${WAY_OUT}`);
 }

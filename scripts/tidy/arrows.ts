@@ -26,7 +26,7 @@ function packageFault(path: string, from: string, table: TidyTable): string | un
   }
   const allowed = table.packageArrows[folder];
   if (allowed === undefined) return `${folder} is not in the table of packages`;
-  if (isTest(path) && table.testOnlyPackages.includes(name)) return undefined;
+  if (isTest(path) && table.testPackages.includes(name)) return undefined;
   if (isUser(path, folder) && isOwn(folder, name)) return undefined;
   if (allowed.includes(name)) return undefined;
   return `${folder} may not import "${from}", only ${list(allowed)}`;

@@ -4,8 +4,8 @@
 export interface TidyTable {
   /** Package folder → the workspace packages that its sources may import. */
   readonly packageArrows: Readonly<Record<string, readonly string[]>>;
-  /** Packages that tests, and nothing else, may import. */
-  readonly testOnlyPackages: readonly string[];
+  /** Packages that every test may import: its tools, and the contracts between processes. */
+  readonly testPackages: readonly string[];
   /** Package folder → folder of its `src` → folders, and files beside them, that it may import. */
   readonly folderArrows: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
   /** Files of `src` that every folder beside them may import: what is declared for all. */
@@ -49,7 +49,7 @@ export const TABLE: TidyTable = {
     bench: ["base", "proto", "node", "client", "local-cluster", "testkit"],
     scripts: ["base", "node", "client", "local-cluster", "master", "testkit"],
   },
-  testOnlyPackages: ["testkit"],
+  testPackages: ["testkit", "proto"],
   folderArrows: {
     "packages/master": {
       raft: [],

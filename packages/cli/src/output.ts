@@ -42,7 +42,10 @@ export class Output {
     this.#debug = options.debug;
     this.#paint = pico.createColors(options.color);
     this.#stdout.on("error", (error: NodeJS.ErrnoException) => {
-      this.#broken = error.code === "EPIPE" ? new ReaderGone("nobody reads the output") : error;
+      this.#broken =
+        error.code === "EPIPE"
+          ? new ReaderGone("nobody reads the output")
+          : reworded(error, `Cannot write to standard output: ${errorText(error)}`);
     });
     this.#stderr.on("error", () => {});
   }
@@ -128,7 +131,7 @@ export class Output {
   }
 }
 
-function reworded(error: unknown, message: string): object {
+function reworded(error: unknown, message: string): Error {
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : "";
   return Object.assign(new Error(message), { code });
 }

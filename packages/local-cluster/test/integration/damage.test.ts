@@ -1,7 +1,15 @@
 // Bytes that rot on a disk are never handed out: the reader takes another replica, and the masters
 // learn of the damage.
 
-import { closeSync, openSync, readdirSync, readSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { digestFile, seededBytes } from "../../src/index.js";

@@ -49,7 +49,10 @@ test.serial("a tree comes back as it was, through put -r and get -r", async (t) 
 test.serial("ls lists in byte order, page by page, and recursively", async (t) => {
   const { drill } = t.context;
   const names = (await drill.ok(t, ["ls", "/tree/many"])).trimEnd().split("\n");
-  t.deepEqual(names, [..."0123456789"].map((digit) => `${digit}/`));
+  t.deepEqual(
+    names,
+    [..."0123456789"].map((digit) => `${digit}/`),
+  );
   t.is(await drill.ok(t, ["ls", "--after", "3", "--limit", "2", "/tree/many"]), "4/\n5/\n");
   const all = (await drill.ok(t, ["ls", "-R", "/tree/many"])).trimEnd().split("\n");
   t.is(all.length, 310);
@@ -101,21 +104,24 @@ test.serial("cat --range gives exactly the bytes asked for, across chunks", asyn
   t.deepEqual(Buffer.concat(pieces), whole.subarray(from, from + 10));
 });
 
-test.serial("put replaces a file at once; --if-not-exists and --if-match refuse with 4", async (t) => {
-  const { drill } = t.context;
-  const [first, second] = [drill.at("first"), drill.at("second")];
-  writeFileSync(first, "first");
-  writeFileSync(second, "second");
-  await drill.ok(t, ["put", first, "/swap"]);
-  const refused = await drill.run(["put", "--if-not-exists", second, "/swap"]);
-  t.is(refused.status, 4);
-  t.is(refused.stderr.trimEnd().split("\n").length, 1, refused.stderr);
-  t.is(await drill.ok(t, ["cat", "/swap"]), "first");
-  const [info] = await drill.json<{ etag: string }>(t, ["stat", "/swap"]);
-  await drill.ok(t, ["put", "--if-match", info?.etag ?? "", second, "/swap"]);
-  t.is(await drill.ok(t, ["cat", "/swap"]), "second");
-  t.is((await drill.run(["put", "--if-match", info?.etag ?? "", first, "/swap"])).status, 4);
-});
+test.serial(
+  "put replaces a file at once; --if-not-exists and --if-match refuse with 4",
+  async (t) => {
+    const { drill } = t.context;
+    const [first, second] = [drill.at("first"), drill.at("second")];
+    writeFileSync(first, "first");
+    writeFileSync(second, "second");
+    await drill.ok(t, ["put", first, "/swap"]);
+    const refused = await drill.run(["put", "--if-not-exists", second, "/swap"]);
+    t.is(refused.status, 4);
+    t.is(refused.stderr.trimEnd().split("\n").length, 1, refused.stderr);
+    t.is(await drill.ok(t, ["cat", "/swap"]), "first");
+    const [info] = await drill.json<{ etag: string }>(t, ["stat", "/swap"]);
+    await drill.ok(t, ["put", "--if-match", info?.etag ?? "", second, "/swap"]);
+    t.is(await drill.ok(t, ["cat", "/swap"]), "second");
+    t.is((await drill.run(["put", "--if-match", info?.etag ?? "", first, "/swap"])).status, 4);
+  },
+);
 
 test.serial("mv, mkdir and rm do what their names say", async (t) => {
   const { drill } = t.context;

@@ -309,9 +309,7 @@ function mustKeepVote(name: NodeId, before: HardState, after: HardState): void {
   const step = `${before.term}/${before.votedFor} to ${after.term}/${after.votedFor}`;
   must(before.term <= after.term, "S8", `${name}: term and vote go from ${step}`);
   const isKept =
-    before.term < after.term ||
-    before.votedFor === undefined ||
-    before.votedFor === after.votedFor;
+    before.term < after.term || before.votedFor === undefined || before.votedFor === after.votedFor;
   must(isKept, "S8", `${name}: term and vote go from ${step}`);
 }
 

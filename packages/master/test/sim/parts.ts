@@ -27,4 +27,3 @@ export interface Process {
   propose(command: Uint8Array): Promise<Uint8Array>;
   read(): Promise<unknown>;
 }
-

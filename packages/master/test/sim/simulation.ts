@@ -239,8 +239,9 @@ class Simulation {
     }
     const shown = (operations: typeof verdict.operations): string =>
       operations
-        .map(({ call, answer, begin, end }) =>
-          `    ${begin.toFixed(1)}–${end.toFixed(1)} ${JSON.stringify(call)} = ${answer}`,
+        .map(
+          ({ call, answer, begin, end }) =>
+            `    ${begin.toFixed(1)}–${end.toFixed(1)} ${JSON.stringify(call)} = ${answer}`,
         )
         .join("\n");
     const stuck = verdict.operations.filter((op) => !verdict.explained.includes(op));

@@ -7,7 +7,8 @@ import { cpus, release, totalmem } from "node:os";
 export function describeMachine(): string {
   const [first] = cpus();
   const gib = Math.round(totalmem() / 2 ** 30);
-  return `${first?.model ?? "unknown CPU"}, ${cpus().length} cores, ${gib} GiB, Linux ${release()}, Node ${process.version}`;
+  const processor = `${first?.model ?? "unknown CPU"}, ${cpus().length} cores`;
+  return `${processor}, ${gib} GiB, Linux ${release()}, Node ${process.version}`;
 }
 
 /** Largest resident set that a process has had, in MiB; undefined where the system does not say. */

@@ -109,13 +109,14 @@ function asText(report: Report): string {
     `raw: three synced copies of ${mib} MiB   ${raw.threeCopies.toFixed(0)} MiB/s`,
     `raw: cached read                    ${raw.cachedRead.toFixed(0)} MiB/s`,
     `raw: append 4 KiB and sync          ${raw.syncMs.toFixed(2)} ms`,
-    `put ${mib} MiB, three replicas         ${put.toFixed(0)} MiB/s (${percent(put, raw.threeCopies)} of raw), ${cpuPerGiB.put.toFixed(1)} CPU s/GiB`,
-    `get ${mib} MiB                         ${get.toFixed(0)} MiB/s (${percent(get, raw.cachedRead)} of raw), ${cpuPerGiB.get.toFixed(1)} CPU s/GiB`,
+    `put ${mib} MiB, three replicas         ${put.toFixed(0)} MiB/s ` +
+      `(${percent(put, raw.threeCopies)} of raw), ${cpuPerGiB.put.toFixed(1)} CPU s/GiB`,
+    `get ${mib} MiB                         ${get.toFixed(0)} MiB/s ` +
+      `(${percent(get, raw.cachedRead)} of raw), ${cpuPerGiB.get.toFixed(1)} CPU s/GiB`,
   ];
   for (const [name, { perSecond, p50Ms, p99Ms }] of Object.entries(report.small)) {
-    lines.push(
-      `${name.padEnd(35)} ${perSecond.toFixed(0)}/s, p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`,
-    );
+    const latency = `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`;
+    lines.push(`${name.padEnd(35)} ${perSecond.toFixed(0)}/s, ${latency}`);
   }
   const peaks = Object.entries(report.peakMiB).map(([id, peak]) => `${id} ${peak?.toFixed(0)}`);
   lines.push(`peak resident MiB: ${peaks.join(", ")}`);

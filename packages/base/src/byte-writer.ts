@@ -3,7 +3,8 @@ import { invariant } from "./invariant.js";
 /**
  * Builds bytes front to back, little-endian. Grows by doubling; `finish` gives a view of them.
  *
- * Numbers are stored byte by byte: a DataView would cost more than all small values written with it.
+ * Numbers are stored byte by byte: a DataView would cost more than all small values written with
+ * it.
  */
 export class ByteWriter {
   #bytes: Uint8Array;

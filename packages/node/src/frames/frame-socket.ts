@@ -85,10 +85,11 @@ export class FrameSocket {
   }
 
   /**
-   * Queues a frame. Its payload must stay unchanged until `sent` is called, which happens once: when
-   * the kernel has the bytes, or when the connection broke.
+   * Queues a frame. Its payload must stay unchanged until `sent` is called, which happens once:
+   * when the kernel has the bytes, or when the connection broke.
    *
-   * @returns A promise to await before the next frame if the queue is full, else undefined. It never
+   * @returns A promise to await before the next frame if the queue is full, else undefined. It
+   *          never
    *          rejects: that the connection broke shows at the next call.
    * @throws  LumeoError (the reason of the close) if the connection is closed.
    */

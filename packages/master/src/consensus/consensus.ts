@@ -73,7 +73,7 @@ export class Consensus implements Replication, Closable {
     return new Consensus(driver, space, opening.move());
   }
 
-  /** As promised by `Replication`; also NO_SPACE, refused, while this member's disk is nearly full. */
+  /** As `Replication` promises; also NO_SPACE, refused, while this member's disk is nearly full. */
   propose(command: Uint8Array): Promise<Uint8Array> {
     const refusal = this.#space.refusal();
     if (refusal !== undefined && this.status.role === "leader") return Promise.reject(refusal);

@@ -47,6 +47,9 @@ import { StorageQueue } from "./storage-queue.js";
 /** Entries applied in one turn after which other work gets a turn. */
 const APPLY_TURN_ENTRIES = 1_000;
 
+/** How much faster the time of a member runs that has never heard of an election. */
+const FOUNDING_SPEED = 5;
+
 export type DriverConfig = Pick<ConsensusConfig, "id" | "members" | "tickMs" | "raft" | "limits">;
 
 export interface DriverPorts {
@@ -96,7 +99,7 @@ export class Driver implements Replication, Closable {
       log,
     };
     this.#core = new RaftCore(start, config.raft, ports.random);
-    const { role, term, leader } = this.#core.status;
+    const { role, term, leader } = this.#core.standing;
     this.#role = { role, term, leader };
     this.#exchange = new SnapshotExchange(ports, links, logger);
     this.#storage = new StorageQueue(ports, config.limits.writeBytesMax, {
@@ -127,7 +130,7 @@ export class Driver implements Replication, Closable {
     await recover(ports, ports.logger);
     const driver = new Driver(config, ports);
     driver.#listen();
-    driver.#ticks = ports.timers.every(config.tickMs, () => driver.#tick());
+    driver.#beginTicks();
     return driver;
   }
 
@@ -161,15 +164,16 @@ export class Driver implements Replication, Closable {
   }
 
   get status(): ReplicationStatus {
-    const { id, role, term, leader, commit, membership } = this.#core.status;
+    const { role, term, leader } = this.#role;
+    const { commit } = this.#core.standing;
     const { log, state } = this.#ports;
     return {
-      id,
+      id: this.#config.id,
       role,
       term,
       leader,
       leaderAddress: this.#addressOf(leader),
-      members: { ...membership.addresses, ...this.#config.members },
+      members: this.#config.members,
       commit,
       applied: state.applied,
       durable: state.durable,
@@ -254,6 +258,18 @@ export class Driver implements Replication, Closable {
       default:
         return assertNever(output);
     }
+  }
+
+  /** A new group shall not wait long for its first leader: until then time runs faster. */
+  #beginTicks(): void {
+    const { tickMs } = this.#config;
+    const isFounding = this.#core.standing.term === 0;
+    this.#ticks = this.#ports.timers.every(isFounding ? tickMs / FOUNDING_SPEED : tickMs, () => {
+      this.#tick();
+      if (!isFounding || this.#core.standing.term === 0 || this.#stopped !== undefined) return;
+      this.#ticks?.cancel();
+      this.#beginTicks();
+    });
   }
 
   #tick(): void {
@@ -379,7 +395,7 @@ export class Driver implements Replication, Closable {
 
   #addressOf(member: NodeId | undefined): string | undefined {
     if (member === undefined) return undefined;
-    return this.#config.members[member] ?? this.#core.status.membership.addresses[member];
+    return this.#config.members[member];
   }
 
   #die(error: unknown): void {

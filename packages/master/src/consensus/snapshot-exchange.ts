@@ -50,9 +50,9 @@ export class SnapshotExchange {
       const { meta, sizeBytes, crc32c } = stored;
       this.#logger.info("Sending a snapshot", { peer: to, index: meta.index, bytes: sizeBytes });
       const offer = { term, meta, sizeBytes, crc32c };
-      const source = new Source(snapshots.read(stored));
-      const delivered = await this.#links.sendSnapshot(to, offer, source.pieces());
-      source.check();
+      const { pieces, failure } = watched(snapshots.read(stored));
+      const delivered = await this.#links.sendSnapshot(to, offer, pieces);
+      if (failure() !== undefined) throw failure();
       return delivered;
     } finally {
       this.#sending.delete(to);
@@ -111,29 +111,22 @@ export class SnapshotExchange {
   }
 }
 
-/** The pieces of a file, and whether this member's own disk failed to give them. */
-class Source {
-  readonly #pieces: AsyncIterable<Uint8Array>;
-  #failure: unknown;
+/** The pieces of a file, and what this member's own disk threw while it gave them. */
+interface WatchedPieces {
+  readonly pieces: AsyncIterable<Uint8Array>;
+  readonly failure: () => unknown;
+}
 
-  constructor(pieces: AsyncIterable<Uint8Array>) {
-    this.#pieces = pieces;
-  }
-
-  async *pieces(): AsyncIterable<Uint8Array> {
+function watched(source: AsyncIterable<Uint8Array>): WatchedPieces {
+  let failure: unknown;
+  const pieces = async function* (): AsyncIterable<Uint8Array> {
     try {
-      yield* this.#pieces;
+      yield* source;
     } catch (error) {
-      this.#failure = error;
+      // A file that was removed because a newer snapshot came is no failure of the disk.
+      if (!(error instanceof LumeoError && error.code === "NOT_FOUND")) failure = error;
       throw error;
     }
-  }
-
-  /** @throws what the disk threw. A file that was removed meanwhile is no failure. */
-  check(): void {
-    const error = this.#failure;
-    if (error === undefined) return;
-    if (error instanceof LumeoError && error.code === "NOT_FOUND") return;
-    throw error;
-  }
+  };
+  return { pieces: pieces(), failure: () => failure };
 }

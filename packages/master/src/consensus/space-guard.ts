@@ -7,8 +7,8 @@ const LOOK_MS = 5_000;
  * Refuses new commands before the disk is full.
  *
  * A write that fails for want of space ends the member, and LevelDB may lose acknowledged writes
- * when space comes back. So the last bytes are kept for what is already on its way: entries of other
- * members, flushes of the state, compaction.
+ * when space comes back. So the last bytes are kept for what is already on its way: entries of
+ * other members, flushes of the state, compaction.
  */
 export class SpaceGuard {
   readonly #disk: Disk;

@@ -25,8 +25,10 @@ export class Summary {
     this.#last = path;
   }
 
-  skipped(): void {
+  /** Something was left out on purpose. @returns How many were. */
+  skipped(): number {
     this.#skipped++;
+    return this.#skipped;
   }
 
   /** Says it. With `--json` one object, unless the only file has been reported by itself. */
@@ -34,7 +36,7 @@ export class Summary {
     const { output, isTree } = options;
     const [files, bytes, skipped] = [this.#files, this.#bytes, this.#skipped];
     const elapsedMs = Math.round(this.#clock.monotonicMs() - this.#startedMs);
-    if (0 < skipped) output.note(`${plural(skipped, "entry")} skipped, named above`);
+    if (0 < skipped) output.note(`${plural(skipped, "entry")} skipped, see above`);
     if (tally.stoppedBy !== undefined) output.note("Stopped there: what remained was not tried");
     if (1 < tally.failed) output.note(`${plural(tally.failed, "item")} failed, named above`);
     const isOne = files === 1 && tally.failed === 0 && !isTree;

@@ -9,7 +9,18 @@
 //
 // Files are replaced whole (write beside, rename), so that a reader never sees half of one.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { LumeoError } from "@lumeofs/base";
 import type { ProcessIdentity } from "./process-identity.js";
@@ -33,6 +44,7 @@ export interface MemberProcess extends ProcessIdentity {
 
 /** A log longer than this is set aside as `log.1` when its member starts. */
 const LOG_BYTES_MAX = 64 * 1024 * 1024;
+const LOG_TAIL_BYTES = 64 * 1024;
 
 export class ClusterFolder {
   readonly path: string;
@@ -107,9 +119,16 @@ export class ClusterFolder {
   }
 
   /** The last lines that a member printed, for error messages. */
-  logTail(id: string, linesMax: number): readonly string[] {
-    const text = existsSync(this.logFile(id)) ? readFileSync(this.logFile(id), "utf8") : "";
-    return text.trimEnd().split("\n").slice(-linesMax);
+  logTail(id: string): readonly string[] {
+    const file = openSync(this.logFile(id), "r");
+    try {
+      const { size } = fstatSync(file);
+      const tail = Buffer.alloc(Math.min(size, LOG_TAIL_BYTES));
+      readSync(file, tail, 0, tail.length, size - tail.length);
+      return tail.toString("utf8").trimEnd().split("\n");
+    } finally {
+      closeSync(file);
+    }
   }
 
   #readJson<T>(name: string): T | undefined {

@@ -10,8 +10,9 @@ export {
   enoughForDefaults,
   LocalCluster,
   type LocalClusterOptions,
+  type MemberLoss,
 } from "./local-cluster.js";
-export type { EntryFiles, MemberExit } from "./member-process.js";
+export type { EntryFiles } from "./member-process.js";
 export { identifyProcess, isRunning, type ProcessIdentity } from "./process-identity.js";
 export type { ReportedStatus } from "./readiness.js";
 export {

@@ -12,6 +12,7 @@ import { ClusterFolder, type MemberRecord } from "./cluster-folder.js";
 import { ClusterWatch, type StatusWatch } from "./cluster-watch.js";
 import { type FolderLock, takeLock } from "./folder-lock.js";
 import { findPortBase, requireFreePorts } from "./free-ports.js";
+import { lastWords } from "./last-words.js";
 import {
   type EntryFiles,
   installedEntryFiles,
@@ -25,11 +26,20 @@ import {
   type MemberPlan,
   masterEndpoints,
   planMembers,
+  type Role,
   resumeTopology,
   TOPOLOGY_DEFAULT,
   type Topology,
 } from "./topology.js";
 import { waitUntil } from "./wait-until.js";
+
+/** A member that ended without having been asked to. */
+export interface MemberLoss {
+  readonly id: string;
+  readonly pid: number;
+  /** For people, one line. */
+  readonly why: string;
+}
 
 export interface LocalClusterOptions {
   /** Made if missing. Holds everything, and nothing else should be in it. */
@@ -41,7 +51,7 @@ export interface LocalClusterOptions {
   readonly portBase?: number | "free";
   readonly entries?: EntryFiles;
   /** Called when a member ends without having been asked to. */
-  readonly onMemberExit?: (exit: MemberExit) => void;
+  readonly onMemberLost?: (loss: MemberLoss) => void;
   /** Asks the real masters unless a test puts something in its place. */
   readonly watch?: (endpoints: readonly string[]) => StatusWatch;
 }
@@ -50,7 +60,6 @@ export interface LocalClusterOptions {
 export const READY_TIMEOUT_MS = 60_000;
 /** Copies of a chunk by default: with fewer living chunkservers a put is refused. */
 const COPIES_DEFAULT = 3;
-const LOG_TAIL_LINES = 3;
 
 /** If this process exits without `stop`, its members must not stay behind unsupervised. */
 const open = new Set<LocalCluster>();
@@ -67,6 +76,8 @@ export class LocalCluster implements Closable {
   readonly #running = new Map<string, MemberProcess>();
   /** Members that are being ended on purpose. */
   readonly #dismissed = new WeakSet<MemberProcess>();
+  /** Since the last start of these members. */
+  #losses: readonly MemberLoss[] = [];
   #closed = false;
 
   private constructor(
@@ -124,6 +135,11 @@ export class LocalCluster implements Closable {
     return masterEndpoints(this.#plans);
   }
 
+  /** Members that ended by themselves and were not started again. */
+  get losses(): readonly MemberLoss[] {
+    return this.#losses;
+  }
+
   /** What members.json holds now. */
   members(): readonly MemberRecord[] {
     return this.#plans.map(({ id, role, address }) => ({
@@ -138,7 +154,9 @@ export class LocalCluster implements Closable {
   /**
    * Waits until the cluster accepts writes.
    *
-   * @throws LumeoError UNAVAILABLE when a member ends meanwhile or the time is up.
+   * Members that end meanwhile are done without, as long as there are enough.
+   *
+   * @throws LumeoError UNAVAILABLE when too few members are left or the time is up.
    */
   async waitReady(
     options: {
@@ -149,15 +167,14 @@ export class LocalCluster implements Closable {
     } = {},
   ): Promise<void> {
     const timeoutMs = options.timeoutMs ?? READY_TIMEOUT_MS;
-    const awaited = [...this.#running.values()];
     const { watch } = this.#options;
     await using opened = new ResourceStack();
     const masters = opened.use(watch?.(this.endpoints) ?? new ClusterWatch(this.endpoints));
     let missing = "";
     const ready = await waitUntil(
       async () => {
-        for (const member of awaited) this.#requireRunning(member);
-        const chunkserversMin = options.chunkserversMin ?? this.#runningChunkservers();
+        this.#requireEnough();
+        const chunkserversMin = options.chunkserversMin ?? this.#countRunning("chunkserver");
         const state = readiness(await masters.look(), { chunkserversMin });
         if (state.kind === "ready") return state;
         missing = state.missing;
@@ -223,6 +240,7 @@ export class LocalCluster implements Closable {
 
   #startAll(plans: readonly MemberPlan[]): void {
     const place = { folder: this.#folder, entries: this.#entries };
+    this.#losses = this.#losses.filter(({ id }) => plans.every((plan) => plan.id !== id));
     for (const plan of plans) {
       const member = MemberProcess.start(plan, this.#plans, place);
       this.#running.set(plan.id, member);
@@ -234,7 +252,11 @@ export class LocalCluster implements Closable {
   #ended(member: MemberProcess, exit: MemberExit): void {
     if (this.#running.get(member.id) === member) this.#running.delete(member.id);
     this.#publish();
-    if (!this.#dismissed.has(member) && !this.#closed) this.#options.onMemberExit?.(exit);
+    if (this.#dismissed.has(member) || this.#closed) return;
+    const why = lastWords(exit, this.#folder.logTail(member.id));
+    const loss = { id: member.id, pid: exit.pid, why };
+    this.#losses = [...this.#losses, loss];
+    this.#options.onMemberLost?.(loss);
   }
 
   async #end(member: MemberProcess, graceMs: number): Promise<void> {
@@ -251,21 +273,23 @@ export class LocalCluster implements Closable {
     this.#folder.writeMembers(this.members());
   }
 
-  #requireRunning(member: MemberProcess): void {
-    const { exit } = member;
-    if (exit === undefined || this.#dismissed.has(member)) return;
-    const how = exit.signal === null ? `exit status ${exit.code}` : exit.signal;
-    const tail = this.#folder.logTail(member.id, LOG_TAIL_LINES).join("\n");
+  /** Waiting is in vain once too few members are left to serve. */
+  #requireEnough(): void {
+    if (this.#losses.length === 0) return;
+    const left = (role: Role): number => this.#countRunning(role);
+    const total = (role: Role): number => this.#plans.filter((one) => one.role === role).length;
+    const hasMajority = total("master") < 2 * left("master");
+    const hasCopies = Math.min(COPIES_DEFAULT, total("chunkserver")) <= left("chunkserver");
+    if (hasMajority && hasCopies) return;
+    const losses = this.#losses.map(({ id, why }) => `${id} ended with ${why}`).join("; ");
     throw new LumeoError(
       "UNAVAILABLE",
-      `Cannot start the cluster: ${member.id} ended with ${how}. ` +
-        `Its log "${this.#folder.logFile(member.id)}" ends with:\n${tail}`,
+      `Cannot start the cluster: ${losses}. The logs are "${this.dir}/<member>/log"`,
     );
   }
 
-  #runningChunkservers(): number {
-    const chunkservers = this.#plans.filter((plan) => plan.role === "chunkserver");
-    return chunkservers.filter((plan) => this.#running.has(plan.id)).length;
+  #countRunning(role: Role): number {
+    return this.#plans.filter((one) => one.role === role && this.#running.has(one.id)).length;
   }
 
   #plan(id: string): MemberPlan {

@@ -13,7 +13,7 @@ import {
   isRunning,
   LocalCluster,
   type LocalClusterOptions,
-  type MemberExit,
+  type MemberLoss,
   stopClusterIn,
   waitUntil,
 } from "../src/index.js";
@@ -132,12 +132,12 @@ test("LocalCluster.kill() takes one member down and restart() brings it back", a
 
 test("LocalCluster notices a member that ends by itself and leaves it down", async (t) => {
   const dir = folder(t);
-  const exits: MemberExit[] = [];
-  const cluster = await start(t, { dir, onMemberExit: (exit) => exits.push(exit) });
+  const losses: MemberLoss[] = [];
+  const cluster = await start(t, { dir, onMemberLost: (loss) => losses.push(loss) });
   const victim = new ClusterFolder(dir).readProcesses().find((one) => one.id === "cs2");
   process.kill(victim?.pid ?? 0, "SIGKILL");
-  const seen = await waitUntil(() => exits[0], { timeoutMs: 10_000 });
-  t.like(seen, { id: "cs2", signal: "SIGKILL" });
+  const seen = await waitUntil(() => losses[0], { timeoutMs: 10_000 });
+  t.like(seen, { id: "cs2", why: "SIGKILL" });
   t.is(membersJson(dir).find((member) => member.id === "cs2")?.pid, null);
   t.deepEqual(await cluster.revive(), ["cs2"]);
 });
@@ -149,7 +149,29 @@ test("LocalCluster.waitReady() fails at once, with the log, when a member cannot
   writeFileSync(join(dir, "m1", "data", "refuse"), "");
   await cluster.restart("m1");
   const failed = await t.throwsAsync(cluster.waitReady());
-  t.regex(failed?.message ?? "", /m1 ended with exit status 3[\s\S]*told to refuse/);
+  t.regex(failed?.message ?? "", /m1 ended with exit status 3: told to refuse\. The logs/);
+});
+
+test("LocalCluster.waitReady() does without a chunkserver that cannot start", async (t) => {
+  const dir = folder(t);
+  const losses: MemberLoss[] = [];
+  const cluster = await start(t, {
+    dir,
+    chunkservers: 4,
+    onMemberLost: (loss) => losses.push(loss),
+    watch: () => ({
+      look: () => {
+        const alive = ["cs2", "cs3", "cs4"].map((id) => ({ id, state: "alive" }));
+        return Promise.resolve({ leader: "m1", chunkservers: alive });
+      },
+      close: () => Promise.resolve(),
+    }),
+  });
+  await cluster.kill("cs1");
+  writeFileSync(join(dir, "cs1", "data", "refuse"), "");
+  await cluster.restart("cs1");
+  await cluster.waitReady();
+  t.like(losses, [{ id: "cs1", why: "exit status 3: told to refuse" }]);
 });
 
 test("LocalCluster.waitReady() says what is missing when the time is up", async (t) => {

@@ -4,14 +4,15 @@
 // members; it tells the waiting command over an IPC channel when the cluster accepts writes.
 
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  ClusterFolder,
   enoughForDefaults,
   LocalCluster,
   type LocalClusterOptions,
-  type MemberExit,
+  type MemberLoss,
 } from "@lumeofs/local-cluster";
 import { parseCount } from "../args.js";
 import type { Context } from "../context.js";
@@ -35,6 +36,8 @@ type Report =
       readonly kind: "ready";
       readonly endpoints: readonly string[];
       readonly chunkservers: number;
+      /** Members that did not come up; the others are enough. */
+      readonly losses: readonly MemberLoss[];
     }
   | { readonly kind: "failed"; readonly code: string; readonly message: string };
 
@@ -62,7 +65,7 @@ async function superviseInForeground(context: Context, options: DevOptions): Pro
     const { dir, endpoints } = cluster;
     sayReady(context, endpoints, { dir, startedMs, chunkservers: countChunkservers(cluster) });
     output.note("Ctrl-C stops the cluster; its data stays");
-    await untilStopped(cluster, signal);
+    await untilStopped(cluster, context);
   } finally {
     await cluster.stop();
   }
@@ -78,9 +81,10 @@ async function superviseInBackground(context: Context, options: DevOptions): Pro
     try {
       await cluster.waitReady({ signal: context.signal });
       const chunkservers = countChunkservers(cluster);
-      report({ kind: "ready", endpoints: cluster.endpoints, chunkservers });
+      const { endpoints, losses } = cluster;
+      report({ kind: "ready", endpoints, chunkservers, losses });
       process.disconnect?.();
-      await untilStopped(cluster, context.signal);
+      await untilStopped(cluster, context);
     } finally {
       await cluster.stop();
     }
@@ -95,7 +99,7 @@ async function superviseInBackground(context: Context, options: DevOptions): Pro
 async function startInBackground(context: Context, options: DevOptions): Promise<ExitStatus> {
   const dir = resolve(options.dir ?? DEV_DIR_DEFAULT);
   const startedMs = context.clock.monotonicMs();
-  mkdirSync(dir, { recursive: true });
+  new ClusterFolder(dir).make();
   const logFile = join(dir, SUPERVISOR_LOG);
   const log = openSync(logFile, "a");
   const main = fileURLToPath(new URL("../main.js", import.meta.url));
@@ -120,6 +124,7 @@ async function startInBackground(context: Context, options: DevOptions): Promise
     throw Object.assign(new Error(report.message), { code: report.code });
   }
   child.unref();
+  for (const loss of report.losses) context.output.warn(describeLoss(loss, dir));
   sayReady(context, report.endpoints, { dir, startedMs, chunkservers: report.chunkservers });
   return EXIT.ok;
 }
@@ -135,7 +140,7 @@ function clusterOptions(context: Context, options: DevOptions): LocalClusterOpti
     ...(masters === undefined ? {} : { masters: parseCount(masters, 1, 5) }),
     ...(chunkservers === undefined ? {} : { chunkservers: parseCount(chunkservers, 1, 20) }),
     ...(portBase === undefined ? {} : { portBase: parseCount(portBase, 1, 65_535) }),
-    onMemberExit: (exit) => context.output.warn(describeExit(exit)),
+    onMemberLost: (loss) => context.output.warn(describeLoss(loss, dir ?? DEV_DIR_DEFAULT)),
   };
 }
 
@@ -153,9 +158,8 @@ function countChunkservers(cluster: LocalCluster): number {
   return cluster.members().filter((member) => member.role === "chunkserver").length;
 }
 
-function describeExit({ id, pid, code, signal }: MemberExit): string {
-  const how = signal === null ? `exit status ${code}` : signal;
-  return `${id} (pid ${pid}) ended with ${how}. Its data stays; "lumeo dev revive" starts it again`;
+function describeLoss({ id, why }: MemberLoss, dir: string): string {
+  return `${id} ended with ${why}. Its data stays; "lumeo dev revive --dir ${dir}" starts it again`;
 }
 
 function sayReady(
@@ -179,8 +183,11 @@ function sayReady(
 }
 
 /** Until Ctrl-C or `lumeo dev stop`; SIGUSR2 is `lumeo dev revive`. */
-async function untilStopped(cluster: LocalCluster, signal: AbortSignal): Promise<void> {
-  const revive = (): void => void cluster.revive();
+async function untilStopped(cluster: LocalCluster, context: Context): Promise<void> {
+  const { signal, output } = context;
+  const revive = (): void => {
+    cluster.revive().catch((error: unknown) => output.error(error));
+  };
   process.on("SIGUSR2", revive);
   try {
     await new Promise<void>((stopped) => {

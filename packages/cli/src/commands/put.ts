@@ -32,6 +32,8 @@ export interface PutOptions {
 
 const REPLICAS_MAX = 8;
 const STDIN = "-";
+/** The others are counted. */
+const SKIPPED_NAMED_MAX = 20;
 
 /** Copies `paths` but the last into the last. */
 export async function put(
@@ -135,8 +137,9 @@ class Putting {
     const to = found.names.reduce(childPath, root === "" ? "/" : root.replace(/(.)\/$/, "$1"));
     switch (found.kind) {
       case "skipped":
-        this.summary.skipped();
-        this.#context.output.warn(`Skipped "${found.path}": ${found.why}`);
+        if (this.summary.skipped() <= SKIPPED_NAMED_MAX) {
+          this.#context.output.warn(`Skipped "${found.path}": ${found.why}`);
+        }
         return;
       case "failed":
         yield failing(`Cannot store "${found.path}"`, found.error);

@@ -1,0 +1,176 @@
+// `lumeo dev` as people use it: foreground, background, Ctrl-C, killed supervisors, wrong starts.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  findPortBase,
+  LumeoCommand,
+  type LumeoRun,
+  type MemberRecord,
+  TOPOLOGY_DEFAULT,
+  waitUntil,
+} from "@lumeofs/local-cluster";
+import test, { type ExecutionContext } from "ava";
+
+const BIN = fileURLToPath(new URL("../../../bin/lumeo.mjs", import.meta.url));
+const PATIENCE = { timeoutMs: 60_000 };
+/** One master and one chunkserver: nothing here depends on more. */
+const SMALL = ["--masters", "1", "--chunkservers", "1"];
+
+class DevFolder {
+  readonly dir = mkdtempSync(join(tmpdir(), "lumeo-dev-"));
+  readonly #lumeo = new LumeoCommand(BIN, { NO_COLOR: "1" });
+
+  constructor(t: ExecutionContext) {
+    t.teardown(async () => {
+      if (existsSync(join(this.dir, "cluster.json"))) await this.run("dev", "stop");
+      rmSync(this.dir, { recursive: true, force: true });
+    });
+  }
+
+  /** `lumeo dev …` gets the folder; every other command the endpoints. */
+  run(...args: readonly string[]): Promise<LumeoRun> {
+    if (args[0] === "dev") return this.#lumeo.run([...args, "--dir", this.dir]);
+    const environment = { LUMEO_ENDPOINTS: readFileSync(join(this.dir, "endpoints"), "utf8") };
+    return this.#lumeo.run(args, { environment });
+  }
+
+  async start(t: ExecutionContext): Promise<void> {
+    const portBase = String(await findPortBase(TOPOLOGY_DEFAULT));
+    const { status, stderr } = await this.run(
+      ...["dev", ...SMALL, "--port-base", portBase, "--detach"],
+    );
+    t.is(status, 0, stderr);
+  }
+
+  members(): readonly MemberRecord[] {
+    return JSON.parse(readFileSync(join(this.dir, "members.json"), "utf8")) as MemberRecord[];
+  }
+
+  /** Puts a file of this content, with one copy. */
+  async store(t: ExecutionContext, path: string, content: string): Promise<void> {
+    const file = join(this.dir, "local");
+    writeFileSync(file, content);
+    const { status, stderr } = await this.run("put", "--replicas", "1", file, path);
+    t.is(status, 0, stderr);
+  }
+}
+
+function isAlive(pid: number | null): boolean {
+  if (pid === null) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function ended(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  return child.exitCode;
+}
+
+test.serial("dev --detach returns when the cluster accepts writes, and it runs on", async (t) => {
+  const folder = new DevFolder(t);
+  await folder.start(t);
+  await folder.store(t, "/a", "first");
+  t.deepEqual(
+    folder.members().map((member) => Object.keys(member)),
+    [1, 2].map(() => ["id", "role", "pid", "address", "dir"]),
+  );
+  t.true(folder.members().every((member) => isAlive(member.pid)));
+  const again = await folder.run("dev", "--detach");
+  t.is(again.status, 4);
+  t.regex(again.stderr, /^lumeo: error: [^\n]*already runs one[^\n]*\n$/);
+});
+
+test.serial(
+  "dev stop ends every process, and the next dev finds ids, ports and data",
+  async (t) => {
+    const folder = new DevFolder(t);
+    await folder.start(t);
+    await folder.store(t, "/a", "kept");
+    const before = folder.members();
+    const stopped = await folder.run("dev", "stop");
+    t.is(stopped.stdout, "Stopped 2 members\n");
+    t.false(before.some((member) => isAlive(member.pid)));
+    t.is((await folder.run("dev", "stop")).status, 0);
+    t.is((await folder.run("dev", "--detach")).status, 0);
+    const shape = ({ id, address, dir }: MemberRecord) => ({ id, address, dir });
+    t.deepEqual(folder.members().map(shape), before.map(shape));
+    t.is((await folder.run("cat", "/a")).stdout, "kept");
+  },
+);
+
+test.serial(
+  "members.json and dev status tell of a killed member; dev revive starts it",
+  async (t) => {
+    const folder = new DevFolder(t);
+    await folder.start(t);
+    await folder.store(t, "/a", "survives");
+    const victim = folder.members().find((member) => member.id === "cs1");
+    process.kill(victim?.pid ?? 0, "SIGKILL");
+    const down = () => folder.members().some((member) => member.pid === null) || undefined;
+    t.true(await waitUntil(down, PATIENCE));
+    t.is((await folder.run("dev", "status")).status, 1);
+    const revived = await folder.run("dev", "revive");
+    t.is(revived.stdout, "Started cs1\n");
+    t.is((await folder.run("dev", "status")).status, 0);
+    const read = async () => (await folder.run("cat", "/a")).stdout === "survives" || undefined;
+    t.true(await waitUntil(read, PATIENCE));
+  },
+);
+
+test.serial("Ctrl-C ends a dev in the foreground with 130 and every member with it", async (t) => {
+  const folder = new DevFolder(t);
+  const portBase = String(await findPortBase(TOPOLOGY_DEFAULT));
+  const args = ["dev", "--dir", folder.dir, ...SMALL, "--port-base", portBase];
+  const child = spawn(process.execPath, [BIN, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  const members = folder.members();
+  t.true(members.every((member) => isAlive(member.pid)));
+  child.kill("SIGINT");
+  t.is(await ended(child), 130);
+  t.false(members.some((member) => isAlive(member.pid)));
+  t.true(folder.members().every((member) => member.pid === null));
+});
+
+test.serial("dev stop ends members whose supervisor was killed with -9", async (t) => {
+  const folder = new DevFolder(t);
+  await folder.start(t);
+  const { supervisor } = JSON.parse((await folder.run("dev", "status", "--json")).stdout) as {
+    supervisor: number;
+  };
+  const before = folder.members();
+  process.kill(supervisor, "SIGKILL");
+  t.true(await waitUntil(() => !isAlive(supervisor) || undefined, PATIENCE));
+  t.true(before.every((member) => isAlive(member.pid)));
+  const refused = await folder.run("dev", "--detach");
+  t.is(refused.status, 4);
+  t.regex(refused.stderr, /still run/);
+  t.is((await folder.run("dev", "stop")).stdout, "Stopped 2 members\n");
+  t.false(before.some((member) => isAlive(member.pid)));
+});
+
+test.serial("Ctrl-C during a put ends it with 130, and the file is not there", async (t) => {
+  const folder = new DevFolder(t);
+  await folder.start(t);
+  const endpoints = readFileSync(join(folder.dir, "endpoints"), "utf8");
+  const child = spawn(process.execPath, [BIN, "put", "--replicas", "1", "-", "/half"], {
+    env: { ...process.env, LUMEO_ENDPOINTS: endpoints },
+    stdio: ["pipe", "ignore", "pipe"],
+  });
+  child.stdin.write(Buffer.alloc(2 ** 20));
+  child.stdin.on("error", () => {});
+  // The put has begun when what it was given has been taken.
+  const taken = () => (child.stdin.writableLength === 0 ? true : undefined);
+  t.true(await waitUntil(taken, PATIENCE));
+  child.kill("SIGINT");
+  t.is(await ended(child), 130);
+  t.is((await folder.run("stat", "/half")).status, 3);
+});

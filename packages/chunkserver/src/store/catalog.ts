@@ -81,7 +81,7 @@ export class Catalog {
     return this.#pending.size;
   }
 
-  async find(handle: ChunkHandle): Promise<ChunkEntry | undefined> {
+  find(handle: ChunkHandle): ChunkEntry | undefined {
     for (const entries of [this.#pending, this.#flushing]) {
       if (entries.has(handle)) return entries.get(handle);
     }

@@ -31,7 +31,7 @@ export interface ChunkIndex extends Closable {
   summary(): Promise<IndexSummary | undefined>;
   segments(): Promise<ReadonlyMap<number, SegmentUse>>;
   /** @throws LumeoError CORRUPT if the entry is not as it was written. */
-  get(handle: ChunkHandle): Promise<ChunkEntry | undefined>;
+  get(handle: ChunkHandle): ChunkEntry | undefined;
   /** Up to `count` entries with handles above `after`, rising. */
   page(after: number, count: number): Promise<readonly ChunkEntry[]>;
   /** All of it or nothing, durable when it resolves. */

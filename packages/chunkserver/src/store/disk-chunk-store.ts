@@ -178,7 +178,7 @@ export class DiskChunkStore implements ChunkStore {
 
   async open(handle: ChunkHandle, epoch: Epoch): Promise<ChunkReader> {
     this.#checkOpen();
-    const entry = await this.#find(handle);
+    const entry = this.#find(handle);
     if (entry === undefined) {
       throw new LumeoError("REPLICA_MISSING", `Cannot read chunk ${handle}: it is not here`);
     }
@@ -193,7 +193,7 @@ export class DiskChunkStore implements ChunkStore {
 
   async verify(handle: ChunkHandle): Promise<Verdict> {
     this.#checkOpen();
-    const entry = await this.#find(handle);
+    const entry = this.#find(handle);
     if (entry === undefined) return { kind: "missing" };
     try {
       const crc = await verifyAll(await this.#reader(entry));
@@ -306,7 +306,7 @@ export class DiskChunkStore implements ChunkStore {
   ): Promise<"recorded" | "repeated"> {
     const { handle } = chunk;
     const { length, crc32c, crcs } = content;
-    const previous = await this.#find(handle);
+    const previous = this.#find(handle);
     const admission: Admission = admit(previous && { ...previous }, chunk, content);
     if (admission.kind === "repeated") return "repeated";
     if (admission.kind === "refused") {
@@ -324,7 +324,7 @@ export class DiskChunkStore implements ChunkStore {
   }
 
   async #removeOne(handle: ChunkHandle): Promise<boolean> {
-    const previous = await this.#find(handle);
+    const previous = this.#find(handle);
     if (previous === undefined) return false;
     await this.#append([encodeTombstone(handle, previous.version.epoch)], (place, after) => {
       this.#catalog.apply({ kind: "remove", previous, place }, after);
@@ -353,8 +353,13 @@ export class DiskChunkStore implements ChunkStore {
     if (FLUSH_CHANGES <= this.#catalog.pendingCount) this.#flushSoon();
   }
 
-  #find(handle: ChunkHandle): Promise<ChunkEntry | undefined> {
-    return this.#io(() => this.#catalog.find(handle));
+  #find(handle: ChunkHandle): ChunkEntry | undefined {
+    if (this.#failedBy !== undefined) throw this.#failedBy;
+    try {
+      return this.#catalog.find(handle);
+    } catch (error) {
+      throw error instanceof InvariantViolation ? error : this.#fail(error);
+    }
   }
 
   async #reader(entry: ChunkEntry): Promise<ChunkReader> {
@@ -387,7 +392,7 @@ export class DiskChunkStore implements ChunkStore {
   /** Notes that a chunk is not what was written; returns the error for whoever read it. */
   async #foundDamage(entry: ChunkEntry, why: string): Promise<LumeoError> {
     const { handle } = entry;
-    const current = await this.#find(handle);
+    const current = this.#find(handle);
     if (current === undefined) {
       return new LumeoError("REPLICA_MISSING", `Cannot read chunk ${handle}: it was removed`);
     }

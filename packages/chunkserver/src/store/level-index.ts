@@ -67,8 +67,9 @@ export class LevelIndex implements ChunkIndex {
     return new Map(found.map(([key, value]) => [numberIn(key), this.#decodeUse(key, value)]));
   }
 
-  async get(handle: ChunkHandle): Promise<ChunkEntry | undefined> {
-    const bytes = await attempt(() => this.#database.get(keyOf(ENTRY, handle)));
+  get(handle: ChunkHandle): ChunkEntry | undefined {
+    // One block at most, mostly cached or ruled out by a filter: a thread would cost ten times more.
+    const bytes = attemptNow(() => this.#database.getSync(keyOf(ENTRY, handle)));
     return bytes === undefined ? undefined : decodeEntry(handle, bytes, this.#crc32c);
   }
 
@@ -140,16 +141,28 @@ async function newDatabase(folder: string): Promise<Database> {
   return openDatabase(folder);
 }
 
-/** Names what LevelDB finds damaged as such; any other failure is passed on. */
 async function attempt<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    const { code, message } = cause as { readonly code?: unknown; readonly message?: string };
-    const isDamage = code === "LEVEL_CORRUPTION" || /corrupt/i.test(message ?? "");
-    if (!isDamage) throw cause;
-    throw new LumeoError("CORRUPT", `Cannot read index: ${message}`, { cause });
+    throw named(cause);
   }
+}
+
+function attemptNow<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw named(cause);
+  }
+}
+
+/** Names what LevelDB finds damaged as such; any other failure is passed on. */
+function named(cause: unknown): unknown {
+  const { code, message } = cause as { readonly code?: unknown; readonly message?: string };
+  const isDamage = code === "LEVEL_CORRUPTION" || /corrupt/i.test(message ?? "");
+  if (!isDamage) return cause;
+  return new LumeoError("CORRUPT", `Cannot read index: ${message}`, { cause });
 }
 
 async function openDatabase(folder: string): Promise<Database> {

@@ -16,7 +16,7 @@ export class MemoryIndex implements ChunkIndex {
     return new Map(this.#segments);
   }
 
-  async get(handle: ChunkHandle): Promise<ChunkEntry | undefined> {
+  get(handle: ChunkHandle): ChunkEntry | undefined {
     return this.#entries.get(handle);
   }
 

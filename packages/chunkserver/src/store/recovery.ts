@@ -59,19 +59,19 @@ async function replay(parts: Parts, catalog: Catalog): Promise<readonly DamagedR
   const ranges: DamagedRange[] = [];
   const from = catalog.mark.segment === 0 ? undefined : catalog.mark;
   for await (const item of parts.wal.replay(from)) {
-    if (item.kind === "record") await replayRecord(catalog, item);
+    if (item.kind === "record") replayRecord(catalog, item);
     else report(item, ranges, catalog, parts.logger);
     if (PENDING_MAX <= catalog.pendingCount) await catalog.flush();
   }
   return ranges;
 }
 
-async function replayRecord(
+function replayRecord(
   catalog: Catalog,
   item: Extract<ReplayItem, { readonly kind: "record" }>,
-): Promise<void> {
+): void {
   const record = decodeRecord(item.body);
-  const previous = await catalog.find(record.handle);
+  const previous = catalog.find(record.handle);
   if (record.kind === "tombstone") return replayTombstone(catalog, previous, item);
   if (previous !== undefined && compareVersions(record.version, previous.version) < 0) {
     return catalog.advance(item.after);
@@ -159,7 +159,7 @@ async function findFiles(
   const orphans: string[] = [];
   for await (const name of listChunkFiles(disk)) {
     nextFileId = Math.max(nextFileId, name.fileId + 1);
-    const entry = await catalog.find(name.handle);
+    const entry = catalog.find(name.handle);
     const isNamed = entry?.home.kind === "file" && entry.home.fileId === name.fileId;
     if (isNamed) named.add(chunkPath(name));
     else orphans.push(chunkPath(name));

@@ -53,7 +53,7 @@ test("a record is, byte for byte, what docs/formats/wal.md shows", async (t) => 
   t.is(bytes.subarray(0, 8).toString(), "LUMEOWAL");
   t.is(
     bytes.subarray(SEGMENT_HEADER_BYTES).toString("hex"),
-    "4c5245430200000000000000400000000000000058" + "50ec29" + "6869" + "000000000000",
+    "4c524543020000000000000040000000000000005850ec296869000000000000",
   );
 });
 

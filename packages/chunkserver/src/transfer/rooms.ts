@@ -8,9 +8,9 @@
 import { Budget, MiB } from "@lumeofs/base";
 import { CHAIN_LENGTH_MAX } from "@lumeofs/node/frames";
 
-/** Three budgets are in use with three copies: 72 MiB. */
-const WRITE_BYTES_MAX = 24 * MiB;
-const READ_BYTES_MAX = 48 * MiB;
+/** Three budgets are in use with three copies: 48 MiB. */
+const WRITE_BYTES_MAX = 16 * MiB;
+const READ_BYTES_MAX = 32 * MiB;
 
 export class Rooms {
   readonly #writes = Array.from(

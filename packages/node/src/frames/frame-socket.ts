@@ -89,8 +89,7 @@ export class FrameSocket {
    * when the kernel has the bytes, or when the connection broke.
    *
    * @returns A promise to await before the next frame if the queue is full, else undefined. It
-   *          never
-   *          rejects: that the connection broke shows at the next call.
+   *          never rejects: that the connection broke shows at the next call.
    * @throws  LumeoError (the reason of the close) if the connection is closed.
    */
   send(

@@ -15,12 +15,15 @@
 // S10. log.first - 1 <= durable state; applied <= commit <= last.
 // S12. A leader has no more in flight than it may.
 // S13. What a client was told is in the log, and a repeated request has one effect and one answer.
+// S15. A leader's commit index only stops at entries of its own term.                    (Figure 8)
+// S16. What a leader counts as stored by a member that follows it is durable there.
 //
+// S12 and S16 need to see into the core: they are checked where the shell tells.
 // S11 (membership) begins with membership change; S14 (reads) is checked on the history of calls.
 
 import type { NodeId } from "@lumeofs/base";
 import type { Entry, HardState, LogIndex, SnapshotMeta, Term } from "../../src/raft/entry.js";
-import type { RaftMessage } from "../../src/raft/message.js";
+import type { PeerStatus, RaftMessage, RaftOptions } from "../../src/raft/message.js";
 import type { LogMedium, LogWitness } from "./sim-log-store.js";
 import type { StateMedium } from "./sim-state-store.js";
 
@@ -43,7 +46,11 @@ export interface Standing {
   readonly applied: LogIndex;
   /** Undefined: this shell does not tell. */
   readonly last: LogIndex | undefined;
+  readonly peers?: readonly PeerStatus[];
 }
+
+/** How much a leader may have in flight to one member. */
+export type FlightLimits = Pick<RaftOptions, "inFlightAppendsMax" | "inFlightBytesMax">;
 
 interface Watched {
   readonly log: LogMedium;
@@ -71,6 +78,7 @@ interface Answered {
 }
 
 export class Checker {
+  readonly #limits: FlightLimits;
   readonly #members = new Map<NodeId, Watched>();
   readonly #leaders = new Map<Term, NodeId>();
   /** By index, then term: hash of the entry and term of its predecessor. */
@@ -81,6 +89,10 @@ export class Checker {
   #truncations = 0;
   #installs = 0;
   #repeats = 0;
+
+  constructor(limits: FlightLimits) {
+    this.#limits = limits;
+  }
 
   /** What happened often enough to mean that the checks had something to check. */
   get counts(): {
@@ -127,8 +139,14 @@ export class Checker {
     must(now.commit <= last, "S10", `${name} committed ${now.commit} > ${last}`);
     this.#mustStandOnState(name, member);
     for (let i = this.#committed.length || 1; i <= now.commit; i++) this.#commitAt(i, name, now);
-    if (now.role === "leader" && (before?.role !== "leader" || before.term !== now.term)) {
-      this.#elected(name, member, now.term);
+    if (now.role === "leader") {
+      if (before?.role !== "leader" || before.term !== now.term) {
+        this.#elected(name, member, now.term);
+      } else if (before.commit < now.commit) {
+        const isOwn = this.isCommitted(now.commit, now.term);
+        must(isOwn, "S15", `${name} commits up to ${now.commit}, not of its term ${now.term}`);
+      }
+      for (const peer of now.peers ?? []) this.#mustFollow(name, member, now.term, peer);
     }
     member.standing = now;
   }
@@ -276,6 +294,19 @@ export class Checker {
     const where = `durable on ${holders} of ${this.#members.size}`;
     must(isOnMajority, "S7", `${by} has committed ${index} in term ${now.term}, ${where}`);
     this.#committed[index] = { term: best[0], knownIn: now.term };
+  }
+
+  #mustFollow(leader: NodeId, member: Watched, term: Term, peer: PeerStatus): void {
+    const { log, state } = this.#member(peer.id);
+    const { inFlightAppendsMax } = this.#limits;
+    const count = peer.inFlightAppends;
+    must(count <= inFlightAppendsMax, "S12", `${leader} has ${count} appends on the way`);
+    // A member of another term may have changed its log for a later leader.
+    if (log.hardState.term !== term || peer.match <= state.mark.index) return;
+    const ours = member.log.entryAt(peer.match)?.term;
+    const theirs = log.entryAt(peer.match)?.term;
+    const isThere = theirs !== undefined && (ours === undefined || ours === theirs);
+    must(isThere, "S16", `${leader} of term ${term} counts ${peer.match} as stored by ${peer.id}`);
   }
 
   #elected(name: NodeId, member: Watched, term: Term): void {

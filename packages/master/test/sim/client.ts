@@ -165,6 +165,7 @@ export class Client {
 
   /** Where the next attempt goes, and when. */
   async #turnElsewhere(reply: ReplyBody | undefined): Promise<void> {
+    if (reply?.kind === "failed" && !reply.error.retryable) throw reply.error;
     const leader = reply?.kind === "failed" ? reply.error.details.leader : undefined;
     const isHinted = leader !== undefined && this.#parts.masters.includes(leader);
     this.#master = isHinted ? leader : this.#anyMaster();

@@ -109,7 +109,8 @@ export class Nemesis {
     if (names.length < 2) return;
     const mode = PARTITION_MODES[integerBetween(random, 0, PARTITION_MODES.length - 1)] ?? "split";
     this.#network.heal();
-    for (const [from, to] of partition(mode, names, random)) this.#network.cut(from, to);
+    const victim = this.#any(random).name;
+    for (const [from, to] of partition(mode, names, random, victim)) this.#network.cut(from, to);
     this.#later(random, () => this.#network.heal());
   }
 
@@ -137,10 +138,16 @@ export class Nemesis {
   }
 
   #any(random: SeededRandom): Member {
+    if (random.fraction() < this.#options.leaderBias) {
+      const leading = this.#members.filter((member) => member.standing?.role === "leader");
+      leading.sort((a, b) => (b.standing?.term ?? 0) - (a.standing?.term ?? 0));
+      if (leading[0] !== undefined) return leading[0];
+    }
     return this.#members[integerBetween(random, 0, this.#members.length - 1)] as Member;
   }
 
   #anyLink(random: SeededRandom): readonly [from: NodeId, to: NodeId] {
-    return [this.#any(random).name, this.#any(random).name];
+    const [one, other] = [this.#any(random).name, this.#any(random).name];
+    return random.fraction() < 0.5 ? [one, other] : [other, one];
   }
 }

@@ -39,6 +39,8 @@ export interface SwarmOptions {
   /** Clocks run up to so much too fast or too slow. */
   readonly clockDrift: number;
   readonly faults: FaultPauses;
+  /** How often a fault is aimed at whoever leads. */
+  readonly leaderBias: number;
   /** How long everything may go wrong. */
   readonly safetyMs: number;
   /** Heal only a majority in the end, and leave the others dead. */
@@ -100,6 +102,7 @@ export function drawOptions(random: Random): SwarmOptions {
       slowMs: isCalm ? undefined : sometimes(0.2, 3_000),
       wallJumpMs: isCalm ? undefined : sometimes(0.2, 2_000),
     },
+    leaderBias: oneOf([0, 0.5, 0.9]),
     safetyMs: between(8_000, 16_000),
     healsAll: chance(0.6),
   };

@@ -51,6 +51,8 @@ export class SimIo {
 
   /** Carries out one call; never ends if the power goes. */
   call(lifetime: Lifetime, what: string, land: () => void): Promise<void> {
+    // The rest of a turn in which the power went.
+    if (lifetime.hasEnded) return new Promise(() => {});
     this.#calls++;
     const { failureRate, crashRate } = this.settings;
     const fate = this.#random.fraction();

@@ -95,7 +95,7 @@ export async function simulate(request: SimulationRequest): Promise<SimulationRe
 class Simulation {
   readonly #world: World;
   readonly #options: SwarmOptions;
-  readonly #checker = new Checker();
+  readonly #checker: Checker;
   readonly #history = new History<Call, Answer>();
   readonly #network: SimNetwork<Parcel>;
   readonly #clientNetwork: SimNetwork<ClientParcel>;
@@ -111,6 +111,7 @@ class Simulation {
   ) {
     this.#world = world;
     this.#options = options;
+    this.#checker = new Checker(options.raft);
     this.#network = new SimNetwork(world, options.network);
     this.#clientNetwork = new SimNetwork(world, { ...options.network, reorder: true });
     const names = Array.from({ length: options.members }, (_, i) => nodeId(`m${i + 1}`));

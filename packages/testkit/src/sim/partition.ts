@@ -28,13 +28,19 @@ export const PARTITION_MODES: readonly PartitionMode[] = [
   "random",
 ];
 
-/** The links to cut for a partition of this mode. Which processes it hits is chance. */
+/**
+ * The links to cut for a partition of this mode. Which processes it hits is chance.
+ *
+ * @param victim  The one to isolate, to make one-way or to share, instead of any.
+ */
 export function partition(
   mode: PartitionMode,
   names: readonly string[],
   random: Random,
+  victim?: string,
 ): readonly Direction[] {
-  const order = shuffled(names, random);
+  const others = shuffled(names, random).filter((name) => name !== victim);
+  const order = victim === undefined ? others : [victim, ...others];
   const first = order[0];
   invariant(first !== undefined, "a partition needs processes");
   const links = order.flatMap((from) =>
@@ -49,9 +55,9 @@ export function partition(
     case "isolate":
       return links.filter(([from, to]) => from === first || to === first);
     case "bridge": {
-      const others = links.filter(([from, to]) => from !== first && to !== first);
+      const apart = links.filter(([from, to]) => from !== first && to !== first);
       const side = Math.ceil((order.length - 1) / 2);
-      return others.filter(([from, to]) => at(from) <= side !== at(to) <= side);
+      return apart.filter(([from, to]) => at(from) <= side !== at(to) <= side);
     }
     case "oneWay": {
       const isDeaf = random.fraction() < 0.5;

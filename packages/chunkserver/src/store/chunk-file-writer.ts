@@ -51,17 +51,25 @@ export class ChunkFileWriter {
   /** Makes everything written and the name durable. */
   async sync(): Promise<void> {
     await this.#writing;
-    await Promise.all([this.#named, this.#syncing]);
+    await this.#named;
+    await this.#syncedBehind();
     if (this.#failure !== undefined) throw this.#failure.cause;
     if (0 < this.#unsyncedBytes) await this.#file.sync();
     this.#unsyncedBytes = 0;
   }
 
-  /** Waits for what is under way and closes. */
+  /** Waits for what is under way and closes. Rejects if the disk has failed at any time. */
   async close(): Promise<void> {
     await this.#writing;
-    await Promise.allSettled([this.#named, this.#syncing]);
+    await Promise.allSettled([this.#named]);
+    await this.#syncedBehind();
     await this.#file.close();
+    if (this.#failure !== undefined) throw this.#failure.cause;
+  }
+
+  /** No sync is under way behind: the end of one may begin another. */
+  async #syncedBehind(): Promise<void> {
+    while (this.#syncing !== undefined) await this.#syncing;
   }
 
   async #writeAll(): Promise<void> {

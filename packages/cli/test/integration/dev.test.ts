@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   findPortBase,
+  identifyProcess,
   LumeoCommand,
   type LumeoRun,
   type MemberRecord,
@@ -60,14 +61,9 @@ class DevFolder {
   }
 }
 
+/** A zombie that nobody reaps is not alive. */
 function isAlive(pid: number | null): boolean {
-  if (pid === null) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  return pid !== null && identifyProcess(pid) !== undefined;
 }
 
 async function ended(child: ChildProcess): Promise<number | null> {

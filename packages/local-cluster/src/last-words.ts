@@ -19,7 +19,7 @@ export function lastWords(
 }
 
 function saidError(log: readonly string[]): string | undefined {
-  for (const text of [...log].reverse()) {
+  for (const text of log.toReversed()) {
     const line = parse(text);
     if (line?.level !== "error") continue;
     return [line.message, line.error].filter((part) => part !== undefined).join(": ");

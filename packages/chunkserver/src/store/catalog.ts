@@ -146,11 +146,13 @@ export class Catalog {
 
   /** Up to `count` entries with handles above `after`, rising. */
   async page(after: number, count: number): Promise<readonly ChunkEntry[]> {
+    // A flush may end before the index answers with a page from before it.
+    const before = [this.#flushing, this.#pending];
     const stored = await this.#index.page(after, count);
     // Beyond the last stored entry of a full page there may be others: they come with the next.
     const end = stored.length < count ? Infinity : (stored.at(-1)?.handle ?? Infinity);
     const found = new Map<ChunkHandle, ChunkEntry>(stored.map((entry) => [entry.handle, entry]));
-    for (const entries of [this.#flushing, this.#pending]) {
+    for (const entries of [...before, this.#flushing, this.#pending]) {
       for (const [handle, entry] of entries) {
         if (handle <= after || end < handle) continue;
         if (entry === undefined) found.delete(handle);

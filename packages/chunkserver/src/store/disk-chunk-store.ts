@@ -262,9 +262,12 @@ export class DiskChunkStore implements ChunkStore {
   ): LargeWrite {
     const { writer, path, fileId, reservation } = parts;
     let isOver = false;
+    /** Pieces get their room one after the other, so none is written before an earlier one. */
+    let roomy: Promise<void> = Promise.resolve();
     const drop = async (): Promise<void> => {
       if (isOver) return;
       isOver = true;
+      await roomy.catch(() => undefined); // whoever wrote has been told
       if (this.#failedBy !== undefined) {
         await writer.close().catch(() => undefined); // the failure is known already
         return reservation.release();
@@ -276,12 +279,16 @@ export class DiskChunkStore implements ChunkStore {
       reservation.release();
     };
     return {
-      write: async (pieces) => {
-        this.#checkOpen();
-        await reservation.grow(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
-        await this.#io(() => writer.write(pieces));
+      write: (pieces) => {
+        const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+        roomy = roomy.then(() => {
+          this.#checkOpen();
+          return reservation.grow(bytes);
+        });
+        return roomy.then(() => this.#io(() => writer.write(pieces)));
       },
       finish: async (content) => {
+        await roomy; // all pieces are with the writer then
         this.#checkOpen();
         await this.#io(() => writer.sync());
         const home: ChunkHome = { kind: "file", fileId };

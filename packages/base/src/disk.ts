@@ -27,6 +27,11 @@ export interface File {
   readAt(into: Uint8Array, position: number): Promise<number>;
   /** Writes all parts one behind the other from `position`. The caller keeps them unchanged. */
   writeAt(parts: readonly Uint8Array[], position: number): Promise<void>;
+  /**
+   * As `writeAt`; when it resolves, these bytes and the length up to their end are durable. Says
+   * nothing about earlier writes. One trip to the kernel where `writeAt` and `sync` are two.
+   */
+  writeDurably(parts: readonly Uint8Array[], position: number): Promise<void>;
   /** Makes all earlier writes of this file durable, with the length (fdatasync). */
   sync(): Promise<void>;
   truncate(length: number): Promise<void>;

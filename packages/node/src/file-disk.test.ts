@@ -46,6 +46,17 @@ test("File.writeAt() writes more parts than the kernel takes at once", async (t)
   await file.close();
 });
 
+test("FileDisk writes durably to the file that was opened, not to another of its name", async (t) => {
+  const { disk } = await open(t);
+  const file = await disk.open("a", { create: true });
+  await disk.rename("a", "b");
+  const other = await disk.open("a", { create: true });
+  await t.throwsAsync(file.writeDurably([Uint8Array.of(1)], 0), { message: /another file/ });
+  t.is(await other.size(), 0);
+  await file.close();
+  await other.close();
+});
+
 test("FileDisk says which file is missing", async (t) => {
   const { disk } = await open(t);
   const error = await t.throwsAsync(disk.open("gone", { create: false }), {

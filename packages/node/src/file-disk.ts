@@ -32,7 +32,8 @@ export class FileDisk implements Disk {
   async open(path: string, options: { readonly create: boolean }): Promise<File> {
     const flags = constants.O_RDWR | (options.create ? constants.O_CREAT : 0);
     const file = this.#inside(path);
-    return new OpenFile(path, await attempt("open", path, () => open(file, flags, 0o644)));
+    const handle = await attempt("open", path, () => open(file, flags, 0o644));
+    return new OpenFile(path, handle, () => open(file, constants.O_RDWR | constants.O_DSYNC));
   }
 
   async list(folder: string): Promise<readonly string[]> {
@@ -103,11 +104,15 @@ export class FileDisk implements Disk {
 class OpenFile implements File {
   readonly #path: string;
   readonly #handle: Handle;
+  readonly #openDurable: () => Promise<Handle>;
+  /** Of the same file: what is written through it is durable at once. Opened when first needed. */
+  #durable: Promise<Handle> | undefined;
   #closed = false;
 
-  constructor(path: string, handle: Handle) {
+  constructor(path: string, handle: Handle, openDurable: () => Promise<Handle>) {
     this.#path = path;
     this.#handle = handle;
+    this.#openDurable = openDurable;
   }
 
   readAt(into: Uint8Array, position: number): Promise<number> {
@@ -124,16 +129,13 @@ class OpenFile implements File {
   }
 
   writeAt(parts: readonly Uint8Array[], position: number): Promise<void> {
+    return this.#attempt("write", () => writeAll(this.#handle, parts, position));
+  }
+
+  writeDurably(parts: readonly Uint8Array[], position: number): Promise<void> {
     return this.#attempt("write", async () => {
-      let at = position;
-      let left = parts.filter((part) => 0 < part.byteLength);
-      while (0 < left.length) {
-        const group = left.slice(0, WRITE_PARTS_MAX);
-        const { bytesWritten } = await this.#handle.writev(group, at);
-        if (bytesWritten === 0) throw new Error("the kernel wrote nothing");
-        at += bytesWritten;
-        left = withoutFirst(left, bytesWritten);
-      }
+      this.#durable ??= this.#openAgain();
+      await writeAll(await this.#durable, parts, position);
     });
   }
 
@@ -152,7 +154,20 @@ class OpenFile implements File {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await attempt("close", this.#path, () => this.#handle.close());
+    await attempt("close", this.#path, async () => {
+      const durable = await this.#durable?.catch(() => undefined); // its opener has been told
+      await durable?.close();
+      await this.#handle.close();
+    });
+  }
+
+  /** The name may lead to another file by now: that one is not written to. */
+  async #openAgain(): Promise<Handle> {
+    const durable = await this.#openDurable();
+    const [here, there] = await Promise.all([this.#handle.stat(), durable.stat()]);
+    if (here.ino === there.ino && here.dev === there.dev) return durable;
+    await durable.close();
+    throw new Error("its name leads to another file now");
   }
 
   async #attempt<T>(action: string, run: () => Promise<T>): Promise<T> {
@@ -160,6 +175,22 @@ class OpenFile implements File {
       throw new LumeoError("CLOSED", `Cannot ${action} "${this.#path}": the file is closed`);
     }
     return attempt(action, this.#path, run);
+  }
+}
+
+async function writeAll(
+  handle: Handle,
+  parts: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  let at = position;
+  let left = parts.filter((part) => 0 < part.byteLength);
+  while (0 < left.length) {
+    const group = left.slice(0, WRITE_PARTS_MAX);
+    const { bytesWritten } = await handle.writev(group, at);
+    if (bytesWritten === 0) throw new Error("the kernel wrote nothing");
+    at += bytesWritten;
+    left = withoutFirst(left, bytesWritten);
   }
 }
 

@@ -78,6 +78,10 @@ class MemoryFile implements File {
     }
   }
 
+  writeDurably(parts: readonly Uint8Array[], position: number): Promise<void> {
+    return this.writeAt(parts, position);
+  }
+
   async sync(): Promise<void> {
     this.#mustBeOpen();
   }

@@ -364,8 +364,7 @@ export class Wal {
       told.push(() => durable(place, after));
       this.#chain = record.crc;
     }
-    await head.file.writeAt(parts, durableTo);
-    await head.file.sync();
+    await head.file.writeDurably(parts, durableTo);
     head.position = position;
     this.#segments.set(segment, position);
     return told;

@@ -15,6 +15,7 @@ function slowDisk(): { readonly disk: Disk; readonly syncs: Sync[] } {
   const slow = (file: File): File => ({
     readAt: (into, position) => file.readAt(into, position),
     writeAt: (parts, position) => file.writeAt(parts, position),
+    writeDurably: (parts, position) => file.writeDurably(parts, position),
     sync: () => new Promise<void>((end, fail) => syncs.push({ end, fail })),
     truncate: (length) => file.truncate(length),
     size: () => file.size(),

@@ -192,6 +192,10 @@ function counted(disk: FileDisk, spend: () => void): Disk {
           spend();
           return file.writeAt(parts, position);
         },
+        writeDurably: async (parts, position) => {
+          spend();
+          return file.writeDurably(parts, position);
+        },
         sync: async () => {
           spend();
           return file.sync();

@@ -58,6 +58,23 @@ function testBytes(check: Check): void {
     await file.close();
   });
 
+  check("a durable write is a write", async (disk) => {
+    const file = await disk.open("a", { create: true });
+    await file.writeAt([bytes(1, 2)], 0);
+    await file.writeDurably([bytes(3), bytes(), bytes(4, 5)], 2);
+    await file.writeDurably([bytes(9)], 1);
+    await mustRead(file, 0, [1, 9, 3, 4, 5]);
+    await file.truncate(3);
+    await file.writeDurably([bytes(6)], 3);
+    await mustRead(file, 0, [1, 9, 3, 6]);
+    await file.close();
+    let isRefused = false;
+    await file.writeDurably([bytes(1)], 0).catch(() => {
+      isRefused = true;
+    });
+    must(isRefused, "a closed file refuses");
+  });
+
   check("many parts land one behind the other", async (disk) => {
     const file = await disk.open("a", { create: true });
     const parts = Array.from({ length: 3000 }, (_, i) => bytes(i % 251, i % 7));

@@ -325,6 +325,12 @@ class SimFile implements File {
     return this.#call("write", end, begin);
   }
 
+  /** Two calls, so that the power can fail between them: all that the kernel may leave. */
+  async writeDurably(parts: readonly Uint8Array[], position: number): Promise<void> {
+    await this.writeAt(parts, position);
+    await this.sync();
+  }
+
   sync(): Promise<void> {
     const node = this.#node;
     const covered = new Set(node.pending.filter((change) => change.isFinished));

@@ -12,6 +12,7 @@ import {
 import test from "ava";
 import { blockCrcs } from "./blocks.js";
 import type { Exchange } from "./exchange.js";
+import { encodeFrameHead } from "./frame-codec.js";
 import { FrameConnection } from "./frame-connection.js";
 import { FramePool } from "./frame-pool.js";
 import { FrameServer, type RequestHandler } from "./frame-server.js";
@@ -26,7 +27,11 @@ const READ: Read = {
   length: 3 * MiB,
 };
 
-async function listen(handle: RequestHandler, room = new Budget(4 * MiB)): Promise<FrameServer> {
+async function listen(
+  handle: RequestHandler,
+  room = new Budget(4 * MiB),
+  stallMs = 60_000,
+): Promise<FrameServer> {
   return FrameServer.listen({
     host: "127.0.0.1",
     port: 0,
@@ -37,6 +42,7 @@ async function listen(handle: RequestHandler, room = new Budget(4 * MiB)): Promi
     roomFor: () => room,
     handle,
     logger: SILENT_LOGGER,
+    stallMs,
   });
 }
 
@@ -170,6 +176,88 @@ test("garbage and a missing hello close the connection and harm nobody else", as
   t.is((await readAll(good.request(READ))).byteLength, 3 * MiB);
   good.close();
   await server.close();
+});
+
+/** The bytes of a small write, but only so many of its payload. */
+function smallWrite(payloadBytes: number): Uint8Array {
+  const bytes = new Uint8Array(100_000);
+  const message = {
+    type: "writeSmall" as const,
+    handle: chunkHandle(1),
+    epoch: epoch(1),
+    chain: [],
+    length: bytes.byteLength,
+    crc32c: 0,
+    crcs: blockCrcs([bytes], crc32c),
+  };
+  const head = encodeFrameHead(1, message, bytes.byteLength, crc32c);
+  return Buffer.concat([head, bytes.subarray(0, payloadBytes)]);
+}
+
+/** Sends bytes on a new connection; resolves when the server has closed it. */
+function sendRaw(server: FrameServer, bytes: readonly Uint8Array[]): Promise<void> {
+  return new Promise<void>((resolve) => {
+    const socket = connect(server.port, "127.0.0.1", () => {
+      for (const part of bytes) socket.write(part);
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => resolve());
+    socket.resume();
+  });
+}
+
+const helloBytes = () => encodeFrameHead(0, HELLO, 0, crc32c);
+
+test("a write before the hello is refused and takes no room away", async (t) => {
+  const room = new Budget(MiB);
+  const server = await listen(serveReads, room);
+  await sendRaw(server, [smallWrite(100_000)]);
+  t.is(room.used, 0);
+  await server.close();
+});
+
+test("a writer that falls silent in the middle of its first frame is cut, its room is free", async (t) => {
+  const room = new Budget(MiB);
+  const server = await listen(serveReads, room, 100);
+  await sendRaw(server, [helloBytes(), smallWrite(50_000)]);
+  t.is(room.used, 0);
+  await server.close();
+});
+
+test("a writer that fell silent while it waited for room is cut when it has got it", async (t) => {
+  const room = new Budget(100_000);
+  const server = await listen(serveReads, room, 1_000);
+  const held = room.tryTake(100_000);
+  const cut = sendRaw(server, [Buffer.concat([helloBytes(), smallWrite(50_000)])]);
+  while (room.waiting === 0) await new Promise((resolve) => setImmediate(resolve));
+  await sendRaw(server, []); // one that came later is already cut for its silence
+  held?.release();
+  await cut;
+  t.is(room.used, 0);
+  await server.close();
+});
+
+test("a reader that takes nothing does not keep the server from closing", async (t) => {
+  let served: () => void = () => undefined;
+  const isServed = new Promise<void>((resolve) => {
+    served = resolve;
+  });
+  const server = await listen(async (_first, exchange) => {
+    const bytes = new Uint8Array(MiB);
+    const crcs = blockCrcs([bytes], crc32c);
+    for (let i = 0; i < 32; i++) exchange.send({ type: "readData", offset: 0, crcs }, [bytes]);
+    served();
+  });
+  const socket = connect(server.port, "127.0.0.1", () => {
+    socket.write(helloBytes());
+    socket.write(encodeFrameHead(1, READ, 0, crc32c));
+  });
+  socket.on("error", () => undefined);
+  socket.pause();
+  await isServed;
+  await server.close();
+  t.pass();
+  socket.destroy();
 });
 
 test("a refused hello fails the first request with the server's reason", async (t) => {

@@ -195,7 +195,10 @@ class AcceptedConnection {
 
   #received(frame: ReceivedFrame): void {
     const { message } = frame;
-    if (!this.#isGreeted) return this.#greet(message);
+    if (!this.#isGreeted) {
+      frame.release(); // it may be a write that came without a hello
+      return this.#greet(message);
+    }
     if (opensRequest(message)) return this.#open(frame, message);
     switch (message.type) {
       case "writeData":

@@ -11,6 +11,9 @@ import { encodeFrameHead, type Frame, FrameDecoder, type FrameHead } from "./fra
 import { SEND_QUEUE_BYTES_MAX, STALL_MS } from "./limits.js";
 import type { Message } from "./message.js";
 
+/** How long a connection that ends may take to send what is queued. */
+const END_MS = 1_000;
+
 /** A frame whose payload counts against somebody's room until it is released. */
 export class ReceivedFrame implements Frame {
   readonly request: number;
@@ -120,11 +123,13 @@ export class FrameSocket {
     return new Promise((resolve) => this.#waitingForQueue.push(resolve));
   }
 
-  /** Sends what is queued, then closes. */
+  /** Sends what is queued, as far as the other side takes it soon, then closes. */
   end(reason: LumeoError): void {
     if (this.#closedBy !== undefined) return;
     this.#fail(reason);
     this.#socket.destroySoon();
+    const late = setTimeout(() => this.#socket.destroy(), END_MS);
+    this.#socket.once("close", () => clearTimeout(late));
   }
 
   /** Closes at once. */
@@ -139,6 +144,7 @@ export class FrameSocket {
     socket.setKeepAlive(true, this.#stallMs);
     socket.setTimeout(this.#stallMs);
     socket.on("data", (bytes: Buffer) => {
+      if (this.#closedBy !== undefined) return; // S3
       this.#decoder.push(bytes);
       this.#advance();
     });
@@ -151,8 +157,11 @@ export class FrameSocket {
   }
 
   #onSilence(): void {
-    // A connection that is held back by us is silent for our own reasons.
-    if (!this.#owner.isBusy() || this.#isAdmitting) return;
+    // A connection that is held back by us is silent for our own reasons: it is looked at again.
+    if (this.#isAdmitting) return void this.#socket.setTimeout(this.#stallMs);
+    // The rest of a frame is awaited too: the room for its payload is already taken.
+    const isWithinFrame = this.#permit !== undefined || 0 < this.#decoder.bufferedBytes;
+    if (!isWithinFrame && !this.#owner.isBusy()) return;
     const seconds = Math.round(this.#stallMs / 1000);
     this.destroy(new LumeoError("TIMEOUT", `Cannot go on: the connection was silent ${seconds} s`));
   }

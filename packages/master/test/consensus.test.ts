@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { type NodeId, nodeId, ResourceStack, SILENT_LOGGER } from "@lumeofs/base";
 import { FileDisk, SystemRandom, SystemTimers } from "@lumeofs/node";
 import { RpcServer } from "@lumeofs/node/rpc";
+import { findFreePorts } from "@lumeofs/testkit";
 import test from "ava";
 import { DRIVER_LIMITS_DEFAULT, RAFT_OPTIONS_DEFAULT } from "../src/consensus/config.js";
 import { Consensus } from "../src/consensus/consensus.js";
@@ -71,15 +72,9 @@ class RealMember {
   }
 }
 
-/** Ports that were free a moment ago. */
 async function freeAddresses(ids: readonly NodeId[]): Promise<Record<NodeId, string>> {
-  const addresses: Record<NodeId, string> = {};
-  const servers = await Promise.all(
-    ids.map(() => RpcServer.start({ host: "127.0.0.1", port: 0, logger: SILENT_LOGGER }, [])),
-  );
-  for (const [i, id] of ids.entries()) addresses[id] = servers[i]?.address ?? "";
-  await Promise.all(servers.map((server) => server.close()));
-  return addresses;
+  const ports = await findFreePorts(ids.length);
+  return Object.fromEntries(ids.map((id, i) => [id, `127.0.0.1:${ports[i]}`]));
 }
 
 async function until<T>(find: () => T | undefined | false): Promise<T> {

@@ -1,6 +1,7 @@
 // For tests, simulations and benchmarks only.
 export { type ClockUnderTest, testClock } from "./contract/clock.js";
 export { type DiskUnderTest, testDisk } from "./contract/disk.js";
+export { findFreePorts } from "./free-ports.js";
 export {
   checkOperations,
   History,

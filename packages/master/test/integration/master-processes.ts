@@ -4,13 +4,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { RpcChannel, unary } from "@lumeofs/node/rpc";
 import { AdminService, type lumeo } from "@lumeofs/proto";
+import { findFreePorts } from "@lumeofs/testkit";
 
 const MAIN = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 const POLL_MS = 50;
@@ -35,7 +35,7 @@ export class MasterProcesses {
 
   static async start(count: number, flags: readonly string[] = []): Promise<MasterProcesses> {
     const folder = await mkdtemp(join(tmpdir(), "lumeo-masters-"));
-    const ports = await freePorts(count);
+    const ports = await findFreePorts(count);
     const members = ports.map((port, i) => ({
       id: `m${i + 1}`,
       address: `127.0.0.1:${port}`,
@@ -141,12 +141,4 @@ export async function call<T>(
   } finally {
     await channel.close();
   }
-}
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
 }

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { type ErrorCode, InvariantViolation, LumeoError, SILENT_LOGGER } from "@lumeofs/base";
 import { AdminService, type lumeo, NamespaceService, RaftService } from "@lumeofs/proto";
+import { findFreePorts } from "@lumeofs/testkit";
 import test, { type ExecutionContext } from "ava";
 import {
   type CallContext,
@@ -89,11 +90,7 @@ test("unary() turns an unknown error of a handler into INTERNAL", async (t) => {
 });
 
 test("unary() knows that nothing was sent when nobody listens", async (t) => {
-  const free = createServer().listen(0, "127.0.0.1");
-  await once(free, "listening");
-  const { port } = free.address() as { port: number };
-  free.close();
-  await once(free, "close");
+  const [port] = await findFreePorts(1);
   const channel = new RpcChannel(`127.0.0.1:${port}`);
   t.teardown(() => channel.close());
   await fails(t, "UNAVAILABLE", ask(channel));

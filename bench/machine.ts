@@ -16,6 +16,11 @@ export function peakMemoryMiB(pid: number): number | undefined {
   return statusField(pid, "VmHWM");
 }
 
+/** Resident set of a process now, in MiB; undefined where the system does not say. */
+export function residentMemoryMiB(pid: number): number | undefined {
+  return statusField(pid, "VmRSS");
+}
+
 /** CPU seconds that a process has used, user and system. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

@@ -1,6 +1,7 @@
 // Measures a cluster of real processes on this machine beside the raw ceiling of the same run.
 //
-//   npm run bench -- [--bytes 1GiB] [--files 4000] [--dir DIR] [--json]
+//   npm run bench -- [--bytes 1073741824] [--files 4000] [--dir DIR] [--json]
+//   npm run bench -- drill …    work under faults and an audit instead: see drill/drill.ts
 //
 // The cluster is started in a fresh folder on free ports and removed at the end. One client, this
 // process, drives it. Loads are bounded by --bytes and --files.
@@ -11,6 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { connect, type Lumeo } from "@lumeofs/client";
 import { LocalCluster } from "@lumeofs/local-cluster";
+import { runDrill } from "./drill/drill.js";
 import { getLarge, putLarge } from "./load/put-get.js";
 import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
 import { cpuSeconds, describeMachine, peakMemoryMiB } from "./machine.js";
@@ -30,21 +32,26 @@ interface Report {
 
 const FILE_BYTES = 4096;
 
-const { values } = parseArgs({
-  options: {
-    bytes: { type: "string", default: "1073741824" },
-    files: { type: "string", default: "4000" },
-    dir: { type: "string", default: tmpdir() },
-    json: { type: "boolean", default: false },
-  },
-});
+const [command, ...rest] = process.argv.slice(2);
+if (command === "drill") process.exitCode = await runDrill(rest);
+else await measureAll();
 
-const folder = await mkdtemp(join(values.dir, "lumeo-bench-"));
-try {
-  const report = await measure(folder, Number(values.bytes), Number(values.files));
-  console.log(values.json ? JSON.stringify(report, undefined, 2) : asText(report));
-} finally {
-  await rm(folder, { recursive: true, force: true });
+async function measureAll(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      bytes: { type: "string", default: "1073741824" },
+      files: { type: "string", default: "4000" },
+      dir: { type: "string", default: tmpdir() },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const folder = await mkdtemp(join(values.dir, "lumeo-bench-"));
+  try {
+    const report = await measure(folder, Number(values.bytes), Number(values.files));
+    console.log(values.json ? JSON.stringify(report, undefined, 2) : asText(report));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 async function measure(dir: string, bytes: number, files: number): Promise<Report> {

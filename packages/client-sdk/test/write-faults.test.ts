@@ -3,7 +3,7 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { LumeoError as InternalError, KiB, MiB } from "@lumeofs/base";
+import { LumeoError as InternalError, KiB, MiB, serverId } from "@lumeofs/base";
 import test from "ava";
 import { LumeoError } from "../src/index.js";
 import { type Ports, systemPorts } from "../src/ports.js";
@@ -61,6 +61,25 @@ test("a server that failed as secondary is avoided, not the primary that said so
     for (const { replicas } of chunks ?? []) for (const { id } of replicas) used.add(id);
   }
   t.deepEqual([...used].sort(), ["cs1", "cs3", "cs4"]);
+});
+
+test("a chunk that another store has taken in a replica's place is not stored", async (t) => {
+  for (const size of [300 * KiB, 3 * KiB]) {
+    await using cluster = await FakeCluster.start();
+    const client = cluster.client();
+    // The store behind the address of server 2 was wiped: it has another number now.
+    for (const server of cluster.servers.values()) {
+      server.faults = {
+        confirmed: (servers) => servers.map((id) => (id === 2 ? serverId(9) : id)),
+      };
+    }
+    for (let i = 0; i < 8; i++) await client.put(`/f${i}`, content(size, i));
+    for (let i = 0; i < 8; i++) {
+      const { chunks } = await client.stat(`/f${i}`, { chunks: true });
+      const names = chunks?.flatMap(({ replicas }) => replicas.map(({ id }) => id)) ?? [];
+      t.false(names.includes("cs2"), `${size} bytes: ${names.join()}`);
+    }
+  }
 });
 
 test("a full server is left for another; when all are full the put says so", async (t) => {

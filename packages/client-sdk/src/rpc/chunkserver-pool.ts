@@ -3,7 +3,8 @@
 // D1. Small chunks and reads share one connection to each server, apart from each other (lanes), so
 //     that many are in flight on one socket; a large chunk streams on a connection of its own.
 // D2. Every block that is read is checked against its checksum before it is handed on.
-// D3. A write is done only if the servers confirm the length and checksum that were sent.
+// D3. A write is done only if every replica of the grant confirms the length and checksum that were
+//     sent: a store that was wiped has another number, and its copy would be nobody's.
 // D4. A request ends early by giving its exchange up; a write that ends so costs its connection.
 
 import {
@@ -341,13 +342,22 @@ class StreamedChunk implements ChunkSink {
   }
 }
 
-/** The servers confirm what was sent (D3). */
+/** The replicas confirm what was sent (D3). */
 function checkDone(frame: ReceivedFrame, written: WrittenChunk, target: Allocation): void {
   frame.release();
   const { message } = frame;
   if (message.type !== "writeDone") throw unexpected(message);
-  if (message.length === written.lengthBytes && message.crc32c === written.crc32c) return;
-  throw mismatch(primaryOf(target), target, `it confirmed ${message.length} bytes`);
+  if (message.length !== written.lengthBytes || message.crc32c !== written.crc32c) {
+    throw mismatch(primaryOf(target), target, `it confirmed ${message.length} bytes`);
+  }
+  const absent = target.replicas.filter(({ server }) => !message.servers.includes(server));
+  if (absent.length === 0) return;
+  const names = absent.map(({ name }) => `"${name}"`).join(", ");
+  throw new LumeoError(
+    "CONFLICT",
+    `Chunk ${target.handle} was not stored by ${names}: another store is at the address now`,
+    { servers: absent.map(({ server }) => server) },
+  );
 }
 
 function addressed(target: Allocation) {

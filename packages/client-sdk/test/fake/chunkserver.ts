@@ -39,6 +39,8 @@ export interface Faults {
   /** Before the confirmation: everything is stored. */
   confirm?: (handle: number) => void | Promise<void>;
   read?: (handle: number, offset: number) => void | Promise<void>;
+  /** Who it says has a chunk that was written. */
+  confirmed?: (servers: readonly ServerId[]) => readonly ServerId[];
 }
 
 export class FakeChunkserver {
@@ -155,7 +157,8 @@ export class FakeChunkserver {
     }
     await this.faults.confirm?.(handle);
     const { byteLength: length } = bytes;
-    exchange.send({ type: "writeDone", length, crc32c: chunk.crc32c, servers });
+    const confirmed = this.faults.confirmed?.(servers) ?? servers;
+    exchange.send({ type: "writeDone", length, crc32c: chunk.crc32c, servers: [...confirmed] });
   }
 
   async #read({ handle, offset, length }: Read, exchange: Exchange): Promise<void> {

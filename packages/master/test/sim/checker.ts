@@ -15,11 +15,13 @@
 // S10. log.first - 1 <= durable state; applied <= commit <= last.
 // S12. A leader has no more in flight than it may.
 // S13. What a client was told is in the log, and a repeated request has one effect and one answer.
+// S14. A read shows everything that anybody was told or shown before it began. (Whether the answers
+//      also make sense together is checked on the history of all calls.)
 // S15. A leader's commit index only stops at entries of its own term.                    (Figure 8)
 // S16. What a leader counts as stored by a member that follows it is durable there.
 //
 // S12 and S16 need to see into the core: they are checked where the shell tells.
-// S11 (membership) begins with membership change; S14 (reads) is checked on the history of calls.
+// S11 (membership) begins with membership change.
 
 import type { NodeId } from "@lumeofs/base";
 import type { Entry, HardState, LogIndex, SnapshotMeta, Term } from "../../src/raft/entry.js";
@@ -86,6 +88,7 @@ export class Checker {
   readonly #committed: (Committed | undefined)[] = [];
   readonly #applied: (Applied | undefined)[] = [];
   readonly #answered = new Map<string, Answered>();
+  #known = 0;
   #truncations = 0;
   #installs = 0;
   #repeats = 0;
@@ -209,7 +212,20 @@ export class Checker {
 
   /** A client was told the outcome of this request. */
   told(request: string): void {
-    must(this.#answered.has(request), "S13", `request ${request} was answered, not applied`);
+    const answered = this.#answered.get(request);
+    must(answered !== undefined, "S13", `request ${request} was answered, not applied`);
+    this.#known = Math.max(this.#known, answered.index);
+  }
+
+  /** What some client knows of: a read that begins now must not be older. */
+  get known(): number {
+    return this.#known;
+  }
+
+  /** A client was shown the state as of this entry by a read that began when `known` was so. */
+  shown(at: number, known: number): void {
+    must(known <= at, "S14", `a read shows entry ${at}, ${known} was known before it began`);
+    this.#known = Math.max(this.#known, at);
   }
 
   /** Whether the entry at an index, wherever it is, is the committed one. */

@@ -24,11 +24,11 @@ export type RequestBody =
 
 export type ReplyBody =
   | { readonly kind: "reply"; readonly reply: Reply }
-  | { readonly kind: "found"; readonly answer: Answer }
+  /** `at`: the last entry that the state contained. */
+  | { readonly kind: "found"; readonly answer: Answer; readonly at: number }
   | { readonly kind: "failed"; readonly error: LumeoError };
 
 const NAMES = ["a", "b", "c"];
-const TIMEOUT_MS = 700;
 const BACKOFF_MS_MAX = 60;
 
 export interface ClientParts {
@@ -115,9 +115,14 @@ export class Client {
     call: Extract<Call, { kind: "stat" | "list" }>,
   ): Promise<Answer | undefined> {
     const name = call.kind === "stat" ? call.name : undefined;
+    const { checker } = this.#parts;
     for (;;) {
+      const { known } = checker;
       const reply = await this.#send({ kind: "query", directory, name });
-      if (reply?.kind === "found") return reply.answer;
+      if (reply?.kind === "found") {
+        checker.shown(reply.at, known);
+        return reply.answer;
+      }
       await this.#turnElsewhere(reply);
       if (this.#givesUp()) return undefined;
     }
@@ -150,7 +155,8 @@ export class Client {
   /** Undefined if nothing came back in time. */
   #send(body: RequestBody): Promise<ReplyBody | undefined> {
     const number = ++this.#requests;
-    const { network, world } = this.#parts;
+    const { network, world, options } = this.#parts;
+    if (this.#random.fraction() < options.roamRate) this.#master = this.#anyMaster();
     network.send(this.#name, this.#master, { kind: "request", number, body });
     return new Promise((resolve) => {
       const end = (reply: ReplyBody | undefined): void => {
@@ -158,7 +164,7 @@ export class Client {
         alarm.cancel();
         resolve(reply);
       };
-      const alarm = world.after(TIMEOUT_MS, () => end(undefined));
+      const alarm = world.after(options.timeoutMs, () => end(undefined));
       this.#waiting.set(number, end);
     });
   }
@@ -212,10 +218,7 @@ export class Client {
   }
 }
 
-function commandOf(
-  directory: string,
-  call: Exclude<Call, { kind: "stat" | "list" }>,
-): Command {
+function commandOf(directory: string, call: Exclude<Call, { kind: "stat" | "list" }>): Command {
   const path = (name: string): string => `${directory}/${name}`;
   switch (call.kind) {
     case "mkdir":

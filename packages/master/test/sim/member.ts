@@ -98,6 +98,11 @@ export class Member {
     return this.#run?.store;
   }
 
+  /** The last entry that `reader` shows; 0 while there is none. */
+  get applied(): number {
+    return this.#run?.store.applied.index ?? 0;
+  }
+
   get standing(): Standing | undefined {
     return this.#run?.process?.standing();
   }

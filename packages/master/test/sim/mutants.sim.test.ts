@@ -2,8 +2,8 @@
 
 import test from "ava";
 import { tableRow } from "./main.js";
-import { findMutant } from "./mutation.js";
 import { MUTANTS } from "./mutants.js";
+import { findMutant } from "./mutation.js";
 
 for (const mutant of MUTANTS) {
   test.serial(`the simulation sees a product that ${mutant.name}`, async (t) => {

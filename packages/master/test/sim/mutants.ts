@@ -45,10 +45,14 @@ const unsteady = (options: SwarmOptions): SwarmOptions => ({
 /** Leaders that do not know yet that they are none, and many who ask them. */
 const stale = (options: SwarmOptions): SwarmOptions => ({
   ...unsteady(options),
-  readShare: 0.5,
+  readShare: 0.6,
   directories: 1,
-  clockDrift: 0.1,
-  faults: { ...options.faults, partitionMs: 500, crashMs: undefined, pauseMs: 1_000 },
+  timeoutMs: 150,
+  roamRate: 0.5,
+  tickMs: 40,
+  raft: { ...unsteady(options).raft, electionTicks: 20, heartbeatTicks: 4 },
+  io: { ...options.io, latencyMsMean: 10 },
+  faults: { ...options.faults, partitionMs: 1_000, crashMs: undefined },
 });
 
 export const MUTANTS: readonly Mutant[] = [
@@ -149,6 +153,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     seedsMax: 100,
+    where: stale,
   },
   {
     name: "forgets what it has answered",
@@ -218,7 +223,8 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: "metadata/state-machine",
         find: "advanceClock(state, proposal.at)",
-        replace: "advanceClock(state, proposal.at + (globalThis.turns = 1 + (globalThis.turns ?? 0)))",
+        replace:
+          "advanceClock(state, proposal.at + (globalThis.turns = 1 + (globalThis.turns ?? 0)))",
       },
     ],
     seedsMax: 10,
@@ -230,7 +236,8 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: "consensus/proposals",
         find: "for (const { waiter } of this.#placed.values())",
-        replace: `for (const { waiter } of this.#placed.values()) waiter.resolve(Uint8Array.of(1, 1));
+        replace: `const done = Uint8Array.of(1, 1);
+        for (const { waiter } of this.#placed.values()) waiter.resolve(done);
         for (const { waiter } of this.#placed.values())`,
       },
     ],
@@ -255,10 +262,7 @@ const SOURCE = fileURLToPath(new URL("../../src/", import.meta.url));
 const FOLDERS = ["raft", "consensus", "metadata", "state"];
 
 /** Runs `use` with the product as this mutant has it, then removes the copy. */
-export async function withMutant<T>(
-  mutant: Mutant,
-  use: (parts: Parts) => Promise<T>,
-): Promise<T> {
+export async function withMutant<T>(mutant: Mutant, use: (parts: Parts) => Promise<T>): Promise<T> {
   // Beside the real code, so that packages are found as it finds them.
   const folder = await mkdtemp(join(SOURCE, "..", "mutant-"));
   try {

@@ -69,11 +69,7 @@ export class Nemesis {
     }
   }
 
-  #often(
-    kind: string,
-    pauseMs: FaultPause,
-    act: (random: SeededRandom) => void,
-  ): void {
+  #often(kind: string, pauseMs: FaultPause, act: (random: SeededRandom) => void): void {
     if (pauseMs === undefined) return;
     const random = this.#world.random(`nemesis ${kind}`);
     const next = (): void => {

@@ -30,6 +30,10 @@ export interface SwarmOptions {
   /** How often a client gives a request up and lives with not knowing. */
   readonly abandonRate: number;
   readonly thinkMsMean: number;
+  /** After so long without an answer a client sends its request again. */
+  readonly timeoutMs: number;
+  /** How often a client turns to another master without need. */
+  readonly roamRate: number;
   readonly tickMs: number;
   readonly raft: RaftOptions;
   readonly compactEntries: number;
@@ -66,6 +70,8 @@ export function drawOptions(random: Random): SwarmOptions {
     readShare: oneOf([0.2, 0.5, 0.7]),
     abandonRate: oneOf([0, 0, 0.05]),
     thinkMsMean: oneOf([10, 50, 150]),
+    timeoutMs: oneOf([150, 400, 800]),
+    roamRate: oneOf([0, 0.1, 0.4]),
     tickMs: oneOf([20, 40]),
     raft: {
       heartbeatTicks,

@@ -5,6 +5,7 @@ import type { SimNetwork } from "@lumeofs/testkit";
 import { encodeProposal } from "../../src/metadata/command-codec.js";
 import { listPage, type NamedInode, stat } from "../../src/metadata/queries.js";
 import { decodeReply } from "../../src/metadata/reply-codec.js";
+import type { StateReader } from "../../src/metadata/state.js";
 import type { ClientParcel, ReplyBody, RequestBody } from "./client.js";
 import type { Member } from "./member.js";
 import { type Answer, printed } from "./namespace-model.js";
@@ -15,7 +16,10 @@ export function serve(member: Member, network: SimNetwork<ClientParcel>): void {
     if (parcel.kind !== "request") return;
     const { number, body } = parcel;
     member.deliver(() => {
+      const { process } = member;
       const respond = (reply: ReplyBody): void => {
+        // The rest of a turn in which the power went.
+        if (member.process !== process) return;
         network.send(member.name, from, { kind: "reply", number, body: reply });
       };
       perform(member, body).then(respond, (error: unknown) => {
@@ -36,17 +40,21 @@ async function perform(member: Member, body: RequestBody): Promise<ReplyBody> {
     return { kind: "reply", reply: decodeReply(await process.propose(proposal)) };
   }
   await process.read();
-  if (body.name !== undefined) {
-    const found = stat(reader, `${body.directory}/${body.name}`);
-    return { kind: "found", answer: found.kind === "refused" ? found.code : shown(found) };
+  return { kind: "found", at: member.applied, answer: await lookUp(reader, body) };
+}
+
+async function lookUp(
+  reader: StateReader,
+  { directory, name }: Extract<RequestBody, { kind: "query" }>,
+): Promise<Answer> {
+  if (name !== undefined) {
+    const found = stat(reader, `${directory}/${name}`);
+    return found.kind === "refused" ? found.code : shown(found);
   }
-  const page = await listPage(reader, { path: body.directory, after: "", countMax: 10 });
-  if (page.kind === "refused") return { kind: "found", answer: page.code };
-  const named = page.entries.map((e): [string, Answer] => [
-    e.path.slice(body.directory.length + 1),
-    shown(e),
-  ]);
-  return { kind: "found", answer: printed(new Map(named)) };
+  const page = await listPage(reader, { path: directory, after: "", countMax: 10 });
+  if (page.kind === "refused") return page.code;
+  const prefix = `${directory}/`;
+  return printed(new Map(page.entries.map((e) => [e.path.slice(prefix.length), shown(e)])));
 }
 
 function shown({ inode }: NamedInode): Answer {

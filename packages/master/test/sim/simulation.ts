@@ -53,19 +53,23 @@ export interface SimulationReport {
 /** A run that found something: with all that is needed to see it again. */
 export class SimulationFailure extends Error {
   override readonly name = "SimulationFailure";
+  readonly seed: number;
+  readonly trace: readonly string[];
+
   constructor(
-    readonly seed: number,
-    readonly options: SwarmOptions,
-    readonly virtualMs: number,
+    run: { readonly seed: number; readonly shell: ShellKind; readonly options: SwarmOptions },
+    world: World,
     override readonly cause: unknown,
-    readonly trace: readonly string[],
   ) {
     const what = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    const shell = run.shell === "driver" ? "" : ` --shell ${run.shell}`;
     super(
-      `Seed ${seed} fails at ${virtualMs.toFixed(3)} ms: ${what}\n` +
-        `  again: pnpm sim --seed ${seed} --runs 1 --trace\n` +
-        `  options: ${JSON.stringify(options)}`,
+      `Seed ${run.seed} fails at ${world.now.toFixed(3)} ms: ${what}\n` +
+        `  again: pnpm sim --seed ${run.seed} --runs 1${shell} --trace\n` +
+        `  options: ${JSON.stringify(run.options)}`,
     );
+    this.seed = run.seed;
+    this.trace = world.trace;
   }
 
   /** The broken property: S1 to S14, "liveness", or "crash" for anything else that was thrown. */
@@ -87,7 +91,7 @@ export async function simulate(request: SimulationRequest): Promise<SimulationRe
   try {
     await simulation.live();
   } catch (cause) {
-    throw new SimulationFailure(seed, options, world.now, cause, world.trace);
+    throw new SimulationFailure({ seed, shell, options }, world, cause);
   }
   return { seed, options, trace: world.trace, ...simulation.figures };
 }

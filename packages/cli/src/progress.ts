@@ -50,7 +50,9 @@ export async function startProgress(
       );
     case "json":
       return every(JSON_PERIOD_MS, counts, () =>
-        output.progress(JSON.stringify({ progress: { ...counts, elapsedMs: elapsedMs() } })),
+        output.progress(
+          JSON.stringify({ progress: { ...counts, elapsedMs: Math.round(elapsedMs()) } }),
+        ),
       );
     case "bar":
       return counting(counts, await showBar(counts, verb, { output, elapsedMs }));
@@ -119,7 +121,11 @@ async function showBar(
   const timer = setInterval(draw, BAR_PERIOD_MS);
   timer.unref();
   tools.output.clearLine = () => process.stderr.write("\r\u001b[K");
+  // Also when the process ends at once: the terminal must get its cursor back.
+  const restore = (): void => bar.stop();
+  process.once("exit", restore);
   return () => {
+    process.off("exit", restore);
     clearInterval(timer);
     bar.stop();
     tools.output.clearLine = undefined;

@@ -16,7 +16,7 @@ import { RpcServer } from "@lumeofs/node/rpc";
 import type { ChunkserverConfig } from "./config.js";
 import { MasterLink } from "./master-link/master-link.js";
 import { controlService } from "./rpc/control-service.js";
-import { DataService } from "./rpc/data-service.js";
+import { DataService, LARGE_WRITES_MAX } from "./rpc/data-service.js";
 import { DiskChunkStore } from "./store/disk-chunk-store.js";
 import { LevelIndex } from "./store/level-index.js";
 import { Volume } from "./store/volume.js";
@@ -60,7 +60,7 @@ export class Chunkserver implements Closable {
       clusterId: volume.membership?.clusterId ?? "",
       name: config.name,
     });
-    const pool = opening.use(new FramePool({ hello }));
+    const pool = opening.use(new FramePool({ hello, exclusiveMax: LARGE_WRITES_MAX }));
     const data = opening.use(
       await DataService.start({
         ...parseAddress(config.listenData),

@@ -2,18 +2,26 @@
 
 import { assertNever, type Crc32c, type Logger, LumeoError, type ServerId } from "@lumeofs/base";
 import {
+  type Exchange,
   type FramePool,
   FrameServer,
   type Hello,
   type OpeningMessage,
   type RequestHandler,
   type Welcome,
+  type WriteOpen,
 } from "@lumeofs/node/frames";
 import type { ChunkStore } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
 import { ReadService } from "../transfer/read-service.js";
 import { Rooms } from "../transfer/rooms.js";
 import { writeLarge, writeSmall } from "../transfer/write-service.js";
+
+/**
+ * Large writes at once. Each takes an open file and a connection to the next server: the pool must
+ * have as many, because a write that waited for one would keep the room which the others need.
+ */
+export const LARGE_WRITES_MAX = 512;
 
 export interface DataServiceOptions {
   readonly host: string;
@@ -37,6 +45,7 @@ export class DataService {
   readonly #rooms = new Rooms();
   readonly #reads: ReadService;
   #writesInFlight = 0;
+  #largeWrites = 0;
   #server: FrameServer | undefined;
 
   private constructor(options: DataServiceOptions) {
@@ -99,11 +108,24 @@ export class DataService {
       case "writeSmall":
         return this.#counted(() => writeSmall(this.#context, first, message, exchange));
       case "writeOpen":
-        return this.#counted(() => writeLarge(this.#context, message, exchange));
+        return this.#counted(() => this.#large(message, exchange));
       default:
         return assertNever(message);
     }
   };
+
+  async #large(message: WriteOpen, exchange: Exchange): Promise<void> {
+    if (LARGE_WRITES_MAX <= this.#largeWrites) {
+      const message = `Cannot write chunk: ${this.#largeWrites} large writes are under way; wait`;
+      throw new LumeoError("OVERLOADED", message);
+    }
+    this.#largeWrites++;
+    try {
+      await writeLarge(this.#context, message, exchange);
+    } finally {
+      this.#largeWrites--;
+    }
+  }
 
   get #context() {
     const { store, pool, crc32c } = this.#options;

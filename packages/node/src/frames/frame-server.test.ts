@@ -103,6 +103,20 @@ test("an error of the handler reaches the asker with code and servers; the rest 
   await server.close();
 });
 
+test("an error with a very long message reaches the asker, and the connection goes on", async (t) => {
+  const server = await listen(async (first, exchange) => {
+    if (first.message.handle === 13) throw new LumeoError("UNAVAILABLE", "x".repeat(100_000));
+    await serveReads(first, exchange);
+  });
+  const connection = await opened(server);
+  const bad = connection.request({ ...READ, handle: chunkHandle(13) });
+  await t.throwsAsync(bad.receive(), { code: "UNAVAILABLE" });
+  bad.finish();
+  t.is((await readAll(connection.request(READ))).byteLength, 3 * MiB);
+  connection.close();
+  await server.close();
+});
+
 test("a server reads no more payload than its budget has room for", async (t) => {
   const room = new Budget(2 * MiB);
   let release: () => void = () => undefined;

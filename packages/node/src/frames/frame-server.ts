@@ -18,12 +18,14 @@ import { nativeCrc32c } from "../native-crc32c.js";
 import { Exchange } from "./exchange.js";
 import type { FrameHead } from "./frame-codec.js";
 import { FrameSocket, type FrameSocketOwner, type ReceivedFrame } from "./frame-socket.js";
-import { REQUESTS_PER_CONNECTION_MAX } from "./limits.js";
+import { REQUESTS_PER_CONNECTION_MAX, TEXT_BYTES_MAX } from "./limits.js";
 import { type Hello, type OpeningMessage, opensRequest, type Welcome } from "./message.js";
 
 /** How long `close` lets requests in flight go on. */
 const CLOSE_GRACE_MS = 3_000;
 const CONNECTIONS_MAX = 512;
+/** Of an error's message, which may repeat what a client has sent: the other side takes no more. */
+const ERROR_TEXT_MAX = TEXT_BYTES_MAX;
 
 /** Serves one request: `first` is its opening frame, which the handler releases. */
 export type RequestHandler = (
@@ -268,7 +270,7 @@ class AcceptedConnection {
     this.#frames.send(request, {
       type: "error",
       code: error.code,
-      message: error.message,
+      message: error.message.slice(0, ERROR_TEXT_MAX),
       servers: error.details.servers ?? [],
     });
   }

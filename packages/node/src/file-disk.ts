@@ -6,7 +6,7 @@
 
 import { constants } from "node:fs";
 import { access, mkdir, open, readdir, rename, statfs, unlink } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Disk, type ErrorCode, type File, LumeoError } from "@lumeofs/base";
 
 type Handle = Awaited<ReturnType<typeof open>>;
@@ -22,10 +22,14 @@ export class FileDisk implements Disk {
     this.#root = root;
   }
 
-  /** Makes the folder (and those above it) if it is missing. */
+  /** Makes the folder (and those above it), durably, if it is missing. */
   static async open(folder: string): Promise<FileDisk> {
     const root = resolve(folder);
-    await attempt("make folder", folder, () => mkdir(root, { recursive: true }));
+    const made = await attempt("make folder", folder, () => mkdir(root, { recursive: true }));
+    for (let name = root; made?.length !== undefined && made.length <= name.length; ) {
+      name = dirname(name);
+      await attempt("sync folder", name, () => syncFolder(name));
+    }
     return new FileDisk(root);
   }
 
@@ -72,14 +76,7 @@ export class FileDisk implements Disk {
 
   async syncFolder(path: string): Promise<void> {
     const folder = this.#inside(path);
-    await attempt("sync folder", path, async () => {
-      const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    });
+    await attempt("sync folder", path, () => syncFolder(folder));
   }
 
   async space(): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {
@@ -175,6 +172,15 @@ class OpenFile implements File {
       throw new LumeoError("CLOSED", `Cannot ${action} "${this.#path}": the file is closed`);
     }
     return attempt(action, this.#path, run);
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

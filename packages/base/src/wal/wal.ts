@@ -207,12 +207,16 @@ export class Wal {
     return bytes.subarray(RECORD_PREFIX_BYTES);
   }
 
-  /** Removes a segment that nobody needs; not the one that is being written. */
+  /**
+   * Removes a segment that nobody needs, durably: its tombstones may be what kept it dead, and go
+   * next. Not the one that is being written.
+   */
   async removeSegment(segment: number): Promise<void> {
     invariant(segment !== this.#head?.segment, "removing the segment in use", { segment });
     if (!this.#segments.delete(segment)) return;
     await this.#readers.drop(this.#path(segment));
     await this.#disk.remove(this.#path(segment));
+    await this.#disk.syncFolder(this.#options.folder);
   }
 
   /** Waits for what is being written. */

@@ -68,7 +68,7 @@ export class LevelIndex implements ChunkIndex {
   }
 
   get(handle: ChunkHandle): ChunkEntry | undefined {
-    // One block at most, mostly cached or ruled out by a filter: a thread would cost ten times more.
+    // Mostly cached or ruled out by a filter: asking in a thread would cost ten times more.
     const bytes = attemptNow(() => this.#database.getSync(keyOf(ENTRY, handle)));
     return bytes === undefined ? undefined : decodeEntry(handle, bytes, this.#crc32c);
   }

@@ -26,9 +26,12 @@ export class FileDisk implements Disk {
   static async open(folder: string): Promise<FileDisk> {
     const root = resolve(folder);
     const made = await attempt("make folder", folder, () => mkdir(root, { recursive: true }));
-    for (let name = root; made?.length !== undefined && made.length <= name.length; ) {
-      name = dirname(name);
-      await attempt("sync folder", name, () => syncFolder(name));
+    if (made !== undefined) {
+      let folderOf = root;
+      do {
+        folderOf = dirname(folderOf);
+        await attempt("sync folder", folderOf, () => syncFolder(folderOf));
+      } while (made.length <= folderOf.length);
     }
     return new FileDisk(root);
   }

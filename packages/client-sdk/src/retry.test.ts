@@ -80,3 +80,14 @@ test("a wait is never negative, endless or above what the policy and the server 
     }),
   );
 });
+
+test("hints to a leader that is gone are followed ever more slowly", (t) => {
+  const error = new LumeoError("NOT_LEADER", "Cannot", { leader: "m2:1" });
+  const waits = [3, 4, 5, 6].map((count) =>
+    afterFailure({ ...failed("NOT_LEADER"), error, count, redirects: count }, RETRY_DEFAULT, half),
+  );
+  t.deepEqual(
+    waits.map((retry) => retry.kind === "wait" && retry.ms),
+    [0, 25, 50, 100],
+  );
+});

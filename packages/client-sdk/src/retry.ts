@@ -73,7 +73,10 @@ export function isRedirect(error: LumeoError): boolean {
 }
 
 function waitMs(failed: FailedAttempt, policy: RetryPolicy, random: Random): number {
-  const doublings = Math.min(failed.count - 1 - Math.min(failed.redirects, failed.count - 1), 30);
+  // Only redirects that were followed at once do not count: in an election the others still name
+  // the leader that has gone, and would use up all attempts within a moment.
+  const free = Math.min(failed.redirects, REDIRECTS_MAX, failed.count - 1);
+  const doublings = Math.min(failed.count - 1 - free, 30);
   const ceilingMs = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** doublings);
   const ms = policy.jitter === "full" ? ceilingMs * random.fraction() : ceilingMs;
   return Math.max(ms, failed.error.details.retryAfterMs ?? 0);

@@ -1,5 +1,5 @@
-// The audit: after all faults, in a cluster that was stopped and started as a whole, with a client
-// that knows nothing, everything that was acknowledged is looked for, and nothing else may be there.
+// The audit: after all faults, in a cluster that was stopped and started as a whole, a client that
+// knows nothing looks for everything that was acknowledged, and nothing else may be there.
 
 import { type Lumeo, LumeoError } from "@lumeofs/client";
 import { waitUntil } from "@lumeofs/local-cluster";

@@ -4,8 +4,8 @@
 //                          [--large-max BYTES] [--large-budget BYTES] [--keep]
 //
 // Callers store, replace, rename, remove and read files, and remember what was acknowledged; the
-// nemesis kills, freezes and restarts members by the seed. Then the faults end, the whole cluster is
-// stopped and started, and everything is compared with the callers' memory. The seed fixes what
+// nemesis kills, freezes and restarts members by the seed. Then the faults end, the whole cluster
+// is stopped and started, and everything is compared with the callers' memory. The seed fixes what
 // callers and nemesis choose; the moments at which processes meet differ from run to run.
 
 import { setMaxListeners } from "node:events";

@@ -17,8 +17,8 @@ const BYTES_MAX = 4096;
 
 /** Works until the drill ends. @param callers  With a client of their own each. */
 export async function race(callers: readonly Caller[], plan: RacesPlan): Promise<void> {
-  const [first] = callers;
-  for (let n = 0; first !== undefined && !first.isOver; n++) {
+  const [first] = callers as readonly [Caller, ...Caller[]];
+  for (let n = 0; !first.isOver; n++) {
     const path = `${plan.folder}/prize-${n}`;
     const isThere = await raceToPut(callers, path, () => ({ ifNoneMatch: "*" }));
     await first.rest(plan.restMsMax);
@@ -40,7 +40,7 @@ async function raceToPut(
   path: string,
   condition: () => { readonly ifNoneMatch: "*" } | { readonly ifMatch: string },
 ): Promise<boolean> {
-  const [first] = callers as readonly [Caller];
+  const [first] = callers as readonly [Caller, ...Caller[]];
   const before = first.model.possible(path);
   const runs = callers.map((caller) => ({ caller, content: caller.invent(1, BYTES_MAX) }));
   const outcomes = await Promise.all(
@@ -55,7 +55,7 @@ async function raceToPut(
 }
 
 async function raceToRemove(callers: readonly Caller[], path: string): Promise<void> {
-  const [first] = callers as readonly [Caller];
+  const [first] = callers as readonly [Caller, ...Caller[]];
   const before = first.model.possible(path);
   first.model.begin(path, undefined);
   const outcomes = await Promise.all(

@@ -105,9 +105,12 @@ function failure(one: Failure): string {
 function life({ id, pid, looks }: ProcessLife): string {
   const memory = looks.map(({ residentMiB }) => residentMiB);
   const files = looks.map(({ openFiles }) => openFiles);
-  const shown = (values: readonly number[]): string =>
-    `${values[0]?.toFixed(0)} → ${values.at(-1)?.toFixed(0)}, most ${Math.max(...values).toFixed(0)}`;
-  return `${id.padEnd(6)} ${String(pid).padEnd(8)} MiB ${shown(memory)}; files ${shown(files)}`;
+  const shown = (values: readonly number[]): string => {
+    const [first, last, most] = [values[0], values.at(-1), Math.max(...values)];
+    return `${first?.toFixed(0)} → ${last?.toFixed(0)}, most ${most.toFixed(0)}`;
+  };
+  const name = `${id.padEnd(6)} ${String(pid).padEnd(8)}`;
+  return `${name} MiB ${shown(memory)}; files ${shown(files)}`;
 }
 
 function row(kind: string, ...cells: readonly string[]): string {

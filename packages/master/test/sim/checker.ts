@@ -169,6 +169,9 @@ export class Checker {
       case "vote":
         if (message.pre) break;
         promise(hardState.term === message.term && hardState.votedFor === name);
+        // Joined writes again: another leader of this term may have made it cut its log since. That
+        // leader has its majority, so nobody counts this vote.
+        if (this.#member(name).standing?.role === "follower") break;
         promise(message.lastIndex <= log.last);
         break;
       case "append":
@@ -215,6 +218,10 @@ export class Checker {
     const answered = this.#answered.get(request);
     must(answered !== undefined, "S13", `request ${request} was answered, not applied`);
     this.#known = Math.max(this.#known, answered.index);
+  }
+
+  isApplied(request: string): boolean {
+    return this.#answered.has(request);
   }
 
   /** What some client knows of: a read that begins now must not be older. */

@@ -30,6 +30,7 @@ export type ReplyBody =
 
 const NAMES = ["a", "b", "c"];
 const BACKOFF_MS_MAX = 60;
+const PATIENCE_MS_MAX = 1_600;
 
 export interface ClientParts {
   readonly world: World;
@@ -50,6 +51,8 @@ export class Client {
   #requests = 0;
   #master: string;
   #isStopping = false;
+  #patienceMs: number;
+  readonly #abandoned: { readonly request: string; readonly pending: Pending<Answer> }[] = [];
   readonly #waiting = new Map<number, (body: ReplyBody) => void>();
   readonly #random: SeededRandom;
   readonly #name: string;
@@ -58,6 +61,7 @@ export class Client {
   constructor(name: string, parts: ClientParts) {
     this.#name = name;
     this.#parts = parts;
+    this.#patienceMs = parts.options.timeoutMs;
     this.#random = parts.world.random(`client ${name}`);
     this.#master = this.#anyMaster();
     parts.network.attach(name, (_from, parcel) => {
@@ -86,10 +90,20 @@ export class Client {
     const isRead = call.kind === "stat" || call.kind === "list";
     const answer = isRead
       ? await this.#query(directory, call)
-      : await this.#mutate(commandOf(directory, call));
-    if (answer === undefined) return undefined;
+      : await this.#mutate(commandOf(directory, call), pending);
+    if (answer === undefined) {
+      if (isRead) pending.rejected();
+      return undefined;
+    }
     this.#record(pending, directory, call, answer);
     return answer;
+  }
+
+  /** At the very end: what was given up and never applied had no effect. */
+  settle(): void {
+    for (const { request, pending } of this.#abandoned) {
+      if (!this.#parts.checker.isApplied(request)) pending.rejected();
+    }
   }
 
   /** A command without session, until it is done: for setting up. */
@@ -128,7 +142,7 @@ export class Client {
     }
   }
 
-  async #mutate(command: Command): Promise<Answer | undefined> {
+  async #mutate(command: Command, pending: Pending<Answer>): Promise<Answer | undefined> {
     this.#session ??= await this.#openSession();
     const request = { session: this.#session, sequence: ++this.#sequence };
     const body = { kind: "command", command, request, answeredBelow: request.sequence } as const;
@@ -141,7 +155,10 @@ export class Client {
         return answer;
       }
       await this.#turnElsewhere(reply);
-      if (this.#givesUp()) return undefined;
+      if (this.#givesUp()) {
+        this.#abandoned.push({ request: `${request.session}/${request.sequence}`, pending });
+        return undefined;
+      }
     }
   }
 
@@ -162,9 +179,12 @@ export class Client {
       const end = (reply: ReplyBody | undefined): void => {
         if (!this.#waiting.delete(number)) return;
         alarm.cancel();
+        // Who waits longer each time lets a group that is behind catch up.
+        const longer = Math.min(2 * this.#patienceMs, PATIENCE_MS_MAX);
+        this.#patienceMs = reply === undefined ? longer : options.timeoutMs;
         resolve(reply);
       };
-      const alarm = world.after(options.timeoutMs, () => end(undefined));
+      const alarm = world.after(this.#patienceMs, () => end(undefined));
       this.#waiting.set(number, end);
     });
   }

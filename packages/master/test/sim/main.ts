@@ -3,6 +3,7 @@
 import { parseArgs } from "node:util";
 import { MUTANTS } from "./mutants.js";
 import { type Finding, findMutant } from "./mutation.js";
+import { isLens } from "./options.js";
 import {
   SimulationFailure,
   type SimulationReport,
@@ -10,12 +11,13 @@ import {
   simulate,
 } from "./simulation.js";
 
-const HELP = `pnpm sim [--seed N] [--runs N] [--minutes N] [--shell driver|core] [--trace]
+const HELP = `pnpm sim [--seed N] [--runs N] [--minutes N] [--shell KIND] [--lens NAME] [--trace]
 
   --seed N      first seed (default 1); the next ones follow
   --runs N      how many seeds (default 100, or any number with --minutes)
   --minutes N   stop after this long
   --shell KIND  "driver": the product's shell (default); "core": a minimal one around the Raft core
+  --lens NAME   look at: unsteady leaders, stale reads, snapshots
   --trace       print everything that happens (with --runs 1)
   --mutants     run the simulation against deliberate bugs and show how many seeds each one takes
 `;
@@ -46,15 +48,17 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       runs: { type: "string" },
       minutes: { type: "string" },
       shell: { type: "string", default: "driver" },
+      lens: { type: "string" },
       trace: { type: "boolean", default: false },
       mutants: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
-  const { seed, runs, minutes, shell, trace } = values;
+  const { seed, runs, minutes, shell, lens, trace } = values;
   const isKnownShell = shell === "driver" || shell === "core";
   const numbers = [seed, runs ?? "1", minutes ?? "1"].map(Number);
-  if (values.help || !isKnownShell || numbers.some((n) => !(0 <= n))) {
+  const isKnownLens = lens === undefined || isLens(lens);
+  if (values.help || !isKnownShell || !isKnownLens || numbers.some((n) => !(0 <= n))) {
     console.print(HELP);
     return values.help ? 0 : 2;
   }
@@ -68,8 +72,8 @@ export async function main(argv: readonly string[], console: Console): Promise<n
     if (0 < lines.length) console.print(`${lines.join("\n")}\n`);
   };
   for (let i = 0; i < count && console.nowMs() < deadline; i++) {
-    const request = { seed: Number(seed) + i, shell, traced: trace } as const;
-    print(await run(request, totals));
+    const request: SimulationRequest = { seed: Number(seed) + i, shell, traced: trace };
+    print(await run({ ...request, ...(lens && { lens }) }, totals));
   }
   print([summaryOf(totals, (console.nowMs() - begin) / 1000)]);
   return totals.failed.length === 0 ? 0 : 1;

@@ -7,7 +7,7 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { SwarmOptions } from "./options.js";
+import type { Lens } from "./options.js";
 import type { Parts } from "./parts.js";
 
 interface Patch {
@@ -25,35 +25,9 @@ export interface Mutant {
   readonly patches: readonly Patch[];
   /** It must be found within so many seeds. */
   readonly seedsMax: number;
-  /** Where to look: what makes the circumstances of a rare bug likely. */
-  readonly where?: (options: SwarmOptions) => SwarmOptions;
+  /** What makes its circumstances likely, if they are rare. */
+  readonly lens?: Lens;
 }
-
-/** Small appends, and a leader that loses its place all the time. */
-const unsteady = (options: SwarmOptions): SwarmOptions => ({
-  ...options,
-  members: options.members === 1 ? 3 : options.members,
-  clients: 4,
-  readShare: 0.2,
-  thinkMsMean: 10,
-  raft: { ...options.raft, appendBytesMax: 1, uncommittedBytesMax: 1_000_000 },
-  compactEntries: 1_000,
-  leaderBias: 0.9,
-  faults: { ...options.faults, partitionMs: 500, crashMs: 1_000 },
-});
-
-/** Leaders that do not know yet that they are none, and many who ask them. */
-const stale = (options: SwarmOptions): SwarmOptions => ({
-  ...unsteady(options),
-  readShare: 0.6,
-  directories: 1,
-  timeoutMs: 150,
-  roamRate: 0.5,
-  tickMs: 40,
-  raft: { ...unsteady(options).raft, electionTicks: 20, heartbeatTicks: 4 },
-  io: { ...options.io, latencyMsMean: 10 },
-  faults: { ...options.faults, partitionMs: 1_000, crashMs: undefined },
-});
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -74,7 +48,7 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: "an entry of an earlier term is not committed by counting (Figure 8)",
     patches: [{ file: "raft/quorum", find: "termAt(agreed) === own", replace: "true" }],
     seedsMax: 60,
-    where: unsteady,
+    lens: "unsteady",
   },
   {
     name: "votes twice",
@@ -140,7 +114,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     seedsMax: 100,
-    where: stale,
+    lens: "stale",
   },
   {
     name: "serves reads before its first commit",
@@ -152,8 +126,8 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "if (member.commit < role.opening && false)",
       },
     ],
-    seedsMax: 100,
-    where: stale,
+    seedsMax: 300,
+    lens: "stale",
   },
   {
     name: "forgets what it has answered",
@@ -202,7 +176,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     seedsMax: 100,
-    where: unsteady,
+    lens: "unsteady",
   },
   {
     name: "keeps the old log under a snapshot",
@@ -215,6 +189,32 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     seedsMax: 40,
+  },
+  {
+    name: "compacts what a snapshot has replaced",
+    breaks: "a compaction that was overtaken by an installation is dropped",
+    patches: [
+      {
+        file: "consensus/storage-queue",
+        find: "if (log.first <= job.upTo) {",
+        replace: "if (true) {",
+      },
+    ],
+    seedsMax: 60,
+    lens: "snapshots",
+  },
+  {
+    name: "drops a snapshot that waits to be installed",
+    breaks: "a snapshot that came twice does not take its file from the installation",
+    patches: [
+      {
+        file: "consensus/driver",
+        find: "if (this.#storage.isInstalling)",
+        replace: "if (this.#storage.isInstalling && false)",
+      },
+    ],
+    seedsMax: 60,
+    lens: "snapshots",
   },
   {
     name: "applies by the clock of the machine",
@@ -242,7 +242,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     seedsMax: 30,
-    where: unsteady,
+    lens: "unsteady",
   },
   {
     name: "never tries a lost append again",

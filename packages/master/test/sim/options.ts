@@ -113,3 +113,53 @@ export function drawOptions(random: Random): SwarmOptions {
     healsAll: chance(0.6),
   };
 }
+
+/** Small appends, and a leader that loses its place all the time. */
+const unsteady = (options: SwarmOptions): SwarmOptions => ({
+  ...options,
+  members: options.members === 1 ? 3 : options.members,
+  clients: 4,
+  readShare: 0.2,
+  thinkMsMean: 10,
+  raft: { ...options.raft, appendBytesMax: 1, uncommittedBytesMax: 1_000_000 },
+  compactEntries: 1_000,
+  leaderBias: 0.9,
+  faults: { ...options.faults, partitionMs: 500, crashMs: 1_000 },
+});
+
+/** Leaders that do not know yet that they are none, and many who ask them. */
+const stale = (options: SwarmOptions): SwarmOptions => ({
+  ...unsteady(options),
+  readShare: 0.6,
+  directories: 1,
+  timeoutMs: 150,
+  roamRate: 0.5,
+  tickMs: 40,
+  raft: { ...unsteady(options).raft, electionTicks: 20, heartbeatTicks: 4 },
+  io: { ...options.io, latencyMsMean: 10 },
+  faults: { ...options.faults, partitionMs: 1_000, crashMs: undefined },
+});
+
+/** Members that need snapshots all the time, which arrive twice and out of order. */
+const snapshots = (options: SwarmOptions): SwarmOptions => ({
+  ...options,
+  members: 3,
+  clients: 4,
+  readShare: 0.2,
+  thinkMsMean: 10,
+  compactEntries: 3,
+  tailEntries: 0,
+  raft: { ...options.raft, inFlightAppendsMax: 16, inFlightBytesMax: 1024 * KiB },
+  network: { ...options.network, delayMsMean: 40, duplicate: 0.5, reorder: true },
+  io: { ...options.io, latencyMsMin: 0.05, latencyMsMean: 0.5 },
+  faults: { ...options.faults, partitionMs: 1_500, clogMs: 300, stallMs: 200 },
+  leaderBias: 0,
+});
+
+/** Ways to look where a kind of bug would be: they change the options of every seed. */
+export const LENSES = { unsteady, stale, snapshots } as const;
+export type Lens = keyof typeof LENSES;
+
+export function isLens(name: string): name is Lens {
+  return Object.hasOwn(LENSES, name);
+}

@@ -13,7 +13,7 @@ import { Client, type ClientParcel } from "./client.js";
 import { Member, type ShellKind } from "./member.js";
 import { type Answer, type Call, DIRECTORY } from "./namespace-model.js";
 import { Nemesis } from "./nemesis.js";
-import { drawOptions, type SwarmOptions } from "./options.js";
+import { drawOptions, LENSES, type Lens, type SwarmOptions } from "./options.js";
 import { type Parts, REAL_PARTS } from "./parts.js";
 import { serve } from "./service.js";
 import type { Parcel } from "./sim-links.js";
@@ -30,6 +30,7 @@ export interface SimulationRequest {
   readonly shell?: ShellKind;
   readonly parts?: Parts;
   readonly traced?: boolean;
+  readonly lens?: Lens;
   readonly change?: (options: SwarmOptions) => SwarmOptions;
 }
 
@@ -57,15 +58,21 @@ export class SimulationFailure extends Error {
   readonly trace: readonly string[];
 
   constructor(
-    run: { readonly seed: number; readonly shell: ShellKind; readonly options: SwarmOptions },
+    run: {
+      readonly seed: number;
+      readonly shell: ShellKind;
+      readonly lens: Lens | undefined;
+      readonly options: SwarmOptions;
+    },
     world: World,
     override readonly cause: unknown,
   ) {
     const what = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
     const shell = run.shell === "driver" ? "" : ` --shell ${run.shell}`;
+    const lens = run.lens === undefined ? "" : ` --lens ${run.lens}`;
     super(
       `Seed ${run.seed} fails at ${world.now.toFixed(3)} ms: ${what}\n` +
-        `  again: pnpm sim --seed ${run.seed} --runs 1${shell} --trace\n` +
+        `  again: pnpm sim --seed ${run.seed} --runs 1${shell}${lens} --trace\n` +
         `  options: ${JSON.stringify(run.options)}`,
     );
     this.seed = run.seed;
@@ -84,14 +91,15 @@ export class SimulationFailure extends Error {
  * @throws SimulationFailure if a property is broken or the product throws what it should not.
  */
 export async function simulate(request: SimulationRequest): Promise<SimulationReport> {
-  const { seed, shell = "driver", parts = REAL_PARTS, change = (o) => o } = request;
-  const options = change(drawOptions(new SeededRandom(seed, "options")));
+  const { seed, shell = "driver", parts = REAL_PARTS, lens, change = (o) => o } = request;
+  const drawn = drawOptions(new SeededRandom(seed, "options"));
+  const options = change(lens === undefined ? drawn : LENSES[lens](drawn));
   const world = new World(seed, { traced: request.traced ?? false });
   const simulation = new Simulation(world, options, { shell, parts });
   try {
     await simulation.live();
   } catch (cause) {
-    throw new SimulationFailure({ seed, shell, options }, world, cause);
+    throw new SimulationFailure({ seed, shell, lens, options }, world, cause);
   }
   return { seed, options, trace: world.trace, ...simulation.figures };
 }
@@ -145,6 +153,7 @@ class Simulation {
     const working = this.#guard(this.#work());
     await this.#until(() => this.#options.safetyMs <= this.#world.now, Infinity, "the faults end");
     await this.#recover(working);
+    for (const client of this.#clients) client.settle();
     this.#mustBeLinearizable(this.#history.check(DIRECTORY, HISTORY_STEPS_MAX));
   }
 
@@ -168,6 +177,7 @@ class Simulation {
       : core.filter((member) => member !== undefined);
     this.#world.record(() => `healed: ${healed.map((member) => member.name).join()}`);
     this.#nemesis.end(healed);
+    this.#clientNetwork.settings = { ...this.#clientNetwork.settings, loss: 0, duplicate: 0 };
     const electionMs = this.#options.raft.electionTicks * this.#options.tickMs;
     const slack = 20 * this.#options.network.delayMsMean + 20 * this.#options.io.latencyMsMean;
     const bound = Math.max(RECOVERY_MS_MIN, RECOVERY_TIMEOUTS * (electionMs + slack));

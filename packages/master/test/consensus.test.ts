@@ -4,9 +4,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type NodeId, nodeId, ResourceStack, SILENT_LOGGER } from "@lumeofs/base";
+import { LumeoError, type NodeId, nodeId, ResourceStack, SILENT_LOGGER } from "@lumeofs/base";
 import { FileDisk, SystemRandom, SystemTimers } from "@lumeofs/node";
-import { RpcServer } from "@lumeofs/node/rpc";
+import { type RpcMethod, RpcServer } from "@lumeofs/node/rpc";
 import { findFreePorts } from "@lumeofs/testkit";
 import test from "ava";
 import { DRIVER_LIMITS_DEFAULT, RAFT_OPTIONS_DEFAULT } from "../src/consensus/config.js";
@@ -43,12 +43,7 @@ class RealMember {
       new RaftTransport({ clusterId: "test", self: id, members, timers, logger: SILENT_LOGGER }),
     );
     const port = Number(members[id]?.split(":")[1]);
-    opening.use(
-      await RpcServer.start(
-        { host: "127.0.0.1", port, logger: SILENT_LOGGER, closeGraceMs: 200 },
-        links.methods,
-      ),
-    );
+    opening.use(await listen(port, links.methods));
     const fatal: unknown[] = [];
     const consensus = opening.use(
       await Consensus.start(
@@ -69,6 +64,22 @@ class RealMember {
 
   close(): Promise<void> {
     return this.open.close();
+  }
+}
+
+/**
+ * Listens on a port that was listened on before. A closed socket lives on for a moment in every
+ * child that another test thread was just forking; it is gone when that child has begun its program.
+ */
+async function listen(port: number, methods: readonly RpcMethod[]): Promise<RpcServer> {
+  for (;;) {
+    const options = { host: "127.0.0.1", port, logger: SILENT_LOGGER, closeGraceMs: 200 };
+    try {
+      return await RpcServer.start(options, methods);
+    } catch (error) {
+      if (!(error instanceof LumeoError) || error.code !== "CONFIG") throw error;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 }
 

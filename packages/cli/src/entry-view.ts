@@ -1,7 +1,7 @@
 // A file or directory of the cluster as `ls` and `stat` show it.
 
 import type { ChunkInfo, FileInfo } from "@lumeofs/client";
-import { formatBytes } from "./format.js";
+import { formatBytes, printable } from "./format.js";
 
 /** For `--json`. */
 export function entryJson(entry: FileInfo): object {
@@ -19,7 +19,7 @@ export function entryJson(entry: FileInfo): object {
 
 /** A name as lists show it: directories end with "/". */
 export function entryName(entry: FileInfo, name: string): string {
-  return entry.kind === "dir" ? `${name}/` : name;
+  return entry.kind === "dir" ? `${printable(name)}/` : printable(name);
 }
 
 /** The line of `ls -l`: kind, size, time of the last change, name. */
@@ -32,7 +32,7 @@ export function longLine(entry: FileInfo, name: string, isHuman: boolean): strin
 /** What `stat` prints for people. */
 export function describeEntry(entry: FileInfo): readonly string[] {
   const facts: (readonly [string, string | undefined])[] = [
-    ["Path", entry.path],
+    ["Path", printable(entry.path)],
     ["Kind", entry.kind === "dir" ? "directory" : "file"],
     ["Modified", entry.modifiedAt.toISOString()],
     ["Created", entry.createdAt.toISOString()],

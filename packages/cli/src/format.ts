@@ -1,4 +1,4 @@
-// Numbers and times for people.
+// Numbers, times and names for people.
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -37,4 +37,15 @@ export function formatRate(bytes: number, ms: number): string {
 export function plural(count: number, noun: string): string {
   if (count === 1) return `1 ${noun}`;
   return `${formatCount(count)} ${noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
+}
+
+/**
+ * Text on one line that cannot steer a terminal: names may hold line ends and escape codes. They
+ * become `\\n`, `\\x1b`; `--json` has them exactly.
+ */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) => {
+    const code = character.charCodeAt(0);
+    return code === 10 ? "\\n" : `\\x${code.toString(16).padStart(2, "0")}`;
+  });
 }

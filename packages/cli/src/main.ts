@@ -95,10 +95,26 @@ function commandFailure(error: unknown, output: Output, interruption: Interrupti
   return exitStatusOf(codeOf(error));
 }
 
-/** The parser has said what was wrong; what is left is a wrong value of a flag. */
+/** Says what is wrong with the arguments, or does nothing: help and version came out already. */
 function parseFailure(error: unknown): ExitStatus {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok;
+    if (error.code.startsWith("commander.help")) return EXIT.usage;
+    return usageFailure(
+      `${error.message.replace(/^error: /, "").replace("\n", " ")}; --help says how it is used`,
+    );
+  }
   if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`lumeo: error: ${error.message}\n`);
+  return usageFailure(error.message);
+}
+
+/** The settings may be what is wrong, so the wish for JSON is looked up where it was said. */
+function usageFailure(message: string): ExitStatus {
+  const json = process.argv.includes("--json") || process.env["LUMEO_OUTPUT"] === "json";
+  const output = new Output(
+    { stdout: process.stdout, stderr: process.stderr },
+    { json, quiet: false, debug: false, color: false },
+  );
+  output.error(new UsageError(message));
   return EXIT.usage;
 }

@@ -9,6 +9,7 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 import pico from "picocolors";
 import { errorJson, errorText } from "./error-text.js";
+import { printable } from "./format.js";
 
 /** Nobody reads the standard output any more. */
 export class ReaderGone extends Error {
@@ -78,7 +79,9 @@ export class Output {
   /** Something that the user should know although the command goes on. */
   warn(text: string): void {
     const value = JSON.stringify({ warning: { message: text } });
-    this.#toStderr(this.json ? value : `lumeo: ${this.#paint.yellow("warning:")} ${text}`);
+    this.#toStderr(
+      this.json ? value : `lumeo: ${this.#paint.yellow("warning:")} ${printable(text)}`,
+    );
   }
 
   /** Something failed. `action` is put in front where the error does not say it itself. */
@@ -88,7 +91,7 @@ export class Output {
       action === undefined || isOwn ? errorText(error) : `${action}: ${errorText(error)}`;
     const value = errorJson(text === errorText(error) ? error : reworded(error, text));
     this.#toStderr(
-      this.json ? JSON.stringify(value) : `lumeo: ${this.#paint.red("error:")} ${text}`,
+      this.json ? JSON.stringify(value) : `lumeo: ${this.#paint.red("error:")} ${printable(text)}`,
     );
     if (this.#debug && error instanceof Error) this.#toStderr(error.stack ?? "");
   }

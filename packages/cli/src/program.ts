@@ -25,7 +25,8 @@ export function buildProgram(version: string, run: RunCommand): Command {
     .helpOption("-h, --help", "explain a command")
     .helpCommand("help [command]", "explain a command")
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError("Run the command with --help to see how it is used")
+    // Wrong usage is said by whoever catches it, like every other error.
+    .configureOutput({ outputError: () => {} })
     .exitOverride();
   addGlobalOptions(program);
   program.addHelpText("after", EXIT_CODES);

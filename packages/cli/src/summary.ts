@@ -2,7 +2,7 @@
 
 import type { Clock, MonotonicMs } from "@lumeofs/base";
 import type { Tally } from "./exit-status.js";
-import { formatBytes, formatDuration, formatRate, plural } from "./format.js";
+import { formatBytes, formatDuration, formatRate, plural, printable } from "./format.js";
 import type { Output } from "./output.js";
 
 export class Summary {
@@ -41,7 +41,7 @@ export class Summary {
     if (1 < tally.failed) output.note(`${plural(tally.failed, "item")} failed, named above`);
     const isOne = files === 1 && tally.failed === 0 && !isTree;
     if (files === 0 || (output.json && isOne)) return;
-    const what = isOne ? `"${this.#last}"` : plural(files, "file");
+    const what = isOne ? `"${printable(this.#last)}"` : plural(files, "file");
     const speed = `${formatDuration(elapsedMs)}, ${formatRate(bytes, elapsedMs)}`;
     const summary = { files, bytes, skipped, failed: tally.failed, elapsedMs };
     output.result(`${verb} ${what}: ${formatBytes(bytes)} in ${speed}`, { summary });

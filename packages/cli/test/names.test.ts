@@ -51,6 +51,19 @@ test("ls of a file shows the file, of several paths with headings", async (t) =>
   t.is(stage.stdout, "/d/a:\n/d/a\n\n/d/sub:\nc\n");
 });
 
+test("ls shows a name that could steer the terminal on one line, --json exactly", async (t) => {
+  const stage = new Stage(t);
+  stage.client.tree.set("/d", "dir");
+  stage.setRemote("/d/a\n\u001b[2J", "");
+  t.is(await ls(stage.context(), ["/d"], {}), 0);
+  t.is(stage.stdout, "a\\n\\x1b[2J\n");
+  const exact = new Stage(t);
+  exact.client.tree.set("/d", "dir");
+  exact.setRemote("/d/a\n\u001b[2J", "");
+  t.is(await ls(exact.context({ json: true }), ["/d"], {}), 0);
+  t.like(exact.objects[0], { path: "/d/a\n\u001b[2J" });
+});
+
 test("ls --json prints one object a line", async (t) => {
   const stage = withTree(new Stage(t));
   t.is(await ls(stage.context({ json: true }), ["/d"], {}), 0);

@@ -85,7 +85,15 @@ test("missing arguments, wrong values and wrong paths exit with 2", async (t) =>
   for (const args of wrong) {
     const { status, stderr } = await lumeo(...args);
     t.is(status, 2, `${args.join(" ")}: ${stderr}`);
-    t.regex(stderr, /error: /);
+    t.regex(stderr, /^lumeo: error: [^\n]+\n$/);
+  }
+});
+
+test("with --json wrong usage is an object too", async (t) => {
+  for (const args of [["nonsense"], ["stat"], ["ls", "/", "--timeout", "soon"]]) {
+    const { status, stderr } = await lumeo("--json", ...args);
+    t.is(status, 2);
+    t.like(JSON.parse(stderr), { error: { code: "USAGE", exitStatus: 2 } });
   }
 });
 

@@ -3,6 +3,7 @@ import { parseCount } from "../args.js";
 import type { Context } from "../context.js";
 import { entryJson, entryName, longLine } from "../entry-view.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
+import { printable } from "../format.js";
 import { childPath, nameBelow, parseRemotePath } from "../remote-path.js";
 
 export interface LsOptions {
@@ -25,7 +26,7 @@ export async function ls(
   const { output } = context;
   for (const [i, { path }] of parsed.entries()) {
     if (1 < parsed.length && !output.json) {
-      await output.write(`${i === 0 ? "" : "\n"}${path}:\n`);
+      await output.write(`${i === 0 ? "" : "\n"}${printable(path)}:\n`);
     }
     let left = limit;
     if (left === 0) continue;

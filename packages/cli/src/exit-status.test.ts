@@ -1,5 +1,12 @@
 import test from "ava";
-import { codeOf, EXIT, exitStatusOf, exitStatusOfMany, type Tally } from "./exit-status.js";
+import {
+  codeOf,
+  EXIT,
+  exitStatusOf,
+  exitStatusOfMany,
+  stopsTheRest,
+  type Tally,
+} from "./exit-status.js";
 
 test("exitStatusOf() knows the codes of the cluster and of the operating system", (t) => {
   const expected: Readonly<Record<string, number>> = {
@@ -36,6 +43,20 @@ test("codeOf() takes a code from any error and nothing from anything else", (t) 
   for (const thrown of [new Error(), "text", undefined, null, { code: 7 }]) {
     t.is(codeOf(thrown), undefined);
   }
+});
+
+test("codeOf() looks through an unusable argument to what the operating system said", (t) => {
+  const failed = (code: string, cause?: unknown) =>
+    Object.assign(new Error("", { cause }), { code });
+  t.is(codeOf(failed("LUMEO_INVALID_ARGUMENT", failed("EACCES"))), "EACCES");
+  t.is(codeOf(failed("LUMEO_INVALID_ARGUMENT")), "LUMEO_INVALID_ARGUMENT");
+  t.is(codeOf(failed("LUMEO_UNAVAILABLE", failed("ECONNREFUSED"))), "LUMEO_UNAVAILABLE");
+});
+
+test("stopsTheRest() goes on after a file that may not be read", (t) => {
+  t.false(stopsTheRest(EXIT.permission));
+  t.true(stopsTheRest(EXIT.unavailable));
+  t.true(stopsTheRest(EXIT.noSpace));
 });
 
 test("exitStatusOfMany() gives one thing its own code and a part of many 1", (t) => {

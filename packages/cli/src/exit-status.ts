@@ -59,9 +59,11 @@ const BY_CODE: Readonly<Record<string, ExitStatus>> = {
   EDQUOT: EXIT.noSpace,
 };
 
-/** After these, the next file would fail in the same way: what remains is not tried. */
+/**
+ * After these, the next file would fail in the same way: what remains is not tried. A missing
+ * permission is not among them: of many local files one may be unreadable.
+ */
 const STOPS_THE_REST: ReadonlySet<ExitStatus> = new Set([
-  EXIT.permission,
   EXIT.unavailable,
   EXIT.noSpace,
   EXIT.interrupted,
@@ -73,10 +75,16 @@ export function exitStatusOf(code: string | undefined): ExitStatus {
   return BY_CODE[(code ?? "").replace(/^LUMEO_/, "")] ?? EXIT.failed;
 }
 
-/** The code that an error carries, of ours or of the operating system. */
+/**
+ * The code that an error carries, of ours or of the operating system. Where the client found an
+ * argument unusable because the operating system refused it, the refusal says more.
+ */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
-  return typeof error.code === "string" ? error.code : undefined;
+  if (typeof error.code !== "string") return undefined;
+  const refusal = "cause" in error ? codeOf(error.cause) : undefined;
+  const isRefused = error.code === "LUMEO_INVALID_ARGUMENT" && refusal?.startsWith("E") === true;
+  return isRefused ? refusal : error.code;
 }
 
 /** What happened to the parts of a command that works on many things. */

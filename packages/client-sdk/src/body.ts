@@ -210,7 +210,9 @@ function unreadable(path: string, cause: unknown): LumeoError {
   if (code === "ENOENT") {
     return new LumeoError("NOT_FOUND", `Cannot read local file "${path}": it does not exist`);
   }
-  return new LumeoError("INVALID_ARGUMENT", `Cannot read local file "${path}": ${message}`, {
+  // "EACCES: permission denied, open 'a'" becomes "permission denied".
+  const reason = /^E[A-Z0-9]+: (.+?), \w+/s.exec(message)?.[1] ?? message;
+  return new LumeoError("INVALID_ARGUMENT", `Cannot read local file "${path}": ${reason}`, {
     cause,
   });
 }

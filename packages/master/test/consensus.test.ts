@@ -69,7 +69,7 @@ class RealMember {
 
 /**
  * Listens on a port that was listened on before. A closed socket lives on for a moment in each
- * child that another test thread was just forking; it is gone when that child has begun its program.
+ * child that another test thread was just forking; it is gone once that child runs its program.
  */
 async function listen(port: number, methods: readonly RpcMethod[]): Promise<RpcServer> {
   for (;;) {

@@ -4,7 +4,7 @@
 import { invariant, type NodeId } from "@lumeofs/base";
 import type { LogIndex, Term } from "./entry.js";
 
-/** The positions of a member; `RaftStatus` has them all. */
+/** The positions of a member. */
 export interface Standing {
   readonly role: "follower" | "candidate" | "leader";
   readonly term: Term;
@@ -12,6 +12,7 @@ export interface Standing {
   readonly leader: NodeId | undefined;
   readonly first: LogIndex;
   readonly last: LogIndex;
+  /** Of `last`, how far it is on this member's disk. */
   readonly durable: LogIndex;
   readonly commit: LogIndex;
   readonly applied: LogIndex;

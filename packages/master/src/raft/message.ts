@@ -14,6 +14,7 @@
 
 import type { NodeId } from "@lumeofs/base";
 import type { Entry, HardState, LogIndex, Membership, SnapshotMeta, Term } from "./entry.js";
+import type { Standing } from "./invariants.js";
 
 export type RaftInput =
   /** One unit of time has passed. */
@@ -216,18 +217,8 @@ export interface PeerStatus {
 }
 
 /** A member as it stands between two steps: for operators and for checkers, never for decisions. */
-export interface RaftStatus {
+export interface RaftStatus extends Standing {
   readonly id: NodeId;
-  readonly role: "follower" | "candidate" | "leader";
-  readonly term: Term;
-  readonly votedFor: NodeId | undefined;
-  readonly leader: NodeId | undefined;
-  readonly first: LogIndex;
-  readonly last: LogIndex;
-  /** Of `last`, how far it is on this member's disk. */
-  readonly durable: LogIndex;
-  readonly commit: LogIndex;
-  readonly applied: LogIndex;
   readonly snapshot: LogIndex;
   readonly membership: Membership;
   readonly uncommittedBytes: number;

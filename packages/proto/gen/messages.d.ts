@@ -667,6 +667,94 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.ReportInventoryResponse.$Properties;
             }
 
+            interface IWatchRequest extends lumeo.master.v1.WatchRequest.$Properties {
+            }
+
+            class WatchRequest {
+                constructor(p?: lumeo.master.v1.WatchRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                prefix: string;
+                since: number;
+                fromNow: boolean;
+                kinds: lumeo.master.v1.ChangeKind[];
+                static encode(m: lumeo.master.v1.WatchRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.WatchRequest & lumeo.master.v1.WatchRequest.$Shape;
+            }
+
+            namespace WatchRequest {
+                interface $Properties {
+                    prefix?: (string|null);
+                    since?: (number|null);
+                    fromNow?: (boolean|null);
+                    kinds?: (lumeo.master.v1.ChangeKind[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.WatchRequest.$Properties;
+            }
+
+            interface IWatchResponse extends lumeo.master.v1.WatchResponse.$Properties {
+            }
+
+            class WatchResponse {
+                constructor(p?: lumeo.master.v1.WatchResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                changes: lumeo.master.v1.Change.$Properties[];
+                revision: number;
+                static encode(m: lumeo.master.v1.WatchResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.WatchResponse & lumeo.master.v1.WatchResponse.$Shape;
+            }
+
+            namespace WatchResponse {
+                interface $Properties {
+                    changes?: (lumeo.master.v1.Change.$Properties[]|null);
+                    revision?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.WatchResponse.$Properties;
+            }
+
+            enum ChangeKind {
+                CHANGE_KIND_UNSPECIFIED = 0,
+                CHANGE_KIND_CREATE = 1,
+                CHANGE_KIND_WRITE = 2,
+                CHANGE_KIND_DELETE = 3,
+                CHANGE_KIND_RENAME = 4,
+                CHANGE_KIND_ATTRIBUTES = 5
+            }
+
+            interface IChange extends lumeo.master.v1.Change.$Properties {
+            }
+
+            class Change {
+                constructor(p?: lumeo.master.v1.Change.$Properties);
+                $unknowns?: Uint8Array[];
+                revision: number;
+                sequence: number;
+                changeKind: lumeo.master.v1.ChangeKind;
+                fileKind: lumeo.master.v1.FileKind;
+                path: string;
+                fromPath: string;
+                sizeBytes: number;
+                atMs: number;
+                static encode(m: lumeo.master.v1.Change.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Change & lumeo.master.v1.Change.$Shape;
+            }
+
+            namespace Change {
+                interface $Properties {
+                    revision?: (number|null);
+                    sequence?: (number|null);
+                    changeKind?: (lumeo.master.v1.ChangeKind|null);
+                    fileKind?: (lumeo.master.v1.FileKind|null);
+                    path?: (string|null);
+                    fromPath?: (string|null);
+                    sizeBytes?: (number|null);
+                    atMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Change.$Properties;
+            }
+
             interface IOperateRequest extends lumeo.master.v1.OperateRequest.$Properties {
             }
 
@@ -731,7 +819,23 @@ export namespace lumeo {
                 stat?: (lumeo.master.v1.Stat.$Properties|null);
                 list?: (lumeo.master.v1.List.$Properties|null);
                 allocate?: (lumeo.master.v1.Allocate.$Properties|null);
-                kind?: ("openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate");
+                copy?: (lumeo.master.v1.Copy.$Properties|null);
+                setAttributes?: (lumeo.master.v1.SetAttributes.$Properties|null);
+                setPolicy?: (lumeo.master.v1.SetPolicy.$Properties|null);
+                setQuota?: (lumeo.master.v1.SetQuota.$Properties|null);
+                listTrash?: (lumeo.master.v1.ListTrash.$Properties|null);
+                restoreTrash?: (lumeo.master.v1.RestoreTrash.$Properties|null);
+                purgeTrash?: (lumeo.master.v1.PurgeTrash.$Properties|null);
+                listVersions?: (lumeo.master.v1.ListVersions.$Properties|null);
+                removeVersion?: (lumeo.master.v1.RemoveVersion.$Properties|null);
+                createSnapshot?: (lumeo.master.v1.CreateSnapshot.$Properties|null);
+                removeSnapshot?: (lumeo.master.v1.RemoveSnapshot.$Properties|null);
+                listSnapshots?: (lumeo.master.v1.ListSnapshots.$Properties|null);
+                acquireLock?: (lumeo.master.v1.AcquireLock.$Properties|null);
+                renewLock?: (lumeo.master.v1.RenewLock.$Properties|null);
+                releaseLock?: (lumeo.master.v1.ReleaseLock.$Properties|null);
+                listLocks?: (lumeo.master.v1.ListLocks.$Properties|null);
+                kind?: ("openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks");
                 static encode(m: lumeo.master.v1.Operation.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Operation & lumeo.master.v1.Operation.$Shape;
             }
@@ -752,7 +856,23 @@ export namespace lumeo {
                     stat?: (lumeo.master.v1.Stat.$Properties|null);
                     list?: (lumeo.master.v1.List.$Properties|null);
                     allocate?: (lumeo.master.v1.Allocate.$Properties|null);
-                    kind?: ("openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate");
+                    copy?: (lumeo.master.v1.Copy.$Properties|null);
+                    setAttributes?: (lumeo.master.v1.SetAttributes.$Properties|null);
+                    setPolicy?: (lumeo.master.v1.SetPolicy.$Properties|null);
+                    setQuota?: (lumeo.master.v1.SetQuota.$Properties|null);
+                    listTrash?: (lumeo.master.v1.ListTrash.$Properties|null);
+                    restoreTrash?: (lumeo.master.v1.RestoreTrash.$Properties|null);
+                    purgeTrash?: (lumeo.master.v1.PurgeTrash.$Properties|null);
+                    listVersions?: (lumeo.master.v1.ListVersions.$Properties|null);
+                    removeVersion?: (lumeo.master.v1.RemoveVersion.$Properties|null);
+                    createSnapshot?: (lumeo.master.v1.CreateSnapshot.$Properties|null);
+                    removeSnapshot?: (lumeo.master.v1.RemoveSnapshot.$Properties|null);
+                    listSnapshots?: (lumeo.master.v1.ListSnapshots.$Properties|null);
+                    acquireLock?: (lumeo.master.v1.AcquireLock.$Properties|null);
+                    renewLock?: (lumeo.master.v1.RenewLock.$Properties|null);
+                    releaseLock?: (lumeo.master.v1.ReleaseLock.$Properties|null);
+                    listLocks?: (lumeo.master.v1.ListLocks.$Properties|null);
+                    kind?: ("openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks");
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = {
@@ -770,9 +890,25 @@ export namespace lumeo {
                   stat?: lumeo.master.v1.Stat.$Shape|null;
                   list?: lumeo.master.v1.List.$Shape|null;
                   allocate?: lumeo.master.v1.Allocate.$Shape|null;
+                  copy?: lumeo.master.v1.Copy.$Shape|null;
+                  setAttributes?: lumeo.master.v1.SetAttributes.$Shape|null;
+                  setPolicy?: lumeo.master.v1.SetPolicy.$Shape|null;
+                  setQuota?: lumeo.master.v1.SetQuota.$Shape|null;
+                  listTrash?: lumeo.master.v1.ListTrash.$Shape|null;
+                  restoreTrash?: lumeo.master.v1.RestoreTrash.$Shape|null;
+                  purgeTrash?: lumeo.master.v1.PurgeTrash.$Shape|null;
+                  listVersions?: lumeo.master.v1.ListVersions.$Shape|null;
+                  removeVersion?: lumeo.master.v1.RemoveVersion.$Shape|null;
+                  createSnapshot?: lumeo.master.v1.CreateSnapshot.$Shape|null;
+                  removeSnapshot?: lumeo.master.v1.RemoveSnapshot.$Shape|null;
+                  listSnapshots?: lumeo.master.v1.ListSnapshots.$Shape|null;
+                  acquireLock?: lumeo.master.v1.AcquireLock.$Shape|null;
+                  renewLock?: lumeo.master.v1.RenewLock.$Shape|null;
+                  releaseLock?: lumeo.master.v1.ReleaseLock.$Shape|null;
+                  listLocks?: lumeo.master.v1.ListLocks.$Shape|null;
                   $unknowns?: Uint8Array[];
                 } & (
-                  ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape })
+                  ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape })
                 );
             }
 
@@ -791,7 +927,13 @@ export namespace lumeo {
                 stat?: (lumeo.master.v1.FileStat.$Properties|null);
                 listing?: (lumeo.master.v1.Listing.$Properties|null);
                 allocated?: (lumeo.master.v1.Allocated.$Properties|null);
-                kind?: ("error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated");
+                trash?: (lumeo.master.v1.Trash.$Properties|null);
+                versions?: (lumeo.master.v1.Versions.$Properties|null);
+                snapshot?: (lumeo.master.v1.Snapshot.$Properties|null);
+                snapshots?: (lumeo.master.v1.Snapshots.$Properties|null);
+                lock?: (lumeo.master.v1.Lock.$Properties|null);
+                locks?: (lumeo.master.v1.Locks.$Properties|null);
+                kind?: ("error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks");
                 static encode(m: lumeo.master.v1.OperationResult.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.OperationResult & lumeo.master.v1.OperationResult.$Shape;
             }
@@ -807,7 +949,13 @@ export namespace lumeo {
                     stat?: (lumeo.master.v1.FileStat.$Properties|null);
                     listing?: (lumeo.master.v1.Listing.$Properties|null);
                     allocated?: (lumeo.master.v1.Allocated.$Properties|null);
-                    kind?: ("error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated");
+                    trash?: (lumeo.master.v1.Trash.$Properties|null);
+                    versions?: (lumeo.master.v1.Versions.$Properties|null);
+                    snapshot?: (lumeo.master.v1.Snapshot.$Properties|null);
+                    snapshots?: (lumeo.master.v1.Snapshots.$Properties|null);
+                    lock?: (lumeo.master.v1.Lock.$Properties|null);
+                    locks?: (lumeo.master.v1.Locks.$Properties|null);
+                    kind?: ("error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks");
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = {
@@ -820,9 +968,15 @@ export namespace lumeo {
                   stat?: lumeo.master.v1.FileStat.$Shape|null;
                   listing?: lumeo.master.v1.Listing.$Shape|null;
                   allocated?: lumeo.master.v1.Allocated.$Shape|null;
+                  trash?: lumeo.master.v1.Trash.$Shape|null;
+                  versions?: lumeo.master.v1.Versions.$Shape|null;
+                  snapshot?: lumeo.master.v1.Snapshot.$Shape|null;
+                  snapshots?: lumeo.master.v1.Snapshots.$Shape|null;
+                  lock?: lumeo.master.v1.Lock.$Shape|null;
+                  locks?: lumeo.master.v1.Locks.$Shape|null;
                   $unknowns?: Uint8Array[];
                 } & (
-                  ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape })
+                  ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "trash"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash: lumeo.master.v1.Trash.$Shape; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "versions"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions: lumeo.master.v1.Versions.$Shape; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "snapshot"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot: lumeo.master.v1.Snapshot.$Shape; snapshots?: null; lock?: null; locks?: null }|{ kind?: "snapshots"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots: lumeo.master.v1.Snapshots.$Shape; lock?: null; locks?: null }|{ kind?: "lock"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock: lumeo.master.v1.Lock.$Shape; locks?: null }|{ kind?: "locks"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks: lumeo.master.v1.Locks.$Shape })
                 );
             }
 
@@ -927,6 +1081,13 @@ export namespace lumeo {
                 replicas: number;
                 chunkCount: number;
                 inode: number;
+                contentType: string;
+                metadata: { [k: string]: string };
+                tags: { [k: string]: string };
+                expiresAtMs: number;
+                usage?: (lumeo.master.v1.Usage.$Properties|null);
+                quota?: (lumeo.master.v1.Quota.$Properties|null);
+                policy?: (lumeo.master.v1.Policy.$Properties|null);
                 static encode(m: lumeo.master.v1.FileInfo.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.FileInfo & lumeo.master.v1.FileInfo.$Shape;
             }
@@ -944,9 +1105,85 @@ export namespace lumeo {
                     replicas?: (number|null);
                     chunkCount?: (number|null);
                     inode?: (number|null);
+                    contentType?: (string|null);
+                    metadata?: ({ [k: string]: string }|null);
+                    tags?: ({ [k: string]: string }|null);
+                    expiresAtMs?: (number|null);
+                    usage?: (lumeo.master.v1.Usage.$Properties|null);
+                    quota?: (lumeo.master.v1.Quota.$Properties|null);
+                    policy?: (lumeo.master.v1.Policy.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.FileInfo.$Properties;
+            }
+
+            interface IUsage extends lumeo.master.v1.Usage.$Properties {
+            }
+
+            class Usage {
+                constructor(p?: lumeo.master.v1.Usage.$Properties);
+                $unknowns?: Uint8Array[];
+                sizeBytes: number;
+                files: number;
+                directories: number;
+                static encode(m: lumeo.master.v1.Usage.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Usage & lumeo.master.v1.Usage.$Shape;
+            }
+
+            namespace Usage {
+                interface $Properties {
+                    sizeBytes?: (number|null);
+                    files?: (number|null);
+                    directories?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Usage.$Properties;
+            }
+
+            interface IQuota extends lumeo.master.v1.Quota.$Properties {
+            }
+
+            class Quota {
+                constructor(p?: lumeo.master.v1.Quota.$Properties);
+                $unknowns?: Uint8Array[];
+                sizeBytes?: (number|null);
+                files?: (number|null);
+                static encode(m: lumeo.master.v1.Quota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Quota & lumeo.master.v1.Quota.$Shape;
+            }
+
+            namespace Quota {
+                interface $Properties {
+                    sizeBytes?: (number|null);
+                    files?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Quota.$Properties;
+            }
+
+            interface IPolicy extends lumeo.master.v1.Policy.$Properties {
+            }
+
+            class Policy {
+                constructor(p?: lumeo.master.v1.Policy.$Properties);
+                $unknowns?: Uint8Array[];
+                replicas?: (number|null);
+                versions?: (number|null);
+                trashMs?: (number|null);
+                ttlMs?: (number|null);
+                static encode(m: lumeo.master.v1.Policy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Policy & lumeo.master.v1.Policy.$Shape;
+            }
+
+            namespace Policy {
+                interface $Properties {
+                    replicas?: (number|null);
+                    versions?: (number|null);
+                    trashMs?: (number|null);
+                    ttlMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Policy.$Properties;
             }
 
             interface ICommit extends lumeo.master.v1.Commit.$Properties {
@@ -963,6 +1200,11 @@ export namespace lumeo {
                 crc32c: number;
                 precondition?: (lumeo.master.v1.Precondition.$Properties|null);
                 makeParents: boolean;
+                contentType: string;
+                metadata: { [k: string]: string };
+                tags: { [k: string]: string };
+                ttlMs?: (number|null);
+                fence?: (lumeo.master.v1.Fence.$Properties|null);
                 static encode(m: lumeo.master.v1.Commit.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Commit & lumeo.master.v1.Commit.$Shape;
             }
@@ -977,9 +1219,35 @@ export namespace lumeo {
                     crc32c?: (number|null);
                     precondition?: (lumeo.master.v1.Precondition.$Properties|null);
                     makeParents?: (boolean|null);
+                    contentType?: (string|null);
+                    metadata?: ({ [k: string]: string }|null);
+                    tags?: ({ [k: string]: string }|null);
+                    ttlMs?: (number|null);
+                    fence?: (lumeo.master.v1.Fence.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Commit.$Properties;
+            }
+
+            interface IFence extends lumeo.master.v1.Fence.$Properties {
+            }
+
+            class Fence {
+                constructor(p?: lumeo.master.v1.Fence.$Properties);
+                $unknowns?: Uint8Array[];
+                lock: string;
+                token: number;
+                static encode(m: lumeo.master.v1.Fence.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Fence & lumeo.master.v1.Fence.$Shape;
+            }
+
+            namespace Fence {
+                interface $Properties {
+                    lock?: (string|null);
+                    token?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Fence.$Properties;
             }
 
             interface IPrecondition extends lumeo.master.v1.Precondition.$Properties {
@@ -1113,6 +1381,7 @@ export namespace lumeo {
                 source: string;
                 target: string;
                 overwrite: boolean;
+                fence?: (lumeo.master.v1.Fence.$Properties|null);
                 static encode(m: lumeo.master.v1.Rename.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Rename & lumeo.master.v1.Rename.$Shape;
             }
@@ -1122,6 +1391,7 @@ export namespace lumeo {
                     source?: (string|null);
                     target?: (string|null);
                     overwrite?: (boolean|null);
+                    fence?: (lumeo.master.v1.Fence.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Rename.$Properties;
@@ -1136,6 +1406,8 @@ export namespace lumeo {
                 path: string;
                 recursive: boolean;
                 precondition?: (lumeo.master.v1.Precondition.$Properties|null);
+                skipTrash: boolean;
+                fence?: (lumeo.master.v1.Fence.$Properties|null);
                 static encode(m: lumeo.master.v1.Remove.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Remove & lumeo.master.v1.Remove.$Shape;
             }
@@ -1145,6 +1417,8 @@ export namespace lumeo {
                     path?: (string|null);
                     recursive?: (boolean|null);
                     precondition?: (lumeo.master.v1.Precondition.$Properties|null);
+                    skipTrash?: (boolean|null);
+                    fence?: (lumeo.master.v1.Fence.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Remove.$Properties;
@@ -1160,6 +1434,7 @@ export namespace lumeo {
                 firstChunk: number;
                 chunkCountMax: number;
                 revision: number;
+                version: number;
                 static encode(m: lumeo.master.v1.Stat.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Stat & lumeo.master.v1.Stat.$Shape;
             }
@@ -1170,6 +1445,7 @@ export namespace lumeo {
                     firstChunk?: (number|null);
                     chunkCountMax?: (number|null);
                     revision?: (number|null);
+                    version?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Stat.$Properties;
@@ -1309,6 +1585,535 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Grant.$Properties;
+            }
+
+            interface ICopy extends lumeo.master.v1.Copy.$Properties {
+            }
+
+            class Copy {
+                constructor(p?: lumeo.master.v1.Copy.$Properties);
+                $unknowns?: Uint8Array[];
+                source: string;
+                version: number;
+                target: string;
+                overwrite: boolean;
+                makeParents: boolean;
+                precondition?: (lumeo.master.v1.Precondition.$Properties|null);
+                fence?: (lumeo.master.v1.Fence.$Properties|null);
+                static encode(m: lumeo.master.v1.Copy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Copy & lumeo.master.v1.Copy.$Shape;
+            }
+
+            namespace Copy {
+                interface $Properties {
+                    source?: (string|null);
+                    version?: (number|null);
+                    target?: (string|null);
+                    overwrite?: (boolean|null);
+                    makeParents?: (boolean|null);
+                    precondition?: (lumeo.master.v1.Precondition.$Properties|null);
+                    fence?: (lumeo.master.v1.Fence.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Copy.$Properties;
+            }
+
+            interface ISetAttributes extends lumeo.master.v1.SetAttributes.$Properties {
+            }
+
+            class SetAttributes {
+                constructor(p?: lumeo.master.v1.SetAttributes.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                setMetadata: { [k: string]: string };
+                removeMetadata: string[];
+                setTags: { [k: string]: string };
+                removeTags: string[];
+                contentType?: (string|null);
+                ttlMs?: (number|null);
+                precondition?: (lumeo.master.v1.Precondition.$Properties|null);
+                static encode(m: lumeo.master.v1.SetAttributes.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SetAttributes & lumeo.master.v1.SetAttributes.$Shape;
+            }
+
+            namespace SetAttributes {
+                interface $Properties {
+                    path?: (string|null);
+                    setMetadata?: ({ [k: string]: string }|null);
+                    removeMetadata?: (string[]|null);
+                    setTags?: ({ [k: string]: string }|null);
+                    removeTags?: (string[]|null);
+                    contentType?: (string|null);
+                    ttlMs?: (number|null);
+                    precondition?: (lumeo.master.v1.Precondition.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.SetAttributes.$Properties;
+            }
+
+            interface ISetPolicy extends lumeo.master.v1.SetPolicy.$Properties {
+            }
+
+            class SetPolicy {
+                constructor(p?: lumeo.master.v1.SetPolicy.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                policy?: (lumeo.master.v1.Policy.$Properties|null);
+                static encode(m: lumeo.master.v1.SetPolicy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SetPolicy & lumeo.master.v1.SetPolicy.$Shape;
+            }
+
+            namespace SetPolicy {
+                interface $Properties {
+                    path?: (string|null);
+                    policy?: (lumeo.master.v1.Policy.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.SetPolicy.$Properties;
+            }
+
+            interface ISetQuota extends lumeo.master.v1.SetQuota.$Properties {
+            }
+
+            class SetQuota {
+                constructor(p?: lumeo.master.v1.SetQuota.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                quota?: (lumeo.master.v1.Quota.$Properties|null);
+                static encode(m: lumeo.master.v1.SetQuota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SetQuota & lumeo.master.v1.SetQuota.$Shape;
+            }
+
+            namespace SetQuota {
+                interface $Properties {
+                    path?: (string|null);
+                    quota?: (lumeo.master.v1.Quota.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.SetQuota.$Properties;
+            }
+
+            interface IListTrash extends lumeo.master.v1.ListTrash.$Properties {
+            }
+
+            class ListTrash {
+                constructor(p?: lumeo.master.v1.ListTrash.$Properties);
+                $unknowns?: Uint8Array[];
+                after: number;
+                countMax: number;
+                static encode(m: lumeo.master.v1.ListTrash.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListTrash & lumeo.master.v1.ListTrash.$Shape;
+            }
+
+            namespace ListTrash {
+                interface $Properties {
+                    after?: (number|null);
+                    countMax?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListTrash.$Properties;
+            }
+
+            interface ITrash extends lumeo.master.v1.Trash.$Properties {
+            }
+
+            class Trash {
+                constructor(p?: lumeo.master.v1.Trash.$Properties);
+                $unknowns?: Uint8Array[];
+                items: lumeo.master.v1.TrashItem.$Properties[];
+                more: boolean;
+                static encode(m: lumeo.master.v1.Trash.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Trash & lumeo.master.v1.Trash.$Shape;
+            }
+
+            namespace Trash {
+                interface $Properties {
+                    items?: (lumeo.master.v1.TrashItem.$Properties[]|null);
+                    more?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Trash.$Properties;
+            }
+
+            interface ITrashItem extends lumeo.master.v1.TrashItem.$Properties {
+            }
+
+            class TrashItem {
+                constructor(p?: lumeo.master.v1.TrashItem.$Properties);
+                $unknowns?: Uint8Array[];
+                id: number;
+                path: string;
+                kind: lumeo.master.v1.FileKind;
+                removedAtMs: number;
+                expiresAtMs: number;
+                usage?: (lumeo.master.v1.Usage.$Properties|null);
+                static encode(m: lumeo.master.v1.TrashItem.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TrashItem & lumeo.master.v1.TrashItem.$Shape;
+            }
+
+            namespace TrashItem {
+                interface $Properties {
+                    id?: (number|null);
+                    path?: (string|null);
+                    kind?: (lumeo.master.v1.FileKind|null);
+                    removedAtMs?: (number|null);
+                    expiresAtMs?: (number|null);
+                    usage?: (lumeo.master.v1.Usage.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TrashItem.$Properties;
+            }
+
+            interface IRestoreTrash extends lumeo.master.v1.RestoreTrash.$Properties {
+            }
+
+            class RestoreTrash {
+                constructor(p?: lumeo.master.v1.RestoreTrash.$Properties);
+                $unknowns?: Uint8Array[];
+                id: number;
+                target: string;
+                static encode(m: lumeo.master.v1.RestoreTrash.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RestoreTrash & lumeo.master.v1.RestoreTrash.$Shape;
+            }
+
+            namespace RestoreTrash {
+                interface $Properties {
+                    id?: (number|null);
+                    target?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RestoreTrash.$Properties;
+            }
+
+            interface IPurgeTrash extends lumeo.master.v1.PurgeTrash.$Properties {
+            }
+
+            class PurgeTrash {
+                constructor(p?: lumeo.master.v1.PurgeTrash.$Properties);
+                $unknowns?: Uint8Array[];
+                ids: number[];
+                static encode(m: lumeo.master.v1.PurgeTrash.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.PurgeTrash & lumeo.master.v1.PurgeTrash.$Shape;
+            }
+
+            namespace PurgeTrash {
+                interface $Properties {
+                    ids?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.PurgeTrash.$Properties;
+            }
+
+            interface IListVersions extends lumeo.master.v1.ListVersions.$Properties {
+            }
+
+            class ListVersions {
+                constructor(p?: lumeo.master.v1.ListVersions.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                before: number;
+                countMax: number;
+                static encode(m: lumeo.master.v1.ListVersions.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListVersions & lumeo.master.v1.ListVersions.$Shape;
+            }
+
+            namespace ListVersions {
+                interface $Properties {
+                    path?: (string|null);
+                    before?: (number|null);
+                    countMax?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListVersions.$Properties;
+            }
+
+            interface IVersions extends lumeo.master.v1.Versions.$Properties {
+            }
+
+            class Versions {
+                constructor(p?: lumeo.master.v1.Versions.$Properties);
+                $unknowns?: Uint8Array[];
+                versions: lumeo.master.v1.FileInfo.$Properties[];
+                more: boolean;
+                static encode(m: lumeo.master.v1.Versions.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Versions & lumeo.master.v1.Versions.$Shape;
+            }
+
+            namespace Versions {
+                interface $Properties {
+                    versions?: (lumeo.master.v1.FileInfo.$Properties[]|null);
+                    more?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Versions.$Properties;
+            }
+
+            interface IRemoveVersion extends lumeo.master.v1.RemoveVersion.$Properties {
+            }
+
+            class RemoveVersion {
+                constructor(p?: lumeo.master.v1.RemoveVersion.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                version: number;
+                static encode(m: lumeo.master.v1.RemoveVersion.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RemoveVersion & lumeo.master.v1.RemoveVersion.$Shape;
+            }
+
+            namespace RemoveVersion {
+                interface $Properties {
+                    path?: (string|null);
+                    version?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RemoveVersion.$Properties;
+            }
+
+            interface ICreateSnapshot extends lumeo.master.v1.CreateSnapshot.$Properties {
+            }
+
+            class CreateSnapshot {
+                constructor(p?: lumeo.master.v1.CreateSnapshot.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                name: string;
+                static encode(m: lumeo.master.v1.CreateSnapshot.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CreateSnapshot & lumeo.master.v1.CreateSnapshot.$Shape;
+            }
+
+            namespace CreateSnapshot {
+                interface $Properties {
+                    path?: (string|null);
+                    name?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.CreateSnapshot.$Properties;
+            }
+
+            interface IRemoveSnapshot extends lumeo.master.v1.RemoveSnapshot.$Properties {
+            }
+
+            class RemoveSnapshot {
+                constructor(p?: lumeo.master.v1.RemoveSnapshot.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                name: string;
+                static encode(m: lumeo.master.v1.RemoveSnapshot.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RemoveSnapshot & lumeo.master.v1.RemoveSnapshot.$Shape;
+            }
+
+            namespace RemoveSnapshot {
+                interface $Properties {
+                    path?: (string|null);
+                    name?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RemoveSnapshot.$Properties;
+            }
+
+            interface IListSnapshots extends lumeo.master.v1.ListSnapshots.$Properties {
+            }
+
+            class ListSnapshots {
+                constructor(p?: lumeo.master.v1.ListSnapshots.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                after: string;
+                countMax: number;
+                static encode(m: lumeo.master.v1.ListSnapshots.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListSnapshots & lumeo.master.v1.ListSnapshots.$Shape;
+            }
+
+            namespace ListSnapshots {
+                interface $Properties {
+                    path?: (string|null);
+                    after?: (string|null);
+                    countMax?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListSnapshots.$Properties;
+            }
+
+            interface ISnapshots extends lumeo.master.v1.Snapshots.$Properties {
+            }
+
+            class Snapshots {
+                constructor(p?: lumeo.master.v1.Snapshots.$Properties);
+                $unknowns?: Uint8Array[];
+                snapshots: lumeo.master.v1.Snapshot.$Properties[];
+                more: boolean;
+                static encode(m: lumeo.master.v1.Snapshots.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Snapshots & lumeo.master.v1.Snapshots.$Shape;
+            }
+
+            namespace Snapshots {
+                interface $Properties {
+                    snapshots?: (lumeo.master.v1.Snapshot.$Properties[]|null);
+                    more?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Snapshots.$Properties;
+            }
+
+            interface ISnapshot extends lumeo.master.v1.Snapshot.$Properties {
+            }
+
+            class Snapshot {
+                constructor(p?: lumeo.master.v1.Snapshot.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                name: string;
+                revision: number;
+                createdAtMs: number;
+                static encode(m: lumeo.master.v1.Snapshot.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Snapshot & lumeo.master.v1.Snapshot.$Shape;
+            }
+
+            namespace Snapshot {
+                interface $Properties {
+                    path?: (string|null);
+                    name?: (string|null);
+                    revision?: (number|null);
+                    createdAtMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Snapshot.$Properties;
+            }
+
+            interface IAcquireLock extends lumeo.master.v1.AcquireLock.$Properties {
+            }
+
+            class AcquireLock {
+                constructor(p?: lumeo.master.v1.AcquireLock.$Properties);
+                $unknowns?: Uint8Array[];
+                name: string;
+                holder: string;
+                ttlMs: number;
+                static encode(m: lumeo.master.v1.AcquireLock.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.AcquireLock & lumeo.master.v1.AcquireLock.$Shape;
+            }
+
+            namespace AcquireLock {
+                interface $Properties {
+                    name?: (string|null);
+                    holder?: (string|null);
+                    ttlMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.AcquireLock.$Properties;
+            }
+
+            interface IRenewLock extends lumeo.master.v1.RenewLock.$Properties {
+            }
+
+            class RenewLock {
+                constructor(p?: lumeo.master.v1.RenewLock.$Properties);
+                $unknowns?: Uint8Array[];
+                name: string;
+                token: number;
+                ttlMs: number;
+                static encode(m: lumeo.master.v1.RenewLock.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RenewLock & lumeo.master.v1.RenewLock.$Shape;
+            }
+
+            namespace RenewLock {
+                interface $Properties {
+                    name?: (string|null);
+                    token?: (number|null);
+                    ttlMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RenewLock.$Properties;
+            }
+
+            interface IReleaseLock extends lumeo.master.v1.ReleaseLock.$Properties {
+            }
+
+            class ReleaseLock {
+                constructor(p?: lumeo.master.v1.ReleaseLock.$Properties);
+                $unknowns?: Uint8Array[];
+                name: string;
+                token: number;
+                static encode(m: lumeo.master.v1.ReleaseLock.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReleaseLock & lumeo.master.v1.ReleaseLock.$Shape;
+            }
+
+            namespace ReleaseLock {
+                interface $Properties {
+                    name?: (string|null);
+                    token?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReleaseLock.$Properties;
+            }
+
+            interface IListLocks extends lumeo.master.v1.ListLocks.$Properties {
+            }
+
+            class ListLocks {
+                constructor(p?: lumeo.master.v1.ListLocks.$Properties);
+                $unknowns?: Uint8Array[];
+                after: string;
+                countMax: number;
+                static encode(m: lumeo.master.v1.ListLocks.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListLocks & lumeo.master.v1.ListLocks.$Shape;
+            }
+
+            namespace ListLocks {
+                interface $Properties {
+                    after?: (string|null);
+                    countMax?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListLocks.$Properties;
+            }
+
+            interface ILocks extends lumeo.master.v1.Locks.$Properties {
+            }
+
+            class Locks {
+                constructor(p?: lumeo.master.v1.Locks.$Properties);
+                $unknowns?: Uint8Array[];
+                locks: lumeo.master.v1.Lock.$Properties[];
+                more: boolean;
+                static encode(m: lumeo.master.v1.Locks.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Locks & lumeo.master.v1.Locks.$Shape;
+            }
+
+            namespace Locks {
+                interface $Properties {
+                    locks?: (lumeo.master.v1.Lock.$Properties[]|null);
+                    more?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Locks.$Properties;
+            }
+
+            interface ILock extends lumeo.master.v1.Lock.$Properties {
+            }
+
+            class Lock {
+                constructor(p?: lumeo.master.v1.Lock.$Properties);
+                $unknowns?: Uint8Array[];
+                name: string;
+                holder: string;
+                token: number;
+                expiresAtMs: number;
+                remainingMs: number;
+                static encode(m: lumeo.master.v1.Lock.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Lock & lumeo.master.v1.Lock.$Shape;
+            }
+
+            namespace Lock {
+                interface $Properties {
+                    name?: (string|null);
+                    holder?: (string|null);
+                    token?: (number|null);
+                    expiresAtMs?: (number|null);
+                    remainingMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Lock.$Properties;
             }
 
             enum Lane {

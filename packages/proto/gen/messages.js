@@ -5085,6 +5085,665 @@ export const lumeo = $root.lumeo = (() => {
                 return ReportInventoryResponse;
             })();
 
+            v1.WatchRequest = (function() {
+
+                /**
+                 * Properties of a WatchRequest.
+                 * @typedef {Object} lumeo.master.v1.WatchRequest.$Properties
+                 * @property {string|null} [prefix] WatchRequest prefix
+                 * @property {number|null} [since] WatchRequest since
+                 * @property {boolean|null} [fromNow] WatchRequest fromNow
+                 * @property {Array.<lumeo.master.v1.ChangeKind>|null} [kinds] WatchRequest kinds
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a WatchRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IWatchRequest
+                 * @augments lumeo.master.v1.WatchRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.WatchRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a WatchRequest.
+                 * @typedef {lumeo.master.v1.WatchRequest.$Properties} lumeo.master.v1.WatchRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new WatchRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a WatchRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.WatchRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const WatchRequest = function (p) {
+                    this.kinds = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * WatchRequest prefix.
+                 * @member {string} prefix
+                 * @memberof lumeo.master.v1.WatchRequest
+                 * @instance
+                 */
+                WatchRequest.prototype.prefix = "";
+
+                /**
+                 * WatchRequest since.
+                 * @member {number} since
+                 * @memberof lumeo.master.v1.WatchRequest
+                 * @instance
+                 */
+                WatchRequest.prototype.since = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * WatchRequest fromNow.
+                 * @member {boolean} fromNow
+                 * @memberof lumeo.master.v1.WatchRequest
+                 * @instance
+                 */
+                WatchRequest.prototype.fromNow = false;
+
+                /**
+                 * WatchRequest kinds.
+                 * @member {Array.<lumeo.master.v1.ChangeKind>} kinds
+                 * @memberof lumeo.master.v1.WatchRequest
+                 * @instance
+                 */
+                WatchRequest.prototype.kinds = $util.emptyArray;
+
+                /**
+                 * Encodes the specified WatchRequest message. Does not implicitly {@link lumeo.master.v1.WatchRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.WatchRequest
+                 * @static
+                 * @param {lumeo.master.v1.WatchRequest.$Properties} m WatchRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                WatchRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.prefix != null && $Object.hasOwnProperty.call(m, "prefix") && m.prefix !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.prefix);
+                    if (m.since != null && $Object.hasOwnProperty.call(m, "since") && (typeof m.since === "object" ? m.since.low || m.since.high : m.since !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.since);
+                    if (m.fromNow != null && $Object.hasOwnProperty.call(m, "fromNow") && m.fromNow !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.fromNow);
+                    if (m.kinds != null && m.kinds.length) {
+                        w.uint32(/* id 4, wireType 2 =*/34).int32s(m.kinds);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a WatchRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.WatchRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.WatchRequest & lumeo.master.v1.WatchRequest.$Shape} WatchRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                WatchRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.WatchRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.prefix = v;
+                                else
+                                    delete m.prefix;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.since = v;
+                                else
+                                    delete m.since;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.fromNow = v;
+                                else
+                                    delete m.fromNow;
+                                continue;
+                            }
+                        case 4: {
+                                if (u === 2) {
+                                    if (!(m.kinds && m.kinds.length))
+                                        m.kinds = [];
+                                    r.int32s(m.kinds);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.kinds && m.kinds.length))
+                                    m.kinds = [];
+                                m.kinds.push(r.int32());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return WatchRequest;
+            })();
+
+            v1.WatchResponse = (function() {
+
+                /**
+                 * Properties of a WatchResponse.
+                 * @typedef {Object} lumeo.master.v1.WatchResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.Change.$Properties>|null} [changes] WatchResponse changes
+                 * @property {number|null} [revision] WatchResponse revision
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a WatchResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IWatchResponse
+                 * @augments lumeo.master.v1.WatchResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.WatchResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a WatchResponse.
+                 * @typedef {lumeo.master.v1.WatchResponse.$Properties} lumeo.master.v1.WatchResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new WatchResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a WatchResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.WatchResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const WatchResponse = function (p) {
+                    this.changes = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * WatchResponse changes.
+                 * @member {Array.<lumeo.master.v1.Change.$Properties>} changes
+                 * @memberof lumeo.master.v1.WatchResponse
+                 * @instance
+                 */
+                WatchResponse.prototype.changes = $util.emptyArray;
+
+                /**
+                 * WatchResponse revision.
+                 * @member {number} revision
+                 * @memberof lumeo.master.v1.WatchResponse
+                 * @instance
+                 */
+                WatchResponse.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified WatchResponse message. Does not implicitly {@link lumeo.master.v1.WatchResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.WatchResponse
+                 * @static
+                 * @param {lumeo.master.v1.WatchResponse.$Properties} m WatchResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                WatchResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.changes != null && m.changes.length) {
+                        for (var i = 0; i < m.changes.length; ++i)
+                            $root.lumeo.master.v1.Change.encode(m.changes[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.revision != null && $Object.hasOwnProperty.call(m, "revision") && (typeof m.revision === "object" ? m.revision.low || m.revision.high : m.revision !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.revision);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a WatchResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.WatchResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.WatchResponse & lumeo.master.v1.WatchResponse.$Shape} WatchResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                WatchResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.WatchResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.changes && m.changes.length))
+                                    m.changes = [];
+                                m.changes.push($root.lumeo.master.v1.Change.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.revision = v;
+                                else
+                                    delete m.revision;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return WatchResponse;
+            })();
+
+            /**
+             * ChangeKind enum.
+             * @name lumeo.master.v1.ChangeKind
+             * @enum {number}
+             * @property {number} CHANGE_KIND_UNSPECIFIED=0 CHANGE_KIND_UNSPECIFIED value
+             * @property {number} CHANGE_KIND_CREATE=1 CHANGE_KIND_CREATE value
+             * @property {number} CHANGE_KIND_WRITE=2 CHANGE_KIND_WRITE value
+             * @property {number} CHANGE_KIND_DELETE=3 CHANGE_KIND_DELETE value
+             * @property {number} CHANGE_KIND_RENAME=4 CHANGE_KIND_RENAME value
+             * @property {number} CHANGE_KIND_ATTRIBUTES=5 CHANGE_KIND_ATTRIBUTES value
+             */
+            v1.ChangeKind = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "CHANGE_KIND_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "CHANGE_KIND_CREATE"] = 1;
+                values[valuesById[2] = "CHANGE_KIND_WRITE"] = 2;
+                values[valuesById[3] = "CHANGE_KIND_DELETE"] = 3;
+                values[valuesById[4] = "CHANGE_KIND_RENAME"] = 4;
+                values[valuesById[5] = "CHANGE_KIND_ATTRIBUTES"] = 5;
+                return values;
+            })();
+
+            v1.Change = (function() {
+
+                /**
+                 * Properties of a Change.
+                 * @typedef {Object} lumeo.master.v1.Change.$Properties
+                 * @property {number|null} [revision] Change revision
+                 * @property {number|null} [sequence] Change sequence
+                 * @property {lumeo.master.v1.ChangeKind|null} [changeKind] Change changeKind
+                 * @property {lumeo.master.v1.FileKind|null} [fileKind] Change fileKind
+                 * @property {string|null} [path] Change path
+                 * @property {string|null} [fromPath] Change fromPath
+                 * @property {number|null} [sizeBytes] Change sizeBytes
+                 * @property {number|null} [atMs] Change atMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Change.
+                 * @memberof lumeo.master.v1
+                 * @interface IChange
+                 * @augments lumeo.master.v1.Change.$Properties
+                 * @deprecated Use lumeo.master.v1.Change.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Change.
+                 * @typedef {lumeo.master.v1.Change.$Properties} lumeo.master.v1.Change.$Shape
+                 */
+
+                /**
+                 * Constructs a new Change.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Change.
+                 * @constructor
+                 * @param {lumeo.master.v1.Change.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Change = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Change revision.
+                 * @member {number} revision
+                 * @memberof lumeo.master.v1.Change
+                 * @instance
+                 */
+                Change.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Change sequence.
+                 * @member {number} sequence
+                 * @memberof lumeo.master.v1.Change
+                 * @instance
+                 */
+                Change.prototype.sequence = 0;
+
+                /**
+                 * Change changeKind.
+                 * @member {lumeo.master.v1.ChangeKind} changeKind
+                 * @memberof lumeo.master.v1.Change
+                 * @instance
+                 */
+                Change.prototype.changeKind = 0;
+
+                /**
+                 * Change fileKind.
+                 * @member {lumeo.master.v1.FileKind} fileKind
+                 * @memberof lumeo.master.v1.Change
+                 * @instance
+                 */
+                Change.prototype.fileKind = 0;
+
+                /**
+                 * Change path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.Change
+                 * @instance
+                 */
+                Change.prototype.path = "";
+
+                /**
+                 * Change fromPath.
+                 * @member {string} fromPath
+                 * @memberof lumeo.master.v1.Change
+                 * @instance
+                 */
+                Change.prototype.fromPath = "";
+
+                /**
+                 * Change sizeBytes.
+                 * @member {number} sizeBytes
+                 * @memberof lumeo.master.v1.Change
+                 * @instance
+                 */
+                Change.prototype.sizeBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Change atMs.
+                 * @member {number} atMs
+                 * @memberof lumeo.master.v1.Change
+                 * @instance
+                 */
+                Change.prototype.atMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified Change message. Does not implicitly {@link lumeo.master.v1.Change.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Change
+                 * @static
+                 * @param {lumeo.master.v1.Change.$Properties} m Change message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Change.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.revision != null && $Object.hasOwnProperty.call(m, "revision") && (typeof m.revision === "object" ? m.revision.low || m.revision.high : m.revision !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.revision);
+                    if (m.sequence != null && $Object.hasOwnProperty.call(m, "sequence") && m.sequence !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.sequence);
+                    if (m.changeKind != null && $Object.hasOwnProperty.call(m, "changeKind") && m.changeKind !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).int32(m.changeKind);
+                    if (m.fileKind != null && $Object.hasOwnProperty.call(m, "fileKind") && m.fileKind !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).int32(m.fileKind);
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 5, wireType 2 =*/42).string(m.path);
+                    if (m.fromPath != null && $Object.hasOwnProperty.call(m, "fromPath") && m.fromPath !== "")
+                        w.uint32(/* id 6, wireType 2 =*/50).string(m.fromPath);
+                    if (m.sizeBytes != null && $Object.hasOwnProperty.call(m, "sizeBytes") && (typeof m.sizeBytes === "object" ? m.sizeBytes.low || m.sizeBytes.high : m.sizeBytes !== 0))
+                        w.uint32(/* id 7, wireType 0 =*/56).uint64(m.sizeBytes);
+                    if (m.atMs != null && $Object.hasOwnProperty.call(m, "atMs") && (typeof m.atMs === "object" ? m.atMs.low || m.atMs.high : m.atMs !== 0))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.atMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Change message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Change
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Change & lumeo.master.v1.Change.$Shape} Change
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Change.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Change();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.revision = v;
+                                else
+                                    delete m.revision;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.sequence = v;
+                                else
+                                    delete m.sequence;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.changeKind = v;
+                                else
+                                    delete m.changeKind;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.fileKind = v;
+                                else
+                                    delete m.fileKind;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.fromPath = v;
+                                else
+                                    delete m.fromPath;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.sizeBytes = v;
+                                else
+                                    delete m.sizeBytes;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.atMs = v;
+                                else
+                                    delete m.atMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Change;
+            })();
+
             v1.OperateRequest = (function() {
 
                 /**
@@ -5386,7 +6045,23 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.Stat.$Properties|null} [stat] Operation stat
                  * @property {lumeo.master.v1.List.$Properties|null} [list] Operation list
                  * @property {lumeo.master.v1.Allocate.$Properties|null} [allocate] Operation allocate
-                 * @property {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"} [kind] Operation kind
+                 * @property {lumeo.master.v1.Copy.$Properties|null} [copy] Operation copy
+                 * @property {lumeo.master.v1.SetAttributes.$Properties|null} [setAttributes] Operation setAttributes
+                 * @property {lumeo.master.v1.SetPolicy.$Properties|null} [setPolicy] Operation setPolicy
+                 * @property {lumeo.master.v1.SetQuota.$Properties|null} [setQuota] Operation setQuota
+                 * @property {lumeo.master.v1.ListTrash.$Properties|null} [listTrash] Operation listTrash
+                 * @property {lumeo.master.v1.RestoreTrash.$Properties|null} [restoreTrash] Operation restoreTrash
+                 * @property {lumeo.master.v1.PurgeTrash.$Properties|null} [purgeTrash] Operation purgeTrash
+                 * @property {lumeo.master.v1.ListVersions.$Properties|null} [listVersions] Operation listVersions
+                 * @property {lumeo.master.v1.RemoveVersion.$Properties|null} [removeVersion] Operation removeVersion
+                 * @property {lumeo.master.v1.CreateSnapshot.$Properties|null} [createSnapshot] Operation createSnapshot
+                 * @property {lumeo.master.v1.RemoveSnapshot.$Properties|null} [removeSnapshot] Operation removeSnapshot
+                 * @property {lumeo.master.v1.ListSnapshots.$Properties|null} [listSnapshots] Operation listSnapshots
+                 * @property {lumeo.master.v1.AcquireLock.$Properties|null} [acquireLock] Operation acquireLock
+                 * @property {lumeo.master.v1.RenewLock.$Properties|null} [renewLock] Operation renewLock
+                 * @property {lumeo.master.v1.ReleaseLock.$Properties|null} [releaseLock] Operation releaseLock
+                 * @property {lumeo.master.v1.ListLocks.$Properties|null} [listLocks] Operation listLocks
+                 * @property {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"} [kind] Operation kind
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5415,9 +6090,25 @@ export const lumeo = $root.lumeo = (() => {
                  *   stat?: lumeo.master.v1.Stat.$Shape|null;
                  *   list?: lumeo.master.v1.List.$Shape|null;
                  *   allocate?: lumeo.master.v1.Allocate.$Shape|null;
+                 *   copy?: lumeo.master.v1.Copy.$Shape|null;
+                 *   setAttributes?: lumeo.master.v1.SetAttributes.$Shape|null;
+                 *   setPolicy?: lumeo.master.v1.SetPolicy.$Shape|null;
+                 *   setQuota?: lumeo.master.v1.SetQuota.$Shape|null;
+                 *   listTrash?: lumeo.master.v1.ListTrash.$Shape|null;
+                 *   restoreTrash?: lumeo.master.v1.RestoreTrash.$Shape|null;
+                 *   purgeTrash?: lumeo.master.v1.PurgeTrash.$Shape|null;
+                 *   listVersions?: lumeo.master.v1.ListVersions.$Shape|null;
+                 *   removeVersion?: lumeo.master.v1.RemoveVersion.$Shape|null;
+                 *   createSnapshot?: lumeo.master.v1.CreateSnapshot.$Shape|null;
+                 *   removeSnapshot?: lumeo.master.v1.RemoveSnapshot.$Shape|null;
+                 *   listSnapshots?: lumeo.master.v1.ListSnapshots.$Shape|null;
+                 *   acquireLock?: lumeo.master.v1.AcquireLock.$Shape|null;
+                 *   renewLock?: lumeo.master.v1.RenewLock.$Shape|null;
+                 *   releaseLock?: lumeo.master.v1.ReleaseLock.$Shape|null;
+                 *   listLocks?: lumeo.master.v1.ListLocks.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * } & (
-                 *   ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape })
+                 *   ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape })
                  * )} lumeo.master.v1.Operation.$Shape
                  */
 
@@ -5548,17 +6239,145 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 Operation.prototype.allocate = null;
 
+                /**
+                 * Operation copy.
+                 * @member {lumeo.master.v1.Copy.$Properties|null|undefined} copy
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.copy = null;
+
+                /**
+                 * Operation setAttributes.
+                 * @member {lumeo.master.v1.SetAttributes.$Properties|null|undefined} setAttributes
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.setAttributes = null;
+
+                /**
+                 * Operation setPolicy.
+                 * @member {lumeo.master.v1.SetPolicy.$Properties|null|undefined} setPolicy
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.setPolicy = null;
+
+                /**
+                 * Operation setQuota.
+                 * @member {lumeo.master.v1.SetQuota.$Properties|null|undefined} setQuota
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.setQuota = null;
+
+                /**
+                 * Operation listTrash.
+                 * @member {lumeo.master.v1.ListTrash.$Properties|null|undefined} listTrash
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.listTrash = null;
+
+                /**
+                 * Operation restoreTrash.
+                 * @member {lumeo.master.v1.RestoreTrash.$Properties|null|undefined} restoreTrash
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.restoreTrash = null;
+
+                /**
+                 * Operation purgeTrash.
+                 * @member {lumeo.master.v1.PurgeTrash.$Properties|null|undefined} purgeTrash
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.purgeTrash = null;
+
+                /**
+                 * Operation listVersions.
+                 * @member {lumeo.master.v1.ListVersions.$Properties|null|undefined} listVersions
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.listVersions = null;
+
+                /**
+                 * Operation removeVersion.
+                 * @member {lumeo.master.v1.RemoveVersion.$Properties|null|undefined} removeVersion
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.removeVersion = null;
+
+                /**
+                 * Operation createSnapshot.
+                 * @member {lumeo.master.v1.CreateSnapshot.$Properties|null|undefined} createSnapshot
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.createSnapshot = null;
+
+                /**
+                 * Operation removeSnapshot.
+                 * @member {lumeo.master.v1.RemoveSnapshot.$Properties|null|undefined} removeSnapshot
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.removeSnapshot = null;
+
+                /**
+                 * Operation listSnapshots.
+                 * @member {lumeo.master.v1.ListSnapshots.$Properties|null|undefined} listSnapshots
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.listSnapshots = null;
+
+                /**
+                 * Operation acquireLock.
+                 * @member {lumeo.master.v1.AcquireLock.$Properties|null|undefined} acquireLock
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.acquireLock = null;
+
+                /**
+                 * Operation renewLock.
+                 * @member {lumeo.master.v1.RenewLock.$Properties|null|undefined} renewLock
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.renewLock = null;
+
+                /**
+                 * Operation releaseLock.
+                 * @member {lumeo.master.v1.ReleaseLock.$Properties|null|undefined} releaseLock
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.releaseLock = null;
+
+                /**
+                 * Operation listLocks.
+                 * @member {lumeo.master.v1.ListLocks.$Properties|null|undefined} listLocks
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.listLocks = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
                 /**
                  * Operation kind.
-                 * @member {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|undefined} kind
+                 * @member {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|undefined} kind
                  * @memberof lumeo.master.v1.Operation
                  * @instance
                  */
                 $Object.defineProperty(Operation.prototype, "kind", {
-                    get: $util.oneOfGetter($oneOfFields = ["openSession", "commit", "addChunks", "beginUpload", "abortUpload", "makeDirectory", "rename", "remove", "stat", "list", "allocate"]),
+                    get: $util.oneOfGetter($oneOfFields = ["openSession", "commit", "addChunks", "beginUpload", "abortUpload", "makeDirectory", "rename", "remove", "stat", "list", "allocate", "copy", "setAttributes", "setPolicy", "setQuota", "listTrash", "restoreTrash", "purgeTrash", "listVersions", "removeVersion", "createSnapshot", "removeSnapshot", "listSnapshots", "acquireLock", "renewLock", "releaseLock", "listLocks"]),
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
@@ -5606,6 +6425,38 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.List.encode(m.list, w.uint32(/* id 19, wireType 2 =*/154).fork(), q + 1).ldelim();
                     if (m.allocate != null && $Object.hasOwnProperty.call(m, "allocate"))
                         $root.lumeo.master.v1.Allocate.encode(m.allocate, w.uint32(/* id 20, wireType 2 =*/162).fork(), q + 1).ldelim();
+                    if (m.copy != null && $Object.hasOwnProperty.call(m, "copy"))
+                        $root.lumeo.master.v1.Copy.encode(m.copy, w.uint32(/* id 21, wireType 2 =*/170).fork(), q + 1).ldelim();
+                    if (m.setAttributes != null && $Object.hasOwnProperty.call(m, "setAttributes"))
+                        $root.lumeo.master.v1.SetAttributes.encode(m.setAttributes, w.uint32(/* id 22, wireType 2 =*/178).fork(), q + 1).ldelim();
+                    if (m.setPolicy != null && $Object.hasOwnProperty.call(m, "setPolicy"))
+                        $root.lumeo.master.v1.SetPolicy.encode(m.setPolicy, w.uint32(/* id 23, wireType 2 =*/186).fork(), q + 1).ldelim();
+                    if (m.setQuota != null && $Object.hasOwnProperty.call(m, "setQuota"))
+                        $root.lumeo.master.v1.SetQuota.encode(m.setQuota, w.uint32(/* id 24, wireType 2 =*/194).fork(), q + 1).ldelim();
+                    if (m.listTrash != null && $Object.hasOwnProperty.call(m, "listTrash"))
+                        $root.lumeo.master.v1.ListTrash.encode(m.listTrash, w.uint32(/* id 25, wireType 2 =*/202).fork(), q + 1).ldelim();
+                    if (m.restoreTrash != null && $Object.hasOwnProperty.call(m, "restoreTrash"))
+                        $root.lumeo.master.v1.RestoreTrash.encode(m.restoreTrash, w.uint32(/* id 26, wireType 2 =*/210).fork(), q + 1).ldelim();
+                    if (m.purgeTrash != null && $Object.hasOwnProperty.call(m, "purgeTrash"))
+                        $root.lumeo.master.v1.PurgeTrash.encode(m.purgeTrash, w.uint32(/* id 27, wireType 2 =*/218).fork(), q + 1).ldelim();
+                    if (m.listVersions != null && $Object.hasOwnProperty.call(m, "listVersions"))
+                        $root.lumeo.master.v1.ListVersions.encode(m.listVersions, w.uint32(/* id 28, wireType 2 =*/226).fork(), q + 1).ldelim();
+                    if (m.removeVersion != null && $Object.hasOwnProperty.call(m, "removeVersion"))
+                        $root.lumeo.master.v1.RemoveVersion.encode(m.removeVersion, w.uint32(/* id 29, wireType 2 =*/234).fork(), q + 1).ldelim();
+                    if (m.createSnapshot != null && $Object.hasOwnProperty.call(m, "createSnapshot"))
+                        $root.lumeo.master.v1.CreateSnapshot.encode(m.createSnapshot, w.uint32(/* id 30, wireType 2 =*/242).fork(), q + 1).ldelim();
+                    if (m.removeSnapshot != null && $Object.hasOwnProperty.call(m, "removeSnapshot"))
+                        $root.lumeo.master.v1.RemoveSnapshot.encode(m.removeSnapshot, w.uint32(/* id 31, wireType 2 =*/250).fork(), q + 1).ldelim();
+                    if (m.listSnapshots != null && $Object.hasOwnProperty.call(m, "listSnapshots"))
+                        $root.lumeo.master.v1.ListSnapshots.encode(m.listSnapshots, w.uint32(/* id 32, wireType 2 =*/258).fork(), q + 1).ldelim();
+                    if (m.acquireLock != null && $Object.hasOwnProperty.call(m, "acquireLock"))
+                        $root.lumeo.master.v1.AcquireLock.encode(m.acquireLock, w.uint32(/* id 33, wireType 2 =*/266).fork(), q + 1).ldelim();
+                    if (m.renewLock != null && $Object.hasOwnProperty.call(m, "renewLock"))
+                        $root.lumeo.master.v1.RenewLock.encode(m.renewLock, w.uint32(/* id 34, wireType 2 =*/274).fork(), q + 1).ldelim();
+                    if (m.releaseLock != null && $Object.hasOwnProperty.call(m, "releaseLock"))
+                        $root.lumeo.master.v1.ReleaseLock.encode(m.releaseLock, w.uint32(/* id 35, wireType 2 =*/282).fork(), q + 1).ldelim();
+                    if (m.listLocks != null && $Object.hasOwnProperty.call(m, "listLocks"))
+                        $root.lumeo.master.v1.ListLocks.encode(m.listLocks, w.uint32(/* id 36, wireType 2 =*/290).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -5751,6 +6602,118 @@ export const lumeo = $root.lumeo = (() => {
                                 m.kind = "allocate";
                                 continue;
                             }
+                        case 21: {
+                                if (u !== 2)
+                                    break;
+                                m.copy = $root.lumeo.master.v1.Copy.decode(r, r.size(), $undefined, q + 1, m.copy);
+                                m.kind = "copy";
+                                continue;
+                            }
+                        case 22: {
+                                if (u !== 2)
+                                    break;
+                                m.setAttributes = $root.lumeo.master.v1.SetAttributes.decode(r, r.size(), $undefined, q + 1, m.setAttributes);
+                                m.kind = "setAttributes";
+                                continue;
+                            }
+                        case 23: {
+                                if (u !== 2)
+                                    break;
+                                m.setPolicy = $root.lumeo.master.v1.SetPolicy.decode(r, r.size(), $undefined, q + 1, m.setPolicy);
+                                m.kind = "setPolicy";
+                                continue;
+                            }
+                        case 24: {
+                                if (u !== 2)
+                                    break;
+                                m.setQuota = $root.lumeo.master.v1.SetQuota.decode(r, r.size(), $undefined, q + 1, m.setQuota);
+                                m.kind = "setQuota";
+                                continue;
+                            }
+                        case 25: {
+                                if (u !== 2)
+                                    break;
+                                m.listTrash = $root.lumeo.master.v1.ListTrash.decode(r, r.size(), $undefined, q + 1, m.listTrash);
+                                m.kind = "listTrash";
+                                continue;
+                            }
+                        case 26: {
+                                if (u !== 2)
+                                    break;
+                                m.restoreTrash = $root.lumeo.master.v1.RestoreTrash.decode(r, r.size(), $undefined, q + 1, m.restoreTrash);
+                                m.kind = "restoreTrash";
+                                continue;
+                            }
+                        case 27: {
+                                if (u !== 2)
+                                    break;
+                                m.purgeTrash = $root.lumeo.master.v1.PurgeTrash.decode(r, r.size(), $undefined, q + 1, m.purgeTrash);
+                                m.kind = "purgeTrash";
+                                continue;
+                            }
+                        case 28: {
+                                if (u !== 2)
+                                    break;
+                                m.listVersions = $root.lumeo.master.v1.ListVersions.decode(r, r.size(), $undefined, q + 1, m.listVersions);
+                                m.kind = "listVersions";
+                                continue;
+                            }
+                        case 29: {
+                                if (u !== 2)
+                                    break;
+                                m.removeVersion = $root.lumeo.master.v1.RemoveVersion.decode(r, r.size(), $undefined, q + 1, m.removeVersion);
+                                m.kind = "removeVersion";
+                                continue;
+                            }
+                        case 30: {
+                                if (u !== 2)
+                                    break;
+                                m.createSnapshot = $root.lumeo.master.v1.CreateSnapshot.decode(r, r.size(), $undefined, q + 1, m.createSnapshot);
+                                m.kind = "createSnapshot";
+                                continue;
+                            }
+                        case 31: {
+                                if (u !== 2)
+                                    break;
+                                m.removeSnapshot = $root.lumeo.master.v1.RemoveSnapshot.decode(r, r.size(), $undefined, q + 1, m.removeSnapshot);
+                                m.kind = "removeSnapshot";
+                                continue;
+                            }
+                        case 32: {
+                                if (u !== 2)
+                                    break;
+                                m.listSnapshots = $root.lumeo.master.v1.ListSnapshots.decode(r, r.size(), $undefined, q + 1, m.listSnapshots);
+                                m.kind = "listSnapshots";
+                                continue;
+                            }
+                        case 33: {
+                                if (u !== 2)
+                                    break;
+                                m.acquireLock = $root.lumeo.master.v1.AcquireLock.decode(r, r.size(), $undefined, q + 1, m.acquireLock);
+                                m.kind = "acquireLock";
+                                continue;
+                            }
+                        case 34: {
+                                if (u !== 2)
+                                    break;
+                                m.renewLock = $root.lumeo.master.v1.RenewLock.decode(r, r.size(), $undefined, q + 1, m.renewLock);
+                                m.kind = "renewLock";
+                                continue;
+                            }
+                        case 35: {
+                                if (u !== 2)
+                                    break;
+                                m.releaseLock = $root.lumeo.master.v1.ReleaseLock.decode(r, r.size(), $undefined, q + 1, m.releaseLock);
+                                m.kind = "releaseLock";
+                                continue;
+                            }
+                        case 36: {
+                                if (u !== 2)
+                                    break;
+                                m.listLocks = $root.lumeo.master.v1.ListLocks.decode(r, r.size(), $undefined, q + 1, m.listLocks);
+                                m.kind = "listLocks";
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -5785,7 +6748,13 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.FileStat.$Properties|null} [stat] OperationResult stat
                  * @property {lumeo.master.v1.Listing.$Properties|null} [listing] OperationResult listing
                  * @property {lumeo.master.v1.Allocated.$Properties|null} [allocated] OperationResult allocated
-                 * @property {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"} [kind] OperationResult kind
+                 * @property {lumeo.master.v1.Trash.$Properties|null} [trash] OperationResult trash
+                 * @property {lumeo.master.v1.Versions.$Properties|null} [versions] OperationResult versions
+                 * @property {lumeo.master.v1.Snapshot.$Properties|null} [snapshot] OperationResult snapshot
+                 * @property {lumeo.master.v1.Snapshots.$Properties|null} [snapshots] OperationResult snapshots
+                 * @property {lumeo.master.v1.Lock.$Properties|null} [lock] OperationResult lock
+                 * @property {lumeo.master.v1.Locks.$Properties|null} [locks] OperationResult locks
+                 * @property {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"} [kind] OperationResult kind
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5809,9 +6778,15 @@ export const lumeo = $root.lumeo = (() => {
                  *   stat?: lumeo.master.v1.FileStat.$Shape|null;
                  *   listing?: lumeo.master.v1.Listing.$Shape|null;
                  *   allocated?: lumeo.master.v1.Allocated.$Shape|null;
+                 *   trash?: lumeo.master.v1.Trash.$Shape|null;
+                 *   versions?: lumeo.master.v1.Versions.$Shape|null;
+                 *   snapshot?: lumeo.master.v1.Snapshot.$Shape|null;
+                 *   snapshots?: lumeo.master.v1.Snapshots.$Shape|null;
+                 *   lock?: lumeo.master.v1.Lock.$Shape|null;
+                 *   locks?: lumeo.master.v1.Locks.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * } & (
-                 *   ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape })
+                 *   ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "trash"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash: lumeo.master.v1.Trash.$Shape; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "versions"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions: lumeo.master.v1.Versions.$Shape; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "snapshot"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot: lumeo.master.v1.Snapshot.$Shape; snapshots?: null; lock?: null; locks?: null }|{ kind?: "snapshots"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots: lumeo.master.v1.Snapshots.$Shape; lock?: null; locks?: null }|{ kind?: "lock"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock: lumeo.master.v1.Lock.$Shape; locks?: null }|{ kind?: "locks"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks: lumeo.master.v1.Locks.$Shape })
                  * )} lumeo.master.v1.OperationResult.$Shape
                  */
 
@@ -5902,17 +6877,65 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 OperationResult.prototype.allocated = null;
 
+                /**
+                 * OperationResult trash.
+                 * @member {lumeo.master.v1.Trash.$Properties|null|undefined} trash
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.trash = null;
+
+                /**
+                 * OperationResult versions.
+                 * @member {lumeo.master.v1.Versions.$Properties|null|undefined} versions
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.versions = null;
+
+                /**
+                 * OperationResult snapshot.
+                 * @member {lumeo.master.v1.Snapshot.$Properties|null|undefined} snapshot
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.snapshot = null;
+
+                /**
+                 * OperationResult snapshots.
+                 * @member {lumeo.master.v1.Snapshots.$Properties|null|undefined} snapshots
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.snapshots = null;
+
+                /**
+                 * OperationResult lock.
+                 * @member {lumeo.master.v1.Lock.$Properties|null|undefined} lock
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.lock = null;
+
+                /**
+                 * OperationResult locks.
+                 * @member {lumeo.master.v1.Locks.$Properties|null|undefined} locks
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.locks = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
                 /**
                  * OperationResult kind.
-                 * @member {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|undefined} kind
+                 * @member {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|undefined} kind
                  * @memberof lumeo.master.v1.OperationResult
                  * @instance
                  */
                 $Object.defineProperty(OperationResult.prototype, "kind", {
-                    get: $util.oneOfGetter($oneOfFields = ["error", "sessionOpened", "file", "uploadBegun", "done", "stat", "listing", "allocated"]),
+                    get: $util.oneOfGetter($oneOfFields = ["error", "sessionOpened", "file", "uploadBegun", "done", "stat", "listing", "allocated", "trash", "versions", "snapshot", "snapshots", "lock", "locks"]),
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
@@ -5950,6 +6973,18 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.Listing.encode(m.listing, w.uint32(/* id 19, wireType 2 =*/154).fork(), q + 1).ldelim();
                     if (m.allocated != null && $Object.hasOwnProperty.call(m, "allocated"))
                         $root.lumeo.master.v1.Allocated.encode(m.allocated, w.uint32(/* id 20, wireType 2 =*/162).fork(), q + 1).ldelim();
+                    if (m.trash != null && $Object.hasOwnProperty.call(m, "trash"))
+                        $root.lumeo.master.v1.Trash.encode(m.trash, w.uint32(/* id 25, wireType 2 =*/202).fork(), q + 1).ldelim();
+                    if (m.versions != null && $Object.hasOwnProperty.call(m, "versions"))
+                        $root.lumeo.master.v1.Versions.encode(m.versions, w.uint32(/* id 28, wireType 2 =*/226).fork(), q + 1).ldelim();
+                    if (m.snapshot != null && $Object.hasOwnProperty.call(m, "snapshot"))
+                        $root.lumeo.master.v1.Snapshot.encode(m.snapshot, w.uint32(/* id 30, wireType 2 =*/242).fork(), q + 1).ldelim();
+                    if (m.snapshots != null && $Object.hasOwnProperty.call(m, "snapshots"))
+                        $root.lumeo.master.v1.Snapshots.encode(m.snapshots, w.uint32(/* id 32, wireType 2 =*/258).fork(), q + 1).ldelim();
+                    if (m.lock != null && $Object.hasOwnProperty.call(m, "lock"))
+                        $root.lumeo.master.v1.Lock.encode(m.lock, w.uint32(/* id 33, wireType 2 =*/266).fork(), q + 1).ldelim();
+                    if (m.locks != null && $Object.hasOwnProperty.call(m, "locks"))
+                        $root.lumeo.master.v1.Locks.encode(m.locks, w.uint32(/* id 36, wireType 2 =*/290).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -6057,6 +7092,48 @@ export const lumeo = $root.lumeo = (() => {
                                     break;
                                 m.allocated = $root.lumeo.master.v1.Allocated.decode(r, r.size(), $undefined, q + 1, m.allocated);
                                 m.kind = "allocated";
+                                continue;
+                            }
+                        case 25: {
+                                if (u !== 2)
+                                    break;
+                                m.trash = $root.lumeo.master.v1.Trash.decode(r, r.size(), $undefined, q + 1, m.trash);
+                                m.kind = "trash";
+                                continue;
+                            }
+                        case 28: {
+                                if (u !== 2)
+                                    break;
+                                m.versions = $root.lumeo.master.v1.Versions.decode(r, r.size(), $undefined, q + 1, m.versions);
+                                m.kind = "versions";
+                                continue;
+                            }
+                        case 30: {
+                                if (u !== 2)
+                                    break;
+                                m.snapshot = $root.lumeo.master.v1.Snapshot.decode(r, r.size(), $undefined, q + 1, m.snapshot);
+                                m.kind = "snapshot";
+                                continue;
+                            }
+                        case 32: {
+                                if (u !== 2)
+                                    break;
+                                m.snapshots = $root.lumeo.master.v1.Snapshots.decode(r, r.size(), $undefined, q + 1, m.snapshots);
+                                m.kind = "snapshots";
+                                continue;
+                            }
+                        case 33: {
+                                if (u !== 2)
+                                    break;
+                                m.lock = $root.lumeo.master.v1.Lock.decode(r, r.size(), $undefined, q + 1, m.lock);
+                                m.kind = "lock";
+                                continue;
+                            }
+                        case 36: {
+                                if (u !== 2)
+                                    break;
+                                m.locks = $root.lumeo.master.v1.Locks.decode(r, r.size(), $undefined, q + 1, m.locks);
+                                m.kind = "locks";
                                 continue;
                             }
                         }
@@ -6669,6 +7746,13 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [replicas] FileInfo replicas
                  * @property {number|null} [chunkCount] FileInfo chunkCount
                  * @property {number|null} [inode] FileInfo inode
+                 * @property {string|null} [contentType] FileInfo contentType
+                 * @property {Object.<string,string>|null} [metadata] FileInfo metadata
+                 * @property {Object.<string,string>|null} [tags] FileInfo tags
+                 * @property {number|null} [expiresAtMs] FileInfo expiresAtMs
+                 * @property {lumeo.master.v1.Usage.$Properties|null} [usage] FileInfo usage
+                 * @property {lumeo.master.v1.Quota.$Properties|null} [quota] FileInfo quota
+                 * @property {lumeo.master.v1.Policy.$Properties|null} [policy] FileInfo policy
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -6694,6 +7778,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const FileInfo = function (p) {
+                    this.metadata = {};
+                    this.tags = {};
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -6789,6 +7875,62 @@ export const lumeo = $root.lumeo = (() => {
                 FileInfo.prototype.inode = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * FileInfo contentType.
+                 * @member {string} contentType
+                 * @memberof lumeo.master.v1.FileInfo
+                 * @instance
+                 */
+                FileInfo.prototype.contentType = "";
+
+                /**
+                 * FileInfo metadata.
+                 * @member {Object.<string,string>} metadata
+                 * @memberof lumeo.master.v1.FileInfo
+                 * @instance
+                 */
+                FileInfo.prototype.metadata = $util.emptyObject;
+
+                /**
+                 * FileInfo tags.
+                 * @member {Object.<string,string>} tags
+                 * @memberof lumeo.master.v1.FileInfo
+                 * @instance
+                 */
+                FileInfo.prototype.tags = $util.emptyObject;
+
+                /**
+                 * FileInfo expiresAtMs.
+                 * @member {number} expiresAtMs
+                 * @memberof lumeo.master.v1.FileInfo
+                 * @instance
+                 */
+                FileInfo.prototype.expiresAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * FileInfo usage.
+                 * @member {lumeo.master.v1.Usage.$Properties|null|undefined} usage
+                 * @memberof lumeo.master.v1.FileInfo
+                 * @instance
+                 */
+                FileInfo.prototype.usage = null;
+
+                /**
+                 * FileInfo quota.
+                 * @member {lumeo.master.v1.Quota.$Properties|null|undefined} quota
+                 * @memberof lumeo.master.v1.FileInfo
+                 * @instance
+                 */
+                FileInfo.prototype.quota = null;
+
+                /**
+                 * FileInfo policy.
+                 * @member {lumeo.master.v1.Policy.$Properties|null|undefined} policy
+                 * @memberof lumeo.master.v1.FileInfo
+                 * @instance
+                 */
+                FileInfo.prototype.policy = null;
+
+                /**
                  * Encodes the specified FileInfo message. Does not implicitly {@link lumeo.master.v1.FileInfo.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.FileInfo
@@ -6826,6 +7968,26 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 10, wireType 0 =*/80).uint64(m.chunkCount);
                     if (m.inode != null && $Object.hasOwnProperty.call(m, "inode") && (typeof m.inode === "object" ? m.inode.low || m.inode.high : m.inode !== 0))
                         w.uint32(/* id 11, wireType 0 =*/88).uint64(m.inode);
+                    if (m.contentType != null && $Object.hasOwnProperty.call(m, "contentType") && m.contentType !== "")
+                        w.uint32(/* id 12, wireType 2 =*/98).string(m.contentType);
+                    if (m.metadata != null && $Object.hasOwnProperty.call(m, "metadata")) {
+                        for (var ks = $Object.keys(m.metadata), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 13, wireType 2 =*/106).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.metadata[ks[i]]).ldelim();
+                        }
+                    }
+                    if (m.tags != null && $Object.hasOwnProperty.call(m, "tags")) {
+                        for (var ks = $Object.keys(m.tags), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 14, wireType 2 =*/114).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.tags[ks[i]]).ldelim();
+                        }
+                    }
+                    if (m.expiresAtMs != null && $Object.hasOwnProperty.call(m, "expiresAtMs") && (typeof m.expiresAtMs === "object" ? m.expiresAtMs.low || m.expiresAtMs.high : m.expiresAtMs !== 0))
+                        w.uint32(/* id 15, wireType 0 =*/120).uint64(m.expiresAtMs);
+                    if (m.usage != null && $Object.hasOwnProperty.call(m, "usage"))
+                        $root.lumeo.master.v1.Usage.encode(m.usage, w.uint32(/* id 16, wireType 2 =*/130).fork(), q + 1).ldelim();
+                    if (m.quota != null && $Object.hasOwnProperty.call(m, "quota"))
+                        $root.lumeo.master.v1.Quota.encode(m.quota, w.uint32(/* id 17, wireType 2 =*/138).fork(), q + 1).ldelim();
+                    if (m.policy != null && $Object.hasOwnProperty.call(m, "policy"))
+                        $root.lumeo.master.v1.Policy.encode(m.policy, w.uint32(/* id 18, wireType 2 =*/146).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -6850,7 +8012,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m, v;
+                    var c, m, k, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -6969,6 +8131,114 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.inode;
                                 continue;
                             }
+                        case 12: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.contentType = v;
+                                else
+                                    delete m.contentType;
+                                continue;
+                            }
+                        case 13: {
+                                if (u !== 2)
+                                    break;
+                                if (m.metadata === $util.emptyObject)
+                                    m.metadata = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.metadata, k);
+                                m.metadata[k] = v;
+                                continue;
+                            }
+                        case 14: {
+                                if (u !== 2)
+                                    break;
+                                if (m.tags === $util.emptyObject)
+                                    m.tags = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.tags, k);
+                                m.tags[k] = v;
+                                continue;
+                            }
+                        case 15: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.expiresAtMs = v;
+                                else
+                                    delete m.expiresAtMs;
+                                continue;
+                            }
+                        case 16: {
+                                if (u !== 2)
+                                    break;
+                                m.usage = $root.lumeo.master.v1.Usage.decode(r, r.size(), $undefined, q + 1, m.usage);
+                                continue;
+                            }
+                        case 17: {
+                                if (u !== 2)
+                                    break;
+                                m.quota = $root.lumeo.master.v1.Quota.decode(r, r.size(), $undefined, q + 1, m.quota);
+                                continue;
+                            }
+                        case 18: {
+                                if (u !== 2)
+                                    break;
+                                m.policy = $root.lumeo.master.v1.Policy.decode(r, r.size(), $undefined, q + 1, m.policy);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -6989,6 +8259,564 @@ export const lumeo = $root.lumeo = (() => {
                 return FileInfo;
             })();
 
+            v1.Usage = (function() {
+
+                /**
+                 * Properties of a Usage.
+                 * @typedef {Object} lumeo.master.v1.Usage.$Properties
+                 * @property {number|null} [sizeBytes] Usage sizeBytes
+                 * @property {number|null} [files] Usage files
+                 * @property {number|null} [directories] Usage directories
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Usage.
+                 * @memberof lumeo.master.v1
+                 * @interface IUsage
+                 * @augments lumeo.master.v1.Usage.$Properties
+                 * @deprecated Use lumeo.master.v1.Usage.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Usage.
+                 * @typedef {lumeo.master.v1.Usage.$Properties} lumeo.master.v1.Usage.$Shape
+                 */
+
+                /**
+                 * Constructs a new Usage.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Usage.
+                 * @constructor
+                 * @param {lumeo.master.v1.Usage.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Usage = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Usage sizeBytes.
+                 * @member {number} sizeBytes
+                 * @memberof lumeo.master.v1.Usage
+                 * @instance
+                 */
+                Usage.prototype.sizeBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Usage files.
+                 * @member {number} files
+                 * @memberof lumeo.master.v1.Usage
+                 * @instance
+                 */
+                Usage.prototype.files = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Usage directories.
+                 * @member {number} directories
+                 * @memberof lumeo.master.v1.Usage
+                 * @instance
+                 */
+                Usage.prototype.directories = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified Usage message. Does not implicitly {@link lumeo.master.v1.Usage.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Usage
+                 * @static
+                 * @param {lumeo.master.v1.Usage.$Properties} m Usage message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Usage.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.sizeBytes != null && $Object.hasOwnProperty.call(m, "sizeBytes") && (typeof m.sizeBytes === "object" ? m.sizeBytes.low || m.sizeBytes.high : m.sizeBytes !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.sizeBytes);
+                    if (m.files != null && $Object.hasOwnProperty.call(m, "files") && (typeof m.files === "object" ? m.files.low || m.files.high : m.files !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.files);
+                    if (m.directories != null && $Object.hasOwnProperty.call(m, "directories") && (typeof m.directories === "object" ? m.directories.low || m.directories.high : m.directories !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.directories);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Usage message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Usage
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Usage & lumeo.master.v1.Usage.$Shape} Usage
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Usage.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Usage();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.sizeBytes = v;
+                                else
+                                    delete m.sizeBytes;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.files = v;
+                                else
+                                    delete m.files;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.directories = v;
+                                else
+                                    delete m.directories;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Usage;
+            })();
+
+            v1.Quota = (function() {
+
+                /**
+                 * Properties of a Quota.
+                 * @typedef {Object} lumeo.master.v1.Quota.$Properties
+                 * @property {number|null} [sizeBytes] Quota sizeBytes
+                 * @property {number|null} [files] Quota files
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Quota.
+                 * @memberof lumeo.master.v1
+                 * @interface IQuota
+                 * @augments lumeo.master.v1.Quota.$Properties
+                 * @deprecated Use lumeo.master.v1.Quota.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Quota.
+                 * @typedef {lumeo.master.v1.Quota.$Properties} lumeo.master.v1.Quota.$Shape
+                 */
+
+                /**
+                 * Constructs a new Quota.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Quota.
+                 * @constructor
+                 * @param {lumeo.master.v1.Quota.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Quota = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Quota sizeBytes.
+                 * @member {number|null|undefined} sizeBytes
+                 * @memberof lumeo.master.v1.Quota
+                 * @instance
+                 */
+                Quota.prototype.sizeBytes = null;
+
+                /**
+                 * Quota files.
+                 * @member {number|null|undefined} files
+                 * @memberof lumeo.master.v1.Quota
+                 * @instance
+                 */
+                Quota.prototype.files = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Quota.prototype, "_sizeBytes", {
+                    get: $util.oneOfGetter($oneOfFields = ["sizeBytes"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Quota.prototype, "_files", {
+                    get: $util.oneOfGetter($oneOfFields = ["files"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified Quota message. Does not implicitly {@link lumeo.master.v1.Quota.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Quota
+                 * @static
+                 * @param {lumeo.master.v1.Quota.$Properties} m Quota message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Quota.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.sizeBytes != null && $Object.hasOwnProperty.call(m, "sizeBytes"))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.sizeBytes);
+                    if (m.files != null && $Object.hasOwnProperty.call(m, "files"))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.files);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Quota message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Quota
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Quota & lumeo.master.v1.Quota.$Shape} Quota
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Quota.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Quota();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                m.sizeBytes = r.uint64();
+                                m._sizeBytes = "sizeBytes";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                m.files = r.uint64();
+                                m._files = "files";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Quota;
+            })();
+
+            v1.Policy = (function() {
+
+                /**
+                 * Properties of a Policy.
+                 * @typedef {Object} lumeo.master.v1.Policy.$Properties
+                 * @property {number|null} [replicas] Policy replicas
+                 * @property {number|null} [versions] Policy versions
+                 * @property {number|null} [trashMs] Policy trashMs
+                 * @property {number|null} [ttlMs] Policy ttlMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Policy.
+                 * @memberof lumeo.master.v1
+                 * @interface IPolicy
+                 * @augments lumeo.master.v1.Policy.$Properties
+                 * @deprecated Use lumeo.master.v1.Policy.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Policy.
+                 * @typedef {lumeo.master.v1.Policy.$Properties} lumeo.master.v1.Policy.$Shape
+                 */
+
+                /**
+                 * Constructs a new Policy.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Policy.
+                 * @constructor
+                 * @param {lumeo.master.v1.Policy.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Policy = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Policy replicas.
+                 * @member {number|null|undefined} replicas
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.replicas = null;
+
+                /**
+                 * Policy versions.
+                 * @member {number|null|undefined} versions
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.versions = null;
+
+                /**
+                 * Policy trashMs.
+                 * @member {number|null|undefined} trashMs
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.trashMs = null;
+
+                /**
+                 * Policy ttlMs.
+                 * @member {number|null|undefined} ttlMs
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.ttlMs = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Policy.prototype, "_replicas", {
+                    get: $util.oneOfGetter($oneOfFields = ["replicas"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Policy.prototype, "_versions", {
+                    get: $util.oneOfGetter($oneOfFields = ["versions"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Policy.prototype, "_trashMs", {
+                    get: $util.oneOfGetter($oneOfFields = ["trashMs"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Policy.prototype, "_ttlMs", {
+                    get: $util.oneOfGetter($oneOfFields = ["ttlMs"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified Policy message. Does not implicitly {@link lumeo.master.v1.Policy.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Policy
+                 * @static
+                 * @param {lumeo.master.v1.Policy.$Properties} m Policy message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Policy.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas"))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint32(m.replicas);
+                    if (m.versions != null && $Object.hasOwnProperty.call(m, "versions"))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.versions);
+                    if (m.trashMs != null && $Object.hasOwnProperty.call(m, "trashMs"))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.trashMs);
+                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs"))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.ttlMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Policy message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Policy
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Policy & lumeo.master.v1.Policy.$Shape} Policy
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Policy.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Policy();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                m.replicas = r.uint32();
+                                m._replicas = "replicas";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                m.versions = r.uint32();
+                                m._versions = "versions";
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                m.trashMs = r.uint64();
+                                m._trashMs = "trashMs";
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                m.ttlMs = r.uint64();
+                                m._ttlMs = "ttlMs";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Policy;
+            })();
+
             v1.Commit = (function() {
 
                 /**
@@ -7002,6 +8830,11 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [crc32c] Commit crc32c
                  * @property {lumeo.master.v1.Precondition.$Properties|null} [precondition] Commit precondition
                  * @property {boolean|null} [makeParents] Commit makeParents
+                 * @property {string|null} [contentType] Commit contentType
+                 * @property {Object.<string,string>|null} [metadata] Commit metadata
+                 * @property {Object.<string,string>|null} [tags] Commit tags
+                 * @property {number|null} [ttlMs] Commit ttlMs
+                 * @property {lumeo.master.v1.Fence.$Properties|null} [fence] Commit fence
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -7028,6 +8861,8 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 const Commit = function (p) {
                     this.chunks = [];
+                    this.metadata = {};
+                    this.tags = {};
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -7099,6 +8934,55 @@ export const lumeo = $root.lumeo = (() => {
                 Commit.prototype.makeParents = false;
 
                 /**
+                 * Commit contentType.
+                 * @member {string} contentType
+                 * @memberof lumeo.master.v1.Commit
+                 * @instance
+                 */
+                Commit.prototype.contentType = "";
+
+                /**
+                 * Commit metadata.
+                 * @member {Object.<string,string>} metadata
+                 * @memberof lumeo.master.v1.Commit
+                 * @instance
+                 */
+                Commit.prototype.metadata = $util.emptyObject;
+
+                /**
+                 * Commit tags.
+                 * @member {Object.<string,string>} tags
+                 * @memberof lumeo.master.v1.Commit
+                 * @instance
+                 */
+                Commit.prototype.tags = $util.emptyObject;
+
+                /**
+                 * Commit ttlMs.
+                 * @member {number|null|undefined} ttlMs
+                 * @memberof lumeo.master.v1.Commit
+                 * @instance
+                 */
+                Commit.prototype.ttlMs = null;
+
+                /**
+                 * Commit fence.
+                 * @member {lumeo.master.v1.Fence.$Properties|null|undefined} fence
+                 * @memberof lumeo.master.v1.Commit
+                 * @instance
+                 */
+                Commit.prototype.fence = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Commit.prototype, "_ttlMs", {
+                    get: $util.oneOfGetter($oneOfFields = ["ttlMs"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
                  * Encodes the specified Commit message. Does not implicitly {@link lumeo.master.v1.Commit.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Commit
@@ -7132,6 +9016,22 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.Precondition.encode(m.precondition, w.uint32(/* id 7, wireType 2 =*/58).fork(), q + 1).ldelim();
                     if (m.makeParents != null && $Object.hasOwnProperty.call(m, "makeParents") && m.makeParents !== false)
                         w.uint32(/* id 8, wireType 0 =*/64).bool(m.makeParents);
+                    if (m.contentType != null && $Object.hasOwnProperty.call(m, "contentType") && m.contentType !== "")
+                        w.uint32(/* id 9, wireType 2 =*/74).string(m.contentType);
+                    if (m.metadata != null && $Object.hasOwnProperty.call(m, "metadata")) {
+                        for (var ks = $Object.keys(m.metadata), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 10, wireType 2 =*/82).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.metadata[ks[i]]).ldelim();
+                        }
+                    }
+                    if (m.tags != null && $Object.hasOwnProperty.call(m, "tags")) {
+                        for (var ks = $Object.keys(m.tags), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 11, wireType 2 =*/90).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.tags[ks[i]]).ldelim();
+                        }
+                    }
+                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs"))
+                        w.uint32(/* id 12, wireType 0 =*/96).uint64(m.ttlMs);
+                    if (m.fence != null && $Object.hasOwnProperty.call(m, "fence"))
+                        $root.lumeo.master.v1.Fence.encode(m.fence, w.uint32(/* id 13, wireType 2 =*/106).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -7156,7 +9056,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m, v;
+                    var c, m, k, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -7244,6 +9144,100 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.makeParents;
                                 continue;
                             }
+                        case 9: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.contentType = v;
+                                else
+                                    delete m.contentType;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 2)
+                                    break;
+                                if (m.metadata === $util.emptyObject)
+                                    m.metadata = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.metadata, k);
+                                m.metadata[k] = v;
+                                continue;
+                            }
+                        case 11: {
+                                if (u !== 2)
+                                    break;
+                                if (m.tags === $util.emptyObject)
+                                    m.tags = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.tags, k);
+                                m.tags[k] = v;
+                                continue;
+                            }
+                        case 12: {
+                                if (u !== 0)
+                                    break;
+                                m.ttlMs = r.uint64();
+                                m._ttlMs = "ttlMs";
+                                continue;
+                            }
+                        case 13: {
+                                if (u !== 2)
+                                    break;
+                                m.fence = $root.lumeo.master.v1.Fence.decode(r, r.size(), $undefined, q + 1, m.fence);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -7262,6 +9256,162 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return Commit;
+            })();
+
+            v1.Fence = (function() {
+
+                /**
+                 * Properties of a Fence.
+                 * @typedef {Object} lumeo.master.v1.Fence.$Properties
+                 * @property {string|null} [lock] Fence lock
+                 * @property {number|null} [token] Fence token
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Fence.
+                 * @memberof lumeo.master.v1
+                 * @interface IFence
+                 * @augments lumeo.master.v1.Fence.$Properties
+                 * @deprecated Use lumeo.master.v1.Fence.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Fence.
+                 * @typedef {lumeo.master.v1.Fence.$Properties} lumeo.master.v1.Fence.$Shape
+                 */
+
+                /**
+                 * Constructs a new Fence.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Fence.
+                 * @constructor
+                 * @param {lumeo.master.v1.Fence.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Fence = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Fence lock.
+                 * @member {string} lock
+                 * @memberof lumeo.master.v1.Fence
+                 * @instance
+                 */
+                Fence.prototype.lock = "";
+
+                /**
+                 * Fence token.
+                 * @member {number} token
+                 * @memberof lumeo.master.v1.Fence
+                 * @instance
+                 */
+                Fence.prototype.token = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified Fence message. Does not implicitly {@link lumeo.master.v1.Fence.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Fence
+                 * @static
+                 * @param {lumeo.master.v1.Fence.$Properties} m Fence message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Fence.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.lock != null && $Object.hasOwnProperty.call(m, "lock") && m.lock !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.lock);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && (typeof m.token === "object" ? m.token.low || m.token.high : m.token !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.token);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Fence message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Fence
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Fence & lumeo.master.v1.Fence.$Shape} Fence
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Fence.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Fence();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.lock = v;
+                                else
+                                    delete m.lock;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Fence;
             })();
 
             v1.Precondition = (function() {
@@ -8170,6 +10320,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [source] Rename source
                  * @property {string|null} [target] Rename target
                  * @property {boolean|null} [overwrite] Rename overwrite
+                 * @property {lumeo.master.v1.Fence.$Properties|null} [fence] Rename fence
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -8226,6 +10377,14 @@ export const lumeo = $root.lumeo = (() => {
                 Rename.prototype.overwrite = false;
 
                 /**
+                 * Rename fence.
+                 * @member {lumeo.master.v1.Fence.$Properties|null|undefined} fence
+                 * @memberof lumeo.master.v1.Rename
+                 * @instance
+                 */
+                Rename.prototype.fence = null;
+
+                /**
                  * Encodes the specified Rename message. Does not implicitly {@link lumeo.master.v1.Rename.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Rename
@@ -8247,6 +10406,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 2, wireType 2 =*/18).string(m.target);
                     if (m.overwrite != null && $Object.hasOwnProperty.call(m, "overwrite") && m.overwrite !== false)
                         w.uint32(/* id 3, wireType 0 =*/24).bool(m.overwrite);
+                    if (m.fence != null && $Object.hasOwnProperty.call(m, "fence"))
+                        $root.lumeo.master.v1.Fence.encode(m.fence, w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -8318,6 +10479,12 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.overwrite;
                                 continue;
                             }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                m.fence = $root.lumeo.master.v1.Fence.decode(r, r.size(), $undefined, q + 1, m.fence);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -8346,6 +10513,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [path] Remove path
                  * @property {boolean|null} [recursive] Remove recursive
                  * @property {lumeo.master.v1.Precondition.$Properties|null} [precondition] Remove precondition
+                 * @property {boolean|null} [skipTrash] Remove skipTrash
+                 * @property {lumeo.master.v1.Fence.$Properties|null} [fence] Remove fence
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -8402,6 +10571,22 @@ export const lumeo = $root.lumeo = (() => {
                 Remove.prototype.precondition = null;
 
                 /**
+                 * Remove skipTrash.
+                 * @member {boolean} skipTrash
+                 * @memberof lumeo.master.v1.Remove
+                 * @instance
+                 */
+                Remove.prototype.skipTrash = false;
+
+                /**
+                 * Remove fence.
+                 * @member {lumeo.master.v1.Fence.$Properties|null|undefined} fence
+                 * @memberof lumeo.master.v1.Remove
+                 * @instance
+                 */
+                Remove.prototype.fence = null;
+
+                /**
                  * Encodes the specified Remove message. Does not implicitly {@link lumeo.master.v1.Remove.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Remove
@@ -8423,6 +10608,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 2, wireType 0 =*/16).bool(m.recursive);
                     if (m.precondition != null && $Object.hasOwnProperty.call(m, "precondition"))
                         $root.lumeo.master.v1.Precondition.encode(m.precondition, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    if (m.skipTrash != null && $Object.hasOwnProperty.call(m, "skipTrash") && m.skipTrash !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.skipTrash);
+                    if (m.fence != null && $Object.hasOwnProperty.call(m, "fence"))
+                        $root.lumeo.master.v1.Fence.encode(m.fence, w.uint32(/* id 5, wireType 2 =*/42).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -8491,6 +10680,21 @@ export const lumeo = $root.lumeo = (() => {
                                 m.precondition = $root.lumeo.master.v1.Precondition.decode(r, r.size(), $undefined, q + 1, m.precondition);
                                 continue;
                             }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.skipTrash = v;
+                                else
+                                    delete m.skipTrash;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                m.fence = $root.lumeo.master.v1.Fence.decode(r, r.size(), $undefined, q + 1, m.fence);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -8520,6 +10724,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [firstChunk] Stat firstChunk
                  * @property {number|null} [chunkCountMax] Stat chunkCountMax
                  * @property {number|null} [revision] Stat revision
+                 * @property {number|null} [version] Stat version
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -8584,6 +10789,14 @@ export const lumeo = $root.lumeo = (() => {
                 Stat.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * Stat version.
+                 * @member {number} version
+                 * @memberof lumeo.master.v1.Stat
+                 * @instance
+                 */
+                Stat.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified Stat message. Does not implicitly {@link lumeo.master.v1.Stat.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Stat
@@ -8607,6 +10820,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 3, wireType 0 =*/24).uint32(m.chunkCountMax);
                     if (m.revision != null && $Object.hasOwnProperty.call(m, "revision") && (typeof m.revision === "object" ? m.revision.low || m.revision.high : m.revision !== 0))
                         w.uint32(/* id 4, wireType 0 =*/32).uint64(m.revision);
+                    if (m.version != null && $Object.hasOwnProperty.call(m, "version") && (typeof m.version === "object" ? m.version.low || m.version.high : m.version !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.version);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -8685,6 +10900,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.revision = v;
                                 else
                                     delete m.revision;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.version = v;
+                                else
+                                    delete m.version;
                                 continue;
                             }
                         }
@@ -9753,6 +11977,4128 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return Grant;
+            })();
+
+            v1.Copy = (function() {
+
+                /**
+                 * Properties of a Copy.
+                 * @typedef {Object} lumeo.master.v1.Copy.$Properties
+                 * @property {string|null} [source] Copy source
+                 * @property {number|null} [version] Copy version
+                 * @property {string|null} [target] Copy target
+                 * @property {boolean|null} [overwrite] Copy overwrite
+                 * @property {boolean|null} [makeParents] Copy makeParents
+                 * @property {lumeo.master.v1.Precondition.$Properties|null} [precondition] Copy precondition
+                 * @property {lumeo.master.v1.Fence.$Properties|null} [fence] Copy fence
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Copy.
+                 * @memberof lumeo.master.v1
+                 * @interface ICopy
+                 * @augments lumeo.master.v1.Copy.$Properties
+                 * @deprecated Use lumeo.master.v1.Copy.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Copy.
+                 * @typedef {lumeo.master.v1.Copy.$Properties} lumeo.master.v1.Copy.$Shape
+                 */
+
+                /**
+                 * Constructs a new Copy.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Copy.
+                 * @constructor
+                 * @param {lumeo.master.v1.Copy.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Copy = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Copy source.
+                 * @member {string} source
+                 * @memberof lumeo.master.v1.Copy
+                 * @instance
+                 */
+                Copy.prototype.source = "";
+
+                /**
+                 * Copy version.
+                 * @member {number} version
+                 * @memberof lumeo.master.v1.Copy
+                 * @instance
+                 */
+                Copy.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Copy target.
+                 * @member {string} target
+                 * @memberof lumeo.master.v1.Copy
+                 * @instance
+                 */
+                Copy.prototype.target = "";
+
+                /**
+                 * Copy overwrite.
+                 * @member {boolean} overwrite
+                 * @memberof lumeo.master.v1.Copy
+                 * @instance
+                 */
+                Copy.prototype.overwrite = false;
+
+                /**
+                 * Copy makeParents.
+                 * @member {boolean} makeParents
+                 * @memberof lumeo.master.v1.Copy
+                 * @instance
+                 */
+                Copy.prototype.makeParents = false;
+
+                /**
+                 * Copy precondition.
+                 * @member {lumeo.master.v1.Precondition.$Properties|null|undefined} precondition
+                 * @memberof lumeo.master.v1.Copy
+                 * @instance
+                 */
+                Copy.prototype.precondition = null;
+
+                /**
+                 * Copy fence.
+                 * @member {lumeo.master.v1.Fence.$Properties|null|undefined} fence
+                 * @memberof lumeo.master.v1.Copy
+                 * @instance
+                 */
+                Copy.prototype.fence = null;
+
+                /**
+                 * Encodes the specified Copy message. Does not implicitly {@link lumeo.master.v1.Copy.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Copy
+                 * @static
+                 * @param {lumeo.master.v1.Copy.$Properties} m Copy message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Copy.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.source != null && $Object.hasOwnProperty.call(m, "source") && m.source !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.source);
+                    if (m.version != null && $Object.hasOwnProperty.call(m, "version") && (typeof m.version === "object" ? m.version.low || m.version.high : m.version !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.version);
+                    if (m.target != null && $Object.hasOwnProperty.call(m, "target") && m.target !== "")
+                        w.uint32(/* id 3, wireType 2 =*/26).string(m.target);
+                    if (m.overwrite != null && $Object.hasOwnProperty.call(m, "overwrite") && m.overwrite !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.overwrite);
+                    if (m.makeParents != null && $Object.hasOwnProperty.call(m, "makeParents") && m.makeParents !== false)
+                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.makeParents);
+                    if (m.precondition != null && $Object.hasOwnProperty.call(m, "precondition"))
+                        $root.lumeo.master.v1.Precondition.encode(m.precondition, w.uint32(/* id 6, wireType 2 =*/50).fork(), q + 1).ldelim();
+                    if (m.fence != null && $Object.hasOwnProperty.call(m, "fence"))
+                        $root.lumeo.master.v1.Fence.encode(m.fence, w.uint32(/* id 7, wireType 2 =*/58).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Copy message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Copy
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Copy & lumeo.master.v1.Copy.$Shape} Copy
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Copy.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Copy();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.source = v;
+                                else
+                                    delete m.source;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.version = v;
+                                else
+                                    delete m.version;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.target = v;
+                                else
+                                    delete m.target;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.overwrite = v;
+                                else
+                                    delete m.overwrite;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.makeParents = v;
+                                else
+                                    delete m.makeParents;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                m.precondition = $root.lumeo.master.v1.Precondition.decode(r, r.size(), $undefined, q + 1, m.precondition);
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                m.fence = $root.lumeo.master.v1.Fence.decode(r, r.size(), $undefined, q + 1, m.fence);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Copy;
+            })();
+
+            v1.SetAttributes = (function() {
+
+                /**
+                 * Properties of a SetAttributes.
+                 * @typedef {Object} lumeo.master.v1.SetAttributes.$Properties
+                 * @property {string|null} [path] SetAttributes path
+                 * @property {Object.<string,string>|null} [setMetadata] SetAttributes setMetadata
+                 * @property {Array.<string>|null} [removeMetadata] SetAttributes removeMetadata
+                 * @property {Object.<string,string>|null} [setTags] SetAttributes setTags
+                 * @property {Array.<string>|null} [removeTags] SetAttributes removeTags
+                 * @property {string|null} [contentType] SetAttributes contentType
+                 * @property {number|null} [ttlMs] SetAttributes ttlMs
+                 * @property {lumeo.master.v1.Precondition.$Properties|null} [precondition] SetAttributes precondition
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SetAttributes.
+                 * @memberof lumeo.master.v1
+                 * @interface ISetAttributes
+                 * @augments lumeo.master.v1.SetAttributes.$Properties
+                 * @deprecated Use lumeo.master.v1.SetAttributes.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SetAttributes.
+                 * @typedef {lumeo.master.v1.SetAttributes.$Properties} lumeo.master.v1.SetAttributes.$Shape
+                 */
+
+                /**
+                 * Constructs a new SetAttributes.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a SetAttributes.
+                 * @constructor
+                 * @param {lumeo.master.v1.SetAttributes.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SetAttributes = function (p) {
+                    this.setMetadata = {};
+                    this.removeMetadata = [];
+                    this.setTags = {};
+                    this.removeTags = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SetAttributes path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @instance
+                 */
+                SetAttributes.prototype.path = "";
+
+                /**
+                 * SetAttributes setMetadata.
+                 * @member {Object.<string,string>} setMetadata
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @instance
+                 */
+                SetAttributes.prototype.setMetadata = $util.emptyObject;
+
+                /**
+                 * SetAttributes removeMetadata.
+                 * @member {Array.<string>} removeMetadata
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @instance
+                 */
+                SetAttributes.prototype.removeMetadata = $util.emptyArray;
+
+                /**
+                 * SetAttributes setTags.
+                 * @member {Object.<string,string>} setTags
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @instance
+                 */
+                SetAttributes.prototype.setTags = $util.emptyObject;
+
+                /**
+                 * SetAttributes removeTags.
+                 * @member {Array.<string>} removeTags
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @instance
+                 */
+                SetAttributes.prototype.removeTags = $util.emptyArray;
+
+                /**
+                 * SetAttributes contentType.
+                 * @member {string|null|undefined} contentType
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @instance
+                 */
+                SetAttributes.prototype.contentType = null;
+
+                /**
+                 * SetAttributes ttlMs.
+                 * @member {number|null|undefined} ttlMs
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @instance
+                 */
+                SetAttributes.prototype.ttlMs = null;
+
+                /**
+                 * SetAttributes precondition.
+                 * @member {lumeo.master.v1.Precondition.$Properties|null|undefined} precondition
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @instance
+                 */
+                SetAttributes.prototype.precondition = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(SetAttributes.prototype, "_contentType", {
+                    get: $util.oneOfGetter($oneOfFields = ["contentType"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(SetAttributes.prototype, "_ttlMs", {
+                    get: $util.oneOfGetter($oneOfFields = ["ttlMs"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified SetAttributes message. Does not implicitly {@link lumeo.master.v1.SetAttributes.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @static
+                 * @param {lumeo.master.v1.SetAttributes.$Properties} m SetAttributes message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SetAttributes.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.setMetadata != null && $Object.hasOwnProperty.call(m, "setMetadata")) {
+                        for (var ks = $Object.keys(m.setMetadata), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 2, wireType 2 =*/18).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.setMetadata[ks[i]]).ldelim();
+                        }
+                    }
+                    if (m.removeMetadata != null && m.removeMetadata.length) {
+                        for (var i = 0; i < m.removeMetadata.length; ++i)
+                            w.uint32(/* id 3, wireType 2 =*/26).string(m.removeMetadata[i]);
+                    }
+                    if (m.setTags != null && $Object.hasOwnProperty.call(m, "setTags")) {
+                        for (var ks = $Object.keys(m.setTags), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 4, wireType 2 =*/34).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.setTags[ks[i]]).ldelim();
+                        }
+                    }
+                    if (m.removeTags != null && m.removeTags.length) {
+                        for (var i = 0; i < m.removeTags.length; ++i)
+                            w.uint32(/* id 5, wireType 2 =*/42).string(m.removeTags[i]);
+                    }
+                    if (m.contentType != null && $Object.hasOwnProperty.call(m, "contentType"))
+                        w.uint32(/* id 6, wireType 2 =*/50).string(m.contentType);
+                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs"))
+                        w.uint32(/* id 7, wireType 0 =*/56).uint64(m.ttlMs);
+                    if (m.precondition != null && $Object.hasOwnProperty.call(m, "precondition"))
+                        $root.lumeo.master.v1.Precondition.encode(m.precondition, w.uint32(/* id 8, wireType 2 =*/66).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SetAttributes message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.SetAttributes
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.SetAttributes & lumeo.master.v1.SetAttributes.$Shape} SetAttributes
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SetAttributes.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, k, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.SetAttributes();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (m.setMetadata === $util.emptyObject)
+                                    m.setMetadata = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.setMetadata, k);
+                                m.setMetadata[k] = v;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.removeMetadata && m.removeMetadata.length))
+                                    m.removeMetadata = [];
+                                m.removeMetadata.push(r.stringVerify());
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (m.setTags === $util.emptyObject)
+                                    m.setTags = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.setTags, k);
+                                m.setTags[k] = v;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.removeTags && m.removeTags.length))
+                                    m.removeTags = [];
+                                m.removeTags.push(r.stringVerify());
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                m.contentType = r.stringVerify();
+                                m._contentType = "contentType";
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                m.ttlMs = r.uint64();
+                                m._ttlMs = "ttlMs";
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 2)
+                                    break;
+                                m.precondition = $root.lumeo.master.v1.Precondition.decode(r, r.size(), $undefined, q + 1, m.precondition);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SetAttributes;
+            })();
+
+            v1.SetPolicy = (function() {
+
+                /**
+                 * Properties of a SetPolicy.
+                 * @typedef {Object} lumeo.master.v1.SetPolicy.$Properties
+                 * @property {string|null} [path] SetPolicy path
+                 * @property {lumeo.master.v1.Policy.$Properties|null} [policy] SetPolicy policy
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SetPolicy.
+                 * @memberof lumeo.master.v1
+                 * @interface ISetPolicy
+                 * @augments lumeo.master.v1.SetPolicy.$Properties
+                 * @deprecated Use lumeo.master.v1.SetPolicy.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SetPolicy.
+                 * @typedef {lumeo.master.v1.SetPolicy.$Properties} lumeo.master.v1.SetPolicy.$Shape
+                 */
+
+                /**
+                 * Constructs a new SetPolicy.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a SetPolicy.
+                 * @constructor
+                 * @param {lumeo.master.v1.SetPolicy.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SetPolicy = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SetPolicy path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @instance
+                 */
+                SetPolicy.prototype.path = "";
+
+                /**
+                 * SetPolicy policy.
+                 * @member {lumeo.master.v1.Policy.$Properties|null|undefined} policy
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @instance
+                 */
+                SetPolicy.prototype.policy = null;
+
+                /**
+                 * Encodes the specified SetPolicy message. Does not implicitly {@link lumeo.master.v1.SetPolicy.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @static
+                 * @param {lumeo.master.v1.SetPolicy.$Properties} m SetPolicy message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SetPolicy.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.policy != null && $Object.hasOwnProperty.call(m, "policy"))
+                        $root.lumeo.master.v1.Policy.encode(m.policy, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SetPolicy message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.SetPolicy & lumeo.master.v1.SetPolicy.$Shape} SetPolicy
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SetPolicy.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.SetPolicy();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.policy = $root.lumeo.master.v1.Policy.decode(r, r.size(), $undefined, q + 1, m.policy);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SetPolicy;
+            })();
+
+            v1.SetQuota = (function() {
+
+                /**
+                 * Properties of a SetQuota.
+                 * @typedef {Object} lumeo.master.v1.SetQuota.$Properties
+                 * @property {string|null} [path] SetQuota path
+                 * @property {lumeo.master.v1.Quota.$Properties|null} [quota] SetQuota quota
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SetQuota.
+                 * @memberof lumeo.master.v1
+                 * @interface ISetQuota
+                 * @augments lumeo.master.v1.SetQuota.$Properties
+                 * @deprecated Use lumeo.master.v1.SetQuota.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SetQuota.
+                 * @typedef {lumeo.master.v1.SetQuota.$Properties} lumeo.master.v1.SetQuota.$Shape
+                 */
+
+                /**
+                 * Constructs a new SetQuota.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a SetQuota.
+                 * @constructor
+                 * @param {lumeo.master.v1.SetQuota.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SetQuota = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SetQuota path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @instance
+                 */
+                SetQuota.prototype.path = "";
+
+                /**
+                 * SetQuota quota.
+                 * @member {lumeo.master.v1.Quota.$Properties|null|undefined} quota
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @instance
+                 */
+                SetQuota.prototype.quota = null;
+
+                /**
+                 * Encodes the specified SetQuota message. Does not implicitly {@link lumeo.master.v1.SetQuota.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @static
+                 * @param {lumeo.master.v1.SetQuota.$Properties} m SetQuota message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SetQuota.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.quota != null && $Object.hasOwnProperty.call(m, "quota"))
+                        $root.lumeo.master.v1.Quota.encode(m.quota, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SetQuota message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.SetQuota & lumeo.master.v1.SetQuota.$Shape} SetQuota
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SetQuota.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.SetQuota();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.quota = $root.lumeo.master.v1.Quota.decode(r, r.size(), $undefined, q + 1, m.quota);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SetQuota;
+            })();
+
+            v1.ListTrash = (function() {
+
+                /**
+                 * Properties of a ListTrash.
+                 * @typedef {Object} lumeo.master.v1.ListTrash.$Properties
+                 * @property {number|null} [after] ListTrash after
+                 * @property {number|null} [countMax] ListTrash countMax
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListTrash.
+                 * @memberof lumeo.master.v1
+                 * @interface IListTrash
+                 * @augments lumeo.master.v1.ListTrash.$Properties
+                 * @deprecated Use lumeo.master.v1.ListTrash.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListTrash.
+                 * @typedef {lumeo.master.v1.ListTrash.$Properties} lumeo.master.v1.ListTrash.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListTrash.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListTrash.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListTrash.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListTrash = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListTrash after.
+                 * @member {number} after
+                 * @memberof lumeo.master.v1.ListTrash
+                 * @instance
+                 */
+                ListTrash.prototype.after = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListTrash countMax.
+                 * @member {number} countMax
+                 * @memberof lumeo.master.v1.ListTrash
+                 * @instance
+                 */
+                ListTrash.prototype.countMax = 0;
+
+                /**
+                 * Encodes the specified ListTrash message. Does not implicitly {@link lumeo.master.v1.ListTrash.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListTrash
+                 * @static
+                 * @param {lumeo.master.v1.ListTrash.$Properties} m ListTrash message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListTrash.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.after != null && $Object.hasOwnProperty.call(m, "after") && (typeof m.after === "object" ? m.after.low || m.after.high : m.after !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.after);
+                    if (m.countMax != null && $Object.hasOwnProperty.call(m, "countMax") && m.countMax !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.countMax);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListTrash message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListTrash
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListTrash & lumeo.master.v1.ListTrash.$Shape} ListTrash
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListTrash.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListTrash();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.after = v;
+                                else
+                                    delete m.after;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.countMax = v;
+                                else
+                                    delete m.countMax;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListTrash;
+            })();
+
+            v1.Trash = (function() {
+
+                /**
+                 * Properties of a Trash.
+                 * @typedef {Object} lumeo.master.v1.Trash.$Properties
+                 * @property {Array.<lumeo.master.v1.TrashItem.$Properties>|null} [items] Trash items
+                 * @property {boolean|null} [more] Trash more
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Trash.
+                 * @memberof lumeo.master.v1
+                 * @interface ITrash
+                 * @augments lumeo.master.v1.Trash.$Properties
+                 * @deprecated Use lumeo.master.v1.Trash.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Trash.
+                 * @typedef {lumeo.master.v1.Trash.$Properties} lumeo.master.v1.Trash.$Shape
+                 */
+
+                /**
+                 * Constructs a new Trash.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Trash.
+                 * @constructor
+                 * @param {lumeo.master.v1.Trash.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Trash = function (p) {
+                    this.items = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Trash items.
+                 * @member {Array.<lumeo.master.v1.TrashItem.$Properties>} items
+                 * @memberof lumeo.master.v1.Trash
+                 * @instance
+                 */
+                Trash.prototype.items = $util.emptyArray;
+
+                /**
+                 * Trash more.
+                 * @member {boolean} more
+                 * @memberof lumeo.master.v1.Trash
+                 * @instance
+                 */
+                Trash.prototype.more = false;
+
+                /**
+                 * Encodes the specified Trash message. Does not implicitly {@link lumeo.master.v1.Trash.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Trash
+                 * @static
+                 * @param {lumeo.master.v1.Trash.$Properties} m Trash message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Trash.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.items != null && m.items.length) {
+                        for (var i = 0; i < m.items.length; ++i)
+                            $root.lumeo.master.v1.TrashItem.encode(m.items[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.more != null && $Object.hasOwnProperty.call(m, "more") && m.more !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.more);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Trash message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Trash
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Trash & lumeo.master.v1.Trash.$Shape} Trash
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Trash.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Trash();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.items && m.items.length))
+                                    m.items = [];
+                                m.items.push($root.lumeo.master.v1.TrashItem.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.more = v;
+                                else
+                                    delete m.more;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Trash;
+            })();
+
+            v1.TrashItem = (function() {
+
+                /**
+                 * Properties of a TrashItem.
+                 * @typedef {Object} lumeo.master.v1.TrashItem.$Properties
+                 * @property {number|null} [id] TrashItem id
+                 * @property {string|null} [path] TrashItem path
+                 * @property {lumeo.master.v1.FileKind|null} [kind] TrashItem kind
+                 * @property {number|null} [removedAtMs] TrashItem removedAtMs
+                 * @property {number|null} [expiresAtMs] TrashItem expiresAtMs
+                 * @property {lumeo.master.v1.Usage.$Properties|null} [usage] TrashItem usage
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TrashItem.
+                 * @memberof lumeo.master.v1
+                 * @interface ITrashItem
+                 * @augments lumeo.master.v1.TrashItem.$Properties
+                 * @deprecated Use lumeo.master.v1.TrashItem.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TrashItem.
+                 * @typedef {lumeo.master.v1.TrashItem.$Properties} lumeo.master.v1.TrashItem.$Shape
+                 */
+
+                /**
+                 * Constructs a new TrashItem.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TrashItem.
+                 * @constructor
+                 * @param {lumeo.master.v1.TrashItem.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TrashItem = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TrashItem id.
+                 * @member {number} id
+                 * @memberof lumeo.master.v1.TrashItem
+                 * @instance
+                 */
+                TrashItem.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TrashItem path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.TrashItem
+                 * @instance
+                 */
+                TrashItem.prototype.path = "";
+
+                /**
+                 * TrashItem kind.
+                 * @member {lumeo.master.v1.FileKind} kind
+                 * @memberof lumeo.master.v1.TrashItem
+                 * @instance
+                 */
+                TrashItem.prototype.kind = 0;
+
+                /**
+                 * TrashItem removedAtMs.
+                 * @member {number} removedAtMs
+                 * @memberof lumeo.master.v1.TrashItem
+                 * @instance
+                 */
+                TrashItem.prototype.removedAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TrashItem expiresAtMs.
+                 * @member {number} expiresAtMs
+                 * @memberof lumeo.master.v1.TrashItem
+                 * @instance
+                 */
+                TrashItem.prototype.expiresAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TrashItem usage.
+                 * @member {lumeo.master.v1.Usage.$Properties|null|undefined} usage
+                 * @memberof lumeo.master.v1.TrashItem
+                 * @instance
+                 */
+                TrashItem.prototype.usage = null;
+
+                /**
+                 * Encodes the specified TrashItem message. Does not implicitly {@link lumeo.master.v1.TrashItem.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TrashItem
+                 * @static
+                 * @param {lumeo.master.v1.TrashItem.$Properties} m TrashItem message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TrashItem.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.id != null && $Object.hasOwnProperty.call(m, "id") && (typeof m.id === "object" ? m.id.low || m.id.high : m.id !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.id);
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.path);
+                    if (m.kind != null && $Object.hasOwnProperty.call(m, "kind") && m.kind !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).int32(m.kind);
+                    if (m.removedAtMs != null && $Object.hasOwnProperty.call(m, "removedAtMs") && (typeof m.removedAtMs === "object" ? m.removedAtMs.low || m.removedAtMs.high : m.removedAtMs !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.removedAtMs);
+                    if (m.expiresAtMs != null && $Object.hasOwnProperty.call(m, "expiresAtMs") && (typeof m.expiresAtMs === "object" ? m.expiresAtMs.low || m.expiresAtMs.high : m.expiresAtMs !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.expiresAtMs);
+                    if (m.usage != null && $Object.hasOwnProperty.call(m, "usage"))
+                        $root.lumeo.master.v1.Usage.encode(m.usage, w.uint32(/* id 6, wireType 2 =*/50).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TrashItem message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TrashItem
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TrashItem & lumeo.master.v1.TrashItem.$Shape} TrashItem
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TrashItem.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TrashItem();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.id = v;
+                                else
+                                    delete m.id;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.kind = v;
+                                else
+                                    delete m.kind;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.removedAtMs = v;
+                                else
+                                    delete m.removedAtMs;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.expiresAtMs = v;
+                                else
+                                    delete m.expiresAtMs;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                m.usage = $root.lumeo.master.v1.Usage.decode(r, r.size(), $undefined, q + 1, m.usage);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TrashItem;
+            })();
+
+            v1.RestoreTrash = (function() {
+
+                /**
+                 * Properties of a RestoreTrash.
+                 * @typedef {Object} lumeo.master.v1.RestoreTrash.$Properties
+                 * @property {number|null} [id] RestoreTrash id
+                 * @property {string|null} [target] RestoreTrash target
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RestoreTrash.
+                 * @memberof lumeo.master.v1
+                 * @interface IRestoreTrash
+                 * @augments lumeo.master.v1.RestoreTrash.$Properties
+                 * @deprecated Use lumeo.master.v1.RestoreTrash.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RestoreTrash.
+                 * @typedef {lumeo.master.v1.RestoreTrash.$Properties} lumeo.master.v1.RestoreTrash.$Shape
+                 */
+
+                /**
+                 * Constructs a new RestoreTrash.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RestoreTrash.
+                 * @constructor
+                 * @param {lumeo.master.v1.RestoreTrash.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RestoreTrash = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RestoreTrash id.
+                 * @member {number} id
+                 * @memberof lumeo.master.v1.RestoreTrash
+                 * @instance
+                 */
+                RestoreTrash.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * RestoreTrash target.
+                 * @member {string} target
+                 * @memberof lumeo.master.v1.RestoreTrash
+                 * @instance
+                 */
+                RestoreTrash.prototype.target = "";
+
+                /**
+                 * Encodes the specified RestoreTrash message. Does not implicitly {@link lumeo.master.v1.RestoreTrash.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RestoreTrash
+                 * @static
+                 * @param {lumeo.master.v1.RestoreTrash.$Properties} m RestoreTrash message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RestoreTrash.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.id != null && $Object.hasOwnProperty.call(m, "id") && (typeof m.id === "object" ? m.id.low || m.id.high : m.id !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.id);
+                    if (m.target != null && $Object.hasOwnProperty.call(m, "target") && m.target !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.target);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RestoreTrash message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RestoreTrash
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RestoreTrash & lumeo.master.v1.RestoreTrash.$Shape} RestoreTrash
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RestoreTrash.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RestoreTrash();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.id = v;
+                                else
+                                    delete m.id;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.target = v;
+                                else
+                                    delete m.target;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RestoreTrash;
+            })();
+
+            v1.PurgeTrash = (function() {
+
+                /**
+                 * Properties of a PurgeTrash.
+                 * @typedef {Object} lumeo.master.v1.PurgeTrash.$Properties
+                 * @property {Array.<number>|null} [ids] PurgeTrash ids
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a PurgeTrash.
+                 * @memberof lumeo.master.v1
+                 * @interface IPurgeTrash
+                 * @augments lumeo.master.v1.PurgeTrash.$Properties
+                 * @deprecated Use lumeo.master.v1.PurgeTrash.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a PurgeTrash.
+                 * @typedef {lumeo.master.v1.PurgeTrash.$Properties} lumeo.master.v1.PurgeTrash.$Shape
+                 */
+
+                /**
+                 * Constructs a new PurgeTrash.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a PurgeTrash.
+                 * @constructor
+                 * @param {lumeo.master.v1.PurgeTrash.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const PurgeTrash = function (p) {
+                    this.ids = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * PurgeTrash ids.
+                 * @member {Array.<number>} ids
+                 * @memberof lumeo.master.v1.PurgeTrash
+                 * @instance
+                 */
+                PurgeTrash.prototype.ids = $util.emptyArray;
+
+                /**
+                 * Encodes the specified PurgeTrash message. Does not implicitly {@link lumeo.master.v1.PurgeTrash.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.PurgeTrash
+                 * @static
+                 * @param {lumeo.master.v1.PurgeTrash.$Properties} m PurgeTrash message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                PurgeTrash.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.ids != null && m.ids.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.ids);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a PurgeTrash message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.PurgeTrash
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.PurgeTrash & lumeo.master.v1.PurgeTrash.$Shape} PurgeTrash
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                PurgeTrash.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.PurgeTrash();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u === 2) {
+                                    if (!(m.ids && m.ids.length))
+                                        m.ids = [];
+                                    r.uint64s(m.ids);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.ids && m.ids.length))
+                                    m.ids = [];
+                                m.ids.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return PurgeTrash;
+            })();
+
+            v1.ListVersions = (function() {
+
+                /**
+                 * Properties of a ListVersions.
+                 * @typedef {Object} lumeo.master.v1.ListVersions.$Properties
+                 * @property {string|null} [path] ListVersions path
+                 * @property {number|null} [before] ListVersions before
+                 * @property {number|null} [countMax] ListVersions countMax
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListVersions.
+                 * @memberof lumeo.master.v1
+                 * @interface IListVersions
+                 * @augments lumeo.master.v1.ListVersions.$Properties
+                 * @deprecated Use lumeo.master.v1.ListVersions.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListVersions.
+                 * @typedef {lumeo.master.v1.ListVersions.$Properties} lumeo.master.v1.ListVersions.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListVersions.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListVersions.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListVersions.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListVersions = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListVersions path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.ListVersions
+                 * @instance
+                 */
+                ListVersions.prototype.path = "";
+
+                /**
+                 * ListVersions before.
+                 * @member {number} before
+                 * @memberof lumeo.master.v1.ListVersions
+                 * @instance
+                 */
+                ListVersions.prototype.before = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListVersions countMax.
+                 * @member {number} countMax
+                 * @memberof lumeo.master.v1.ListVersions
+                 * @instance
+                 */
+                ListVersions.prototype.countMax = 0;
+
+                /**
+                 * Encodes the specified ListVersions message. Does not implicitly {@link lumeo.master.v1.ListVersions.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListVersions
+                 * @static
+                 * @param {lumeo.master.v1.ListVersions.$Properties} m ListVersions message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListVersions.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.before != null && $Object.hasOwnProperty.call(m, "before") && (typeof m.before === "object" ? m.before.low || m.before.high : m.before !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.before);
+                    if (m.countMax != null && $Object.hasOwnProperty.call(m, "countMax") && m.countMax !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.countMax);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListVersions message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListVersions
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListVersions & lumeo.master.v1.ListVersions.$Shape} ListVersions
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListVersions.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListVersions();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.before = v;
+                                else
+                                    delete m.before;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.countMax = v;
+                                else
+                                    delete m.countMax;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListVersions;
+            })();
+
+            v1.Versions = (function() {
+
+                /**
+                 * Properties of a Versions.
+                 * @typedef {Object} lumeo.master.v1.Versions.$Properties
+                 * @property {Array.<lumeo.master.v1.FileInfo.$Properties>|null} [versions] Versions versions
+                 * @property {boolean|null} [more] Versions more
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Versions.
+                 * @memberof lumeo.master.v1
+                 * @interface IVersions
+                 * @augments lumeo.master.v1.Versions.$Properties
+                 * @deprecated Use lumeo.master.v1.Versions.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Versions.
+                 * @typedef {lumeo.master.v1.Versions.$Properties} lumeo.master.v1.Versions.$Shape
+                 */
+
+                /**
+                 * Constructs a new Versions.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Versions.
+                 * @constructor
+                 * @param {lumeo.master.v1.Versions.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Versions = function (p) {
+                    this.versions = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Versions versions.
+                 * @member {Array.<lumeo.master.v1.FileInfo.$Properties>} versions
+                 * @memberof lumeo.master.v1.Versions
+                 * @instance
+                 */
+                Versions.prototype.versions = $util.emptyArray;
+
+                /**
+                 * Versions more.
+                 * @member {boolean} more
+                 * @memberof lumeo.master.v1.Versions
+                 * @instance
+                 */
+                Versions.prototype.more = false;
+
+                /**
+                 * Encodes the specified Versions message. Does not implicitly {@link lumeo.master.v1.Versions.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Versions
+                 * @static
+                 * @param {lumeo.master.v1.Versions.$Properties} m Versions message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Versions.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.versions != null && m.versions.length) {
+                        for (var i = 0; i < m.versions.length; ++i)
+                            $root.lumeo.master.v1.FileInfo.encode(m.versions[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.more != null && $Object.hasOwnProperty.call(m, "more") && m.more !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.more);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Versions message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Versions
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Versions & lumeo.master.v1.Versions.$Shape} Versions
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Versions.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Versions();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.versions && m.versions.length))
+                                    m.versions = [];
+                                m.versions.push($root.lumeo.master.v1.FileInfo.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.more = v;
+                                else
+                                    delete m.more;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Versions;
+            })();
+
+            v1.RemoveVersion = (function() {
+
+                /**
+                 * Properties of a RemoveVersion.
+                 * @typedef {Object} lumeo.master.v1.RemoveVersion.$Properties
+                 * @property {string|null} [path] RemoveVersion path
+                 * @property {number|null} [version] RemoveVersion version
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RemoveVersion.
+                 * @memberof lumeo.master.v1
+                 * @interface IRemoveVersion
+                 * @augments lumeo.master.v1.RemoveVersion.$Properties
+                 * @deprecated Use lumeo.master.v1.RemoveVersion.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RemoveVersion.
+                 * @typedef {lumeo.master.v1.RemoveVersion.$Properties} lumeo.master.v1.RemoveVersion.$Shape
+                 */
+
+                /**
+                 * Constructs a new RemoveVersion.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RemoveVersion.
+                 * @constructor
+                 * @param {lumeo.master.v1.RemoveVersion.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RemoveVersion = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RemoveVersion path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.RemoveVersion
+                 * @instance
+                 */
+                RemoveVersion.prototype.path = "";
+
+                /**
+                 * RemoveVersion version.
+                 * @member {number} version
+                 * @memberof lumeo.master.v1.RemoveVersion
+                 * @instance
+                 */
+                RemoveVersion.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified RemoveVersion message. Does not implicitly {@link lumeo.master.v1.RemoveVersion.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RemoveVersion
+                 * @static
+                 * @param {lumeo.master.v1.RemoveVersion.$Properties} m RemoveVersion message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RemoveVersion.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.version != null && $Object.hasOwnProperty.call(m, "version") && (typeof m.version === "object" ? m.version.low || m.version.high : m.version !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.version);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RemoveVersion message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RemoveVersion
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RemoveVersion & lumeo.master.v1.RemoveVersion.$Shape} RemoveVersion
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RemoveVersion.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RemoveVersion();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.version = v;
+                                else
+                                    delete m.version;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RemoveVersion;
+            })();
+
+            v1.CreateSnapshot = (function() {
+
+                /**
+                 * Properties of a CreateSnapshot.
+                 * @typedef {Object} lumeo.master.v1.CreateSnapshot.$Properties
+                 * @property {string|null} [path] CreateSnapshot path
+                 * @property {string|null} [name] CreateSnapshot name
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CreateSnapshot.
+                 * @memberof lumeo.master.v1
+                 * @interface ICreateSnapshot
+                 * @augments lumeo.master.v1.CreateSnapshot.$Properties
+                 * @deprecated Use lumeo.master.v1.CreateSnapshot.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CreateSnapshot.
+                 * @typedef {lumeo.master.v1.CreateSnapshot.$Properties} lumeo.master.v1.CreateSnapshot.$Shape
+                 */
+
+                /**
+                 * Constructs a new CreateSnapshot.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a CreateSnapshot.
+                 * @constructor
+                 * @param {lumeo.master.v1.CreateSnapshot.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CreateSnapshot = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CreateSnapshot path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.CreateSnapshot
+                 * @instance
+                 */
+                CreateSnapshot.prototype.path = "";
+
+                /**
+                 * CreateSnapshot name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.CreateSnapshot
+                 * @instance
+                 */
+                CreateSnapshot.prototype.name = "";
+
+                /**
+                 * Encodes the specified CreateSnapshot message. Does not implicitly {@link lumeo.master.v1.CreateSnapshot.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.CreateSnapshot
+                 * @static
+                 * @param {lumeo.master.v1.CreateSnapshot.$Properties} m CreateSnapshot message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CreateSnapshot.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.name);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CreateSnapshot message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.CreateSnapshot
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.CreateSnapshot & lumeo.master.v1.CreateSnapshot.$Shape} CreateSnapshot
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CreateSnapshot.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.CreateSnapshot();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CreateSnapshot;
+            })();
+
+            v1.RemoveSnapshot = (function() {
+
+                /**
+                 * Properties of a RemoveSnapshot.
+                 * @typedef {Object} lumeo.master.v1.RemoveSnapshot.$Properties
+                 * @property {string|null} [path] RemoveSnapshot path
+                 * @property {string|null} [name] RemoveSnapshot name
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RemoveSnapshot.
+                 * @memberof lumeo.master.v1
+                 * @interface IRemoveSnapshot
+                 * @augments lumeo.master.v1.RemoveSnapshot.$Properties
+                 * @deprecated Use lumeo.master.v1.RemoveSnapshot.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RemoveSnapshot.
+                 * @typedef {lumeo.master.v1.RemoveSnapshot.$Properties} lumeo.master.v1.RemoveSnapshot.$Shape
+                 */
+
+                /**
+                 * Constructs a new RemoveSnapshot.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RemoveSnapshot.
+                 * @constructor
+                 * @param {lumeo.master.v1.RemoveSnapshot.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RemoveSnapshot = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RemoveSnapshot path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.RemoveSnapshot
+                 * @instance
+                 */
+                RemoveSnapshot.prototype.path = "";
+
+                /**
+                 * RemoveSnapshot name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.RemoveSnapshot
+                 * @instance
+                 */
+                RemoveSnapshot.prototype.name = "";
+
+                /**
+                 * Encodes the specified RemoveSnapshot message. Does not implicitly {@link lumeo.master.v1.RemoveSnapshot.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RemoveSnapshot
+                 * @static
+                 * @param {lumeo.master.v1.RemoveSnapshot.$Properties} m RemoveSnapshot message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RemoveSnapshot.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.name);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RemoveSnapshot message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RemoveSnapshot
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RemoveSnapshot & lumeo.master.v1.RemoveSnapshot.$Shape} RemoveSnapshot
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RemoveSnapshot.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RemoveSnapshot();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RemoveSnapshot;
+            })();
+
+            v1.ListSnapshots = (function() {
+
+                /**
+                 * Properties of a ListSnapshots.
+                 * @typedef {Object} lumeo.master.v1.ListSnapshots.$Properties
+                 * @property {string|null} [path] ListSnapshots path
+                 * @property {string|null} [after] ListSnapshots after
+                 * @property {number|null} [countMax] ListSnapshots countMax
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListSnapshots.
+                 * @memberof lumeo.master.v1
+                 * @interface IListSnapshots
+                 * @augments lumeo.master.v1.ListSnapshots.$Properties
+                 * @deprecated Use lumeo.master.v1.ListSnapshots.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListSnapshots.
+                 * @typedef {lumeo.master.v1.ListSnapshots.$Properties} lumeo.master.v1.ListSnapshots.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListSnapshots.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListSnapshots.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListSnapshots.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListSnapshots = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListSnapshots path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.ListSnapshots
+                 * @instance
+                 */
+                ListSnapshots.prototype.path = "";
+
+                /**
+                 * ListSnapshots after.
+                 * @member {string} after
+                 * @memberof lumeo.master.v1.ListSnapshots
+                 * @instance
+                 */
+                ListSnapshots.prototype.after = "";
+
+                /**
+                 * ListSnapshots countMax.
+                 * @member {number} countMax
+                 * @memberof lumeo.master.v1.ListSnapshots
+                 * @instance
+                 */
+                ListSnapshots.prototype.countMax = 0;
+
+                /**
+                 * Encodes the specified ListSnapshots message. Does not implicitly {@link lumeo.master.v1.ListSnapshots.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListSnapshots
+                 * @static
+                 * @param {lumeo.master.v1.ListSnapshots.$Properties} m ListSnapshots message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListSnapshots.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.after != null && $Object.hasOwnProperty.call(m, "after") && m.after !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.after);
+                    if (m.countMax != null && $Object.hasOwnProperty.call(m, "countMax") && m.countMax !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.countMax);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListSnapshots message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListSnapshots
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListSnapshots & lumeo.master.v1.ListSnapshots.$Shape} ListSnapshots
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListSnapshots.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListSnapshots();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.after = v;
+                                else
+                                    delete m.after;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.countMax = v;
+                                else
+                                    delete m.countMax;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListSnapshots;
+            })();
+
+            v1.Snapshots = (function() {
+
+                /**
+                 * Properties of a Snapshots.
+                 * @typedef {Object} lumeo.master.v1.Snapshots.$Properties
+                 * @property {Array.<lumeo.master.v1.Snapshot.$Properties>|null} [snapshots] Snapshots snapshots
+                 * @property {boolean|null} [more] Snapshots more
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Snapshots.
+                 * @memberof lumeo.master.v1
+                 * @interface ISnapshots
+                 * @augments lumeo.master.v1.Snapshots.$Properties
+                 * @deprecated Use lumeo.master.v1.Snapshots.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Snapshots.
+                 * @typedef {lumeo.master.v1.Snapshots.$Properties} lumeo.master.v1.Snapshots.$Shape
+                 */
+
+                /**
+                 * Constructs a new Snapshots.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Snapshots.
+                 * @constructor
+                 * @param {lumeo.master.v1.Snapshots.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Snapshots = function (p) {
+                    this.snapshots = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Snapshots snapshots.
+                 * @member {Array.<lumeo.master.v1.Snapshot.$Properties>} snapshots
+                 * @memberof lumeo.master.v1.Snapshots
+                 * @instance
+                 */
+                Snapshots.prototype.snapshots = $util.emptyArray;
+
+                /**
+                 * Snapshots more.
+                 * @member {boolean} more
+                 * @memberof lumeo.master.v1.Snapshots
+                 * @instance
+                 */
+                Snapshots.prototype.more = false;
+
+                /**
+                 * Encodes the specified Snapshots message. Does not implicitly {@link lumeo.master.v1.Snapshots.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Snapshots
+                 * @static
+                 * @param {lumeo.master.v1.Snapshots.$Properties} m Snapshots message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Snapshots.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.snapshots != null && m.snapshots.length) {
+                        for (var i = 0; i < m.snapshots.length; ++i)
+                            $root.lumeo.master.v1.Snapshot.encode(m.snapshots[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.more != null && $Object.hasOwnProperty.call(m, "more") && m.more !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.more);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Snapshots message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Snapshots
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Snapshots & lumeo.master.v1.Snapshots.$Shape} Snapshots
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Snapshots.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Snapshots();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.snapshots && m.snapshots.length))
+                                    m.snapshots = [];
+                                m.snapshots.push($root.lumeo.master.v1.Snapshot.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.more = v;
+                                else
+                                    delete m.more;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Snapshots;
+            })();
+
+            v1.Snapshot = (function() {
+
+                /**
+                 * Properties of a Snapshot.
+                 * @typedef {Object} lumeo.master.v1.Snapshot.$Properties
+                 * @property {string|null} [path] Snapshot path
+                 * @property {string|null} [name] Snapshot name
+                 * @property {number|null} [revision] Snapshot revision
+                 * @property {number|null} [createdAtMs] Snapshot createdAtMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Snapshot.
+                 * @memberof lumeo.master.v1
+                 * @interface ISnapshot
+                 * @augments lumeo.master.v1.Snapshot.$Properties
+                 * @deprecated Use lumeo.master.v1.Snapshot.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Snapshot.
+                 * @typedef {lumeo.master.v1.Snapshot.$Properties} lumeo.master.v1.Snapshot.$Shape
+                 */
+
+                /**
+                 * Constructs a new Snapshot.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Snapshot.
+                 * @constructor
+                 * @param {lumeo.master.v1.Snapshot.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Snapshot = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Snapshot path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.Snapshot
+                 * @instance
+                 */
+                Snapshot.prototype.path = "";
+
+                /**
+                 * Snapshot name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.Snapshot
+                 * @instance
+                 */
+                Snapshot.prototype.name = "";
+
+                /**
+                 * Snapshot revision.
+                 * @member {number} revision
+                 * @memberof lumeo.master.v1.Snapshot
+                 * @instance
+                 */
+                Snapshot.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Snapshot createdAtMs.
+                 * @member {number} createdAtMs
+                 * @memberof lumeo.master.v1.Snapshot
+                 * @instance
+                 */
+                Snapshot.prototype.createdAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified Snapshot message. Does not implicitly {@link lumeo.master.v1.Snapshot.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Snapshot
+                 * @static
+                 * @param {lumeo.master.v1.Snapshot.$Properties} m Snapshot message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Snapshot.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.name);
+                    if (m.revision != null && $Object.hasOwnProperty.call(m, "revision") && (typeof m.revision === "object" ? m.revision.low || m.revision.high : m.revision !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.revision);
+                    if (m.createdAtMs != null && $Object.hasOwnProperty.call(m, "createdAtMs") && (typeof m.createdAtMs === "object" ? m.createdAtMs.low || m.createdAtMs.high : m.createdAtMs !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.createdAtMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Snapshot message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Snapshot
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Snapshot & lumeo.master.v1.Snapshot.$Shape} Snapshot
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Snapshot.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Snapshot();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.revision = v;
+                                else
+                                    delete m.revision;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.createdAtMs = v;
+                                else
+                                    delete m.createdAtMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Snapshot;
+            })();
+
+            v1.AcquireLock = (function() {
+
+                /**
+                 * Properties of an AcquireLock.
+                 * @typedef {Object} lumeo.master.v1.AcquireLock.$Properties
+                 * @property {string|null} [name] AcquireLock name
+                 * @property {string|null} [holder] AcquireLock holder
+                 * @property {number|null} [ttlMs] AcquireLock ttlMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AcquireLock.
+                 * @memberof lumeo.master.v1
+                 * @interface IAcquireLock
+                 * @augments lumeo.master.v1.AcquireLock.$Properties
+                 * @deprecated Use lumeo.master.v1.AcquireLock.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an AcquireLock.
+                 * @typedef {lumeo.master.v1.AcquireLock.$Properties} lumeo.master.v1.AcquireLock.$Shape
+                 */
+
+                /**
+                 * Constructs a new AcquireLock.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an AcquireLock.
+                 * @constructor
+                 * @param {lumeo.master.v1.AcquireLock.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AcquireLock = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * AcquireLock name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.AcquireLock
+                 * @instance
+                 */
+                AcquireLock.prototype.name = "";
+
+                /**
+                 * AcquireLock holder.
+                 * @member {string} holder
+                 * @memberof lumeo.master.v1.AcquireLock
+                 * @instance
+                 */
+                AcquireLock.prototype.holder = "";
+
+                /**
+                 * AcquireLock ttlMs.
+                 * @member {number} ttlMs
+                 * @memberof lumeo.master.v1.AcquireLock
+                 * @instance
+                 */
+                AcquireLock.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified AcquireLock message. Does not implicitly {@link lumeo.master.v1.AcquireLock.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.AcquireLock
+                 * @static
+                 * @param {lumeo.master.v1.AcquireLock.$Properties} m AcquireLock message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AcquireLock.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.name);
+                    if (m.holder != null && $Object.hasOwnProperty.call(m, "holder") && m.holder !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.holder);
+                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs") && (typeof m.ttlMs === "object" ? m.ttlMs.low || m.ttlMs.high : m.ttlMs !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.ttlMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AcquireLock message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.AcquireLock
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.AcquireLock & lumeo.master.v1.AcquireLock.$Shape} AcquireLock
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AcquireLock.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.AcquireLock();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.holder = v;
+                                else
+                                    delete m.holder;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.ttlMs = v;
+                                else
+                                    delete m.ttlMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AcquireLock;
+            })();
+
+            v1.RenewLock = (function() {
+
+                /**
+                 * Properties of a RenewLock.
+                 * @typedef {Object} lumeo.master.v1.RenewLock.$Properties
+                 * @property {string|null} [name] RenewLock name
+                 * @property {number|null} [token] RenewLock token
+                 * @property {number|null} [ttlMs] RenewLock ttlMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RenewLock.
+                 * @memberof lumeo.master.v1
+                 * @interface IRenewLock
+                 * @augments lumeo.master.v1.RenewLock.$Properties
+                 * @deprecated Use lumeo.master.v1.RenewLock.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RenewLock.
+                 * @typedef {lumeo.master.v1.RenewLock.$Properties} lumeo.master.v1.RenewLock.$Shape
+                 */
+
+                /**
+                 * Constructs a new RenewLock.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RenewLock.
+                 * @constructor
+                 * @param {lumeo.master.v1.RenewLock.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RenewLock = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RenewLock name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.RenewLock
+                 * @instance
+                 */
+                RenewLock.prototype.name = "";
+
+                /**
+                 * RenewLock token.
+                 * @member {number} token
+                 * @memberof lumeo.master.v1.RenewLock
+                 * @instance
+                 */
+                RenewLock.prototype.token = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * RenewLock ttlMs.
+                 * @member {number} ttlMs
+                 * @memberof lumeo.master.v1.RenewLock
+                 * @instance
+                 */
+                RenewLock.prototype.ttlMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified RenewLock message. Does not implicitly {@link lumeo.master.v1.RenewLock.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RenewLock
+                 * @static
+                 * @param {lumeo.master.v1.RenewLock.$Properties} m RenewLock message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RenewLock.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.name);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && (typeof m.token === "object" ? m.token.low || m.token.high : m.token !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.token);
+                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs") && (typeof m.ttlMs === "object" ? m.ttlMs.low || m.ttlMs.high : m.ttlMs !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.ttlMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RenewLock message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RenewLock
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RenewLock & lumeo.master.v1.RenewLock.$Shape} RenewLock
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RenewLock.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RenewLock();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.ttlMs = v;
+                                else
+                                    delete m.ttlMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RenewLock;
+            })();
+
+            v1.ReleaseLock = (function() {
+
+                /**
+                 * Properties of a ReleaseLock.
+                 * @typedef {Object} lumeo.master.v1.ReleaseLock.$Properties
+                 * @property {string|null} [name] ReleaseLock name
+                 * @property {number|null} [token] ReleaseLock token
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReleaseLock.
+                 * @memberof lumeo.master.v1
+                 * @interface IReleaseLock
+                 * @augments lumeo.master.v1.ReleaseLock.$Properties
+                 * @deprecated Use lumeo.master.v1.ReleaseLock.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReleaseLock.
+                 * @typedef {lumeo.master.v1.ReleaseLock.$Properties} lumeo.master.v1.ReleaseLock.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReleaseLock.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReleaseLock.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReleaseLock.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReleaseLock = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReleaseLock name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.ReleaseLock
+                 * @instance
+                 */
+                ReleaseLock.prototype.name = "";
+
+                /**
+                 * ReleaseLock token.
+                 * @member {number} token
+                 * @memberof lumeo.master.v1.ReleaseLock
+                 * @instance
+                 */
+                ReleaseLock.prototype.token = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ReleaseLock message. Does not implicitly {@link lumeo.master.v1.ReleaseLock.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReleaseLock
+                 * @static
+                 * @param {lumeo.master.v1.ReleaseLock.$Properties} m ReleaseLock message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReleaseLock.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.name);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && (typeof m.token === "object" ? m.token.low || m.token.high : m.token !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.token);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReleaseLock message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReleaseLock
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReleaseLock & lumeo.master.v1.ReleaseLock.$Shape} ReleaseLock
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReleaseLock.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReleaseLock();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReleaseLock;
+            })();
+
+            v1.ListLocks = (function() {
+
+                /**
+                 * Properties of a ListLocks.
+                 * @typedef {Object} lumeo.master.v1.ListLocks.$Properties
+                 * @property {string|null} [after] ListLocks after
+                 * @property {number|null} [countMax] ListLocks countMax
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListLocks.
+                 * @memberof lumeo.master.v1
+                 * @interface IListLocks
+                 * @augments lumeo.master.v1.ListLocks.$Properties
+                 * @deprecated Use lumeo.master.v1.ListLocks.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListLocks.
+                 * @typedef {lumeo.master.v1.ListLocks.$Properties} lumeo.master.v1.ListLocks.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListLocks.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListLocks.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListLocks.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListLocks = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListLocks after.
+                 * @member {string} after
+                 * @memberof lumeo.master.v1.ListLocks
+                 * @instance
+                 */
+                ListLocks.prototype.after = "";
+
+                /**
+                 * ListLocks countMax.
+                 * @member {number} countMax
+                 * @memberof lumeo.master.v1.ListLocks
+                 * @instance
+                 */
+                ListLocks.prototype.countMax = 0;
+
+                /**
+                 * Encodes the specified ListLocks message. Does not implicitly {@link lumeo.master.v1.ListLocks.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListLocks
+                 * @static
+                 * @param {lumeo.master.v1.ListLocks.$Properties} m ListLocks message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListLocks.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.after != null && $Object.hasOwnProperty.call(m, "after") && m.after !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.after);
+                    if (m.countMax != null && $Object.hasOwnProperty.call(m, "countMax") && m.countMax !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.countMax);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListLocks message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListLocks
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListLocks & lumeo.master.v1.ListLocks.$Shape} ListLocks
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListLocks.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListLocks();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.after = v;
+                                else
+                                    delete m.after;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.countMax = v;
+                                else
+                                    delete m.countMax;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListLocks;
+            })();
+
+            v1.Locks = (function() {
+
+                /**
+                 * Properties of a Locks.
+                 * @typedef {Object} lumeo.master.v1.Locks.$Properties
+                 * @property {Array.<lumeo.master.v1.Lock.$Properties>|null} [locks] Locks locks
+                 * @property {boolean|null} [more] Locks more
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Locks.
+                 * @memberof lumeo.master.v1
+                 * @interface ILocks
+                 * @augments lumeo.master.v1.Locks.$Properties
+                 * @deprecated Use lumeo.master.v1.Locks.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Locks.
+                 * @typedef {lumeo.master.v1.Locks.$Properties} lumeo.master.v1.Locks.$Shape
+                 */
+
+                /**
+                 * Constructs a new Locks.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Locks.
+                 * @constructor
+                 * @param {lumeo.master.v1.Locks.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Locks = function (p) {
+                    this.locks = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Locks locks.
+                 * @member {Array.<lumeo.master.v1.Lock.$Properties>} locks
+                 * @memberof lumeo.master.v1.Locks
+                 * @instance
+                 */
+                Locks.prototype.locks = $util.emptyArray;
+
+                /**
+                 * Locks more.
+                 * @member {boolean} more
+                 * @memberof lumeo.master.v1.Locks
+                 * @instance
+                 */
+                Locks.prototype.more = false;
+
+                /**
+                 * Encodes the specified Locks message. Does not implicitly {@link lumeo.master.v1.Locks.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Locks
+                 * @static
+                 * @param {lumeo.master.v1.Locks.$Properties} m Locks message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Locks.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.locks != null && m.locks.length) {
+                        for (var i = 0; i < m.locks.length; ++i)
+                            $root.lumeo.master.v1.Lock.encode(m.locks[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.more != null && $Object.hasOwnProperty.call(m, "more") && m.more !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.more);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Locks message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Locks
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Locks & lumeo.master.v1.Locks.$Shape} Locks
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Locks.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Locks();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.locks && m.locks.length))
+                                    m.locks = [];
+                                m.locks.push($root.lumeo.master.v1.Lock.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.more = v;
+                                else
+                                    delete m.more;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Locks;
+            })();
+
+            v1.Lock = (function() {
+
+                /**
+                 * Properties of a Lock.
+                 * @typedef {Object} lumeo.master.v1.Lock.$Properties
+                 * @property {string|null} [name] Lock name
+                 * @property {string|null} [holder] Lock holder
+                 * @property {number|null} [token] Lock token
+                 * @property {number|null} [expiresAtMs] Lock expiresAtMs
+                 * @property {number|null} [remainingMs] Lock remainingMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Lock.
+                 * @memberof lumeo.master.v1
+                 * @interface ILock
+                 * @augments lumeo.master.v1.Lock.$Properties
+                 * @deprecated Use lumeo.master.v1.Lock.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Lock.
+                 * @typedef {lumeo.master.v1.Lock.$Properties} lumeo.master.v1.Lock.$Shape
+                 */
+
+                /**
+                 * Constructs a new Lock.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Lock.
+                 * @constructor
+                 * @param {lumeo.master.v1.Lock.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Lock = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Lock name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.Lock
+                 * @instance
+                 */
+                Lock.prototype.name = "";
+
+                /**
+                 * Lock holder.
+                 * @member {string} holder
+                 * @memberof lumeo.master.v1.Lock
+                 * @instance
+                 */
+                Lock.prototype.holder = "";
+
+                /**
+                 * Lock token.
+                 * @member {number} token
+                 * @memberof lumeo.master.v1.Lock
+                 * @instance
+                 */
+                Lock.prototype.token = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Lock expiresAtMs.
+                 * @member {number} expiresAtMs
+                 * @memberof lumeo.master.v1.Lock
+                 * @instance
+                 */
+                Lock.prototype.expiresAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Lock remainingMs.
+                 * @member {number} remainingMs
+                 * @memberof lumeo.master.v1.Lock
+                 * @instance
+                 */
+                Lock.prototype.remainingMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified Lock message. Does not implicitly {@link lumeo.master.v1.Lock.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Lock
+                 * @static
+                 * @param {lumeo.master.v1.Lock.$Properties} m Lock message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Lock.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.name);
+                    if (m.holder != null && $Object.hasOwnProperty.call(m, "holder") && m.holder !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.holder);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && (typeof m.token === "object" ? m.token.low || m.token.high : m.token !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.token);
+                    if (m.expiresAtMs != null && $Object.hasOwnProperty.call(m, "expiresAtMs") && (typeof m.expiresAtMs === "object" ? m.expiresAtMs.low || m.expiresAtMs.high : m.expiresAtMs !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.expiresAtMs);
+                    if (m.remainingMs != null && $Object.hasOwnProperty.call(m, "remainingMs") && (typeof m.remainingMs === "object" ? m.remainingMs.low || m.remainingMs.high : m.remainingMs !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.remainingMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Lock message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Lock
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Lock & lumeo.master.v1.Lock.$Shape} Lock
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Lock.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Lock();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.holder = v;
+                                else
+                                    delete m.holder;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.expiresAtMs = v;
+                                else
+                                    delete m.expiresAtMs;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.remainingMs = v;
+                                else
+                                    delete m.remainingMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Lock;
             })();
 
             /**

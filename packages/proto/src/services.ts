@@ -103,6 +103,12 @@ export const NamespaceService = {
     lumeo.master.v1.OperateResponse,
     { request: true, response: true },
   ),
+  watch: method<lumeo.master.v1.IWatchRequest, lumeo.master.v1.IWatchResponse>(
+    "/lumeo.master.v1.NamespaceService/Watch",
+    lumeo.master.v1.WatchRequest,
+    lumeo.master.v1.WatchResponse,
+    { request: false, response: true },
+  ),
 } as const;
 
 export const RaftService = {

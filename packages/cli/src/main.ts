@@ -8,7 +8,7 @@ import type { Context } from "./context.js";
 import { codeOf, EXIT, type ExitStatus, exitStatusOf } from "./exit-status.js";
 import { Interruption } from "./interruption.js";
 import { Output, ReaderGone } from "./output.js";
-import { buildProgram } from "./program.js";
+import { buildProgram } from "./program/program.js";
 import { type RawSettings, resolveSettings, type Settings } from "./settings.js";
 
 /** After this long without an answer another master is asked. */

@@ -1,0 +1,69 @@
+// Commands that move content: put, get, cat.
+
+import type { Command } from "commander";
+import { examples, type RunCommand, requireTwo } from "./command-line.js";
+
+/** Adds them to the program. */
+export function addDataCommands(program: Command, run: RunCommand): void {
+  program
+    .command("put")
+    .description("Store local files, trees with -r, or standard input (-).")
+    .usage("[options] <source...> <target>")
+    .argument("<source...>", "local files and directories, then the target in the cluster")
+    .option("-r, --recursive", "store directories with all that is in them")
+    .option("--no-follow", "skip symbolic links instead of storing what they lead to")
+    .option("--replicas <n>", "copies of every chunk, 3 without it")
+    .option("--chunk-size <size>", "largest chunk, 64M without it")
+    .option("--if-not-exists", "store only what is not there yet")
+    .option("--if-match <etag>", "replace a file only if it is still this one")
+    .option("--stdin-name <name>", "name for standard input in a target directory")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo put photo.jpg /photos/", "into the directory /photos, made if missing"],
+        ["lumeo put -r ./site /www", "into /www/site if /www is there, else as /www"],
+        ["tar c . | lumeo put - /backup/today.tar", "from a pipe"],
+      ),
+    )
+    .action(async (paths: readonly string[], options, command: Command) => {
+      requireTwo(command, paths, "SOURCE... TARGET");
+      const { put } = await import("../commands/put.js");
+      await run(command.optsWithGlobals(), (context) => put(context, paths, options));
+    });
+  program
+    .command("get")
+    .description("Copy files, and trees with -r, from the cluster; - is standard output.")
+    .usage("[options] <source...> <target>")
+    .argument("<source...>", "paths in the cluster, then the local target")
+    .option("-r, --recursive", "copy directories with all that is in them")
+    .option("--range <first-last>", "these bytes only, both ends included")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo get /photos/photo.jpg .", "into the current directory"],
+        ["lumeo get -r /www ./site", "into ./site/www if ./site is there, else as ./site"],
+        ["lumeo get /backup/today.tar - | tar t", "into a pipe"],
+      ),
+    )
+    .action(async (paths: readonly string[], options, command: Command) => {
+      requireTwo(command, paths, "SOURCE... TARGET");
+      const { get } = await import("../commands/get.js");
+      await run(command.optsWithGlobals(), (context) => get(context, paths, options));
+    });
+  program
+    .command("cat")
+    .description("Write the content of files to standard output.")
+    .argument("<path...>", "files in the cluster")
+    .option("--range <first-last>", "these bytes only, both ends included")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo cat /logs/today", "one file"],
+        ["lumeo cat --range 0-99 /logs/today", "its first hundred bytes"],
+      ),
+    )
+    .action(async (paths: readonly string[], options, command: Command) => {
+      const { cat } = await import("../commands/cat.js");
+      await run(command.optsWithGlobals(), (context) => cat(context, paths, options));
+    });
+}

@@ -1,0 +1,56 @@
+// A cluster on this machine: dev, and what it is controlled with.
+
+import type { Command } from "commander";
+import { examples, type RunCommand } from "./command-line.js";
+
+/** Adds them to the program. */
+export function addDevCommands(program: Command, run: RunCommand): void {
+  const dev = program
+    .command("dev")
+    .description("Run a cluster on this machine, one process for each member.")
+    .option("--dir <folder>", "where everything is kept, ./.lumeo-dev without it")
+    .option("--masters <n>", "1, 3 or 5; 3 without it")
+    .option("--chunkservers <n>", "4 without it")
+    .option("--port-base <port>", "first port, 7400 without it")
+    .allowExcessArguments()
+    .option("--detach", "return when the cluster accepts writes; it runs on")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo dev --dir ./cluster", "until Ctrl-C; the data stays for the next start"],
+        ["lumeo dev --dir ./cluster --detach", "in the background"],
+        ["export LUMEO_ENDPOINTS=$(cat ./cluster/endpoints)", "all that other commands need"],
+      ),
+    )
+    .action(async (options, command: Command) => {
+      const [unknown] = command.args;
+      if (unknown !== undefined) {
+        command.error(`error: unknown command 'dev ${unknown}': there are stop, status and revive`);
+      }
+      const { devStart } = await import("../commands/dev-start.js");
+      await run(command.optsWithGlobals(), (context) => devStart(context, options));
+    });
+  const others = [
+    ["stop", "Stop a cluster; its data stays.", "stop"],
+    ["status", "Show which members run.", "status"],
+    ["revive", "Start the members that do not run.", "revive"],
+  ] as const;
+  for (const [name, description, action] of others) {
+    dev
+      .command(name)
+      .description(description)
+      .option("--dir <folder>", "the folder of the cluster, ./.lumeo-dev without it")
+      .addHelpText(
+        "after",
+        examples(
+          [`lumeo dev ${name} --dir ./cluster`, "the cluster of that folder"],
+          [`lumeo dev ${name}`, "the one of ./.lumeo-dev"],
+        ),
+      )
+      .action(async (_options, command: Command) => {
+        const commands = await import("../commands/dev-control.js");
+        const { dir } = command.optsWithGlobals<{ dir?: string }>();
+        await run(command.optsWithGlobals(), (context) => commands[action](context, dir));
+      });
+  }
+}

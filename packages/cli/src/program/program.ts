@@ -1,0 +1,64 @@
+// The command line: every command with its flags and examples, and nothing that a command needs to
+// run, so that `lumeo --version` and help come at once. What runs is imported when it is chosen.
+
+import { Command, Option } from "commander";
+import { CONCURRENCY_DEFAULT, TIMEOUT_DEFAULT } from "../settings.js";
+import { addChangeCommands } from "./change-commands.js";
+import { addClusterCommands } from "./cluster-commands.js";
+import type { RunCommand } from "./command-line.js";
+import { addDataCommands } from "./data-commands.js";
+import { addDevCommands } from "./dev-commands.js";
+import { addLookCommands } from "./look-commands.js";
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 failed (also: some of many), 2 wrong usage, 3 not found, 4 conflict or
+condition not met, 5 permission, 6 cluster unavailable (try again later), 7 integrity, 8 no space,
+10 configuration, 130 Ctrl-C, 143 terminated.`;
+
+/** The parser of the whole command. */
+export function buildProgram(version: string, run: RunCommand): Command {
+  const program = new Command("lumeo")
+    .description("Store files in a LumeoFS cluster, and run one on this machine.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "explain a command")
+    .helpCommand("help [command]", "explain a command")
+    .configureHelp({ showGlobalOptions: true })
+    // Wrong usage is said by whoever catches it, like every other error.
+    .configureOutput({ outputError: () => {} })
+    .exitOverride();
+  addGlobalOptions(program);
+  program.addHelpText("after", EXIT_CODES);
+  addDataCommands(program, run);
+  addLookCommands(program, run);
+  addChangeCommands(program, run);
+  addClusterCommands(program, run);
+  addDevCommands(program, run);
+  return program;
+}
+
+function addGlobalOptions(program: Command): void {
+  const collect = (text: string, before: readonly string[] | undefined): readonly string[] => [
+    ...(before ?? []),
+    text,
+  ];
+  program
+    .addOption(
+      new Option(
+        "--endpoint <host:port>",
+        "a master; repeat it for each (env: LUMEO_ENDPOINTS)",
+      ).argParser(collect),
+    )
+    .option("--json", "print JSON, one object a line (env: LUMEO_OUTPUT=json)")
+    .option("-q, --quiet", "print errors only")
+    .option(
+      "-j, --concurrency <n>",
+      `files at the same time, ${CONCURRENCY_DEFAULT} without it (env: LUMEO_CONCURRENCY)`,
+    )
+    .option(
+      "--timeout <duration>",
+      `how long the cluster may stay silent, ${TIMEOUT_DEFAULT} without it (env: LUMEO_TIMEOUT)`,
+    )
+    .option("--progress <kind>", "auto, bar, plain, json or none (env: LUMEO_NO_PROGRESS)")
+    .option("--color <when>", "auto, always or never (env: NO_COLOR)")
+    .option("--debug", "show where errors come from (env: LUMEO_DEBUG)");
+}

@@ -54,6 +54,8 @@ export interface DirectoryEntry {
 export interface Moment {
   readonly index: number;
   readonly at: WallMs;
+  /** Changes that the command has put into the feed so far: `emit` alone counts here. */
+  readonly emitted: { count: number };
 }
 
 const KIND = { file: 1, directory: 2 } as const;

@@ -20,6 +20,8 @@ const TABLE = {
   serverUuid: 0x32,
   session: 0x40,
   answer: 0x41,
+  change: 0x50,
+  changeFloor: 0x51,
 } as const;
 
 /** Numbers counted by apply, and the clock that never goes back. */
@@ -49,6 +51,7 @@ export const answerPageKey = (session: SessionId, page: number): Uint8Array =>
   numberedTwice(TABLE.answer, session, page);
 export const releasedKey = (at: WallMs, handle: ChunkHandle): Uint8Array =>
   numberedTwice(TABLE.released, at, handle);
+export const changeFloorKey = (): Uint8Array => Uint8Array.of(TABLE.changeFloor);
 export const serverNameKey = (name: string): Uint8Array => named(TABLE.serverName, name);
 export const serverUuidKey = (uuid: string): Uint8Array => named(TABLE.serverUuid, uuid);
 
@@ -67,6 +70,26 @@ export function pageKey(inode: InodeId, page: number): Uint8Array {
   key.set(numbered(TABLE.page, inode));
   new DataView(key.buffer).setUint32(9, page);
   return key;
+}
+
+/** A place in the change feed: the log index of the command, and the count within it. */
+export interface ChangePosition {
+  readonly revision: number;
+  readonly sequence: number;
+}
+
+export function changeKey({ revision, sequence }: ChangePosition): Uint8Array {
+  const key = new Uint8Array(11);
+  key[0] = TABLE.change;
+  writeU64(key, 1, revision);
+  key[9] = sequence >>> 8;
+  key[10] = sequence & 0xff;
+  return key;
+}
+
+/** Changes behind a position. */
+export function changesAfter(position: ChangePosition): KeyRange {
+  return { from: successor(changeKey(position)), to: Uint8Array.of(TABLE.change + 1) };
 }
 
 /** Entries of a directory whose names come after `after`; all of them for "". */
@@ -94,6 +117,11 @@ export function nameOf(key: Uint8Array): string {
 /** The number behind the table byte: inode, grant, server, session. */
 export function numberOf(key: Uint8Array): number {
   return u64(key, 1);
+}
+
+/** The sequence in a change's key. */
+export function sequenceOf(key: Uint8Array): number {
+  return (key[9] as number) * 256 + (key[10] as number);
 }
 
 /** The handle in a released chunk's key. */

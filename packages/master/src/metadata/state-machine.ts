@@ -33,7 +33,8 @@ import { walk } from "./walk.js";
  */
 export function applyEntry(state: State, index: number, data: Uint8Array): Uint8Array {
   const proposal = decodeProposal(data);
-  const now: Moment = { index, at: advanceClock(state, proposal.at) };
+  const at = advanceClock(state, proposal.at);
+  const now: Moment = { index, at, emitted: { count: 0 } };
   const { request } = proposal;
   if (request === undefined) return encodeReply(applyCommand(state, proposal.command, now));
   const admission = admit(state, request);

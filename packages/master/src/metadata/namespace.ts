@@ -3,6 +3,7 @@
 // file) is only detached here and freed later, piece by piece: reap.ts.
 
 import { CHUNK_BYTES_DEFAULT, type InodeId, inodeId, invariant } from "@lumeofs/base";
+import { emit } from "./changes.js";
 import { appendToPages, sealChunks } from "./chunk-table.js";
 import {
   type Command,
@@ -26,7 +27,7 @@ import {
   relink,
   unlink,
 } from "./inodes.js";
-import { isWithin, type Path, parsePath } from "./path.js";
+import { ancestor, isWithin, type Path, parsePath } from "./path.js";
 import { detachDirectory, freeFile } from "./reap.js";
 import type { State } from "./state.js";
 import { finishUpload } from "./uploads.js";
@@ -70,6 +71,8 @@ export function commitFile(state: State, command: CommandOf<"commit">, now: Mome
     invariant(walked.kind === "missing", "a commit's target is a file or missing");
     link(state, makeParents(state, path, walked, now), entry, now);
   }
+  const kind = old === undefined ? "create" : "write";
+  emit(state, now, { kind, file: "file", path: path.text, sizeBytes: file.sizeBytes });
   return replyOf(made.id, file);
 }
 
@@ -89,7 +92,7 @@ export function makeDirectory(
       return refuseExisting("make directory", path, "file");
     case "missing":
       if (!command.parents && walked.known < path.names.length - 1) break;
-      addDirectory(state, makeParents(state, path, walked, now), now);
+      addDirectory(state, makeParents(state, path, walked, now), path.text, now);
       return DONE;
     case "blocked":
       break;
@@ -115,6 +118,8 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
   }
   const to = walk(state, target);
   const entry = { inode: from.id, kind: from.kind };
+  const sizeBytes = from.inode.kind === "file" ? from.inode.sizeBytes : 0;
+  const moved = { file: from.kind, path: target.text, from: source.text, sizeBytes };
   switch (to.kind) {
     case "blocked":
       return refuseUnreached("rename to", target, to);
@@ -122,6 +127,7 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
       if (to.known < target.names.length - 1) return refuseUnreached("rename to", target, to);
       unlink(state, from.place, now);
       link(state, { parent: to.parent, name: lastName(target) }, entry, now);
+      emit(state, now, { kind: "rename", ...moved });
       return DONE;
     case "root":
     case "directory":
@@ -133,6 +139,7 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
       unlink(state, from.place, now);
       relink(state, to.place, entry, now);
       freeFile(state, to.id, to.inode, now);
+      emit(state, now, { kind: "rename", ...moved });
       return DONE;
   }
 }
@@ -153,6 +160,7 @@ export function remove(state: State, command: CommandOf<"remove">, now: Moment):
       if (failed !== undefined) return failed;
       unlink(state, walked.place, now);
       freeFile(state, walked.id, walked.inode, now);
+      emitDelete(state, path, walked.kind, now);
       return DONE;
     }
     case "directory":
@@ -167,8 +175,14 @@ export function remove(state: State, command: CommandOf<"remove">, now: Moment):
       }
       unlink(state, walked.place, now);
       detachDirectory(state, walked.id, walked.inode);
+      emitDelete(state, path, walked.kind, now);
       return DONE;
   }
+}
+
+/** One change for a whole directory: what was in it is gone with it. */
+function emitDelete(state: State, path: Path, file: "file" | "directory", now: Moment): void {
+  emit(state, now, { kind: "delete", file, path: path.text, sizeBytes: 0 });
 }
 
 /** Why an upload or commit to this path is refused before its chunks are looked at, if it is. */
@@ -263,16 +277,17 @@ function sealWhole(state: State, id: InodeId, chunks: readonly SealedChunk[]): C
 /** Makes the directories between what is there and the last name; where that name will be. */
 function makeParents(state: State, path: Path, from: Missing, now: Moment): Place {
   let { parent } = from;
-  for (const name of path.names.slice(from.known, -1)) {
-    parent = addDirectory(state, { parent, name }, now);
+  for (const [i, name] of path.names.slice(from.known, -1).entries()) {
+    parent = addDirectory(state, { parent, name }, ancestor(path, from.known + i + 1), now);
   }
   return { parent, name: lastName(path) };
 }
 
-function addDirectory(state: State, place: Place, now: Moment): InodeId {
+function addDirectory(state: State, place: Place, path: string, now: Moment): InodeId {
   const id = inodeId(takeNumber(state, "inode"));
   putInode(state, id, emptyDirectory(now));
   link(state, place, { inode: id, kind: "directory" }, now);
+  emit(state, now, { kind: "create", file: "directory", path, sizeBytes: 0 });
   return id;
 }
 

@@ -2400,6 +2400,46 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.TimeoutNow.$Properties;
             }
 
+            interface IOfferSnapshotRequest extends lumeo.master.v1.OfferSnapshotRequest.$Properties {
+            }
+
+            class OfferSnapshotRequest {
+                constructor(p?: lumeo.master.v1.OfferSnapshotRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                header?: (lumeo.master.v1.SnapshotHeader.$Properties|null);
+                static encode(m: lumeo.master.v1.OfferSnapshotRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.OfferSnapshotRequest & lumeo.master.v1.OfferSnapshotRequest.$Shape;
+            }
+
+            namespace OfferSnapshotRequest {
+                interface $Properties {
+                    header?: (lumeo.master.v1.SnapshotHeader.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.OfferSnapshotRequest.$Properties;
+            }
+
+            interface IOfferSnapshotResponse extends lumeo.master.v1.OfferSnapshotResponse.$Properties {
+            }
+
+            class OfferSnapshotResponse {
+                constructor(p?: lumeo.master.v1.OfferSnapshotResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                wanted: boolean;
+                offset: number;
+                static encode(m: lumeo.master.v1.OfferSnapshotResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.OfferSnapshotResponse & lumeo.master.v1.OfferSnapshotResponse.$Shape;
+            }
+
+            namespace OfferSnapshotResponse {
+                interface $Properties {
+                    wanted?: (boolean|null);
+                    offset?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.OfferSnapshotResponse.$Properties;
+            }
+
             interface IInstallSnapshotRequest extends lumeo.master.v1.InstallSnapshotRequest.$Properties {
             }
 
@@ -2444,6 +2484,7 @@ export namespace lumeo {
                 crc32c: number;
                 membership: Uint8Array;
                 to: string;
+                offset: number;
                 static encode(m: lumeo.master.v1.SnapshotHeader.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SnapshotHeader & lumeo.master.v1.SnapshotHeader.$Shape;
             }
@@ -2459,6 +2500,7 @@ export namespace lumeo {
                     crc32c?: (number|null);
                     membership?: (Uint8Array|null);
                     to?: (string|null);
+                    offset?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.SnapshotHeader.$Properties;

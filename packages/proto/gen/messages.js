@@ -18076,6 +18076,295 @@ export const lumeo = $root.lumeo = (() => {
                 return TimeoutNow;
             })();
 
+            v1.OfferSnapshotRequest = (function() {
+
+                /**
+                 * Properties of an OfferSnapshotRequest.
+                 * @typedef {Object} lumeo.master.v1.OfferSnapshotRequest.$Properties
+                 * @property {lumeo.master.v1.SnapshotHeader.$Properties|null} [header] OfferSnapshotRequest header
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an OfferSnapshotRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IOfferSnapshotRequest
+                 * @augments lumeo.master.v1.OfferSnapshotRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.OfferSnapshotRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an OfferSnapshotRequest.
+                 * @typedef {lumeo.master.v1.OfferSnapshotRequest.$Properties} lumeo.master.v1.OfferSnapshotRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new OfferSnapshotRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an OfferSnapshotRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.OfferSnapshotRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const OfferSnapshotRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * OfferSnapshotRequest header.
+                 * @member {lumeo.master.v1.SnapshotHeader.$Properties|null|undefined} header
+                 * @memberof lumeo.master.v1.OfferSnapshotRequest
+                 * @instance
+                 */
+                OfferSnapshotRequest.prototype.header = null;
+
+                /**
+                 * Encodes the specified OfferSnapshotRequest message. Does not implicitly {@link lumeo.master.v1.OfferSnapshotRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.OfferSnapshotRequest
+                 * @static
+                 * @param {lumeo.master.v1.OfferSnapshotRequest.$Properties} m OfferSnapshotRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                OfferSnapshotRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.header != null && $Object.hasOwnProperty.call(m, "header"))
+                        $root.lumeo.master.v1.SnapshotHeader.encode(m.header, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an OfferSnapshotRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.OfferSnapshotRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.OfferSnapshotRequest & lumeo.master.v1.OfferSnapshotRequest.$Shape} OfferSnapshotRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                OfferSnapshotRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.OfferSnapshotRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.header = $root.lumeo.master.v1.SnapshotHeader.decode(r, r.size(), $undefined, q + 1, m.header);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return OfferSnapshotRequest;
+            })();
+
+            v1.OfferSnapshotResponse = (function() {
+
+                /**
+                 * Properties of an OfferSnapshotResponse.
+                 * @typedef {Object} lumeo.master.v1.OfferSnapshotResponse.$Properties
+                 * @property {boolean|null} [wanted] OfferSnapshotResponse wanted
+                 * @property {number|null} [offset] OfferSnapshotResponse offset
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an OfferSnapshotResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IOfferSnapshotResponse
+                 * @augments lumeo.master.v1.OfferSnapshotResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.OfferSnapshotResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an OfferSnapshotResponse.
+                 * @typedef {lumeo.master.v1.OfferSnapshotResponse.$Properties} lumeo.master.v1.OfferSnapshotResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new OfferSnapshotResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an OfferSnapshotResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.OfferSnapshotResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const OfferSnapshotResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * OfferSnapshotResponse wanted.
+                 * @member {boolean} wanted
+                 * @memberof lumeo.master.v1.OfferSnapshotResponse
+                 * @instance
+                 */
+                OfferSnapshotResponse.prototype.wanted = false;
+
+                /**
+                 * OfferSnapshotResponse offset.
+                 * @member {number} offset
+                 * @memberof lumeo.master.v1.OfferSnapshotResponse
+                 * @instance
+                 */
+                OfferSnapshotResponse.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified OfferSnapshotResponse message. Does not implicitly {@link lumeo.master.v1.OfferSnapshotResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.OfferSnapshotResponse
+                 * @static
+                 * @param {lumeo.master.v1.OfferSnapshotResponse.$Properties} m OfferSnapshotResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                OfferSnapshotResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.wanted != null && $Object.hasOwnProperty.call(m, "wanted") && m.wanted !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.wanted);
+                    if (m.offset != null && $Object.hasOwnProperty.call(m, "offset") && (typeof m.offset === "object" ? m.offset.low || m.offset.high : m.offset !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.offset);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an OfferSnapshotResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.OfferSnapshotResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.OfferSnapshotResponse & lumeo.master.v1.OfferSnapshotResponse.$Shape} OfferSnapshotResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                OfferSnapshotResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.OfferSnapshotResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.wanted = v;
+                                else
+                                    delete m.wanted;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.offset = v;
+                                else
+                                    delete m.offset;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return OfferSnapshotResponse;
+            })();
+
             v1.InstallSnapshotRequest = (function() {
 
                 /**
@@ -18263,6 +18552,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [crc32c] SnapshotHeader crc32c
                  * @property {Uint8Array|null} [membership] SnapshotHeader membership
                  * @property {string|null} [to] SnapshotHeader to
+                 * @property {number|null} [offset] SnapshotHeader offset
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -18367,6 +18657,14 @@ export const lumeo = $root.lumeo = (() => {
                 SnapshotHeader.prototype.to = "";
 
                 /**
+                 * SnapshotHeader offset.
+                 * @member {number} offset
+                 * @memberof lumeo.master.v1.SnapshotHeader
+                 * @instance
+                 */
+                SnapshotHeader.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified SnapshotHeader message. Does not implicitly {@link lumeo.master.v1.SnapshotHeader.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.SnapshotHeader
@@ -18400,6 +18698,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 8, wireType 2 =*/66).bytes(m.membership);
                     if (m.to != null && $Object.hasOwnProperty.call(m, "to") && m.to !== "")
                         w.uint32(/* id 9, wireType 2 =*/74).string(m.to);
+                    if (m.offset != null && $Object.hasOwnProperty.call(m, "offset") && (typeof m.offset === "object" ? m.offset.low || m.offset.high : m.offset !== 0))
+                        w.uint32(/* id 10, wireType 0 =*/80).uint64(m.offset);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -18523,6 +18823,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.to = v;
                                 else
                                     delete m.to;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.offset = v;
+                                else
+                                    delete m.offset;
                                 continue;
                             }
                         }

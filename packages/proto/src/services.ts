@@ -118,6 +118,12 @@ export const RaftService = {
     lumeo.master.v1.ExchangeResponse,
     { request: true, response: true },
   ),
+  offerSnapshot: method<lumeo.master.v1.IOfferSnapshotRequest, lumeo.master.v1.IOfferSnapshotResponse>(
+    "/lumeo.master.v1.RaftService/OfferSnapshot",
+    lumeo.master.v1.OfferSnapshotRequest,
+    lumeo.master.v1.OfferSnapshotResponse,
+    { request: false, response: false },
+  ),
   installSnapshot: method<lumeo.master.v1.IInstallSnapshotRequest, lumeo.master.v1.IInstallSnapshotResponse>(
     "/lumeo.master.v1.RaftService/InstallSnapshot",
     lumeo.master.v1.InstallSnapshotRequest,

@@ -1,6 +1,7 @@
 // Measures a cluster of real processes on this machine beside the raw ceiling of the same run.
 //
 //   npm run bench -- [--bytes 1073741824] [--files 4000] [--dir DIR] [--json]
+//   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
 //   npm run bench -- drill …    work under faults and an audit instead: see drill/drill.ts
 //
 // The cluster is started in a fresh folder on free ports and removed at the end. One client, this
@@ -16,6 +17,7 @@ import { runDrill } from "./drill/drill.js";
 import { getLarge, putLarge } from "./load/put-get.js";
 import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
 import { cpuSeconds, describeMachine, peakMemoryMiB } from "./machine.js";
+import { runMetadata } from "./metadata/metadata.js";
 import { measureCeiling, type RawCeiling } from "./raw-disk.js";
 
 interface Report {
@@ -34,6 +36,7 @@ const FILE_BYTES = 4096;
 
 const [command, ...rest] = process.argv.slice(2);
 if (command === "drill") process.exitCode = await runDrill(rest);
+else if (command === "metadata") process.exitCode = await runMetadata(rest);
 else await measureAll();
 
 async function measureAll(): Promise<void> {

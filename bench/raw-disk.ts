@@ -5,6 +5,7 @@ import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 const PIECE_BYTES = 2 ** 20;
+const SYNCS = 500;
 
 export interface RawCeiling {
   /** MiB/s of user data when three copies are written side by side, each synced at its end. */
@@ -26,10 +27,36 @@ export async function measureCeiling(folder: string, bytes: number): Promise<Raw
     await readAll(first, piece); // once, so that the pages are there
     const readBegan = performance.now();
     await readAll(first, piece);
-    return { threeCopies, cachedRead: rate(bytes, readBegan), syncMs: await syncTime(folder) };
+    const cachedRead = rate(bytes, readBegan);
+    return { threeCopies, cachedRead, syncMs: (await measureSync(folder)).p50Ms };
   } finally {
     await Promise.all(copies.map((path) => rm(path, { force: true })));
   }
+}
+
+/** Times of appending 4 KiB and syncing it, one after the other. */
+export interface SyncTimes {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+export async function measureSync(folder: string): Promise<SyncTimes> {
+  const path = join(folder, "raw-sync");
+  const piece = Buffer.alloc(4096, 1);
+  const times: number[] = [];
+  try {
+    await using file = await open(path, "w");
+    for (let n = 0; n < SYNCS; n++) {
+      const began = performance.now();
+      await file.write(piece, 0, piece.byteLength, n * piece.byteLength);
+      await file.datasync();
+      times.push(performance.now() - began);
+    }
+  } finally {
+    await rm(path, { force: true });
+  }
+  times.sort((a, b) => a - b);
+  return { p50Ms: quantile(times, 0.5), p99Ms: quantile(times, 0.99) };
 }
 
 export function rate(bytes: number, began: number): number {
@@ -55,25 +82,4 @@ async function readAll(path: string, into: Uint8Array): Promise<void> {
     if (bytesRead === 0) return;
     at += bytesRead;
   }
-}
-
-async function syncTime(folder: string): Promise<number> {
-  const path = join(folder, "raw-sync");
-  const piece = Buffer.alloc(4096, 1);
-  const times: number[] = [];
-  try {
-    await using file = await open(path, "w");
-    for (let n = 0; n < 200; n++) {
-      const began = performance.now();
-      await file.write(piece, 0, piece.byteLength, n * piece.byteLength);
-      await file.datasync();
-      times.push(performance.now() - began);
-    }
-  } finally {
-    await rm(path, { force: true });
-  }
-  return quantile(
-    times.sort((a, b) => a - b),
-    0.5,
-  );
 }

@@ -16,7 +16,7 @@ import {
 import { type Closable, LumeoError } from "@lumeofs/base";
 import { TRANSPORT_OPTIONS } from "./limits.js";
 import { fromServiceError } from "./status.js";
-import { DuplexStream, Outgoing, type RpcStream } from "./stream.js";
+import { DuplexStream, incoming, Outgoing, type RpcStream } from "./stream.js";
 
 const CONNECT_TIMEOUT_MS = 3_000;
 const RECONNECT_MS_MIN = 100;
@@ -183,6 +183,44 @@ export async function upload<Q, A>(
     void pump(requests, outgoing).catch(giveUp);
     return call;
   });
+}
+
+/**
+ * One request, many answers. Nothing is sent before somebody iterates; leaving the iteration early
+ * ends the call. A slow reader slows the sender.
+ *
+ * @throws LumeoError; what arrived before a failure is given out first.
+ */
+export async function* download<Q, A>(
+  channel: RpcChannel,
+  method: MethodDefinition<Q, A>,
+  request: Q,
+  options: StreamOptions = {},
+): AsyncGenerator<A, void, undefined> {
+  const { signal } = options;
+  const client = await channel.connect(signal);
+  const call = client.makeServerStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+    request,
+    new Metadata(),
+    {},
+  );
+  const untrack = channel.track(call);
+  const abort = (): void => call.cancel();
+  signal?.addEventListener("abort", abort, { once: true });
+  if (signal?.aborted) abort();
+  try {
+    yield* incoming<A>(call, (error) => {
+      return signal?.aborted ? abortedError(channel.address, signal) : translate(channel, error);
+    });
+  } finally {
+    untrack();
+    signal?.removeEventListener("abort", abort);
+    call.on("error", () => {}); // of our own cancelling: nobody iterates any more
+    call.cancel();
+  }
 }
 
 /**

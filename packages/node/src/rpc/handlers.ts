@@ -6,11 +6,12 @@ import type {
   ServerDuplexStream,
   ServerReadableStream,
   ServerUnaryCall,
+  ServerWritableStream,
   sendUnaryData,
 } from "@grpc/grpc-js";
 import { LumeoError } from "@lumeofs/base";
 import { toStatus } from "./status.js";
-import { DuplexStream, incoming, type RpcStream } from "./stream.js";
+import { DuplexStream, incoming, Outgoing, type RpcStream } from "./stream.js";
 
 /** What a handler knows about its call. */
 export interface CallContext {
@@ -77,6 +78,37 @@ export function serveUpload<Q, A>(
         });
       };
       add(server, method, handler, "clientStream");
+    },
+  };
+}
+
+/**
+ * One request, many answers: the next one is asked for when the transport has taken the last. When
+ * the caller has gone, `signal` aborts and the iteration ends.
+ */
+export function serveDownload<Q, A>(
+  method: MethodDefinition<Q, A>,
+  handle: (request: Q, context: CallContext) => AsyncIterable<A>,
+): RpcMethod {
+  return {
+    path: method.path,
+    attach: (server, gate) => {
+      const handler = (call: ServerWritableStream<Q, A>): void => {
+        const outgoing = new Outgoing<A>(call, (error) => lostError(call, error));
+        const context = contextOf(call, gate.stopping);
+        const gone = (): void => outgoing.fail(lostError(call, context.signal.reason));
+        context.signal.addEventListener("abort", gone, { once: true });
+        const cut = cutWhenStopping(gate, call);
+        const run = async (): Promise<void> => {
+          for await (const message of handle(call.request, context)) await outgoing.send(message);
+        };
+        void answer(gate, call, run, (error) => {
+          if (cut() || call.destroyed) return;
+          if (error === null) outgoing.end();
+          else call.emit("error", error);
+        });
+      };
+      add(server, method, handler, "serverStream");
     },
   };
 }
@@ -176,7 +208,7 @@ function add<Q, A>(
   server: Server,
   method: MethodDefinition<Q, A>,
   handler: unknown,
-  kind: "unary" | "clientStream" | "bidi",
+  kind: "unary" | "clientStream" | "serverStream" | "bidi",
 ): void {
   server.register(
     method.path,

@@ -1,6 +1,7 @@
 // Second entry point: gRPC without the servers' logs and metrics.
 export {
   type CallOptions,
+  download,
   openStream,
   RpcChannel,
   type RpcChannelOptions,
@@ -11,6 +12,7 @@ export {
 export {
   type CallContext,
   type RpcMethod,
+  serveDownload,
   serveStream,
   serveUnary,
   serveUpload,

@@ -19,6 +19,9 @@ export const ERRORS = {
   INVALID_ARGUMENT: { retryable: false, outcome: "rejected" },
   GRANT_EXPIRED: { retryable: false, outcome: "rejected" }, // the bytes must be sent again
   SESSION_EXPIRED: { retryable: false, outcome: "unknown" }, // an answer may be forgotten
+  QUOTA: { retryable: false, outcome: "rejected" }, // a directory may hold no more
+  LOCKED: { retryable: false, outcome: "rejected" }, // somebody else holds the lock
+  GONE: { retryable: false, outcome: "rejected" }, // so old a revision is no longer kept
   NO_SPACE: { retryable: false, outcome: "rejected" },
   NOT_LEADER: { retryable: true, outcome: "rejected" },
   NO_LEADER: { retryable: true, outcome: "rejected" },

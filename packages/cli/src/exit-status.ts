@@ -28,6 +28,8 @@ const BY_CODE: Readonly<Record<string, ExitStatus>> = {
   PRECONDITION: EXIT.conflict,
   CONFLICT: EXIT.conflict,
   NOT_EMPTY: EXIT.conflict,
+  LOCKED: EXIT.conflict,
+  GONE: EXIT.conflict,
   NOT_DIRECTORY: EXIT.conflict,
   // The command does not fit the object: -r is missing, or a directory is named as a file.
   IS_DIRECTORY: EXIT.usage,

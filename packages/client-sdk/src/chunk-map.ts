@@ -17,6 +17,7 @@ const PAGES_MAX = 4;
 export class ChunkMap {
   readonly info: InodeInfo;
   readonly #metadata: Metadata;
+  readonly #version: number;
   /** Chunks that came with the file's info. */
   readonly #first: ReadonlyMap<number, LocatedChunk>;
   readonly #pages = new Map<number, Promise<readonly LocatedChunk[]>>();
@@ -24,10 +25,16 @@ export class ChunkMap {
   constructor(
     metadata: Metadata,
     info: InodeInfo,
-    first: { readonly position: number; readonly chunks: readonly LocatedChunk[] },
+    first: {
+      readonly position: number;
+      readonly chunks: readonly LocatedChunk[];
+      /** The version that was asked for; 0 for the current one. */
+      readonly version: number;
+    },
   ) {
     this.#metadata = metadata;
     this.info = info;
+    this.#version = first.version;
     this.#first = new Map(first.chunks.map((chunk, i) => [first.position + i, chunk]));
   }
 
@@ -65,7 +72,7 @@ export class ChunkMap {
 
   async #stat(call: Call, firstChunk: number, count: number): Promise<readonly LocatedChunk[]> {
     const { path, revision } = this.info;
-    const ask = { path, firstChunk, chunkCountMax: count, revision };
+    const ask = { path, firstChunk, chunkCountMax: count, revision, version: this.#version };
     const { info, chunks } = await this.#metadata.query(call, "stat", ask).catch((error) => {
       throw isChange(error) ? this.#changed(error) : error;
     });

@@ -12,11 +12,16 @@ import { LumeoError, toPublic } from "./error.js";
 import { Events, type LumeoEvents } from "./events.js";
 import { type Checksum, type FileInfo, toFileInfo } from "./file-info.js";
 import { DirectoryListing, type Listing } from "./listing.js";
+import { Locks } from "./locks.js";
 import { Metadata, UNREACHABLE_MS_MAX } from "./metadata.js";
-import type { LocatedChunk } from "./operations.js";
+import type { MetadataRunner } from "./metadata-runner.js";
+import { type LocatedChunk, NO_PRECONDITION, type Policy, type Quota } from "./operations.js";
 import {
+  type AttributeOptions,
+  attributesOf,
   type CallOptions,
   type ClientSettings,
+  type CopyOptions,
   callSettings,
   chunkBytesOf,
   clientSettings,
@@ -31,6 +36,8 @@ import {
   type RenameOptions,
   replicasOf,
   type StatOptions,
+  timeToLive,
+  versionOf,
 } from "./options.js";
 import { anyPath, directoryPath } from "./path.js";
 import { type Ports, systemPorts } from "./ports.js";
@@ -40,7 +47,9 @@ import { AdminClient } from "./rpc/admin-client.js";
 import { ChunkserverPool } from "./rpc/chunkserver-pool.js";
 import { MasterPool } from "./rpc/master-pool.js";
 import { ServerHealth } from "./server-health.js";
+import { Snapshots, Versions } from "./snapshots.js";
 import { SpanReader } from "./span-reader.js";
+import { Trash } from "./trash.js";
 import { Writer } from "./writer.js";
 
 /** What a put has stored. */
@@ -84,6 +93,14 @@ export class Lumeo implements AsyncDisposable {
   readonly #chunkservers: ChunkserverPool;
   readonly #writer: Writer;
   readonly #reader: Reader;
+  /** What was removed and is still kept. */
+  readonly trash: Trash;
+  /** Directories as they once were. */
+  readonly snapshots: Snapshots;
+  /** Earlier contents of files. */
+  readonly versions: Versions;
+  /** Advisory locks. */
+  readonly locks: Locks;
   #isUsed = false;
   #closing: Promise<void> | undefined;
 
@@ -107,6 +124,14 @@ export class Lumeo implements AsyncDisposable {
     this.#chunkservers = chunkservers;
     this.#writer = new Writer({ metadata, allocations, chunkservers, ports });
     this.#reader = new Reader(metadata, spans);
+    const runner: MetadataRunner = {
+      metadata,
+      run: (method, path, call, action) => this.#run(method, path, call, action),
+    };
+    this.trash = new Trash(runner);
+    this.snapshots = new Snapshots(runner);
+    this.versions = new Versions(runner);
+    this.locks = new Locks(runner, ports);
   }
 
   get state(): ClientState {
@@ -119,7 +144,7 @@ export class Lumeo implements AsyncDisposable {
   /** Waits until the cluster has a leader that answers. */
   async ready(options: CallOptions = {}): Promise<ClusterInfo> {
     return this.#run("ready", undefined, options, async (call) => {
-      const ask = { path: "/", firstChunk: 0, chunkCountMax: 0, revision: 0 };
+      const ask = { path: "/", firstChunk: 0, chunkCountMax: 0, revision: 0, version: 0 };
       await this.#metadata.query(call, "stat", ask);
       return { leader: this.#masters.leader ?? "" };
     });
@@ -133,6 +158,8 @@ export class Lumeo implements AsyncDisposable {
         replicas: replicasOf(options),
         precondition: preconditionOf(options),
         makeParents: options.makeParents ?? true,
+        attributes: attributesOf(options),
+        fence: options.fence,
         sizeBytes: options.size,
         onProgress: progressTo(options.onProgress),
       });
@@ -151,9 +178,8 @@ export class Lumeo implements AsyncDisposable {
 
   /** Looks a file up; its content comes when it is asked for. */
   async get(path: string, options: GetOptions = {}): Promise<Reading> {
-    const range = options.range ?? {};
     const plan = await this.#run("get", path, options, (call) =>
-      this.#reader.plan(call, anyPath(path), range),
+      this.#reader.plan(call, anyPath(path), options.range ?? {}, versionOf(options.version)),
     );
     return this.#reading(path, plan, options);
   }
@@ -161,7 +187,9 @@ export class Lumeo implements AsyncDisposable {
   async stat(path: string, options: StatOptions = {}): Promise<FileInfo> {
     return this.#run("stat", path, options, async (call) => {
       const chunks: LocatedChunk[] = [];
-      const ask = { path: directoryPath(path), chunkCountMax: options.chunks ? CHUNK_PAGE : 0 };
+      const version = versionOf(options.version);
+      const chunkCountMax = options.chunks ? CHUNK_PAGE : 0;
+      const ask = { path: directoryPath(path), chunkCountMax, version };
       for (let revision = 0; ; ) {
         const page = { ...ask, firstChunk: chunks.length, revision };
         const answer = await this.#metadata.query(call, "stat", page);
@@ -210,6 +238,7 @@ export class Lumeo implements AsyncDisposable {
         source: directoryPath(source),
         target: directoryPath(target),
         overwrite: options.overwrite ?? false,
+        fence: options.fence,
       }),
     );
   }
@@ -220,7 +249,57 @@ export class Lumeo implements AsyncDisposable {
         path: directoryPath(path),
         recursive: options.recursive ?? false,
         precondition: preconditionOf(options),
+        skipTrash: options.skipTrash ?? false,
+        fence: options.fence,
       }),
+    );
+  }
+
+  /** Makes a file with the content of another one, without moving bytes. */
+  async copy(source: string, target: string, options: CopyOptions = {}): Promise<FileInfo> {
+    return this.#run("copy", source, options, async (call) => {
+      const info = await this.#metadata.mutate(call, "copy", {
+        source: anyPath(source),
+        version: versionOf(options.version),
+        target: anyPath(target),
+        overwrite: options.overwrite ?? false,
+        makeParents: options.makeParents ?? true,
+        precondition: NO_PRECONDITION,
+        fence: options.fence,
+      });
+      return toFileInfo(info);
+    });
+  }
+
+  /** Changes what a file or directory carries besides its content. */
+  async setAttributes(path: string, options: AttributeOptions): Promise<FileInfo> {
+    return this.#run("setAttributes", path, options, async (call) => {
+      const { metadata = {}, tags = {}, contentType, ttlMs } = options;
+      const info = await this.#metadata.mutate(call, "setAttributes", {
+        path: directoryPath(path),
+        changes: {
+          metadata,
+          tags,
+          contentType,
+          ttlMs: ttlMs === undefined ? undefined : timeToLive(ttlMs),
+        },
+        precondition: preconditionOf(options),
+      });
+      return toFileInfo(info);
+    });
+  }
+
+  /** Replaces what a directory says of the files below it; nothing set means: as above it. */
+  async setPolicy(path: string, policy: Policy, options: CallOptions = {}): Promise<void> {
+    await this.#run("setPolicy", path, options, (call) =>
+      this.#metadata.mutate(call, "setPolicy", { path: directoryPath(path), policy }),
+    );
+  }
+
+  /** Replaces the limits of a directory; nothing set means: no limit. */
+  async setQuota(path: string, quota: Quota, options: CallOptions = {}): Promise<void> {
+    await this.#run("setQuota", path, options, (call) =>
+      this.#metadata.mutate(call, "setQuota", { path: directoryPath(path), quota }),
     );
   }
 
@@ -304,7 +383,9 @@ export class Lumeo implements AsyncDisposable {
         call = reading;
         if (isCancelled) reading.cancel(disposed(path));
         const replan = async (): Promise<ReadPlan> => {
-          plan = await this.#reader.plan(reading, plan.file.info.path, options.range ?? {});
+          const { path: found } = plan.file.info;
+          const version = versionOf(options.version);
+          plan = await this.#reader.plan(reading, found, options.range ?? {}, version);
           return plan;
         };
         const pieces = this.#reader.read(reading, plan, replan);

@@ -1,7 +1,7 @@
 // What users see of files and directories.
 
 import { formatEtag } from "./etag.js";
-import type { InodeInfo, LocatedChunk } from "./operations.js";
+import type { InodeInfo, LocatedChunk, Policy, Quota, Usage } from "./operations.js";
 
 /** A checksum of content, in hex. */
 export interface Checksum {
@@ -54,6 +54,18 @@ export interface FileInfo {
   readonly revision: number;
   readonly createdAt: Date;
   readonly modifiedAt: Date;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Absent if none was given. */
+  readonly contentType?: string;
+  /** When the file will be removed; absent for never. */
+  readonly expiresAt?: Date;
+  /** Everything below; directories only. */
+  readonly usage?: Usage;
+  /** Set on this very directory; directories only. */
+  readonly quota?: Quota;
+  /** Set on this very directory; directories only. */
+  readonly policy?: Policy;
   /** Files only. */
   readonly checksum?: Checksum;
   /** Files only. */
@@ -76,8 +88,15 @@ export function toFileInfo(info: InodeInfo, chunks?: readonly LocatedChunk[]): F
     revision,
     createdAt: new Date(info.createdAtMs),
     modifiedAt: new Date(info.modifiedAtMs),
+    metadata: info.metadata,
+    tags: info.tags,
+    ...(info.contentType === "" ? {} : { contentType: info.contentType }),
+    ...(info.expiresAtMs === 0 ? {} : { expiresAt: new Date(info.expiresAtMs) }),
   };
-  if (kind === "dir") return { ...common, etag: "" };
+  if (kind === "dir") {
+    const { usage, quota, policy } = info;
+    return { ...common, etag: "", quota, policy, ...(usage === undefined ? {} : { usage }) };
+  }
   return {
     ...common,
     etag: formatEtag(revision, info.crc32c),

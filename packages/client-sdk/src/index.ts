@@ -27,8 +27,12 @@ export {
 export type { LumeoEvents } from "./events.js";
 export type { Checksum, ChunkInfo, FileInfo, Redundancy, ReplicaInfo } from "./file-info.js";
 export type { Listing, Page } from "./listing.js";
+export { Lease, type LockInfo, type LockOptions, Locks } from "./locks.js";
+export type { Fence, Policy, Quota, Usage } from "./operations.js";
 export type {
+  AttributeOptions,
   CallOptions,
+  CopyOptions,
   GetOptions,
   ListOptions,
   LumeoOptions,
@@ -41,4 +45,6 @@ export type {
 } from "./options.js";
 export type { Reading } from "./reading.js";
 export type { RetryPolicy } from "./retry.js";
+export { type SnapshotInfo, Snapshots, Versions } from "./snapshots.js";
 export type { ByteRange } from "./span.js";
+export { Trash, type TrashItem } from "./trash.js";

@@ -16,6 +16,87 @@ export interface InodeInfo {
   readonly chunkBytes: number;
   readonly replicas: number;
   readonly chunkCount: number;
+  readonly contentType: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tags: Readonly<Record<string, string>>;
+  /** 0 for never. */
+  readonly expiresAtMs: number;
+  /** Directories only. */
+  readonly usage: Usage | undefined;
+  readonly quota: Quota;
+  readonly policy: Policy;
+}
+
+/** What lies below a directory. */
+export interface Usage {
+  readonly bytes: number;
+  readonly files: number;
+  readonly directories: number;
+}
+
+/** At most so much below a directory; what is absent is not limited. */
+export interface Quota {
+  readonly bytes?: number;
+  readonly files?: number;
+}
+
+/** How files below a directory are kept; what is absent is inherited from the directory above. */
+export interface Policy {
+  readonly replicas?: number;
+  /** Earlier contents of a file that stay readable. */
+  readonly versions?: number;
+  /** How long what was removed stays in the trash; 0 for not at all. */
+  readonly trashMs?: number;
+  /** Files are removed so long after they were written; 0 for never. */
+  readonly ttlMs?: number;
+}
+
+/** What a file carries besides its content. */
+export interface Attributes {
+  readonly contentType: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Undefined: as the policy says. 0: never. */
+  readonly ttlMs: number | undefined;
+}
+
+/** A change of attributes: null takes a key away. */
+export interface AttributeChanges {
+  readonly metadata: Readonly<Record<string, string | null>>;
+  readonly tags: Readonly<Record<string, string | null>>;
+  readonly contentType: string | undefined;
+  readonly ttlMs: number | undefined;
+}
+
+/** Only while this lock is held with this token. */
+export interface Fence {
+  readonly lock: string;
+  readonly token: number;
+}
+
+export interface TrashEntry {
+  readonly id: number;
+  readonly path: string;
+  readonly kind: "file" | "dir";
+  readonly removedAtMs: number;
+  readonly expiresAtMs: number;
+  readonly usage: Usage;
+}
+
+export interface SnapshotEntry {
+  readonly path: string;
+  readonly name: string;
+  readonly revision: number;
+  readonly createdAtMs: number;
+}
+
+export interface LockEntry {
+  readonly name: string;
+  readonly holder: string;
+  readonly token: number;
+  readonly expiresAtMs: number;
+  /** As the master counted it when it answered. */
+  readonly remainingMs: number;
 }
 
 /** A written chunk. */
@@ -56,12 +137,35 @@ export interface GrantAnswer {
 /** Operations that change nothing: repeated at will. */
 export interface Queries {
   stat: {
-    ask: { path: string; firstChunk: number; chunkCountMax: number; revision: number };
+    ask: {
+      path: string;
+      firstChunk: number;
+      chunkCountMax: number;
+      revision: number;
+      /** 0 for the current one. */
+      version: number;
+    };
     answer: { info: InodeInfo; chunks: readonly LocatedChunk[] };
   };
   list: {
     ask: { path: string; after: string; countMax: number };
     answer: { entries: readonly InodeInfo[]; more: boolean };
+  };
+  listTrash: {
+    ask: { after: number; countMax: number };
+    answer: { items: readonly TrashEntry[]; more: boolean };
+  };
+  listVersions: {
+    ask: { path: string; before: number; countMax: number };
+    answer: { entries: readonly InodeInfo[]; more: boolean };
+  };
+  listSnapshots: {
+    ask: { path: string; after: string; countMax: number };
+    answer: { snapshots: readonly SnapshotEntry[]; more: boolean };
+  };
+  listLocks: {
+    ask: { after: string; countMax: number };
+    answer: { locks: readonly LockEntry[]; more: boolean };
   };
   /** Only opens; an unused session expires by itself. */
   openSession: { ask: Record<never, never>; answer: { session: number } };
@@ -79,9 +183,38 @@ export interface Mutations {
       crc32c: number;
       precondition: Precondition;
       makeParents: boolean;
+      attributes: Attributes;
+      fence: Fence | undefined;
     };
     answer: InodeInfo;
   };
+  copy: {
+    ask: {
+      source: string;
+      /** 0 for the current one. */
+      version: number;
+      target: string;
+      overwrite: boolean;
+      makeParents: boolean;
+      precondition: Precondition;
+      fence: Fence | undefined;
+    };
+    answer: InodeInfo;
+  };
+  setAttributes: {
+    ask: { path: string; changes: AttributeChanges; precondition: Precondition };
+    answer: InodeInfo;
+  };
+  setPolicy: { ask: { path: string; policy: Policy }; answer: Done };
+  setQuota: { ask: { path: string; quota: Quota }; answer: Done };
+  restoreTrash: { ask: { id: number; target: string }; answer: Done };
+  purgeTrash: { ask: { ids: readonly number[] }; answer: Done };
+  removeVersion: { ask: { path: string; version: number }; answer: Done };
+  createSnapshot: { ask: { path: string; name: string }; answer: SnapshotEntry };
+  removeSnapshot: { ask: { path: string; name: string }; answer: Done };
+  acquireLock: { ask: { name: string; holder: string; ttlMs: number }; answer: LockEntry };
+  renewLock: { ask: { name: string; token: number; ttlMs: number }; answer: LockEntry };
+  releaseLock: { ask: { name: string; token: number }; answer: Done };
   beginUpload: { ask: { path: string }; answer: { upload: number } };
   addChunks: {
     ask: { upload: number; first: number; chunks: readonly ChunkRef[] };
@@ -89,9 +222,18 @@ export interface Mutations {
   };
   abortUpload: { ask: { upload: number }; answer: Done };
   makeDirectory: { ask: { path: string; parents: boolean }; answer: Done };
-  rename: { ask: { source: string; target: string; overwrite: boolean }; answer: Done };
+  rename: {
+    ask: { source: string; target: string; overwrite: boolean; fence: Fence | undefined };
+    answer: Done;
+  };
   remove: {
-    ask: { path: string; recursive: boolean; precondition: Precondition };
+    ask: {
+      path: string;
+      recursive: boolean;
+      precondition: Precondition;
+      skipTrash: boolean;
+      fence: Fence | undefined;
+    };
     answer: Done;
   };
   allocate: {

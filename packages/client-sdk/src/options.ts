@@ -2,7 +2,7 @@
 
 import { BLOCK_BYTES, CHUNK_BYTES_DEFAULT, LumeoError } from "@lumeofs/base";
 import { revisionOf } from "./etag.js";
-import { NO_PRECONDITION, type Precondition } from "./operations.js";
+import { type Attributes, type Fence, NO_PRECONDITION, type Precondition } from "./operations.js";
 import { NO_RETRY, RETRY_DEFAULT, type RetryPolicy } from "./retry.js";
 
 /** How a client is made. */
@@ -45,10 +45,20 @@ export interface PutOptions extends CallOptions {
   readonly ifMatch?: string;
   /** Make missing parent directories. Default true. */
   readonly makeParents?: boolean;
+  readonly contentType?: string;
+  /** What the file is to carry: names and texts of the user's own. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly tags?: Readonly<Record<string, string>>;
+  /** The file is removed so long after it was written; 0 for never. Default: by policy. */
+  readonly ttlMs?: number;
+  /** Only while this lock is held with this token. */
+  readonly fence?: Fence;
   readonly onProgress?: (progress: Progress) => void;
 }
 
 export interface GetOptions extends CallOptions {
+  /** An earlier content of the file, by its version. */
+  readonly version?: string;
   /** Bytes from `start` (default 0) up to, not including, `end` (default: the end of the file). */
   readonly range?: { readonly start?: number; readonly end?: number };
   readonly onProgress?: (progress: Progress) => void;
@@ -57,6 +67,30 @@ export interface GetOptions extends CallOptions {
 export interface StatOptions extends CallOptions {
   /** Also where every chunk is. */
   readonly chunks?: boolean;
+  /** An earlier content of the file, by its version. */
+  readonly version?: string;
+}
+
+export interface CopyOptions extends CallOptions {
+  /** An earlier content of the source, by its version. */
+  readonly version?: string;
+  /** Replace a file at the target. */
+  readonly overwrite?: boolean;
+  /** Make missing parent directories. Default true. */
+  readonly makeParents?: boolean;
+  /** Only while this lock is held with this token. */
+  readonly fence?: Fence;
+}
+
+/** A change of what a file or directory carries: null takes a key away. */
+export interface AttributeOptions extends CallOptions {
+  readonly metadata?: Readonly<Record<string, string | null>>;
+  readonly tags?: Readonly<Record<string, string | null>>;
+  readonly contentType?: string;
+  /** The file is removed so long from now; 0 for never. */
+  readonly ttlMs?: number;
+  /** Only if the file has this etag. */
+  readonly ifMatch?: string;
 }
 
 export interface ListOptions extends CallOptions {
@@ -69,11 +103,17 @@ export interface RemoveOptions extends CallOptions {
   readonly recursive?: boolean;
   /** Only if the file has this etag. */
   readonly ifMatch?: string;
+  /** Free it at once, whatever the policy says of the trash. */
+  readonly skipTrash?: boolean;
+  /** Only while this lock is held with this token. */
+  readonly fence?: Fence;
 }
 
 export interface RenameOptions extends CallOptions {
-  /** Replace a file that has the new name. */
+  /** Replace a file, or an empty directory, that has the new name. */
   readonly overwrite?: boolean;
+  /** Only while this lock is held with this token. */
+  readonly fence?: Fence;
 }
 
 export interface MkdirOptions extends CallOptions {
@@ -167,6 +207,26 @@ export function preconditionOf(options: {
   if (ifNoneMatch === undefined) return NO_PRECONDITION;
   if (ifNoneMatch === "*") return { kind: "absent" };
   throw invalid(`Cannot use ifNoneMatch "${String(ifNoneMatch)}": only "*" is known`);
+}
+
+/** What a put gives the file to carry. */
+export function attributesOf(options: PutOptions): Attributes {
+  const { contentType = "", metadata = {}, tags = {}, ttlMs } = options;
+  return { contentType, metadata, tags, ttlMs: ttlMs === undefined ? ttlMs : timeToLive(ttlMs) };
+}
+
+/** Milliseconds that a file or lock lives. */
+export function timeToLive(ttlMs: number): number {
+  if (Number.isSafeInteger(ttlMs) && 0 <= ttlMs) return ttlMs;
+  throw invalid(`Cannot use ttlMs ${ttlMs}: expected whole milliseconds`);
+}
+
+/** The revision that a version names; 0 for none given. */
+export function versionOf(version: string | undefined): number {
+  if (version === undefined) return 0;
+  const revision = /^[1-9]\d{0,15}$/.test(version) ? Number(version) : Number.NaN;
+  if (Number.isSafeInteger(revision)) return revision;
+  throw invalid(`Cannot use version "${version}": expected a number, as a listing shows it`);
 }
 
 function parseEndpoint(text: string): string {

@@ -50,16 +50,23 @@ export class Reader {
   }
 
   /** Looks a file up. @throws LumeoError IS_DIRECTORY; INVALID_ARGUMENT for a wrong range. */
-  async plan(call: Call, path: string, asked: Partial<ByteRange>): Promise<ReadPlan> {
+  async plan(
+    call: Call,
+    path: string,
+    asked: Partial<ByteRange>,
+    /** 0 for the current one. */
+    version: number,
+  ): Promise<ReadPlan> {
     const position = Math.floor((asked.start ?? 0) / CHUNK_BYTES_GUESS);
     const firstChunk = Number.isSafeInteger(position) && 0 <= position ? position : 0;
-    const ask = { path, firstChunk, chunkCountMax: CHUNKS_WITH_INFO, revision: 0 };
+    const ask = { path, firstChunk, chunkCountMax: CHUNKS_WITH_INFO, revision: 0, version };
     const { info, chunks } = await this.#metadata.query(call, "stat", ask);
     if (info.kind === "dir") {
       throw new LumeoError("IS_DIRECTORY", `Cannot read "${path}": it is a directory`);
     }
     const range = resolveRange(asked, info.sizeBytes);
-    return { file: new ChunkMap(this.#metadata, info, { position: firstChunk, chunks }), range };
+    const first = { position: firstChunk, chunks, version };
+    return { file: new ChunkMap(this.#metadata, info, first), range };
   }
 
   /**

@@ -27,7 +27,7 @@ import {
 import { ChunkList, type FinishedList } from "./chunk-list.js";
 import { ChunkSender } from "./chunk-sender.js";
 import type { Metadata } from "./metadata.js";
-import type { InodeInfo, Precondition } from "./operations.js";
+import type { Attributes, Fence, InodeInfo, Precondition } from "./operations.js";
 import type { Ports } from "./ports.js";
 import type { ChunkserverPool } from "./rpc/chunkserver-pool.js";
 
@@ -44,6 +44,8 @@ export interface WriteOptions {
   readonly replicas: number;
   readonly precondition: Precondition;
   readonly makeParents: boolean;
+  readonly attributes: Attributes;
+  readonly fence: Fence | undefined;
   /** What the caller says the body has. */
   readonly sizeBytes: number | undefined;
   readonly onProgress: ((loaded: number, total: number | undefined) => void) | undefined;
@@ -186,7 +188,7 @@ export class Writer {
   }
 
   #commit({ call, options }: Job, path: string, list: FinishedList): Promise<InodeInfo> {
-    const { chunkBytes, replicas, precondition, makeParents } = options;
+    const { chunkBytes, replicas, precondition, makeParents, attributes, fence } = options;
     const { upload, chunks, crc32c } = list;
     return this.#parts.metadata.mutate(call, "commit", {
       path,
@@ -197,6 +199,8 @@ export class Writer {
       crc32c,
       precondition,
       makeParents,
+      attributes,
+      fence,
     });
   }
 

@@ -1,7 +1,7 @@
 // The SDK's operations ⇄ protobuf. Generated types do not leave this folder; what arrives is
 // checked here and trusted inside. A server that breaks the contract is answered with PROTOCOL.
 
-import { LumeoError, serverId } from "@lumeofs/base";
+import { serverId } from "@lumeofs/base";
 import { decodeErrorDetail } from "@lumeofs/node/rpc";
 import { lumeo } from "@lumeofs/proto";
 import type { Replica } from "../grant-book.js";
@@ -10,15 +10,22 @@ import type {
   Ask,
   ChunkRef,
   GrantAnswer,
-  InodeInfo,
   LocatedChunk,
   OperationKind,
-  Precondition,
   ReplicaState,
   RequestId,
 } from "../operations.js";
+import { decodeLock, decodeSnapshot, decodeTrashEntry } from "./history-wire.js";
+import {
+  decodeInfo,
+  encodeAttributes,
+  encodeChanges,
+  encodeFence,
+  encodePrecondition,
+  encodeQuota,
+} from "./inode-wire.js";
+import { broken, expected, positive } from "./wire-fields.js";
 
-const { FileKind } = lumeo.master.v1;
 const { ReplicaRole, ServerState } = lumeo.common.v1;
 
 type Operation = lumeo.master.v1.Operation.$Properties;
@@ -38,6 +45,8 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
       crc32c: ask.crc32c,
       precondition: encodePrecondition(ask.precondition),
       makeParents: ask.makeParents,
+      ...encodeAttributes(ask.attributes),
+      fence: encodeFence(ask.fence),
     },
   }),
   beginUpload: (ask) => ({ beginUpload: ask }),
@@ -46,10 +55,34 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
   }),
   abortUpload: (ask) => ({ abortUpload: ask }),
   makeDirectory: (ask) => ({ makeDirectory: ask }),
-  rename: (ask) => ({ rename: ask }),
-  remove: ({ path, recursive, precondition }) => ({
-    remove: { path, recursive, precondition: encodePrecondition(precondition) },
+  rename: ({ fence, ...ask }) => ({ rename: { ...ask, fence: encodeFence(fence) } }),
+  remove: ({ precondition, fence, ...ask }) => ({
+    remove: { ...ask, precondition: encodePrecondition(precondition), fence: encodeFence(fence) },
   }),
+  copy: ({ precondition, fence, ...ask }) => ({
+    copy: { ...ask, precondition: encodePrecondition(precondition), fence: encodeFence(fence) },
+  }),
+  setAttributes: ({ path, changes, precondition }) => ({
+    setAttributes: {
+      path,
+      ...encodeChanges(changes),
+      precondition: encodePrecondition(precondition),
+    },
+  }),
+  setPolicy: ({ path, policy }) => ({ setPolicy: { path, policy: { ...policy } } }),
+  setQuota: ({ path, quota }) => ({ setQuota: { path, quota: encodeQuota(quota) } }),
+  listTrash: (ask) => ({ listTrash: ask }),
+  restoreTrash: (ask) => ({ restoreTrash: ask }),
+  purgeTrash: ({ ids }) => ({ purgeTrash: { ids: [...ids] } }),
+  listVersions: (ask) => ({ listVersions: ask }),
+  removeVersion: (ask) => ({ removeVersion: ask }),
+  createSnapshot: (ask) => ({ createSnapshot: ask }),
+  removeSnapshot: (ask) => ({ removeSnapshot: ask }),
+  listSnapshots: (ask) => ({ listSnapshots: ask }),
+  acquireLock: (ask) => ({ acquireLock: ask }),
+  renewLock: (ask) => ({ renewLock: ask }),
+  releaseLock: (ask) => ({ releaseLock: ask }),
+  listLocks: (ask) => ({ listLocks: ask }),
   allocate: ({ grants, handles, replicas, avoid }) => ({
     allocate: { grants, handles, replicas, avoidServerIds: [...avoid] },
   }),
@@ -76,6 +109,34 @@ const DECODERS: { readonly [K in OperationKind]: (result: Result) => Answer<K> }
   makeDirectory: decodeDone,
   rename: decodeDone,
   remove: decodeDone,
+  copy: ({ file }) => decodeInfo(expected(file, "file")),
+  setAttributes: ({ file }) => decodeInfo(expected(file, "file")),
+  setPolicy: decodeDone,
+  setQuota: decodeDone,
+  listTrash: ({ trash }) => {
+    const { items, more } = expected(trash, "trash");
+    return { items: (items ?? []).map(decodeTrashEntry), more: more ?? false };
+  },
+  restoreTrash: decodeDone,
+  purgeTrash: decodeDone,
+  listVersions: ({ versions }) => {
+    const { versions: entries, more } = expected(versions, "versions");
+    return { entries: (entries ?? []).map(decodeInfo), more: more ?? false };
+  },
+  removeVersion: decodeDone,
+  createSnapshot: ({ snapshot }) => decodeSnapshot(expected(snapshot, "snapshot")),
+  removeSnapshot: decodeDone,
+  listSnapshots: ({ snapshots }) => {
+    const { snapshots: entries, more } = expected(snapshots, "snapshots");
+    return { snapshots: (entries ?? []).map(decodeSnapshot), more: more ?? false };
+  },
+  acquireLock: ({ lock }) => decodeLock(expected(lock, "lock")),
+  renewLock: ({ lock }) => decodeLock(expected(lock, "lock")),
+  releaseLock: decodeDone,
+  listLocks: ({ locks }) => {
+    const { locks: entries, more } = expected(locks, "locks");
+    return { locks: (entries ?? []).map(decodeLock), more: more ?? false };
+  },
   allocate: ({ allocated }) => ({
     grants: (expected(allocated, "allocated").grants ?? []).map(decodeGrant),
   }),
@@ -109,40 +170,6 @@ export function decodeLocated(located: lumeo.common.v1.LocatedChunk.$Properties)
 
 function decodeDone({ done }: Result): undefined {
   expected(done, "done");
-}
-
-function encodePrecondition(
-  precondition: Precondition,
-): lumeo.master.v1.Precondition.$Properties | null {
-  switch (precondition.kind) {
-    case "none":
-      return null;
-    case "absent":
-      return { absent: true };
-    case "revision":
-      return { revision: precondition.revision };
-  }
-}
-
-function decodeInfo(info: lumeo.master.v1.FileInfo.$Properties): InodeInfo {
-  return {
-    path: expected(info.path, "path"),
-    kind: decodeKind(info.kind),
-    sizeBytes: info.sizeBytes ?? 0,
-    revision: info.revision ?? 0,
-    createdAtMs: info.createdAtMs ?? 0,
-    modifiedAtMs: info.modifiedAtMs ?? 0,
-    crc32c: info.crc32c ?? 0,
-    chunkBytes: info.chunkSizeBytes ?? 0,
-    replicas: info.replicas ?? 0,
-    chunkCount: info.chunkCount ?? 0,
-  };
-}
-
-function decodeKind(kind: lumeo.master.v1.FileKind | null | undefined): InodeInfo["kind"] {
-  if (kind === FileKind.FILE_KIND_FILE) return "file";
-  if (kind === FileKind.FILE_KIND_DIRECTORY) return "dir";
-  throw broken(`file kind ${kind}`);
 }
 
 function decodeChunk(chunk: lumeo.common.v1.ChunkRef.$Properties): ChunkRef {
@@ -190,18 +217,4 @@ function decodeGrant(grant: lumeo.master.v1.Grant.$Properties): GrantAnswer {
     replicas,
     usableMs: grant.usableMs ?? 0,
   };
-}
-
-function expected<T>(part: T | null | undefined, name: string): T {
-  if (part === null || part === undefined) throw broken(`no ${name}`);
-  return part;
-}
-
-function positive(n: number | null | undefined, what: string): number {
-  if (typeof n === "number" && Number.isSafeInteger(n) && 0 < n) return n;
-  throw broken(`${what} ${n}`);
-}
-
-function broken(what: string): LumeoError {
-  return new LumeoError("PROTOCOL", `Cannot understand the master's answer: it has ${what}`);
 }

@@ -1,0 +1,141 @@
+// Files and directories as the masters describe them, and what is asked of them: proto ⇄ the SDK's
+// own words.
+
+import { lumeo } from "@lumeofs/proto";
+import type {
+  AttributeChanges,
+  Attributes,
+  Fence,
+  InodeInfo,
+  Policy,
+  Precondition,
+  Quota,
+  Usage,
+} from "../operations.js";
+import { broken, expected } from "./wire-fields.js";
+
+const { FileKind } = lumeo.master.v1;
+
+/** No precondition is no message. */
+export function encodePrecondition(
+  precondition: Precondition,
+): lumeo.master.v1.Precondition.$Properties | null {
+  switch (precondition.kind) {
+    case "none":
+      return null;
+    case "absent":
+      return { absent: true };
+    case "revision":
+      return { revision: precondition.revision };
+  }
+}
+
+/** No fence is no message. */
+export function encodeFence(fence: Fence | undefined): lumeo.master.v1.Fence.$Properties | null {
+  return fence === undefined ? null : { ...fence };
+}
+
+/** The fields of a commit that carry attributes. */
+export function encodeAttributes(
+  attributes: Attributes,
+): Pick<lumeo.master.v1.Commit.$Properties, "contentType" | "metadata" | "tags" | "ttlMs"> {
+  const { contentType, metadata, tags, ttlMs } = attributes;
+  return {
+    contentType,
+    metadata: { ...metadata },
+    tags: { ...tags },
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  };
+}
+
+/** The fields of a change of attributes: null takes a key away. */
+export function encodeChanges(
+  changes: AttributeChanges,
+): lumeo.master.v1.SetAttributes.$Properties {
+  const metadata = splitChanges(changes.metadata);
+  const tags = splitChanges(changes.tags);
+  const { contentType, ttlMs } = changes;
+  return {
+    setMetadata: metadata.set,
+    removeMetadata: metadata.removed,
+    setTags: tags.set,
+    removeTags: tags.removed,
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  };
+}
+
+function splitChanges(changes: Readonly<Record<string, string | null>>): {
+  readonly set: Record<string, string>;
+  readonly removed: string[];
+} {
+  const set: Record<string, string> = {};
+  const removed: string[] = [];
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) removed.push(key);
+    else set[key] = value;
+  }
+  return { set, removed };
+}
+
+/** A file or directory. */
+export function decodeInfo(info: lumeo.master.v1.FileInfo.$Properties): InodeInfo {
+  return {
+    path: expected(info.path, "path"),
+    kind: decodeKind(info.kind),
+    sizeBytes: info.sizeBytes ?? 0,
+    revision: info.revision ?? 0,
+    createdAtMs: info.createdAtMs ?? 0,
+    modifiedAtMs: info.modifiedAtMs ?? 0,
+    crc32c: info.crc32c ?? 0,
+    chunkBytes: info.chunkSizeBytes ?? 0,
+    replicas: info.replicas ?? 0,
+    chunkCount: info.chunkCount ?? 0,
+    contentType: info.contentType ?? "",
+    metadata: info.metadata ?? {},
+    tags: info.tags ?? {},
+    expiresAtMs: info.expiresAtMs ?? 0,
+    usage: info.usage == null ? undefined : decodeUsage(info.usage),
+    quota: decodeQuota(info.quota),
+    policy: decodePolicy(info.policy),
+  };
+}
+
+/** What lies below a directory. */
+export function decodeUsage(usage: lumeo.master.v1.Usage.$Properties): Usage {
+  const { sizeBytes, files, directories } = usage;
+  return { bytes: sizeBytes ?? 0, files: files ?? 0, directories: directories ?? 0 };
+}
+
+/** A limit that is absent does not limit. */
+export function encodeQuota({ bytes, files }: Quota): lumeo.master.v1.Quota.$Properties {
+  return {
+    ...(bytes === undefined ? {} : { sizeBytes: bytes }),
+    ...(files === undefined ? {} : { files }),
+  };
+}
+
+function decodeQuota(quota: lumeo.master.v1.Quota.$Properties | null | undefined): Quota {
+  const { sizeBytes, files } = quota ?? {};
+  return {
+    ...(sizeBytes == null ? {} : { bytes: sizeBytes }),
+    ...(files == null ? {} : { files }),
+  };
+}
+
+function decodePolicy(policy: lumeo.master.v1.Policy.$Properties | null | undefined): Policy {
+  const { replicas, versions, trashMs, ttlMs } = policy ?? {};
+  return {
+    ...(replicas == null ? {} : { replicas }),
+    ...(versions == null ? {} : { versions }),
+    ...(trashMs == null ? {} : { trashMs }),
+    ...(ttlMs == null ? {} : { ttlMs }),
+  };
+}
+
+/** @throws LumeoError PROTOCOL for a kind that this version does not know. */
+export function decodeKind(kind: lumeo.master.v1.FileKind | null | undefined): InodeInfo["kind"] {
+  if (kind === FileKind.FILE_KIND_FILE) return "file";
+  if (kind === FileKind.FILE_KIND_DIRECTORY) return "dir";
+  throw broken(`file kind ${kind}`);
+}

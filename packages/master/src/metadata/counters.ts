@@ -1,15 +1,23 @@
 // Numbers that must be unique are counted here and nowhere else, and so is the time: the state's
 // clock follows the leaders' clocks but never goes back.
 
-import { ByteReader, ByteWriter, type WallMs, wallMs } from "@lumeofs/base";
+import { ByteReader, ByteWriter, invariant, type WallMs, wallMs } from "@lumeofs/base";
 import { type CounterName, counterKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
 /** A number never given before. Inodes begin behind the root, the others at 1. */
-export function takeNumber(state: State, name: Exclude<CounterName, "clock">): number {
+export function takeNumber(state: State, name: Exclude<CounterName, "clock" | "locks">): number {
   const last = read(state, name) ?? (name === "inode" ? 1 : 0);
   write(state, name, last + 1);
   return last + 1;
+}
+
+/** Counts things that come and go; how many there are then. */
+export function addToCount(state: State, name: "locks", change: 1 | -1): number {
+  const count = (read(state, name) ?? 0) + change;
+  invariant(0 <= count, "a count is not negative", { name });
+  write(state, name, count);
+  return count;
 }
 
 /** Moves the state's clock to the leader's, unless that would be back. */

@@ -2,7 +2,16 @@
 // the keys is the order of the numbers and of the bytes of names. docs/formats/command.md lists the
 // tables; a table's byte is never used for another one.
 
-import type { ChunkHandle, GrantId, InodeId, ServerId, SessionId, WallMs } from "@lumeofs/base";
+import {
+  type ChunkHandle,
+  type GrantId,
+  type InodeId,
+  inodeId,
+  type ServerId,
+  type SessionId,
+  type WallMs,
+  wallMs,
+} from "@lumeofs/base";
 
 const TABLE = {
   cluster: 0x01,
@@ -22,10 +31,12 @@ const TABLE = {
   answer: 0x41,
   change: 0x50,
   changeFloor: 0x51,
+  lock: 0x60,
+  expiry: 0x61,
 } as const;
 
 /** Numbers counted by apply, and the clock that never goes back. */
-export const COUNTER = { clock: 0, inode: 1, grant: 2, server: 3, session: 4 } as const;
+export const COUNTER = { clock: 0, inode: 1, grant: 2, server: 3, session: 4, locks: 5 } as const;
 export type CounterName = keyof typeof COUNTER;
 
 /** Keys from `from` on, below `to`. */
@@ -52,6 +63,7 @@ export const answerPageKey = (session: SessionId, page: number): Uint8Array =>
 export const releasedKey = (at: WallMs, handle: ChunkHandle): Uint8Array =>
   numberedTwice(TABLE.released, at, handle);
 export const changeFloorKey = (): Uint8Array => Uint8Array.of(TABLE.changeFloor);
+export const lockKey = (name: string): Uint8Array => named(TABLE.lock, name);
 export const serverNameKey = (name: string): Uint8Array => named(TABLE.serverName, name);
 export const serverUuidKey = (uuid: string): Uint8Array => named(TABLE.serverUuid, uuid);
 
@@ -62,6 +74,25 @@ export function entryKey(parent: InodeId, name: string): Uint8Array {
   key.set(numbered(TABLE.entry, parent));
   key.set(bytes, 9);
   return key;
+}
+
+/** A file that is to be removed at a time, by its name then. */
+export function expiryKey(at: WallMs, parent: InodeId, name: string): Uint8Array {
+  const bytes = encoder.encode(name);
+  const key = new Uint8Array(17 + bytes.byteLength);
+  key.set(numberedTwice(TABLE.expiry, at, parent));
+  key.set(bytes, 17);
+  return key;
+}
+
+/** Takes an expiry's key apart. */
+export function expiryOf(key: Uint8Array): {
+  readonly at: WallMs;
+  readonly parent: InodeId;
+  readonly name: string;
+} {
+  const name = decoder.decode(key.subarray(17));
+  return { at: wallMs(u64(key, 1)), parent: inodeId(u64(key, 9)), name };
 }
 
 /** A page of a long file's chunk list. Pages count from 0. */
@@ -107,6 +138,22 @@ export const orphansAfter = (inode: number): KeyRange => after(TABLE.orphan, ino
 /** Released chunks, oldest first, up to and including time `at`. */
 export function releasedUpTo(at: WallMs): KeyRange {
   return { from: Uint8Array.of(TABLE.released), to: numbered(TABLE.released, at + 1) };
+}
+
+/** Files to be removed, the first ones first, up to and including time `at`. */
+export function expiriesUpTo(at: WallMs): KeyRange {
+  return { from: Uint8Array.of(TABLE.expiry), to: numbered(TABLE.expiry, at + 1) };
+}
+
+/** Locks whose names come after `name`, in the order of their bytes; all of them for "". */
+export function locksAfter(name: string): KeyRange {
+  const from = name === "" ? lockKey("") : successor(lockKey(name));
+  return { from, to: Uint8Array.of(TABLE.lock + 1) };
+}
+
+/** The name in a lock's key. */
+export function lockNameOf(key: Uint8Array): string {
+  return decoder.decode(key.subarray(1));
 }
 
 /** The name in an entry's key. */

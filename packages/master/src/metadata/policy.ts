@@ -1,0 +1,87 @@
+// Policies and quotas of directories. What a directory does not set itself comes from the nearest
+// directory above that does; what none sets is DEFAULT_POLICY.
+
+import type { InodeId } from "@lumeofs/base";
+import { invariant } from "@lumeofs/base";
+import { type Refused, refuse } from "./command.js";
+import { type Policy, type Quota, recordParent, recordPolicy } from "./directory-record.js";
+import { REPLICAS_MAX } from "./grants.js";
+import { inodeKey } from "./keys.js";
+import type { StateView } from "./state.js";
+
+/** Earlier contents of one file. */
+export const VERSIONS_MAX = 10_000;
+/** A hundred years: longer is never, and saying never has its own way. */
+export const KEEP_MS_MAX = 100 * 365 * 86_400_000;
+/** A record keeps a limit one higher, and that must be a safe integer. */
+export const QUOTA_MAX = Number.MAX_SAFE_INTEGER - 1;
+
+/** What holds for the files of a directory. */
+export interface EffectivePolicy {
+  /** Undefined: whoever writes a file says. */
+  readonly replicas: number | undefined;
+  readonly versions: number;
+  readonly trashMs: number;
+  /** 0 means for ever. */
+  readonly ttlMs: number;
+}
+
+/** The policy for what lies in a directory, by its number. */
+export function effectivePolicy(view: StateView, directory: InodeId): EffectivePolicy {
+  let policy: Policy | undefined;
+  let id: InodeId | undefined = directory;
+  while (id !== undefined) {
+    const record = view.get(inodeKey(id));
+    invariant(record !== undefined, "a directory above is in the table", { id });
+    policy = policy === undefined ? recordPolicy(record) : orAbove(policy, recordPolicy(record));
+    id = isComplete(policy) ? undefined : recordParent(record);
+  }
+  return {
+    replicas: policy?.replicas,
+    versions: policy?.versions ?? 0,
+    trashMs: policy?.trashMs ?? 0,
+    ttlMs: policy?.ttlMs ?? 0,
+  };
+}
+
+/** Why a directory cannot have this policy; INVALID_ARGUMENT with the limit. */
+export function refusePolicy(policy: Policy): Refused | undefined {
+  const { replicas, versions, trashMs, ttlMs } = policy;
+  return (
+    outside("replicas", replicas, { min: 1, max: REPLICAS_MAX }) ??
+    outside("versions", versions, { min: 0, max: VERSIONS_MAX }) ??
+    outside("a time in the trash", trashMs, { min: 0, max: KEEP_MS_MAX }) ??
+    outside("a time to live", ttlMs, { min: 0, max: KEEP_MS_MAX })
+  );
+}
+
+/** Why a directory cannot have this quota; INVALID_ARGUMENT with the limit. */
+export function refuseQuota(quota: Quota): Refused | undefined {
+  return (
+    outside("a quota of bytes", quota.sizeBytes, { min: 0, max: QUOTA_MAX }) ??
+    outside("a quota of files", quota.files, { min: 0, max: QUOTA_MAX })
+  );
+}
+
+function orAbove(policy: Policy, above: Policy): Policy {
+  return {
+    replicas: policy.replicas ?? above.replicas,
+    versions: policy.versions ?? above.versions,
+    trashMs: policy.trashMs ?? above.trashMs,
+    ttlMs: policy.ttlMs ?? above.ttlMs,
+  };
+}
+
+function isComplete({ replicas, versions, trashMs, ttlMs }: Policy): boolean {
+  const isKnown = replicas !== undefined && versions !== undefined;
+  return isKnown && trashMs !== undefined && ttlMs !== undefined;
+}
+
+function outside(
+  what: string,
+  value: number | undefined,
+  { min, max }: { readonly min: number; readonly max: number },
+): Refused | undefined {
+  if (value === undefined || (min <= value && value <= max)) return undefined;
+  return refuse("INVALID_ARGUMENT", `Cannot set ${what} to ${value}: ${min} to ${max} can be set`);
+}

@@ -116,6 +116,7 @@ class TestLinks implements PeerLinks {
 
   send(to: NodeId, message: Parameters<PeerLinks["send"]>[1]): void {
     const { group, id } = this.#member;
+    group.onSend(id, message);
     group.world.after(LINK_MS, () => {
       if (!group.isCut(id, to)) group.member(to).listener?.received(id, message);
     });
@@ -138,6 +139,8 @@ export class DriverGroup {
   readonly limits: DriverLimits;
   readonly #all: readonly TestMember[];
   readonly #isolated = new Set<NodeId>();
+  /** Sees every message as it leaves. */
+  onSend: (from: NodeId, message: Parameters<PeerLinks["send"]>[1]) => void = () => {};
 
   constructor(count: number, limits: Partial<DriverLimits> = {}, seed = 1) {
     this.world = new World(seed);

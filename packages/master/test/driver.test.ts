@@ -72,6 +72,66 @@ test("A read at the leader waits for everything that was acknowledged before it"
   t.deepEqual(await leader.commands(), ["a"]);
 });
 
+test("A read at a follower shows everything that was acknowledged before it", async (t) => {
+  const group = await DriverGroup.start(3);
+  const leader = await group.leader();
+  const follower = group.all.find((member) => member !== leader);
+  for (const text of ["a", "b", "c"]) {
+    await group.put(text);
+    const result = await group.settled(follower?.driver?.read() as Promise<number>);
+    t.is(result.status, "fulfilled");
+    t.is((await follower?.commands())?.at(-1), text);
+  }
+});
+
+test("Reads at a follower share the questions that they ask the leader", async (t) => {
+  const group = await DriverGroup.start(3);
+  const leader = await group.leader();
+  const follower = group.all.find((member) => member !== leader);
+  let questions = 0;
+  group.onSend = (_from, message) => {
+    if (message.kind === "readIndex") questions += 1;
+  };
+  const reads = Array.from({ length: 500 }, () => follower?.driver?.read());
+  const result = await group.settled(Promise.all(reads));
+  t.is(result.status, "fulfilled");
+  t.true(questions <= 2, `${questions} questions for 500 reads`);
+});
+
+test("3.3.28: a follower that restarts serves no read before it has caught up", async (t) => {
+  const group = await DriverGroup.start(3, SMALL);
+  const leader = await group.leader();
+  const follower = group.all.find((member) => member !== leader);
+  await group.put(...numbered(10, "x"));
+  follower?.crash();
+  await group.put(...numbered(300, "y"));
+  void follower?.start();
+  await group.until(() => follower?.driver !== undefined);
+  let served = 0;
+  for (let attempt = 0; served < 5; attempt++) {
+    t.true(attempt < 5_000);
+    const result = await group.settled(follower?.driver?.read() as Promise<number>);
+    if (result.status === "rejected") {
+      t.is(result.reason.code, "NO_LEADER", "it has not heard of the leader yet");
+      await group.settled(new Promise<void>((resolve) => group.world.after(5, resolve)));
+      continue;
+    }
+    served += 1;
+    t.is((await follower?.commands())?.length, 310);
+  }
+});
+
+test("A follower that is cut off serves no read", async (t) => {
+  const group = await DriverGroup.start(3);
+  await group.put("a");
+  const leader = await group.leader();
+  const follower = group.all.find((member) => member !== leader);
+  group.isolate(follower?.id as never);
+  const result = await group.settled(follower?.driver?.read() as Promise<number>);
+  const error = result.status === "rejected" ? result.reason : undefined;
+  t.is(error?.code, "NO_LEADER");
+});
+
 test("A leader that is cut off serves no read", async (t) => {
   const group = await DriverGroup.start(3);
   await group.put("a");

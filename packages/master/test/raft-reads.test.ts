@@ -1,12 +1,17 @@
 // Bugs that real systems shipped in reads, snapshots and restarts. The numbers are those of the
 // catalogue in docs/design/0006-raft-core.md.
 
+import { nodeId } from "@lumeofs/base";
 import test from "ava";
 import { logIndex, term } from "../src/raft/entry.js";
-import type { RaftMessage } from "../src/raft/message.js";
+import type { RaftMessage, RaftOutput } from "../src/raft/message.js";
 import { append, at, bootWith, entriesOf, Group, MemoryLog, type Packet } from "./raft-harness.js";
 
 const isHeartbeat = ({ message }: Packet) => message.kind === "heartbeat";
+
+const isReadIndex = ({ message }: Packet) => message.kind === "readIndex";
+const isReadReply = (output: RaftOutput) =>
+  output.kind === "send" && output.message.kind === "readIndexReply";
 
 function heartbeatReply(inTerm: number, round: number): RaftMessage {
   return { kind: "heartbeatReply", term: term(inTerm), round };
@@ -80,6 +85,124 @@ test("3.3.26: a lost round is asked again by the next heartbeat", (t) => {
   t.is(group.take(isHeartbeat).length, 2);
   group.run(group.options.heartbeatTicks);
   t.is(group.answers(a, "readReady").length, 1);
+});
+
+test("3.3.25: a fresh leader names no read index before it has committed in its own term", (t) => {
+  const group = new Group(3);
+  const [a, b, c] = [at(group, 0), at(group, 1), at(group, 2)];
+  bootWith(group, a, [1, 1], 1);
+  for (const id of group.ids) group.isolate(id);
+  group.receive(a, b, { kind: "timeoutNow", term: term(1) });
+  group.persistAll(a);
+  group.receive(a, b, { kind: "voteReply", term: term(2), pre: false, granted: true });
+  const replies = () =>
+    group.step(a, { kind: "tick" }).filter((o) => o.kind === "send" && isReadReply(o));
+  const asked = group.receive(a, c, { kind: "readIndex", term: term(2), id: 5 });
+  const confirmed = group.receive(a, b, heartbeatReply(2, 1));
+  t.false([...asked, ...confirmed, ...replies()].some(isReadReply));
+  group.persistAll(a);
+  const reply = { kind: "matched", last: logIndex(3) } as const;
+  group.receive(a, b, { kind: "appendReply", term: term(2), reply });
+  const outputs = group.receive(a, b, heartbeatReply(2, 1));
+  const message = { kind: "readIndexReply", term: term(2), id: 5, index: logIndex(3) };
+  t.deepEqual(outputs.filter(isReadReply), [{ kind: "send", to: c, message }]);
+});
+
+test("3.3.26: what a follower asked of one leader is not answered by another one", (t) => {
+  const group = new Group(3);
+  const [a, b, c] = [at(group, 0), at(group, 1), at(group, 2)];
+  group.elect(a);
+  group.step(c, { kind: "read", id: 7 });
+  group.take(isReadIndex);
+  group.isolate(a);
+  for (const id of [b, c]) group.tick(id, 2 * group.options.electionTicks);
+  group.take(() => true);
+  t.deepEqual(group.answers(c, "readRefused"), [
+    { kind: "readRefused", id: 7, why: { kind: "notLeader", leader: undefined } },
+  ]);
+  group.heal();
+  group.elect(b);
+  const late = { kind: "readIndexReply", term: group.status(b).term, id: 7, index: logIndex(1) };
+  group.receive(c, b, late as RaftMessage);
+  t.deepEqual(group.answers(c, "readReady"), [], "a late answer is nobody's");
+});
+
+test("3.3.26: a lost question of a follower is asked again, and any answer to it is true", (t) => {
+  const group = new Group(3);
+  const [a, c] = [at(group, 0), at(group, 2)];
+  group.elect(a);
+  group.step(c, { kind: "read", id: 7 });
+  t.is(group.take(isReadIndex).length, 1, "lost");
+  group.run(2 * group.options.heartbeatTicks);
+  t.deepEqual(
+    group.answers(c, "readReady").map(({ id }) => id),
+    [7],
+  );
+  const again = { kind: "readIndexReply", term: term(1), id: 7, index: logIndex(1) } as const;
+  group.receive(c, a, again);
+  t.is(group.answers(c, "readReady").length, 1, "a repeated answer changes nothing");
+});
+
+test("A follower asks its leader, and serves when it has applied what the leader names", (t) => {
+  const group = new Group(3);
+  const [a, b] = [at(group, 0), at(group, 1)];
+  group.elect(a);
+  group.propose(a, "x");
+  group.settle();
+  group.step(b, { kind: "read", id: 1 });
+  group.settle();
+  const [ready] = group.answers(b, "readReady");
+  t.is(ready?.index, group.status(a).commit);
+});
+
+test("A member that leads no longer, or not this follower, says so at once", (t) => {
+  const group = new Group(3);
+  const [a, b, c] = [at(group, 0), at(group, 1), at(group, 2)];
+  group.elect(a);
+  const asked = { kind: "readIndex", term: term(1), id: 1 } as const;
+  const refusal = { kind: "readIndexReply", term: term(1), id: 1, index: undefined };
+  for (const [to, from] of [
+    [b, c],
+    [a, nodeId("m9")],
+  ] as const) {
+    const answered = group.receive(to, from, asked).filter(isReadReply);
+    t.deepEqual(answered, [{ kind: "send", to: from, message: refusal as RaftMessage }]);
+  }
+  group.step(c, { kind: "read", id: 2 });
+  group.take(isReadIndex);
+  group.receive(c, a, { ...asked, kind: "readIndexReply", id: 2, index: undefined });
+  t.is(group.answers(c, "readRefused").length, 1);
+});
+
+test("A follower that knows of no leader, and a candidate, refuse at once", (t) => {
+  const group = new Group(3);
+  const a = at(group, 0);
+  group.step(a, { kind: "read", id: 1 });
+  group.tick(a, 2 * group.options.electionTicks);
+  t.is(group.status(a).role, "candidate");
+  group.step(a, { kind: "read", id: 2 });
+  t.deepEqual(
+    group.answers(a, "readRefused").map(({ id }) => id),
+    [1, 2],
+  );
+});
+
+test("3.3.27: a leader that was replaced while it slept names no read index", (t) => {
+  const group = new Group(5);
+  const [a, b, c] = [at(group, 0), at(group, 1), at(group, 2)];
+  group.elect(a);
+  for (const id of [a, c]) group.isolate(id);
+  for (const id of group.ids.slice(3)) group.tick(id, 2 * group.options.electionTicks);
+  group.take(() => true);
+  group.elect(b);
+  group.propose(b, "x");
+  group.settle();
+  // The follower c still follows the sleeper, and the two of them can talk to each other.
+  group.step(c, { kind: "read", id: 1 });
+  group.receive(a, c, { kind: "readIndex", term: term(1), id: 1 });
+  group.receive(a, c, heartbeatReply(1, 1));
+  group.settle();
+  t.deepEqual(group.answers(c, "readReady"), []);
 });
 
 test("3.3.27: a leader that was replaced while it slept answers no read", (t) => {

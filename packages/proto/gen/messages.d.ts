@@ -2193,7 +2193,9 @@ export namespace lumeo {
                 heartbeatAck?: (lumeo.master.v1.HeartbeatAck.$Properties|null);
                 snapshotReply?: (lumeo.master.v1.SnapshotReply.$Properties|null);
                 timeoutNow?: (lumeo.master.v1.TimeoutNow.$Properties|null);
-                kind?: ("appendRequest"|"appendReply"|"voteRequest"|"voteReply"|"heartbeat"|"heartbeatAck"|"snapshotReply"|"timeoutNow");
+                readIndex?: (lumeo.master.v1.ReadIndex.$Properties|null);
+                readIndexReply?: (lumeo.master.v1.ReadIndexReply.$Properties|null);
+                kind?: ("appendRequest"|"appendReply"|"voteRequest"|"voteReply"|"heartbeat"|"heartbeatAck"|"snapshotReply"|"timeoutNow"|"readIndex"|"readIndexReply");
                 static encode(m: lumeo.master.v1.RaftMessage.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RaftMessage & lumeo.master.v1.RaftMessage.$Shape;
             }
@@ -2209,7 +2211,9 @@ export namespace lumeo {
                     heartbeatAck?: (lumeo.master.v1.HeartbeatAck.$Properties|null);
                     snapshotReply?: (lumeo.master.v1.SnapshotReply.$Properties|null);
                     timeoutNow?: (lumeo.master.v1.TimeoutNow.$Properties|null);
-                    kind?: ("appendRequest"|"appendReply"|"voteRequest"|"voteReply"|"heartbeat"|"heartbeatAck"|"snapshotReply"|"timeoutNow");
+                    readIndex?: (lumeo.master.v1.ReadIndex.$Properties|null);
+                    readIndexReply?: (lumeo.master.v1.ReadIndexReply.$Properties|null);
+                    kind?: ("appendRequest"|"appendReply"|"voteRequest"|"voteReply"|"heartbeat"|"heartbeatAck"|"snapshotReply"|"timeoutNow"|"readIndex"|"readIndexReply");
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = {
@@ -2222,9 +2226,11 @@ export namespace lumeo {
                   heartbeatAck?: lumeo.master.v1.HeartbeatAck.$Shape|null;
                   snapshotReply?: lumeo.master.v1.SnapshotReply.$Shape|null;
                   timeoutNow?: lumeo.master.v1.TimeoutNow.$Shape|null;
+                  readIndex?: lumeo.master.v1.ReadIndex.$Shape|null;
+                  readIndexReply?: lumeo.master.v1.ReadIndexReply.$Shape|null;
                   $unknowns?: Uint8Array[];
                 } & (
-                  ({ kind?: undefined; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "appendRequest"; appendRequest: lumeo.master.v1.AppendRequest.$Shape; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "appendReply"; appendRequest?: null; appendReply: lumeo.master.v1.AppendReply.$Shape; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "voteRequest"; appendRequest?: null; appendReply?: null; voteRequest: lumeo.master.v1.VoteRequest.$Shape; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "voteReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply: lumeo.master.v1.VoteReply.$Shape; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "heartbeat"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat: lumeo.master.v1.HeartbeatRound.$Shape; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "heartbeatAck"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck: lumeo.master.v1.HeartbeatAck.$Shape; snapshotReply?: null; timeoutNow?: null }|{ kind?: "snapshotReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply: lumeo.master.v1.SnapshotReply.$Shape; timeoutNow?: null }|{ kind?: "timeoutNow"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow: lumeo.master.v1.TimeoutNow.$Shape })
+                  ({ kind?: undefined; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "appendRequest"; appendRequest: lumeo.master.v1.AppendRequest.$Shape; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "appendReply"; appendRequest?: null; appendReply: lumeo.master.v1.AppendReply.$Shape; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "voteRequest"; appendRequest?: null; appendReply?: null; voteRequest: lumeo.master.v1.VoteRequest.$Shape; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "voteReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply: lumeo.master.v1.VoteReply.$Shape; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "heartbeat"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat: lumeo.master.v1.HeartbeatRound.$Shape; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "heartbeatAck"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck: lumeo.master.v1.HeartbeatAck.$Shape; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "snapshotReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply: lumeo.master.v1.SnapshotReply.$Shape; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "timeoutNow"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow: lumeo.master.v1.TimeoutNow.$Shape; readIndex?: null; readIndexReply?: null }|{ kind?: "readIndex"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex: lumeo.master.v1.ReadIndex.$Shape; readIndexReply?: null }|{ kind?: "readIndexReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply: lumeo.master.v1.ReadIndexReply.$Shape })
                 );
             }
 
@@ -2398,6 +2404,48 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.TimeoutNow.$Properties;
+            }
+
+            interface IReadIndex extends lumeo.master.v1.ReadIndex.$Properties {
+            }
+
+            class ReadIndex {
+                constructor(p?: lumeo.master.v1.ReadIndex.$Properties);
+                $unknowns?: Uint8Array[];
+                id: number;
+                static encode(m: lumeo.master.v1.ReadIndex.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReadIndex & lumeo.master.v1.ReadIndex.$Shape;
+            }
+
+            namespace ReadIndex {
+                interface $Properties {
+                    id?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReadIndex.$Properties;
+            }
+
+            interface IReadIndexReply extends lumeo.master.v1.ReadIndexReply.$Properties {
+            }
+
+            class ReadIndexReply {
+                constructor(p?: lumeo.master.v1.ReadIndexReply.$Properties);
+                $unknowns?: Uint8Array[];
+                id: number;
+                index: number;
+                refused: boolean;
+                static encode(m: lumeo.master.v1.ReadIndexReply.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReadIndexReply & lumeo.master.v1.ReadIndexReply.$Shape;
+            }
+
+            namespace ReadIndexReply {
+                interface $Properties {
+                    id?: (number|null);
+                    index?: (number|null);
+                    refused?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReadIndexReply.$Properties;
             }
 
             interface IOfferSnapshotRequest extends lumeo.master.v1.OfferSnapshotRequest.$Properties {

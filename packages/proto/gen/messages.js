@@ -16497,7 +16497,9 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.HeartbeatAck.$Properties|null} [heartbeatAck] RaftMessage heartbeatAck
                  * @property {lumeo.master.v1.SnapshotReply.$Properties|null} [snapshotReply] RaftMessage snapshotReply
                  * @property {lumeo.master.v1.TimeoutNow.$Properties|null} [timeoutNow] RaftMessage timeoutNow
-                 * @property {"appendRequest"|"appendReply"|"voteRequest"|"voteReply"|"heartbeat"|"heartbeatAck"|"snapshotReply"|"timeoutNow"} [kind] RaftMessage kind
+                 * @property {lumeo.master.v1.ReadIndex.$Properties|null} [readIndex] RaftMessage readIndex
+                 * @property {lumeo.master.v1.ReadIndexReply.$Properties|null} [readIndexReply] RaftMessage readIndexReply
+                 * @property {"appendRequest"|"appendReply"|"voteRequest"|"voteReply"|"heartbeat"|"heartbeatAck"|"snapshotReply"|"timeoutNow"|"readIndex"|"readIndexReply"} [kind] RaftMessage kind
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -16521,9 +16523,11 @@ export const lumeo = $root.lumeo = (() => {
                  *   heartbeatAck?: lumeo.master.v1.HeartbeatAck.$Shape|null;
                  *   snapshotReply?: lumeo.master.v1.SnapshotReply.$Shape|null;
                  *   timeoutNow?: lumeo.master.v1.TimeoutNow.$Shape|null;
+                 *   readIndex?: lumeo.master.v1.ReadIndex.$Shape|null;
+                 *   readIndexReply?: lumeo.master.v1.ReadIndexReply.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * } & (
-                 *   ({ kind?: undefined; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "appendRequest"; appendRequest: lumeo.master.v1.AppendRequest.$Shape; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "appendReply"; appendRequest?: null; appendReply: lumeo.master.v1.AppendReply.$Shape; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "voteRequest"; appendRequest?: null; appendReply?: null; voteRequest: lumeo.master.v1.VoteRequest.$Shape; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "voteReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply: lumeo.master.v1.VoteReply.$Shape; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "heartbeat"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat: lumeo.master.v1.HeartbeatRound.$Shape; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null }|{ kind?: "heartbeatAck"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck: lumeo.master.v1.HeartbeatAck.$Shape; snapshotReply?: null; timeoutNow?: null }|{ kind?: "snapshotReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply: lumeo.master.v1.SnapshotReply.$Shape; timeoutNow?: null }|{ kind?: "timeoutNow"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow: lumeo.master.v1.TimeoutNow.$Shape })
+                 *   ({ kind?: undefined; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "appendRequest"; appendRequest: lumeo.master.v1.AppendRequest.$Shape; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "appendReply"; appendRequest?: null; appendReply: lumeo.master.v1.AppendReply.$Shape; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "voteRequest"; appendRequest?: null; appendReply?: null; voteRequest: lumeo.master.v1.VoteRequest.$Shape; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "voteReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply: lumeo.master.v1.VoteReply.$Shape; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "heartbeat"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat: lumeo.master.v1.HeartbeatRound.$Shape; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "heartbeatAck"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck: lumeo.master.v1.HeartbeatAck.$Shape; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "snapshotReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply: lumeo.master.v1.SnapshotReply.$Shape; timeoutNow?: null; readIndex?: null; readIndexReply?: null }|{ kind?: "timeoutNow"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow: lumeo.master.v1.TimeoutNow.$Shape; readIndex?: null; readIndexReply?: null }|{ kind?: "readIndex"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex: lumeo.master.v1.ReadIndex.$Shape; readIndexReply?: null }|{ kind?: "readIndexReply"; appendRequest?: null; appendReply?: null; voteRequest?: null; voteReply?: null; heartbeat?: null; heartbeatAck?: null; snapshotReply?: null; timeoutNow?: null; readIndex?: null; readIndexReply: lumeo.master.v1.ReadIndexReply.$Shape })
                  * )} lumeo.master.v1.RaftMessage.$Shape
                  */
 
@@ -16614,17 +16618,33 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 RaftMessage.prototype.timeoutNow = null;
 
+                /**
+                 * RaftMessage readIndex.
+                 * @member {lumeo.master.v1.ReadIndex.$Properties|null|undefined} readIndex
+                 * @memberof lumeo.master.v1.RaftMessage
+                 * @instance
+                 */
+                RaftMessage.prototype.readIndex = null;
+
+                /**
+                 * RaftMessage readIndexReply.
+                 * @member {lumeo.master.v1.ReadIndexReply.$Properties|null|undefined} readIndexReply
+                 * @memberof lumeo.master.v1.RaftMessage
+                 * @instance
+                 */
+                RaftMessage.prototype.readIndexReply = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
                 /**
                  * RaftMessage kind.
-                 * @member {"appendRequest"|"appendReply"|"voteRequest"|"voteReply"|"heartbeat"|"heartbeatAck"|"snapshotReply"|"timeoutNow"|undefined} kind
+                 * @member {"appendRequest"|"appendReply"|"voteRequest"|"voteReply"|"heartbeat"|"heartbeatAck"|"snapshotReply"|"timeoutNow"|"readIndex"|"readIndexReply"|undefined} kind
                  * @memberof lumeo.master.v1.RaftMessage
                  * @instance
                  */
                 $Object.defineProperty(RaftMessage.prototype, "kind", {
-                    get: $util.oneOfGetter($oneOfFields = ["appendRequest", "appendReply", "voteRequest", "voteReply", "heartbeat", "heartbeatAck", "snapshotReply", "timeoutNow"]),
+                    get: $util.oneOfGetter($oneOfFields = ["appendRequest", "appendReply", "voteRequest", "voteReply", "heartbeat", "heartbeatAck", "snapshotReply", "timeoutNow", "readIndex", "readIndexReply"]),
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
@@ -16662,6 +16682,10 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.SnapshotReply.encode(m.snapshotReply, w.uint32(/* id 8, wireType 2 =*/66).fork(), q + 1).ldelim();
                     if (m.timeoutNow != null && $Object.hasOwnProperty.call(m, "timeoutNow"))
                         $root.lumeo.master.v1.TimeoutNow.encode(m.timeoutNow, w.uint32(/* id 9, wireType 2 =*/74).fork(), q + 1).ldelim();
+                    if (m.readIndex != null && $Object.hasOwnProperty.call(m, "readIndex"))
+                        $root.lumeo.master.v1.ReadIndex.encode(m.readIndex, w.uint32(/* id 10, wireType 2 =*/82).fork(), q + 1).ldelim();
+                    if (m.readIndexReply != null && $Object.hasOwnProperty.call(m, "readIndexReply"))
+                        $root.lumeo.master.v1.ReadIndexReply.encode(m.readIndexReply, w.uint32(/* id 11, wireType 2 =*/90).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -16769,6 +16793,20 @@ export const lumeo = $root.lumeo = (() => {
                                     break;
                                 m.timeoutNow = $root.lumeo.master.v1.TimeoutNow.decode(r, r.size(), $undefined, q + 1, m.timeoutNow);
                                 m.kind = "timeoutNow";
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 2)
+                                    break;
+                                m.readIndex = $root.lumeo.master.v1.ReadIndex.decode(r, r.size(), $undefined, q + 1, m.readIndex);
+                                m.kind = "readIndex";
+                                continue;
+                            }
+                        case 11: {
+                                if (u !== 2)
+                                    break;
+                                m.readIndexReply = $root.lumeo.master.v1.ReadIndexReply.decode(r, r.size(), $undefined, q + 1, m.readIndexReply);
+                                m.kind = "readIndexReply";
                                 continue;
                             }
                         }
@@ -18074,6 +18112,318 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return TimeoutNow;
+            })();
+
+            v1.ReadIndex = (function() {
+
+                /**
+                 * Properties of a ReadIndex.
+                 * @typedef {Object} lumeo.master.v1.ReadIndex.$Properties
+                 * @property {number|null} [id] ReadIndex id
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReadIndex.
+                 * @memberof lumeo.master.v1
+                 * @interface IReadIndex
+                 * @augments lumeo.master.v1.ReadIndex.$Properties
+                 * @deprecated Use lumeo.master.v1.ReadIndex.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReadIndex.
+                 * @typedef {lumeo.master.v1.ReadIndex.$Properties} lumeo.master.v1.ReadIndex.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReadIndex.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReadIndex.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReadIndex.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReadIndex = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReadIndex id.
+                 * @member {number} id
+                 * @memberof lumeo.master.v1.ReadIndex
+                 * @instance
+                 */
+                ReadIndex.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ReadIndex message. Does not implicitly {@link lumeo.master.v1.ReadIndex.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReadIndex
+                 * @static
+                 * @param {lumeo.master.v1.ReadIndex.$Properties} m ReadIndex message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReadIndex.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.id != null && $Object.hasOwnProperty.call(m, "id") && (typeof m.id === "object" ? m.id.low || m.id.high : m.id !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.id);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReadIndex message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReadIndex
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReadIndex & lumeo.master.v1.ReadIndex.$Shape} ReadIndex
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReadIndex.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReadIndex();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.id = v;
+                                else
+                                    delete m.id;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReadIndex;
+            })();
+
+            v1.ReadIndexReply = (function() {
+
+                /**
+                 * Properties of a ReadIndexReply.
+                 * @typedef {Object} lumeo.master.v1.ReadIndexReply.$Properties
+                 * @property {number|null} [id] ReadIndexReply id
+                 * @property {number|null} [index] ReadIndexReply index
+                 * @property {boolean|null} [refused] ReadIndexReply refused
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReadIndexReply.
+                 * @memberof lumeo.master.v1
+                 * @interface IReadIndexReply
+                 * @augments lumeo.master.v1.ReadIndexReply.$Properties
+                 * @deprecated Use lumeo.master.v1.ReadIndexReply.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReadIndexReply.
+                 * @typedef {lumeo.master.v1.ReadIndexReply.$Properties} lumeo.master.v1.ReadIndexReply.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReadIndexReply.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReadIndexReply.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReadIndexReply.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReadIndexReply = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReadIndexReply id.
+                 * @member {number} id
+                 * @memberof lumeo.master.v1.ReadIndexReply
+                 * @instance
+                 */
+                ReadIndexReply.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReadIndexReply index.
+                 * @member {number} index
+                 * @memberof lumeo.master.v1.ReadIndexReply
+                 * @instance
+                 */
+                ReadIndexReply.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReadIndexReply refused.
+                 * @member {boolean} refused
+                 * @memberof lumeo.master.v1.ReadIndexReply
+                 * @instance
+                 */
+                ReadIndexReply.prototype.refused = false;
+
+                /**
+                 * Encodes the specified ReadIndexReply message. Does not implicitly {@link lumeo.master.v1.ReadIndexReply.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReadIndexReply
+                 * @static
+                 * @param {lumeo.master.v1.ReadIndexReply.$Properties} m ReadIndexReply message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReadIndexReply.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.id != null && $Object.hasOwnProperty.call(m, "id") && (typeof m.id === "object" ? m.id.low || m.id.high : m.id !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.id);
+                    if (m.index != null && $Object.hasOwnProperty.call(m, "index") && (typeof m.index === "object" ? m.index.low || m.index.high : m.index !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.index);
+                    if (m.refused != null && $Object.hasOwnProperty.call(m, "refused") && m.refused !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.refused);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReadIndexReply message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReadIndexReply
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReadIndexReply & lumeo.master.v1.ReadIndexReply.$Shape} ReadIndexReply
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReadIndexReply.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReadIndexReply();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.id = v;
+                                else
+                                    delete m.id;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.index = v;
+                                else
+                                    delete m.index;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.refused = v;
+                                else
+                                    delete m.refused;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReadIndexReply;
             })();
 
             v1.OfferSnapshotRequest = (function() {

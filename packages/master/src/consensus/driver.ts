@@ -13,6 +13,7 @@ import {
   type Alarm,
   assertNever,
   type Closable,
+  integerBetween,
   invariant,
   type Logger,
   LumeoError,
@@ -47,6 +48,9 @@ import { StorageQueue } from "./storage-queue.js";
 /** Entries applied in one turn after which other work gets a turn. */
 const APPLY_TURN_ENTRIES = 1_000;
 
+/** So large that no two runs of a member ever give the same number to a read. */
+const FIRST_READ_MAX = 2 ** 52;
+
 /** How much faster the time of a member runs that has never heard of an election. */
 const FOUNDING_SPEED = 5;
 
@@ -72,7 +76,7 @@ export class Driver implements Replication, Closable {
   readonly #storage: StorageQueue;
   readonly #exchange: SnapshotExchange;
   readonly #proposals = new Proposals();
-  readonly #reads = new Reads();
+  readonly #reads: Reads;
   readonly #listeners = new Set<(role: RoleStatus) => void>();
   readonly #inbox: RaftInput[] = [];
   #isStepping = false;
@@ -101,6 +105,7 @@ export class Driver implements Replication, Closable {
     this.#core = new RaftCore(start, config.raft, ports.random);
     const { role, term, leader } = this.#core.standing;
     this.#role = { role, term, leader };
+    this.#reads = new Reads(integerBetween(ports.random, 1, FIRST_READ_MAX));
     this.#exchange = new SnapshotExchange(ports, links, logger);
     this.#storage = new StorageQueue(ports, config.limits.writeBytesMax, {
       persisted: (write, then) => {
@@ -111,6 +116,7 @@ export class Driver implements Replication, Closable {
       installed: (meta, then) => {
         for (const { to, message } of then) links.send(to, message);
         this.#release({ kind: "snapshotInstalled", meta });
+        this.#reads.applied(ports.state.applied);
       },
       compacted: (meta) => this.#release({ kind: "compacted", meta }),
       hold: () => {

@@ -24,8 +24,13 @@ export class Reads {
   #gathered: Waiter[] = [];
   readonly #rounds = new Map<number, readonly Waiter[]>();
   #ready: Ready[] = [];
-  #nextRound = 1;
+  #nextRound: number;
   #count = 0;
+
+  /** @param first  Number of the first round: no earlier run of this member may have used it. */
+  constructor(first: number) {
+    this.#nextRound = first;
+  }
 
   /** Callers without an answer. */
   get count(): number {

@@ -21,9 +21,11 @@ export interface Replication {
   propose(command: Uint8Array): Promise<Uint8Array>;
   /**
    * Waits until the state of this member contains everything acknowledged before this call: what is
-   * read from it in the same turn is linearizable. Returns the index that is reached at least.
+   * read from it in the same turn is linearizable. A member that does not lead asks its leader from
+   * which index on that is so. Returns the index that is reached at least.
    *
-   * @throws NOT_LEADER, NO_LEADER, OVERLOADED, STORE_FAILED or CLOSED, as `propose`.
+   * @throws NO_LEADER  Nobody leads, or nobody that this member can ask.
+   * @throws NOT_LEADER, OVERLOADED, STORE_FAILED or CLOSED, as `propose`.
    */
   read(): Promise<LogIndex>;
   readonly status: ReplicationStatus;

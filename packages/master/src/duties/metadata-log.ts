@@ -30,9 +30,11 @@ export class MetadataLog {
   }
 
   /**
-   * The state, with everything in it that was acknowledged before. Throws as `Replication.read`.
+   * The state, with everything in it that was acknowledged before, for work that only the leader
+   * does. Throws as `checkLeading` and `Replication.read`.
    */
   async read(): Promise<StateReader> {
+    this.checkLeading();
     await this.#replication.read();
     return this.#reader;
   }

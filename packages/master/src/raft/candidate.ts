@@ -10,6 +10,7 @@
 import type { NodeId } from "@lumeofs/base";
 import { term } from "./entry.js";
 import { becomeFollower } from "./follower.js";
+import { refuseForwardedReads } from "./forwarded-reads.js";
 import { becomeLeader } from "./leader.js";
 import type { Member } from "./member.js";
 import { isVoter, membersOf } from "./membership.js";
@@ -79,6 +80,7 @@ function stand(member: Member, isTransfer: boolean): void {
 }
 
 function become(member: Member, stage: Candidate["stage"]): Candidate {
+  refuseForwardedReads(member, undefined);
   const role: Candidate = {
     kind: "candidate",
     stage,

@@ -7,6 +7,7 @@
 
 import { invariant, type NodeId } from "@lumeofs/base";
 import { type Entry, type LogIndex, logIndex, type Term } from "./entry.js";
+import { ForwardedReads, refuseForwardedReads } from "./forwarded-reads.js";
 import type { Member } from "./member.js";
 import type { AppendReply, RaftMessage } from "./message.js";
 
@@ -18,11 +19,15 @@ type Vote = Extract<RaftMessage, { kind: "vote" }>;
 export function becomeFollower(member: Member, term: Term, leader: NodeId | undefined): void {
   if (member.term < term) member.enterTerm(term, undefined);
   if (member.role.kind === "leader") {
-    for (const id of member.role.reads.abandon()) {
+    // Others ask again, and hear then that this member does not lead.
+    for (const { id, from } of member.role.reads.abandon()) {
+      if (from !== undefined) continue;
       member.outbox.emit({ kind: "readRefused", id, why: { kind: "notLeader", leader } });
     }
   }
-  member.role = { kind: "follower", leader, timer: member.newTimer() };
+  refuseForwardedReads(member, leader);
+  const reads = new ForwardedReads();
+  member.role = { kind: "follower", leader, timer: member.newTimer(), reads };
 }
 
 /** A message of this term that only its leader sends has come: follow it, and wait anew. */

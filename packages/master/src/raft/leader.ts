@@ -10,6 +10,7 @@ import { invariant, type NodeId } from "@lumeofs/base";
 import { Admission } from "./admission.js";
 import { type Entry, type LogIndex, logIndex } from "./entry.js";
 import { becomeFollower } from "./follower.js";
+import { replyReadIndex } from "./forwarded-reads.js";
 import type { Member } from "./member.js";
 import { membersOf } from "./membership.js";
 import type { AppendReply } from "./message.js";
@@ -79,8 +80,18 @@ export function propose(member: Member, role: Leader, commands: readonly Uint8Ar
 
 /** Lets a read wait for a majority to confirm that this member still leads. */
 export function read(member: Member, role: Leader, id: number): void {
-  if (role.reads.add(id)) advanceReads(member, role);
+  if (role.reads.add({ id, from: undefined })) advanceReads(member, role);
   else member.outbox.emit({ kind: "readRefused", id, why: { kind: "overloaded" } });
+}
+
+/** A follower wants to serve a read. One that is told nothing asks again. */
+export function receiveReadIndex(member: Member, from: NodeId, id: number): void {
+  const { role } = member;
+  if (role.kind !== "leader" || !role.peers.has(from)) {
+    replyReadIndex(member, from, id, undefined);
+  } else if (role.reads.add({ id, from })) {
+    advanceReads(member, role);
+  }
 }
 
 /** A follower has taken entries or refused them. */
@@ -235,7 +246,10 @@ function advanceReads(member: Member, role: Leader): void {
         id === member.id || reads.round <= (role.peers.get(id)?.round ?? 0);
       if (!isQuorum(member.membership, confirms)) return;
       const { ids, index } = reads.confirm();
-      for (const id of ids) member.outbox.emit({ kind: "readReady", id, index });
+      for (const { id, from } of ids) {
+        if (from === undefined) member.outbox.emit({ kind: "readReady", id, index });
+        else replyReadIndex(member, from, id, index);
+      }
     }
     if (!reads.begin(member.commit)) return;
     sendHeartbeats(member, role);

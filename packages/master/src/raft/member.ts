@@ -11,6 +11,7 @@ import {
   type SnapshotMeta,
   type Term,
 } from "./entry.js";
+import { ForwardedReads } from "./forwarded-reads.js";
 import type { Standing } from "./invariants.js";
 import { RaftLog } from "./log.js";
 import { decodeMembership, isSoleVoter, isVoter, MembershipHistory } from "./membership.js";
@@ -66,7 +67,7 @@ export class Member {
     const timer = this.newTimer();
     // Nobody else could lead: waiting would serve nobody.
     if (isSoleVoter(start.membership, start.id)) timer.expireNext();
-    this.role = { kind: "follower", leader: undefined, timer };
+    this.role = { kind: "follower", leader: undefined, timer, reads: new ForwardedReads() };
   }
 
   get term(): Term {

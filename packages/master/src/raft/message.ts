@@ -26,7 +26,10 @@ export type RaftInput =
   | { readonly kind: "persisted"; readonly write: number }
   /** All entries up to here have been applied to the state machine. */
   | { readonly kind: "applied"; readonly index: LogIndex }
-  /** Asks for an index to read at: answered later by `readReady` or `readRefused`. */
+  /**
+   * Asks for an index to read at: answered later by `readReady` or `readRefused`. An id is never
+   * used again, not even after a restart: an old answer could pass for a new one.
+   */
   | { readonly kind: "read"; readonly id: number }
   /** The state up to here is durable in a snapshot, and the log before it may be gone. */
   | { readonly kind: "compacted"; readonly meta: SnapshotMeta }
@@ -147,7 +150,16 @@ export type RaftMessage =
       readonly granted: boolean;
     }
   | { readonly kind: "snapshotReply"; readonly term: Term; readonly index: LogIndex }
-  | { readonly kind: "timeoutNow"; readonly term: Term };
+  | { readonly kind: "timeoutNow"; readonly term: Term }
+  /** A follower asks from which index on it may serve a read; repeated until it is answered. */
+  | { readonly kind: "readIndex"; readonly term: Term; readonly id: number }
+  /** The answer; without index it tells that the asked one does not lead, or not this member. */
+  | {
+      readonly kind: "readIndexReply";
+      readonly term: Term;
+      readonly id: number;
+      readonly index: LogIndex | undefined;
+    };
 
 export type AppendReply =
   /** The follower's durable log equals the leader's up to `last`. */

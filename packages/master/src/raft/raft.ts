@@ -50,6 +50,7 @@ import {
   receiveHeartbeat,
   receiveVote,
 } from "./follower.js";
+import { forwardRead, receiveReadIndexReply, tickForwardedReads } from "./forwarded-reads.js";
 import { assertStanding, assertSuccession, type Standing } from "./invariants.js";
 import {
   advanceCommit,
@@ -57,6 +58,7 @@ import {
   read,
   receiveAppendReply,
   receiveHeartbeatReply,
+  receiveReadIndex,
   receiveSnapshotReply,
   snapshotSent,
   tickLeader,
@@ -175,8 +177,9 @@ export class RaftCore {
   #tick(): void {
     const { role } = this.#member;
     this.#member.tickWriting();
-    if (role.kind === "leader") tickLeader(this.#member, role);
-    else tickElection(this.#member, role);
+    if (role.kind === "leader") return tickLeader(this.#member, role);
+    if (role.kind === "follower") tickForwardedReads(this.#member, role);
+    tickElection(this.#member, role);
   }
 
   #propose(commands: readonly Uint8Array[]): void {
@@ -188,6 +191,7 @@ export class RaftCore {
   #read(id: number): void {
     const { role, leader, outbox } = this.#member;
     if (role.kind === "leader") read(this.#member, role, id);
+    else if (role.kind === "follower") forwardRead(this.#member, role, id);
     else outbox.emit({ kind: "readRefused", id, why: { kind: "notLeader", leader } });
   }
 
@@ -232,6 +236,10 @@ export class RaftCore {
         return receiveSnapshotReply(member, from, message.index);
       case "timeoutNow":
         return receiveTimeoutNow(member);
+      case "readIndex":
+        return receiveReadIndex(member, from, message.id);
+      case "readIndexReply":
+        return receiveReadIndexReply(member, message);
       default:
         return assertNever(message);
     }

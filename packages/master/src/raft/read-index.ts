@@ -18,15 +18,16 @@ import type { LogIndex } from "./entry.js";
 export const READS_WAITING_MAX = 65_536;
 
 /** Reads that may be served as soon as `index` is applied. */
-export interface ConfirmedReads {
-  readonly ids: readonly number[];
+export interface ConfirmedReads<Read = number> {
+  readonly ids: readonly Read[];
   readonly index: LogIndex;
 }
 
-export class ReadIndex {
+/** @typeParam Read  What names a read. */
+export class ReadIndex<Read = number> {
   #round = 0;
-  #waiting: number[] = [];
-  #confirming: ConfirmedReads | undefined;
+  #waiting: Read[] = [];
+  #confirming: ConfirmedReads<Read> | undefined;
 
   /** The latest round; 0 before the first. */
   get round(): number {
@@ -42,7 +43,7 @@ export class ReadIndex {
   }
 
   /** Lets a read wait for the next round. False if too many wait. */
-  add(id: number): boolean {
+  add(id: Read): boolean {
     if (READS_WAITING_MAX <= this.waitingCount) return false;
     this.#waiting.push(id);
     return true;
@@ -58,7 +59,7 @@ export class ReadIndex {
   }
 
   /** The round under way is confirmed by a majority. */
-  confirm(): ConfirmedReads {
+  confirm(): ConfirmedReads<Read> {
     const confirmed = this.#confirming;
     invariant(confirmed !== undefined, "no read round is under way");
     this.#confirming = undefined;
@@ -66,7 +67,7 @@ export class ReadIndex {
   }
 
   /** Takes all reads out: this member leads no longer. */
-  abandon(): readonly number[] {
+  abandon(): readonly Read[] {
     const ids = [...(this.#confirming?.ids ?? []), ...this.#waiting];
     this.#confirming = undefined;
     this.#waiting = [];

@@ -12,6 +12,7 @@
 import { integerBetween, type NodeId, type Random } from "@lumeofs/base";
 import type { Admission } from "./admission.js";
 import type { LogIndex } from "./entry.js";
+import type { ForwardedReads } from "./forwarded-reads.js";
 import type { Progress } from "./progress.js";
 import type { ReadIndex } from "./read-index.js";
 
@@ -19,6 +20,8 @@ export interface Follower {
   readonly kind: "follower";
   leader: NodeId | undefined;
   readonly timer: ElectionTimer;
+  /** Waiting for the leader's word. */
+  readonly reads: ForwardedReads;
 }
 
 export interface Candidate {
@@ -29,11 +32,18 @@ export interface Candidate {
   readonly timer: ElectionTimer;
 }
 
+/** A read at the leader: its own, or one of another member. */
+export interface ReadTicket {
+  readonly id: number;
+  /** Undefined for its own. */
+  readonly from: NodeId | undefined;
+}
+
 export interface Leader {
   readonly kind: "leader";
   /** Everybody but this member. */
   readonly peers: ReadonlyMap<NodeId, Progress>;
-  readonly reads: ReadIndex;
+  readonly reads: ReadIndex<ReadTicket>;
   readonly admission: Admission;
   /** The no-op that opened the term: once it is committed, everything before is too. (§8) */
   readonly opening: LogIndex;

@@ -59,6 +59,9 @@ const MESSAGES: readonly RaftMessage[] = [
   { kind: "voteReply", term: at, pre: true, granted: false },
   { kind: "snapshotReply", term: at, index: logIndex(3) },
   { kind: "timeoutNow", term: at },
+  { kind: "readIndex", term: at, id: 2 ** 50 },
+  { kind: "readIndexReply", term: at, id: 2 ** 50, index: logIndex(7) },
+  { kind: "readIndexReply", term: at, id: 1, index: undefined },
 ];
 
 function overTheWire(message: RaftMessage): RaftMessage {

@@ -33,11 +33,13 @@ export function isRequest(message: RaftMessage): boolean {
     case "heartbeat":
     case "vote":
     case "timeoutNow":
+    case "readIndex":
       return true;
     case "appendReply":
     case "heartbeatReply":
     case "voteReply":
     case "snapshotReply":
+    case "readIndexReply":
       return false;
     default:
       return assertNever(message);
@@ -90,6 +92,12 @@ export function encodeMessage(message: RaftMessage): WireMessage {
       return { term, snapshotReply: { index: message.index } };
     case "timeoutNow":
       return { term, timeoutNow: {} };
+    case "readIndex":
+      return { term, readIndex: { id: message.id } };
+    case "readIndexReply": {
+      const { id, index } = message;
+      return { term, readIndexReply: { id, index: index ?? 0, refused: index === undefined } };
+    }
     default:
       return assertNever(message);
   }
@@ -137,6 +145,8 @@ export function decodeMessage(wire: WireMessage): RaftMessage {
     return { kind: "snapshotReply", term, index: indexOf(wire.snapshotReply.index) };
   }
   if (wire.timeoutNow) return { kind: "timeoutNow", term };
+  if (wire.readIndex) return { kind: "readIndex", term, id: whole(wire.readIndex.id) };
+  if (wire.readIndexReply) return readIndexReply(term, wire.readIndexReply);
   throw malformed("the message has no kind");
 }
 
@@ -190,6 +200,11 @@ function appendReply(wire: lumeo.master.v1.IAppendReply): AppendReply {
     retryFrom: indexOf(wire.index),
     retryTerm: termOf(wire.conflictTerm),
   };
+}
+
+function readIndexReply(term: Term, wire: lumeo.master.v1.IReadIndexReply): RaftMessage {
+  const index = wire.refused ? undefined : indexOf(wire.index);
+  return { kind: "readIndexReply", term, id: whole(wire.id), index };
 }
 
 /** Entries that follow each other and the one before them, as in a log. */

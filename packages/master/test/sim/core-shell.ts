@@ -71,7 +71,7 @@ export class CoreShell {
   #isStepping = false;
   #isWriting = false;
   #isInstalling = false;
-  #reads = 0;
+  #reads: number;
   readonly #inbox: RaftInput[] = [];
   readonly #writes: (() => Promise<void>)[] = [];
   readonly #proposals = new Map<LogIndex, Waiting<Uint8Array>>();
@@ -84,6 +84,8 @@ export class CoreShell {
   private constructor(settings: ShellSettings, ports: ShellPorts) {
     this.#settings = settings;
     this.#ports = ports;
+    // No two runs of a member give the same number to a read.
+    this.#reads = Math.floor(ports.random.fraction() * 2 ** 52);
     const { log, state } = ports;
     const start: RaftStart = {
       id: settings.id,

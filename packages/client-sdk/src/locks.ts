@@ -3,7 +3,8 @@
 //
 // K1. `lost` is aborted before anybody else can hold the lock, as far as this machine's clock runs
 //     as fast as the masters': the time to live is counted from before the request was sent.
-// K2. A renewal that fails is tried again until the time is over.
+// K2. A renewal that fails is tried again until the time is over. One that gets no answer is given
+//     up early enough for others: its master may be gone.
 
 import type { Alarm } from "@lumeofs/base";
 import { LumeoError } from "./error.js";
@@ -34,6 +35,9 @@ export interface LockOptions extends CallOptions {
 const TTL_MS_DEFAULT = 30_000;
 /** A lock is renewed this many times in its time to live. */
 const RENEWALS = 3;
+/** How long one renewal may take, and how long the next one waits if it fails: parts of that. */
+const TRY_PART = 6;
+const PAUSE_PART = 12;
 
 export class Locks {
   readonly #runner: MetadataRunner;
@@ -118,7 +122,7 @@ export class Lease implements AsyncDisposable {
     this.#ports = ports;
     this.#ttlMs = held.ttlMs;
     this.#endsAt = held.begun + held.ttlMs;
-    this.#waitToRenew();
+    this.#waitToRenew(this.#ttlMs / RENEWALS);
   }
 
   get token(): number {
@@ -144,25 +148,27 @@ export class Lease implements AsyncDisposable {
     return this.release();
   }
 
-  #waitToRenew(): void {
+  #waitToRenew(pauseMs: number): void {
     const left = this.#endsAt - this.#ports.clock.monotonicMs();
     if (left <= 0) return this.#lose(undefined);
-    const wait = Math.min(this.#ttlMs / RENEWALS, left);
-    this.#alarm = this.#ports.timers.after(wait, () => void this.#renew());
+    this.#alarm = this.#ports.timers.after(Math.min(pauseMs, left), () => void this.#renew());
   }
 
   async #renew(): Promise<void> {
     const begun = this.#ports.clock.monotonicMs();
     const left = this.#endsAt - begun;
     if (left <= 0) return this.#lose(undefined);
+    let pauseMs = this.#ttlMs / RENEWALS;
     try {
-      await this.#locks.renew(this.fence, { ttlMs: this.#ttlMs, deadlineMs: left });
+      const deadlineMs = Math.min(left, this.#ttlMs / TRY_PART);
+      await this.#locks.renew(this.fence, { ttlMs: this.#ttlMs, deadlineMs });
       this.#endsAt = begun + this.#ttlMs;
     } catch (error) {
       if (this.#isReleased) return;
       if (isLost(error)) return this.#lose(error);
+      pauseMs = this.#ttlMs / PAUSE_PART;
     }
-    if (!this.#isReleased) this.#waitToRenew();
+    if (!this.#isReleased) this.#waitToRenew(pauseMs);
   }
 
   #lose(cause: unknown): void {

@@ -808,6 +808,8 @@ export namespace lumeo {
                 id: number;
                 request?: (lumeo.master.v1.RequestId.$Properties|null);
                 timeoutMs: number;
+                consistency: lumeo.master.v1.Consistency;
+                ageMsMax: number;
                 openSession?: (lumeo.master.v1.OpenSession.$Properties|null);
                 commit?: (lumeo.master.v1.Commit.$Properties|null);
                 addChunks?: (lumeo.master.v1.AddChunks.$Properties|null);
@@ -845,6 +847,8 @@ export namespace lumeo {
                     id?: (number|null);
                     request?: (lumeo.master.v1.RequestId.$Properties|null);
                     timeoutMs?: (number|null);
+                    consistency?: (lumeo.master.v1.Consistency|null);
+                    ageMsMax?: (number|null);
                     openSession?: (lumeo.master.v1.OpenSession.$Properties|null);
                     commit?: (lumeo.master.v1.Commit.$Properties|null);
                     addChunks?: (lumeo.master.v1.AddChunks.$Properties|null);
@@ -879,6 +883,8 @@ export namespace lumeo {
                   id?: number|null;
                   request?: lumeo.master.v1.RequestId.$Shape|null;
                   timeoutMs?: number|null;
+                  consistency?: lumeo.master.v1.Consistency|null;
+                  ageMsMax?: number|null;
                   openSession?: lumeo.master.v1.OpenSession.$Shape|null;
                   commit?: lumeo.master.v1.Commit.$Shape|null;
                   addChunks?: lumeo.master.v1.AddChunks.$Shape|null;
@@ -912,6 +918,13 @@ export namespace lumeo {
                 );
             }
 
+            enum Consistency {
+                CONSISTENCY_UNSPECIFIED = 0,
+                CONSISTENCY_LINEARIZABLE = 1,
+                CONSISTENCY_LEASE = 2,
+                CONSISTENCY_STALE = 3
+            }
+
             interface IOperationResult extends lumeo.master.v1.OperationResult.$Properties {
             }
 
@@ -919,6 +932,8 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.OperationResult.$Properties);
                 $unknowns?: Uint8Array[];
                 id: number;
+                appliedIndex: number;
+                ageMs: number;
                 error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
                 sessionOpened?: (lumeo.master.v1.SessionOpened.$Properties|null);
                 file?: (lumeo.master.v1.FileInfo.$Properties|null);
@@ -941,6 +956,8 @@ export namespace lumeo {
             namespace OperationResult {
                 interface $Properties {
                     id?: (number|null);
+                    appliedIndex?: (number|null);
+                    ageMs?: (number|null);
                     error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
                     sessionOpened?: (lumeo.master.v1.SessionOpened.$Properties|null);
                     file?: (lumeo.master.v1.FileInfo.$Properties|null);
@@ -960,6 +977,8 @@ export namespace lumeo {
                 }
                 type $Shape = {
                   id?: number|null;
+                  appliedIndex?: number|null;
+                  ageMs?: number|null;
                   error?: lumeo.common.v1.ErrorDetail.$Shape|null;
                   sessionOpened?: lumeo.master.v1.SessionOpened.$Shape|null;
                   file?: lumeo.master.v1.FileInfo.$Shape|null;

@@ -6034,6 +6034,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [id] Operation id
                  * @property {lumeo.master.v1.RequestId.$Properties|null} [request] Operation request
                  * @property {number|null} [timeoutMs] Operation timeoutMs
+                 * @property {lumeo.master.v1.Consistency|null} [consistency] Operation consistency
+                 * @property {number|null} [ageMsMax] Operation ageMsMax
                  * @property {lumeo.master.v1.OpenSession.$Properties|null} [openSession] Operation openSession
                  * @property {lumeo.master.v1.Commit.$Properties|null} [commit] Operation commit
                  * @property {lumeo.master.v1.AddChunks.$Properties|null} [addChunks] Operation addChunks
@@ -6079,6 +6081,8 @@ export const lumeo = $root.lumeo = (() => {
                  *   id?: number|null;
                  *   request?: lumeo.master.v1.RequestId.$Shape|null;
                  *   timeoutMs?: number|null;
+                 *   consistency?: lumeo.master.v1.Consistency|null;
+                 *   ageMsMax?: number|null;
                  *   openSession?: lumeo.master.v1.OpenSession.$Shape|null;
                  *   commit?: lumeo.master.v1.Commit.$Shape|null;
                  *   addChunks?: lumeo.master.v1.AddChunks.$Shape|null;
@@ -6150,6 +6154,22 @@ export const lumeo = $root.lumeo = (() => {
                  * @instance
                  */
                 Operation.prototype.timeoutMs = 0;
+
+                /**
+                 * Operation consistency.
+                 * @member {lumeo.master.v1.Consistency} consistency
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.consistency = 0;
+
+                /**
+                 * Operation ageMsMax.
+                 * @member {number} ageMsMax
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.ageMsMax = 0;
 
                 /**
                  * Operation openSession.
@@ -6403,6 +6423,10 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.RequestId.encode(m.request, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
                     if (m.timeoutMs != null && $Object.hasOwnProperty.call(m, "timeoutMs") && m.timeoutMs !== 0)
                         w.uint32(/* id 3, wireType 0 =*/24).uint32(m.timeoutMs);
+                    if (m.consistency != null && $Object.hasOwnProperty.call(m, "consistency") && m.consistency !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).int32(m.consistency);
+                    if (m.ageMsMax != null && $Object.hasOwnProperty.call(m, "ageMsMax") && m.ageMsMax !== 0)
+                        w.uint32(/* id 5, wireType 0 =*/40).uint32(m.ageMsMax);
                     if (m.openSession != null && $Object.hasOwnProperty.call(m, "openSession"))
                         $root.lumeo.master.v1.OpenSession.encode(m.openSession, w.uint32(/* id 10, wireType 2 =*/82).fork(), q + 1).ldelim();
                     if (m.commit != null && $Object.hasOwnProperty.call(m, "commit"))
@@ -6523,6 +6547,24 @@ export const lumeo = $root.lumeo = (() => {
                                     m.timeoutMs = v;
                                 else
                                     delete m.timeoutMs;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.consistency = v;
+                                else
+                                    delete m.consistency;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.ageMsMax = v;
+                                else
+                                    delete m.ageMsMax;
                                 continue;
                             }
                         case 10: {
@@ -6734,12 +6776,32 @@ export const lumeo = $root.lumeo = (() => {
                 return Operation;
             })();
 
+            /**
+             * Consistency enum.
+             * @name lumeo.master.v1.Consistency
+             * @enum {number}
+             * @property {number} CONSISTENCY_UNSPECIFIED=0 CONSISTENCY_UNSPECIFIED value
+             * @property {number} CONSISTENCY_LINEARIZABLE=1 CONSISTENCY_LINEARIZABLE value
+             * @property {number} CONSISTENCY_LEASE=2 CONSISTENCY_LEASE value
+             * @property {number} CONSISTENCY_STALE=3 CONSISTENCY_STALE value
+             */
+            v1.Consistency = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "CONSISTENCY_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "CONSISTENCY_LINEARIZABLE"] = 1;
+                values[valuesById[2] = "CONSISTENCY_LEASE"] = 2;
+                values[valuesById[3] = "CONSISTENCY_STALE"] = 3;
+                return values;
+            })();
+
             v1.OperationResult = (function() {
 
                 /**
                  * Properties of an OperationResult.
                  * @typedef {Object} lumeo.master.v1.OperationResult.$Properties
                  * @property {number|null} [id] OperationResult id
+                 * @property {number|null} [appliedIndex] OperationResult appliedIndex
+                 * @property {number|null} [ageMs] OperationResult ageMs
                  * @property {lumeo.common.v1.ErrorDetail.$Properties|null} [error] OperationResult error
                  * @property {lumeo.master.v1.SessionOpened.$Properties|null} [sessionOpened] OperationResult sessionOpened
                  * @property {lumeo.master.v1.FileInfo.$Properties|null} [file] OperationResult file
@@ -6770,6 +6832,8 @@ export const lumeo = $root.lumeo = (() => {
                  * Narrowed shape of an OperationResult.
                  * @typedef {{
                  *   id?: number|null;
+                 *   appliedIndex?: number|null;
+                 *   ageMs?: number|null;
                  *   error?: lumeo.common.v1.ErrorDetail.$Shape|null;
                  *   sessionOpened?: lumeo.master.v1.SessionOpened.$Shape|null;
                  *   file?: lumeo.master.v1.FileInfo.$Shape|null;
@@ -6812,6 +6876,22 @@ export const lumeo = $root.lumeo = (() => {
                  * @instance
                  */
                 OperationResult.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * OperationResult appliedIndex.
+                 * @member {number} appliedIndex
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.appliedIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * OperationResult ageMs.
+                 * @member {number} ageMs
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.ageMs = 0;
 
                 /**
                  * OperationResult error.
@@ -6959,6 +7039,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 1, wireType 0 =*/8).uint64(m.id);
                     if (m.error != null && $Object.hasOwnProperty.call(m, "error"))
                         $root.lumeo.common.v1.ErrorDetail.encode(m.error, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.appliedIndex != null && $Object.hasOwnProperty.call(m, "appliedIndex") && (typeof m.appliedIndex === "object" ? m.appliedIndex.low || m.appliedIndex.high : m.appliedIndex !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.appliedIndex);
+                    if (m.ageMs != null && $Object.hasOwnProperty.call(m, "ageMs") && m.ageMs !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.ageMs);
                     if (m.sessionOpened != null && $Object.hasOwnProperty.call(m, "sessionOpened"))
                         $root.lumeo.master.v1.SessionOpened.encode(m.sessionOpened, w.uint32(/* id 10, wireType 2 =*/82).fork(), q + 1).ldelim();
                     if (m.file != null && $Object.hasOwnProperty.call(m, "file"))
@@ -7036,6 +7120,24 @@ export const lumeo = $root.lumeo = (() => {
                                     m.id = v;
                                 else
                                     delete m.id;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.appliedIndex = v;
+                                else
+                                    delete m.appliedIndex;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.ageMs = v;
+                                else
+                                    delete m.ageMs;
                                 continue;
                             }
                         case 2: {

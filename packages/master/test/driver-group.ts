@@ -4,7 +4,6 @@ import { type NodeId, nodeId, SILENT_LOGGER } from "@lumeofs/base";
 import { Lifetime, MemoryDisk, SimClock, World } from "@lumeofs/testkit";
 import type { DriverLimits } from "../src/consensus/config.js";
 import { DRIVER_LIMITS_DEFAULT, RAFT_OPTIONS_DEFAULT } from "../src/consensus/config.js";
-import { foundersOf } from "../src/consensus/consensus.js";
 import { Driver } from "../src/consensus/driver.js";
 import {
   type Durability,
@@ -15,6 +14,7 @@ import type { PeerLinks, PeerListener } from "../src/consensus/peer-link.js";
 import { SnapshotStore } from "../src/consensus/snapshot-store.js";
 import type { State } from "../src/metadata/state.js";
 import type { LogIndex } from "../src/raft/entry.js";
+import { founders } from "../src/raft/membership.js";
 import { MachineState } from "../src/state/machine-state.js";
 import { MemoryStateDisk } from "../src/state/memory-databases.js";
 import { openMemoryState } from "../src/state/memory-state.js";
@@ -49,7 +49,7 @@ export class TestMember {
     readonly id: NodeId,
     readonly group: DriverGroup,
   ) {
-    this.log = new MemoryLogDisk(foundersOf(group));
+    this.log = new MemoryLogDisk(founders(group.members));
   }
 
   async start(): Promise<void> {
@@ -122,12 +122,16 @@ class TestLinks implements PeerLinks {
     });
   }
 
-  async sendSnapshot(...[to, offer, pieces]: Parameters<PeerLinks["sendSnapshot"]>) {
+  async sendSnapshot(...[to, offer, bytes]: Parameters<PeerLinks["sendSnapshot"]>) {
     const { group, id } = this.#member;
     const { listener } = group.member(to);
     await new Promise<void>((resolve) => this.#lifetime.after(LINK_MS, resolve));
-    if (listener === undefined || group.isCut(id, to)) return false;
-    return listener.offered(id, offer, pieces);
+    if (listener === undefined || group.isCut(id, to)) return "broken" as const;
+    const offset = await listener.offered(id, offer);
+    if (offset === undefined) return "refused" as const;
+    const pieces = group.cutter?.(bytes(offset)) ?? bytes(offset);
+    const isTaken = await listener.arriving(id, offer, { offset, pieces });
+    return isTaken ? ("delivered" as const) : ("broken" as const);
   }
 
   async close(): Promise<void> {}
@@ -139,6 +143,8 @@ export class DriverGroup {
   readonly limits: DriverLimits;
   readonly #all: readonly TestMember[];
   readonly #isolated = new Set<NodeId>();
+  /** Puts itself between the bytes of snapshots and who takes them. */
+  cutter: ((bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>) | undefined;
   /** Sees every message as it leaves. */
   onSend: (from: NodeId, message: Parameters<PeerLinks["send"]>[1]) => void = () => {};
 

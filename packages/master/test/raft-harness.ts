@@ -20,6 +20,9 @@ import {
   type Term,
   term,
 } from "../src/raft/entry.js";
+import type { MemberChange } from "../src/raft/member-change.js";
+import { NOBODY } from "../src/raft/membership.js";
+import { decodeMembership } from "../src/raft/membership-codec.js";
 import type {
   LogReader,
   RaftInput,
@@ -110,6 +113,13 @@ export class MemoryLog implements LogReader {
     this.snapshot = meta;
   }
 
+  /** Of the last membership entry up to here, or of the snapshot. */
+  membershipAt(index: LogIndex): Membership {
+    const upTo = this.entriesKept.slice(0, index - this.base.index);
+    const entry = upTo.findLast(({ kind }) => kind === "membership");
+    return entry === undefined ? this.snapshot.membership : decodeMembership(entry.data);
+  }
+
   private at(index: LogIndex): Entry {
     const entry = this.entriesKept[index - this.first];
     if (entry === undefined)
@@ -132,7 +142,7 @@ export interface Machine {
 }
 
 export class Group {
-  readonly ids: readonly NodeId[];
+  readonly ids: NodeId[];
   readonly machines = new Map<NodeId, Machine>();
   network: Packet[] = [];
   readonly options: RaftOptions;
@@ -154,6 +164,8 @@ export class Group {
       votersOutgoing: [],
       learners: this.ids.slice(count - learners),
       addresses: {},
+      stores: {},
+      retired: [],
     };
     for (const id of this.ids) this.boot(id, new MemoryLog(this.#membership), logIndex(0));
   }
@@ -163,7 +175,8 @@ export class Group {
   }
 
   /** Starts a member from this disk. */
-  boot(id: NodeId, log: MemoryLog, applied: LogIndex, membership = this.#membership): Machine {
+  boot(id: NodeId, log: MemoryLog, applied: LogIndex): Machine {
+    const membership = log.membershipAt(log.last);
     const start = {
       id,
       hardState: log.hardState,
@@ -312,8 +325,8 @@ export class Group {
 
   /** Makes a snapshot of everything applied and forgets the log up to `upTo`. */
   compact(id: NodeId, upTo = this.machine(id).applied): void {
-    const { log, applied, core } = this.machine(id);
-    const { membership } = core.status;
+    const { log, applied } = this.machine(id);
+    const membership = log.membershipAt(applied);
     const meta = { index: applied, term: log.termAt(applied), membership };
     log.compact(meta, upTo);
     this.step(id, { kind: "compacted", meta });
@@ -328,8 +341,22 @@ export class Group {
 
   restart(id: NodeId): void {
     this.crash(id);
-    const { log, applied, core } = this.machine(id);
-    this.boot(id, log, applied, core.status.membership);
+    const { log, applied } = this.machine(id);
+    this.boot(id, log, applied);
+  }
+
+  /** Starts a new member, which knows of nobody. */
+  join(name: string): NodeId {
+    const id = nodeId(name);
+    this.ids.push(id);
+    this.boot(id, new MemoryLog(NOBODY), logIndex(0));
+    return id;
+  }
+
+  /** Puts a change to a member; what it answers at once. */
+  change(id: NodeId, ...changes: MemberChange[]): RaftOutput | undefined {
+    const outputs = this.step(id, { kind: "changeMembership", changes });
+    return outputs.find(({ kind }) => kind === "changeAccepted" || kind === "changeRefused");
   }
 
   cut(from: NodeId, to: NodeId): void {
@@ -358,6 +385,15 @@ export class Group {
       this.settle();
     }
     if (this.status(id).role !== "leader") throw new Error(`${id} was not elected`);
+  }
+
+  /** As `elect`, after everybody who does not lead has missed the leader for long enough. */
+  usurp(id: NodeId): void {
+    for (const other of this.ids) {
+      if (this.status(other).role !== "leader") this.tick(other, this.options.electionTicks);
+    }
+    this.network = [];
+    this.elect(id);
   }
 
   get leaders(): readonly NodeId[] {

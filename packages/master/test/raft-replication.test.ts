@@ -4,7 +4,8 @@
 import type { NodeId } from "@lumeofs/base";
 import test from "ava";
 import { type Entry, logIndex, type Membership, term } from "../src/raft/entry.js";
-import { encodeMembership } from "../src/raft/membership.js";
+import { NOBODY } from "../src/raft/membership.js";
+import { encodeMembership } from "../src/raft/membership-codec.js";
 import type { RaftMessage } from "../src/raft/message.js";
 import { append, at, bootWith, entriesOf, Group, MemoryLog, type Packet } from "./raft-harness.js";
 
@@ -361,7 +362,7 @@ test("3.5.44: a membership counts from its append on, and is taken back with its
   const group = new Group(3);
   const [a, b, c] = [at(group, 0), at(group, 1), at(group, 2)];
   const addresses = { [a]: "a:1", [b]: "b:1" };
-  const next: Membership = { voters: [a], votersOutgoing: [b], learners: [], addresses };
+  const next: Membership = { ...NOBODY, voters: [a], votersOutgoing: [b], addresses };
   const entry: Entry = {
     index: logIndex(2),
     term: term(1),

@@ -20,6 +20,11 @@ export function refused(action: string, why: Refusal, addressOf: AddressOf): Lum
     }
     case "overloaded":
       return overloaded(action);
+    case "transferring":
+      return new LumeoError(
+        "OVERLOADED",
+        `Cannot ${action}: the leadership is being handed to "${why.to}". Try again`,
+      );
     default:
       return assertNever(why);
   }

@@ -2,12 +2,12 @@ import {
   type Closable,
   type Disk,
   type Logger,
-  type NodeId,
   type Random,
   ResourceStack,
   type Timers,
 } from "@lumeofs/base";
-import type { LogIndex, Membership } from "../raft/entry.js";
+import type { LogIndex } from "../raft/entry.js";
+import { founders } from "../raft/membership.js";
 import { type ConsensusConfig, RESERVE_BYTES_DEFAULT } from "./config.js";
 import { Driver } from "./driver.js";
 import type { OpenLevel } from "./level-database.js";
@@ -61,7 +61,7 @@ export class Consensus implements Replication, Closable {
       await LevelLogStore.open({
         location: `${config.folder}/log`,
         node: config.id,
-        founders: foundersOf(config),
+        founders: founders(config.members),
         ...(openDatabase === undefined ? {} : { openDatabase }),
       }),
     );
@@ -99,12 +99,6 @@ export class Consensus implements Replication, Closable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** The group as it is when it begins: everybody votes. */
-export function foundersOf(config: Pick<ConsensusConfig, "members">): Membership {
-  const voters = Object.keys(config.members).sort() as NodeId[];
-  return { voters, votersOutgoing: [], learners: [], addresses: config.members };
 }
 
 function once(call: (error: unknown) => void): (error: unknown) => void {

@@ -28,14 +28,22 @@ import {
   type SnapshotMeta,
   type Term,
 } from "../raft/entry.js";
-import type { RaftInput, RaftOutput, Refusal } from "../raft/message.js";
+import type { MemberChange } from "../raft/member-change.js";
+import type {
+  MembershipStatus,
+  RaftInput,
+  RaftOutput,
+  RaftStatus,
+  Refusal,
+} from "../raft/message.js";
 import { RaftCore } from "../raft/raft.js";
 import { closed, failed, leadershipLost, overloaded, refused } from "./answers.js";
 import { compactionPoint } from "./compaction.js";
 import type { ConsensusConfig } from "./config.js";
 import { ENTRY_DATA_BYTES_MAX } from "./entry-codec.js";
+import { GroupChanges } from "./group-changes.js";
 import type { LogStore } from "./log-store.js";
-import type { PeerLinks, SnapshotOffer } from "./peer-link.js";
+import type { PeerLinks, SnapshotArriving, SnapshotOffer } from "./peer-link.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
 import { recover } from "./recovery.js";
@@ -77,6 +85,7 @@ export class Driver implements Replication, Closable {
   readonly #exchange: SnapshotExchange;
   readonly #proposals = new Proposals();
   readonly #reads: Reads;
+  readonly #changes: GroupChanges;
   readonly #listeners = new Set<(role: RoleStatus) => void>();
   readonly #inbox: RaftInput[] = [];
   #isStepping = false;
@@ -87,13 +96,14 @@ export class Driver implements Replication, Closable {
   #hasInstalled = false;
   #ticks: Alarm | undefined;
   #role: RoleStatus;
+  #memberships: MembershipStatus;
   /** Makes the error for every later caller. */
   #stopped: ((action: string) => LumeoError) | undefined;
 
   private constructor(config: DriverConfig, ports: DriverPorts) {
     this.#config = config;
     this.#ports = ports;
-    const { log, state, links, logger } = ports;
+    const { log, state, links } = ports;
     const start = {
       id: config.id,
       hardState: log.hardState,
@@ -105,8 +115,10 @@ export class Driver implements Replication, Closable {
     this.#core = new RaftCore(start, config.raft, ports.random);
     const { role, term, leader } = this.#core.standing;
     this.#role = { role, term, leader };
+    this.#memberships = this.#core.memberships;
+    this.#changes = new GroupChanges((member) => this.#addressOf(member));
     this.#reads = new Reads(integerBetween(ports.random, 1, FIRST_READ_MAX));
-    this.#exchange = new SnapshotExchange(ports, links, logger);
+    this.#exchange = new SnapshotExchange(ports, config.limits);
     this.#storage = new StorageQueue(ports, config.limits.writeBytesMax, {
       persisted: (write, then) => {
         for (const { to, message } of then) links.send(to, message);
@@ -169,6 +181,44 @@ export class Driver implements Replication, Closable {
     return index;
   }
 
+  /**
+   * Changes who takes part, and waits until the change is complete and the joint membership left.
+   *
+   * @throws PRECONDITION, NOT_FOUND or EXISTS  It makes no sense, or not now; the message says why.
+   * @throws OVERLOADED       Refused: another change, or a handover, is under way. Try again.
+   * @throws LEADERSHIP_LOST  Unknown: the next leader may still complete it, or undo it.
+   */
+  changeMembership(changes: readonly MemberChange[]): Promise<void> {
+    return this.#ask("change the masters", { kind: "changeMembership", changes });
+  }
+
+  /**
+   * Hands the leadership to a voter, by default to the one that is nearest; resolves when this
+   * member leads no longer.
+   *
+   * @throws PRECONDITION  It cannot lead, or is silent.
+   * @throws UNAVAILABLE   It did not take over within an election timeout: this member leads on.
+   */
+  transferLeadership(to?: NodeId): Promise<void> {
+    return this.#ask("hand over the leadership", { kind: "transferLeadership", to });
+  }
+
+  /** Leads no longer, whether or not there is somebody to hand over to. */
+  async giveUpLeadership(): Promise<void> {
+    if (this.#stopped !== undefined || this.#role.role !== "leader") return;
+    try {
+      await this.transferLeadership();
+    } catch (error) {
+      this.#ports.logger.warn("Giving up the leadership without a successor", { error });
+      this.#input({ kind: "resign" });
+    }
+  }
+
+  /** Who takes part, as this member knows it. */
+  get memberships(): MembershipStatus {
+    return this.#memberships;
+  }
+
   get status(): ReplicationStatus {
     const { role, term, leader } = this.#role;
     const { commit } = this.#core.standing;
@@ -179,13 +229,18 @@ export class Driver implements Replication, Closable {
       term,
       leader,
       leaderAddress: this.#addressOf(leader),
-      members: this.#config.members,
+      members: this.#memberships.reach,
       commit,
       applied: state.applied,
       durable: state.durable,
       logFirst: log.first,
       logLast: log.last,
     };
+  }
+
+  /** Everything that the core knows: for whoever checks it. */
+  get details(): RaftStatus {
+    return this.#core.status;
   }
 
   onRole(listener: (role: RoleStatus) => void): () => void {
@@ -197,14 +252,15 @@ export class Driver implements Replication, Closable {
   /** Takes part no more. Entries under way are in doubt; what was acknowledged is not. */
   async close(): Promise<void> {
     this.#stop(closed);
-    await this.#storage.close();
+    await Promise.all([this.#storage.close(), this.#exchange.close()]);
   }
 
   #listen(): void {
     this.#ports.links.listen({
       received: (from, message) => this.#input({ kind: "received", from, message }),
       unreachable: (peer) => this.#input({ kind: "unreachable", peer }),
-      offered: (from, offer, pieces) => this.#offered(from, offer, pieces),
+      offered: async (_from, offer) => this.#exchange.offered(offer),
+      arriving: (from, offer, arrival) => this.#arriving(from, offer, arrival),
     });
   }
 
@@ -242,6 +298,14 @@ export class Driver implements Replication, Closable {
     switch (output.kind) {
       case "persist":
         return this.#storage.push(output);
+      case "membership":
+        return this.#changeMembership(output);
+      case "changeAccepted":
+      case "changeRefused":
+      case "transferStarted":
+      case "transferRefused":
+      case "transferAborted":
+        return this.#changes.answered(output);
       case "installSnapshot":
         this.#hasInstalled = true;
         return this.#storage.push(output);
@@ -318,6 +382,7 @@ export class Driver implements Replication, Closable {
     const last = entries.at(-1);
     invariant(last !== undefined, "nothing to apply");
     const replies = state.apply(entries);
+    this.#exchange.applied(entries);
     for (const [i, entry] of entries.entries()) {
       const reply = replies[i];
       invariant(reply !== undefined, "an entry has no reply", { index: entry.index });
@@ -330,9 +395,22 @@ export class Driver implements Replication, Closable {
     else done();
   }
 
+  /** Puts one of an operator's wishes to the core. */
+  #ask(action: string, input: RaftInput): Promise<void> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped(action));
+    if (!this.#canStep) return Promise.reject(overloaded(action));
+    return this.#changes.ask(() => this.#input(input));
+  }
+
+  #changeMembership(memberships: MembershipStatus): void {
+    this.#memberships = memberships;
+    this.#changes.settled(memberships);
+  }
+
   #changeRole(role: RoleStatus): void {
     const hasLost = role.role !== "leader" || role.term !== this.#role.term;
     if (hasLost) this.#proposals.lost(leadershipLost(this.#role.term));
+    this.#changes.roleChanged(role, this.#role);
     this.#role = { role: role.role, term: role.term, leader: role.leader };
     if (role.role !== "leader") {
       const why = { kind: "notLeader", leader: role.leader } as const;
@@ -344,23 +422,22 @@ export class Driver implements Replication, Closable {
     for (const listener of this.#listeners) listener(this.#role);
   }
 
-  #sendSnapshot(order: { readonly to: NodeId; readonly term: Term }): void {
-    const { to, term } = order;
-    const staleAfter = Math.floor(this.#config.limits.tailEntries / 2);
-    this.#exchange.send(to, term, staleAfter).then(
+  #sendSnapshot({ to, term }: { readonly to: NodeId; readonly term: Term }): void {
+    const isWanted = (): boolean => this.#role.role === "leader" && this.#role.term === term;
+    this.#exchange.send({ to, term, isWanted }).then(
       (delivered) => this.#input({ kind: "snapshotSent", to, delivered }),
       (error: unknown) => this.#die(error),
     );
   }
 
-  async #offered(
+  async #arriving(
     from: NodeId,
     offer: SnapshotOffer,
-    pieces: AsyncIterable<Uint8Array>,
+    arrival: SnapshotArriving,
   ): Promise<boolean> {
     if (this.#stopped !== undefined) return false;
     try {
-      const stored = await this.#exchange.receive(from, offer, pieces);
+      const stored = await this.#exchange.receive(from, offer, arrival);
       if (stored === undefined) return false;
       this.#input({ kind: "snapshotReceived", from, term: offer.term, meta: stored.meta });
       return true;
@@ -372,18 +449,16 @@ export class Driver implements Replication, Closable {
 
   /** A received snapshot that the core does not want is not kept. */
   #dropSnapshot(meta: SnapshotMeta): void {
-    const { snapshots } = this.#ports;
     // It may have come twice. What is left over is removed by the next installation.
     if (this.#storage.isInstalling) return;
-    const stored = snapshots.find(meta);
-    if (stored === undefined) return;
-    snapshots.remove(stored).catch((error: unknown) => this.#die(error));
+    this.#exchange.drop(meta).catch((error: unknown) => this.#die(error));
   }
 
   #compactIfLong(): void {
     if (this.#storage.isCompacting || this.#stopped !== undefined) return;
     const { log, state } = this.#ports;
     const { durable, durableTerm } = state;
+    this.#exchange.buildIfDue().catch((error: unknown) => this.#die(error));
     // A peer that is being given a snapshot needs what follows it: the exchange knows.
     const matches = this.#core.status.peers
       .filter((peer) => peer.active && peer.state !== "snapshot")
@@ -401,7 +476,7 @@ export class Driver implements Replication, Closable {
 
   #addressOf(member: NodeId | undefined): string | undefined {
     if (member === undefined) return undefined;
-    return this.#config.members[member];
+    return this.#memberships.reach[member];
   }
 
   #die(error: unknown): void {
@@ -418,5 +493,6 @@ export class Driver implements Replication, Closable {
     this.#inbox.length = 0;
     this.#proposals.end({ lost: leadershipLost(this.#role.term), refused: refusal("propose") });
     this.#reads.refuseAll(refusal("read"));
+    this.#changes.end(refusal("change the group"));
   }
 }

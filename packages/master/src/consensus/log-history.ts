@@ -8,7 +8,7 @@
 
 import { invariant } from "@lumeofs/base";
 import { type Entry, type LogIndex, logIndex, type Membership, type Term } from "../raft/entry.js";
-import { decodeMembership } from "../raft/membership.js";
+import { decodeMembership } from "../raft/membership-codec.js";
 import { encodedLength } from "./entry-codec.js";
 
 interface Change<T> {

@@ -10,7 +10,7 @@ import {
   type Term,
   term,
 } from "../raft/entry.js";
-import { decodeMembership, encodeMembership } from "../raft/membership.js";
+import { decodeMembership, encodeMembership } from "../raft/membership-codec.js";
 import type { LogBase } from "./log-history.js";
 
 const VERSION = 1;

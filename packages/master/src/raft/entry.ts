@@ -40,10 +40,24 @@ export interface Membership {
   readonly voters: readonly NodeId[];
   /** The old voters during a joint change, else empty. */
   readonly votersOutgoing: readonly NodeId[];
-  /** Receive the log, do not vote. */
+  /** Receive the log, do not vote. A voter that is about to become one is in both lists. */
   readonly learners: readonly NodeId[];
   /** host:port of every member above. */
   readonly addresses: Readonly<Record<NodeId, string>>;
+  /**
+   * The store behind each name, as it was drawn when the store was made. Nothing, as long as the
+   * group has not learned it: that of a founder, until the first leader has heard it.
+   */
+  readonly stores: Readonly<Record<NodeId, string>>;
+  /** Who took part once, oldest first: neither name nor store comes back. */
+  readonly retired: readonly RetiredMember[];
+}
+
+/** A member that was removed. */
+export interface RetiredMember {
+  readonly id: NodeId;
+  /** Empty if the group never learned it. */
+  readonly store: string;
 }
 
 /** What a snapshot stands for: all entries up to and including `index`. */

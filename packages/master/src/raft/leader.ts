@@ -12,12 +12,14 @@ import { type Entry, type LogIndex, logIndex } from "./entry.js";
 import { becomeFollower } from "./follower.js";
 import { replyReadIndex } from "./forwarded-reads.js";
 import type { Member } from "./member.js";
-import { membersOf } from "./membership.js";
+import type { MemberChange } from "./member-change.js";
 import type { AppendReply } from "./message.js";
 import { Progress } from "./progress.js";
 import { agreedIndex, commitIndex, isQuorum } from "./quorum.js";
 import { ReadIndex } from "./read-index.js";
+import { appendChange, changeEnd, leaveJoint, successor } from "./reconfiguration.js";
 import type { Leader } from "./role.js";
+import { tellWhenCaughtUp, tickTransfer } from "./transfer.js";
 
 const NO_DATA = new Uint8Array(0);
 
@@ -25,17 +27,18 @@ const NO_DATA = new Uint8Array(0);
 export function becomeLeader(member: Member): void {
   const { options, log } = member;
   const next = logIndex(log.last + 1);
-  const others = membersOf(member.membership).filter((id) => id !== member.id);
   const role: Leader = {
     kind: "leader",
-    peers: new Map(others.map((id) => [id, new Progress(next, options)])),
+    peers: new Map(),
     reads: new ReadIndex(),
     admission: new Admission(options.uncommittedBytesMax),
     opening: next,
+    transfer: undefined,
     ticksToHeartbeat: options.heartbeatTicks,
     ticksToQuorumCheck: options.electionTicks,
   };
   member.role = role;
+  addPeers(member, role, next);
   member.append([{ index: next, term: member.term, kind: "noop", data: NO_DATA }]);
   replicate(member, role);
 }
@@ -54,6 +57,7 @@ export function tickLeader(member: Member, role: Leader): void {
     becomeFollower(member, member.term, undefined);
     return;
   }
+  if (tickTransfer(member, role) === "aborted") continueChange(member, role);
   role.ticksToHeartbeat--;
   if (0 < role.ticksToHeartbeat) return;
   role.ticksToHeartbeat = member.options.heartbeatTicks;
@@ -64,6 +68,11 @@ export function tickLeader(member: Member, role: Leader): void {
 /** Appends the commands, or refuses them all. */
 export function propose(member: Member, role: Leader, commands: readonly Uint8Array[]): void {
   invariant(0 < commands.length, "a proposal of nothing");
+  if (role.transfer !== undefined) {
+    const { to } = role.transfer;
+    member.outbox.answer({ kind: "refused", why: { kind: "transferring", to } });
+    return;
+  }
   const { log, term, outbox } = member;
   const first = logIndex(log.last + 1);
   const entries = commands.map((data, i): Entry => {
@@ -75,6 +84,17 @@ export function propose(member: Member, role: Leader, commands: readonly Uint8Ar
   }
   member.append(entries);
   outbox.answer({ kind: "accepted", first, term });
+  replicate(member, role);
+}
+
+/** Appends a membership with these changes, or refuses them all. */
+export function changeMembership(
+  member: Member,
+  role: Leader,
+  changes: readonly MemberChange[],
+): void {
+  if (!appendChange(member, role, changes)) return;
+  addPeers(member, role, member.log.last);
   replicate(member, role);
 }
 
@@ -157,6 +177,52 @@ export function advanceCommit(member: Member, role: Leader): void {
   member.commitTo(commit);
   role.admission.release(commit);
   advanceReads(member, role);
+  continueChange(member, role);
+}
+
+/**
+ * Carries on with what a committed membership asks for: leaves a joint one, lets those go who were
+ * removed, and steps back if this member is one of them. It may lead no longer after this.
+ */
+function continueChange(member: Member, role: Leader): void {
+  switch (changeEnd(member, role)) {
+    case "nothing":
+      break;
+    case "leave":
+      leaveJoint(member);
+      replicate(member, role);
+      break;
+    case "retire":
+      // The others hear with the first entry of the next term how far the log is committed.
+      resign(member, role);
+      return;
+  }
+  dismissPeers(member, role);
+}
+
+/** Gives way at once: the others shall not have to find out by waiting. */
+export function resign(member: Member, role: Leader): void {
+  const to = successor(member, role);
+  if (to !== undefined) member.outbox.send(to, { kind: "timeoutNow", term: member.term });
+  becomeFollower(member, member.term, undefined);
+}
+
+/** Begins to send to members that are new. */
+function addPeers(member: Member, role: Leader, next: LogIndex): void {
+  for (const id of Object.keys(member.memberships.reach) as NodeId[]) {
+    if (id === member.id || role.peers.has(id)) continue;
+    role.peers.set(id, new Progress(next, member.options));
+  }
+}
+
+/** Ends with those whose removal is committed, and tells them so: nobody else will. */
+function dismissPeers(member: Member, role: Leader): void {
+  const { reach } = member.memberships;
+  for (const [id, progress] of role.peers) {
+    if (Object.hasOwn(reach, id)) continue;
+    sendAppend(member, id, progress);
+    role.peers.delete(id);
+  }
 }
 
 /** Sends whatever the windows allow to everybody. */
@@ -175,7 +241,10 @@ function matched(member: Member, from: NodeId, last: LogIndex): void {
     ours: log.last,
   });
   if (progress.matched(last, log.first)) advanceCommit(member, role);
+  // What is committed now may have ended this member's leadership, or the other one's membership.
+  if (member.role !== role || !role.peers.has(from)) return;
   sendAll(member, from, progress);
+  tellWhenCaughtUp(member, role);
 }
 
 function sendAll(member: Member, to: NodeId, progress: Progress): void {
@@ -232,7 +301,7 @@ function sendHeartbeats(member: Member, role: Leader): void {
 function takeQuorum(member: Member, role: Leader): boolean {
   const isActive = (id: NodeId) => id === member.id || role.peers.get(id)?.isActive === true;
   const hasQuorum = isQuorum(member.membership, isActive);
-  for (const progress of role.peers.values()) progress.isActive = false;
+  for (const progress of role.peers.values()) progress.checked();
   return hasQuorum;
 }
 

@@ -14,8 +14,9 @@ import {
 import { ForwardedReads } from "./forwarded-reads.js";
 import type { Standing } from "./invariants.js";
 import { RaftLog } from "./log.js";
-import { decodeMembership, isSoleVoter, isVoter, MembershipHistory } from "./membership.js";
-import type { RaftOptions, RaftStart } from "./message.js";
+import { isSoleVoter, isVoter, MembershipHistory, membersOf } from "./membership.js";
+import { decodeMembership } from "./membership-codec.js";
+import type { MembershipStatus, RaftOptions, RaftStart } from "./message.js";
 import { Outbox } from "./outbox.js";
 import { ElectionTimer, type Role } from "./role.js";
 
@@ -93,6 +94,26 @@ export class Member {
     return this.#memberships.current;
   }
 
+  /** In force at the commit index. */
+  get settled(): Membership {
+    return this.#memberships.settled;
+  }
+
+  /** Whether the newest membership is committed: only then may another one be appended. */
+  get isMembershipSettled(): boolean {
+    return this.#memberships.isSettled;
+  }
+
+  /** Who takes part, with everybody who may still have a say. */
+  get memberships(): MembershipStatus {
+    const { current, settled, settledIndex, open } = this.#memberships;
+    const reach: Record<NodeId, string> = {};
+    for (const membership of open) {
+      for (const id of membersOf(membership)) reach[id] = membership.addresses[id] ?? "";
+    }
+    return { current, settled, settledIndex, reach };
+  }
+
   get snapshot(): SnapshotMeta {
     return this.#snapshot;
   }
@@ -127,9 +148,15 @@ export class Member {
     return new ElectionTimer(this.options.electionTicks, this.#random);
   }
 
-  /** Whether this member may stand for election: it votes, and it is able to write. */
+  /**
+   * Whether this member may stand for election: it votes, and it is able to write.
+   *
+   * A voter whose removal is not committed may be the only one whose log is long enough to be
+   * elected: it stands too, and counts in the sets where it votes. (thesis §4.2.2, raft.md 3.5.45a)
+   */
   get mayCampaign(): boolean {
-    return isVoter(this.membership, this.id) && !this.isInstalling && !this.isWritingStalled;
+    const votes = this.#memberships.open.some((membership) => isVoter(membership, this.id));
+    return votes && !this.isInstalling && !this.isWritingStalled;
   }
 
   /** Enters a later term, in which it has voted for nobody, or for `votedFor`. */

@@ -2,20 +2,14 @@ import { LumeoError, type NodeId, nodeId } from "@lumeofs/base";
 import test from "ava";
 import fc from "fast-check";
 import { logIndex, type Membership } from "./entry.js";
-import {
-  decodeMembership,
-  encodeMembership,
-  isSoleVoter,
-  isVoter,
-  MembershipHistory,
-  membersOf,
-} from "./membership.js";
+import { isSoleVoter, isVoter, MembershipHistory, membersOf, NOBODY } from "./membership.js";
+import { decodeMembership, encodeMembership } from "./membership-codec.js";
 
 const NAMES = ["m1", "m2", "m3", "m4"].map(nodeId);
 const [A, B, C] = NAMES as [NodeId, NodeId, NodeId, NodeId];
 
 function voting(...voters: NodeId[]): Membership {
-  return { voters, votersOutgoing: [], learners: [], addresses: {} };
+  return { ...NOBODY, voters };
 }
 
 test("decodeMembership(encodeMembership(x)) is x", (t) => {
@@ -25,10 +19,15 @@ test("decodeMembership(encodeMembership(x)) is x", (t) => {
     learners: fc.subarray(NAMES),
   });
   fc.assert(
-    fc.property(lists, fc.string({ unit: "grapheme" }), (ids, host) => {
-      const shell = { ...ids, addresses: {} };
+    fc.property(lists, fc.string({ unit: "grapheme" }), fc.nat(20), (ids, host, gone) => {
+      const shell = { ...NOBODY, ...ids };
       const addresses = Object.fromEntries(membersOf(shell).map((id) => [id, `${host}:${id}`]));
-      const membership = { ...ids, addresses };
+      // Not everybody's store is known.
+      const stores = Object.fromEntries(ids.voters.map((id) => [id, `store of ${id}`]));
+      const retired = Array.from({ length: gone }, (_, i) => {
+        return { id: nodeId(`old${i}`), store: i % 2 === 0 ? "" : `${host}${i}` };
+      });
+      const membership = { ...ids, addresses, stores, retired };
       t.deepEqual(decodeMembership(encodeMembership(membership)), membership);
     }),
   );

@@ -6,12 +6,23 @@
 // H1. The history is never empty, and its indexes grow.
 // H2. Its first element is in force at the commit index and is never truncated.
 
-import { ByteReader, ByteWriter, invariant, LumeoError, type NodeId, nodeId } from "@lumeofs/base";
+import { invariant, type NodeId } from "@lumeofs/base";
 import type { LogIndex, Membership } from "./entry.js";
 
-const FORMAT_VERSION = 1;
-/** More members than any sensible group has; a larger count is taken for damage. */
-const MEMBERS_MAX = 64;
+/** A group that nobody has joined yet: where the log of a new member begins. */
+export const NOBODY: Membership = {
+  voters: [],
+  votersOutgoing: [],
+  learners: [],
+  addresses: {},
+  stores: {},
+  retired: [],
+};
+
+/** The group as it begins: all of these vote, and nobody has yet said what store it has. */
+export function founders(addresses: Readonly<Record<NodeId, string>>): Membership {
+  return { ...NOBODY, voters: (Object.keys(addresses) as NodeId[]).sort(), addresses };
+}
 
 /** Every member once: voters, outgoing voters and learners, in this order. */
 export function membersOf(membership: Membership): readonly NodeId[] {
@@ -24,6 +35,11 @@ export function isVoter(membership: Membership, id: NodeId): boolean {
   return membership.voters.includes(id) || membership.votersOutgoing.includes(id);
 }
 
+/** Whether two voter sets must agree. */
+export function isJoint(membership: Membership): boolean {
+  return 0 < membership.votersOutgoing.length;
+}
+
 /** Whether this node alone decides: the group needs nobody else to elect and to commit. */
 export function isSoleVoter(membership: Membership, id: NodeId): boolean {
   const decides = (voters: readonly NodeId[]) => voters.every((voter) => voter === id);
@@ -32,9 +48,15 @@ export function isSoleVoter(membership: Membership, id: NodeId): boolean {
   );
 }
 
+/** A membership and the entry that brought it. */
+export interface MembershipSince {
+  readonly index: LogIndex;
+  readonly membership: Membership;
+}
+
 /** The memberships that a member may still have to go back to, oldest first. */
 export class MembershipHistory {
-  readonly #since: { readonly index: LogIndex; readonly membership: Membership }[];
+  readonly #since: MembershipSince[];
 
   /** @param index The entry that brought `membership`, or any later committed one. */
   constructor(index: LogIndex, membership: Membership) {
@@ -42,19 +64,45 @@ export class MembershipHistory {
   }
 
   get current(): Membership {
+    return this.newest.membership;
+  }
+
+  /** The one in force at the commit index: it is there to stay, or to be followed. */
+  get settled(): Membership {
+    const [oldest] = this.#since;
+    invariant(oldest !== undefined, "membership history is empty");
+    return oldest.membership;
+  }
+
+  /** The entry of `settled`, or a committed one behind it. */
+  get settledIndex(): LogIndex {
+    return this.#since[0]?.index ?? this.newest.index;
+  }
+
+  get newest(): MembershipSince {
     const newest = this.#since.at(-1);
     invariant(newest !== undefined, "membership history is empty");
-    return newest.membership;
+    return newest;
+  }
+
+  /** Everything that may still be in force, oldest first: never empty. */
+  get open(): readonly Membership[] {
+    return this.#since.map(({ membership }) => membership);
+  }
+
+  /** Whether the newest one is known to be committed. */
+  get isSettled(): boolean {
+    return this.#since.length === 1;
   }
 
   append(index: LogIndex, membership: Membership): void {
-    invariant(this.#newestIndex < index, "membership entries out of order", { index });
+    invariant(this.newest.index < index, "membership entries out of order", { index });
     this.#since.push({ index, membership });
   }
 
   /** Goes back to what was in force before the entry at `from`. */
   truncate(from: LogIndex): void {
-    while (from <= this.#newestIndex) {
+    while (from <= this.newest.index) {
       invariant(1 < this.#since.length, "a committed membership was truncated", { from });
       this.#since.pop();
     }
@@ -67,62 +115,4 @@ export class MembershipHistory {
       this.#since.shift();
     }
   }
-
-  get #newestIndex(): LogIndex {
-    const newest = this.#since.at(-1);
-    invariant(newest !== undefined, "membership history is empty");
-    return newest.index;
-  }
-}
-
-/** The bytes of a membership entry: version, then the three lists with addresses (u32 sizes). */
-export function encodeMembership(membership: Membership): Uint8Array {
-  const text = new TextEncoder();
-  const writer = new ByteWriter().u8(FORMAT_VERSION);
-  for (const ids of [membership.voters, membership.votersOutgoing, membership.learners]) {
-    writer.u8(ids.length);
-    for (const id of ids) writer.sized(text.encode(id));
-  }
-  const members = membersOf(membership);
-  invariant(members.length <= MEMBERS_MAX, "too many members", { count: members.length });
-  for (const id of members) writer.sized(text.encode(membership.addresses[id] ?? ""));
-  return writer.finish();
-}
-
-/** @throws LumeoError CORRUPT if these are not the bytes of a membership. */
-export function decodeMembership(bytes: Uint8Array): Membership {
-  const reader = new ByteReader(bytes);
-  const version = reader.u8();
-  if (version !== FORMAT_VERSION) {
-    throw corrupt(`version is ${version}, expected ${FORMAT_VERSION}`);
-  }
-  const text = new TextDecoder("utf-8", { fatal: true });
-  const string = () => {
-    try {
-      return text.decode(reader.sized());
-    } catch (cause) {
-      if (cause instanceof LumeoError) throw cause;
-      throw corrupt("text is not UTF-8");
-    }
-  };
-  const ids = () => Array.from({ length: boundedCount(reader.u8()) }, () => idFrom(string()));
-  const lists = { voters: ids(), votersOutgoing: ids(), learners: ids() };
-  const addresses: Record<NodeId, string> = {};
-  for (const id of membersOf({ ...lists, addresses })) addresses[id] = string();
-  if (reader.remaining !== 0) throw corrupt(`${reader.remaining} bytes are left over`);
-  return { ...lists, addresses };
-}
-
-function boundedCount(count: number): number {
-  if (MEMBERS_MAX < count) throw corrupt(`${count} members, at most ${MEMBERS_MAX} are possible`);
-  return count;
-}
-
-function idFrom(name: string): NodeId {
-  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) throw corrupt("a member's name is malformed");
-  return nodeId(name);
-}
-
-function corrupt(state: string): LumeoError {
-  return new LumeoError("CORRUPT", `Cannot read membership: ${state}`);
 }

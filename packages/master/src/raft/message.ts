@@ -15,6 +15,7 @@
 import type { NodeId } from "@lumeofs/base";
 import type { Entry, HardState, LogIndex, Membership, SnapshotMeta, Term } from "./entry.js";
 import type { Standing } from "./invariants.js";
+import type { InvalidChange, MemberChange } from "./member-change.js";
 
 export type RaftInput =
   /** One unit of time has passed. */
@@ -48,7 +49,17 @@ export type RaftInput =
   /** The transfer asked for by `sendSnapshot` ended. */
   | { readonly kind: "snapshotSent"; readonly to: NodeId; readonly delivered: boolean }
   /** Messages to this peer were lost: do not count on what is in flight. */
-  | { readonly kind: "unreachable"; readonly peer: NodeId };
+  | { readonly kind: "unreachable"; readonly peer: NodeId }
+  /** Answered at once: `changeAccepted` or `changeRefused`. All of them are one change. */
+  | { readonly kind: "changeMembership"; readonly changes: readonly MemberChange[] }
+  /**
+   * Hands the leadership to this voter, or to the one that is nearest. Answered at once:
+   * `transferStarted` or `transferRefused`. It has succeeded when the role changes, and has failed
+   * with `transferAborted`, at the latest an election timeout later.
+   */
+  | { readonly kind: "transferLeadership"; readonly to: NodeId | undefined }
+  /** A leader that cannot do its work gives up at once; for all others nothing happens. */
+  | { readonly kind: "resign" };
 
 export type RaftOutput =
   /**
@@ -94,12 +105,62 @@ export type RaftOutput =
       readonly role: "follower" | "candidate" | "leader";
       readonly term: Term;
       readonly leader: NodeId | undefined;
-    };
+    }
+  /**
+   * Who takes part has changed here: by an entry that was appended, truncated or committed, or by a
+   * snapshot. Comes before the messages of its step, so that the links to new members are there.
+   */
+  | ({ readonly kind: "membership" } & MembershipStatus)
+  /**
+   * The change is in force from entry `index` on. If it changes who votes, that entry is joint, and
+   * the leader ends the joint membership by itself. The change is done when `settled` of
+   * `membership` is not joint and stands at `index` or later; it is unknown when the role changes.
+   */
+  | { readonly kind: "changeAccepted"; readonly index: LogIndex; readonly term: Term }
+  | { readonly kind: "changeRefused"; readonly why: ChangeRefusal }
+  /** No proposal is taken until the role changes or the transfer is aborted. */
+  | { readonly kind: "transferStarted"; readonly to: NodeId }
+  | { readonly kind: "transferRefused"; readonly why: TransferRefusal }
+  /** This member leads on, as if nothing had been asked. */
+  | { readonly kind: "transferAborted"; readonly to: NodeId };
 
 export type Refusal =
   | { readonly kind: "notLeader"; readonly leader: NodeId | undefined }
   /** Too many uncommitted bytes: try again later. */
-  | { readonly kind: "overloaded" };
+  | { readonly kind: "overloaded" }
+  /** The leadership is being handed to `to`: try again soon. */
+  | { readonly kind: "transferring"; readonly to: NodeId };
+
+export type ChangeRefusal =
+  | Exclude<Refusal, { readonly kind: "overloaded" }>
+  /** No entry of this leader's term is committed yet: try again soon. (raft.md §2.1) */
+  | { readonly kind: "notReady" }
+  /** Another change is not finished yet: try again soon. */
+  | { readonly kind: "changing" }
+  /** This learner does not have enough of the log yet to vote. */
+  | { readonly kind: "behind"; readonly id: NodeId; readonly match: LogIndex }
+  /** Too few of those who would vote then are there: the group would stand still. */
+  | { readonly kind: "noQuorum"; readonly silent: readonly NodeId[] }
+  | { readonly kind: "invalid"; readonly change: InvalidChange };
+
+export type TransferRefusal =
+  | Exclude<Refusal, { readonly kind: "overloaded" }>
+  | { readonly kind: "leadsAlready" }
+  | { readonly kind: "noVoter"; readonly id: NodeId }
+  /** It is silent, or nobody else is there at all. */
+  | { readonly kind: "silent"; readonly id: NodeId | undefined };
+
+/** Who takes part, as one member sees it. */
+export interface MembershipStatus {
+  /** In force: that of the newest entry. */
+  readonly current: Membership;
+  /** In force at the commit index. */
+  readonly settled: Membership;
+  /** The entry of `settled`, or any committed one behind it. */
+  readonly settledIndex: LogIndex;
+  /** Everybody in any membership that may still count, with the newest address of each. */
+  readonly reach: Readonly<Record<NodeId, string>>;
+}
 
 export interface Envelope {
   readonly to: NodeId;
@@ -233,6 +294,10 @@ export interface RaftStatus extends Standing {
   readonly id: NodeId;
   readonly snapshot: LogIndex;
   readonly membership: Membership;
+  /** The membership in force at the commit index. */
+  readonly settled: Membership;
+  /** To whom the leadership is being handed. */
+  readonly transferTo: NodeId | undefined;
   readonly uncommittedBytes: number;
   readonly readsWaiting: number;
   /** Empty unless this member leads. */

@@ -1,7 +1,7 @@
 // The outputs of one step, gathered in any order and put out in one:
 //
-//   role, answers to the caller, persist, installSnapshot, messages, snapshots to send, apply,
-//   reads
+//   role, membership, answers to the caller, persist, installSnapshot, messages, snapshots to send,
+//   apply, reads
 //
 // O1. A message that asserts durability goes to `after` and leaves as `then` of the persist of this
 //     step. Writes are carried out in order, so by then everything decided before is durable too.
@@ -24,6 +24,23 @@ export type VolatileMessage = Exclude<
   { kind: "appendReply" | "snapshotReply" | "voteReply" }
 >;
 
+/** What the caller of an input waits for in the same step. */
+type Answer = Extract<
+  RaftOutput,
+  {
+    kind:
+      | "accepted"
+      | "refused"
+      | "changeAccepted"
+      | "changeRefused"
+      | "transferStarted"
+      | "transferRefused";
+  }
+>;
+
+/** Anything that comes behind this step's persist. */
+type Later = Exclude<RaftOutput, Answer | { kind: "persist" | "role" | "membership" }>;
+
 export class Outbox {
   #before: RaftOutput[] = [];
   #then: Envelope[] = [];
@@ -40,12 +57,12 @@ export class Outbox {
   }
 
   /** What the caller waits for in this very step. */
-  answer(output: Extract<RaftOutput, { kind: "role" | "accepted" | "refused" }>): void {
+  answer(output: Answer): void {
     this.#before.push(output);
   }
 
   /** Anything that comes behind this step's persist. */
-  emit(output: Exclude<RaftOutput, { kind: "persist" | "role" | "accepted" | "refused" }>): void {
+  emit(output: Later): void {
     this.#behind.push(output);
   }
 

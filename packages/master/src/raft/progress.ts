@@ -45,6 +45,8 @@ export class Progress {
   #inFlightBytes = 0;
   /** Heard of since the last quorum check. */
   isActive = false;
+  /** Heard of between the two checks before. */
+  #wasActive = false;
   /** The latest read round that it has confirmed. */
   round = 0;
   /** A timed heartbeat went out, and no answer since then has been used to try again. (P3) */
@@ -65,6 +67,25 @@ export class Progress {
 
   get kind(): State["kind"] {
     return this.#state.kind;
+  }
+
+  /** Heard of within one or two election timeouts. */
+  get isAlive(): boolean {
+    return this.isActive || this.#wasActive;
+  }
+
+  /** A quorum check has been made. */
+  checked(): void {
+    this.#wasActive = this.isActive;
+    this.isActive = false;
+  }
+
+  /**
+   * Whether it has everything up to here, or it is on its way: at most a window of the log is
+   * missing, however fast the log grows.
+   */
+  isCaughtUp(commit: LogIndex): boolean {
+    return this.#state.kind === "replicate" && commit < this.#next;
   }
 
   /** Whether entries may be sent now. */

@@ -35,6 +35,9 @@
 //     leader helps nobody to another election. The two belong together: without the first, a leader
 //     nobody follows would keep all from electing; without the second, a member with a bad link
 //     would end every term.                                                           (thesis §9.6)
+// R10. A leader appends a membership only when the one before it and an entry of its own term are
+//     committed: two memberships that do not share a majority never stand side by side. (raft.md
+//     §2.1)
 
 import { assertNever, type NodeId, type Random } from "@lumeofs/base";
 import {
@@ -43,6 +46,7 @@ import {
   receiveVoteReply,
   tickElection,
 } from "./candidate.js";
+import type { Membership } from "./entry.js";
 import {
   answerStaleLeader,
   becomeFollower,
@@ -54,17 +58,21 @@ import { forwardRead, receiveReadIndexReply, tickForwardedReads } from "./forwar
 import { assertStanding, assertSuccession, type Standing } from "./invariants.js";
 import {
   advanceCommit,
+  changeMembership,
   propose,
   read,
   receiveAppendReply,
   receiveHeartbeatReply,
   receiveReadIndex,
   receiveSnapshotReply,
+  resign,
   snapshotSent,
   tickLeader,
 } from "./leader.js";
 import { Member } from "./member.js";
+import type { MemberChange } from "./member-change.js";
 import type {
+  MembershipStatus,
   RaftInput,
   RaftMessage,
   RaftOptions,
@@ -73,11 +81,13 @@ import type {
   RaftStatus,
 } from "./message.js";
 import { receiveSnapshot } from "./snapshot.js";
+import { transfer } from "./transfer.js";
 
 /** One member of a group. */
 export class RaftCore {
   readonly #member: Member;
   #standing: Standing;
+  #shown: { readonly current: Membership; readonly settled: Membership };
 
   /**
    * Begins as a follower that knows of no leader.
@@ -88,11 +98,18 @@ export class RaftCore {
     this.#member = new Member(start, options, random);
     this.#standing = this.#member.standing;
     assertStanding(this.#standing);
+    const { membership: current, settled } = this.#member;
+    this.#shown = { current, settled };
   }
 
   /** The positions after the last step. Costs nothing; `status` is put together for each call. */
   get standing(): Standing {
     return this.#standing;
+  }
+
+  /** Who takes part, as this member knows it after the last step. */
+  get memberships(): MembershipStatus {
+    return this.#member.memberships;
   }
 
   /** Everything there is to know of this member after the last step. */
@@ -114,6 +131,8 @@ export class RaftCore {
       applied: standing.applied,
       snapshot: member.snapshot.index,
       membership: member.membership,
+      settled: member.settled,
+      transferTo: leading?.transfer?.to,
       uncommittedBytes: leading?.admission.bytes ?? 0,
       readsWaiting: leading?.reads.waitingCount ?? 0,
       peers: [...(leading?.peers ?? [])].map(([id, progress]) => progress.status(id)),
@@ -136,11 +155,22 @@ export class RaftCore {
     assertStanding(now);
     assertSuccession(before, now);
     this.#standing = now;
-    const { role, term, leader } = now;
+    const news = this.#news(before, now);
+    return news.length === 0 ? member.outbox.take() : [...news, ...member.outbox.take()];
+  }
+
+  /** What has changed for everybody who watches this member. */
+  #news(before: Standing, { role, term, leader }: Standing): readonly RaftOutput[] {
+    const news: RaftOutput[] = [];
     if (before.role !== role || before.term !== term || before.leader !== leader) {
-      return [{ kind: "role", role, term, leader }, ...member.outbox.take()];
+      news.push({ kind: "role", role, term, leader });
     }
-    return member.outbox.take();
+    const { membership: current, settled } = this.#member;
+    if (this.#shown.current !== current || this.#shown.settled !== settled) {
+      this.#shown = { current, settled };
+      news.push({ kind: "membership", ...this.memberships });
+    }
+    return news;
   }
 
   #take(input: RaftInput): void {
@@ -169,6 +199,13 @@ export class RaftCore {
       case "unreachable":
         if (member.role.kind === "leader") member.role.peers.get(input.peer)?.unreachable();
         return;
+      case "changeMembership":
+        return this.#change(input.changes);
+      case "transferLeadership":
+        return transfer(member, input.to);
+      case "resign":
+        if (member.role.kind === "leader") resign(member, member.role);
+        return;
       default:
         return assertNever(input);
     }
@@ -186,6 +223,12 @@ export class RaftCore {
     const { role, leader, outbox } = this.#member;
     if (role.kind === "leader") propose(this.#member, role, commands);
     else outbox.answer({ kind: "refused", why: { kind: "notLeader", leader } });
+  }
+
+  #change(changes: readonly MemberChange[]): void {
+    const { role, leader, outbox } = this.#member;
+    if (role.kind === "leader") changeMembership(this.#member, role, changes);
+    else outbox.answer({ kind: "changeRefused", why: { kind: "notLeader", leader } });
   }
 
   #read(id: number): void {

@@ -39,14 +39,25 @@ export interface ReadTicket {
   readonly from: NodeId | undefined;
 }
 
+/** The leadership on its way to another voter. */
+export interface Transfer {
+  readonly to: NodeId;
+  /** Given up at 0. */
+  ticksLeft: number;
+  /** It has everything and was asked to stand. */
+  isTold: boolean;
+}
+
 export interface Leader {
   readonly kind: "leader";
-  /** Everybody but this member. */
-  readonly peers: ReadonlyMap<NodeId, Progress>;
+  /** Everybody but this member, those included whose removal is not committed yet. */
+  readonly peers: Map<NodeId, Progress>;
   readonly reads: ReadIndex<ReadTicket>;
   readonly admission: Admission;
   /** The no-op that opened the term: once it is committed, everything before is too. (§8) */
   readonly opening: LogIndex;
+  /** A leadership that is being handed over takes no proposals and confirms no lease. */
+  transfer: Transfer | undefined;
   ticksToHeartbeat: number;
   ticksToQuorumCheck: number;
 }

@@ -5,7 +5,7 @@ import { lumeo } from "@lumeofs/proto";
 import { decodeEntries, encodedLength, encodeEntry } from "../consensus/entry-codec.js";
 import type { SnapshotOffer } from "../consensus/peer-link.js";
 import { type Entry, type LogIndex, logIndex, type Term, term } from "../raft/entry.js";
-import { decodeMembership, encodeMembership } from "../raft/membership.js";
+import { decodeMembership, encodeMembership } from "../raft/membership-codec.js";
 import type { AppendReply, RaftMessage } from "../raft/message.js";
 
 type WireMessage = lumeo.master.v1.IRaftMessage;
@@ -153,10 +153,12 @@ export function decodeMessage(wire: WireMessage): RaftMessage {
 export function encodeOffer(
   offer: SnapshotOffer,
   route: { readonly clusterId: string; readonly from: NodeId; readonly to: NodeId },
+  offset: number,
 ): WireHeader {
   const { meta } = offer;
   return {
     ...route,
+    offset,
     term: offer.term,
     lastIndex: meta.index,
     lastTerm: meta.term,
@@ -164,6 +166,11 @@ export function encodeOffer(
     crc32c: offer.crc32c,
     membership: encodeMembership(meta.membership),
   };
+}
+
+/** Where the pieces behind this header begin. @throws PROTOCOL */
+export function decodeOffset(header: WireHeader): number {
+  return whole(header.offset);
 }
 
 /** @throws PROTOCOL */

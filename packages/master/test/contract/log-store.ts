@@ -12,7 +12,8 @@ import {
   type SnapshotMeta,
   term,
 } from "../../src/raft/entry.js";
-import { encodeMembership } from "../../src/raft/membership.js";
+import { NOBODY } from "../../src/raft/membership.js";
+import { encodeMembership } from "../../src/raft/membership-codec.js";
 
 /** A medium on which stores are opened one after the other. */
 export interface LogMedium {
@@ -27,7 +28,7 @@ export function membership(...names: readonly string[]): Membership {
   const voters = names.map(nodeId);
   const addresses: Record<NodeId, string> = {};
   for (const voter of voters) addresses[voter] = `${voter}:1`;
-  return { voters, votersOutgoing: [], learners: [], addresses };
+  return { ...NOBODY, voters, addresses };
 }
 
 export function entry(index: number, inTerm: number, text = `entry ${index}`): Entry {

@@ -8,6 +8,7 @@
 import { nodeId, SeededRandom } from "@lumeofs/base";
 import { History, SimNetwork, type Verdict, World } from "@lumeofs/testkit";
 import type { Membership } from "../../src/raft/entry.js";
+import { NOBODY } from "../../src/raft/membership.js";
 import { Checker, SafetyViolation } from "./checker.js";
 import { Client, type ClientParcel } from "./client.js";
 import { Member, type ShellKind } from "./member.js";
@@ -128,7 +129,7 @@ class Simulation {
     this.#clientNetwork = new SimNetwork(world, { ...options.network, reorder: true });
     const names = Array.from({ length: options.members }, (_, i) => nodeId(`m${i + 1}`));
     const addresses = Object.fromEntries(names.map((name) => [name, name]));
-    const founders: Membership = { voters: names, votersOutgoing: [], learners: [], addresses };
+    const founders: Membership = { ...NOBODY, voters: names, addresses };
     const shared = { world, options, founders, checker: this.#checker, network: this.#network };
     this.#members = names.map((name) => new Member(name, { ...shared, ...code }));
     for (const member of this.#members) serve(member, this.#clientNetwork);

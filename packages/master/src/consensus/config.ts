@@ -34,6 +34,10 @@ export interface DriverLimits {
   readonly tailEntries: number;
   /** ...unless they are more bytes than this. */
   readonly tailBytes: number;
+  /** A snapshot is made whenever so many bytes were applied since the last one. */
+  readonly snapshotLogBytes: number;
+  /** Making and sending snapshots together takes no more. */
+  readonly snapshotBytesPerSecond: number;
 }
 
 /** A leader is missed after 1 to 2 seconds and sends a heartbeat every 100 ms. */
@@ -59,4 +63,6 @@ export const DRIVER_LIMITS_DEFAULT: DriverLimits = {
   compactBytes: 64 * MiB,
   tailEntries: 5_000,
   tailBytes: 32 * MiB,
+  snapshotLogBytes: 64 * MiB,
+  snapshotBytesPerSecond: 64 * MiB,
 };

@@ -430,11 +430,7 @@ export class Driver implements Replication, Closable {
     );
   }
 
-  async #arriving(
-    from: NodeId,
-    offer: SnapshotOffer,
-    arrival: SnapshotArriving,
-  ): Promise<boolean> {
+  async #arriving(from: NodeId, offer: SnapshotOffer, arrival: SnapshotArriving): Promise<boolean> {
     if (this.#stopped !== undefined) return false;
     try {
       const stored = await this.#exchange.receive(from, offer, arrival);

@@ -12,13 +12,30 @@ export interface SnapshotOffer {
   readonly crc32c: number;
 }
 
+/** The bytes of a snapshot from an offset on: what the other side holds of them is not sent again. */
+export type SnapshotBytes = (offset: number) => AsyncIterable<Uint8Array>;
+
+/** The part of a snapshot that comes over. */
+export interface SnapshotArriving {
+  readonly offset: number;
+  readonly pieces: AsyncIterable<Uint8Array>;
+}
+
+/** How a transfer has ended: `broken` may go on later where it was. */
+export type SnapshotDelivery = "delivered" | "refused" | "broken";
+
 /** What a member hears from the others. */
 export interface PeerListener {
   received(from: NodeId, message: RaftMessage): void;
   /** Messages to this peer were lost: nothing in flight may be counted on. */
   unreachable(peer: NodeId): void;
-  /** Takes a snapshot; true once it is durable here and handed to Raft. */
-  offered(from: NodeId, offer: SnapshotOffer, pieces: AsyncIterable<Uint8Array>): Promise<boolean>;
+  /** How many bytes of this very snapshot are here; undefined if none is taken now. */
+  offered(from: NodeId, offer: SnapshotOffer): Promise<number | undefined>;
+  /**
+   * Takes a snapshot from an offset on that `offered` has named; true once it is durable here and
+   * handed to Raft.
+   */
+  arriving(from: NodeId, offer: SnapshotOffer, arrival: SnapshotArriving): Promise<boolean>;
 }
 
 /**
@@ -33,10 +50,6 @@ export interface PeerLinks extends Closable {
   /** Names who hears. Once, before the first message is sent. */
   listen(listener: PeerListener): void;
   send(to: NodeId, message: RaftMessage): void;
-  /** True once the peer has the snapshot durably; false if the transfer failed in any way. */
-  sendSnapshot(
-    to: NodeId,
-    offer: SnapshotOffer,
-    pieces: AsyncIterable<Uint8Array>,
-  ): Promise<boolean>;
+  /** `delivered` once the peer has the snapshot durably. */
+  sendSnapshot(to: NodeId, offer: SnapshotOffer, bytes: SnapshotBytes): Promise<SnapshotDelivery>;
 }

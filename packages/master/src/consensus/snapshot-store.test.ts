@@ -21,6 +21,16 @@ function expected(index: number, image = IMAGE) {
   return { meta: meta(index, 3), sizeBytes: image.length, crc32c: nativeCrc32c(image) };
 }
 
+function receive(
+  store: SnapshotStore,
+  snapshot: ReturnType<typeof expected>,
+  bytes: AsyncIterable<Uint8Array>,
+  offset = 0,
+) {
+  const { signal } = new AbortController();
+  return store.receive(snapshot, { offset, pieces: bytes, signal });
+}
+
 async function readAll(store: SnapshotStore): Promise<Uint8Array> {
   const all: Uint8Array[] = [];
   if (store.newest !== undefined) {
@@ -70,12 +80,81 @@ test("A received snapshot is kept only if size and checksum are those announced"
   const store = await SnapshotStore.open(disk);
   const changed = new Uint8Array(IMAGE);
   changed[5] = 99;
-  t.is(await store.receive(expected(5), pieces(changed)), undefined);
-  t.is(await store.receive(expected(5), pieces(IMAGE.subarray(1))), undefined);
-  t.is(await store.receive(expected(5, IMAGE.subarray(1)), pieces(IMAGE)), undefined);
-  t.is(await store.receive(expected(5), broken()), undefined);
-  t.deepEqual(await disk.list("snapshots"), []);
-  t.deepEqual(await store.receive(expected(5), pieces(IMAGE)), expected(5));
+  t.is(await receive(store, expected(5), pieces(changed)), undefined);
+  t.is(await receive(store, expected(5, IMAGE.subarray(1)), pieces(IMAGE)), undefined);
+  t.is(await receive(store, expected(5), pieces(IMAGE), 7), undefined);
+  t.deepEqual(await receive(store, expected(5), pieces(IMAGE)), expected(5));
+  t.is(Buffer.compare(await readAll(store), IMAGE), 0);
+  t.is((await disk.list("snapshots")).length, 1);
+});
+
+test("A snapshot whose transfer breaks goes on where it was, and only that one", async (t) => {
+  const disk = new MemoryDisk();
+  const store = await SnapshotStore.open(disk);
+  t.is(await receive(store, expected(5), broken()), undefined);
+  t.is(store.held(expected(5)), 1_000);
+  t.is(store.held(expected(6)), 0);
+  t.is(store.held(expected(5, IMAGE.subarray(1))), 0);
+  // An offset above 0 never begins anything: neither for another snapshot nor with a gap.
+  t.is(await receive(store, expected(6), pieces(IMAGE.subarray(1_000)), 1_000), undefined);
+  t.is(await receive(store, expected(5), pieces(IMAGE.subarray(2_000)), 2_000), undefined);
+  t.is(store.held(expected(5)), 1_000);
+  const rest = await receive(store, expected(5), pieces(IMAGE.subarray(1_000)), 1_000);
+  t.deepEqual(rest, expected(5));
+  t.is(Buffer.compare(await readAll(store), IMAGE), 0);
+  t.is(store.held(expected(5)), IMAGE.length);
+  t.is((await disk.list("snapshots")).length, 1);
+});
+
+test("Another snapshot takes the place of one that was not finished", async (t) => {
+  const disk = new MemoryDisk();
+  const store = await SnapshotStore.open(disk);
+  t.is(await receive(store, expected(5), broken()), undefined);
+  t.deepEqual(await receive(store, expected(6), pieces(IMAGE)), expected(6));
+  t.is(store.held(expected(5)), 0);
+  t.is((await disk.list("snapshots")).length, 1);
+});
+
+test("A transfer that hangs can be given up, and goes on later", async (t) => {
+  const store = await SnapshotStore.open(new MemoryDisk());
+  const abort = new AbortController();
+  let isHanging: () => void = () => {};
+  const hangs = new Promise<void>((resolve) => {
+    isHanging = resolve;
+  });
+  const hanging = async function* (): AsyncIterable<Uint8Array> {
+    yield IMAGE.subarray(0, 500);
+    isHanging();
+    await new Promise(() => {});
+  };
+  const arrival = { offset: 0, pieces: hanging(), signal: abort.signal };
+  const taking = store.receive(expected(5), arrival);
+  await hangs;
+  abort.abort();
+  t.is(await taking, undefined);
+  t.is(store.held(expected(5)), 500);
+  const rest = await receive(store, expected(5), pieces(IMAGE.subarray(500)), 500);
+  t.deepEqual(rest, expected(5));
+});
+
+test("A snapshot that is written while one of its name is removed stays", async (t) => {
+  const disk = new MemoryDisk();
+  const store = await SnapshotStore.open(disk);
+  const first = await store.write(meta(5, 3), pieces(IMAGE));
+  const inner = disk.remove.bind(disk);
+  let letRemove: () => void = () => {};
+  const mayRemove = new Promise<void>((resolve) => {
+    letRemove = resolve;
+  });
+  disk.remove = async (path) => {
+    await mayRemove;
+    await inner(path);
+  };
+  const removing = store.remove(first);
+  const again = receive(store, expected(5), pieces(IMAGE));
+  letRemove();
+  await removing;
+  t.deepEqual(await again, expected(5));
   t.is(Buffer.compare(await readAll(store), IMAGE), 0);
 });
 
@@ -90,7 +169,7 @@ test("A failure of the disk while receiving is not taken for one of the sender",
         : Reflect.get(target, name).bind(target),
   });
   const store = await SnapshotStore.open(disk);
-  await t.throwsAsync(store.receive(expected(5), pieces(IMAGE)), { message: /disk is gone/ });
+  await t.throwsAsync(receive(store, expected(5), pieces(IMAGE)), { message: /disk is gone/ });
 });
 
 test("What was not finished, and what has a damaged header, is removed at the start", async (t) => {

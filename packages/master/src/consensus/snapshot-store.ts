@@ -2,39 +2,52 @@
 //
 // N1. A file has its final name only when it is complete and synced.
 // N2. A failure of the disk passes through: the caller stops using it.
+// N3. Names are made and removed one at a time, in the order of the calls: a removal that is under
+//     way never meets a new file of the same name.
+// N4. At most one snapshot is being received. What is here of it stays when its source breaks off;
+//     only the very same snapshot goes on there.
 
-import { ByteReader, ByteWriter, type Disk, type File, KiB, LumeoError, MiB } from "@lumeofs/base";
-import { nativeCrc32c } from "@lumeofs/node";
-import { type LogIndex, logIndex, type SnapshotMeta, term } from "../raft/entry.js";
-import { decodeMembership, encodeMembership } from "../raft/membership.js";
+import { type Disk, KiB, LumeoError } from "@lumeofs/base";
+import type { LogIndex, SnapshotMeta } from "../raft/entry.js";
+import {
+  isSameSnapshot,
+  readSnapshotHeader,
+  SNAPSHOT_ENDING,
+  SNAPSHOT_FOLDER,
+  SNAPSHOT_HEADER_BYTES,
+  type SnapshotPlace,
+  type StoredSnapshot,
+  snapshotPath,
+} from "./snapshot-file.js";
+import { SnapshotPart } from "./snapshot-part.js";
+import { SnapshotSource } from "./snapshot-source.js";
 
-const FOLDER = "snapshots";
 const PART = ".part";
-const ENDING = ".snapshot";
-const MAGIC = new TextEncoder().encode("LUMEOSNP");
-const VERSION = 1;
-const HEADER_BYTES = 32 * KiB;
 
 /** A file is read, and sent, in pieces of this size. */
-export const SNAPSHOT_PIECE_BYTES = 1 * MiB;
+export const SNAPSHOT_PIECE_BYTES = 256 * KiB;
 
-/** A whole snapshot on the disk. */
-export interface StoredSnapshot {
-  readonly meta: SnapshotMeta;
-  readonly sizeBytes: number;
-  readonly crc32c: number;
+/** Bytes that come from elsewhere. */
+export interface SnapshotArrival {
+  /** Where in the image they begin. */
+  readonly offset: number;
+  readonly pieces: AsyncIterable<Uint8Array>;
+  /** Gives the transfer up; what has come stays. */
+  readonly signal: AbortSignal;
 }
 
-/** The place in the log that a snapshot stands for. */
-export type SnapshotPlace = Pick<SnapshotMeta, "index" | "term">;
-
-/** What is expected of bytes that come from elsewhere. */
-export type ExpectedSnapshot = StoredSnapshot;
+interface Incoming {
+  readonly expected: StoredSnapshot;
+  readonly part: SnapshotPart;
+}
 
 export class SnapshotStore {
   readonly #disk: Disk;
   #stored: StoredSnapshot[];
   #parts = 0;
+  #incoming: Incoming | undefined;
+  /** The last change of a name. (N3) */
+  #naming: Promise<unknown> = Promise.resolve();
 
   private constructor(disk: Disk, stored: readonly StoredSnapshot[]) {
     this.#disk = disk;
@@ -47,12 +60,13 @@ export class SnapshotStore {
    * A file whose header is damaged is removed too: a snapshot can be made or asked for again.
    */
   static async open(disk: Disk): Promise<SnapshotStore> {
-    await disk.makeFolder(FOLDER);
+    await disk.makeFolder(SNAPSHOT_FOLDER);
     await disk.syncFolder("");
     const stored: StoredSnapshot[] = [];
-    for (const name of await disk.list(FOLDER)) {
-      const found = name.endsWith(ENDING) ? await readHeader(disk, name) : undefined;
-      if (found === undefined) await disk.remove(`${FOLDER}/${name}`);
+    for (const name of await disk.list(SNAPSHOT_FOLDER)) {
+      const isWhole = name.endsWith(SNAPSHOT_ENDING);
+      const found = isWhole ? await readSnapshotHeader(disk, name) : undefined;
+      if (found === undefined) await disk.remove(`${SNAPSHOT_FOLDER}/${name}`);
       else stored.push(found);
     }
     return new SnapshotStore(disk, stored);
@@ -64,53 +78,75 @@ export class SnapshotStore {
   }
 
   /** The one that stands for exactly this. */
-  find(meta: SnapshotPlace): StoredSnapshot | undefined {
-    return this.#stored.find((stored) => pathOf(stored.meta) === pathOf(meta));
-  }
-
-  /** Writes a snapshot from its pieces; when this resolves it is durable. */
-  async write(meta: SnapshotMeta, pieces: AsyncIterable<Uint8Array>): Promise<StoredSnapshot> {
-    return this.#keep(await this.#writePart(pieces), meta);
+  find(place: SnapshotPlace): StoredSnapshot | undefined {
+    return this.#stored.find(({ meta }) => snapshotPath(meta) === snapshotPath(place));
   }
 
   /**
-   * Takes a snapshot whose bytes come from elsewhere; when this resolves it is durable.
-   *
-   * @returns  Undefined if the bytes are not the expected ones, or the source failed: nothing is
-   *           kept then.
+   * Writes a snapshot from its pieces; when this resolves it is durable. A failure of the pieces
+   * passes through, and nothing is kept.
    */
-  async receive(
-    expected: ExpectedSnapshot,
-    pieces: AsyncIterable<Uint8Array>,
-  ): Promise<StoredSnapshot | undefined> {
-    const source = new Source(pieces, expected.sizeBytes);
-    let part: Part;
+  async write(meta: SnapshotMeta, pieces: AsyncIterable<Uint8Array>): Promise<StoredSnapshot> {
+    const part = await this.#newPart();
     try {
-      part = await this.#writePart(source.pieces());
+      await part.append(pieces);
     } catch (error) {
-      if (source.failure === undefined) throw error;
-      return undefined;
+      await part.discard();
+      throw error;
     }
-    if (part.sizeBytes !== expected.sizeBytes || part.crc32c !== expected.crc32c) {
-      await this.#disk.remove(part.path);
-      return undefined;
-    }
-    return this.#keep(part, expected.meta);
+    return this.#keep(part, meta);
   }
 
-  /** The image in a snapshot. Its frames carry their own checksums. */
-  async *read(snapshot: StoredSnapshot): AsyncIterable<Uint8Array> {
-    const file = await this.#disk.open(pathOf(snapshot.meta), { create: false });
+  /** Bytes of this very snapshot that are here, whole or in part: a transfer goes on behind them. */
+  held(expected: StoredSnapshot): number {
+    if (this.#findSame(expected) !== undefined) return expected.sizeBytes;
+    const { part, expected: begun } = this.#incoming ?? {};
+    return begun !== undefined && isSameSnapshot(begun, expected) ? (part?.sizeBytes ?? 0) : 0;
+  }
+
+  /**
+   * Takes bytes of a snapshot that come from elsewhere. Calls are not overlapped by the caller.
+   *
+   * @returns  The snapshot once it is whole, and durable. Undefined if it is not: the source broke
+   *           off, and what came stays (N4); or the bytes are not the expected ones, or begin
+   *           elsewhere than `held` said, and nothing was changed or all of them were dropped.
+   */
+  async receive(
+    expected: StoredSnapshot,
+    arrival: SnapshotArrival,
+  ): Promise<StoredSnapshot | undefined> {
+    const whole = this.#findSame(expected);
+    if (whole !== undefined) return whole;
+    const part = await this.#partFor(expected, arrival.offset);
+    if (part === undefined) return undefined;
+    const room = expected.sizeBytes - part.sizeBytes;
+    const source = new SnapshotSource(arrival.pieces, room, arrival.signal);
     try {
-      let at = 0;
+      await part.append(source.pieces());
+    } catch (error) {
+      if (source.failure !== undefined) return undefined;
+      this.#incoming = undefined;
+      await part.discard();
+      throw error;
+    }
+    if (part.sizeBytes < expected.sizeBytes) return undefined;
+    this.#incoming = undefined;
+    if (part.crc32c === expected.crc32c) return this.#keep(part, expected.meta);
+    await part.discard();
+    return undefined;
+  }
+
+  /** The image in a snapshot from a byte on. Its frames carry their own checksums. */
+  async *read(snapshot: StoredSnapshot, from = 0): AsyncIterable<Uint8Array> {
+    const path = snapshotPath(snapshot.meta);
+    const file = await this.#disk.open(path, { create: false });
+    try {
+      let at = from;
       while (at < snapshot.sizeBytes) {
         const piece = new Uint8Array(Math.min(SNAPSHOT_PIECE_BYTES, snapshot.sizeBytes - at));
-        const count = await file.readAt(piece, HEADER_BYTES + at);
+        const count = await file.readAt(piece, SNAPSHOT_HEADER_BYTES + at);
         if (count < piece.byteLength) {
-          throw new LumeoError(
-            "CORRUPT",
-            `Cannot read "${pathOf(snapshot.meta)}": it is cut short`,
-          );
+          throw new LumeoError("CORRUPT", `Cannot read "${path}": it is cut short`);
         }
         at += count;
         yield piece;
@@ -126,150 +162,48 @@ export class SnapshotStore {
     for (const stored of old) await this.remove(stored);
   }
 
-  async remove(snapshot: StoredSnapshot): Promise<void> {
+  remove(snapshot: StoredSnapshot): Promise<void> {
+    if (!this.#stored.includes(snapshot)) return this.#serially(async () => {});
     this.#stored = this.#stored.filter((stored) => stored !== snapshot);
-    await this.#disk.remove(pathOf(snapshot.meta));
+    return this.#serially(() => this.#disk.remove(snapshotPath(snapshot.meta)));
   }
 
-  async #writePart(pieces: AsyncIterable<Uint8Array>): Promise<Part> {
+  #findSame(expected: StoredSnapshot): StoredSnapshot | undefined {
+    return this.#stored.find((stored) => isSameSnapshot(stored, expected));
+  }
+
+  /** Where the bytes go; undefined if they would leave a gap, or belong to what is not here. */
+  async #partFor(expected: StoredSnapshot, offset: number): Promise<SnapshotPart | undefined> {
+    const begun = this.#incoming;
+    const isSame = begun !== undefined && isSameSnapshot(begun.expected, expected);
+    if (isSame && begun.part.sizeBytes === offset) return begun.part;
+    if (offset !== 0) return undefined;
+    this.#incoming = undefined;
+    await begun?.part.discard();
+    const part = await this.#newPart();
+    this.#incoming = { expected, part };
+    return part;
+  }
+
+  #newPart(): Promise<SnapshotPart> {
     this.#parts += 1;
-    const path = `${FOLDER}/${this.#parts}${PART}`;
-    const file = await this.#disk.open(path, { create: true });
-    try {
-      await file.truncate(0);
-      const image = await writeImage(file, pieces);
-      await file.sync();
-      return { path, ...image };
-    } catch (error) {
-      await this.#disk.remove(path);
-      throw error;
-    } finally {
-      await file.close();
-    }
+    return SnapshotPart.create(this.#disk, `${SNAPSHOT_FOLDER}/${this.#parts}${PART}`);
   }
 
-  async #keep(part: Part, meta: SnapshotMeta): Promise<StoredSnapshot> {
-    const stored = { meta, sizeBytes: part.sizeBytes, crc32c: part.crc32c };
-    const file = await this.#disk.open(part.path, { create: false });
-    try {
-      await file.writeAt([encodeHeader(stored)], 0);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await this.#disk.rename(part.path, pathOf(meta));
-    await this.#disk.syncFolder(FOLDER);
-    this.#stored = this.#stored.filter((other) => pathOf(other.meta) !== pathOf(meta));
-    this.#stored.push(stored);
-    this.#stored.sort((a, b) => a.meta.index - b.meta.index);
-    return stored;
-  }
-}
-
-interface Part {
-  readonly path: string;
-  readonly sizeBytes: number;
-  readonly crc32c: number;
-}
-
-/** Bytes from elsewhere: bounded, and their failure can be told from one of the disk. */
-class Source {
-  readonly #pieces: AsyncIterable<Uint8Array>;
-  readonly #bytesMax: number;
-  failure: unknown;
-
-  constructor(pieces: AsyncIterable<Uint8Array>, bytesMax: number) {
-    this.#pieces = pieces;
-    this.#bytesMax = bytesMax;
+  #keep(part: SnapshotPart, meta: SnapshotMeta): Promise<StoredSnapshot> {
+    return this.#serially(async () => {
+      const stored = await part.finish(meta);
+      const others = this.#stored.filter(
+        (other) => snapshotPath(other.meta) !== snapshotPath(meta),
+      );
+      this.#stored = [...others, stored].sort((a, b) => a.meta.index - b.meta.index);
+      return stored;
+    });
   }
 
-  async *pieces(): AsyncIterable<Uint8Array> {
-    const reading = this.#pieces[Symbol.asyncIterator]();
-    let bytes = 0;
-    try {
-      for (let next = await this.#next(reading); !next.done; next = await this.#next(reading)) {
-        bytes += next.value.byteLength;
-        if (this.#bytesMax < bytes) {
-          this.failure = new LumeoError("PROTOCOL", "Snapshot is longer than announced");
-          throw this.failure;
-        }
-        yield next.value;
-      }
-    } finally {
-      await reading.return?.();
-    }
+  #serially<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#naming.then(change);
+    this.#naming = done.catch(() => {});
+    return done;
   }
-
-  async #next(reading: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
-    try {
-      return await reading.next();
-    } catch (error) {
-      this.failure = error ?? new LumeoError("CONNECTION_LOST", "Snapshot ended early");
-      throw error;
-    }
-  }
-}
-
-async function writeImage(
-  file: File,
-  pieces: AsyncIterable<Uint8Array>,
-): Promise<{ readonly sizeBytes: number; readonly crc32c: number }> {
-  let [sizeBytes, crc32c] = [0, 0];
-  for await (const piece of pieces) {
-    await file.writeAt([piece], HEADER_BYTES + sizeBytes);
-    crc32c = nativeCrc32c(piece, crc32c);
-    sizeBytes += piece.byteLength;
-  }
-  return { sizeBytes, crc32c };
-}
-
-function encodeHeader(stored: StoredSnapshot): Uint8Array {
-  const { meta } = stored;
-  const writer = new ByteWriter(HEADER_BYTES)
-    .bytes(MAGIC)
-    .u16(VERSION)
-    .u53(meta.index)
-    .u53(meta.term)
-    .u53(stored.sizeBytes)
-    .u32(stored.crc32c)
-    .sized(encodeMembership(meta.membership));
-  writer.u32(nativeCrc32c(writer.finish()));
-  return writer.bytes(new Uint8Array(HEADER_BYTES - writer.length)).finish();
-}
-
-/** Undefined if the header is not as it was written. */
-async function readHeader(disk: Disk, name: string): Promise<StoredSnapshot | undefined> {
-  const file = await disk.open(`${FOLDER}/${name}`, { create: false });
-  try {
-    const bytes = new Uint8Array(HEADER_BYTES);
-    if ((await file.readAt(bytes, 0)) < HEADER_BYTES) return undefined;
-    const stored = decodeHeader(bytes);
-    const size = await file.size();
-    return size === HEADER_BYTES + stored.sizeBytes ? stored : undefined;
-  } catch (error) {
-    if (error instanceof LumeoError && error.code === "CORRUPT") return undefined;
-    throw error;
-  } finally {
-    await file.close();
-  }
-}
-
-function decodeHeader(bytes: Uint8Array): StoredSnapshot {
-  const reader = new ByteReader(bytes);
-  if (Buffer.compare(reader.bytes(MAGIC.byteLength), MAGIC) !== 0 || reader.u16() !== VERSION) {
-    throw new LumeoError("CORRUPT", "Cannot read snapshot: this is not its header");
-  }
-  const [index, lastTerm] = [logIndex(reader.u53()), term(reader.u53())];
-  const [sizeBytes, crc32c] = [reader.u53(), reader.u32()];
-  const membership = reader.sized();
-  if (nativeCrc32c(bytes.subarray(0, reader.position)) !== reader.u32()) {
-    throw new LumeoError("CORRUPT", "Cannot read snapshot: CRC32C of its header does not match");
-  }
-  const meta = { index, term: lastTerm, membership: decodeMembership(membership) };
-  return { meta, sizeBytes, crc32c };
-}
-
-function pathOf(meta: SnapshotPlace): string {
-  const digits = (n: number) => String(n).padStart(16, "0");
-  return `${FOLDER}/${digits(meta.index)}-${digits(meta.term)}${ENDING}`;
 }

@@ -9,9 +9,9 @@ import {
   type NodeId,
   type Timers,
 } from "@lumeofs/base";
-import { openStream, RpcChannel, type RpcStream, upload } from "@lumeofs/node/rpc";
+import { openStream, RpcChannel, type RpcStream, unary, upload } from "@lumeofs/node/rpc";
 import { type lumeo, RaftService } from "@lumeofs/proto";
-import type { SnapshotOffer } from "../consensus/peer-link.js";
+import type { SnapshotBytes, SnapshotDelivery, SnapshotOffer } from "../consensus/peer-link.js";
 import type { RaftMessage } from "../raft/message.js";
 import { MessageQueue } from "./message-queue.js";
 import {
@@ -29,8 +29,11 @@ type InstallSnapshotRequest = lumeo.master.v1.IInstallSnapshotRequest;
 
 const BACKOFF_MS_MIN = 50;
 const BACKOFF_MS_MAX = 1_000;
-/** A transfer that takes longer is given up; Raft begins another one. */
-const SNAPSHOT_TIMEOUT_MS = 10 * 60_000;
+const OFFER_TIMEOUT_MS = 10_000;
+/** A transfer in which nothing moves for so long is broken off. */
+const SILENCE_MS_MAX = 30_000;
+/** So much for a whole transfer; what has arrived by then is not sent again. */
+const SNAPSHOT_TIMEOUT_MS = 6 * 60 * 60_000;
 
 export interface PeerClientOptions {
   /** Both ends must belong to the same cluster. */
@@ -62,29 +65,62 @@ export class PeerClient implements Closable {
     this.#lanes.get(laneOf(message))?.send(message);
   }
 
-  /** True once the peer has it durably. */
-  async sendSnapshot(offer: SnapshotOffer, pieces: AsyncIterable<Uint8Array>): Promise<boolean> {
-    const { clusterId, self, peer, logger } = this.#options;
+  /** `delivered` once the peer has it durably; what it has already is not sent again. */
+  async sendSnapshot(offer: SnapshotOffer, bytes: SnapshotBytes): Promise<SnapshotDelivery> {
+    const { clusterId, self, peer, logger, timers } = this.#options;
     const route = { clusterId, from: self, to: peer };
-    const requests = async function* (): AsyncIterable<InstallSnapshotRequest> {
-      yield { header: encodeOffer(offer, route) };
-      for await (const piece of pieces) yield { piece };
+    const stop = new AbortController();
+    const silence = new Silence(timers, () => stop.abort());
+    const requests = async function* (offset: number): AsyncIterable<InstallSnapshotRequest> {
+      yield { header: encodeOffer(offer, route, offset) };
+      for await (const piece of bytes(offset)) {
+        silence.broken();
+        yield { piece };
+      }
     };
     try {
-      const timeoutMs = SNAPSHOT_TIMEOUT_MS;
-      const answer = await upload(this.#snapshots, RaftService.installSnapshot, requests(), {
-        timeoutMs,
-      });
-      return answer.received ?? false;
+      const header = encodeOffer(offer, route, 0);
+      const asked = { timeoutMs: OFFER_TIMEOUT_MS };
+      const held = await unary(this.#snapshots, RaftService.offerSnapshot, { header }, asked);
+      if (!held.wanted) return "refused";
+      const limits = { timeoutMs: SNAPSHOT_TIMEOUT_MS, signal: stop.signal };
+      const pieces = requests(held.offset ?? 0);
+      const sent = await upload(this.#snapshots, RaftService.installSnapshot, pieces, limits);
+      return sent.received ? "delivered" : "refused";
     } catch (error) {
-      logger.warn("Cannot send a snapshot", { peer, index: offer.meta.index, error });
-      return false;
+      logger.warn("A snapshot was not delivered", { peer, index: offer.meta.index, error });
+      return "broken";
+    } finally {
+      silence.end();
     }
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#lanes.values()].map((lane) => lane.close()));
     await this.#snapshots.close();
+  }
+}
+
+/** Ends a transfer in which nothing moves. */
+class Silence {
+  readonly #timers: Timers;
+  readonly #onTooLong: () => void;
+  #alarm: Alarm;
+
+  constructor(timers: Timers, onTooLong: () => void) {
+    this.#timers = timers;
+    this.#onTooLong = onTooLong;
+    this.#alarm = timers.after(SILENCE_MS_MAX, onTooLong);
+  }
+
+  /** Something has moved. */
+  broken(): void {
+    this.#alarm.cancel();
+    this.#alarm = this.#timers.after(SILENCE_MS_MAX, this.#onTooLong);
+  }
+
+  end(): void {
+    this.#alarm.cancel();
   }
 }
 

@@ -16,6 +16,7 @@ const timers = new SystemTimers();
 class Side {
   readonly received: { from: NodeId; message: RaftMessage }[] = [];
   readonly unreachable: NodeId[] = [];
+  heldBytes: number | undefined = 0;
   readonly offers: { offer: SnapshotOffer; bytes: Uint8Array }[] = [];
   transport: RaftTransport | undefined;
   server: RpcServer | undefined;
@@ -39,7 +40,8 @@ class Side {
     this.transport?.listen({
       received: (from, message) => this.received.push({ from, message }),
       unreachable: (peer) => this.unreachable.push(peer),
-      offered: async (_from, offer, pieces) => {
+      offered: async () => this.heldBytes,
+      arriving: async (_from, offer, { pieces }) => {
         const all: Uint8Array[] = [];
         for await (const piece of pieces) all.push(new Uint8Array(piece));
         this.offers.push({ offer, bytes: Buffer.concat(all) });
@@ -190,7 +192,7 @@ test("A master of another cluster is refused", async (t) => {
   const { a, b } = await pair("another");
   try {
     const offer = { term: term(1), meta: meta(1, 1), sizeBytes: 0, crc32c: 0 };
-    t.false(await a.transport?.sendSnapshot(M2, offer, (async function* () {})()));
+    t.is(await a.transport?.sendSnapshot(M2, offer, async function* () {}), "broken");
     await until(
       () => 2 <= a.unreachable.length,
       () => a.transport?.send(M2, heartbeat(1)),
@@ -201,17 +203,25 @@ test("A master of another cluster is refused", async (t) => {
   }
 });
 
-test("A snapshot arrives with its description", async (t) => {
+test("A snapshot arrives with its description, and only what is not there yet", async (t) => {
   const { a, b } = await pair();
   try {
     const image = new Uint8Array(5_000_000).map((_, i) => i * 13);
     const offer = { term: term(3), meta: meta(40, 2), sizeBytes: image.length, crc32c: 77 };
-    const pieces = (async function* () {
-      for (let at = 0; at < image.length; at += 1_000_000) yield image.subarray(at, at + 1_000_000);
-    })();
-    t.true(await a.transport?.sendSnapshot(M2, offer, pieces));
+    const bytes = async function* (from: number) {
+      for (let at = from; at < image.length; at += 1_000_000) {
+        yield image.subarray(at, at + 1_000_000);
+      }
+    };
+    t.is(await a.transport?.sendSnapshot(M2, offer, bytes), "delivered");
     t.deepEqual(b.offers[0]?.offer, offer);
     t.is(Buffer.compare(b.offers[0]?.bytes ?? new Uint8Array(0), image), 0);
+    b.heldBytes = 4_000_000;
+    t.is(await a.transport?.sendSnapshot(M2, offer, bytes), "delivered");
+    t.is(Buffer.compare(b.offers[1]?.bytes ?? new Uint8Array(0), image.subarray(4_000_000)), 0);
+    b.heldBytes = undefined;
+    t.is(await a.transport?.sendSnapshot(M2, offer, bytes), "refused");
+    t.is(b.offers.length, 2);
   } finally {
     await Promise.all([a.leave(), b.leave()]);
   }
@@ -221,11 +231,11 @@ test("A snapshot whose source fails is not delivered", async (t) => {
   const { a, b } = await pair();
   try {
     const offer = { term: term(3), meta: meta(40, 2), sizeBytes: 10, crc32c: 77 };
-    const pieces = (async function* () {
+    const bytes = async function* () {
       yield new Uint8Array(5);
       throw new Error("cannot read the file");
-    })();
-    t.false(await a.transport?.sendSnapshot(M2, offer, pieces));
+    };
+    t.is(await a.transport?.sendSnapshot(M2, offer, bytes), "broken");
   } finally {
     await Promise.all([a.leave(), b.leave()]);
   }

@@ -7,9 +7,21 @@
 //     refused.
 
 import { type Logger, LumeoError, type NodeId, type Timers } from "@lumeofs/base";
-import { type RpcMethod, type RpcStream, serveStream, serveUpload } from "@lumeofs/node/rpc";
+import {
+  type RpcMethod,
+  type RpcStream,
+  serveStream,
+  serveUnary,
+  serveUpload,
+} from "@lumeofs/node/rpc";
 import { type lumeo, RaftService } from "@lumeofs/proto";
-import type { PeerLinks, PeerListener, SnapshotOffer } from "../consensus/peer-link.js";
+import type {
+  PeerLinks,
+  PeerListener,
+  SnapshotBytes,
+  SnapshotDelivery,
+  SnapshotOffer,
+} from "../consensus/peer-link.js";
 import type { RaftMessage } from "../raft/message.js";
 import { MessageQueue } from "./message-queue.js";
 import { PeerClient } from "./peer-client.js";
@@ -17,6 +29,7 @@ import {
   decodeLane,
   decodeMessage,
   decodeOffer,
+  decodeOffset,
   isRequest,
   laneOf,
   type RaftLane,
@@ -25,6 +38,7 @@ import {
 type ExchangeRequest = lumeo.master.v1.IExchangeRequest;
 type ExchangeResponse = lumeo.master.v1.IExchangeResponse;
 type InstallSnapshotRequest = lumeo.master.v1.IInstallSnapshotRequest;
+type WireHeader = lumeo.master.v1.ISnapshotHeader;
 
 export interface RaftTransportOptions {
   readonly clusterId: string;
@@ -54,6 +68,7 @@ export class RaftTransport implements PeerLinks {
     this.#options = options;
     this.methods = [
       serveStream(RaftService.exchange, (stream) => this.#serveExchange(stream)),
+      serveUnary(RaftService.offerSnapshot, (request) => this.#serveOffer(request.header)),
       serveUpload(RaftService.installSnapshot, (requests) => this.#serveSnapshot(requests)),
     ];
   }
@@ -87,10 +102,9 @@ export class RaftTransport implements PeerLinks {
   async sendSnapshot(
     to: NodeId,
     offer: SnapshotOffer,
-    pieces: AsyncIterable<Uint8Array>,
-  ): Promise<boolean> {
-    const peer = this.#peers.get(to);
-    return peer !== undefined && (await peer.sendSnapshot(offer, pieces));
+    bytes: SnapshotBytes,
+  ): Promise<SnapshotDelivery> {
+    return (await this.#peers.get(to)?.sendSnapshot(offer, bytes)) ?? "refused";
   }
 
   async close(): Promise<void> {
@@ -124,17 +138,20 @@ export class RaftTransport implements PeerLinks {
     }
   }
 
+  async #serveOffer(
+    header: WireHeader | null | undefined,
+  ): Promise<lumeo.master.v1.IOfferSnapshotResponse> {
+    const { from, offer } = this.#checkOffer(header);
+    const offset = await this.#listener?.offered(from, offer);
+    return offset === undefined ? { wanted: false } : { wanted: true, offset };
+  }
+
   async #serveSnapshot(
     requests: AsyncIterable<InstallSnapshotRequest>,
   ): Promise<lumeo.master.v1.IInstallSnapshotResponse> {
     const reading = requests[Symbol.asyncIterator]();
     const first = await reading.next();
-    const header = first.done === true ? undefined : first.value.header;
-    if (!header) {
-      throw new LumeoError("PROTOCOL", "Cannot take a snapshot: its header is missing");
-    }
-    const from = this.#checkRoute(header);
-    const offer = decodeOffer(header);
+    const { from, offer, offset } = this.#checkOffer(first.value?.header);
     const pieces = async function* (): AsyncIterable<Uint8Array> {
       try {
         for (let next = await reading.next(); !next.done; next = await reading.next()) {
@@ -144,8 +161,20 @@ export class RaftTransport implements PeerLinks {
         await reading.return?.();
       }
     };
-    const received = (await this.#listener?.offered(from, offer, pieces())) ?? false;
-    return { received };
+    const arriving = this.#listener?.arriving(from, offer, { offset, pieces: pieces() });
+    return { received: (await arriving) ?? false };
+  }
+
+  #checkOffer(header: WireHeader | null | undefined): {
+    readonly from: NodeId;
+    readonly offer: SnapshotOffer;
+    readonly offset: number;
+  } {
+    if (!header) {
+      throw new LumeoError("PROTOCOL", "Cannot take a snapshot: its header is missing");
+    }
+    const from = this.#checkRoute(header);
+    return { from, offer: decodeOffer(header), offset: decodeOffset(header) };
   }
 
   /** Who is calling, if it is meant for this member (T2). */

@@ -4,7 +4,13 @@ import test from "ava";
 import { entries, entry, meta } from "../../test/contract/log-store.js";
 import { logIndex, term } from "../raft/entry.js";
 import type { RaftMessage } from "../raft/message.js";
-import { decodeMessage, decodeOffer, encodeMessage, encodeOffer } from "./raft-wire.js";
+import {
+  decodeMessage,
+  decodeOffer,
+  decodeOffset,
+  encodeMessage,
+  encodeOffer,
+} from "./raft-wire.js";
 
 const { RaftMessage: Wire, SnapshotHeader } = lumeo.master.v1;
 const at = term(5);
@@ -106,7 +112,9 @@ test("A message without kind, and a number that is too large, are refused", (t) 
 test("The description of a snapshot survives the wire", (t) => {
   const offer = { term: at, meta: meta(8, 4), sizeBytes: 2 ** 40, crc32c: 0xfedcba98 };
   const route = { clusterId: "c", from: nodeId("m1"), to: nodeId("m2") };
-  const header = SnapshotHeader.decode(SnapshotHeader.encode(encodeOffer(offer, route)).finish());
+  const wire = encodeOffer(offer, route, 2 ** 33);
+  const header = SnapshotHeader.decode(SnapshotHeader.encode(wire).finish());
   t.deepEqual(decodeOffer(header), offer);
+  t.is(decodeOffset(header), 2 ** 33);
   t.is(header.to, "m2");
 });

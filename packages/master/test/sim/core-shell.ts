@@ -111,7 +111,8 @@ export class CoreShell {
     links.listen({
       received: (from, message) => shell.#take({ kind: "received", from, message }),
       unreachable: (peer) => shell.#take({ kind: "unreachable", peer }),
-      offered: (from, offer, pieces) => shell.#offered(from, offer, pieces),
+      offered: async () => 0,
+      arriving: (from, offer, { pieces }) => shell.#arriving(from, offer, pieces),
     });
     clock.every(settings.tickMs, () => shell.#take({ kind: "tick" }));
     return shell;
@@ -295,11 +296,11 @@ export class CoreShell {
       crc32c: pieces.reduce((sum, piece) => crc32c(piece, sum), 0),
     };
     await image.close();
-    const delivered = await links.sendSnapshot(to, offer, streamOf(pieces));
-    this.#take({ kind: "snapshotSent", to, delivered });
+    const outcome = await links.sendSnapshot(to, offer, () => streamOf(pieces));
+    this.#take({ kind: "snapshotSent", to, delivered: outcome === "delivered" });
   }
 
-  async #offered(
+  async #arriving(
     from: NodeId,
     offer: SnapshotOffer,
     pieces: AsyncIterable<Uint8Array>,

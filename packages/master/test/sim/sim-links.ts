@@ -1,9 +1,15 @@
 // The connections between simulated masters: Raft messages and snapshots over the simulated
 // network.
 
-import type { NodeId } from "@lumeofs/base";
+import { LumeoError, type NodeId } from "@lumeofs/base";
 import type { Lifetime, SimNetwork } from "@lumeofs/testkit";
-import type { PeerLinks, PeerListener, SnapshotOffer } from "../../src/consensus/peer-link.js";
+import type {
+  PeerLinks,
+  PeerListener,
+  SnapshotBytes,
+  SnapshotDelivery,
+  SnapshotOffer,
+} from "../../src/consensus/peer-link.js";
 import type { RaftMessage } from "../../src/raft/message.js";
 
 /** What travels between two masters. */
@@ -13,12 +19,15 @@ export type Parcel =
       readonly kind: "snapshot";
       readonly transfer: number;
       readonly offer: SnapshotOffer;
-      readonly pieces: readonly Uint8Array[];
+      readonly image: Uint8Array;
     }
-  | { readonly kind: "taken"; readonly transfer: number; readonly isTaken: boolean };
+  | { readonly kind: "taken"; readonly transfer: number; readonly outcome: SnapshotDelivery };
 
 /** A transfer whose end is not heard of by then has failed. */
 const TRANSFER_TIMEOUT_MS = 2_000;
+
+/** One in so many snapshots breaks off in the middle. */
+const CUT_ARRIVALS = 3;
 
 export interface LinkParts {
   readonly network: SimNetwork<Parcel>;
@@ -35,7 +44,8 @@ let transfers = 0;
 /** The links of one run of a process. */
 export class SimLinks implements PeerLinks {
   #listener: PeerListener | undefined;
-  readonly #waiting = new Map<number, (isTaken: boolean) => void>();
+  readonly #waiting = new Map<number, (outcome: SnapshotDelivery) => void>();
+  #arrivals = 0;
   readonly #name: NodeId;
   readonly #network: SimNetwork<Parcel>;
   readonly #lifetime: Lifetime;
@@ -66,19 +76,20 @@ export class SimLinks implements PeerLinks {
   async sendSnapshot(
     to: NodeId,
     offer: SnapshotOffer,
-    pieces: AsyncIterable<Uint8Array>,
-  ): Promise<boolean> {
+    bytes: SnapshotBytes,
+  ): Promise<SnapshotDelivery> {
     const copied: Uint8Array[] = [];
-    for await (const piece of pieces) copied.push(piece.slice());
+    for await (const piece of bytes(0)) copied.push(piece.slice());
     const transfer = ++transfers;
     this.#record(() => `${this.#name} > ${to} snapshot ${offer.meta.index}`);
-    this.#network.send(this.#name, to, { kind: "snapshot", transfer, offer, pieces: copied });
+    const image = Buffer.concat(copied);
+    this.#network.send(this.#name, to, { kind: "snapshot", transfer, offer, image });
     return new Promise((resolve) => {
-      const end = (isTaken: boolean): void => {
-        if (this.#waiting.delete(transfer)) resolve(isTaken);
+      const end = (outcome: SnapshotDelivery): void => {
+        if (this.#waiting.delete(transfer)) resolve(outcome);
       };
       this.#waiting.set(transfer, end);
-      this.#lifetime.after(TRANSFER_TIMEOUT_MS, () => end(false));
+      this.#lifetime.after(TRANSFER_TIMEOUT_MS, () => end("broken"));
     });
   }
 
@@ -100,24 +111,44 @@ export class SimLinks implements PeerLinks {
         void this.#take(from, parcel);
         break;
       case "taken":
-        this.#waiting.get(parcel.transfer)?.(parcel.isTaken);
+        this.#waiting.get(parcel.transfer)?.(parcel.outcome);
         break;
     }
   }
 
   async #take(from: NodeId, parcel: Extract<Parcel, { kind: "snapshot" }>): Promise<void> {
-    const { transfer, offer, pieces } = parcel;
+    const { transfer, offer } = parcel;
     const listener = this.#listener;
     if (listener === undefined) return;
     // A rejection means that this member has failed; it ends by itself.
-    const taking = listener.offered(from, offer, streamOf(pieces));
-    const isTaken = await taking.catch(() => false);
+    const outcome = await this.#receiveImage(listener, from, parcel).catch(() => "broken" as const);
     if (this.#lifetime.hasEnded) return;
-    this.#record(() => `${this.#name} > ${from} snapshot ${offer.meta.index} taken: ${isTaken}`);
-    this.#network.send(this.#name, from, { kind: "taken", transfer, isTaken });
+    this.#record(() => `${this.#name} > ${from} snapshot ${offer.meta.index}: ${outcome}`);
+    this.#network.send(this.#name, from, { kind: "taken", transfer, outcome });
+  }
+
+  async #receiveImage(
+    listener: PeerListener,
+    from: NodeId,
+    { offer, image }: Extract<Parcel, { kind: "snapshot" }>,
+  ): Promise<SnapshotDelivery> {
+    const offset = await listener.offered(from, offer);
+    if (offset === undefined) return "refused";
+    this.#arrivals += 1;
+    const isCut = this.#arrivals % CUT_ARRIVALS === 0;
+    const rest = image.subarray(offset);
+    const pieces = isCut ? cutStream(rest) : streamOf(rest);
+    const isTaken = await listener.arriving(from, offer, { offset, pieces });
+    if (isTaken) return "delivered";
+    return isCut ? "broken" : "refused";
   }
 }
 
-async function* streamOf(pieces: readonly Uint8Array[]): AsyncIterable<Uint8Array> {
-  yield* pieces;
+async function* streamOf(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes;
+}
+
+async function* cutStream(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes.subarray(0, Math.floor(bytes.byteLength / 2));
+  throw new LumeoError("CONNECTION_LOST", "The stream has broken");
 }

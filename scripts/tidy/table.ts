@@ -59,7 +59,8 @@ export const TABLE: TidyTable = {
       consensus: ["raft"],
       state: ["raft", "metadata", "consensus"],
       duties: ["metadata", "fleet", "placement", "consensus"],
-      rpc: ["raft", "metadata", "fleet", "placement", "consensus", "duties"],
+      feed: ["metadata", "consensus"],
+      rpc: ["raft", "metadata", "fleet", "placement", "consensus", "duties", "feed"],
     },
     "packages/chunkserver": {
       mutation: [],

@@ -26,6 +26,7 @@ import { foundingDuty } from "./duties/founding-duty.js";
 import { MetadataLog } from "./duties/metadata-log.js";
 import { reapDuty } from "./duties/reap-duty.js";
 import { verifyDuty } from "./duties/verify-duty.js";
+import { ChangeFeed } from "./feed/change-feed.js";
 import { Fleet } from "./fleet/servers.js";
 import { applyEntry } from "./metadata/state-machine.js";
 import { METRICS, operationMeter, withPositions } from "./metrics.js";
@@ -36,6 +37,7 @@ import { ChunkserverClient } from "./rpc/chunkserver-client.js";
 import { fleetMethods } from "./rpc/fleet-service.js";
 import { namespaceMethods } from "./rpc/namespace-service.js";
 import { RaftTransport } from "./rpc/raft-service.js";
+import { watchMethods } from "./rpc/watch-service.js";
 import { openLevelState } from "./state/level-state.js";
 import { MachineState } from "./state/machine-state.js";
 import { hashState } from "./state-hash.js";
@@ -180,9 +182,11 @@ async function serve(
   const { grantUsableMs, sessionIdleMs, heartbeatMs } = config;
   const operations = { log, fleet, clock, random, grantUsableMs, sessionIdleMs };
   const meter = operationMeter(metrics, clock);
+  const feed = new ChangeFeed({ state, status: () => consensus.status, timers });
   return RpcServer.start({ ...splitAddress(config.listen), callsMax: CALLS_MAX, logger }, [
     ...transport.methods,
     ...namespaceMethods({ ...operations, timers, meter }),
+    ...watchMethods(feed),
     ...chunkMethods({ log, fleet, clock }),
     ...fleetMethods({ log, fleet, clock, logger, heartbeatMs }),
     ...adminMethods({

@@ -45,6 +45,9 @@ const FILE = { file: 1, directory: 2 } as const;
 /** Fits the two bytes that a key has for it. No command comes near: its names are bounded. */
 const SEQUENCE_MAX = 0xffff;
 
+/** Before every change. */
+export const FEED_START: ChangePosition = { revision: 0, sequence: 0 };
+
 /** Adds a change to the feed, behind those that this command has emitted before. One put. */
 export function emit(state: State, now: Moment, change: Change): void {
   const sequence = now.emitted.count++;

@@ -13,6 +13,7 @@ const NO_REPLY = new Uint8Array(0);
 export class MachineState implements ReplicatedState {
   readonly #store: StateStore;
   readonly #applyCommand: ApplyCommand;
+  readonly #listeners = new Set<() => void>();
 
   /** Owns the store from now on. */
   constructor(store: StateStore, applyCommand: ApplyCommand) {
@@ -42,7 +43,7 @@ export class MachineState implements ReplicatedState {
   }
 
   apply(entries: readonly Entry[]): readonly Uint8Array[] {
-    return entries.map((entry) => {
+    const replies = entries.map((entry) => {
       const { index, term, kind, data } = entry;
       const applied = this.#store.applied.index;
       invariant(index === applied + 1, "entries are applied one by one", { index, applied });
@@ -50,6 +51,14 @@ export class MachineState implements ReplicatedState {
       this.#store.commit({ index, term });
       return reply;
     });
+    this.#tellListeners();
+    return replies;
+  }
+
+  /** Calls `listener` after each batch and each installed image. Returns the way to stop. */
+  onApplied(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   flush(): Promise<void> {
@@ -60,11 +69,15 @@ export class MachineState implements ReplicatedState {
     return this.#store.image();
   }
 
-  install(meta: SnapshotMeta, pieces: AsyncIterable<Uint8Array>): Promise<void> {
-    return this.#store.install({ index: meta.index, term: meta.term }, pieces);
+  async install(meta: SnapshotMeta, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#store.install({ index: meta.index, term: meta.term }, pieces);
+    this.#tellListeners();
   }
 
   close(): Promise<void> {
     return this.#store.close();
+  }
+  #tellListeners(): void {
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -30,7 +30,7 @@ test("sizes, durations, counts and ranges refuse everything else as wrong usage"
   for (const text of ["", "x", "-1", "1T", "1 2", "0x10", "1.5", "9999999999999G"]) {
     t.throws(() => parseSize(text), { instanceOf: UsageError }, text);
   }
-  for (const text of ["", "0", "1d", "-1s", "99999h"]) {
+  for (const text of ["", "0", "1w", "-1s", "99999h"]) {
     t.throws(() => parseDuration(text), { instanceOf: UsageError }, text);
   }
   for (const text of ["", "0", "8", "1.5", "2x"]) {

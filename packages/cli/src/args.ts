@@ -13,6 +13,7 @@ const DURATION_UNITS_MS: Readonly<Record<string, number>> = {
   s: 1_000,
   m: 60_000,
   h: 3_600_000,
+  d: 86_400_000,
 };
 /** A timer cannot wait longer. */
 const DURATION_MS_MAX = 2 ** 31 - 1;
@@ -27,14 +28,29 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
-/** `250ms`, `30s`, `5m`, `2h`, or seconds without a unit: milliseconds. */
+/** `250ms`, `30s`, `5m`, `2h`, or seconds without a unit: milliseconds to wait. */
 export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/.exec(text);
+  const ms = parseLifetime(text);
+  if (0 < ms && ms <= DURATION_MS_MAX) return ms;
+  throw new UsageError(`"${text}" is not a time to wait: above 0, below 25 days`);
+}
+
+/** The same for what is kept: also days (`7d`), also 0. */
+export function parseLifetime(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(text);
   const ms = Number(match?.[1]) * (DURATION_UNITS_MS[match?.[2] ?? "s"] ?? Number.NaN);
-  if (!(0 < ms && ms <= DURATION_MS_MAX)) {
-    throw new UsageError(`"${text}" is not a duration. Write a number with ms, s, m or h`);
-  }
-  return Math.ceil(ms);
+  if (Number.isSafeInteger(Math.ceil(ms))) return Math.ceil(ms);
+  throw new UsageError(`"${text}" is not a duration. Write a number with ms, s, m, h or d`);
+}
+
+/** `key=value` each; the value may be empty and may hold "=". */
+export function parsePairs(texts: readonly string[]): Record<string, string> {
+  const pairs = texts.map((text) => {
+    const at = text.indexOf("=");
+    if (at < 1) throw new UsageError(`"${text}" is not key=value`);
+    return [text.slice(0, at), text.slice(at + 1)] as const;
+  });
+  return Object.fromEntries(pairs);
 }
 
 /** A whole number within bounds. */

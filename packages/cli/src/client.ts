@@ -3,5 +3,21 @@ import type { Lumeo } from "@lumeofs/client";
 /** The part of the SDK that the commands use, so that tests can put a fake in its place. */
 export type Client = Pick<
   Lumeo,
-  "put" | "get" | "stat" | "list" | "mkdir" | "rename" | "remove" | "clusterStatus" | "close"
+  | "put"
+  | "get"
+  | "stat"
+  | "list"
+  | "mkdir"
+  | "rename"
+  | "remove"
+  | "copy"
+  | "setAttributes"
+  | "setPolicy"
+  | "setQuota"
+  | "trash"
+  | "versions"
+  | "snapshots"
+  | "locks"
+  | "clusterStatus"
+  | "close"
 >;

@@ -1,7 +1,7 @@
 // A file or directory of the cluster as `ls` and `stat` show it.
 
 import type { ChunkInfo, FileInfo } from "@lumeofs/client";
-import { formatBytes, printable } from "./format.js";
+import { formatBytes, plural, printable } from "./format.js";
 
 /** For `--json`. */
 export function entryJson(entry: FileInfo): object {
@@ -13,8 +13,27 @@ export function entryJson(entry: FileInfo): object {
     ...{ path, kind, size, version, etag },
     createdAt: createdAt.toISOString(),
     modifiedAt: modifiedAt.toISOString(),
+    ...attributesJson(entry),
     ...(kind === "file" ? { crc32c, replicas, chunkSize, chunkCount } : {}),
   };
+}
+
+/** What an entry carries besides its content, as far as it does. */
+function attributesJson(entry: FileInfo): object {
+  const { metadata, tags, contentType, expiresAt, usage, quota, policy } = entry;
+  return {
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(isEmpty(metadata) ? {} : { metadata }),
+    ...(isEmpty(tags) ? {} : { tags }),
+    ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }),
+    ...(usage === undefined ? {} : { usage }),
+    ...(isEmpty(quota) ? {} : { quota }),
+    ...(isEmpty(policy) ? {} : { policy }),
+  };
+}
+
+function isEmpty(record: object | undefined): boolean {
+  return Object.keys(record ?? {}).length === 0;
 }
 
 /** A name as lists show it: directories end with "/". */
@@ -49,9 +68,29 @@ export function describeEntry(entry: FileInfo): readonly string[] {
       ["Chunks", `${entry.chunkCount ?? "?"} of at most ${chunkSizeText ?? "?"}`],
     );
   }
+  facts.push(...describeAttributes(entry));
   return facts.flatMap(([name, value]) =>
     value === undefined ? [] : [`${name.padEnd(10)}${value}`],
   );
+}
+
+function describeAttributes(entry: FileInfo): readonly (readonly [string, string | undefined])[] {
+  const { usage, quota = {}, policy = {} } = entry;
+  const pairs = (record: object): string | undefined => {
+    const texts = Object.entries(record).map(([key, value]) => printable(`${key}=${value}`));
+    return texts.length === 0 ? undefined : texts.join(" ");
+  };
+  const { bytes = 0, files = 0, directories = 0 } = usage ?? {};
+  const below = `${plural(files, "file")}, ${plural(directories, "directory")}`;
+  return [
+    ["Type", entry.contentType === undefined ? undefined : printable(entry.contentType)],
+    ["Metadata", pairs(entry.metadata)],
+    ["Tags", pairs(entry.tags)],
+    ["Expires", entry.expiresAt?.toISOString()],
+    ["Below", usage === undefined ? undefined : `${below}, ${formatBytes(bytes)}`],
+    ["Quota", pairs(quota)],
+    ["Policy", pairs(policy)],
+  ];
 }
 
 /** One chunk with its replicas, for people. */

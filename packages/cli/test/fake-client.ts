@@ -2,13 +2,17 @@
 
 import { readFile } from "node:fs/promises";
 import type {
+  AttributeOptions,
   Body,
   ChunkInfo,
   ClusterStatus,
+  CopyOptions,
   FileInfo,
   Listing,
+  Policy,
   PutOptions,
   PutResult,
+  Quota,
   Reading,
 } from "@lumeofs/client";
 import type { Client } from "../src/client.js";
@@ -56,7 +60,17 @@ const CHUNKS: readonly ChunkInfo[] = [
   },
 ];
 
-export class FakeClient implements Client {
+/** What is kept of the past, and locks, need the state machine: tested with real masters. */
+export type FakedClient = Omit<Client, "trash" | "versions" | "snapshots" | "locks">;
+
+interface Carried {
+  metadata: Record<string, string>;
+  tags: Record<string, string>;
+  policy: Policy;
+  quota: Quota;
+}
+
+export class FakeClient implements FakedClient {
   /** Path to content; a directory has none. */
   readonly tree = new Map<string, Uint8Array | "dir">([["/", "dir"]]);
   /** Fails an operation on a path with an error. */
@@ -65,6 +79,47 @@ export class FakeClient implements Client {
   putsAtOnceMax = 0;
   #putsAtOnce = 0;
   #revision = 0;
+  readonly #carried = new Map<string, Carried>();
+
+  async copy(source: string, target: string, options: CopyOptions): Promise<FileInfo> {
+    this.#begin("copy", source);
+    const found = this.#find("copy", source);
+    if (this.tree.has(target) && options.overwrite !== true) {
+      throw new FakeError("LUMEO_EXISTS", `Cannot copy to "${target}": it exists`);
+    }
+    this.#parents(target);
+    this.tree.set(target, found);
+    return this.#entry(target, found);
+  }
+
+  async setAttributes(path: string, options: AttributeOptions): Promise<FileInfo> {
+    this.#begin("setAttributes", path);
+    const found = this.#find("setAttributes", path);
+    const carried = this.#carriedBy(path);
+    for (const kind of ["metadata", "tags"] as const) {
+      for (const [key, value] of Object.entries(options[kind] ?? {})) {
+        if (value === null) delete carried[kind][key];
+        else carried[kind][key] = value;
+      }
+    }
+    return this.#entry(path, found);
+  }
+
+  async setPolicy(path: string, policy: Policy): Promise<void> {
+    this.#begin("setPolicy", path);
+    this.#carriedBy(path).policy = policy;
+  }
+
+  async setQuota(path: string, quota: Quota): Promise<void> {
+    this.#begin("setQuota", path);
+    this.#carriedBy(path).quota = quota;
+  }
+
+  #carriedBy(path: string): Carried {
+    const carried = this.#carried.get(path) ?? { metadata: {}, tags: {}, policy: {}, quota: {} };
+    this.#carried.set(path, carried);
+    return carried;
+  }
 
   async put(path: string, source: Body, options: PutOptions): Promise<PutResult> {
     this.#begin("put", path);
@@ -193,8 +248,14 @@ export class FakeClient implements Client {
       revision: 2,
       createdAt: CHANGED_AT,
       modifiedAt: CHANGED_AT,
+      metadata: this.#carriedBy(path).metadata,
+      tags: this.#carriedBy(path).tags,
     };
-    if (found === "dir") return { ...common, kind: "dir", size: 0, etag: "" };
+    const { policy, quota } = this.#carriedBy(path);
+    const usage = { bytes: 2_053, files: 3, directories: 1 };
+    if (found === "dir") {
+      return { ...common, kind: "dir", size: 0, etag: "", policy, quota, usage };
+    }
     return {
       ...{ ...common, kind: "file", size: found.byteLength, etag: "2-0a0b0c0d" },
       ...{ checksum: { algorithm: "crc32c", value: "0a0b0c0d" }, redundancy: { replicas: 3 } },

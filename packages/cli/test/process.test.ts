@@ -58,10 +58,10 @@ test("--version prints the version of the package", async (t) => {
 });
 
 test("an unknown command exits with 2 and names the nearest", async (t) => {
-  const { status, stdout, stderr } = await lumeo("pu");
+  const { status, stdout, stderr } = await lumeo("putt");
   t.is(status, 2);
   t.is(stdout, "");
-  t.regex(stderr, /unknown command 'pu'[\s\S]*Did you mean put\?/);
+  t.regex(stderr, /unknown command 'putt'[\s\S]*Did you mean put\?/);
 });
 
 test("an unknown flag exits with 2 and names the nearest", async (t) => {

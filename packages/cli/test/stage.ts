@@ -6,10 +6,11 @@ import { dirname, join } from "node:path";
 import { Writable } from "node:stream";
 import { SystemClock } from "@lumeofs/node";
 import type { ExecutionContext } from "ava";
+import type { Client } from "../src/client.js";
 import type { Context } from "../src/context.js";
 import { Output } from "../src/output.js";
 import { type RawSettings, resolveSettings } from "../src/settings.js";
-import { FakeClient } from "./fake-client.js";
+import { FakeClient, type FakedClient } from "./fake-client.js";
 
 export class Stage {
   readonly client = new FakeClient();
@@ -52,7 +53,8 @@ export class Stage {
       clock: new SystemClock(),
       call: { signal: this.abort.signal },
       stdin,
-      client: () => Promise.resolve(this.client),
+      // Commands that need more are tested with real masters.
+      client: () => Promise.resolve(this.client as FakedClient as Client),
     };
   }
 

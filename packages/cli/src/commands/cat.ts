@@ -5,6 +5,7 @@ import { parseRemotePath } from "../remote-path.js";
 
 export interface CatOptions {
   readonly range?: string;
+  readonly version?: string;
 }
 
 /** Writes the content of files to the standard output, one behind the other. */
@@ -15,9 +16,10 @@ export async function cat(
 ): Promise<ExitStatus> {
   const { output, signal } = context;
   const range = options.range === undefined ? {} : { range: parseRange(options.range) };
+  const version = options.version === undefined ? {} : { version: options.version };
   const client = await context.client();
   for (const { path } of paths.map(parseRemotePath)) {
-    await using content = await client.get(path, { signal, ...range });
+    await using content = await client.get(path, { signal, ...range, ...version });
     for await (const piece of content) await output.write(piece);
   }
   return EXIT.ok;

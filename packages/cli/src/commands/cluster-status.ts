@@ -2,6 +2,7 @@ import type { ClusterStatus } from "@lumeofs/client";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
 import { formatBytes, formatCount } from "../format.js";
+import { table } from "../table.js";
 
 /** Shows the masters and chunkservers as the leading master knows them. */
 export async function clusterStatus(context: Context): Promise<ExitStatus> {
@@ -30,26 +31,4 @@ async function describe(status: ClusterStatus, context: Context): Promise<string
     "",
     await table(["CHUNKSERVER", "ADDRESS", "STATE", "CHUNKS", "USED", "DAMAGED"], chunkservers),
   ].join("\n");
-}
-
-/** Columns without lines around them. */
-async function table(head: readonly string[], rows: readonly string[][]): Promise<string> {
-  const { default: Table } = await import("cli-table3");
-  const none = Object.fromEntries(
-    [
-      ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"],
-      ...["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"],
-    ].map((name) => [name, ""]),
-  );
-  const drawn = new Table({
-    head: [...head],
-    chars: { ...none, middle: "  " },
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-  });
-  drawn.push(...rows);
-  return drawn
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n");
 }

@@ -19,6 +19,7 @@ import { type Job, transfer } from "../transfer.js";
 export interface GetOptions {
   readonly recursive?: boolean;
   readonly range?: string;
+  readonly version?: string;
 }
 
 const STDOUT = "-";
@@ -34,6 +35,9 @@ export async function get(
   const range = options.range === undefined ? undefined : parseRange(options.range);
   if (range !== undefined && (1 < sources.length || options.recursive === true)) {
     throw new UsageError("--range takes one file, without -r");
+  }
+  if (options.version !== undefined && (1 < sources.length || options.recursive === true)) {
+    throw new UsageError("--version takes one file, without -r");
   }
   if (target === STDOUT && (1 < sources.length || options.recursive === true)) {
     throw new UsageError('"-" takes one file, without -r; see "lumeo cat" for several');
@@ -106,7 +110,7 @@ class Getting {
     for (const source of sources) {
       const action = `Cannot get "${source}"`;
       try {
-        const entry = await this.#client.stat(source, this.#context.call);
+        const entry = await this.#client.stat(source, { ...this.#context.call, ...this.#version });
         const to = placement === "as" ? target : join(target, baseName(source));
         if (entry.kind === "file") {
           yield this.#fetching(source, to, entry.size);
@@ -163,7 +167,13 @@ class Getting {
 
   #open(source: string): Promise<Reading> {
     const range = this.#range === undefined ? {} : { range: this.#range };
-    return this.#client.get(source, { signal: this.#context.signal, ...range });
+    const { signal } = this.#context;
+    return this.#client.get(source, { signal, ...range, ...this.#version });
+  }
+
+  get #version(): { readonly version?: string } {
+    const { version } = this.#options;
+    return version === undefined ? {} : { version };
   }
 
   #done(info: FileInfo, to: string, bytes: number): void {

@@ -16,10 +16,26 @@ export async function mv(
   paths: readonly string[],
   options: MvOptions,
 ): Promise<ExitStatus> {
-  const sources = paths.slice(0, -1).map((text) => parseRemotePath(text).path);
-  const target = parseRemotePath(paths.at(-1) ?? "");
   const { output, call } = context;
   const client = await context.client();
+  for (const { source, to } of await placeRemote(client, paths, call)) {
+    await client.rename(source, to, { ...call, overwrite: options.clobber ?? true });
+    if (output.json) output.result("", { source, target: to });
+  }
+  return EXIT.ok;
+}
+
+/**
+ * Where each of `paths` but the last one goes, which is the target, inside of the cluster. Makes a
+ * target directory that is missing.
+ */
+export async function placeRemote(
+  client: Client,
+  paths: readonly string[],
+  call: CallOptions,
+): Promise<readonly { readonly source: string; readonly to: string }[]> {
+  const sources = paths.slice(0, -1).map((text) => parseRemotePath(text).path);
+  const target = parseRemotePath(paths.at(-1) ?? "");
   const found = await findRemote(client, target.path, call);
   const placement = choosePlacement(sources.length, {
     shown: target.path,
@@ -29,12 +45,10 @@ export async function mv(
   if (placement === "inside" && found === "nothing") {
     await client.mkdir(target.path, { ...call, recursive: true });
   }
-  for (const source of sources) {
-    const to = placement === "as" ? target.path : childPath(target.path, baseName(source));
-    await client.rename(source, to, { ...call, overwrite: options.clobber ?? true });
-    if (output.json) output.result("", { source, target: to });
-  }
-  return EXIT.ok;
+  return sources.map((source) => {
+    const inside = childPath(target.path, baseName(source));
+    return { source, to: placement === "as" ? target.path : inside };
+  });
 }
 
 /** What is at a path of the cluster. */

@@ -7,7 +7,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { Body, PutOptions as StoreOptions } from "@lumeofs/client";
-import { parseCount, parseSize, UsageError } from "../args.js";
+import { parseCount, parseLifetime, parsePairs, parseSize, UsageError } from "../args.js";
 import type { Client } from "../client.js";
 import type { Context } from "../context.js";
 import { choosePlacement, type Placement } from "../destination.js";
@@ -28,6 +28,10 @@ export interface PutOptions {
   readonly ifNotExists?: boolean;
   readonly ifMatch?: string;
   readonly stdinName?: string;
+  readonly meta?: readonly string[];
+  readonly tag?: readonly string[];
+  readonly contentType?: string;
+  readonly ttl?: string;
 }
 
 const REPLICAS_MAX = 8;
@@ -194,7 +198,7 @@ function failing(action: string, error: unknown): Job {
 }
 
 function storeOptions(options: PutOptions): StoreOptions {
-  const { replicas, chunkSize, ifMatch, ifNotExists } = options;
+  const { replicas, chunkSize, ifMatch, ifNotExists, contentType, ttl } = options;
   if (ifMatch !== undefined && ifNotExists === true) {
     throw new UsageError("--if-match and --if-not-exists exclude each other");
   }
@@ -205,6 +209,10 @@ function storeOptions(options: PutOptions): StoreOptions {
     ...(chunkSize === undefined ? {} : { chunkSize: parseSize(chunkSize) }),
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(ifNotExists === true ? { ifNoneMatch: "*" } : {}),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(ttl === undefined ? {} : { ttlMs: parseLifetime(ttl) }),
+    metadata: parsePairs(options.meta ?? []),
+    tags: parsePairs(options.tag ?? []),
   };
 }
 

@@ -7,6 +7,7 @@ import { type Job, transfer } from "../transfer.js";
 export interface RmOptions {
   readonly recursive?: boolean;
   readonly force?: boolean;
+  readonly skipTrash?: boolean;
 }
 
 /** Removes files, and with `-r` directories with all that is in them. */
@@ -34,7 +35,8 @@ export async function rm(
   }
   async function remove(path: string): Promise<boolean> {
     try {
-      await client.remove(path, { ...call, recursive: options.recursive ?? false });
+      const { recursive = false, skipTrash = false } = options;
+      await client.remove(path, { ...call, recursive, skipTrash });
       return true;
     } catch (error) {
       const isMissing = exitStatusOf(codeOf(error)) === EXIT.notFound;

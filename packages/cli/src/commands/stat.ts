@@ -5,6 +5,7 @@ import { parseRemotePath } from "../remote-path.js";
 
 export interface StatOptions {
   readonly chunks?: boolean;
+  readonly version?: string;
 }
 
 /** Shows what the cluster knows about files and directories; `--chunks`: where the bytes are. */
@@ -16,7 +17,9 @@ export async function stat(
   const { output, call } = context;
   const client = await context.client();
   for (const [i, { path }] of paths.map(parseRemotePath).entries()) {
-    const entry = await client.stat(path, { ...call, chunks: options.chunks ?? false });
+    const version = options.version === undefined ? {} : { version: options.version };
+    const ask = { ...call, ...version, chunks: options.chunks ?? false };
+    const entry = await client.stat(path, ask);
     const { chunks } = entry;
     const lines = [...describeEntry(entry), ...(chunks ?? []).map(describeChunk)];
     await output.line(`${i === 0 ? "" : "\n"}${lines.join("\n")}`, {

@@ -22,3 +22,8 @@ export function examples(...lines: readonly (readonly [string, string])[]): stri
   const shown = lines.map(([text, meaning]) => `  ${text.padEnd(width)}  # ${meaning}`);
   return `\nExamples:\n${shown.join("\n")}`;
 }
+
+/** For a flag that may be given several times. */
+export function collect(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), text];
+}

@@ -1,7 +1,7 @@
 // Commands that move content: put, get, cat.
 
 import type { Command } from "commander";
-import { examples, type RunCommand, requireTwo } from "./command-line.js";
+import { collect, examples, type RunCommand, requireTwo } from "./command-line.js";
 
 /** Adds them to the program. */
 export function addDataCommands(program: Command, run: RunCommand): void {
@@ -17,6 +17,10 @@ export function addDataCommands(program: Command, run: RunCommand): void {
     .option("--if-not-exists", "store only what is not there yet")
     .option("--if-match <etag>", "replace a file only if it is still this one")
     .option("--stdin-name <name>", "name for standard input in a target directory")
+    .option("--content-type <type>", "what the content is, such as image/png")
+    .option("--meta <key=value>", "metadata to carry; repeat it for each", collect)
+    .option("--tag <key=value>", "a tag to carry; repeat it for each", collect)
+    .option("--ttl <duration>", "remove it after this time; by policy without it")
     .addHelpText(
       "after",
       examples(
@@ -37,6 +41,7 @@ export function addDataCommands(program: Command, run: RunCommand): void {
     .argument("<source...>", "paths in the cluster, then the local target")
     .option("-r, --recursive", "copy directories with all that is in them")
     .option("--range <first-last>", "these bytes only, both ends included")
+    .option("--version <version>", "an earlier content, as version ls shows it")
     .addHelpText(
       "after",
       examples(
@@ -55,6 +60,7 @@ export function addDataCommands(program: Command, run: RunCommand): void {
     .description("Write the content of files to standard output.")
     .argument("<path...>", "files in the cluster")
     .option("--range <first-last>", "these bytes only, both ends included")
+    .option("--version <version>", "an earlier content, as version ls shows it")
     .addHelpText(
       "after",
       examples(

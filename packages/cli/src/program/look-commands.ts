@@ -36,6 +36,7 @@ export function addLookCommands(program: Command, run: RunCommand): void {
     .description("Show what is known about files and directories.")
     .argument("<path...>", "paths in the cluster")
     .option("--chunks", "with every chunk and where its replicas are")
+    .option("--version <version>", "an earlier content, as version ls shows it")
     .addHelpText(
       "after",
       examples(

@@ -3,11 +3,14 @@
 
 import { Command, Option } from "commander";
 import { CONCURRENCY_DEFAULT, TIMEOUT_DEFAULT } from "../settings.js";
+import { addAttributeCommands } from "./attribute-commands.js";
 import { addChangeCommands } from "./change-commands.js";
 import { addClusterCommands } from "./cluster-commands.js";
-import type { RunCommand } from "./command-line.js";
+import { collect, type RunCommand } from "./command-line.js";
 import { addDataCommands } from "./data-commands.js";
 import { addDevCommands } from "./dev-commands.js";
+import { addHistoryCommands } from "./history-commands.js";
+import { addLockCommands } from "./lock-commands.js";
 import { addLookCommands } from "./look-commands.js";
 
 const EXIT_CODES = `
@@ -31,16 +34,15 @@ export function buildProgram(version: string, run: RunCommand): Command {
   addDataCommands(program, run);
   addLookCommands(program, run);
   addChangeCommands(program, run);
+  addAttributeCommands(program, run);
+  addHistoryCommands(program, run);
+  addLockCommands(program, run);
   addClusterCommands(program, run);
   addDevCommands(program, run);
   return program;
 }
 
 function addGlobalOptions(program: Command): void {
-  const collect = (text: string, before: readonly string[] | undefined): readonly string[] => [
-    ...(before ?? []),
-    text,
-  ];
   program
     .addOption(
       new Option(

@@ -1,0 +1,216 @@
+// What files and directories carry, and what holds for directories: meta, tag, policy, quota, du.
+
+import type { FileInfo, Policy, Quota } from "@lumeofs/client";
+import { parseCount, parseLifetime, parsePairs, parseSize, UsageError } from "../args.js";
+import type { Context } from "../context.js";
+import { EXIT, type ExitStatus } from "../exit-status.js";
+import { formatBytes, formatCount, formatDuration, printable } from "../format.js";
+import { parseRemotePath } from "../remote-path.js";
+
+/** Which of the two kinds of pairs. */
+export type PairKind = "metadata" | "tags";
+
+const NONE = "none";
+const VERSIONS_MAX = 1_000;
+const REPLICAS_MAX = 8;
+
+/** Shows pairs; with keys only those, and exit code 3 if one is missing. */
+export async function getPairs(
+  context: Context,
+  kind: PairKind,
+  text: string,
+  keys: readonly string[],
+): Promise<ExitStatus> {
+  const { path } = parseRemotePath(text);
+  const client = await context.client();
+  const all = (await client.stat(path, context.call))[kind];
+  const missing = keys.filter((key) => !Object.hasOwn(all, key));
+  const shown = keys.length === 0 ? Object.keys(all).sort() : keys;
+  for (const key of shown.filter((one) => !missing.includes(one))) {
+    const value = all[key] ?? "";
+    await context.output.line(printable(`${key}=${value}`), { key, value });
+  }
+  for (const key of missing) {
+    context.output.error(new Error(`Cannot find "${key}" in the ${kind} of "${path}"`));
+  }
+  return missing.length === 0 ? EXIT.ok : EXIT.notFound;
+}
+
+/** Sets pairs; others stay. */
+export async function setPairs(
+  context: Context,
+  kind: PairKind,
+  text: string,
+  pairs: readonly string[],
+): Promise<ExitStatus> {
+  return changePairs(context, kind, text, parsePairs(pairs));
+}
+
+/** Takes pairs away; fine if they are not there. */
+export async function removePairs(
+  context: Context,
+  kind: PairKind,
+  text: string,
+  keys: readonly string[],
+): Promise<ExitStatus> {
+  return changePairs(context, kind, text, Object.fromEntries(keys.map((key) => [key, null])));
+}
+
+async function changePairs(
+  context: Context,
+  kind: PairKind,
+  text: string,
+  changes: Readonly<Record<string, string | null>>,
+): Promise<ExitStatus> {
+  const { path } = parseRemotePath(text);
+  const { output, call } = context;
+  const client = await context.client();
+  const info = await client.setAttributes(path, { ...call, [kind]: changes });
+  if (output.json) output.result("", { path, [kind]: info[kind], version: info.version });
+  return EXIT.ok;
+}
+
+export interface PolicyOptions {
+  readonly replicas?: string;
+  readonly versions?: string;
+  readonly trash?: string;
+  readonly ttl?: string;
+}
+
+/** Shows what a directory itself sets. */
+export async function getPolicy(context: Context, text: string): Promise<ExitStatus> {
+  const { path, policy = {} } = await directory(context, text);
+  await context.output.line(describePolicy(policy), { path, policy });
+  return EXIT.ok;
+}
+
+/** Changes what is named; `none` lets it be inherited again. */
+export async function setPolicy(
+  context: Context,
+  text: string,
+  options: PolicyOptions,
+): Promise<ExitStatus> {
+  const { replicas, versions, trash, ttl } = options;
+  const changes = {
+    replicas: optional(replicas, (given) => parseCount(given, 1, REPLICAS_MAX)),
+    versions: optional(versions, (given) => parseCount(given, 0, VERSIONS_MAX)),
+    trashMs: optional(trash, parseLifetime),
+    ttlMs: optional(ttl, parseLifetime),
+  };
+  if (Object.values(changes).every((change) => change === undefined)) {
+    throw new UsageError("Nothing to set: give --replicas, --versions, --trash or --ttl");
+  }
+  const { path, policy: before = {} } = await directory(context, text);
+  const policy: Policy = merged(before, changes);
+  const client = await context.client();
+  await client.setPolicy(path, policy, context.call);
+  context.output.result(describePolicy(policy), { path, policy });
+  return EXIT.ok;
+}
+
+export interface QuotaOptions {
+  readonly bytes?: string;
+  readonly files?: string;
+}
+
+/** Shows the limits of a directory and what they count. */
+export async function getQuota(context: Context, text: string): Promise<ExitStatus> {
+  const { path, quota = {}, usage } = await directory(context, text);
+  const { bytes = 0, files = 0 } = usage ?? {};
+  const of = (used: string, limit: string | undefined) => `${used} of ${limit ?? "any number"}`;
+  const most = {
+    bytes: quota.bytes === undefined ? undefined : formatBytes(quota.bytes),
+    files: quota.files === undefined ? undefined : formatCount(quota.files),
+  };
+  const lines = [
+    `Bytes  ${of(formatBytes(bytes), most.bytes)}`,
+    `Files  ${of(formatCount(files), most.files)}`,
+  ];
+  await context.output.line(lines.join("\n"), { path, quota, usage });
+  return EXIT.ok;
+}
+
+/** Changes the limits that are named; `none` takes one away. */
+export async function setQuota(
+  context: Context,
+  text: string,
+  options: QuotaOptions,
+): Promise<ExitStatus> {
+  const count = (given: string): number => parseCount(given, 0, Number.MAX_SAFE_INTEGER);
+  const changes = {
+    bytes: optional(options.bytes, parseSize),
+    files: optional(options.files, count),
+  };
+  if (changes.bytes === undefined && changes.files === undefined) {
+    throw new UsageError("Nothing to set: give --bytes or --files");
+  }
+  const { path, quota: before = {} } = await directory(context, text);
+  const quota: Quota = merged(before, changes);
+  const client = await context.client();
+  await client.setQuota(path, quota, context.call);
+  if (context.output.json) context.output.result("", { path, quota });
+  return EXIT.ok;
+}
+
+export interface DuOptions {
+  readonly human?: boolean;
+}
+
+/** What lies below directories; the masters keep count, so it takes no longer for large ones. */
+export async function du(
+  context: Context,
+  paths: readonly string[],
+  options: DuOptions,
+): Promise<ExitStatus> {
+  const client = await context.client();
+  for (const { path } of (paths.length === 0 ? ["/"] : paths).map(parseRemotePath)) {
+    const entry = await client.stat(path, context.call);
+    const usage = entry.usage ?? { bytes: entry.size, files: 1, directories: 0 };
+    const { bytes, files, directories } = usage;
+    const size = options.human === true ? formatBytes(bytes) : String(bytes);
+    const counts = `${formatCount(files).padStart(10)} ${formatCount(directories).padStart(8)}`;
+    const text = `${size.padStart(14)} ${counts}  ${printable(path)}`;
+    await context.output.line(text, { path, ...usage });
+  }
+  return EXIT.ok;
+}
+
+async function directory(context: Context, text: string): Promise<FileInfo> {
+  const { path } = parseRemotePath(text);
+  const client = await context.client();
+  const entry = await client.stat(path, context.call);
+  if (entry.kind === "dir") return entry;
+  throw new UsageError(`Cannot do this for "${path}": it is a file, this is for directories`);
+}
+
+/** Undefined: not named. Null: taken away. */
+function optional(
+  text: string | undefined,
+  parse: (text: string) => number,
+): number | null | undefined {
+  if (text === undefined) return undefined;
+  return text === NONE ? null : parse(text);
+}
+
+function merged(
+  before: Readonly<Record<string, number>> | object,
+  changes: Readonly<Record<string, number | null | undefined>>,
+): Record<string, number> {
+  const after: Record<string, number> = { ...before };
+  for (const [key, change] of Object.entries(changes)) {
+    if (change === null) delete after[key];
+    else if (change !== undefined) after[key] = change;
+  }
+  return after;
+}
+
+function describePolicy({ replicas, versions, trashMs, ttlMs }: Policy): string {
+  const lasting = (ms: number, zero: string) => (ms === 0 ? zero : formatDuration(ms));
+  const facts = [
+    ["Replicas", replicas?.toString()],
+    ["Versions", versions?.toString()],
+    ["Trash", trashMs === undefined ? undefined : lasting(trashMs, "off")],
+    ["TTL", ttlMs === undefined ? undefined : lasting(ttlMs, "never")],
+  ] as const;
+  return facts.map(([name, value]) => `${name.padEnd(10)}${value ?? "as above it"}`).join("\n");
+}

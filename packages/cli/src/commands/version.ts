@@ -1,0 +1,48 @@
+import type { Context } from "../context.js";
+import { entryJson } from "../entry-view.js";
+import { EXIT, type ExitStatus } from "../exit-status.js";
+import { parseRemotePath } from "../remote-path.js";
+
+/** Shows the earlier contents of a file, newest first; also of one that was removed. */
+export async function versionList(context: Context, text: string): Promise<ExitStatus> {
+  const { path } = parseRemotePath(text);
+  const client = await context.client();
+  for await (const entry of client.versions.list(path, context.call)) {
+    const { version, size, modifiedAt } = entry;
+    const time = modifiedAt.toISOString().replace("T", " ").slice(0, 19);
+    const line = `${version.padStart(10)}  ${String(size).padStart(12)}  ${time}`;
+    await context.output.line(line, entryJson(entry));
+  }
+  return EXIT.ok;
+}
+
+/** Makes an earlier content the current one again; what is there now becomes a version. */
+export async function versionRestore(
+  context: Context,
+  text: string,
+  version: string,
+): Promise<ExitStatus> {
+  const { path } = parseRemotePath(text);
+  const { output, call } = context;
+  const client = await context.client();
+  const restored = await client.copy(path, path, { ...call, version, overwrite: true });
+  const { etag, size } = restored;
+  if (output.json) output.result("", { path, version: restored.version, etag, size });
+  return EXIT.ok;
+}
+
+/** Frees earlier contents. */
+export async function versionRemove(
+  context: Context,
+  text: string,
+  versions: readonly string[],
+): Promise<ExitStatus> {
+  const { path } = parseRemotePath(text);
+  const { output, call } = context;
+  const client = await context.client();
+  for (const version of versions) {
+    await client.versions.remove(path, version, call);
+    if (output.json) output.result("", { path, version, removed: true });
+  }
+  return EXIT.ok;
+}

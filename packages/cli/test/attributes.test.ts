@@ -1,0 +1,94 @@
+import test from "ava";
+import {
+  du,
+  getPairs,
+  getPolicy,
+  getQuota,
+  removePairs,
+  setPairs,
+  setPolicy,
+  setQuota,
+} from "../src/commands/attributes.js";
+import { cp } from "../src/commands/cp.js";
+import { Stage } from "./stage.js";
+
+function withTree(stage: Stage): Stage {
+  stage.client.tree.set("/d", "dir").set("/d/sub", "dir");
+  stage.setRemote("/d/a", "12345");
+  stage.setRemote("/d/sub/c", "c");
+  return stage;
+}
+
+test("meta set adds to what is there, get shows it, rm takes it away", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await setPairs(stage.context(), "metadata", "/d/a", ["owner=ada", "empty="]), 0);
+  t.is(await setPairs(stage.context(), "metadata", "/d/a", ["sum=1+1=2"]), 0);
+  t.is(await getPairs(stage.context(), "metadata", "/d/a", []), 0);
+  t.is(stage.stdout, "empty=\nowner=ada\nsum=1+1=2\n");
+  t.is(await removePairs(stage.context(), "metadata", "/d/a", ["owner", "unknown"]), 0);
+  const after = new Stage(t);
+  t.is(await getPairs(stage.context(), "metadata", "/d/a", ["owner"]), 3);
+  t.regex(stage.stderr, /Cannot find "owner" in the metadata of "\/d\/a"/);
+  t.is(after.stdout, "");
+});
+
+test("a pair without = or without a key is wrong usage", async (t) => {
+  const stage = withTree(new Stage(t));
+  for (const wrong of ["owner", "=ada"]) {
+    const error = await t.throwsAsync(setPairs(stage.context(), "tags", "/d/a", [wrong]));
+    t.regex(error?.message ?? "", /is not key=value/);
+  }
+});
+
+test("policy set changes what is named and leaves the rest; none lets it be inherited", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await setPolicy(stage.context(), "/d", { trash: "7d", versions: "10" }), 0);
+  t.is(await setPolicy(stage.context(), "/d", { versions: "none", replicas: "2" }), 0);
+  const last = new Stage(t);
+  last.client.tree.set("/d", "dir");
+  t.is(await getPolicy(stage.context({ json: true }), "/d"), 0);
+  const shown = stage.stdout.trimEnd().split("\n").at(-1) ?? "";
+  t.deepEqual(JSON.parse(shown), { path: "/d", policy: { trashMs: 604_800_000, replicas: 2 } });
+});
+
+test("policy and quota refuse a file, nothing to set, and values out of range", async (t) => {
+  const stage = withTree(new Stage(t));
+  const context = stage.context();
+  await t.throwsAsync(getPolicy(context, "/d/a"), { message: /it is a file/ });
+  await t.throwsAsync(setPolicy(context, "/d", {}), { message: /Nothing to set/ });
+  await t.throwsAsync(setPolicy(context, "/d", { replicas: "9" }), { message: /from 1 to 8/ });
+  await t.throwsAsync(setQuota(context, "/d", {}), { message: /Nothing to set/ });
+  await t.throwsAsync(setQuota(context, "/d", { bytes: "much" }), { message: /is not a size/ });
+});
+
+test("quota get shows use and limits", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await setQuota(stage.context(), "/d", { bytes: "10G" }), 0);
+  t.is(await getQuota(stage.context(), "/d"), 0);
+  t.is(stage.stdout, "Bytes  2.0 KiB of 10.0 GiB\nFiles  3 of any number\n");
+});
+
+test("du counts a file as one", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await du(stage.context({ json: true }), ["/d", "/d/a"], {}), 0);
+  t.deepEqual(stage.objects, [
+    { path: "/d", bytes: 2_053, files: 3, directories: 1 },
+    { path: "/d/a", bytes: 5, files: 1, directories: 0 },
+  ]);
+});
+
+test("cp -r copies a tree; into itself, and without -r, it is refused", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await cp(stage.context(), ["/d", "/e"], { recursive: true }), 0);
+  t.is(stage.remote("/e/sub/c"), "c");
+  t.is(await cp(stage.context(), ["/d", "/d/sub/x"], { recursive: true }), 2);
+  t.regex(stage.stderr, /Cannot copy "\/d" into itself/);
+  t.is(await cp(stage.context(), ["/d", "/f"], {}), 2);
+  t.regex(stage.stderr, /it is a directory; add -r/);
+});
+
+test("cp --no-clobber leaves what is there", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await cp(stage.context(), ["/d/a", "/d/sub/c"], { clobber: false }), 4);
+  t.is(stage.remote("/d/sub/c"), "c");
+});

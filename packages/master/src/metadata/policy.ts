@@ -10,7 +10,7 @@ import { inodeKey } from "./keys.js";
 import type { StateView } from "./state.js";
 
 /** Earlier contents of one file. */
-export const VERSIONS_MAX = 10_000;
+export const VERSIONS_MAX = 1_000;
 /** A hundred years: longer is never, and saying never has its own way. */
 export const KEEP_MS_MAX = 100 * 365 * 86_400_000;
 /** A record keeps a limit one higher, and that must be a safe integer. */

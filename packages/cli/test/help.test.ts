@@ -38,7 +38,7 @@ test("every command explains itself with two examples", (t) => {
 
 test("the help of every command is as reviewed", (t) => {
   const texts = leaves.map((command) => helpOf(command));
-  const all = texts.map((text) => text.replace(/\nGlobal Options:[^]*?(?=\nExamples:)/, ""));
+  const all = texts.map((text) => text.replace(/\nGlobal Options:[\s\S]*?(?=\nExamples:)/, ""));
   const shown = all.join("\n\n");
   if (process.env["LUMEO_REWRITE_GOLDEN"] === "1") writeFileSync(GOLDEN, shown);
   t.true(existsSync(GOLDEN), `run with LUMEO_REWRITE_GOLDEN=1 and review "${GOLDEN}"`);

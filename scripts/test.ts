@@ -4,7 +4,7 @@
 import { INTEGRATION_TESTS, STATIC_CHECKS, simulation, UNIT_TESTS } from "./steps/checks.js";
 import { runSteps } from "./steps/step.js";
 
-const SEEDS = 240;
+const SEEDS = 500;
 
 const groups = [...STATIC_CHECKS, [UNIT_TESTS], simulation(SEEDS), [INTEGRATION_TESTS]];
 const { passed, failed } = await runSteps(groups);

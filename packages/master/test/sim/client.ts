@@ -254,6 +254,11 @@ function commandOf(directory: string, call: Exclude<Call, { kind: "stat" | "list
         replicas: 1,
         crc32c: 0,
         precondition: { kind: call.onlyNew ? "absent" : "none" },
+        contentType: "",
+        metadata: {},
+        tags: {},
+        ttlMs: undefined,
+        fence: undefined,
         makeParents: false,
       };
     case "remove":

@@ -19,6 +19,7 @@ interface Event {
 
 /** After this many events the real event loop gets a turn, so that signals and pipes are served. */
 const EVENTS_PER_TURN = 4096;
+const SETTLED = Promise.resolve();
 
 /** How a run of the world ended. */
 export type RunEnd = "condition" | "time" | "events" | "idle";
@@ -108,37 +109,55 @@ export class World {
    *
    * @throws whatever an event or a watcher throws, or what was given to `fail`.
    */
-  async run(done: () => boolean, limits: RunLimits = {}): Promise<RunEnd> {
+  run(done: () => boolean, limits: RunLimits = {}): Promise<RunEnd> {
     const timeMax = limits.timeMs ?? Number.POSITIVE_INFINITY;
     const eventsMax = this.#events + (limits.events ?? Number.POSITIVE_INFINITY);
-    await settle();
-    this.#check();
-    while (!done()) {
-      const event = this.#queue[0];
-      if (event === undefined) {
-        if (timeMax < Number.POSITIVE_INFINITY) this.#now = timeMax;
-        return "idle";
-      }
-      if (timeMax < event.time) {
-        this.#now = timeMax;
-        return "time";
-      }
-      if (eventsMax <= this.#events) return "events";
-      pop(this.#queue);
-      if (event.cancelled) continue;
-      this.#now = event.time;
-      this.#events++;
-      event.run();
-      await settle();
-      if (this.#events % EVENTS_PER_TURN === 0) await turn();
-      this.#check();
-    }
-    return "condition";
+    return new Promise((resolve, reject) => {
+      const turn = (): void => {
+        try {
+          this.#check();
+          const end = done() ? "condition" : this.#endBefore(timeMax, eventsMax);
+          if (end !== undefined) return resolve(end);
+          this.#runNext();
+          if (this.#events % EVENTS_PER_TURN === 0) setImmediate(turn);
+          else SETTLED.then(next);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      // A tick asked for by a continuation runs when no other continuation is left.
+      const next = (): void => process.nextTick(turn);
+      SETTLED.then(next);
+    });
   }
 
   /** Lets virtual time pass. */
   async sleep(ms: number): Promise<void> {
     await this.run(() => false, { timeMs: this.#now + ms });
+  }
+
+  /** Why the next event must not run; undefined if it may. Drops cancelled events. */
+  #endBefore(timeMax: number, eventsMax: number): RunEnd | undefined {
+    while (this.#queue[0]?.cancelled === true) pop(this.#queue);
+    const event = this.#queue[0];
+    if (event === undefined) {
+      if (timeMax < Number.POSITIVE_INFINITY) this.#now = timeMax;
+      return "idle";
+    }
+    if (timeMax < event.time) {
+      this.#now = timeMax;
+      return "time";
+    }
+    return eventsMax <= this.#events ? "events" : undefined;
+  }
+
+  #runNext(): void {
+    const event = this.#queue[0];
+    invariant(event !== undefined, "there is an event to run");
+    pop(this.#queue);
+    this.#now = event.time;
+    this.#events++;
+    event.run();
   }
 
   #check(): void {
@@ -150,15 +169,6 @@ export class World {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
-}
-
-/** Ticks run when no continuation of a promise is left, so this waits for all of them. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => process.nextTick(resolve));
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function isBefore(a: Event, b: Event): boolean {

@@ -1,31 +1,37 @@
 // What must hold in every moment of every run, whatever goes wrong. The checker sees what is
-// durable (the media themselves), what leaves each member, what is applied, and where each member
-// says it stands; it never asks a member whether it is right.
+// durable (the media themselves), what leaves and reaches each member, and where each member says
+// it stands; it never asks a member whether it is right. What clients are told and what is applied
+// is looked at in outcomes.ts (S5, S13, S14).
 //
 // S1.  At most one leader in a term.                                              (Raft, Figure 3)
 // S2.  A leader removes nothing from its log.
 // S3.  One (index, term) stands for one entry with one predecessor, on all members, for ever.
 // S4.  A leader holds everything that was committed in earlier terms.
-// S5.  All members apply the same entry at an index, and have the same state after it.
 // S6.  What is committed at an index never changes, and nobody removes it.
-// S7.  What is committed is durable on a majority.
+// S7.  What is committed is durable on a majority of every voter set in force.
 // S8.  Terms, and the vote within one, never go back, not by a crash either; nor do commit and
 //      applied while a process runs, nor the durable state ever.
 // S9.  No message says "durable" before it is.
 // S10. log.first - 1 <= durable state; applied <= commit <= last.
-// S12. A leader has no more in flight than it may.
-// S13. What a client was told is in the log, and a repeated request has one effect and one answer.
-// S14. A read shows everything that anybody was told or shown before it began. (Whether the answers
-//      also make sense together is checked on the history of all calls.)
+// S11. A membership follows another one only if all their majorities meet, and only when the one
+//      before is committed.
+// S12. A leader has no more in flight, and no more uncommitted, than it may.
 // S15. A leader's commit index only stops at entries of its own term.                    (Figure 8)
 // S16. What a leader counts as stored by a member that follows it is durable there.
-//
-// S12 and S16 need to see into the core: they are checked where the shell tells.
-// S11 (membership) begins with membership change.
+// S17. A leader that hears no majority for two election timeouts leads no longer: it sends no more
+//      signs of life than fit into this time.
 
 import type { NodeId } from "@lumeofs/base";
-import type { Entry, HardState, LogIndex, SnapshotMeta, Term } from "../../src/raft/entry.js";
-import type { PeerStatus, RaftMessage, RaftOptions } from "../../src/raft/message.js";
+import type {
+  Entry,
+  HardState,
+  LogIndex,
+  Membership,
+  SnapshotMeta,
+  Term,
+} from "../../src/raft/entry.js";
+import type { PeerStatus, RaftMessage, RaftOptions, RaftStatus } from "../../src/raft/message.js";
+import { hasDisjointMajorities, isMajority } from "./majorities.js";
 import type { LogMedium, LogWitness } from "./sim-log-store.js";
 import type { StateMedium } from "./sim-state-store.js";
 
@@ -40,19 +46,16 @@ export class SafetyViolation extends Error {
   }
 }
 
-/** Where a member says that it stands. */
-export interface Standing {
-  readonly role: "follower" | "candidate" | "leader";
-  readonly term: Term;
-  readonly commit: LogIndex;
-  readonly applied: LogIndex;
-  /** Undefined: this shell does not tell. */
-  readonly last: LogIndex | undefined;
-  readonly peers?: readonly PeerStatus[];
+/** @param what Built only if the promise is broken: most checks pass. */
+export function must(condition: boolean, property: string, what: () => string): asserts condition {
+  if (!condition) throw new SafetyViolation(property, what());
 }
 
-/** How much a leader may have in flight to one member. */
-export type FlightLimits = Pick<RaftOptions, "inFlightAppendsMax" | "inFlightBytesMax">;
+/** Where a member says that it stands. */
+export type Standing = Pick<
+  RaftStatus,
+  "role" | "term" | "commit" | "applied" | "last" | "membership" | "peers" | "uncommittedBytes"
+>;
 
 interface Watched {
   readonly log: LogMedium;
@@ -60,6 +63,17 @@ interface Watched {
   /** Of the present run of the process; undefined before its first report. */
   standing: Standing | undefined;
   stateMark: LogIndex;
+  /** Since a majority was heard last: who was, and how many signs of life went to each. (S17) */
+  heard: Set<NodeId>;
+  beats: Map<NodeId, Beats>;
+}
+
+interface Beats {
+  count: number;
+  /** Those of one moment make up for a time in which the member was held up: they count once. */
+  at: number;
+  /** The latest round of reads that was asked for. */
+  round: number;
 }
 
 interface Committed {
@@ -68,33 +82,29 @@ interface Committed {
   readonly knownIn: Term;
 }
 
-interface Applied {
-  readonly entry: number;
-  readonly digest: number;
-  readonly by: NodeId;
-}
-
-interface Answered {
-  readonly index: number;
-  readonly reply: Uint8Array;
-}
+/** One proposal always passes, however large; no command of the workloads is larger. */
+const BATCH_BYTES_MAX = 16 * 1024;
+/** Signs of life beyond those of two election timeouts: their begin and end are not at a beat. */
+const BEATS_BEYOND = 2;
 
 export class Checker {
-  readonly #limits: FlightLimits;
+  readonly #limits: RaftOptions;
+  readonly #now: () => number;
   readonly #members = new Map<NodeId, Watched>();
   readonly #leaders = new Map<Term, NodeId>();
   /** By index, then term: hash of the entry and term of its predecessor. */
   readonly #entries: Map<Term, { readonly hash: number; readonly previous: Term }>[] = [];
   readonly #committed: (Committed | undefined)[] = [];
-  readonly #applied: (Applied | undefined)[] = [];
-  readonly #answered = new Map<string, Answered>();
-  #known = 0;
+  readonly #beatsMax: number;
   #truncations = 0;
   #installs = 0;
-  #repeats = 0;
+  #changes = 0;
 
-  constructor(limits: FlightLimits) {
+  /** @param now Virtual time. */
+  constructor(limits: RaftOptions, now: () => number) {
     this.#limits = limits;
+    this.#now = now;
+    this.#beatsMax = 2 * Math.ceil(limits.electionTicks / limits.heartbeatTicks) + BEATS_BEYOND;
   }
 
   /** What happened often enough to mean that the checks had something to check. */
@@ -103,14 +113,14 @@ export class Checker {
     readonly committed: number;
     readonly truncations: number;
     readonly installs: number;
-    readonly repeats: number;
+    readonly changes: number;
   } {
     return {
       elections: this.#leaders.size,
       committed: this.commit,
       truncations: this.#truncations,
       installs: this.#installs,
-      repeats: this.#repeats,
+      changes: this.#changes,
     };
   }
 
@@ -121,7 +131,14 @@ export class Checker {
 
   /** Takes a member's media into view. */
   watch(name: NodeId, log: LogMedium, state: StateMedium): void {
-    const watched: Watched = { log, state, standing: undefined, stateMark: state.mark.index };
+    const watched: Watched = {
+      log,
+      state,
+      standing: undefined,
+      stateMark: state.mark.index,
+      heard: new Set(),
+      beats: new Map(),
+    };
     this.#members.set(name, watched);
     log.witness = this.#witness(name, watched);
   }
@@ -135,104 +152,45 @@ export class Checker {
   observe(name: NodeId, now: Standing): void {
     const member = this.#member(name);
     const before = member.standing;
-    if (before === undefined) must(member.log.hardState.term <= now.term, "S8", `${name}: term`);
-    else this.#mustGoForward(name, before, now);
-    must(now.applied <= now.commit, "S10", `${name} applied ${now.applied} > ${now.commit}`);
-    const { last = now.commit } = now;
-    must(now.commit <= last, "S10", `${name} committed ${now.commit} > ${last}`);
     this.#mustStandOnState(name, member);
-    for (let i = this.#committed.length || 1; i <= now.commit; i++) this.#commitAt(i, name, now);
-    if (now.role === "leader") {
-      if (before?.role !== "leader" || before.term !== now.term) {
-        this.#elected(name, member, now.term);
-      } else if (before.commit < now.commit) {
-        const isOwn = this.isCommitted(now.commit, now.term);
-        must(isOwn, "S15", `${name} commits up to ${now.commit}, not of its term ${now.term}`);
-      }
-      for (const peer of now.peers ?? []) this.#mustFollow(name, member, now.term, peer);
+    if (before === undefined) {
+      must(member.log.hardState.term <= now.term, "S8", () => `${name}: term`);
+    } else {
+      mustGoForward(name, before, now);
     }
+    must(now.applied <= now.commit, "S10", () => `${name} applied beyond ${now.commit}`);
+    must(now.commit <= now.last, "S10", () => `${name} committed ${now.commit} > ${now.last}`);
+    for (let i = this.#committed.length || 1; i <= now.commit; i++) this.#commitAt(i, name, now);
+    if (now.role === "leader") this.#mustLead(name, member, before, now);
     member.standing = now;
   }
 
   /** A message leaves a member in this moment. */
   leaving(name: NodeId, to: NodeId, message: RaftMessage): void {
-    const { log, state } = this.#member(name);
+    const member = this.#member(name);
+    const { log, state } = member;
     const { hardState } = log;
-    const promise = (isTrue: boolean): void => {
-      const is = `term ${hardState.term}, vote ${hardState.votedFor}, last ${log.last}`;
-      must(isTrue, "S9", `${name} sends ${JSON.stringify(message)} while ${is} are durable`);
-    };
     // Writes that wait for the disk are joined: a message of an earlier term may leave when a later
     // term is durable too. It says nothing that could still be counted wrongly.
     if (message.term < hardState.term) return;
-    switch (message.kind) {
-      case "vote":
-        if (message.pre) break;
-        promise(hardState.term === message.term && hardState.votedFor === name);
-        // Joined writes again: another leader of this term may have made it cut its log since. That
-        // leader has its majority, so nobody counts this vote.
-        if (this.#member(name).standing?.role === "follower") break;
-        promise(message.lastIndex <= log.last);
-        break;
-      case "append":
-      case "heartbeat":
-        promise(hardState.term === message.term && hardState.votedFor === name);
-        break;
-      case "appendReply":
-        promise(hardState.term === message.term);
-        if (message.reply.kind === "matched") promise(message.reply.last <= log.last);
-        break;
-      case "voteReply":
-        if (message.pre || !message.granted) break;
-        promise(hardState.term === message.term && hardState.votedFor === to);
-        break;
-      case "snapshotReply":
-        promise(message.index <= Math.max(state.mark.index, log.last));
-        break;
-      default:
-        break;
+    const isTrue = isDurable(message, { name, to, log, state, standing: member.standing });
+    must(isTrue, "S9", () => {
+      const is = `term ${hardState.term}, vote ${hardState.votedFor}, last ${log.last}`;
+      return `${name} sends ${JSON.stringify(message)} while ${is} are durable`;
+    });
+    if (message.kind === "heartbeat") this.#beat(name, to, message.round);
+  }
+
+  /** A message has reached the process of a member. */
+  reached(name: NodeId, from: NodeId, message: RaftMessage): void {
+    const member = this.#member(name);
+    const { standing } = member;
+    if (standing?.role !== "leader" || message.term < standing.term) return;
+    member.heard.add(from);
+    if (isMajority(standing.membership, (id) => id === name || member.heard.has(id))) {
+      member.heard.clear();
+      member.beats.clear();
     }
-  }
-
-  /** A member has applied an entry. `request`: the client's name for it, if it has one. */
-  applied(
-    name: NodeId,
-    at: { readonly index: number; readonly data: Uint8Array; readonly digest: number },
-    answer: { readonly request: string | undefined; readonly reply: Uint8Array },
-  ): void {
-    const { index, data, digest } = at;
-    const entry = hashOf(data);
-    const first = this.#applied[index];
-    if (first === undefined) {
-      this.#applied[index] = { entry, digest, by: name };
-    } else {
-      const where = `at ${index}, ${first.by} and ${name}`;
-      must(first.entry === entry, "S5", `${where} applied different entries`);
-      must(first.digest === digest, "S5", `${where} have different states`);
-    }
-    if (answer.request !== undefined) this.#answer(answer.request, index, answer.reply);
-  }
-
-  /** A client was told the outcome of this request. */
-  told(request: string): void {
-    const answered = this.#answered.get(request);
-    must(answered !== undefined, "S13", `request ${request} was answered, not applied`);
-    this.#known = Math.max(this.#known, answered.index);
-  }
-
-  isApplied(request: string): boolean {
-    return this.#answered.has(request);
-  }
-
-  /** What some client knows of: a read that begins now must not be older. */
-  get known(): number {
-    return this.#known;
-  }
-
-  /** A client was shown the state as of this entry by a read that began when `known` was so. */
-  shown(at: number, known: number): void {
-    must(known <= at, "S14", `a read shows entry ${at}, ${known} was known before it began`);
-    this.#known = Math.max(this.#known, at);
   }
 
   /** Whether the entry at an index, wherever it is, is the committed one. */
@@ -251,14 +209,18 @@ export class Checker {
       hardStateChanged: (before, after) => mustKeepVote(name, before, after),
       removed: (entries) => {
         this.#truncations++;
-        must(member.standing?.role !== "leader", "S2", `${name} removes entries while it leads`);
+        const leads = member.standing?.role === "leader";
+        must(!leads, "S2", () => `${name} removes entries while it leads`);
         for (const { index, term } of entries) {
           const isKept = !this.isCommitted(index, term);
-          must(isKept, "S6", `${name} removes the committed entry ${index} of term ${term}`);
+          must(isKept, "S6", () => `${name} removes the committed entry ${index} of term ${term}`);
         }
       },
       appended: (entries) => {
-        for (const entry of entries) this.#mustMatch(name, member.log, entry);
+        for (const entry of entries) {
+          this.#mustMatch(name, member.log, entry);
+          if (entry.kind === "membership") this.#mustFollow(name, member.log, entry.index);
+        }
       },
       restarted: (meta) => {
         this.#installs++;
@@ -275,104 +237,179 @@ export class Checker {
     const known = this.#entries[index].get(term);
     if (known === undefined) {
       this.#entries[index].set(term, { hash, previous });
+      if (entry.kind === "membership") this.#changes++;
       return;
     }
-    must(known.hash === hash, "S3", `${name} has another entry ${index} of term ${term}`);
-    must(known.previous === previous, "S3", `${name} has another entry before ${index}`);
+    must(known.hash === hash, "S3", () => `${name} has another entry ${index} of term ${term}`);
+    must(known.previous === previous, "S3", () => `${name} has another entry before ${index}`);
+  }
+
+  /** S11, for the membership that an entry has brought. */
+  #mustFollow(name: NodeId, log: LogMedium, index: LogIndex): void {
+    const before = log.membershipAt((index - 1) as LogIndex);
+    const after = log.membershipAt(index);
+    const meet = !hasDisjointMajorities(before, after);
+    const shown = (): string => `${shownVoters(before)} to ${shownVoters(after)}`;
+    must(meet, "S11", () => `${name}: ${shown()} at ${index} have majorities that do not meet`);
+    const open = log.membershipsAfter(this.commit as LogIndex);
+    must(open <= 1, "S11", () => `${name}: ${open} memberships are not committed at ${index}`);
   }
 
   /** A snapshot may only stand for what is committed. */
   #mustCover(name: NodeId, meta: SnapshotMeta): void {
     if (meta.index === 0) return;
     const isCommitted = this.isCommitted(meta.index, meta.term);
-    must(isCommitted, "S6", `${name} begins behind ${meta.index} of term ${meta.term}`);
-  }
-
-  #mustGoForward(name: NodeId, before: Standing, now: Standing): void {
-    for (const what of ["term", "commit", "applied"] as const) {
-      const step = `${name}: ${what} goes from ${before[what]} to ${now[what]}`;
-      must(before[what] <= now[what], "S8", step);
-    }
+    must(isCommitted, "S6", () => `${name} begins behind ${meta.index} of term ${meta.term}`);
   }
 
   #mustStandOnState(name: NodeId, member: Watched): void {
     const { index } = member.state.mark;
-    must(member.stateMark <= index, "S8", `${name}: state goes back to ${index}`);
+    must(member.stateMark <= index, "S8", () => `${name}: state goes back to ${index}`);
     member.stateMark = index;
     const base = member.log.first - 1;
-    must(base <= index, "S10", `${name}: log begins behind ${base}, state stands at ${index}`);
+    must(base <= index, "S10", () => `${name}: log begins behind ${base}, state is at ${index}`);
+  }
+
+  #mustLead(name: NodeId, member: Watched, before: Standing | undefined, now: Standing): void {
+    const { term, commit, uncommittedBytes } = now;
+    if (before?.role !== "leader" || before.term !== term) {
+      this.#elected(name, member, term);
+    } else if (before.commit < commit) {
+      const isOwn = this.isCommitted(commit, term);
+      must(isOwn, "S15", () => `${name} commits up to ${commit}, not of its term ${term}`);
+    }
+    const bytesMax = Math.max(this.#limits.uncommittedBytesMax, BATCH_BYTES_MAX);
+    const isBounded = uncommittedBytes <= bytesMax;
+    must(isBounded, "S12", () => `${name} has ${uncommittedBytes} uncommitted bytes`);
+    for (const peer of now.peers) this.#mustCount(name, member, term, peer);
   }
 
   #commitAt(index: number, by: NodeId, now: Standing): void {
-    const counts = new Map<Term, number>();
-    let covered = 0;
+    const terms = new Set<Term>();
     for (const { log } of this.#members.values()) {
       const entry = log.entryAt(index);
-      if (entry !== undefined) counts.set(entry.term, (counts.get(entry.term) ?? 0) + 1);
-      else if (index < log.first) covered++;
+      if (entry !== undefined) terms.add(entry.term);
     }
-    const [best] = [...counts].sort((a, b) => b[1] - a[1]);
-    const holders = covered + (best?.[1] ?? 0);
-    const isOnMajority = best !== undefined && this.#members.size < 2 * holders;
-    const where = `durable on ${holders} of ${this.#members.size}`;
-    must(isOnMajority, "S7", `${by} has committed ${index} in term ${now.term}, ${where}`);
-    this.#committed[index] = { term: best[0], knownIn: now.term };
+    for (const term of terms) {
+      const isHeld = (id: NodeId): boolean => {
+        const log = this.#members.get(id)?.log;
+        return log !== undefined && (index < log.first || log.entryAt(index)?.term === term);
+      };
+      if (!this.#membershipsOf(now).some((membership) => isMajority(membership, isHeld))) continue;
+      this.#committed[index] = { term, knownIn: now.term };
+      return;
+    }
+    const found = `terms there: ${[...terms].join() || "none"}`;
+    must(false, "S7", () => `${by} has committed ${index} in term ${now.term}; ${found}`);
   }
 
-  #mustFollow(leader: NodeId, member: Watched, term: Term, peer: PeerStatus): void {
-    const { log, state } = this.#member(peer.id);
-    const { inFlightAppendsMax } = this.#limits;
-    const count = peer.inFlightAppends;
-    must(count <= inFlightAppendsMax, "S12", `${leader} has ${count} appends on the way`);
+  /** Who had to agree: a follower that tells first may not know yet what its leader goes by. */
+  #membershipsOf(now: Standing): readonly Membership[] {
+    if (now.role === "leader") return [now.membership];
+    const others = [...this.#members.values()].map(({ log }) => log.membershipAt(log.last));
+    return [now.membership, ...others];
+  }
+
+  #mustCount(leader: NodeId, member: Watched, term: Term, peer: PeerStatus): void {
+    const { inFlightAppendsMax, inFlightBytesMax } = this.#limits;
+    const { inFlightAppends: count, inFlightBytes: bytes } = peer;
+    const isBounded = count <= inFlightAppendsMax && bytes <= inFlightBytesMax + BATCH_BYTES_MAX;
+    must(isBounded, "S12", () => `${leader} has ${count} appends, ${bytes} bytes on the way`);
+    const watched = this.#members.get(peer.id);
     // A member of another term may have changed its log for a later leader.
-    if (log.hardState.term !== term || peer.match <= state.mark.index) return;
+    if (watched === undefined || watched.log.hardState.term !== term) return;
+    const { log, state } = watched;
+    if (peer.match <= state.mark.index) return;
     const ours = member.log.entryAt(peer.match)?.term;
     const theirs = log.entryAt(peer.match)?.term;
     const isThere = theirs !== undefined && (ours === undefined || ours === theirs);
-    must(isThere, "S16", `${leader} of term ${term} counts ${peer.match} as stored by ${peer.id}`);
+    const what = (): string =>
+      `${leader} of term ${term} counts ${peer.match} as stored by ${peer.id}`;
+    must(isThere, "S16", what);
   }
 
   #elected(name: NodeId, member: Watched, term: Term): void {
     const known = this.#leaders.get(term) ?? name;
-    must(known === name, "S1", `${known} and ${name} both lead term ${term}`);
+    must(known === name, "S1", () => `${known} and ${name} both lead term ${term}`);
     this.#leaders.set(term, name);
+    member.heard.clear();
+    member.beats.clear();
     for (let index = member.log.first as number; index < this.#committed.length; index++) {
       const committed = this.#committed[index];
       if (committed === undefined || term <= committed.knownIn) continue;
       const isHeld = member.log.entryAt(index)?.term === committed.term;
-      must(isHeld, "S4", `${name} leads term ${term} without the committed entry ${index}`);
+      must(isHeld, "S4", () => `${name} leads term ${term} without the committed entry ${index}`);
     }
   }
 
-  #answer(request: string, index: number, reply: Uint8Array): void {
-    const known = this.#answered.get(request);
-    if (known === undefined) {
-      this.#answered.set(request, { index, reply });
-      return;
-    }
-    if (known.index === index) return;
-    this.#repeats++;
-    const isSame =
-      known.reply.byteLength === reply.byteLength && known.reply.every((b, i) => b === reply[i]);
-    const where = `at ${known.index} and at ${index}`;
-    must(isSame, "S13", `request ${request} was answered ${where}, differently`);
+  /** A round of reads sends signs of life of its own: only those of the timer count. */
+  #beat(name: NodeId, to: NodeId, round: number): void {
+    const { beats } = this.#member(name);
+    const at = this.#now();
+    const known = beats.get(to) ?? { count: 0, round, at: -1 };
+    beats.set(to, known);
+    if (known.round < round) known.round = round;
+    else if (known.at < at) known.count++;
+    known.at = at;
+    const what = (): string =>
+      `${name} still leads after ${known.count} signs of life without a majority`;
+    must(known.count <= this.#beatsMax, "S17", what);
+  }
+}
+
+/** What a message says of its sender, against what is on the sender's disk. */
+function isDurable(
+  message: RaftMessage,
+  sender: Pick<Watched, "log" | "state" | "standing"> & { readonly name: NodeId; to: NodeId },
+): boolean {
+  const { log, state, name, to } = sender;
+  const { hardState } = log;
+  const isOwnTerm = hardState.term === message.term;
+  switch (message.kind) {
+    case "vote":
+      if (message.pre) return true;
+      if (!isOwnTerm || hardState.votedFor !== name) return false;
+      // Joined writes again: another leader of this term may have made it cut its log since. That
+      // leader has its majority, so nobody counts this vote.
+      return sender.standing?.role === "follower" || message.lastIndex <= log.last;
+    case "append":
+    case "heartbeat":
+      return isOwnTerm && hardState.votedFor === name;
+    case "appendReply":
+      return isOwnTerm && (message.reply.kind !== "matched" || message.reply.last <= log.last);
+    case "voteReply":
+      return message.pre || !message.granted || (isOwnTerm && hardState.votedFor === to);
+    case "snapshotReply":
+      return message.index <= Math.max(state.mark.index, log.last);
+    default:
+      return true;
+  }
+}
+
+function mustGoForward(name: NodeId, before: Standing, now: Standing): void {
+  for (const what of ["term", "commit", "applied"] as const) {
+    const isForward = before[what] <= now[what];
+    must(isForward, "S8", () => `${name}: ${what} goes from ${before[what]} to ${now[what]}`);
   }
 }
 
 function mustKeepVote(name: NodeId, before: HardState, after: HardState): void {
-  const step = `${before.term}/${before.votedFor} to ${after.term}/${after.votedFor}`;
-  must(before.term <= after.term, "S8", `${name}: term and vote go from ${step}`);
+  const step = (): string =>
+    `${name}: from ${before.term}/${before.votedFor} to ${after.term}/${after.votedFor}`;
+  must(before.term <= after.term, "S8", step);
   const isKept =
     before.term < after.term || before.votedFor === undefined || before.votedFor === after.votedFor;
-  must(isKept, "S8", `${name}: term and vote go from ${step}`);
+  must(isKept, "S8", step);
 }
 
-function must(condition: boolean, property: string, what: string): asserts condition {
-  if (!condition) throw new SafetyViolation(property, what);
+function shownVoters({ voters, votersOutgoing }: Membership): string {
+  const outgoing = votersOutgoing.length === 0 ? "" : `, leaving ${votersOutgoing.join()}`;
+  return `{${voters.join()}${outgoing}}`;
 }
 
-function hashOf(bytes: Uint8Array): number {
+/** FNV-1a over all bytes and their number. */
+export function hashOf(bytes: Uint8Array): number {
   let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
   return hash ^ bytes.byteLength;
 }

@@ -4,9 +4,9 @@
 import { integerBetween, LumeoError, type SeededRandom, type SessionId } from "@lumeofs/base";
 import type { History, Pending, SimNetwork, World } from "@lumeofs/testkit";
 import type { Command, Reply } from "../../src/metadata/command.js";
-import type { Checker } from "./checker.js";
 import type { Answer, Call } from "./namespace-model.js";
 import type { SwarmOptions } from "./options.js";
+import type { Outcomes } from "./outcomes.js";
 
 /** What travels between clients and masters. */
 export type ClientParcel =
@@ -38,7 +38,7 @@ export interface ClientParts {
   readonly masters: readonly string[];
   readonly options: SwarmOptions;
   readonly history: History<Call, Answer>;
-  readonly checker: Checker;
+  readonly outcomes: Outcomes;
   /** A number that no file of this run has yet. */
   readonly nextTag: () => number;
 }
@@ -102,7 +102,7 @@ export class Client {
   /** At the very end: what was given up and never applied had no effect. */
   settle(): void {
     for (const { request, pending } of this.#abandoned) {
-      if (!this.#parts.checker.isApplied(request)) pending.rejected();
+      if (this.#parts.outcomes.replyTo(request) === undefined) pending.rejected();
     }
   }
 
@@ -129,12 +129,12 @@ export class Client {
     call: Extract<Call, { kind: "stat" | "list" }>,
   ): Promise<Answer | undefined> {
     const name = call.kind === "stat" ? call.name : undefined;
-    const { checker } = this.#parts;
+    const { outcomes } = this.#parts;
     for (;;) {
-      const { known } = checker;
+      const { known } = outcomes;
       const reply = await this.#send({ kind: "query", directory, name });
       if (reply?.kind === "found") {
-        checker.shown(reply.at, known);
+        outcomes.shown(reply.at, known);
         return reply.answer;
       }
       await this.#turnElsewhere(reply);
@@ -151,7 +151,7 @@ export class Client {
       if (reply?.kind === "reply" && !isTryAgain(reply.reply)) {
         const answer = answerOf(reply.reply);
         if (answer === "SESSION_EXPIRED") throw new Error("a session in use has expired");
-        this.#parts.checker.told(`${request.session}/${request.sequence}`);
+        this.#parts.outcomes.told(`${request.session}/${request.sequence}`);
         return answer;
       }
       await this.#turnElsewhere(reply);

@@ -118,7 +118,7 @@ export class CoreShell {
     return shell;
   }
 
-  get status(): RaftStatus {
+  get details(): RaftStatus {
     return this.#core.status;
   }
 
@@ -286,7 +286,7 @@ export class CoreShell {
     const pieces: Uint8Array[] = [];
     for await (const piece of image.pieces()) pieces.push(piece);
     const offer: SnapshotOffer = {
-      term: this.status.term,
+      term: this.#core.status.term,
       meta: {
         index: image.index,
         term: image.term,

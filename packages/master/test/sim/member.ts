@@ -3,14 +3,13 @@
 import { asLumeoError, type NodeId, SILENT_LOGGER } from "@lumeofs/base";
 import { Lifetime, SimClock, SimDisk, type SimNetwork, type World } from "@lumeofs/testkit";
 import { DRIVER_LIMITS_DEFAULT } from "../../src/consensus/config.js";
-import { decodeProposal } from "../../src/metadata/command-codec.js";
-import { decodeReply } from "../../src/metadata/reply-codec.js";
 import type { State, StateReader } from "../../src/metadata/state.js";
 import type { Membership } from "../../src/raft/entry.js";
 import type { RaftMessage } from "../../src/raft/message.js";
 import type { Checker, Standing } from "./checker.js";
 import { CoreShell } from "./core-shell.js";
 import type { SwarmOptions } from "./options.js";
+import type { Outcomes } from "./outcomes.js";
 import type { Parts, Process } from "./parts.js";
 import { SimIo } from "./sim-io.js";
 import { type Parcel, SimLinks } from "./sim-links.js";
@@ -24,6 +23,9 @@ export interface MemberParts {
   readonly world: World;
   readonly network: SimNetwork<Parcel>;
   readonly checker: Checker;
+  readonly outcomes: Outcomes;
+  /** Told when something reaches this member: it may have changed after this event. */
+  readonly touched: (member: Member) => void;
   readonly options: SwarmOptions;
   readonly parts: Parts;
   readonly shell: ShellKind;
@@ -36,15 +38,13 @@ interface Run {
   readonly clock: SimClock;
   readonly store: SimStateStore;
   readonly links: SimLinks;
-  process: (Process & { readonly standing: () => Standing }) | undefined;
+  process: (Process & { readonly details: Standing }) | undefined;
 }
 
 export class Member {
   readonly log: LogMedium;
   readonly state = new StateMedium();
   readonly io: SimIo;
-  /** Something has happened here since the last look. */
-  isTouched = false;
   /** Power failures so far. */
   crashes = 0;
   #run: Run | undefined;
@@ -104,7 +104,7 @@ export class Member {
   }
 
   get standing(): Standing | undefined {
-    return this.#run?.process?.standing();
+    return this.#run?.process?.details;
   }
 
   /** Digest of the state as it is visible; undefined while the process is not there. */
@@ -118,11 +118,9 @@ export class Member {
   }
 
   start(): void {
-    const { world, network, checker } = this.#parts;
+    const { world, network, checker, touched } = this.#parts;
     this.#runs++;
-    const lifetime = new Lifetime(world, () => {
-      this.isTouched = true;
-    });
+    const lifetime = new Lifetime(world, () => touched(this));
     const run: Run = {
       lifetime,
       clock: new SimClock(world, lifetime, { rate: this.#clockRate }),
@@ -131,6 +129,7 @@ export class Member {
         network,
         lifetime,
         leaving: (to, message) => this.#leaving(to, message),
+        reached: (from, message) => checker.reached(this.name, from, message),
         record: (line) => world.record(line),
       }),
       process: undefined,
@@ -186,7 +185,7 @@ export class Member {
         new parts.RaftCore(...args);
       const shellPorts = { ...ports, lifetime, clock, makeCore, fatal: onFatal };
       const started = await CoreShell.start(settings, shellPorts);
-      run.process = Object.assign(started, { standing: () => started.status });
+      run.process = started;
       return;
     }
     const snapshots = await parts.SnapshotStore.open(this.#disk.mount());
@@ -199,23 +198,13 @@ export class Member {
       limits: { ...DRIVER_LIMITS_DEFAULT, compactEntries, tailEntries },
     };
     const driverPorts = { ...ports, snapshots, timers: run.clock, logger: SILENT_LOGGER, onFatal };
-    const started = await parts.Driver.start(config, driverPorts);
-    const standing = (): Standing => ({ ...started.status, last: undefined });
-    run.process = Object.assign(started, { standing });
+    run.process = await parts.Driver.start(config, driverPorts);
   }
 
   #apply(run: Run, state: State, index: number, data: Uint8Array): Uint8Array {
-    const { parts, checker } = this.#parts;
-    const reply = parts.applyEntry(state, index, data);
-    const { request } = decodeProposal(data);
-    const answer = decodeReply(reply);
-    const isTurnedAway = answer.kind === "refused" && answer.code === "SESSION_EXPIRED";
-    const isNamed = request !== undefined && !isTurnedAway;
-    checker.applied(
-      this.name,
-      { index, data, digest: run.store.digest },
-      { request: isNamed ? `${request.session}/${request.sequence}` : undefined, reply },
-    );
+    const reply = this.#parts.parts.applyEntry(state, index, data);
+    const { digest } = run.store;
+    this.#parts.outcomes.applied(this.name, index, { data, reply, digest });
     return reply;
   }
 

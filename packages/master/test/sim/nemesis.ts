@@ -6,8 +6,8 @@ import type { Member } from "./member.js";
 import type { FaultPause, SwarmOptions } from "./options.js";
 import type { Parcel } from "./sim-links.js";
 
-const FAULT_MS_MAX = 2_000;
-const RESTART_MS_MAX = 1_500;
+const FAULT_MS_MAX = 1_200;
+const RESTART_MS_MAX = 800;
 /** A dead process is noticed and started again after about this long. */
 const WATCH_MS = 200;
 

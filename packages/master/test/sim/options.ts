@@ -62,7 +62,7 @@ export function drawOptions(random: Random): SwarmOptions {
     chance(share) ? ms * (0.5 + random.fraction()) : undefined;
   const members = oneOf([1, 3, 3, 3, 3, 5, 5]);
   const isCalm = chance(0.1);
-  const heartbeatTicks = between(1, 3);
+  const heartbeatTicks = between(1, 2);
   return {
     members,
     clients: between(1, 4),
@@ -75,7 +75,7 @@ export function drawOptions(random: Random): SwarmOptions {
     tickMs: oneOf([20, 40]),
     raft: {
       heartbeatTicks,
-      electionTicks: heartbeatTicks * between(4, 8),
+      electionTicks: heartbeatTicks * between(4, 6),
       appendBytesMax: oneOf([1, 300, 64 * KiB]),
       inFlightAppendsMax: oneOf([1, 2, 16]),
       inFlightBytesMax: oneOf([1, 1 * KiB, 1024 * KiB]),
@@ -99,17 +99,17 @@ export function drawOptions(random: Random): SwarmOptions {
     },
     clockDrift: oneOf([0, 0.02, 0.1]),
     faults: {
-      partitionMs: isCalm ? undefined : sometimes(0.6, 1_500),
-      crashMs: isCalm ? undefined : sometimes(0.5, 2_000),
-      pauseMs: isCalm ? undefined : sometimes(0.3, 2_500),
-      clogMs: isCalm ? undefined : sometimes(0.3, 1_000),
-      breakMs: isCalm ? undefined : sometimes(0.4, 500),
-      stallMs: isCalm ? undefined : sometimes(0.2, 3_000),
-      slowMs: isCalm ? undefined : sometimes(0.2, 3_000),
-      wallJumpMs: isCalm ? undefined : sometimes(0.2, 2_000),
+      partitionMs: isCalm ? undefined : sometimes(0.6, 800),
+      crashMs: isCalm ? undefined : sometimes(0.5, 1_000),
+      pauseMs: isCalm ? undefined : sometimes(0.3, 1_300),
+      clogMs: isCalm ? undefined : sometimes(0.3, 600),
+      breakMs: isCalm ? undefined : sometimes(0.4, 300),
+      stallMs: isCalm ? undefined : sometimes(0.2, 1_500),
+      slowMs: isCalm ? undefined : sometimes(0.2, 1_500),
+      wallJumpMs: isCalm ? undefined : sometimes(0.2, 1_000),
     },
     leaderBias: oneOf([0, 0.5, 0.9]),
-    safetyMs: between(8_000, 16_000),
+    safetyMs: between(4_000, 8_000),
     healsAll: chance(0.6),
   };
 }

@@ -34,6 +34,8 @@ export interface LinkParts {
   readonly lifetime: Lifetime;
   /** Sees every message in the moment of its sending. */
   readonly leaving: (to: NodeId, message: RaftMessage) => void;
+  /** Sees every message before the process does. */
+  readonly reached: (from: NodeId, message: RaftMessage) => void;
   /** Adds a line to the trace. */
   readonly record: (line: () => string) => void;
 }
@@ -50,6 +52,7 @@ export class SimLinks implements PeerLinks {
   readonly #network: SimNetwork<Parcel>;
   readonly #lifetime: Lifetime;
   readonly #leaving: LinkParts["leaving"];
+  readonly #reached: LinkParts["reached"];
   readonly #record: LinkParts["record"];
 
   constructor(name: NodeId, parts: LinkParts) {
@@ -57,6 +60,7 @@ export class SimLinks implements PeerLinks {
     this.#network = parts.network;
     this.#lifetime = parts.lifetime;
     this.#leaving = parts.leaving;
+    this.#reached = parts.reached;
     this.#record = parts.record;
     this.#network.attach(name, (from, parcel) => {
       this.#lifetime.deliver(() => this.#receive(from as NodeId, parcel));
@@ -105,6 +109,7 @@ export class SimLinks implements PeerLinks {
   #receive(from: NodeId, parcel: Parcel): void {
     switch (parcel.kind) {
       case "raft":
+        this.#reached(from, parcel.message);
         this.#listener?.received(from, parcel.message);
         break;
       case "snapshot":

@@ -64,6 +64,12 @@ export class LogMedium {
     return this.#history.membershipAt(index);
   }
 
+  /** How many memberships the log holds behind this index. */
+  membershipsAfter(index: LogIndex): number {
+    const behind = this.#entries.slice(Math.max(0, index + 1 - this.#first));
+    return behind.filter((entry) => entry.kind === "membership").length;
+  }
+
   /** Undefined below `first` and above `last`. */
   entryAt(index: number): Entry | undefined {
     return this.#entries[index - this.#first];

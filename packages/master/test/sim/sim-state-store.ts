@@ -12,10 +12,20 @@ import type { SimIo } from "./sim-io.js";
 
 type Pair = readonly [Uint8Array, Uint8Array];
 
+/** A pair with what is computed from it: made once, kept in many maps. */
+interface Record {
+  readonly text: string;
+  readonly pair: Pair;
+  readonly hash: number;
+}
+
+/** A change: a new record, or the text of a key that is gone. */
+type Change = Record | string;
+
 /** Keys and values with a digest of all of them. */
 export class DigestedMap {
   #digest = 0;
-  readonly #pairs = new Map<string, { readonly pair: Pair; readonly hash: number }>();
+  readonly #records = new Map<string, Record>();
 
   /** Equal for equal contents; different with near certainty for different ones. */
   get digest(): number {
@@ -23,37 +33,47 @@ export class DigestedMap {
   }
 
   get size(): number {
-    return this.#pairs.size;
+    return this.#records.size;
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.#pairs.get(textOf(key))?.pair[1];
+    return this.#records.get(textOf(key))?.pair[1];
   }
 
-  put(key: Uint8Array, value: Uint8Array): void {
-    const text = textOf(key);
-    const hash = hashOf(key, value);
-    this.#add(hash - (this.#pairs.get(text)?.hash ?? 0));
-    this.#pairs.set(text, { pair: [key.slice(), value.slice()], hash });
+  change(change: Change): void {
+    const text = typeof change === "string" ? change : change.text;
+    const old = this.#records.get(text);
+    if (old !== undefined) this.#add(-old.hash);
+    if (typeof change === "string") {
+      this.#records.delete(text);
+      return;
+    }
+    this.#add(change.hash);
+    this.#records.set(text, change);
   }
 
-  delete(key: Uint8Array): void {
-    const text = textOf(key);
-    this.#add(-(this.#pairs.get(text)?.hash ?? 0));
-    this.#pairs.delete(text);
+  /** The pairs with from <= key < to in the order of their keys. */
+  range(from: Uint8Array, to: Uint8Array): readonly Pair[] {
+    const [low, high] = [textOf(from), textOf(to)];
+    return this.#sorted((text) => low <= text && text < high);
   }
 
   /** All pairs in the order of their keys. */
   pairs(): readonly Pair[] {
-    const texts = [...this.#pairs.keys()].sort();
-    return texts.map((text) => (this.#pairs.get(text) as { pair: Pair }).pair);
+    return this.#sorted(() => true);
   }
 
   copy(): DigestedMap {
     const copied = new DigestedMap();
-    for (const [text, value] of this.#pairs) copied.#pairs.set(text, value);
+    for (const [text, value] of this.#records) copied.#records.set(text, value);
     copied.#digest = this.#digest;
     return copied;
+  }
+
+  #sorted(isWanted: (text: string) => boolean): readonly Pair[] {
+    const texts: string[] = [];
+    for (const text of this.#records.keys()) if (isWanted(text)) texts.push(text);
+    return texts.sort().map((text) => (this.#records.get(text) as Record).pair);
   }
 
   #add(hash: number): void {
@@ -71,7 +91,7 @@ export class StateMedium {
 
 interface Batch {
   readonly mark: AppliedMark;
-  readonly changes: readonly (readonly [Uint8Array, Uint8Array | undefined])[];
+  readonly changes: readonly Change[];
 }
 
 /** Batches that wait before the store calls itself congested. */
@@ -81,7 +101,7 @@ const PIECES_MAX = 4;
 export class SimStateStore implements StateStore {
   #applied: AppliedMark;
   #contents: DigestedMap;
-  #changes: (readonly [Uint8Array, Uint8Array | undefined])[] = [];
+  #changes: Change[] = [];
   #waiting: Batch[] = [];
   #flushing: Promise<void> | undefined;
   #failure: unknown;
@@ -120,23 +140,16 @@ export class SimStateStore implements StateStore {
 
   put(key: Uint8Array, value: Uint8Array): void {
     this.#mustWork();
-    this.#contents.put(key, value);
-    this.#changes.push([key.slice(), value.slice()]);
+    this.#change(recordOf(key, value));
   }
 
   delete(key: Uint8Array): void {
     this.#mustWork();
-    this.#contents.delete(key);
-    this.#changes.push([key.slice(), undefined]);
+    this.#change(textOf(key));
   }
 
   async range(from: Uint8Array, to: Uint8Array, countMax: number): Promise<readonly Pair[]> {
-    const [low, high] = [textOf(from), textOf(to)];
-    const inside = this.#contents.pairs().filter(([key]) => {
-      const text = textOf(key);
-      return low <= text && text < high;
-    });
-    return inside.slice(0, countMax);
+    return this.#contents.range(from, to).slice(0, countMax);
   }
 
   commit(mark: AppliedMark): void {
@@ -179,7 +192,7 @@ export class SimStateStore implements StateStore {
     this.#mustWork();
     const contents = new DigestedMap();
     for await (const piece of pieces) {
-      for (const [key, value] of decode(piece)) contents.put(key, value);
+      for (const [key, value] of decode(piece)) contents.change(recordOf(key, value));
     }
     // What was still to be written is part of the past that the image replaces.
     this.#waiting = [];
@@ -214,12 +227,14 @@ export class SimStateStore implements StateStore {
   #land(batches: readonly Batch[]): void {
     const { contents } = this.#medium;
     for (const { mark, changes } of batches) {
-      for (const [key, value] of changes) {
-        if (value === undefined) contents.delete(key);
-        else contents.put(key, value);
-      }
+      for (const change of changes) contents.change(change);
       this.#medium.mark = mark;
     }
+  }
+
+  #change(change: Change): void {
+    this.#contents.change(change);
+    this.#changes.push(change);
   }
 
   #mustWork(): void {
@@ -241,11 +256,13 @@ function decode(piece: Uint8Array): readonly Pair[] {
   return pairs;
 }
 
+function recordOf(key: Uint8Array, value: Uint8Array): Record {
+  return { text: textOf(key), pair: [key.slice(), value.slice()], hash: hashOf(key, value) };
+}
+
 /** One character for each byte: sorts as the bytes do. */
 function textOf(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
+  return String.fromCharCode(...bytes);
 }
 
 function hashOf(key: Uint8Array, value: Uint8Array): number {
@@ -254,8 +271,8 @@ function hashOf(key: Uint8Array, value: Uint8Array): number {
     low = Math.imul(low ^ byte, 0x01000193);
     high = Math.imul(high ^ byte, 0x85ebca6b) ^ (high >>> 13);
   };
-  for (const byte of key) mix(byte);
+  for (let i = 0; i < key.length; i++) mix(key[i] as number);
   mix(key.byteLength);
-  for (const byte of value) mix(byte);
+  for (let i = 0; i < value.length; i++) mix(value[i] as number);
   return (high >>> 16) * 2 ** 32 + (low >>> 0);
 }

@@ -15,6 +15,7 @@ import { Member, type ShellKind } from "./member.js";
 import { type Answer, type Call, DIRECTORY } from "./namespace-model.js";
 import { Nemesis } from "./nemesis.js";
 import { drawOptions, LENSES, type Lens, type SwarmOptions } from "./options.js";
+import { Outcomes } from "./outcomes.js";
 import { type Parts, REAL_PARTS } from "./parts.js";
 import { serve } from "./service.js";
 import type { Parcel } from "./sim-links.js";
@@ -47,6 +48,8 @@ export interface SimulationReport {
   readonly crashes: number;
   readonly truncations: number;
   readonly installs: number;
+  /** Memberships that were put into a log. */
+  readonly changes: number;
   /** Requests that reached the log again and got their first answer again. */
   readonly repeats: number;
   readonly trace: readonly string[];
@@ -97,10 +100,15 @@ export async function simulate(request: SimulationRequest): Promise<SimulationRe
   const options = change(lens === undefined ? drawn : LENSES[lens](drawn));
   const world = new World(seed, { traced: request.traced ?? false });
   const simulation = new Simulation(world, options, { shell, parts });
+  // Refusals are errors, and most of them are wanted: their stacks would take much of the time.
+  const { stackTraceLimit } = Error;
+  if (!world.isTraced) Error.stackTraceLimit = 0;
   try {
     await simulation.live();
   } catch (cause) {
     throw new SimulationFailure({ seed, shell, lens, options }, world, cause);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
   return { seed, options, trace: world.trace, ...simulation.figures };
 }
@@ -109,6 +117,9 @@ class Simulation {
   readonly #world: World;
   readonly #options: SwarmOptions;
   readonly #checker: Checker;
+  readonly #outcomes = new Outcomes();
+  /** Members that may have changed in the present event. */
+  readonly #touched = new Set<Member>();
   readonly #history = new History<Call, Answer>();
   readonly #network: SimNetwork<Parcel>;
   readonly #clientNetwork: SimNetwork<ClientParcel>;
@@ -124,14 +135,20 @@ class Simulation {
   ) {
     this.#world = world;
     this.#options = options;
-    this.#checker = new Checker(options.raft);
+    this.#checker = new Checker(options.raft, () => world.now);
     this.#network = new SimNetwork(world, options.network);
     this.#clientNetwork = new SimNetwork(world, { ...options.network, reorder: true });
     const names = Array.from({ length: options.members }, (_, i) => nodeId(`m${i + 1}`));
     const addresses = Object.fromEntries(names.map((name) => [name, name]));
     const founders: Membership = { ...NOBODY, voters: names, addresses };
-    const shared = { world, options, founders, checker: this.#checker, network: this.#network };
-    this.#members = names.map((name) => new Member(name, { ...shared, ...code }));
+    const shared = {
+      ...{ world, options, founders, ...code },
+      checker: this.#checker,
+      outcomes: this.#outcomes,
+      network: this.#network,
+      touched: (member: Member) => this.#touched.add(member),
+    };
+    this.#members = names.map((name) => new Member(name, shared));
     for (const member of this.#members) serve(member, this.#clientNetwork);
     this.#clients = Array.from({ length: options.clients }, (_, i) => this.#client(`c${i + 1}`));
     this.#nemesis = new Nemesis(world, this.#members, this.#network, options);
@@ -145,6 +162,7 @@ class Simulation {
       calls: this.#history.count,
       crashes: this.#members.reduce((sum, member) => sum + member.crashes, 0),
       ...this.#checker.counts,
+      repeats: this.#outcomes.repeats,
     };
   }
 
@@ -212,18 +230,18 @@ class Simulation {
       masters: this.#members.map((member) => member.name),
       options,
       history: this.#history,
-      checker: this.#checker,
+      outcomes: this.#outcomes,
       nextTag: () => ++this.#tags,
     });
   }
 
   #look(): void {
-    for (const member of this.#members) {
-      if (!member.isTouched) continue;
-      member.isTouched = false;
+    if (this.#touched.size === 0) return;
+    for (const member of this.#touched) {
       const { standing } = member;
       if (standing !== undefined) this.#checker.observe(member.name, standing);
     }
+    this.#touched.clear();
   }
 
   #guard(work: Promise<void>): { isDone: boolean } {

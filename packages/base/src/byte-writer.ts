@@ -1,4 +1,11 @@
+import type { ByteSlab } from "./byte-slab.js";
 import { invariant } from "./invariant.js";
+import { writeUtf8 } from "./utf8.js";
+
+/** UTF-8 has at most so many bytes for one unit of UTF-16. */
+const BYTES_PER_UNIT = 3;
+/** Up to this length a loop is faster than a copy by the engine. */
+const LOOP_BYTES_MAX = 48;
 
 /**
  * Builds bytes front to back, little-endian. Grows by doubling; `finish` gives a view of them.
@@ -54,6 +61,25 @@ export class ByteWriter {
   /** Length in four bytes, then the bytes. */
   sized(value: Uint8Array): this {
     return this.u32(value.byteLength).bytes(value);
+  }
+
+  /** Length in four bytes, then the text as UTF-8. */
+  text(value: string): this {
+    const at = this.#reserve(4 + BYTES_PER_UNIT * value.length);
+    const length = writeUtf8(value, this.#bytes, at + 4);
+    this.#store32(at, length);
+    this.#length = at + 4 + length;
+    return this;
+  }
+
+  /** A copy of what has been written. */
+  copyTo(slab: ByteSlab): Uint8Array {
+    const copy = slab.take(this.#length);
+    const bytes = this.#bytes;
+    const length = this.#length;
+    if (length <= LOOP_BYTES_MAX) for (let i = 0; i < length; i++) copy[i] = bytes[i] as number;
+    else copy.set(bytes.subarray(0, length));
+    return copy;
   }
 
   /** What has been written; valid until the writer is used again. */

@@ -1,6 +1,8 @@
 export type { Brand } from "./brand.js";
 export { Budget, type Permit } from "./budget.js";
+export { ByteMap, compareBytes } from "./byte-map.js";
 export { ByteReader } from "./byte-reader.js";
+export { ByteSlab } from "./byte-slab.js";
 export { ByteWriter } from "./byte-writer.js";
 export { type Crc32c, crc32c, crc32cCombine } from "./crc32c.js";
 export type { Disk, File } from "./disk.js";
@@ -56,6 +58,7 @@ export {
   MiB,
   SMALL_CHUNK_BYTES_MAX,
 } from "./units.js";
+export { utf8Length, writeUtf8 } from "./utf8.js";
 export { OpenFiles } from "./wal/open-files.js";
 export {
   RECORD_BODY_BYTES_MAX,

@@ -2,17 +2,18 @@
 // text, lists, flags, ids. Writers give the same bytes for the same value on every master; readers
 // refuse what no writer could have written, and allocate nothing on the word of a length alone.
 
-import { ByteReader, ByteWriter, LumeoError } from "@lumeofs/base";
+import { ByteReader, ByteSlab, ByteWriter, LumeoError } from "@lumeofs/base";
 
 const RECORD_VERSION = 1;
 /** Bytes before what a value says. */
 export const VERSION_BYTES = 1;
-const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Bytes of most values fit in here; longer ones make it grow once. */
 const scratch = new ByteWriter(1024);
 let isScratchUsed = false;
+/** Encoded values live until their flush, or as long as an entry of the log: much alike. */
+const slab = new ByteSlab();
 
 /** The bytes of a value: the version, then what `write` writes. */
 export function encodeWhole(write: (writer: ByteWriter) => unknown): Uint8Array {
@@ -22,7 +23,7 @@ export function encodeWhole(write: (writer: ByteWriter) => unknown): Uint8Array 
   isScratchUsed = true;
   try {
     write(writer.u8(RECORD_VERSION));
-    return writer.finish().slice();
+    return writer.copyTo(slab);
   } finally {
     isScratchUsed = isNested;
   }
@@ -47,7 +48,7 @@ export function corrupt(what: string, why: string): LumeoError {
 }
 
 export function writeText(writer: ByteWriter, text: string): void {
-  writer.sized(encoder.encode(text));
+  writer.text(text);
 }
 
 export function readText(reader: ByteReader): string {

@@ -9,8 +9,10 @@ import {
   inodeId,
   type ServerId,
   type SessionId,
+  utf8Length,
   type WallMs,
   wallMs,
+  writeUtf8,
 } from "@lumeofs/base";
 
 const TABLE = {
@@ -45,7 +47,6 @@ export interface KeyRange {
   readonly to: Uint8Array;
 }
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 export const clusterKey = (): Uint8Array => Uint8Array.of(TABLE.cluster);
@@ -69,19 +70,18 @@ export const serverUuidKey = (uuid: string): Uint8Array => named(TABLE.serverUui
 
 /** One name in a directory; names sort by their UTF-8 bytes. */
 export function entryKey(parent: InodeId, name: string): Uint8Array {
-  const bytes = encoder.encode(name);
-  const key = new Uint8Array(9 + bytes.byteLength);
-  key.set(numbered(TABLE.entry, parent));
-  key.set(bytes, 9);
+  const key = new Uint8Array(9 + utf8Length(name));
+  key[0] = TABLE.entry;
+  writeU64(key, 1, parent);
+  writeUtf8(name, key, 9);
   return key;
 }
 
 /** A file that is to be removed at a time, by its name then. */
 export function expiryKey(at: WallMs, parent: InodeId, name: string): Uint8Array {
-  const bytes = encoder.encode(name);
-  const key = new Uint8Array(17 + bytes.byteLength);
+  const key = new Uint8Array(17 + utf8Length(name));
   key.set(numberedTwice(TABLE.expiry, at, parent));
-  key.set(bytes, 17);
+  writeUtf8(name, key, 17);
   return key;
 }
 
@@ -203,10 +203,9 @@ function numberedTwice(table: number, first: number, second: number): Uint8Array
 }
 
 function named(table: number, text: string): Uint8Array {
-  const bytes = encoder.encode(text);
-  const key = new Uint8Array(1 + bytes.byteLength);
+  const key = new Uint8Array(1 + utf8Length(text));
   key[0] = table;
-  key.set(bytes, 1);
+  writeUtf8(text, key, 1);
   return key;
 }
 

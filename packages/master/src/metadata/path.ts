@@ -1,5 +1,6 @@
 // Absolute paths, as text from users to names in directories.
 
+import { utf8Length } from "@lumeofs/base";
 import { quoted, type Refused, refuse } from "./command.js";
 
 export const PATH_BYTES_MAX = 4096;
@@ -12,7 +13,6 @@ export interface Path {
   readonly names: readonly string[];
 }
 
-const encoder = new TextEncoder();
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
@@ -44,19 +44,15 @@ export function ancestor(path: Path, count: number): string {
 
 function faultOf(text: string): string | undefined {
   if (!text.startsWith("/")) return 'it must begin with "/"';
-  if (PATH_BYTES_MAX < byteLength(text)) return `it is longer than ${PATH_BYTES_MAX} bytes`;
+  if (PATH_BYTES_MAX < utf8Length(text)) return `it is longer than ${PATH_BYTES_MAX} bytes`;
   if (text.includes("\0")) return "it contains a NUL character";
   if (LONE_SURROGATE.test(text)) return "it is not valid Unicode";
   for (const name of text.slice(1).split("/")) {
     if (name === "") return 'it has an empty name ("//", or "/" at its end)';
     if (name === "." || name === "..") return `${quoted(name)} is not a name`;
-    if (NAME_BYTES_MAX < byteLength(name)) {
+    if (NAME_BYTES_MAX < utf8Length(name)) {
       return `the name ${quoted(name)} is longer than ${NAME_BYTES_MAX} bytes`;
     }
   }
   return undefined;
-}
-
-function byteLength(text: string): number {
-  return encoder.encode(text).byteLength;
 }

@@ -61,6 +61,7 @@ export function admit(view: StateView, request: RequestId): Admission {
     const what = `Cannot accept request ${sequence} of session ${request.session}`;
     return refuse("OVERLOADED", `${what}: request ${session.trimmedBelow} is still open`);
   }
+  if (session.highest < sequence) return { kind: "fresh", session };
   const page = view.get(answerPageKey(request.session, pageOf(sequence)));
   const reply = page === undefined ? undefined : findAnswer(page, sequence);
   return reply === undefined ? { kind: "fresh", session } : { kind: "answered", reply };

@@ -1,7 +1,8 @@
 /**
  * The state as `apply` sees it: an ordered map from bytes to bytes, read and written at once.
  * Nothing here may assume that the whole fits in memory, so there is no way to walk it: apply
- * touches only keys that it can name.
+ * touches only keys that it can name. Keys and values that are put are kept as they are: nobody may
+ * change their bytes afterwards.
  */
 export interface State extends StateView {
   put(key: Uint8Array, value: Uint8Array): void;

@@ -8,7 +8,6 @@ import type {
   LevelSnapshot,
 } from "../consensus/level-database.js";
 import type { Durability } from "../consensus/memory-log-store.js";
-import { keyOf, nameOf } from "./overlay.js";
 import type { PreparedDatabase, StateDatabases } from "./state-databases.js";
 
 type Contents = Map<string, Uint8Array>;
@@ -123,4 +122,13 @@ function scanOf(contents: Contents, range: LevelRange): LevelScan {
     next: async (countMax) => pairs.slice(next, (next += countMax)),
     close: async () => {},
   };
+}
+
+/** A key as a string with one character for each byte: works in a Map, and compares alike. */
+function nameOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+}
+
+function keyOf(name: string): Uint8Array {
+  return Buffer.from(name, "latin1");
 }

@@ -1,63 +1,67 @@
+import { ByteMap, compareBytes } from "@lumeofs/base";
+
 /** Bytes that a change holds in memory besides key and value, roughly. */
 const CHANGE_OVERHEAD_BYTES = 64;
 
 /** A key and what becomes of it: undefined is "removed". */
-export type Change = readonly [name: string, value: Uint8Array | undefined];
+export type Change = readonly [key: Uint8Array, value: Uint8Array | undefined];
 
-/**
- * Changes that a database has not yet got, the last one of each key.
- *
- * Keys are held as strings with one character for each byte ("names"): they work in a Map, and
- * compare as the bytes do.
- */
+/** Changes that a database has not yet got, the last one of each key, in the order of the first. */
 export class Overlay {
-  readonly #changes = new Map<string, Uint8Array | undefined>();
+  readonly #changes = new ByteMap<Uint8Array | undefined>();
   #bytes = 0;
 
   get bytes(): number {
     return this.#bytes;
   }
 
-  has(name: string): boolean {
-    return this.#changes.has(name);
+  /** How many keys are changed. */
+  get size(): number {
+    return this.#changes.size;
   }
 
-  get(name: string): Uint8Array | undefined {
-    return this.#changes.get(name);
+  /** Number of the change of a key, below `size`; -1 if it has none. */
+  find(key: Uint8Array): number {
+    return this.#changes.find(key);
   }
 
-  set(name: string, value: Uint8Array | undefined): void {
+  keyAt(change: number): Uint8Array {
+    return this.#changes.keyAt(change);
+  }
+
+  valueAt(change: number): Uint8Array | undefined {
+    return this.#changes.valueAt(change);
+  }
+
+  /** Keeps key and value. */
+  set(key: Uint8Array, value: Uint8Array | undefined): void {
+    const known = this.#changes.find(key);
     this.#bytes += value?.byteLength ?? 0;
-    if (this.#changes.has(name)) this.#bytes -= this.#changes.get(name)?.byteLength ?? 0;
-    else this.#bytes += name.length + CHANGE_OVERHEAD_BYTES;
-    this.#changes.set(name, value);
+    if (0 <= known) {
+      this.#bytes -= this.#changes.valueAt(known)?.byteLength ?? 0;
+      this.#changes.setValueAt(known, value);
+    } else {
+      this.#bytes += key.byteLength + CHANGE_OVERHEAD_BYTES;
+      this.#changes.set(key, value);
+    }
   }
-
-  /** In the order in which the keys were first changed. */
-  all(): Iterable<Change> {
-    return this.#changes;
-  }
-}
-
-export function nameOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
-}
-
-export function keyOf(name: string): Uint8Array {
-  return Buffer.from(name, "latin1");
 }
 
 /** The newest change of each key with from <= key < to, in key order; later overlays win. */
 export function changesWithin(
   overlays: readonly Overlay[],
-  from: string,
-  to: string,
+  from: Uint8Array,
+  to: Uint8Array,
 ): readonly Change[] {
-  const merged = new Map<string, Uint8Array | undefined>();
-  for (const overlay of overlays) {
-    for (const [name, value] of overlay.all()) {
-      if (from <= name && name < to) merged.set(name, value);
+  const found: Change[] = [];
+  for (const [age, overlay] of overlays.entries()) {
+    const later = overlays.slice(age + 1);
+    for (let i = 0; i < overlay.size; i++) {
+      const key = overlay.keyAt(i);
+      if (compareBytes(key, from) < 0 || 0 <= compareBytes(key, to)) continue;
+      if (later.some((newer) => 0 <= newer.find(key))) continue;
+      found.push([key, overlay.valueAt(i)]);
     }
   }
-  return [...merged].sort(([a], [b]) => (a < b ? -1 : 1));
+  return found.sort(([a], [b]) => compareBytes(a, b));
 }

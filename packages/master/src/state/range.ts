@@ -1,5 +1,6 @@
+import { compareBytes } from "@lumeofs/base";
 import type { LevelPair, LevelScan } from "../consensus/level-database.js";
-import { type Change, keyOf, nameOf } from "./overlay.js";
+import type { Change } from "./overlay.js";
 
 /** Pairs read from the database at a time. */
 const PAGE_PAIRS_MAX = 1_000;
@@ -18,20 +19,23 @@ export async function mergedRange(
 ): Promise<readonly LevelPair[]> {
   const pairs: LevelPair[] = [];
   let next = 0;
-  const takeChangesBelow = (name: string | undefined): void => {
+  const takeChangesBelow = (end: Uint8Array | undefined): void => {
     for (let change = changes[next]; change !== undefined; change = changes[next]) {
-      if (pairs.length === countMax || (name !== undefined && name <= change[0])) return;
-      if (change[1] !== undefined) pairs.push([keyOf(change[0]), change[1]]);
+      const [key, value] = change;
+      if (pairs.length === countMax) return;
+      if (end !== undefined && compareBytes(end, key) <= 0) return;
+      if (value !== undefined) pairs.push([key, value]);
       next += 1;
     }
   };
   while (pairs.length < countMax) {
     const page = await scan.next(Math.min(countMax - pairs.length, PAGE_PAIRS_MAX));
     for (const pair of page) {
-      const name = nameOf(pair[0]);
-      takeChangesBelow(name);
+      takeChangesBelow(pair[0]);
+      if (pairs.length === countMax) break;
+      const change = changes[next];
       // A changed key is taken from the changes, with those below the next key.
-      if (pairs.length < countMax && changes[next]?.[0] !== name) pairs.push(pair);
+      if (change === undefined || compareBytes(change[0], pair[0]) !== 0) pairs.push(pair);
     }
     if (page.length === 0) {
       takeChangesBelow(undefined);

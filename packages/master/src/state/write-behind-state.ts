@@ -17,8 +17,9 @@ import type { LevelDatabase, LevelOperation, LevelPair } from "../consensus/leve
 import type { StateImage } from "../consensus/replicated-state.js";
 import { logIndex, term } from "../raft/entry.js";
 import { decodeImage, encodeImage } from "./image-codec.js";
-import { changesWithin, keyOf, nameOf, Overlay } from "./overlay.js";
+import { changesWithin, Overlay } from "./overlay.js";
 import { mergedRange } from "./range.js";
+import { ReadCache } from "./read-cache.js";
 import type { StateDatabases } from "./state-databases.js";
 import type { AppliedMark, StateStore } from "./state-store.js";
 import {
@@ -48,6 +49,8 @@ export class WriteBehindState implements StateStore {
   readonly #databases: StateDatabases;
   readonly #timers: Timers;
   readonly #limits: WriteBehindLimits;
+  /** What was read of the database and not changed since. */
+  readonly #cache = new ReadCache();
   #changes = new Overlay();
   #flushing: Overlay | undefined;
   #flush: Promise<void> | undefined;
@@ -101,14 +104,19 @@ export class WriteBehindState implements StateStore {
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.#mustWork();
-    const name = nameOf(key);
-    if (this.#changes.has(name)) return this.#changes.get(name);
-    if (this.#flushing?.has(name)) return this.#flushing.get(name);
-    return this.#checked(() => this.#db.get(key));
+    const change = this.#changes.find(key);
+    if (0 <= change) return this.#changes.valueAt(change);
+    const flushing = this.#flushing?.find(key) ?? -1;
+    if (0 <= flushing) return this.#flushing?.valueAt(flushing);
+    const known = this.#cache.get(key);
+    if (known !== undefined) return known;
+    const value = this.#checked(() => this.#db.get(key));
+    if (value !== undefined) this.#cache.add(key, value);
+    return value;
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
-    this.#change(key, new Uint8Array(value)); // slice() of a Buffer would not copy
+    this.#change(key, value);
   }
 
   delete(key: Uint8Array): void {
@@ -120,7 +128,7 @@ export class WriteBehindState implements StateStore {
     // Changes and scan are taken in one turn: together they are the state as it is now.
     const overlays =
       this.#flushing === undefined ? [this.#changes] : [this.#flushing, this.#changes];
-    const changes = changesWithin(overlays, nameOf(from), nameOf(to));
+    const changes = changesWithin(overlays, from, to);
     const database = this.#db;
     const scan = this.#checked(() => database.scan({ from, to }));
     try {
@@ -193,6 +201,7 @@ export class WriteBehindState implements StateStore {
       throw this.#fail(error);
     }
     this.#changes = new Overlay();
+    this.#cache.clear();
     this.#applied = mark;
     this.#standing = standing;
   }
@@ -221,7 +230,8 @@ export class WriteBehindState implements StateStore {
     const first = key[0] ?? 0;
     invariant(0x01 <= first && first < 0x80, "key does not belong to the state machine", { first });
     this.#withinUnit = true;
-    this.#changes.set(nameOf(key), value);
+    this.#cache.forget(key);
+    this.#changes.set(key, value);
   }
 
   #beginFlush(): void {
@@ -253,8 +263,8 @@ export class WriteBehindState implements StateStore {
     this.#flushing = flushing;
     this.#changes = new Overlay();
     const operations: LevelOperation[] = standingOperations(standing);
-    for (const [name, value] of flushing.all()) {
-      const key = keyOf(name);
+    for (let i = 0; i < flushing.size; i++) {
+      const [key, value] = [flushing.keyAt(i), flushing.valueAt(i)];
       operations.push(value === undefined ? { type: "del", key } : { type: "put", key, value });
     }
     await this.#db.write(operations);

@@ -83,18 +83,6 @@ function testChanges(check: Check): void {
     await store.close();
   });
 
-  check("the bytes that were put may be changed by their owner afterwards", async (t, medium) => {
-    const store = await medium.open();
-    const [key, value] = [Buffer.from(bytes("a")), Buffer.from(bytes("1"))];
-    store.put(key, value);
-    store.commit(mark(1));
-    key.fill(0x20);
-    value.fill(0x20);
-    await store.flush();
-    t.deepEqual(await contents(store), [["a", "1"]]);
-    await store.close();
-  });
-
   check("changes made while a flush is under way are flushed too", async (t, medium) => {
     let store = await medium.open();
     change(store, 1, { a: "1" });

@@ -28,7 +28,7 @@ import { orphans } from "../src/metadata/queries.js";
 import { getSession } from "../src/metadata/sessions.js";
 import { getUpload } from "../src/metadata/uploads.js";
 import { LoneReplication } from "./lone-replication.js";
-import { commitOf, sealed } from "./metadata-driver.js";
+import { commitOf, removalOf, sealed } from "./metadata-driver.js";
 
 const MINUTE = 60_000;
 const LIMITS = {
@@ -168,8 +168,7 @@ test("a removed tree is reaped, and its chunks are deleted when their grace is o
       }
     }
   }
-  const precondition = { kind: "none" } as const;
-  await office.change({ kind: "remove", path: "/t", recursive: true, precondition });
+  await office.change(removalOf("/t", true));
   await office.world.sleep(MINUTE);
   t.deepEqual(await orphans(office.state, 1), []);
   t.true(all.every((handle) => getChunk(office.state, handle)?.releasedAt !== undefined));

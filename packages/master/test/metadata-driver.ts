@@ -64,11 +64,11 @@ export class MetadataDriver {
   }
 
   remove(path: string, recursive = false): Reply {
-    return this.apply({ kind: "remove", path, recursive, precondition: { kind: "none" } });
+    return this.apply(removalOf(path, recursive));
   }
 
   rename(source: string, target: string, overwrite = false): Reply {
-    return this.apply({ kind: "rename", source, target, overwrite });
+    return this.apply({ kind: "rename", source, target, overwrite, fence: undefined });
   }
 
   beginUpload(path: string): InodeId {
@@ -79,6 +79,14 @@ export class MetadataDriver {
 }
 
 export type Commit = Extract<Command, { kind: "commit" }>;
+
+export type Removal = Extract<Command, { kind: "remove" }>;
+
+export function removalOf(path: string, recursive: boolean, more: Partial<Removal> = {}): Removal {
+  const precondition = { kind: "none" } as const;
+  const plain = { precondition, skipTrash: false, fence: undefined };
+  return { kind: "remove", path, recursive, ...plain, ...more };
+}
 
 const CONTENT = Uint8Array.of(1, 2, 3, 4);
 
@@ -113,6 +121,11 @@ export function commitOf(
     crc32c: wholeCrc(handles.length),
     precondition: { kind: "none" },
     makeParents: false,
+    contentType: "",
+    metadata: {},
+    tags: {},
+    ttlMs: undefined,
+    fence: undefined,
     ...more,
   };
 }

@@ -17,7 +17,7 @@ import {
   releasedChunks,
   stat,
 } from "../src/metadata/queries.js";
-import { commitOf, MetadataDriver, sealed, wholeCrc } from "./metadata-driver.js";
+import { commitOf, MetadataDriver, removalOf, sealed, wholeCrc } from "./metadata-driver.js";
 
 type Node = { kind: "file"; handles: readonly ChunkHandle[] } | { kind: "directory"; at: Tree };
 type Tree = Map<string, Node>;
@@ -85,9 +85,9 @@ class Model {
       case "makeDirectory":
         return agree(this.#apply(step), this.#makeDirectory(step.path, step.parents));
       case "rename":
-        return agree(this.#apply(step), this.#rename(step));
+        return agree(this.#apply({ ...step, fence: undefined }), this.#rename(step));
       case "remove": {
-        const reply = this.#apply({ ...step, precondition: { kind: "none" } });
+        const reply = this.#apply(removalOf(step.path, step.recursive));
         return agree(reply, this.#remove(step.path, step.recursive));
       }
       case "repeat":
@@ -316,7 +316,7 @@ async function reapOnce(driver: MetadataDriver): Promise<void> {
       driver.apply({ kind: "reapFile", inode: id, pages: 1 });
     } else {
       const names = await firstNames(driver.state, id, 2);
-      driver.apply({ kind: "reapDirectory", directory: id, names });
+      driver.apply({ kind: "reapDirectory", directory: id, names, history: [], snapshots: [] });
     }
   }
 }

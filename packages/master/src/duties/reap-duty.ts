@@ -23,7 +23,7 @@ export function reapDuty(log: MetadataLog): Duty {
           await log.change({ kind: "reapFile", inode: id, pages: PAGES });
         } else {
           const names = await firstNames(state, id, NAMES);
-          await log.change({ kind: "reapDirectory", directory: id, names });
+          await log.change({ kind: "reapDirectory", directory: id, names, history: [], snapshots: [] });
         }
       }
       return found.length === 0 ? "done" : "more";

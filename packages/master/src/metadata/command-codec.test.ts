@@ -12,6 +12,7 @@ import test from "ava";
 import fc from "fast-check";
 import type { Command, Proposal, Reply } from "./command.js";
 import { decodeProposal, encodeProposal } from "./command-codec.js";
+import { emptyDirectory } from "./inodes.js";
 import { decodeReply, encodeReply } from "./reply-codec.js";
 
 const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
@@ -35,6 +36,10 @@ const precondition = fc.oneof(
   fc.record({ kind: fc.constant("revision" as const), revision: fc.maxSafeNat() }),
 );
 const inode = id.map(inodeId);
+const texts = fc.array(text, { maxLength: 4 });
+const labels = fc.dictionary(text, text, { maxKeys: 4, noNullPrototype: true });
+const optional = fc.option(fc.maxSafeNat(), { nil: undefined });
+const fence = fc.option(fc.record({ lock: text, token: id }), { nil: undefined });
 
 function record<K extends Command["kind"]>(
   kind: K,
@@ -62,24 +67,92 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     crc32c: u32,
     precondition,
     makeParents: fc.boolean(),
+    contentType: text,
+    metadata: labels,
+    tags: labels,
+    ttlMs: optional,
+    fence,
   }),
   record("makeDirectory", { path: text, parents: fc.boolean() }),
-  record("rename", { source: text, target: text, overwrite: fc.boolean() }),
-  record("remove", { path: text, recursive: fc.boolean(), precondition }),
+  record("rename", { source: text, target: text, overwrite: fc.boolean(), fence }),
+  record("copy", {
+    source: text,
+    sourceInode: fc.option(inode, { nil: undefined }),
+    target: text,
+    overwrite: fc.boolean(),
+    makeParents: fc.boolean(),
+    precondition,
+    fence,
+  }),
+  record("remove", {
+    path: text,
+    recursive: fc.boolean(),
+    precondition,
+    skipTrash: fc.boolean(),
+    fence,
+  }),
+  record("setAttributes", {
+    path: text,
+    setMetadata: labels,
+    removeMetadata: texts,
+    setTags: labels,
+    removeTags: texts,
+    contentType: fc.option(text, { nil: undefined }),
+    ttlMs: optional,
+    precondition,
+  }),
+  record("setPolicy", {
+    path: text,
+    policy: fc.record({
+      replicas: optional,
+      versions: optional,
+      trashMs: optional,
+      ttlMs: optional,
+    }),
+  }),
+  record("setQuota", { path: text, quota: fc.record({ sizeBytes: optional, files: optional }) }),
+  record("createSnapshot", { path: text, name: text }),
+  record("removeSnapshot", { path: text, name: text }),
+  record("restoreTrash", {
+    id,
+    target: fc.option(fc.string({ unit: "binary", minLength: 1 }), { nil: undefined }),
+  }),
+  record("purgeTrash", { ids: fc.array(id) }),
+  record("removeVersion", { path: text, version: id, ended: id }),
+  record("acquireLock", { name: text, holder: text, ttlMs: fc.maxSafeNat() }),
+  record("renewLock", { name: text, token: id, ttlMs: fc.maxSafeNat() }),
+  record("releaseLock", { name: text, token: id }),
   record("registerServer", {
     name: text,
     storeUuid: text,
     dataAddress: text,
     controlAddress: text,
-    labels: fc.dictionary(text, text, { maxKeys: 4, noNullPrototype: true }),
+    labels,
   }),
-  record("reapDirectory", { directory: inode, names: fc.array(text, { maxLength: 4 }) }),
+  record("reapDirectory", {
+    directory: inode,
+    names: texts,
+    history: fc.array(fc.record({ name: text, ended: id }), { maxLength: 4 }),
+    snapshots: texts,
+  }),
   record("reapFile", { inode, pages: u32 }),
   record("expireGrants", { grants: fc.array(id.map(grantId)), unusedSince: time }),
   record("expireUploads", { uploads: fc.array(inode), unusedSince: time }),
   record("expireSessions", { sessions: fc.array(id.map(sessionId)), unusedSince: time }),
   record("forgetChunks", { handles: fc.array(id.map(chunkHandle)) }),
   record("initCluster", { clusterId: text }),
+  record("expireFiles", {
+    files: fc.array(fc.record({ at: time, parent: inode, name: text, inode })),
+  }),
+  record("expireLocks", { names: texts }),
+  record("dropHistory", {
+    records: fc.array(fc.record({ parent: inode, name: text, ended: id })),
+  }),
+  record("trimChanges", {
+    changes: fc.array(fc.record({ revision: id, sequence: fc.nat({ max: 0xffff }) })),
+    floor: fc.maxSafeNat(),
+  }),
+  record("checkState", {}),
 );
 
 const proposal: fc.Arbitrary<Proposal> = fc.record({
@@ -109,6 +182,18 @@ const reply: fc.Arbitrary<Reply> = fc.oneof(
       createdAt: at,
       modifiedAt: at,
       chunkCount: count,
+      expiresAt: at,
+    }),
+  ),
+  fc.tuple(id, time).map(([n, at]): Reply => ({ kind: "snapshotCreated", revision: n, at })),
+  fc
+    .tuple(id, time, text)
+    .map(([n, at, holder]): Reply => ({ kind: "locked", token: n, expiresAt: at, holder })),
+  id.map(
+    (n): Reply => ({
+      kind: "inode",
+      inode: inodeId(n),
+      node: emptyDirectory({ index: n, at: wallMs(1), emitted: { count: 0 } }),
     }),
   ),
   fc
@@ -163,7 +248,7 @@ test("the example of docs/formats/command.md is what is written", (t) => {
     request: { session: sessionId(7), sequence: 1, answeredBelow: 1 },
     command: { kind: "makeDirectory", path: "/a", parents: false },
   });
-  const documented = `01 e803000000000000 01 0700000000000000 0100000000000000
+  const documented = `02 e803000000000000 01 0700000000000000 0100000000000000
     0100000000000000 07 02000000 2f61 00`;
   t.is(Buffer.from(bytes).toString("hex"), documented.replaceAll(/\s/g, ""));
 });

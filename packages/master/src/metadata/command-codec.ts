@@ -2,18 +2,27 @@
 // bytes that no master could have written are refused with CORRUPT.
 
 import {
-  assertNever,
   type ByteReader,
   type ByteWriter,
   chunkHandle,
   epoch,
-  grantId,
   inodeId,
   serverId,
   sessionId,
   wallMs,
 } from "@lumeofs/base";
-import type { Command, Precondition, Proposal, RequestId, SealedChunk } from "./command.js";
+import type {
+  Command,
+  NameCommand,
+  Precondition,
+  Proposal,
+  RequestId,
+  SealedChunk,
+  WriteCommand,
+} from "./command.js";
+import { KIND } from "./command-kind.js";
+import type { Policy } from "./directory-record.js";
+import { readDuty, writeDuty } from "./duty-codec.js";
 import {
   corrupt,
   encodeWhole,
@@ -30,26 +39,7 @@ import {
   writeNumber,
   writeText,
 } from "./fields.js";
-
-const KIND = {
-  openSession: 1,
-  allocate: 2,
-  beginUpload: 3,
-  addChunks: 4,
-  abortUpload: 5,
-  commit: 6,
-  makeDirectory: 7,
-  rename: 8,
-  remove: 9,
-  registerServer: 10,
-  reapDirectory: 11,
-  reapFile: 12,
-  expireGrants: 13,
-  expireUploads: 14,
-  expireSessions: 15,
-  forgetChunks: 16,
-  initCluster: 17,
-} as const satisfies Record<Command["kind"], number>;
+import type { Fence } from "./locks.js";
 
 const PRECONDITION = { none: 0, absent: 1, revision: 2 } as const;
 const CHUNK_BYTES = 24;
@@ -97,38 +87,56 @@ function writeCommand(w: ByteWriter, command: Command): void {
     case "rename":
       writeText(w, command.source);
       writeText(w, command.target);
-      return writeFlag(w, command.overwrite);
+      writeFlag(w, command.overwrite);
+      return writeFence(w, command.fence);
+    case "copy":
+      return writeCopy(w, command);
     case "remove":
       writeText(w, command.path);
       writeFlag(w, command.recursive);
-      return writePrecondition(w, command.precondition);
-    case "registerServer":
-      writeText(w, command.name);
-      writeText(w, command.storeUuid);
-      writeText(w, command.dataAddress);
-      writeText(w, command.controlAddress);
-      return writeLabels(w, command.labels);
-    case "reapDirectory":
-      w.u53(command.directory);
-      return writeList(w, command.names, writeText);
-    case "reapFile":
-      w.u53(command.inode).u32(command.pages);
-      return;
-    case "expireGrants":
-      writeList(w, command.grants, writeNumber);
-      return writeNumber(w, command.unusedSince);
-    case "expireUploads":
-      writeList(w, command.uploads, writeNumber);
-      return writeNumber(w, command.unusedSince);
-    case "expireSessions":
-      writeList(w, command.sessions, writeNumber);
-      return writeNumber(w, command.unusedSince);
-    case "forgetChunks":
-      return writeList(w, command.handles, writeNumber);
-    case "initCluster":
-      return writeText(w, command.clusterId);
+      writePrecondition(w, command.precondition);
+      writeFlag(w, command.skipTrash);
+      return writeFence(w, command.fence);
+    case "setAttributes":
+      return writeAttributesChange(w, command);
     default:
-      assertNever(command);
+      return writeDirectoryCommand(w, command);
+  }
+}
+
+/** Also what goes on to the codec of duties. */
+function writeDirectoryCommand(
+  w: ByteWriter,
+  command: Exclude<Command, WriteCommand | NameCommand>,
+): void {
+  switch (command.kind) {
+    case "setPolicy":
+      writeText(w, command.path);
+      return writePolicy(w, command.policy);
+    case "setQuota":
+      writeText(w, command.path);
+      writeOptional(w, command.quota.sizeBytes);
+      return writeOptional(w, command.quota.files);
+    case "createSnapshot":
+    case "removeSnapshot":
+      writeText(w, command.path);
+      return writeText(w, command.name);
+    case "restoreTrash":
+      w.u53(command.id);
+      return writeText(w, command.target ?? "");
+    case "purgeTrash":
+      return writeList(w, command.ids, writeNumber);
+    case "removeVersion":
+      return writeText(w.u53(command.version).u53(command.ended), command.path);
+    case "acquireLock":
+      writeText(w.u53(command.ttlMs), command.name);
+      return writeText(w, command.holder);
+    case "renewLock":
+      return writeText(w.u53(command.token).u53(command.ttlMs), command.name);
+    case "releaseLock":
+      return writeText(w.u53(command.token), command.name);
+    default:
+      return writeDuty(w, command);
   }
 }
 
@@ -163,52 +171,66 @@ function readCommand(r: ByteReader): Command {
         source: readText(r),
         target: readText(r),
         overwrite: readFlag(r),
+        fence: readFence(r),
       };
+    case KIND.copy:
+      return readCopy(r);
     case KIND.remove:
       return {
         kind: "remove",
         path: readText(r),
         recursive: readFlag(r),
         precondition: readPrecondition(r),
+        skipTrash: readFlag(r),
+        fence: readFence(r),
       };
-    case KIND.registerServer:
-      return {
-        kind: "registerServer",
-        name: readText(r),
-        storeUuid: readText(r),
-        dataAddress: readText(r),
-        controlAddress: readText(r),
-        labels: readLabels(r),
-      };
+    case KIND.setAttributes:
+      return readAttributesChange(r);
     default:
-      return readDuty(r, kind);
+      return readDirectoryCommand(r, kind);
   }
 }
 
-function readDuty(r: ByteReader, kind: number): Command {
+function readDirectoryCommand(r: ByteReader, kind: number): Command {
   switch (kind) {
-    case KIND.reapDirectory:
-      return {
-        kind: "reapDirectory",
-        directory: readId(r, inodeId),
-        names: readList(r, 4, readText),
-      };
-    case KIND.reapFile:
-      return { kind: "reapFile", inode: readId(r, inodeId), pages: r.u32() };
-    case KIND.expireGrants:
-      return { kind: "expireGrants", grants: readIds(r, grantId), unusedSince: wallMs(r.u53()) };
-    case KIND.expireUploads:
-      return { kind: "expireUploads", uploads: readIds(r, inodeId), unusedSince: wallMs(r.u53()) };
-    case KIND.expireSessions: {
-      const sessions = readIds(r, sessionId);
-      return { kind: "expireSessions", sessions, unusedSince: wallMs(r.u53()) };
+    case KIND.setPolicy:
+      return { kind: "setPolicy", path: readText(r), policy: readPolicy(r) };
+    case KIND.setQuota: {
+      const path = readText(r);
+      const sizeBytes = readOptional(r);
+      return { kind: "setQuota", path, quota: { sizeBytes, files: readOptional(r) } };
     }
-    case KIND.forgetChunks:
-      return { kind: "forgetChunks", handles: readIds(r, chunkHandle) };
-    case KIND.initCluster:
-      return { kind: "initCluster", clusterId: readText(r) };
+    case KIND.createSnapshot:
+      return { kind: "createSnapshot", path: readText(r), name: readText(r) };
+    case KIND.removeSnapshot:
+      return { kind: "removeSnapshot", path: readText(r), name: readText(r) };
+    case KIND.restoreTrash: {
+      const id = r.u53();
+      const target = readText(r);
+      return { kind: "restoreTrash", id, target: target === "" ? undefined : target };
+    }
+    case KIND.purgeTrash:
+      return { kind: "purgeTrash", ids: readList(r, 8, (from) => from.u53()) };
+    case KIND.removeVersion: {
+      const version = r.u53();
+      const ended = r.u53();
+      return { kind: "removeVersion", path: readText(r), version, ended };
+    }
+    case KIND.acquireLock: {
+      const ttlMs = r.u53();
+      return { kind: "acquireLock", name: readText(r), holder: readText(r), ttlMs };
+    }
+    case KIND.renewLock: {
+      const token = r.u53();
+      const ttlMs = r.u53();
+      return { kind: "renewLock", name: readText(r), token, ttlMs };
+    }
+    case KIND.releaseLock: {
+      const token = r.u53();
+      return { kind: "releaseLock", name: readText(r), token };
+    }
     default:
-      throw corrupt("proposal", `its kind is ${kind}`);
+      return readDuty(r, kind);
   }
 }
 
@@ -219,6 +241,11 @@ function writeCommit(w: ByteWriter, command: Extract<Command, { kind: "commit" }
   w.u32(command.chunkSizeBytes).u8(command.replicas).u32(command.crc32c);
   writePrecondition(w, command.precondition);
   writeFlag(w, command.makeParents);
+  writeText(w, command.contentType);
+  writeLabels(w, command.metadata);
+  writeLabels(w, command.tags);
+  writeOptional(w, command.ttlMs);
+  writeFence(w, command.fence);
 }
 
 function readCommit(r: ByteReader): Command {
@@ -234,7 +261,103 @@ function readCommit(r: ByteReader): Command {
     crc32c: r.u32(),
     precondition: readPrecondition(r),
     makeParents: readFlag(r),
+    contentType: readText(r),
+    metadata: readLabels(r),
+    tags: readLabels(r),
+    ttlMs: readOptional(r),
+    fence: readFence(r),
   };
+}
+
+function writeCopy(w: ByteWriter, command: Extract<Command, { kind: "copy" }>): void {
+  writeText(w, command.source);
+  w.u53(command.sourceInode ?? 0);
+  writeText(w, command.target);
+  writeFlag(w, command.overwrite);
+  writeFlag(w, command.makeParents);
+  writePrecondition(w, command.precondition);
+  writeFence(w, command.fence);
+}
+
+function readCopy(r: ByteReader): Command {
+  const source = readText(r);
+  const inode = r.u53();
+  return {
+    kind: "copy",
+    source,
+    sourceInode: inode === 0 ? undefined : inodeId(inode),
+    target: readText(r),
+    overwrite: readFlag(r),
+    makeParents: readFlag(r),
+    precondition: readPrecondition(r),
+    fence: readFence(r),
+  };
+}
+
+function writeAttributesChange(
+  w: ByteWriter,
+  command: Extract<Command, { kind: "setAttributes" }>,
+): void {
+  writeText(w, command.path);
+  writeLabels(w, command.setMetadata);
+  writeList(w, command.removeMetadata, writeText);
+  writeLabels(w, command.setTags);
+  writeList(w, command.removeTags, writeText);
+  writeFlag(w, command.contentType !== undefined);
+  if (command.contentType !== undefined) writeText(w, command.contentType);
+  writeOptional(w, command.ttlMs);
+  writePrecondition(w, command.precondition);
+}
+
+function readAttributesChange(r: ByteReader): Command {
+  return {
+    kind: "setAttributes",
+    path: readText(r),
+    setMetadata: readLabels(r),
+    removeMetadata: readList(r, 4, readText),
+    setTags: readLabels(r),
+    removeTags: readList(r, 4, readText),
+    contentType: readFlag(r) ? readText(r) : undefined,
+    ttlMs: readOptional(r),
+    precondition: readPrecondition(r),
+  };
+}
+
+function writePolicy(w: ByteWriter, policy: Policy): void {
+  writeOptional(w, policy.replicas);
+  writeOptional(w, policy.versions);
+  writeOptional(w, policy.trashMs);
+  writeOptional(w, policy.ttlMs);
+}
+
+function readPolicy(r: ByteReader): Policy {
+  return {
+    replicas: readOptional(r),
+    versions: readOptional(r),
+    trashMs: readOptional(r),
+    ttlMs: readOptional(r),
+  };
+}
+
+/** One byte for a number that is not there. */
+function writeOptional(w: ByteWriter, value: number | undefined): void {
+  writeFlag(w, value !== undefined);
+  if (value !== undefined) w.u53(value);
+}
+
+function readOptional(r: ByteReader): number | undefined {
+  return readFlag(r) ? r.u53() : undefined;
+}
+
+function writeFence(w: ByteWriter, fence: Fence | undefined): void {
+  writeFlag(w, fence !== undefined);
+  if (fence !== undefined) writeText(w.u53(fence.token), fence.lock);
+}
+
+function readFence(r: ByteReader): Fence | undefined {
+  if (!readFlag(r)) return undefined;
+  const token = r.u53();
+  return { lock: readText(r), token };
 }
 
 function readRequest(r: ByteReader): RequestId {

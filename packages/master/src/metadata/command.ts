@@ -12,6 +12,11 @@ import type {
   SessionId,
   WallMs,
 } from "@lumeofs/base";
+import type { AttributesChange, Labels } from "./attributes.js";
+import type { Policy, Quota } from "./directory-record.js";
+import type { Inode } from "./inode-record.js";
+import type { ChangePosition, HistoryId } from "./keys.js";
+import type { Fence } from "./locks.js";
 
 export interface SealedChunk {
   readonly handle: ChunkHandle;
@@ -43,10 +48,20 @@ export interface Proposal {
 
 /** At most this many chunks in one command. */
 export const COMMAND_CHUNKS_MAX = 256;
+/** At most this many things to be freed, expired or forgotten in one command. */
+export const COMMAND_ITEMS_MAX = 256;
 
 export type Command = ClientCommand | FleetCommand | DutyCommand;
 
 export type ClientCommand =
+  | WriteCommand
+  | NameCommand
+  | DirectoryCommand
+  | KeptCommand
+  | LockCommand;
+
+/** Writing files. */
+export type WriteCommand =
   | { readonly kind: "openSession" }
   | {
       readonly kind: "allocate";
@@ -77,13 +92,37 @@ export type ClientCommand =
       readonly crc32c: number;
       readonly precondition: Precondition;
       readonly makeParents: boolean;
-    }
+      /** "" if nobody says. */
+      readonly contentType: string;
+      readonly metadata: Labels;
+      readonly tags: Labels;
+      /** Removed so long after the commit; 0 for never, undefined for what the policy says. */
+      readonly ttlMs: number | undefined;
+      readonly fence: Fence | undefined;
+    };
+
+/** Changing what names lead to. */
+export type NameCommand =
   | { readonly kind: "makeDirectory"; readonly path: string; readonly parents: boolean }
   | {
       readonly kind: "rename";
       readonly source: string;
       readonly target: string;
+      /** Replaces a file by a file, an empty directory by a directory. */
       readonly overwrite: boolean;
+      readonly fence: Fence | undefined;
+    }
+  | {
+      readonly kind: "copy";
+      readonly source: string;
+      /** An earlier version, or a file in a snapshot: the leader has looked it up. */
+      readonly sourceInode: InodeId | undefined;
+      readonly target: string;
+      readonly overwrite: boolean;
+      readonly makeParents: boolean;
+      /** Of what is at the target. */
+      readonly precondition: Precondition;
+      readonly fence: Fence | undefined;
     }
   | {
       readonly kind: "remove";
@@ -91,7 +130,53 @@ export type ClientCommand =
       /** Detaches a whole directory at once; `reapDirectory` frees what was in it. */
       readonly recursive: boolean;
       readonly precondition: Precondition;
+      /** Whatever the policy says of the trash. */
+      readonly skipTrash: boolean;
+      readonly fence: Fence | undefined;
+    }
+  | ({
+      readonly kind: "setAttributes";
+      readonly path: string;
+      /** Counted from now; 0 for never, undefined leaves it as it is. */
+      readonly ttlMs: number | undefined;
+      readonly precondition: Precondition;
+    } & AttributesChange);
+
+/** What directories say of what is below them: each replaces what was said before. */
+export type DirectoryCommand =
+  | { readonly kind: "setPolicy"; readonly path: string; readonly policy: Policy }
+  | { readonly kind: "setQuota"; readonly path: string; readonly quota: Quota }
+  | { readonly kind: "createSnapshot"; readonly path: string; readonly name: string }
+  | { readonly kind: "removeSnapshot"; readonly path: string; readonly name: string };
+
+/** What was removed or replaced and is kept. */
+export type KeptCommand =
+  /** Undefined: to where it was. */
+  | { readonly kind: "restoreTrash"; readonly id: number; readonly target: string | undefined }
+  | { readonly kind: "purgeTrash"; readonly ids: readonly number[] }
+  | {
+      readonly kind: "removeVersion";
+      readonly path: string;
+      /** Revision of the file. */
+      readonly version: number;
+      /** Where the leader found it: `HistoryId.ended`. */
+      readonly ended: number;
     };
+
+export type LockCommand =
+  | {
+      readonly kind: "acquireLock";
+      readonly name: string;
+      readonly holder: string;
+      readonly ttlMs: number;
+    }
+  | {
+      readonly kind: "renewLock";
+      readonly name: string;
+      readonly token: number;
+      readonly ttlMs: number;
+    }
+  | { readonly kind: "releaseLock"; readonly name: string; readonly token: number };
 
 export type FleetCommand = {
   readonly kind: "registerServer";
@@ -103,13 +188,16 @@ export type FleetCommand = {
 };
 
 export type DutyCommand =
-  /** Frees named children of a detached directory; the directory itself when it is empty. */
+  /** Frees what a detached directory has; the directory itself when nothing is left. */
   | {
       readonly kind: "reapDirectory";
       readonly directory: InodeId;
+      /** Entries. */
       readonly names: readonly string[];
+      readonly history: readonly { readonly name: string; readonly ended: number }[];
+      readonly snapshots: readonly string[];
     }
-  /** Frees the last pages of a detached long file; the file itself when none is left. */
+  /** Frees the last pages of a long content that no file has; its record when none is left. */
   | { readonly kind: "reapFile"; readonly inode: InodeId; readonly pages: number }
   /** Those of the grants that were made at or before `unusedSince`. */
   | {
@@ -130,7 +218,30 @@ export type DutyCommand =
   /** Chunks of removed files whose grace is over: nobody may still be reading them. */
   | { readonly kind: "forgetChunks"; readonly handles: readonly ChunkHandle[] }
   /** The cluster gets its id, once. */
-  | { readonly kind: "initCluster"; readonly clusterId: string };
+  | { readonly kind: "initCluster"; readonly clusterId: string }
+  /** Removes files whose time is over. */
+  | { readonly kind: "expireFiles"; readonly files: readonly DueFile[] }
+  /** Lapsed locks. */
+  | { readonly kind: "expireLocks"; readonly names: readonly string[] }
+  /** What neither a snapshot nor a policy keeps. */
+  | { readonly kind: "dropHistory"; readonly records: readonly HistoryId[] }
+  /** Changes at or below `floor` leave the feed. */
+  | {
+      readonly kind: "trimChanges";
+      readonly changes: readonly ChangePosition[];
+      readonly floor: number;
+    }
+  /** Changes nothing: all masters compare their states behind this entry. */
+  | { readonly kind: "checkState" };
+
+/** A record of the expiry table. */
+export interface DueFile {
+  /** In its key. */
+  readonly at: WallMs;
+  readonly parent: InodeId;
+  readonly name: string;
+  readonly inode: InodeId;
+}
 
 export type Reply =
   | { readonly kind: "done" }
@@ -138,6 +249,14 @@ export type Reply =
   | { readonly kind: "allocated"; readonly grants: readonly GrantId[] }
   | { readonly kind: "uploadBegun"; readonly upload: InodeId }
   | FileCommitted
+  | InodeChanged
+  | { readonly kind: "snapshotCreated"; readonly revision: number; readonly at: WallMs }
+  | {
+      readonly kind: "locked";
+      readonly holder: string;
+      readonly token: number;
+      readonly expiresAt: WallMs;
+    }
   | { readonly kind: "registered"; readonly server: ServerId; readonly clusterId: string }
   | Refused;
 
@@ -149,6 +268,15 @@ export interface FileCommitted {
   readonly createdAt: WallMs;
   readonly modifiedAt: WallMs;
   readonly chunkCount: number;
+  /** 0 for never. */
+  readonly expiresAt: WallMs;
+}
+
+/** A file or directory as a command left it. */
+export interface InodeChanged {
+  readonly kind: "inode";
+  readonly inode: InodeId;
+  readonly node: Inode;
 }
 
 /** Nothing has changed, and the same request would be refused again. */

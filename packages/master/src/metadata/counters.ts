@@ -5,19 +5,26 @@ import { ByteReader, ByteWriter, invariant, type WallMs, wallMs } from "@lumeofs
 import { type CounterName, counterKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
+/** Things that come and go, and are counted. */
+export type CountName = "snapshots" | "locks";
+
 /** A number never given before. Inodes begin behind the root, the others at 1. */
-export function takeNumber(state: State, name: Exclude<CounterName, "clock" | "locks">): number {
+export function takeNumber(state: State, name: Exclude<CounterName, CountName | "clock">): number {
   const last = read(state, name) ?? (name === "inode" ? 1 : 0);
   write(state, name, last + 1);
   return last + 1;
 }
 
-/** Counts things that come and go; how many there are then. */
-export function addToCount(state: State, name: "locks", change: 1 | -1): number {
-  const count = (read(state, name) ?? 0) + change;
-  invariant(0 <= count, "a count is not negative", { name });
+/** Adds to a number of things that come and go; how many there are now. */
+export function addToCount(state: State, name: CountName, change: number): number {
+  const count = getCount(state, name) + change;
+  invariant(0 <= count, "a count is not negative", { name, count });
   write(state, name, count);
   return count;
+}
+
+export function getCount(view: StateView, name: CountName): number {
+  return read(view, name) ?? 0;
 }
 
 /** Moves the state's clock to the leader's, unless that would be back. */

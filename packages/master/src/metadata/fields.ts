@@ -4,7 +4,7 @@
 
 import { ByteReader, ByteSlab, ByteWriter, LumeoError } from "@lumeofs/base";
 
-const RECORD_VERSION = 1;
+const RECORD_VERSION = 2;
 /** Bytes before what a value says. */
 export const VERSION_BYTES = 1;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -37,10 +37,16 @@ export function encodeWhole(write: (writer: ByteWriter) => unknown): Uint8Array 
 export function readWhole<T>(what: string, bytes: Uint8Array, read: (r: ByteReader) => T): T {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (version !== RECORD_VERSION) throw corrupt(what, `its version is ${version}, expected 1`);
+  if (version !== RECORD_VERSION) throw corrupt(what, faultOfVersion(version));
   const value = read(reader);
   if (0 < reader.remaining) throw corrupt(what, `${reader.remaining} bytes are left over`);
   return value;
+}
+
+function faultOfVersion(version: number): string {
+  const fault = `its version is ${version}, expected ${RECORD_VERSION}`;
+  if (version !== 1) return fault;
+  return `${fault}: it was made by an earlier development version; begin with an empty folder`;
 }
 
 export function corrupt(what: string, why: string): LumeoError {
@@ -105,6 +111,7 @@ export function readIds<T>(reader: ByteReader, make: (n: number) => T): readonly
   return readList(reader, 8, (r) => readId(r, make));
 }
 
+/** Text by key, in the order of the keys. */
 export function writeLabels(writer: ByteWriter, labels: Readonly<Record<string, string>>): void {
   const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
   writeList(writer, sorted, (w, [name, value]) => {

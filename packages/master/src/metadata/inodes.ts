@@ -1,54 +1,33 @@
 // Files and directories by number, and the names that lead to them.
 //
-// I1. An inode other than the root is reached by exactly one entry, or is an orphan.
+// I1. An inode is referenced by at most one entry of a directory that a path leads to, and by any
+//     number of records of history and trash; without any it is gone, or is an orphan.
 // I2. A directory's child count is the number of its entries.
 // I3. A file's content never changes: a commit makes a new inode.
+// I4. A directory that a path leads to has the parent, the name and the `since` of its entry. One
+//     that has lost its name has no parent; those below it keep theirs.
 
+import { type InodeId, invariant, type WallMs } from "@lumeofs/base";
 import {
-  type ByteReader,
-  type ByteWriter,
-  type ChunkHandle,
-  chunkHandle,
-  type InodeId,
-  inodeId,
-  invariant,
-  type WallMs,
-  wallMs,
-} from "@lumeofs/base";
-import { corrupt, encodeWhole, readIds, readWhole, writeList, writeNumber } from "./fields.js";
+  type DirectoryInode,
+  NO_POLICY,
+  NO_QUOTA,
+  NO_USAGE,
+  withChildren,
+} from "./directory-record.js";
+import { encodeWhole, readWhole } from "./fields.js";
+import {
+  type DirectoryEntry,
+  decodeEntry,
+  decodeInode,
+  encodeEntry,
+  encodeInode,
+  type Inode,
+  readKind,
+  writeKind,
+} from "./inode-record.js";
 import { entryKey, inodeKey, orphanKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
-
-export interface FileInode {
-  readonly kind: "file";
-  readonly sizeBytes: number;
-  readonly crc32c: number;
-  readonly chunkSizeBytes: number;
-  readonly replicas: number;
-  /** Log index of the commit. */
-  readonly revision: number;
-  readonly createdAt: WallMs;
-  readonly modifiedAt: WallMs;
-  readonly chunkCount: number;
-  /** The chunks of a short file. A longer one has none here and pages instead. */
-  readonly inline: readonly ChunkHandle[];
-}
-
-export interface DirectoryInode {
-  readonly kind: "directory";
-  readonly childCount: number;
-  /** Log index of the last change of its entries. */
-  readonly revision: number;
-  readonly createdAt: WallMs;
-  readonly modifiedAt: WallMs;
-}
-
-export type Inode = FileInode | DirectoryInode;
-
-export interface DirectoryEntry {
-  readonly inode: InodeId;
-  readonly kind: Inode["kind"];
-}
 
 /** When a change happens: the log index and the state's time. */
 export interface Moment {
@@ -58,15 +37,37 @@ export interface Moment {
   readonly emitted: { count: number };
 }
 
-const KIND = { file: 1, directory: 2 } as const;
+/** Where in a directory something is, or would be. */
+export interface Place {
+  readonly parent: InodeId;
+  readonly name: string;
+}
 
-export function emptyDirectory(now: Moment): DirectoryInode {
+/** What nothing leads to any more, and is still to be freed piece by piece. */
+export type Orphan =
+  | { readonly kind: "directory" }
+  /** The content of a long file: so many chunks from its beginning are left. */
+  | { readonly kind: "file"; readonly chunks: number };
+
+/** A directory that is still to get its name: `place` undefined for the root. */
+export function emptyDirectory(now: Moment, place?: Place): DirectoryInode {
   return {
     kind: "directory",
+    parent: place?.parent,
     childCount: 0,
     revision: now.index,
-    createdAt: now.at,
     modifiedAt: now.at,
+    usage: NO_USAGE,
+    quota: NO_QUOTA,
+    policy: NO_POLICY,
+    since: now.index,
+    capturedAt: 0,
+    createdAt: now.at,
+    historyCount: 0,
+    snapshotCount: 0,
+    name: place?.name ?? "",
+    metadata: {},
+    tags: {},
   };
 }
 
@@ -75,10 +76,17 @@ export function getInode(view: StateView, id: InodeId): Inode | undefined {
   return bytes === undefined ? undefined : decodeInode(bytes);
 }
 
-/** An inode that an entry or the orphan table names. */
+/** An inode that an entry or another record names. */
 export function mustGetInode(view: StateView, id: InodeId): Inode {
   const inode = getInode(view, id);
   invariant(inode !== undefined, "a named inode is in the table", { id });
+  return inode;
+}
+
+/** A directory that an entry or another record names. */
+export function mustGetDirectory(view: StateView, id: InodeId): DirectoryInode {
+  const inode = mustGetInode(view, id);
+  invariant(inode.kind === "directory", "a parent is a directory", { id });
   return inode;
 }
 
@@ -100,126 +108,51 @@ export function getEntry(
 }
 
 /** Adds a name that is not there yet. */
-export function link(
-  state: State,
-  place: { readonly parent: InodeId; readonly name: string },
-  entry: DirectoryEntry,
-  now: Moment,
-): void {
+export function link(state: State, place: Place, entry: DirectoryEntry, now: Moment): void {
   state.put(entryKey(place.parent, place.name), encodeEntry(entry));
   countChildren(state, place.parent, 1, now);
 }
 
 /** Lets a name that is there lead to another inode. */
-export function relink(
-  state: State,
-  place: { readonly parent: InodeId; readonly name: string },
-  entry: DirectoryEntry,
-  now: Moment,
-): void {
+export function relink(state: State, place: Place, entry: DirectoryEntry, now: Moment): void {
   state.put(entryKey(place.parent, place.name), encodeEntry(entry));
   countChildren(state, place.parent, 0, now);
 }
 
 /** Takes away a name that is there. */
-export function unlink(
-  state: State,
-  place: { readonly parent: InodeId; readonly name: string },
-  now: Moment,
-): void {
+export function unlink(state: State, place: Place, now: Moment): void {
   state.delete(entryKey(place.parent, place.name));
   countChildren(state, place.parent, -1, now);
 }
 
-/** Notes that an inode without a name is still to be freed, piece by piece. */
-export function putOrphan(state: State, id: InodeId, kind: Inode["kind"]): void {
+export function putOrphan(state: State, id: InodeId, orphan: Orphan): void {
+  const chunks = orphan.kind === "file" ? orphan.chunks : 0;
   state.put(
     orphanKey(id),
-    encodeWhole((writer) => writer.u8(KIND[kind])),
+    encodeWhole((writer) => writeKind(writer, orphan.kind).u53(chunks)),
   );
 }
 
-export function getOrphan(view: StateView, id: InodeId): Inode["kind"] | undefined {
+export function getOrphan(view: StateView, id: InodeId): Orphan | undefined {
   const bytes = view.get(orphanKey(id));
   return bytes === undefined ? undefined : decodeOrphan(bytes);
 }
 
-export function decodeOrphan(bytes: Uint8Array): Inode["kind"] {
-  return readWhole("orphan record", bytes, readKind);
+export function decodeOrphan(bytes: Uint8Array): Orphan {
+  return readWhole("orphan record", bytes, (reader) => {
+    const kind = readKind(reader);
+    const chunks = reader.u53();
+    return kind === "directory" ? { kind } : { kind, chunks };
+  });
 }
 
 export function deleteOrphan(state: State, id: InodeId): void {
   state.delete(orphanKey(id));
 }
 
-export function encodeInode(inode: Inode): Uint8Array {
-  return encodeWhole((writer) => writeInode(writer, inode));
-}
-
-function writeInode(w: ByteWriter, inode: Inode): void {
-  w.u8(KIND[inode.kind]);
-  if (inode.kind === "directory") {
-    w.u53(inode.childCount).u53(inode.revision).u53(inode.createdAt).u53(inode.modifiedAt);
-    return;
-  }
-  w.u53(inode.sizeBytes).u32(inode.crc32c).u32(inode.chunkSizeBytes).u8(inode.replicas);
-  w.u53(inode.revision).u53(inode.createdAt).u53(inode.modifiedAt).u53(inode.chunkCount);
-  writeList(w, inode.inline, writeNumber);
-}
-
-export function decodeInode(bytes: Uint8Array): Inode {
-  return readWhole("inode record", bytes, (r) =>
-    readKind(r) === "directory" ? readDirectory(r) : readFile(r),
-  );
-}
-
-export function encodeEntry(entry: DirectoryEntry): Uint8Array {
-  return encodeWhole((writer) => writer.u53(entry.inode).u8(KIND[entry.kind]));
-}
-
-export function decodeEntry(bytes: Uint8Array): DirectoryEntry {
-  return readWhole("directory entry", bytes, (r) => ({
-    inode: inodeId(r.u53()),
-    kind: readKind(r),
-  }));
-}
-
+/** Patches the record: a whole one is read and written for every file that is made. */
 function countChildren(state: State, id: InodeId, change: number, now: Moment): void {
-  const directory = mustGetInode(state, id);
-  invariant(directory.kind === "directory", "a parent is a directory", { id });
-  const childCount = directory.childCount + change;
-  invariant(0 <= childCount, "a child count is not negative", { id, childCount });
-  putInode(state, id, { ...directory, childCount, revision: now.index, modifiedAt: now.at });
-}
-
-function readKind(reader: ByteReader): Inode["kind"] {
-  const kind = reader.u8();
-  if (kind === KIND.file) return "file";
-  if (kind === KIND.directory) return "directory";
-  throw corrupt("inode kind", `it is ${kind}`);
-}
-
-function readDirectory(r: ByteReader): DirectoryInode {
-  return {
-    kind: "directory",
-    childCount: r.u53(),
-    revision: r.u53(),
-    createdAt: wallMs(r.u53()),
-    modifiedAt: wallMs(r.u53()),
-  };
-}
-
-function readFile(r: ByteReader): FileInode {
-  return {
-    kind: "file",
-    sizeBytes: r.u53(),
-    crc32c: r.u32(),
-    chunkSizeBytes: r.u32(),
-    replicas: r.u8(),
-    revision: r.u53(),
-    createdAt: wallMs(r.u53()),
-    modifiedAt: wallMs(r.u53()),
-    chunkCount: r.u53(),
-    inline: readIds(r, chunkHandle),
-  };
+  const record = state.get(inodeKey(id));
+  invariant(record !== undefined, "a parent is in the table", { id });
+  state.put(inodeKey(id), withChildren(record, change, now));
 }

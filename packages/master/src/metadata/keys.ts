@@ -22,6 +22,11 @@ const TABLE = {
   entry: 0x11,
   page: 0x12,
   orphan: 0x13,
+  references: 0x14,
+  contentReferences: 0x15,
+  history: 0x16,
+  trash: 0x17,
+  snapshot: 0x18,
   chunk: 0x20,
   released: 0x21,
   grant: 0x22,
@@ -38,7 +43,15 @@ const TABLE = {
 } as const;
 
 /** Numbers counted by apply, and the clock that never goes back. */
-export const COUNTER = { clock: 0, inode: 1, grant: 2, server: 3, session: 4, locks: 5 } as const;
+export const COUNTER = {
+  clock: 0,
+  inode: 1,
+  grant: 2,
+  server: 3,
+  session: 4,
+  locks: 5,
+  snapshots: 6,
+} as const;
 export type CounterName = keyof typeof COUNTER;
 
 /** Keys from `from` on, below `to`. */
@@ -54,6 +67,10 @@ export const counterKey = (name: CounterName): Uint8Array =>
   Uint8Array.of(TABLE.counter, COUNTER[name]);
 export const inodeKey = (inode: InodeId): Uint8Array => numbered(TABLE.inode, inode);
 export const orphanKey = (inode: InodeId): Uint8Array => numbered(TABLE.orphan, inode);
+export const referencesKey = (inode: InodeId): Uint8Array => numbered(TABLE.references, inode);
+export const contentReferencesKey = (content: InodeId): Uint8Array =>
+  numbered(TABLE.contentReferences, content);
+export const trashKey = (id: number): Uint8Array => numbered(TABLE.trash, id);
 export const chunkKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.chunk, handle);
 export const grantKey = (grant: GrantId): Uint8Array => numbered(TABLE.grant, grant);
 export const uploadKey = (upload: InodeId): Uint8Array => numbered(TABLE.upload, upload);
@@ -64,16 +81,34 @@ export const answerPageKey = (session: SessionId, page: number): Uint8Array =>
 export const releasedKey = (at: WallMs, handle: ChunkHandle): Uint8Array =>
   numberedTwice(TABLE.released, at, handle);
 export const changeFloorKey = (): Uint8Array => Uint8Array.of(TABLE.changeFloor);
-export const lockKey = (name: string): Uint8Array => named(TABLE.lock, name);
 export const serverNameKey = (name: string): Uint8Array => named(TABLE.serverName, name);
+export const lockKey = (name: string): Uint8Array => named(TABLE.lock, name);
 export const serverUuidKey = (uuid: string): Uint8Array => named(TABLE.serverUuid, uuid);
 
 /** One name in a directory; names sort by their UTF-8 bytes. */
 export function entryKey(parent: InodeId, name: string): Uint8Array {
-  const key = new Uint8Array(9 + utf8Length(name));
-  key[0] = TABLE.entry;
-  writeU64(key, 1, parent);
-  writeUtf8(name, key, 9);
+  return placed(TABLE.entry, parent, name);
+}
+
+/** A snapshot of a directory. */
+export function snapshotKey(directory: InodeId, name: string): Uint8Array {
+  return placed(TABLE.snapshot, directory, name);
+}
+
+/** What a name led to until a log index. */
+export interface HistoryId {
+  readonly parent: InodeId;
+  readonly name: string;
+  /** Log index since which the name does not lead there any more. */
+  readonly ended: number;
+}
+
+/** The NUL, which no name contains, keeps the records of a name before those of longer names. */
+export function historyKey({ parent, name, ended }: HistoryId): Uint8Array {
+  const start = placed(TABLE.history, parent, `${name}\0`);
+  const key = new Uint8Array(start.byteLength + 8);
+  key.set(start);
+  writeU64(key, start.byteLength, ended);
   return key;
 }
 
@@ -133,7 +168,44 @@ export const serversAfter = (server: number): KeyRange => after(TABLE.server, se
 export const grantsAfter = (grant: number): KeyRange => after(TABLE.grant, grant);
 export const uploadsAfter = (upload: number): KeyRange => after(TABLE.upload, upload);
 export const sessionsAfter = (session: number): KeyRange => after(TABLE.session, session);
+export const trashAfter = (id: number): KeyRange => after(TABLE.trash, id);
 export const orphansAfter = (inode: number): KeyRange => after(TABLE.orphan, inode);
+
+/** What a name led to until after `ended`, in the order of time. */
+export function historyOf(parent: InodeId, name: string, ended: number): KeyRange {
+  const from = historyKey({ parent, name, ended: ended + 1 });
+  return { from, to: placed(TABLE.history, parent, `${name}\u0001`) };
+}
+
+/** The history of all names of a directory behind `after`; of all its names for "". */
+export function historyAfter(parent: InodeId, after: string): KeyRange {
+  const from = placed(TABLE.history, parent, after === "" ? "" : `${after}\u0001`);
+  return { from, to: numbered(TABLE.history, parent + 1) };
+}
+
+/** All history behind a record of it; from the beginning for undefined. */
+export function historyBehind(id: HistoryId | undefined): KeyRange {
+  const from = id === undefined ? Uint8Array.of(TABLE.history) : successor(historyKey(id));
+  return { from, to: Uint8Array.of(TABLE.history + 1) };
+}
+
+/** Snapshots of a directory whose names come after `after`; all of them for "". */
+export function snapshotsAfter(directory: InodeId, after: string): KeyRange {
+  const key = snapshotKey(directory, after);
+  const from = after === "" ? key : successor(key);
+  return { from, to: numbered(TABLE.snapshot, directory + 1) };
+}
+
+/** All snapshots behind one; from the beginning for undefined. */
+export function snapshotsBehind(
+  last: { readonly directory: InodeId; readonly name: string } | undefined,
+): KeyRange {
+  const from =
+    last === undefined
+      ? Uint8Array.of(TABLE.snapshot)
+      : successor(snapshotKey(last.directory, last.name));
+  return { from, to: Uint8Array.of(TABLE.snapshot + 1) };
+}
 
 /** Released chunks, oldest first, up to and including time `at`. */
 export function releasedUpTo(at: WallMs): KeyRange {
@@ -156,9 +228,16 @@ export function lockNameOf(key: Uint8Array): string {
   return decoder.decode(key.subarray(1));
 }
 
-/** The name in an entry's key. */
+/** The name in the key of an entry or a snapshot. */
 export function nameOf(key: Uint8Array): string {
   return decoder.decode(key.subarray(9));
+}
+
+/** The record that a key of the history table names. */
+export function historyIdOf(key: Uint8Array): HistoryId {
+  const end = key.byteLength - 8;
+  const name = decoder.decode(key.subarray(9, end - 1));
+  return { parent: inodeId(u64(key, 1)), name, ended: u64(key, end) };
 }
 
 /** The number behind the table byte: inode, grant, server, session. */
@@ -185,6 +264,14 @@ function successor(key: Uint8Array): Uint8Array {
   const next = new Uint8Array(key.byteLength + 1);
   next.set(key);
   return next;
+}
+
+function placed(table: number, parent: InodeId, name: string): Uint8Array {
+  const key = new Uint8Array(9 + utf8Length(name));
+  key[0] = table;
+  writeU64(key, 1, parent);
+  writeUtf8(name, key, 9);
+  return key;
 }
 
 function numbered(table: number, id: number): Uint8Array {

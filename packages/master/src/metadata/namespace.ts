@@ -18,11 +18,12 @@ import {
 import { type Content, extendContent, mismatch, NO_CONTENT } from "./content.js";
 import { takeNumber } from "./counters.js";
 import { REPLICAS_MAX } from "./grants.js";
+import { type DirectoryEntry, type FileInode, NEVER } from "./inode-record.js";
 import {
   emptyDirectory,
-  type FileInode,
   link,
   type Moment,
+  type Place,
   putInode,
   relink,
   unlink,
@@ -31,7 +32,7 @@ import { ancestor, isWithin, type Path, parsePath } from "./path.js";
 import { detachDirectory, freeFile } from "./reap.js";
 import type { State } from "./state.js";
 import { finishUpload } from "./uploads.js";
-import { type Place, refuseUnreached, type Walk, walk } from "./walk.js";
+import { refuseUnreached, type Walk, walk } from "./walk.js";
 
 /** A file with more chunks keeps their handles in pages instead of its inode. */
 export const INLINE_CHUNKS_MAX = 8;
@@ -61,9 +62,14 @@ export function commitFile(state: State, command: CommandOf<"commit">, now: Mome
     modifiedAt: now.at,
     chunkCount: content.count,
     inline: made.inline,
+    content: undefined,
+    expiresAt: NEVER,
+    contentType: command.contentType,
+    metadata: command.metadata,
+    tags: command.tags,
   };
   putInode(state, made.id, file);
-  const entry = { inode: made.id, kind: "file" } as const;
+  const entry = { inode: made.id, kind: "file", since: now.index } as const;
   if (old !== undefined) {
     relink(state, old.place, entry, now);
     freeFile(state, old.id, old.inode, now);
@@ -117,7 +123,7 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
     return refuse("INVALID_ARGUMENT", `${what}: a directory cannot move into itself`);
   }
   const to = walk(state, target);
-  const entry = { inode: from.id, kind: from.kind };
+  const entry = { inode: from.id, kind: from.kind, since: now.index };
   const sizeBytes = from.inode.kind === "file" ? from.inode.sizeBytes : 0;
   const moved = { file: from.kind, path: target.text, from: source.text, sizeBytes };
   switch (to.kind) {
@@ -125,8 +131,7 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
       return refuseUnreached("rename to", target, to);
     case "missing":
       if (to.known < target.names.length - 1) return refuseUnreached("rename to", target, to);
-      unlink(state, from.place, now);
-      link(state, { parent: to.parent, name: lastName(target) }, entry, now);
+      move(state, from, { parent: to.parent, name: lastName(target) }, now);
       emit(state, now, { kind: "rename", ...moved });
       return DONE;
     case "root":
@@ -141,6 +146,21 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
       freeFile(state, to.id, to.inode, now);
       emit(state, now, { kind: "rename", ...moved });
       return DONE;
+  }
+}
+
+/** Takes something from its place to one that is free. */
+function move(
+  state: State,
+  from: Extract<Walk, { kind: "file" | "directory" }>,
+  place: Place,
+  now: Moment,
+): void {
+  unlink(state, from.place, now);
+  const entry: DirectoryEntry = { inode: from.id, kind: from.kind, since: now.index };
+  link(state, place, entry, now);
+  if (from.kind === "directory") {
+    putInode(state, from.id, { ...from.inode, ...place, since: now.index });
   }
 }
 
@@ -285,8 +305,8 @@ function makeParents(state: State, path: Path, from: Missing, now: Moment): Plac
 
 function addDirectory(state: State, place: Place, path: string, now: Moment): InodeId {
   const id = inodeId(takeNumber(state, "inode"));
-  putInode(state, id, emptyDirectory(now));
-  link(state, place, { inode: id, kind: "directory" }, now);
+  putInode(state, id, emptyDirectory(now, place));
+  link(state, place, { inode: id, kind: "directory", since: now.index }, now);
   emit(state, now, { kind: "create", file: "directory", path, sizeBytes: 0 });
   return id;
 }
@@ -298,8 +318,9 @@ function lastName(path: Path): string {
 }
 
 function replyOf(id: InodeId, file: FileInode): Reply {
-  const { revision, sizeBytes, createdAt, modifiedAt, chunkCount } = file;
-  return { kind: "file", inode: id, revision, sizeBytes, createdAt, modifiedAt, chunkCount };
+  const { revision, sizeBytes, createdAt, modifiedAt, chunkCount, expiresAt } = file;
+  const times = { createdAt, modifiedAt, expiresAt };
+  return { kind: "file", inode: id, revision, sizeBytes, chunkCount, ...times };
 }
 
 function refuseExisting(action: string, path: Path, kind: "file" | "directory"): Refused {

@@ -21,7 +21,8 @@ import {
 import { type ChunkRecord, getChunk, getPage, PAGE_CHUNKS } from "./chunk-table.js";
 import { quoted, type Refused, refuse } from "./command.js";
 import { decodeGrant } from "./grants.js";
-import { decodeEntry, decodeOrphan, type FileInode, getInode, type Inode } from "./inodes.js";
+import { contentOf, decodeEntry, type FileInode, type Inode } from "./inode-record.js";
+import { decodeOrphan, getInode, type Orphan } from "./inodes.js";
 import {
   entriesAfter,
   grantsAfter,
@@ -110,7 +111,8 @@ export function fileChunks(
   file: { readonly id: InodeId; readonly inode: FileInode },
   window: { readonly first: number; readonly countMax: number },
 ): readonly FileChunk[] {
-  const { id, inode } = file;
+  const { inode } = file;
+  const content = contentOf(file.id, inode);
   const end = Math.min(inode.chunkCount, window.first + window.countMax);
   const chunks: FileChunk[] = [];
   let page: readonly ChunkHandle[] = inode.inline;
@@ -118,7 +120,7 @@ export function fileChunks(
   for (let position = window.first; position < end; position++) {
     const wanted = Math.floor(position / PAGE_CHUNKS);
     if (wanted !== pageNumber) {
-      page = getPage(view, id, wanted);
+      page = getPage(view, content, wanted);
       pageNumber = wanted;
     }
     const handle = page[position % PAGE_CHUNKS];
@@ -204,9 +206,12 @@ export async function releasedChunks(
 export async function orphans(
   reader: StateReader,
   countMax: number,
-): Promise<readonly { readonly id: InodeId; readonly kind: Inode["kind"] }[]> {
+): Promise<readonly { readonly id: InodeId; readonly kind: Orphan["kind"] }[]> {
   const pairs = await readRange(reader, orphansAfter(0), countMax);
-  return pairs.map(([key, value]) => ({ id: inodeId(numberOf(key)), kind: decodeOrphan(value) }));
+  return pairs.map(([key, value]) => ({
+    id: inodeId(numberOf(key)),
+    kind: decodeOrphan(value).kind,
+  }));
 }
 
 /** The first names of a directory, by its number. */

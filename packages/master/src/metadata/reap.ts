@@ -4,11 +4,11 @@
 
 import type { InodeId } from "@lumeofs/base";
 import { deletePage, getPage, PAGE_CHUNKS, releaseChunks } from "./chunk-table.js";
+import type { DirectoryInode } from "./directory-record.js";
+import type { FileInode } from "./inode-record.js";
 import {
-  type DirectoryInode,
   deleteInode,
   deleteOrphan,
-  type FileInode,
   getEntry,
   getInode,
   getOrphan,
@@ -22,18 +22,19 @@ import type { State } from "./state.js";
 
 /** Frees a file that has just lost its name. */
 export function freeFile(state: State, id: InodeId, file: FileInode, now: Moment): void {
+  deleteInode(state, id);
   if (file.inline.length < file.chunkCount) {
-    putOrphan(state, id, "file");
+    putOrphan(state, id, { kind: "file", chunks: file.chunkCount });
   } else {
     releaseChunks(state, file.inline, now.at);
-    deleteInode(state, id);
   }
 }
 
 /** Frees a directory that has just lost its name. */
 export function detachDirectory(state: State, id: InodeId, directory: DirectoryInode): void {
-  if (directory.childCount === 0) deleteInode(state, id);
-  else putOrphan(state, id, "directory");
+  if (directory.childCount === 0) return deleteInode(state, id);
+  putInode(state, id, { ...directory, parent: undefined });
+  putOrphan(state, id, { kind: "directory" });
 }
 
 /** Frees the named children of an orphan, then the orphan if it is empty. Repeating is harmless. */
@@ -43,7 +44,7 @@ export function reapDirectory(
   names: readonly string[],
   now: Moment,
 ): void {
-  if (getOrphan(state, id) !== "directory") return;
+  if (getOrphan(state, id)?.kind !== "directory") return;
   for (const name of names) {
     const entry = getEntry(state, id, name);
     if (entry === undefined) continue;
@@ -59,22 +60,17 @@ export function reapDirectory(
   }
 }
 
-/** Frees up to `pages` pages from the end of an orphaned file. Repeating is harmless. */
+/** Frees up to `pages` pages from the end of an orphaned content. Repeating is harmless. */
 export function reapFile(state: State, id: InodeId, pages: number, now: Moment): void {
-  if (getOrphan(state, id) !== "file") return;
-  const file = mustGetInode(state, id);
-  if (file.kind !== "file") return;
-  let left = file.chunkCount;
+  const orphan = getOrphan(state, id);
+  if (orphan?.kind !== "file") return;
+  let left = orphan.chunks;
   for (let done = 0; done < pages && 0 < left; done++) {
     const page = Math.ceil(left / PAGE_CHUNKS) - 1;
     releaseChunks(state, getPage(state, id, page), now.at);
     deletePage(state, id, page);
     left = page * PAGE_CHUNKS;
   }
-  if (0 < left) {
-    putInode(state, id, { ...file, chunkCount: left });
-  } else {
-    deleteInode(state, id);
-    deleteOrphan(state, id);
-  }
+  if (0 < left) putOrphan(state, id, { kind: "file", chunks: left });
+  else deleteOrphan(state, id);
 }

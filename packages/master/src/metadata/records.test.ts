@@ -14,7 +14,7 @@ import test from "ava";
 import fc from "fast-check";
 import { decodeChunk, decodePage, encodeChunk, encodePage } from "./chunk-table.js";
 import { decodeGrant, encodeGrant } from "./grants.js";
-import { decodeEntry, decodeInode, encodeEntry, encodeInode } from "./inodes.js";
+import { decodeEntry, decodeInode, encodeEntry, encodeInode } from "./inode-record.js";
 import {
   answerPageKey,
   chunkKey,
@@ -43,15 +43,39 @@ const file = {
   modifiedAt: wallMs(2000),
   chunkCount: 1,
   inline: [chunkHandle(64)],
+  content: undefined,
+  expiresAt: wallMs(0),
+  contentType: "",
+  metadata: {},
+  tags: {},
+} as const;
+const richFile = {
+  ...file,
+  content: inodeId(8),
+  expiresAt: wallMs(4000),
+  contentType: "text/plain",
+  metadata: { a: "1" },
+  tags: { t: "x" },
 } as const;
 const directory = {
   kind: "directory",
+  parent: inodeId(1),
   childCount: 2,
   revision: 78,
-  createdAt: wallMs(1000),
   modifiedAt: wallMs(2000),
+  usage: { sizeBytes: 3, files: 4, directories: 5 },
+  quota: { sizeBytes: 6, files: undefined },
+  policy: { replicas: 3, versions: 2, trashMs: undefined, ttlMs: 0 },
+  since: 77,
+  capturedAt: 76,
+  createdAt: wallMs(1000),
+  historyCount: 1,
+  snapshotCount: 2,
+  name: "d",
+  metadata: { a: "1" },
+  tags: {},
 } as const;
-const entry = { inode: inodeId(9), kind: "file" } as const;
+const entry = { inode: inodeId(9), kind: "file", since: 77 } as const;
 const chunk = {
   epoch: epoch(1),
   lengthBytes: 10,
@@ -99,40 +123,50 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
   [
     "file inode",
     encodeInode(file),
-    "010100f2052a01000000efbeadde00000100034d00000000000000e803000000000000d007000000000000" +
-      "0100000000000000010000004000000000000000",
+    "020100f2052a01000000efbeadde00000100034d00000000000000e803000000000000d0070000000000" +
+      "00010000000000000001000000400000000000000000",
+  ],
+  [
+    "file inode with all fields",
+    encodeInode(richFile),
+    "020100f2052a01000000efbeadde00000100034d00000000000000e803000000000000d0070000000000" +
+      "0001000000000000000100000040000000000000001f0800000000000000a00f0000000000000a000000" +
+      "746578742f706c61696e01000000010000006101000000310100000001000000740100000078",
   ],
   [
     "directory inode",
     encodeInode(directory),
-    "010202000000000000004e00000000000000e803000000000000d007000000000000",
+    "0202010000000000000002000000000000004e00000000000000d0070000000000000300000000000000" +
+      "040000000000000005000000000000000700000000000000000000000000000004030000000000000000" +
+      "00000001000000000000004d000000000000004c00000000000000e80300000000000001000000000000" +
+      "0002000000000000000100000064010000000100000061010000003100000000",
   ],
-  ["entry", encodeEntry(entry), "01090000000000000001"],
+  ["entry", encodeEntry(entry), "020900000000000000014d00000000000000"],
   [
     "chunk",
     encodeChunk(chunk),
-    "0101000000000000000a0000000b000000090000000000000001b80b0000000000000200000001000000" +
+    "0201000000000000000a0000000b000000090000000000000001b80b0000000000000200000001000000" +
       "000000000200000000000000",
   ],
-  ["page", encodePage([64, 65].map(chunkHandle)), "010200000040000000000000004100000000000000"],
-  ["grant", encodeGrant(grant), "01e803000000000000400100000000000080010000000100000000000000"],
+  ["page", encodePage([64, 65].map(chunkHandle)), "020200000040000000000000004100000000000000"],
+  ["grant", encodeGrant(grant), "02e803000000000000400100000000000080010000000100000000000000"],
   [
     "upload",
     encodeUpload(upload),
-    "01e803000000000000030000002fc3bc01000000000000000200000000000000030000000400000001",
+    "02e803000000000000030000002fc3bc01000000000000000200000000000000030000000400000001",
   ],
   [
     "server",
     encodeServer(server),
-    "0103000000637331010000007503000000683a3103000000683a320200000004000000646973" +
+    "0203000000637331010000007503000000683a3103000000683a320200000004000000646973" +
       "6b03000000737364040000007261636b02000000723101e803000000000000",
   ],
   [
     "session",
     encodeSession(session),
-    "01e80300000000000002000000000000000000000000000000050000000000000000",
+    "02e80300000000000002000000000000000000000000000000050000000000000000",
   ],
-  ["answers", withAnswer(undefined, 3, Uint8Array.of(7)), "0103000000000000000100000007"],
+  ["answers", withAnswer(undefined, 3, Uint8Array.of(7)), "0203000000000000000100000007"],
   ["inode key", inodeKey(ROOT_INODE), "100000000000000001"],
   ["entry key", entryKey(inodeId(2 ** 40), "ü"), "110000010000000000c3bc"],
   ["page key", pageKey(inodeId(2), 3), "12000000000000000200000003"],
@@ -149,6 +183,7 @@ for (const [name, bytes, golden] of GOLDEN) {
 
 test("records survive their bytes", (t) => {
   t.deepEqual(decodeInode(encodeInode(file)), file);
+  t.deepEqual(decodeInode(encodeInode(richFile)), richFile);
   t.deepEqual(decodeInode(encodeInode(directory)), directory);
   t.deepEqual(decodeEntry(encodeEntry(entry)), entry);
   t.deepEqual(decodeChunk(encodeChunk(chunk)), chunk);
@@ -217,7 +252,7 @@ test("a record with a byte too few or too many, or of another version, is CORRUP
   for (const [i, decode] of decoders.entries()) {
     const good = values[i] as Uint8Array;
     const other = Uint8Array.from(good);
-    other[0] = 2;
+    other[0] = 3;
     for (const bad of [good.subarray(0, -1), Uint8Array.from([...good, 0]), other]) {
       t.like(
         t.throws(() => decode(bad), { instanceOf: LumeoError }),

@@ -24,6 +24,7 @@ import {
   writeNumber,
   writeText,
 } from "./fields.js";
+import { readInode, writeInode } from "./inode-record.js";
 
 const KIND = {
   done: 1,
@@ -33,6 +34,9 @@ const KIND = {
   file: 5,
   registered: 6,
   refused: 7,
+  inode: 8,
+  snapshotCreated: 9,
+  locked: 10,
 } as const satisfies Record<Reply["kind"], number>;
 
 export function encodeReply(reply: Reply): Uint8Array {
@@ -55,7 +59,16 @@ function writeReply(writer: ByteWriter, reply: Reply): void {
       break;
     case "file":
       w.u53(reply.inode).u53(reply.revision).u53(reply.sizeBytes);
-      w.u53(reply.createdAt).u53(reply.modifiedAt).u53(reply.chunkCount);
+      w.u53(reply.createdAt).u53(reply.modifiedAt).u53(reply.chunkCount).u53(reply.expiresAt);
+      break;
+    case "inode":
+      writeInode(w.u53(reply.inode), reply.node);
+      break;
+    case "snapshotCreated":
+      w.u53(reply.revision).u53(reply.at);
+      break;
+    case "locked":
+      writeText(w.u53(reply.token).u53(reply.expiresAt), reply.holder);
       break;
     case "registered":
       w.u53(reply.server);
@@ -95,7 +108,17 @@ function readReply(r: ByteReader): Reply {
         createdAt: wallMs(r.u53()),
         modifiedAt: wallMs(r.u53()),
         chunkCount: r.u53(),
+        expiresAt: wallMs(r.u53()),
       };
+    case KIND.inode:
+      return { kind: "inode", inode: readId(r, inodeId), node: readInode(r) };
+    case KIND.snapshotCreated:
+      return { kind: "snapshotCreated", revision: r.u53(), at: wallMs(r.u53()) };
+    case KIND.locked: {
+      const token = r.u53();
+      const expiresAt = wallMs(r.u53());
+      return { kind: "locked", holder: readText(r), token, expiresAt };
+    }
     case KIND.registered:
       return { kind: "registered", server: readId(r, serverId), clusterId: readText(r) };
     case KIND.refused: {

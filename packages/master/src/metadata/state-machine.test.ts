@@ -240,10 +240,11 @@ test("a removed tree is gone at once and freed by reaping", async (t) => {
   t.is(code(m.commit("/d/new")), "NOT_FOUND");
   const [top] = await orphans(m.state, 10);
   if (top === undefined) return t.fail();
-  m.apply({ kind: "reapDirectory", directory: top.id, names: ["a", "e", "none"] });
+  const nothing = { history: [], snapshots: [] };
+  m.apply({ kind: "reapDirectory", directory: top.id, names: ["a", "e", "none"], ...nothing });
   const [inner] = await orphans(m.state, 10);
   if (inner === undefined) return t.fail();
-  m.apply({ kind: "reapDirectory", directory: inner.id, names: ["b"] });
+  m.apply({ kind: "reapDirectory", directory: inner.id, names: ["b"], ...nothing });
   t.deepEqual(await orphans(m.state, 10), []);
   t.is((await releasedChunks(m.state, wallMs(m.now), 10)).length, 4);
 });

@@ -6,6 +6,7 @@
 // A3. Work is bounded by the command's own size: no loop runs over what the state holds.
 
 import { assertNever } from "@lumeofs/base";
+import { trimChanges } from "./changes.js";
 import { forgetChunks } from "./chunk-table.js";
 import { getClusterId, initCluster } from "./cluster.js";
 import { type Command, DONE, type DutyCommand, type Reply, refuse } from "./command.js";
@@ -14,6 +15,7 @@ import { advanceClock } from "./counters.js";
 import { Draft } from "./draft.js";
 import { allocate, expireGrants } from "./grants.js";
 import type { Moment } from "./inodes.js";
+import { acquireLock, expireLocks, releaseLock, renewLock } from "./locks.js";
 import { commitFile, makeDirectory, refuseTarget, remove, rename } from "./namespace.js";
 import { parsePath } from "./path.js";
 import { reapDirectory, reapFile } from "./reap.js";
@@ -74,7 +76,7 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
     case "addChunks":
       return addChunks(state, command, now);
     case "abortUpload":
-      abortUpload(state, command.upload, now);
+      abortUpload(state, command.upload);
       return DONE;
     case "commit":
       return commitFile(state, command, now);
@@ -84,6 +86,22 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
       return rename(state, command, now);
     case "remove":
       return remove(state, command, now);
+    case "acquireLock":
+      return acquireLock(state, command, now);
+    case "renewLock":
+      return renewLock(state, command, now);
+    case "releaseLock":
+      return releaseLock(state, command, now);
+    case "copy":
+    case "setAttributes":
+    case "setPolicy":
+    case "setQuota":
+    case "createSnapshot":
+    case "removeSnapshot":
+    case "restoreTrash":
+    case "purgeTrash":
+    case "removeVersion":
+      return refuse("INVALID_ARGUMENT", `Cannot ${command.kind}: these masters do not support it`);
     case "registerServer": {
       const server = registerServer(state, command, now.at);
       return { kind: "registered", server, clusterId: getClusterId(state) ?? "" };
@@ -103,13 +121,21 @@ function dispatchDuty(state: State, command: DutyCommand, now: Moment): void {
     case "expireGrants":
       return expireGrants(state, command.grants, command.unusedSince);
     case "expireUploads":
-      return expireUploads(state, command, now);
+      return expireUploads(state, command);
     case "expireSessions":
       return expireSessions(state, command.sessions, command.unusedSince);
     case "forgetChunks":
       return forgetChunks(state, command.handles);
     case "initCluster":
       return initCluster(state, command.clusterId, now);
+    case "expireLocks":
+      return expireLocks(state, command.names, now);
+    case "trimChanges":
+      return trimChanges(state, command);
+    case "expireFiles":
+    case "dropHistory":
+    case "checkState":
+      return;
     default:
       assertNever(command);
   }

@@ -8,7 +8,7 @@ import { DONE, quoted, type Refused, type Reply, refuse, type SealedChunk } from
 import { type Content, extendContent, NO_CONTENT } from "./content.js";
 import { takeNumber } from "./counters.js";
 import { encodeWhole, readFlag, readText, readWhole, writeFlag, writeText } from "./fields.js";
-import { type Moment, putInode, putOrphan } from "./inodes.js";
+import { type Moment, putOrphan } from "./inodes.js";
 import { uploadKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
@@ -42,36 +42,22 @@ export function addChunks(
 }
 
 /** Frees what an upload has written; an upload that is not there is no error. */
-export function abortUpload(state: State, id: InodeId, now: Moment): void {
+export function abortUpload(state: State, id: InodeId): void {
   const upload = getUpload(state, id);
   if (upload === undefined) return;
   state.delete(uploadKey(id));
-  const { count, sizeBytes, crc32c, chunkBytes } = upload.content;
-  if (count === 0) return;
-  putInode(state, id, {
-    kind: "file",
-    sizeBytes,
-    crc32c,
-    chunkSizeBytes: chunkBytes,
-    replicas: 0,
-    revision: now.index,
-    createdAt: now.at,
-    modifiedAt: now.at,
-    chunkCount: count,
-    inline: [],
-  });
-  putOrphan(state, id, "file");
+  const { count } = upload.content;
+  if (0 < count) putOrphan(state, id, { kind: "file", chunks: count });
 }
 
 /** Aborts uploads not used since `unusedSince`. */
 export function expireUploads(
   state: State,
   command: { readonly uploads: readonly InodeId[]; readonly unusedSince: WallMs },
-  now: Moment,
 ): void {
   for (const id of command.uploads) {
     const upload = getUpload(state, id);
-    if (upload !== undefined && upload.at <= command.unusedSince) abortUpload(state, id, now);
+    if (upload !== undefined && upload.at <= command.unusedSince) abortUpload(state, id);
   }
 }
 

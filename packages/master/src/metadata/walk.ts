@@ -2,15 +2,11 @@
 
 import { type InodeId, ROOT_INODE } from "@lumeofs/base";
 import { quoted, type Refused, refuse } from "./command.js";
-import { type DirectoryInode, type FileInode, getEntry, mustGetInode } from "./inodes.js";
+import type { DirectoryInode } from "./directory-record.js";
+import type { DirectoryEntry, FileInode } from "./inode-record.js";
+import { getEntry, mustGetDirectory, mustGetInode, type Place } from "./inodes.js";
 import { ancestor, type Path } from "./path.js";
 import type { StateView } from "./state.js";
-
-/** Where in a directory something is, or would be. */
-export interface Place {
-  readonly parent: InodeId;
-  readonly name: string;
-}
 
 export type Walk =
   | { readonly kind: "root"; readonly inode: DirectoryInode }
@@ -19,12 +15,15 @@ export type Walk =
       readonly id: InodeId;
       readonly inode: DirectoryInode;
       readonly place: Place;
+      /** Of its entry. */
+      readonly since: number;
     }
   | {
       readonly kind: "file";
       readonly id: InodeId;
       readonly inode: FileInode;
       readonly place: Place;
+      readonly since: number;
     }
   /** The first `known` names lead to the directory `parent`; the next one is not in it. */
   | { readonly kind: "missing"; readonly parent: InodeId; readonly known: number }
@@ -37,11 +36,11 @@ export function walk(view: StateView, path: Path): Walk {
   for (const [i, name] of path.names.entries()) {
     const entry = getEntry(view, parent, name);
     if (entry === undefined) return { kind: "missing", parent, known: i };
-    if (i === last) return found(view, entry.inode, { parent, name });
+    if (i === last) return found(view, entry, { parent, name });
     if (entry.kind === "file") return { kind: "blocked", known: i + 1 };
     parent = entry.inode;
   }
-  return { kind: "root", inode: mustGetInode(view, ROOT_INODE) as DirectoryInode };
+  return { kind: "root", inode: mustGetDirectory(view, ROOT_INODE) };
 }
 
 /** Why nothing can be made or found at a path that a walk did not reach. */
@@ -62,9 +61,9 @@ export function refuseUnreached(
   return refuse("NOT_FOUND", `${what}: directory ${directory} does not exist`);
 }
 
-function found(view: StateView, id: InodeId, place: Place): Walk {
+function found(view: StateView, { inode: id, since }: DirectoryEntry, place: Place): Walk {
   const inode = mustGetInode(view, id);
   return inode.kind === "file"
-    ? { kind: "file", id, inode, place }
-    : { kind: "directory", id, inode, place };
+    ? { kind: "file", id, inode, place, since }
+    : { kind: "directory", id, inode, place, since };
 }

@@ -10,6 +10,7 @@ import {
   type RequestId,
 } from "../metadata/command.js";
 import { GRANTS_MAX, REPLICAS_MAX } from "../metadata/grants.js";
+import type { Fence } from "../metadata/locks.js";
 import type { NamedInode } from "../metadata/queries.js";
 import {
   decodeChunks,
@@ -132,7 +133,8 @@ function decodeChange(wire: Wire): Exclude<ClientCommand, { kind: "allocate" }> 
   if (wire.rename) {
     const { source, target, overwrite } = wire.rename;
     const names = { source: source ?? "", target: target ?? "" };
-    return { kind: "rename", ...names, overwrite: overwrite ?? false };
+    const fence = decodeFence(wire.rename.fence);
+    return { kind: "rename", ...names, overwrite: overwrite ?? false, fence };
   }
   if (wire.remove) {
     const { path, recursive, precondition } = wire.remove;
@@ -141,6 +143,8 @@ function decodeChange(wire: Wire): Exclude<ClientCommand, { kind: "allocate" }> 
       path: path ?? "",
       recursive: recursive ?? false,
       precondition: decodePrecondition(precondition),
+      skipTrash: wire.remove.skipTrash ?? false,
+      fence: decodeFence(wire.remove.fence),
     };
   }
   throw invalid("the operation is of no known kind");
@@ -158,6 +162,11 @@ function decodeCommit(wire: lumeo.master.v1.ICommit): Extract<ClientCommand, { k
     crc32c: decodeNumber(wire.crc32c, "checksum"),
     precondition: decodePrecondition(wire.precondition),
     makeParents: wire.makeParents ?? false,
+    contentType: wire.contentType ?? "",
+    metadata: { ...wire.metadata },
+    tags: { ...wire.tags },
+    ttlMs: hasTtl(wire) ? decodeNumber(wire.ttlMs, "time to live") : undefined,
+    fence: decodeFence(wire.fence),
   };
 }
 
@@ -208,6 +217,16 @@ function decodePrecondition(wire: lumeo.master.v1.IPrecondition | null | undefin
   if (wire?.absent && revision !== 0) throw invalid("a file cannot be absent and have a revision");
   if (wire?.absent) return { kind: "absent" };
   return revision === 0 ? { kind: "none" } : { kind: "revision", revision };
+}
+
+/** Proto tells a time to live of 0, which is never, from none at all. */
+function hasTtl(wire: { readonly ttlMs?: unknown }): boolean {
+  return wire.ttlMs !== undefined && wire.ttlMs !== null;
+}
+
+function decodeFence(wire: lumeo.master.v1.IFence | null | undefined): Fence | undefined {
+  if (!wire) return undefined;
+  return { lock: wire.lock ?? "", token: decodeId(wire.token, "token") };
 }
 
 function decodeCount(value: number | null | undefined, name: string, max: number): number {

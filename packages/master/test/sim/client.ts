@@ -267,6 +267,8 @@ function commandOf(directory: string, call: Exclude<Call, { kind: "stat" | "list
         path: path(call.name),
         recursive: false,
         precondition: { kind: "none" },
+        skipTrash: false,
+        fence: undefined,
       };
     case "rename":
       return {
@@ -274,6 +276,7 @@ function commandOf(directory: string, call: Exclude<Call, { kind: "stat" | "list
         source: path(call.from),
         target: path(call.to),
         overwrite: call.overwrite,
+        fence: undefined,
       };
   }
 }

@@ -1,0 +1,167 @@
+// The bytes of inodes, and of the entries that lead to them. What few files have (a shared content,
+// an end, attributes) costs the others one bit.
+
+import {
+  type ByteReader,
+  type ByteWriter,
+  type ChunkHandle,
+  chunkHandle,
+  type InodeId,
+  inodeId,
+  type WallMs,
+  wallMs,
+} from "@lumeofs/base";
+import type { Labels } from "./attributes.js";
+import { type DirectoryInode, readDirectory, writeDirectory } from "./directory-record.js";
+import {
+  corrupt,
+  encodeWhole,
+  readIds,
+  readLabels,
+  readText,
+  readWhole,
+  writeLabels,
+  writeList,
+  writeNumber,
+  writeText,
+} from "./fields.js";
+
+export interface FileInode {
+  readonly kind: "file";
+  readonly sizeBytes: number;
+  readonly crc32c: number;
+  readonly chunkSizeBytes: number;
+  readonly replicas: number;
+  /** Log index of the commit. */
+  readonly revision: number;
+  readonly createdAt: WallMs;
+  readonly modifiedAt: WallMs;
+  readonly chunkCount: number;
+  /** The chunks of a short file. A longer one has none here and pages instead. */
+  readonly inline: readonly ChunkHandle[];
+  /** The inode whose content it shares; undefined for a content of its own: `contentOf`. */
+  readonly content: InodeId | undefined;
+  /** It is removed at this time; 0 for never. */
+  readonly expiresAt: WallMs;
+  /** "" if nobody has said it. */
+  readonly contentType: string;
+  readonly metadata: Labels;
+  readonly tags: Labels;
+}
+
+export type Inode = FileInode | DirectoryInode;
+
+export interface DirectoryEntry {
+  readonly inode: InodeId;
+  readonly kind: Inode["kind"];
+  /** Log index since which this name leads to this inode. */
+  readonly since: number;
+}
+
+export const NEVER = wallMs(0);
+
+const KIND = { file: 1, directory: 2 } as const;
+/** Which of a file's rare fields follow, in this order. */
+const HAS = { content: 1, expiresAt: 2, contentType: 4, metadata: 8, tags: 16 } as const;
+const HAS_ALL = 31;
+
+/** Under which number the chunks of a file are kept: its own, or that of a file it shares with. */
+export function contentOf(id: InodeId, file: FileInode): InodeId {
+  return file.content ?? id;
+}
+
+export function encodeInode(inode: Inode): Uint8Array {
+  return encodeWhole((writer) => writeInode(writer, inode));
+}
+
+export function decodeInode(bytes: Uint8Array): Inode {
+  return readWhole("inode record", bytes, readInode);
+}
+
+/** An inode inside something else. */
+export function writeInode(w: ByteWriter, inode: Inode): void {
+  w.u8(KIND[inode.kind]);
+  if (inode.kind === "directory") writeDirectory(w, inode);
+  else writeFile(w, inode);
+}
+
+export function readInode(r: ByteReader): Inode {
+  return readKind(r) === "directory" ? readDirectory(r) : readFile(r);
+}
+
+export function encodeEntry(entry: DirectoryEntry): Uint8Array {
+  return encodeWhole((w) => w.u53(entry.inode).u8(KIND[entry.kind]).u53(entry.since));
+}
+
+export function decodeEntry(bytes: Uint8Array): DirectoryEntry {
+  return readWhole("directory entry", bytes, (r) => ({
+    inode: inodeId(r.u53()),
+    kind: readKind(r),
+    since: r.u53(),
+  }));
+}
+
+export function writeKind(writer: ByteWriter, kind: Inode["kind"]): ByteWriter {
+  return writer.u8(KIND[kind]);
+}
+
+export function readKind(reader: ByteReader): Inode["kind"] {
+  const kind = reader.u8();
+  if (kind === KIND.file) return "file";
+  if (kind === KIND.directory) return "directory";
+  throw corrupt("inode kind", `it is ${kind}`);
+}
+
+function writeFile(w: ByteWriter, file: FileInode): void {
+  w.u53(file.sizeBytes).u32(file.crc32c).u32(file.chunkSizeBytes).u8(file.replicas);
+  w.u53(file.revision).u53(file.createdAt).u53(file.modifiedAt).u53(file.chunkCount);
+  writeList(w, file.inline, writeNumber);
+  const has = rareFieldsOf(file);
+  w.u8(has);
+  if (has === 0) return;
+  if (file.content !== undefined) w.u53(file.content);
+  if (file.expiresAt !== NEVER) w.u53(file.expiresAt);
+  if (file.contentType !== "") writeText(w, file.contentType);
+  if (has & HAS.metadata) writeLabels(w, file.metadata);
+  if (has & HAS.tags) writeLabels(w, file.tags);
+}
+
+function readFile(r: ByteReader): FileInode {
+  const common = {
+    kind: "file" as const,
+    sizeBytes: r.u53(),
+    crc32c: r.u32(),
+    chunkSizeBytes: r.u32(),
+    replicas: r.u8(),
+    revision: r.u53(),
+    createdAt: wallMs(r.u53()),
+    modifiedAt: wallMs(r.u53()),
+    chunkCount: r.u53(),
+    inline: readIds(r, chunkHandle),
+  };
+  const has = r.u8();
+  if (HAS_ALL < has) throw corrupt("inode record", `it has unknown fields (${has})`);
+  return {
+    ...common,
+    content: has & HAS.content ? inodeId(r.u53()) : undefined,
+    expiresAt: has & HAS.expiresAt ? wallMs(r.u53()) : NEVER,
+    contentType: has & HAS.contentType ? readText(r) : "",
+    metadata: has & HAS.metadata ? readLabels(r) : {},
+    tags: has & HAS.tags ? readLabels(r) : {},
+  };
+}
+
+function rareFieldsOf(file: FileInode): number {
+  return (
+    (file.content === undefined ? 0 : HAS.content) |
+    (file.expiresAt === NEVER ? 0 : HAS.expiresAt) |
+    (file.contentType === "" ? 0 : HAS.contentType) |
+    (isEmpty(file.metadata) ? 0 : HAS.metadata) |
+    (isEmpty(file.tags) ? 0 : HAS.tags)
+  );
+}
+
+function isEmpty(labels: Labels): boolean {
+  for (const _ in labels) return false;
+  return true;
+}

@@ -1,6 +1,7 @@
 // What users say about files and directories: metadata and tags (text by key) and a file's content
 // type. Checked here and only here, whatever command brings them; what an inode holds has passed.
 
+import { utf8Length } from "@lumeofs/base";
 import { quoted, type Refused, refuse } from "./command.js";
 
 /** All keys and values of an inode's metadata together, as UTF-8. */
@@ -38,7 +39,6 @@ const METADATA_KEY_SHAPE = 'up to 128 of a-z, 0-9, ".", "_" and "-", with a lett
 /** Values travel in headers: no line breaks and other control characters, valid Unicode. */
 const UNFIT_TEXT = /[\p{Cc}\p{Surrogate}]/u;
 const CONTENT_TYPE = /^[\x20-\x7e]*$/;
-const encoder = new TextEncoder();
 
 /** What `change` makes of `before`, or why it cannot. */
 export function changeAttributes(
@@ -80,7 +80,7 @@ function metadataFault(metadata: Labels): string | undefined {
     if (!METADATA_KEY.test(key)) return `${what}: a key is ${METADATA_KEY_SHAPE}`;
     if (UNFIT_TEXT.test(value)) return `${what}: its value has a control character`;
     count++;
-    bytes += key.length + encoder.encode(value).byteLength;
+    bytes += key.length + utf8Length(value);
   }
   if (METADATA_KEYS_MAX < count) {
     return `Cannot set metadata: there would be ${count} keys, at most ${METADATA_KEYS_MAX} fit`;

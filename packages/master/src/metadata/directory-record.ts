@@ -7,6 +7,7 @@
 
 import {
   type ByteReader,
+  ByteSlab,
   type ByteWriter,
   type InodeId,
   inodeId,
@@ -74,6 +75,8 @@ export const NO_POLICY: Policy = {
   trashMs: undefined,
   ttlMs: undefined,
 };
+
+const slab = new ByteSlab();
 
 /** Places in the whole record: a byte of version and one of kind come before. */
 const AT = {
@@ -177,7 +180,7 @@ export function recordPolicy(record: Uint8Array): Policy {
 
 /** A copy of the record with another usage. */
 export function withUsage(record: Uint8Array, usage: Usage): Uint8Array {
-  const copy = record.slice();
+  const copy = copyOf(record);
   store(copy, AT.sizeBytes, usage.sizeBytes);
   store(copy, AT.files, usage.files);
   store(copy, AT.directories, usage.directories);
@@ -192,10 +195,16 @@ export function withChildren(
 ): Uint8Array {
   const childCount = load(record, AT.childCount) + children;
   invariant(0 <= childCount, "a child count is not negative", { childCount });
-  const copy = record.slice();
+  const copy = copyOf(record);
   store(copy, AT.childCount, childCount);
   store(copy, AT.revision, now.index);
   store(copy, AT.modifiedAt, now.at);
+  return copy;
+}
+
+function copyOf(record: Uint8Array): Uint8Array {
+  const copy = slab.take(record.byteLength);
+  copy.set(record);
   return copy;
 }
 

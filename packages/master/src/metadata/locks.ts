@@ -7,7 +7,7 @@
 // L3. Time is the state's clock, which moves with commands and never back. What a command decides
 //     depends on the log alone; a lock lapses when a command finds it so, not by a timer.
 
-import { type ByteReader, type WallMs, wallMs } from "@lumeofs/base";
+import { type ByteReader, utf8Length, type WallMs, wallMs } from "@lumeofs/base";
 import { DONE, quoted, type Refused, type Reply, refuse } from "./command.js";
 import { addToCount } from "./counters.js";
 import { encodeWhole, readText, readWhole, writeText } from "./fields.js";
@@ -35,7 +35,6 @@ export interface Fence {
   readonly token: number;
 }
 
-const encoder = new TextEncoder();
 const UNFIT_TEXT = /[\p{Cc}\p{Surrogate}]/u;
 
 /** Takes a lock that nobody holds; LOCKED, with its holder and what is left, if somebody does. */
@@ -185,14 +184,14 @@ function forget(state: State, name: string): void {
 }
 
 function refuseName(name: string): Refused | undefined {
-  const bytes = encoder.encode(name).byteLength;
+  const bytes = utf8Length(name);
   if (1 <= bytes && bytes <= LOCK_NAME_BYTES_MAX && !UNFIT_TEXT.test(name)) return undefined;
   const shape = `1 to ${LOCK_NAME_BYTES_MAX} bytes of text without control characters`;
   return refuse("INVALID_ARGUMENT", `Cannot use lock name ${quoted(name)}: expected ${shape}`);
 }
 
 function refuseHolder(name: string, holder: string): Refused | undefined {
-  const bytes = encoder.encode(holder).byteLength;
+  const bytes = utf8Length(holder);
   if (bytes <= LOCK_HOLDER_BYTES_MAX && !UNFIT_TEXT.test(holder)) return undefined;
   const shape = `at most ${LOCK_HOLDER_BYTES_MAX} bytes of text without control characters`;
   const what = `Cannot acquire lock ${quoted(name)}`;

@@ -10,6 +10,7 @@ import { CHUNK_PAGE } from "./chunk-map.js";
 import type { ClusterStatus } from "./cluster-status.js";
 import { LumeoError, toPublic } from "./error.js";
 import { Events, type LumeoEvents } from "./events.js";
+import { Feed, type Watch, type WatchOptions } from "./feed.js";
 import { type Checksum, type FileInfo, toFileInfo } from "./file-info.js";
 import { DirectoryListing, type Listing } from "./listing.js";
 import { Locks } from "./locks.js";
@@ -45,6 +46,7 @@ import { Reader, type ReadPlan } from "./reader.js";
 import { FileReading, type Reading } from "./reading.js";
 import { AdminClient } from "./rpc/admin-client.js";
 import { ChunkserverPool } from "./rpc/chunkserver-pool.js";
+import { feedOpener } from "./rpc/feed-client.js";
 import { MasterPool } from "./rpc/master-pool.js";
 import { ServerHealth } from "./server-health.js";
 import { Snapshots, Versions } from "./snapshots.js";
@@ -93,6 +95,7 @@ export class Lumeo implements AsyncDisposable {
   readonly #chunkservers: ChunkserverPool;
   readonly #writer: Writer;
   readonly #reader: Reader;
+  readonly #feed: Feed;
   /** What was removed and is still kept. */
   readonly trash: Trash;
   /** Directories as they once were. */
@@ -132,6 +135,9 @@ export class Lumeo implements AsyncDisposable {
     this.snapshots = new Snapshots(runner);
     this.versions = new Versions(runner);
     this.locks = new Locks(runner, ports);
+    const open = feedOpener(this.#masters, ports.random);
+    const settings = this.#callSettings.bind(this, "watch");
+    this.#feed = new Feed({ open, calls: this.#calls, ports, settings });
   }
 
   get state(): ClientState {
@@ -324,6 +330,11 @@ export class Lumeo implements AsyncDisposable {
     for (const removal of removals) yield await removal;
   }
 
+  /** What changes at a path and below, as it happens; goes on when masters or leaders change. */
+  watch(path = "/", options: WatchOptions = {}): Watch {
+    return this.#feed.watch(path, options);
+  }
+
   /** The state of the masters and chunkservers. */
   async clusterStatus(options: CallOptions = {}): Promise<ClusterStatus> {
     const step = { idempotent: true, limitMs: () => UNREACHABLE_MS_MAX };
@@ -348,6 +359,7 @@ export class Lumeo implements AsyncDisposable {
   }
 
   async #close(graceMs: number): Promise<void> {
+    this.#feed.close();
     await this.#calls.close(graceMs);
     await Promise.all([this.#chunkservers.close(), this.#masters.close()]);
   }

@@ -25,6 +25,13 @@ export {
   UnavailableError,
 } from "./error.js";
 export type { LumeoEvents } from "./events.js";
+export {
+  FS_EVENT_TYPES,
+  type FsEvent,
+  type FsEventType,
+  type Watch,
+  type WatchOptions,
+} from "./feed.js";
 export type { Checksum, ChunkInfo, FileInfo, Redundancy, ReplicaInfo } from "./file-info.js";
 export type { Listing, Page } from "./listing.js";
 export { Lease, type LockInfo, type LockOptions, Locks } from "./locks.js";

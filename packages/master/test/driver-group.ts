@@ -18,6 +18,7 @@ import { founders } from "../src/raft/membership.js";
 import { MachineState } from "../src/state/machine-state.js";
 import { MemoryStateDisk } from "../src/state/memory-databases.js";
 import { openMemoryState } from "../src/state/memory-state.js";
+import type { WriteBehindLimits } from "../src/state/write-behind-state.js";
 
 const LINK_MS = 2;
 const DISK_MS = 3;
@@ -42,8 +43,14 @@ export class TestMember {
   machine: MachineState | undefined;
   listener: PeerListener | undefined;
   lifetime: Lifetime | undefined;
-  /** Writes to this member's log fail from now on. */
+  /** Writes to this member's log and state fail from now on. */
   isDiskBroken = false;
+  /** Writes to log and state do not end while this holds. */
+  isDiskStalled = false;
+  /** What a write to the log takes. */
+  logMs = DISK_MS;
+  /** What a write to the state takes. */
+  stateMs = DISK_MS;
 
   constructor(
     readonly id: NodeId,
@@ -56,15 +63,21 @@ export class TestMember {
     const { world, members, limits } = this.group;
     const lifetime = new Lifetime(world);
     const clock = new SimClock(world, lifetime);
-    const durability: Durability = (land) =>
-      new Promise((resolve, reject) => {
-        lifetime.after(DISK_MS, () => {
-          if (this.isDiskBroken) return reject(new Error("the disk is gone"));
-          land();
-          resolve();
-        });
-      });
-    const store = await openMemoryState(this.state, clock, { durability });
+    const taking = (ms: () => number): Durability => {
+      return async (land) => {
+        await new Promise<void>((resolve) => lifetime.after(ms(), resolve));
+        while (this.isDiskStalled) {
+          await new Promise<void>((resolve) => lifetime.after(DISK_MS, resolve));
+        }
+        if (this.isDiskBroken) throw new Error("the disk is gone");
+        land();
+      };
+    };
+    const durability = taking(() => this.logMs);
+    const store = await openMemoryState(this.state, clock, {
+      durability: taking(() => this.stateMs),
+      ...(this.group.stateLimits === undefined ? {} : { limits: this.group.stateLimits }),
+    });
     this.lifetime = lifetime;
     this.machine = new MachineState(store, remember);
     const config = { id: this.id, members, tickMs: 50, raft: RAFT_OPTIONS_DEFAULT, limits };
@@ -143,6 +156,8 @@ export class DriverGroup {
   readonly limits: DriverLimits;
   readonly #all: readonly TestMember[];
   readonly #isolated = new Set<NodeId>();
+  /** Of the states of members that start from now on. */
+  stateLimits: WriteBehindLimits | undefined;
   /** Puts itself between the bytes of snapshots and who takes them. */
   cutter: ((bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>) | undefined;
   /** Sees every message as it leaves. */

@@ -2,7 +2,13 @@ import test from "ava";
 import { logIndex } from "../raft/entry.js";
 import { compactionPoint } from "./compaction.js";
 
-const LIMITS = { compactEntries: 100, compactBytes: 10_000, tailEntries: 50, tailBytes: 5_000 };
+const LIMITS = {
+  compactEntries: 100,
+  compactBytes: 10_000,
+  tailEntries: 50,
+  tailBytes: 5_000,
+  logBytesMax: 40_000,
+};
 const FAR = logIndex(Number.MAX_SAFE_INTEGER);
 
 function log(first: number, last: number, meanBytes: number) {
@@ -37,6 +43,11 @@ test("compactionPoint() waits for a living member that is behind, but not for ev
   t.is<number | undefined, number>(point(log(1, 150, 10), 150, 60), 60);
   t.is(point(log(1, 299, 10), 299, 5), undefined);
   t.is<number | undefined, number>(point(log(1, 300, 10), 300, 5), 250);
+});
+
+test("compactionPoint() keeps as many bytes for a living member as the budget allows", (t) => {
+  t.is<number | undefined, number>(point(log(1, 100, 390), 100, 30), 30);
+  t.is<number | undefined, number>(point(log(1, 100, 400), 100, 30), 88);
 });
 
 test("compactionPoint() does not write for a handful of entries", (t) => {

@@ -3,7 +3,7 @@ import type { DriverLimits } from "./config.js";
 
 export type CompactionLimits = Pick<
   DriverLimits,
-  "compactEntries" | "compactBytes" | "tailEntries" | "tailBytes"
+  "compactEntries" | "compactBytes" | "tailEntries" | "tailBytes" | "logBytesMax"
 >;
 
 /** A removal is worth its write when it takes at least this part of the log away. */
@@ -13,12 +13,13 @@ const WORTHWHILE_PART = 0.1;
  * Decides how far the log may be forgotten now.
  *
  * A tail stays for members that are a little behind: a few entries are cheaper than the whole
- * state. For a member that is alive but further behind more stays, until the log is twice as long
- * as wanted: then it shall get a snapshot.
+ * state. For a member that is alive but further behind, and behind a snapshot that could be sent,
+ * more stays, as long as it costs no more than `logBytesMax`, and no more than twice the entries
+ * that start a removal: then a slow member shall get a snapshot, and a snapshot is made anew.
  *
  * @param log      First and last index, and bytes in between.
  * @param durable  What this member's state holds on disk: nothing behind it is ever forgotten.
- * @param needed   Last entry that every living member has.
+ * @param needed   Last entry that every living member has, and the newest snapshot.
  * @returns        The last entry to forget, or undefined if it is not yet worth it.
  */
 export function compactionPoint(
@@ -34,7 +35,7 @@ export function compactionPoint(
   if (entries < entriesMax && log.bytes < bytesMax) return undefined;
   const meanBytes = log.bytes / entries;
   const tail = Math.min(limits.tailEntries, Math.floor(limits.tailBytes / meanBytes));
-  const isTooLong = 2 * entriesMax <= entries || 2 * bytesMax <= log.bytes;
+  const isTooLong = 2 * entriesMax <= entries || limits.logBytesMax <= log.bytes;
   const upTo = Math.min(durable - tail, isTooLong ? durable : needed);
   return upTo - log.first + 1 < WORTHWHILE_PART * entries || upTo < log.first
     ? undefined

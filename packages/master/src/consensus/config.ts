@@ -6,9 +6,12 @@ export interface ConsensusConfig {
   /** This member's name. Never given to another store again. */
   readonly id: NodeId;
   /**
-   * Names and addresses (host:port) of the members that the group is founded with, this included.
+   * Names and addresses (host:port) of the members that the group is founded with, this included;
+   * none if this member joins a group that is there. Means nothing once the log has been made.
    */
-  readonly members: Readonly<Record<NodeId, string>>;
+  readonly founders: Readonly<Record<NodeId, string>>;
+  /** host:port where the others reach this member; empty: where the group was told. */
+  readonly address: string;
   /** Folder of this member; `log` and `snapshots` are made in it. */
   readonly folder: string;
   /** Unit of Raft's time. */
@@ -34,6 +37,8 @@ export interface DriverLimits {
   readonly tailEntries: number;
   /** ...unless they are more bytes than this. */
   readonly tailBytes: number;
+  /** For living members that are further behind the log may grow to this many bytes. */
+  readonly logBytesMax: number;
   /** A snapshot is made whenever so many bytes were applied since the last one. */
   readonly snapshotLogBytes: number;
   /** Making and sending snapshots together takes no more. */
@@ -59,10 +64,11 @@ export const DRIVER_LIMITS_DEFAULT: DriverLimits = {
   proposalBytesMax: 64 * MiB,
   readsMax: 10_000,
   writeBytesMax: 4 * MiB,
-  compactEntries: 10_000,
+  compactEntries: 500_000,
   compactBytes: 64 * MiB,
-  tailEntries: 5_000,
+  tailEntries: 200_000,
   tailBytes: 32 * MiB,
+  logBytesMax: 256 * MiB,
   snapshotLogBytes: 64 * MiB,
   snapshotBytesPerSecond: 64 * MiB,
 };

@@ -3,8 +3,8 @@
 // Q1. Jobs are carried out in the order of their arrival; one write is under way at a time.
 // Q2. Adjacent persists are joined into one write: the longer the disk takes, the more entries
 //     share the next write. What was to leave after any of them leaves after that write.
-// Q3. The log's view changes only while the core is held: it never reads a log that it has not been
-//     told about.
+// Q3. Entries are replaced only while the core is held: it never reads a log that it has not been
+//     told about. That the log begins later it sees by itself, and needs nothing from before.
 // Q4. The first failure ends the queue.
 
 import { assertNever, invariant } from "@lumeofs/base";
@@ -32,7 +32,7 @@ export interface StorageListener {
   persisted(write: number, then: readonly Envelope[]): void;
   installed(meta: SnapshotMeta, then: readonly Envelope[]): void;
   compacted(meta: SnapshotMeta): void;
-  /** The log is about to change under the core: no step until `installed` or `compacted`. */
+  /** The log is about to change under the core: no step until `installed`. */
   hold(): void;
   /** Nothing is left to do. */
   idle(): void;
@@ -134,7 +134,6 @@ export class StorageQueue {
     const { log } = this.#ports;
     // A snapshot that was installed meanwhile has already replaced what was to be forgotten.
     if (log.first <= job.upTo) {
-      this.#listener.hold();
       await log.compact(job.meta, job.upTo);
       if (!this.#ended) this.#listener.compacted(job.meta);
     }
@@ -148,9 +147,9 @@ export class StorageQueue {
     await state.install(job.meta, snapshots.read(stored));
     this.#listener.hold();
     await log.reset(job.meta);
-    await snapshots.prune(job.meta.index);
     this.#installs -= 1;
     if (!this.#ended) this.#listener.installed(job.meta, job.then);
+    await snapshots.prune(job.meta.index);
   }
 }
 

@@ -285,7 +285,7 @@ export interface PeerStatus {
   readonly next: LogIndex;
   readonly inFlightAppends: number;
   readonly inFlightBytes: number;
-  /** Heard of since the last quorum check. */
+  /** Heard of in this quorum check's period or in the last one. */
   readonly active: boolean;
 }
 

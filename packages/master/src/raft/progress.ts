@@ -205,7 +205,7 @@ export class Progress {
       next: this.#next,
       inFlightAppends: this.#inFlight.length,
       inFlightBytes: this.#inFlightBytes,
-      active: this.isActive,
+      active: this.isAlive,
     };
   }
 

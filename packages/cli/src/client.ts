@@ -18,6 +18,7 @@ export type Client = Pick<
   | "versions"
   | "snapshots"
   | "locks"
+  | "watch"
   | "clusterStatus"
   | "close"
 >;

@@ -8,14 +8,18 @@ import type {
   ClusterStatus,
   CopyOptions,
   FileInfo,
+  FsEvent,
   Listing,
   Policy,
   PutOptions,
   PutResult,
   Quota,
   Reading,
+  Watch,
+  WatchOptions,
 } from "@lumeofs/client";
 import type { Client } from "../src/client.js";
+import { FakeWatch } from "./fake-watch.js";
 
 export class FakeError extends Error {
   constructor(
@@ -76,6 +80,9 @@ export class FakeClient implements FakedClient {
   /** Fails an operation on a path with an error. */
   readonly faults = new Map<string, Error>();
   readonly calls: string[] = [];
+  /** What a watch sees, and what happens when it has seen them. */
+  events: readonly FsEvent[] = [];
+  afterEvents: () => void = () => {};
   putsAtOnceMax = 0;
   #putsAtOnce = 0;
   #revision = 0;
@@ -213,6 +220,11 @@ export class FakeClient implements FakedClient {
     for (const one of this.tree.keys()) {
       if (one === path || one.startsWith(`${path}/`)) this.tree.delete(one);
     }
+  }
+
+  watch(path: string, options: WatchOptions): Watch {
+    this.#begin("watch", `${path} since ${options.since} ${options.types?.join()}`);
+    return new FakeWatch(this.events, options, () => this.afterEvents());
   }
 
   clusterStatus(): Promise<ClusterStatus> {

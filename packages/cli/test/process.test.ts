@@ -33,7 +33,7 @@ function lumeo(...args: readonly string[]): Promise<Ended> {
 
 const COMMANDS = [
   [],
-  ...["put", "get", "cat", "ls", "stat", "mkdir", "mv", "rm", "dev"].map((name) => [name]),
+  ...["put", "get", "cat", "ls", "stat", "mkdir", "mv", "rm", "watch", "dev"].map((name) => [name]),
   ["cluster", "status"],
   ["dev", "stop"],
 ];

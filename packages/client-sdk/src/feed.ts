@@ -41,6 +41,19 @@ export interface FsEvent {
   readonly at: Date;
 }
 
+/** The changes at a path and below. It can be iterated once; disposing ends it without an error. */
+export interface Watch extends AsyncIterable<FsEvent>, AsyncDisposable {
+  /** All changes up to here were given out: a later watch goes on with it as `since`. */
+  readonly revision: number | undefined;
+  /**
+   * Connects, if that has not happened: no change after it is missed. The iteration does it too.
+   *
+   * @returns The revision behind which the changes begin.
+   * @throws  LumeoError LUMEO_GONE if they are no longer kept; LUMEO_UNAVAILABLE and others.
+   */
+  ready(): Promise<number>;
+}
+
 export interface WatchOptions extends CallOptions {
   /** Changes behind this revision, 0 for all that are kept; "now" (the default): what comes. */
   readonly since?: number | "now";
@@ -82,7 +95,7 @@ const RESUME_PAUSE_MS_MAX = 100;
 /** Makes watches, and ends them with the client. */
 export class Feed {
   readonly #parts: FeedParts;
-  readonly #open = new Set<Watch>();
+  readonly #open = new Set<FeedWatch>();
 
   constructor(parts: FeedParts) {
     this.#parts = parts;
@@ -93,7 +106,7 @@ export class Feed {
     try {
       const { since = "now", types = [] } = options;
       const ask = { prefix: directoryPath(path), since: checkedSince(since), types };
-      const watch = new Watch(this.#parts, ask, options, () => this.#open.delete(watch));
+      const watch = new FeedWatch(this.#parts, ask, options, () => this.#open.delete(watch));
       this.#open.add(watch);
       return watch;
     } catch (error) {
@@ -115,8 +128,7 @@ interface Link {
   readonly end: () => void;
 }
 
-/** The changes at a path and below. It can be iterated once. */
-export class Watch implements AsyncIterable<FsEvent>, AsyncDisposable {
+class FeedWatch implements Watch {
   readonly #parts: FeedParts;
   readonly #ask: FeedAsk;
   readonly #options: WatchOptions;
@@ -128,7 +140,6 @@ export class Watch implements AsyncIterable<FsEvent>, AsyncDisposable {
   #isIterated = false;
   #isDisposed = false;
 
-  /** @internal */
   constructor(parts: FeedParts, ask: FeedAsk, options: WatchOptions, onEnd: () => void) {
     this.#parts = parts;
     this.#ask = ask;
@@ -137,17 +148,10 @@ export class Watch implements AsyncIterable<FsEvent>, AsyncDisposable {
     this.#revision = ask.since === "now" ? undefined : ask.since;
   }
 
-  /** All changes up to here were given out: a later watch goes on with it as `since`. */
   get revision(): number | undefined {
     return this.#revision;
   }
 
-  /**
-   * Connects, if that has not happened: no change after it is missed. The iteration does it too.
-   *
-   * @returns The revision behind which the changes begin.
-   * @throws  LumeoError LUMEO_GONE if they are no longer kept; LUMEO_UNAVAILABLE and others.
-   */
   async ready(): Promise<number> {
     try {
       await this.#connectFirst();
@@ -173,13 +177,12 @@ export class Watch implements AsyncIterable<FsEvent>, AsyncDisposable {
     }
   }
 
-  /** Ends the watch: its iteration ends without an error. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
     this.cancel(new InternalError("ABORTED", "The watch was given up"));
   }
 
-  /** @internal */
+  /** Ends it with an error. */
   cancel(reason: InternalError): void {
     this.#call?.cancel(reason);
     if (!this.#isIterated) this.#end(undefined);

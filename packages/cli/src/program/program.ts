@@ -9,6 +9,7 @@ import { addClusterCommands } from "./cluster-commands.js";
 import { collect, type RunCommand } from "./command-line.js";
 import { addDataCommands } from "./data-commands.js";
 import { addDevCommands } from "./dev-commands.js";
+import { addFeedCommands } from "./feed-commands.js";
 import { addHistoryCommands } from "./history-commands.js";
 import { addLockCommands } from "./lock-commands.js";
 import { addLookCommands } from "./look-commands.js";
@@ -33,6 +34,7 @@ export function buildProgram(version: string, run: RunCommand): Command {
   program.addHelpText("after", EXIT_CODES);
   addDataCommands(program, run);
   addLookCommands(program, run);
+  addFeedCommands(program, run);
   addChangeCommands(program, run);
   addAttributeCommands(program, run);
   addHistoryCommands(program, run);

@@ -22,6 +22,7 @@ import { reapDirectory, reapFile } from "./reap.js";
 import { encodeReply } from "./reply-codec.js";
 import { registerServer } from "./servers.js";
 import { admit, expireSessions, openSession, recordAnswer } from "./sessions.js";
+import { setPolicy, setQuota } from "./settings.js";
 import type { State } from "./state.js";
 import { abortUpload, addChunks, beginUpload, expireUploads } from "./uploads.js";
 import { walk } from "./walk.js";
@@ -92,10 +93,12 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
       return renewLock(state, command, now);
     case "releaseLock":
       return releaseLock(state, command, now);
+    case "setPolicy":
+      return setPolicy(state, command, now);
+    case "setQuota":
+      return setQuota(state, command, now);
     case "copy":
     case "setAttributes":
-    case "setPolicy":
-    case "setQuota":
     case "createSnapshot":
     case "removeSnapshot":
     case "restoreTrash":

@@ -1,0 +1,60 @@
+import test from "ava";
+import { MetadataDriver } from "../../test/metadata-driver.js";
+import { changesPage } from "./changes.js";
+import type { Reply } from "./command.js";
+import { NO_POLICY, NO_QUOTA } from "./directory-record.js";
+import { stat } from "./queries.js";
+
+function setup(): MetadataDriver {
+  const driver = new MetadataDriver();
+  driver.makeDirectory("/d");
+  driver.commit("/d/file");
+  return driver;
+}
+
+function said(reply: Reply): string {
+  return reply.kind === "refused" ? `${reply.code}: ${reply.message}` : reply.kind;
+}
+
+test("a policy replaces what the directory said before, and the answer shows it", (t) => {
+  const driver = setup();
+  const policy = { ...NO_POLICY, versions: 3, trashMs: 1_000 };
+  const reply = driver.apply({ kind: "setPolicy", path: "/d", policy });
+  t.like(reply, { kind: "inode", node: { kind: "directory", policy, childCount: 1 } });
+  t.like(stat(driver.state, "/d"), { inode: { policy } });
+  driver.apply({ kind: "setPolicy", path: "/d", policy: { ...NO_POLICY, replicas: 2 } });
+  t.like(stat(driver.state, "/d"), { inode: { policy: { ...NO_POLICY, replicas: 2 } } });
+});
+
+test("a quota can be set on the root, above or below what it holds, and taken away", (t) => {
+  const driver = setup();
+  for (const quota of [{ sizeBytes: 1, files: 0 }, { ...NO_QUOTA, files: 9 }, NO_QUOTA]) {
+    const reply = driver.apply({ kind: "setQuota", path: "/", quota });
+    t.like(reply, { kind: "inode", inode: 1, node: { quota } });
+    t.like(stat(driver.state, "/"), { inode: { quota, name: "" } });
+  }
+});
+
+test("settings are for directories that are there, within their limits", (t) => {
+  const driver = setup();
+  const before = driver.state.dump();
+  const policy = (path: string, more = {}): string =>
+    said(driver.apply({ kind: "setPolicy", path, policy: { ...NO_POLICY, ...more } }));
+  t.regex(policy("/d/file"), /^NOT_DIRECTORY: Cannot set policy of "\/d\/file": it is a file/);
+  t.regex(policy("/none"), /^NOT_FOUND/);
+  t.regex(policy("/d/file/x"), /^NOT_DIRECTORY/);
+  t.regex(policy("d"), /^INVALID_ARGUMENT/);
+  t.regex(policy("/d", { replicas: 0 }), /^INVALID_ARGUMENT/);
+  const quota = { sizeBytes: Number.MAX_SAFE_INTEGER, files: undefined };
+  t.regex(said(driver.apply({ kind: "setQuota", path: "/d", quota })), /^INVALID_ARGUMENT/);
+  t.is(driver.state.dump(), before);
+});
+
+test("the feed tells of settings as of attributes", async (t) => {
+  const driver = setup();
+  driver.apply({ kind: "setPolicy", path: "/d", policy: NO_POLICY });
+  driver.apply({ kind: "setQuota", path: "/", quota: NO_QUOTA });
+  const changes = await changesPage(driver.state, { revision: driver.index - 2, sequence: 0 }, 9);
+  t.like(changes.at(-2)?.change, { kind: "attributes", file: "directory", path: "/d" });
+  t.like(changes.at(-1)?.change, { kind: "attributes", file: "directory", path: "/" });
+});

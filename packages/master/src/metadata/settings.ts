@@ -1,0 +1,71 @@
+// What users set on directories for all that lies below them: policies and quotas.
+
+import { type InodeId, ROOT_INODE } from "@lumeofs/base";
+import { emit } from "./changes.js";
+import { type Command, quoted, type Reply, refuse } from "./command.js";
+import type { DirectoryInode } from "./directory-record.js";
+import { type Moment, putInode } from "./inodes.js";
+import { type Path, parsePath } from "./path.js";
+import { refusePolicy, refuseQuota } from "./policy.js";
+import type { State } from "./state.js";
+import { refuseUnreached, type Walk, walk } from "./walk.js";
+
+type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
+export type WalkedDirectory = Extract<Walk, { kind: "root" | "directory" }>;
+
+/** Replaces the policy of a directory: what is undefined is inherited from then on. */
+export function setPolicy(state: State, command: CommandOf<"setPolicy">, now: Moment): Reply {
+  const { policy } = command;
+  const unfit = refusePolicy(policy);
+  if (unfit !== undefined) return unfit;
+  return changeDirectory(state, { action: "set policy of", path: command.path }, now, { policy });
+}
+
+/** Replaces the quota of a directory. It may hold more already: then it can only shrink. */
+export function setQuota(state: State, command: CommandOf<"setQuota">, now: Moment): Reply {
+  const { quota } = command;
+  const unfit = refuseQuota(quota);
+  if (unfit !== undefined) return unfit;
+  return changeDirectory(state, { action: "set quota of", path: command.path }, now, { quota });
+}
+
+/** Puts a directory that has been changed, and tells the feed. */
+export function putSettings(
+  state: State,
+  target: { readonly path: Path; readonly walked: WalkedDirectory },
+  node: DirectoryInode,
+  now: Moment,
+): Reply {
+  const { path, walked } = target;
+  const inode = idOf(walked);
+  putInode(state, inode, node);
+  emit(state, now, { kind: "attributes", file: "directory", path: path.text, sizeBytes: 0 });
+  return { kind: "inode", inode, node };
+}
+
+function changeDirectory(
+  state: State,
+  what: { readonly action: string; readonly path: string },
+  now: Moment,
+  change: Partial<Pick<DirectoryInode, "policy" | "quota">>,
+): Reply {
+  const path = parsePath(what.path);
+  if (path.kind === "refused") return path;
+  const walked = walk(state, path);
+  switch (walked.kind) {
+    case "missing":
+    case "blocked":
+      return refuseUnreached(what.action, path, walked);
+    case "file": {
+      const why = "it is a file, and its directory says how it is kept";
+      return refuse("NOT_DIRECTORY", `Cannot ${what.action} ${quoted(path.text)}: ${why}`);
+    }
+    case "root":
+    case "directory":
+      return putSettings(state, { path, walked }, { ...walked.inode, ...change }, now);
+  }
+}
+
+function idOf(walked: WalkedDirectory): InodeId {
+  return walked.kind === "root" ? ROOT_INODE : walked.id;
+}

@@ -30,6 +30,13 @@ const schema = z
       .string()
       .optional()
       .describe("The founding masters, this one included: m1=host:port,m2=host:port,…"),
+    join: z
+      .string()
+      .optional()
+      .describe("Masters of a group to join, instead of founding one: host:port,host:port,…"),
+    advertise: address
+      .optional()
+      .describe("host:port where others reach this master; by default as in peers, or listen."),
     admin: address.optional().describe("host:port for /healthz, /readyz and /metrics."),
     clusterName: name
       .default("lumeo")
@@ -74,6 +81,12 @@ const schema = z
     sweepMs: wholeNumber(100, HOUR)
       .default(10 * SECOND)
       .describe("Pause between two looks for what has expired."),
+    changeKeepMs: wholeNumber(MINUTE, 365 * 24 * HOUR)
+      .default(7 * 24 * HOUR)
+      .describe("Changes stay in the feed so long; whoever watches may come back so late."),
+    changeKeepRevisions: wholeNumber(1_000, 1_000_000_000)
+      .default(1_000_000)
+      .describe("Changes further than this behind the newest revision leave the feed earlier."),
     logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
   })
   .refine((c) => c.heartbeatTicks * 3 <= c.electionTicks, {
@@ -93,10 +106,17 @@ const schema = z
     path: ["grantMs"],
   });
 
-export interface MasterConfig extends Readonly<Omit<z.infer<typeof schema>, "id" | "peers">> {
+type Settings = z.infer<typeof schema>;
+
+export interface MasterConfig
+  extends Readonly<Omit<Settings, "id" | "peers" | "join" | "advertise">> {
   readonly id: NodeId;
-  /** The founding masters, this one included. */
-  readonly members: Readonly<Record<NodeId, string>>;
+  /** The founding masters, this one included; none if this one joins a group. */
+  readonly founders: Readonly<Record<NodeId, string>>;
+  /** Masters of the group to join. */
+  readonly join: readonly string[];
+  /** host:port where others reach this master; empty if only the group can know. */
+  readonly address: string;
 }
 
 export type Invocation =
@@ -133,9 +153,35 @@ export function checkSettings(settings: Readonly<Record<string, unknown>>): Mast
     );
     throw new LumeoError("CONFIG", `Cannot use the settings: ${faults.join("; ")}`);
   }
-  const { id, peers, ...rest } = parsed.data;
-  const members = parsePeers(id, peers ?? `${id}=${rest.listen}`);
-  return Object.freeze({ ...rest, id: id as NodeId, members });
+  const { id, peers, join, advertise, ...rest } = parsed.data;
+  if (peers !== undefined && join !== undefined) {
+    throw new LumeoError(
+      "CONFIG",
+      'Cannot use the settings: "peers" founds a group, "join" does not',
+    );
+  }
+  const own = advertise ?? (isEverywhere(rest.listen) ? "" : rest.listen);
+  const founders =
+    join === undefined ? parsePeers(id, peers ?? `${id}=${own === "" ? rest.listen : own}`) : {};
+  return Object.freeze({
+    ...rest,
+    id: id as NodeId,
+    founders,
+    join: parseJoin(join),
+    address: advertise ?? founders[id as NodeId] ?? own,
+  });
+}
+
+/** Bound to all interfaces, an address says nothing about where others find it. */
+function isEverywhere(listen: string): boolean {
+  return listen.startsWith("0.0.0.0:") || listen.startsWith("[::]:");
+}
+
+function parseJoin(text: string | undefined): readonly string[] {
+  const addresses = text?.split(",").map((one) => one.trim()) ?? [];
+  const wrong = addresses.find((one) => !address.safeParse(one).success);
+  if (wrong === undefined) return addresses;
+  throw new LumeoError("CONFIG", `Cannot join "${wrong}": it must be host:port`);
 }
 
 function parsePeers(id: string, text: string): Readonly<Record<NodeId, string>> {

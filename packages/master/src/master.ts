@@ -21,6 +21,7 @@ import { Consensus } from "./consensus/consensus.js";
 import type { ReplicationStatus } from "./consensus/replication.js";
 import { DutyRunner } from "./duties/duty.js";
 import { grantExpiryDuty, sessionExpiryDuty, uploadExpiryDuty } from "./duties/expiry-duty.js";
+import { feedTrimDuty } from "./duties/feed-trim-duty.js";
 import { forgetDuty } from "./duties/forget-duty.js";
 import { foundingDuty } from "./duties/founding-duty.js";
 import { MetadataLog } from "./duties/metadata-log.js";
@@ -116,16 +117,17 @@ interface Parts {
 }
 
 function transportOf(config: MasterConfig, logger: Logger): RaftTransport {
-  const { clusterName: clusterId, id: self, members } = config;
-  return new RaftTransport({ clusterId, self, members, timers, logger });
+  const { clusterName: clusterId, id: self, founders: hints } = config;
+  return new RaftTransport({ clusterId, self, hints, timers, logger });
 }
 
 function consensusConfigOf(config: MasterConfig) {
-  const { id, members, dir: folder, tickMs } = config;
+  const { id, founders, address, dir: folder, tickMs } = config;
   const { electionTicks, heartbeatTicks, compactEntries, tailEntries } = config;
   return {
     id,
-    members,
+    founders,
+    address,
     folder,
     tickMs,
     raft: { ...RAFT_OPTIONS_DEFAULT, electionTicks, heartbeatTicks },
@@ -146,7 +148,7 @@ function watchedFleet(config: MasterConfig, consensus: Consensus, opening: Resou
   return fleet;
 }
 
-function dutiesOf({ config, log, fleet, channels, logger }: Parts) {
+function dutiesOf({ config, state, log, fleet, channels, logger }: Parts) {
   const expiry = { ...config, intervalMs: config.sweepMs };
   const forget = { intervalMs: config.sweepMs, graceMs: config.releasedGraceMs };
   const orders = new ChunkserverClient(channels);
@@ -158,6 +160,7 @@ function dutiesOf({ config, log, fleet, channels, logger }: Parts) {
     sessionExpiryDuty(log, clock, expiry),
     reapDuty(log),
     forgetDuty(parts, forget),
+    feedTrimDuty({ log, clock, applied: () => state.applied }, expiry),
     verifyDuty(parts),
   ];
 }

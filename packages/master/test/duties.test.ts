@@ -13,6 +13,7 @@ import { Lifetime, SimClock, World } from "@lumeofs/testkit";
 import test from "ava";
 import { type Duty, DutyRunner } from "../src/duties/duty.js";
 import { grantExpiryDuty, sessionExpiryDuty, uploadExpiryDuty } from "../src/duties/expiry-duty.js";
+import { feedTrimDuty } from "../src/duties/feed-trim-duty.js";
 import { forgetDuty } from "../src/duties/forget-duty.js";
 import { foundingDuty } from "../src/duties/founding-duty.js";
 import { MetadataLog } from "../src/duties/metadata-log.js";
@@ -20,6 +21,7 @@ import type { Orders, Verdict } from "../src/duties/orders.js";
 import { reapDuty } from "../src/duties/reap-duty.js";
 import { verifyDuty } from "../src/duties/verify-duty.js";
 import { Fleet } from "../src/fleet/servers.js";
+import { changeFloor, changesPage, FEED_START } from "../src/metadata/changes.js";
 import { getChunk } from "../src/metadata/chunk-table.js";
 import { getClusterId } from "../src/metadata/cluster.js";
 import type { Command, Reply } from "../src/metadata/command.js";
@@ -286,5 +288,38 @@ test("a check whose order did not arrive goes with the next heartbeat", async (t
   await office.world.sleep(1_000);
   t.false(office.fleet.isDamaged(server, handle));
   t.deepEqual(office.fleet.takeDeferred(server), [handle]);
+  await runner.close();
+});
+
+test("old changes leave the feed, by age and by distance, and the floor tells which", async (t) => {
+  const office = new Office();
+  const { log, clock, state, replication } = office;
+  const applied = () => replication.status.applied;
+  const limits = { intervalMs: 1_000, changeKeepMs: MINUTE, changeKeepRevisions: 5_000 };
+  const runner = office.start([feedTrimDuty({ log, clock, applied }, limits)]);
+  const make = (name: string) =>
+    office.change({ kind: "makeDirectory", path: name, parents: false });
+  const kept = async () =>
+    (await changesPage(state, FEED_START, 10_000)).map((one) => one.revision);
+  await office.change({ kind: "initCluster", clusterId: "c" });
+  await make("/early");
+  const early = applied();
+  await office.world.sleep(30_000);
+  await make("/late");
+  const late = applied();
+  await office.world.sleep(20_000);
+  t.deepEqual(await kept(), [early, late]);
+  await office.world.sleep(20_000);
+  t.deepEqual(await kept(), [late]);
+  t.is(changeFloor(state), early);
+  for (let i = 0; i < 8_000; i++) await make(`/${i}`);
+  const newest = applied();
+  await office.world.sleep(10_000);
+  const [first = 0] = await kept();
+  t.is(changeFloor(state), first - 1);
+  t.true(newest - 5_500 <= first && first <= newest - 4_900, `${first} of ${newest}`);
+  const { proposals } = replication;
+  await office.world.sleep(10_000);
+  t.is(replication.proposals, proposals);
   await runner.close();
 });

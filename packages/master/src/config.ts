@@ -54,6 +54,12 @@ const schema = z
     tailEntries: wholeNumber(1, 10_000_000)
       .default(DRIVER_LIMITS_DEFAULT.tailEntries)
       .describe("Entries that stay for masters that are a little behind."),
+    leaseReads: z
+      .enum(["off", "on"])
+      .default("off")
+      .describe(
+        "Leaders may answer lease reads alone: needs clocks that run alike, on all masters.",
+      ),
     heartbeatMs: wholeNumber(50, MINUTE)
       .default(SECOND)
       .describe("Pause between heartbeats of a chunkserver."),

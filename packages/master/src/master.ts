@@ -18,6 +18,8 @@ import { RpcServer } from "@lumeofs/node/rpc";
 import type { MasterConfig } from "./config.js";
 import { DRIVER_LIMITS_DEFAULT, RAFT_OPTIONS_DEFAULT } from "./consensus/config.js";
 import { Consensus } from "./consensus/consensus.js";
+import { leaseMs } from "./consensus/lease.js";
+import { ReadGate } from "./consensus/read-gate.js";
 import type { ReplicationStatus } from "./consensus/replication.js";
 import { DutyRunner } from "./duties/duty.js";
 import { grantExpiryDuty, sessionExpiryDuty, uploadExpiryDuty } from "./duties/expiry-duty.js";
@@ -52,6 +54,9 @@ export interface MasterPorts {
   readonly onFatal: (error: unknown) => void;
 }
 
+/** How often a master that nobody asks makes sure that it is up to date. */
+const REFRESH_MS = 500;
+
 const clock = new SystemClock();
 const timers = new SystemTimers();
 const random = new SystemRandom();
@@ -83,14 +88,16 @@ export class Master implements Closable {
         state,
         links,
         timers,
+        clock,
         random,
         logger: logger.child({ component: "consensus" }),
         onFatal: ports.onFatal,
       }),
     );
     const log = new MetadataLog({ replication: consensus, reader: state.reader, clock });
+    const reads = opening.use(readGateOf(config, consensus));
     const fleet = watchedFleet(config, consensus, opening);
-    const parts = { config, consensus, state, log, fleet, channels, logger };
+    const parts = { config, consensus, state, log, reads, fleet, channels, logger };
     opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
     const server = opening.use(await serve(parts, links, opening));
     logger.info("master started", { address: server.address });
@@ -111,6 +118,7 @@ interface Parts {
   readonly consensus: Consensus;
   readonly state: MachineState;
   readonly log: MetadataLog;
+  readonly reads: ReadGate;
   readonly fleet: Fleet;
   readonly channels: ChannelPool;
   readonly logger: Logger;
@@ -123,16 +131,27 @@ function transportOf(config: MasterConfig, logger: Logger): RaftTransport {
 
 function consensusConfigOf(config: MasterConfig) {
   const { id, founders, address, dir: folder, tickMs } = config;
-  const { electionTicks, heartbeatTicks, compactEntries, tailEntries } = config;
+  const { electionTicks, heartbeatTicks, compactEntries, tailEntries, leaseReads } = config;
+  const leases = leaseReads === "on";
   return {
     id,
     founders,
     address,
     folder,
     tickMs,
-    raft: { ...RAFT_OPTIONS_DEFAULT, electionTicks, heartbeatTicks },
+    raft: { ...RAFT_OPTIONS_DEFAULT, electionTicks, heartbeatTicks, leases },
     limits: { ...DRIVER_LIMITS_DEFAULT, compactEntries, tailEntries },
   };
+}
+
+/** Leases are renewed with every heartbeat; without them a stale read is at most so much behind. */
+function readGateOf(config: MasterConfig, replication: Consensus): ReadGate {
+  const { leaseReads, tickMs, heartbeatTicks } = config;
+  const options =
+    leaseReads === "on"
+      ? { leaseMs: leaseMs(config, tickMs), refreshMs: heartbeatTicks * tickMs }
+      : { leaseMs: undefined, refreshMs: REFRESH_MS };
+  return new ReadGate({ replication, clock, timers }, options);
 }
 
 /** What is believed about chunkservers begins anew whenever this master begins to lead. */
@@ -170,7 +189,7 @@ async function serve(
   transport: RaftTransport,
   opening: ResourceStack,
 ): Promise<RpcServer> {
-  const { config, consensus, state, log, fleet, channels, logger } = parts;
+  const { config, consensus, state, log, reads, fleet, channels, logger } = parts;
   const { metrics, exposition } = await openMetrics(METRICS);
   if (config.admin !== undefined) {
     const status = (): ReplicationStatus => consensus.status;
@@ -183,7 +202,7 @@ async function serve(
     opening.use(await AdminHttp.start(admin));
   }
   const { grantUsableMs, sessionIdleMs, heartbeatMs } = config;
-  const operations = { log, fleet, clock, random, grantUsableMs, sessionIdleMs };
+  const operations = { log, reads, fleet, clock, random, grantUsableMs, sessionIdleMs };
   const meter = operationMeter(metrics, clock);
   const feed = new ChangeFeed({ state, status: () => consensus.status, timers });
   return RpcServer.start({ ...splitAddress(config.listen), callsMax: CALLS_MAX, logger }, [

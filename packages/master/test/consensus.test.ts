@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LumeoError, type NodeId, nodeId, ResourceStack, SILENT_LOGGER } from "@lumeofs/base";
-import { FileDisk, SystemRandom, SystemTimers } from "@lumeofs/node";
+import { FileDisk, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
 import { type RpcMethod, RpcServer } from "@lumeofs/node/rpc";
 import { findFreePorts } from "@lumeofs/testkit";
 import test from "ava";
@@ -53,6 +53,7 @@ class RealMember {
           state,
           links,
           timers,
+          clock: new SystemClock(),
           random: new SystemRandom(),
           logger: SILENT_LOGGER,
           onFatal: (error) => fatal.push(error),

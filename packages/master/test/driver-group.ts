@@ -15,6 +15,7 @@ import { SnapshotStore } from "../src/consensus/snapshot-store.js";
 import type { State } from "../src/metadata/state.js";
 import type { LogIndex } from "../src/raft/entry.js";
 import { founders } from "../src/raft/membership.js";
+import type { RaftOptions } from "../src/raft/message.js";
 import { MachineState } from "../src/state/machine-state.js";
 import { MemoryStateDisk } from "../src/state/memory-databases.js";
 import { openMemoryState } from "../src/state/memory-state.js";
@@ -41,6 +42,7 @@ export class TestMember {
   readonly fatal: unknown[] = [];
   driver: Driver | undefined;
   machine: MachineState | undefined;
+  clock: SimClock | undefined;
   listener: PeerListener | undefined;
   lifetime: Lifetime | undefined;
   /** Writes to this member's log and state fail from now on. */
@@ -60,7 +62,7 @@ export class TestMember {
   }
 
   async start(): Promise<void> {
-    const { world, members, limits } = this.group;
+    const { world, members, limits, raft } = this.group;
     const lifetime = new Lifetime(world);
     const clock = new SimClock(world, lifetime);
     const taking = (ms: () => number): Durability => {
@@ -79,14 +81,16 @@ export class TestMember {
       ...(this.group.stateLimits === undefined ? {} : { limits: this.group.stateLimits }),
     });
     this.lifetime = lifetime;
+    this.clock = clock;
     this.machine = new MachineState(store, remember);
-    const config = { id: this.id, members, tickMs: 50, raft: RAFT_OPTIONS_DEFAULT, limits };
+    const config = { id: this.id, members, tickMs: 50, raft, limits };
     this.driver = await Driver.start(config, {
       log: new MemoryLogStore(this.log, durability),
       state: this.machine,
       snapshots: await SnapshotStore.open(this.disk),
       links: new TestLinks(this, lifetime),
       timers: clock,
+      clock,
       random: world.random(`${this.id} ${world.now}`),
       logger: SILENT_LOGGER,
       onFatal: (error) => this.fatal.push(error),
@@ -158,12 +162,18 @@ export class DriverGroup {
   readonly #isolated = new Set<NodeId>();
   /** Of the states of members that start from now on. */
   stateLimits: WriteBehindLimits | undefined;
+  readonly #cuts = new Set<string>();
   /** Puts itself between the bytes of snapshots and who takes them. */
   cutter: ((bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>) | undefined;
   /** Sees every message as it leaves. */
   onSend: (from: NodeId, message: Parameters<PeerLinks["send"]>[1]) => void = () => {};
 
-  constructor(count: number, limits: Partial<DriverLimits> = {}, seed = 1) {
+  constructor(
+    count: number,
+    limits: Partial<DriverLimits> = {},
+    seed = 1,
+    readonly raft: RaftOptions = RAFT_OPTIONS_DEFAULT,
+  ) {
     this.world = new World(seed);
     this.limits = { ...DRIVER_LIMITS_DEFAULT, ...limits };
     const ids = Array.from({ length: count }, (_, i) => nodeId(`m${i + 1}`));
@@ -191,12 +201,19 @@ export class DriverGroup {
     this.#isolated.add(id);
   }
 
+  /** Nothing passes between these two. */
+  cut(one: NodeId, other: NodeId): void {
+    this.#cuts.add(`${one} ${other}`).add(`${other} ${one}`);
+  }
+
   heal(): void {
     this.#isolated.clear();
+    this.#cuts.clear();
   }
 
   isCut(from: NodeId, to: NodeId): boolean {
-    return this.#isolated.has(from) || this.#isolated.has(to);
+    const isIsolated = this.#isolated.has(from) || this.#isolated.has(to);
+    return isIsolated || this.#cuts.has(`${from} ${to}`);
   }
 
   /** Runs until it holds, for at most a virtual minute. */

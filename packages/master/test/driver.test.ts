@@ -1,5 +1,8 @@
 import { LumeoError } from "@lumeofs/base";
 import test from "ava";
+import { RAFT_OPTIONS_DEFAULT, TICK_MS_DEFAULT } from "../src/consensus/config.js";
+import { holdsLease, leaseMs } from "../src/consensus/lease.js";
+import { momentOf } from "../src/consensus/moment.js";
 import { DriverGroup } from "./driver-group.js";
 
 const SMALL = { compactEntries: 10, tailEntries: 5, compactBytes: 1e9, tailBytes: 1e9 };
@@ -130,6 +133,68 @@ test("A follower that is cut off serves no read", async (t) => {
   const result = await group.settled(follower?.driver?.read() as Promise<number>);
   const error = result.status === "rejected" ? result.reason : undefined;
   t.is(error?.code, "NO_LEADER");
+});
+
+test("3.3.27: a lease is over before anybody else leads, whoever is cut off or restarts", async (t) => {
+  const raft = { ...RAFT_OPTIONS_DEFAULT, leases: true };
+  const length = leaseMs(raft, TICK_MS_DEFAULT);
+  let [reliances, elections] = [0, 0];
+  for (let seed = 1; seed <= 10; seed++) {
+    const group = new DriverGroup(3, {}, seed, raft);
+    for (const member of group.all) await group.settled(member.start());
+    let last = 0;
+    group.world.watch(() => {
+      const terms = group.all.map(({ driver }) =>
+        driver?.status.role === "leader" ? driver.status.term : 0,
+      );
+      const newest = Math.max(...terms);
+      if (last < newest) elections += 1;
+      last = Math.max(last, newest);
+      for (const { driver, clock } of group.all) {
+        if (driver === undefined || clock === undefined || driver.status.role !== "leader")
+          continue;
+        if (!holdsLease(driver.freshness.confirmed, momentOf(clock), length)) continue;
+        reliances += 1;
+        if (driver.status.term < newest) throw new Error("a lease outlives its leader");
+      }
+    });
+    for (let round = 0; round < 6; round++) {
+      const leader = await group.leader();
+      const [voter, rival] = group.all.filter((member) => member !== leader);
+      if (voter === undefined || rival === undefined) return t.fail();
+      // The rival has been without a leader for long, and only the voter keeps it from leading.
+      group.cut(leader.id, rival.id);
+      await group.until(() => rival.driver?.status.role === "candidate");
+      await group.settled(group.world.sleep(200 * (round + 1))); // it asks every second or two
+      await group.settled(leader.driver?.read() as Promise<number>);
+      // The voter forgets whom it has heard.
+      voter.crash();
+      await group.settled(voter.start());
+      group.isolate(leader.id);
+      await group.until(() => [voter, rival].some((one) => one.isLeader));
+      group.heal();
+      await group.put(`round ${round}`);
+      await group.converge();
+    }
+  }
+  t.true(0 < reliances);
+  t.true(60 <= elections, `${elections} elections`);
+});
+
+test("A lease is given up when the leadership is handed over", async (t) => {
+  const group = await DriverGroup.start(3);
+  const leader = await group.leader();
+  await group.settled(leader.driver?.read() as Promise<number>);
+  t.not(leader.driver?.freshness.confirmed, undefined);
+  let [told, relied] = [0, 0];
+  group.onSend = (from, message) => {
+    if (from !== leader.id || message.kind !== "timeoutNow") return;
+    told += 1;
+    if (leader.driver?.freshness.confirmed !== undefined) relied += 1;
+  };
+  await group.settled(leader.driver?.transferLeadership() as Promise<void>);
+  t.is(told, 1);
+  t.is(relied, 0);
 });
 
 test("A leader that is cut off serves no read", async (t) => {

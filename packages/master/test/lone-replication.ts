@@ -2,7 +2,12 @@
 // at once, and the test decides whether this member leads.
 
 import { LumeoError, type NodeId, nodeId } from "@lumeofs/base";
-import type { Replication, ReplicationStatus, RoleStatus } from "../src/consensus/replication.js";
+import type {
+  Freshness,
+  Replication,
+  ReplicationStatus,
+  RoleStatus,
+} from "../src/consensus/replication.js";
 import { applyEntry } from "../src/metadata/state-machine.js";
 import { type LogIndex, logIndex, type Term, term } from "../src/raft/entry.js";
 import { MemoryState } from "./memory-state.js";
@@ -15,6 +20,10 @@ export class LoneReplication implements Replication {
   /** Thrown by the next proposals, one after the other. */
   readonly failures: unknown[] = [];
   proposals = 0;
+  reads = 0;
+  freshness: Freshness = { fresh: undefined, confirmed: undefined };
+  /** How many entries this member has committed and not applied. */
+  behind = 0;
   /** Proposals wait for this before they are applied. */
   gate: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<(role: RoleStatus) => void>();
@@ -31,6 +40,7 @@ export class LoneReplication implements Replication {
   }
 
   async read(): Promise<LogIndex> {
+    this.reads++;
     this.#checkLeading();
     return logIndex(this.#index);
   }
@@ -55,7 +65,7 @@ export class LoneReplication implements Replication {
       leaderAddress: this.#isLeading ? "m1:1" : "m2:1",
       members: { [SELF]: "m1:1", [OTHER]: "m2:1" } as Readonly<Record<NodeId, string>>,
       commit: index,
-      applied: index,
+      applied: logIndex(index - this.behind),
       durable: index,
       logFirst: logIndex(1),
       logLast: index,

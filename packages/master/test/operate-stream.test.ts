@@ -9,9 +9,11 @@ import {
   type Timers,
 } from "@lumeofs/base";
 import type { RpcStream } from "@lumeofs/node/rpc";
-import type { lumeo } from "@lumeofs/proto";
+import { lumeo } from "@lumeofs/proto";
 import { Lifetime, SimClock, World } from "@lumeofs/testkit";
 import test, { type ExecutionContext } from "ava";
+import { momentOf } from "../src/consensus/moment.js";
+import { ReadGate } from "../src/consensus/read-gate.js";
 import { MetadataLog } from "../src/duties/metadata-log.js";
 import { Fleet } from "../src/fleet/servers.js";
 import { OPERATIONS_MAX, OperateSession } from "../src/rpc/namespace-service.js";
@@ -85,6 +87,7 @@ class Desk {
   readonly fleet = new Fleet({ suspectMs: 1e9, deadMs: 1e9 }, this.clock.monotonicMs());
   readonly counts = new Map<string, number>();
   readonly stream = new StreamPair();
+  leaseMs: number | undefined;
 
   /** The session runs from here on; its end comes wrapped, so that nobody waits for it now. */
   async start(): Promise<{ readonly done: Promise<void> }> {
@@ -96,8 +99,10 @@ class Desk {
     await log.change({ kind: "initCluster", clusterId: "c" });
     await log.change({ kind: "openSession" });
     const timers: Timers = this.clock;
+    const gate = { leaseMs: this.leaseMs, refreshMs: 1e9 };
     const parts = {
       log,
+      reads: new ReadGate({ replication: this.replication, clock: this.clock, timers }, gate),
       fleet: this.fleet,
       clock: this.clock,
       random: new SeededRandom(1),
@@ -233,6 +238,74 @@ test("operations are refused by a master that does not lead, with the leader's a
   for (const { error } of desk.stream.results()) {
     t.like(error, { code: "NOT_LEADER", leader: "m2:1" });
   }
+  desk.stream.finish();
+  await done;
+});
+
+test("a read tells up to which entry it is, and a stale one how old it may be", async (t) => {
+  const { desk, done } = await begin();
+  const { CONSISTENCY_STALE, CONSISTENCY_LINEARIZABLE } = lumeo.master.v1.Consistency;
+  const stale = { consistency: CONSISTENCY_STALE, stat: { path: "/" } };
+  desk.stream.push({ ...stale, id: 1 });
+  await settle(() => desk.stream.results().length === 1);
+  t.is(codeOf(t, desk.stream.results()[0]), "NO_LEADER", "never up to date since the start");
+  desk.replication.freshness = { fresh: momentOf(desk.clock), confirmed: undefined };
+  desk.replication.lead(false);
+  await desk.world.sleep(70);
+  const limited = { ...stale, ageMsMax: 60 };
+  const exact = { consistency: CONSISTENCY_LINEARIZABLE, stat: { path: "/" } };
+  desk.stream.push({ ...stale, id: 2 }, { ...limited, id: 3 }, { ...exact, id: 4 });
+  await settle(() => desk.stream.results().length === 4);
+  const byId = desk.stream.results().toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0));
+  const [, fresh, old, refused] = byId;
+  t.like(fresh, { id: 2, ageMs: 70, appliedIndex: 6 });
+  t.is(codeOf(t, old), "NO_LEADER");
+  t.is(codeOf(t, refused), "NOT_LEADER", "a master that cannot ask the leader never answers stale");
+  desk.stream.finish();
+  await done;
+});
+
+test("3.3.27: a lease that ends while the state is read gives nothing out", async (t) => {
+  const desk = new Desk();
+  desk.leaseMs = 100;
+  const { done } = await desk.start();
+  const confirm = () => {
+    desk.replication.freshness = { fresh: undefined, confirmed: momentOf(desk.clock) };
+  };
+  const lease = { consistency: lumeo.master.v1.Consistency.CONSISTENCY_LEASE };
+  confirm();
+  const before = desk.replication.reads;
+  desk.stream.push({ ...lease, id: 1, stat: { path: "/" } });
+  await settle(() => desk.stream.results().length === 1);
+  t.is(desk.replication.reads, before, "no round was needed");
+  // The process stops between the reading and the answer, and another member leads by then.
+  const read = desk.replication.state.range.bind(desk.replication.state);
+  desk.replication.state.range = async (...args) => {
+    await desk.world.sleep(101);
+    return read(...args);
+  };
+  confirm();
+  desk.stream.push(
+    { ...lease, id: 2, list: { path: "/" } },
+    { ...lease, id: 3, stat: { path: "/" } },
+  );
+  await settle(() => desk.stream.results().length === 3);
+  t.is(desk.replication.reads, before + 1, "the list asked a majority in the end");
+  desk.stream.finish();
+  await done;
+});
+
+test("a leader that has not applied what others may have shown uses no lease", async (t) => {
+  const desk = new Desk();
+  desk.leaseMs = 100;
+  const { done } = await desk.start();
+  desk.replication.freshness = { fresh: undefined, confirmed: momentOf(desk.clock) };
+  desk.replication.behind = 1;
+  const { reads } = desk.replication;
+  const consistency = lumeo.master.v1.Consistency.CONSISTENCY_LEASE;
+  desk.stream.push({ consistency, id: 1, stat: { path: "/" } });
+  await settle(() => desk.stream.results().length === 1);
+  t.is(desk.replication.reads, reads + 1);
   desk.stream.finish();
   await done;
 });

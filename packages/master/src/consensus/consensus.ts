@@ -1,4 +1,5 @@
 import {
+  type Clock,
   type Closable,
   type Disk,
   type Logger,
@@ -14,7 +15,7 @@ import type { OpenLevel } from "./level-database.js";
 import { LevelLogStore } from "./level-log-store.js";
 import type { PeerLinks } from "./peer-link.js";
 import type { ReplicatedState } from "./replicated-state.js";
-import type { Replication, ReplicationStatus, RoleStatus } from "./replication.js";
+import type { Freshness, Replication, ReplicationStatus, RoleStatus } from "./replication.js";
 import { SnapshotStore } from "./snapshot-store.js";
 import { SpaceGuard } from "./space-guard.js";
 
@@ -25,6 +26,7 @@ export interface ConsensusPorts {
   readonly state: ReplicatedState;
   readonly links: PeerLinks;
   readonly timers: Timers;
+  readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   /** The member cannot go on: called once; the process should end with a failure. */
@@ -82,6 +84,10 @@ export class Consensus implements Replication, Closable {
 
   read(): Promise<LogIndex> {
     return this.#driver.read();
+  }
+
+  get freshness(): Freshness {
+    return this.#driver.freshness;
   }
 
   get status(): ReplicationStatus {

@@ -12,6 +12,7 @@
 import {
   type Alarm,
   assertNever,
+  type Clock,
   type Closable,
   integerBetween,
   invariant,
@@ -48,7 +49,7 @@ import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
 import { recover } from "./recovery.js";
 import type { ReplicatedState } from "./replicated-state.js";
-import type { Replication, ReplicationStatus, RoleStatus } from "./replication.js";
+import type { Freshness, Replication, ReplicationStatus, RoleStatus } from "./replication.js";
 import { SnapshotExchange } from "./snapshot-exchange.js";
 import type { SnapshotStore } from "./snapshot-store.js";
 import { StorageQueue } from "./storage-queue.js";
@@ -70,6 +71,7 @@ export interface DriverPorts {
   readonly snapshots: SnapshotStore;
   readonly links: PeerLinks;
   readonly timers: Timers;
+  readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   /** The member cannot go on. Called once; the process should end. */
@@ -117,7 +119,7 @@ export class Driver implements Replication, Closable {
     this.#role = { role, term, leader };
     this.#memberships = this.#core.memberships;
     this.#changes = new GroupChanges((member) => this.#addressOf(member));
-    this.#reads = new Reads(integerBetween(ports.random, 1, FIRST_READ_MAX));
+    this.#reads = new Reads(integerBetween(ports.random, 1, FIRST_READ_MAX), ports.clock);
     this.#exchange = new SnapshotExchange(ports, config.limits);
     this.#storage = new StorageQueue(ports, config.limits.writeBytesMax, {
       persisted: (write, then) => {
@@ -219,6 +221,10 @@ export class Driver implements Replication, Closable {
     return this.#memberships;
   }
 
+  get freshness(): Freshness {
+    return this.#reads.freshness;
+  }
+
   get status(): ReplicationStatus {
     const { role, term, leader } = this.#role;
     const { commit } = this.#core.standing;
@@ -310,6 +316,7 @@ export class Driver implements Replication, Closable {
         this.#hasInstalled = true;
         return this.#storage.push(output);
       case "send":
+        if (output.message.kind === "timeoutNow") this.#reads.handingOver();
         return this.#ports.links.send(output.to, output.message);
       case "apply":
         return this.#apply(output.entries);

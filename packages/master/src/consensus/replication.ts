@@ -1,5 +1,6 @@
 import type { NodeId } from "@lumeofs/base";
 import type { LogIndex, Term } from "../raft/entry.js";
+import type { Moment } from "./moment.js";
 
 /**
  * The replicated log as everybody above it sees it: commands go in, replies come out, in one order
@@ -28,6 +29,8 @@ export interface Replication {
    * @throws NOT_LEADER, OVERLOADED, STORE_FAILED or CLOSED, as `propose`.
    */
   read(): Promise<LogIndex>;
+  /** What the reads so far have proven about this member; costs nothing. */
+  readonly freshness: Freshness;
   readonly status: ReplicationStatus;
   /**
    * Calls `listener` at once with the present role and then at every change of role, term or
@@ -35,6 +38,14 @@ export interface Replication {
    * have committed entries to apply: a duty begins with `read`. Returns the way to stop listening.
    */
   onRole(listener: (role: RoleStatus) => void): () => void;
+}
+
+/** Each is the beginning of a read; undefined if there was none. */
+export interface Freshness {
+  /** The state of this member contains everything acknowledged before. */
+  readonly fresh: Moment | undefined;
+  /** A majority, and so everybody who could elect another leader, has heard this one since. */
+  readonly confirmed: Moment | undefined;
 }
 
 export interface RoleStatus {

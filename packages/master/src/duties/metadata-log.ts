@@ -39,6 +39,11 @@ export class MetadataLog {
     return this.#reader;
   }
 
+  /** Whether this master leads, as far as it knows. */
+  get isLeading(): boolean {
+    return this.#replication.status.role === "leader";
+  }
+
   /** The state as this master has it, which may be behind. */
   get local(): StateReader {
     return this.#reader;

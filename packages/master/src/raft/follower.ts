@@ -86,6 +86,7 @@ export function answerStaleLeader(member: Member, from: NodeId): void {
 /** Whether a leader was heard so recently that nobody needs another one. A leader hears itself. */
 function hearsLeader(member: Member): boolean {
   const { role } = member;
+  if (member.mayHaveHeardLeader) return true;
   if (role.kind !== "follower") return role.kind === "leader";
   return role.leader !== undefined && role.timer.elapsed < member.options.electionTicks;
 }

@@ -43,6 +43,7 @@ export class Member {
   #writeIssued = 0;
   #writeDone = 0;
   #ticksOfWriting = 0;
+  #ticksOfForgottenPromise: number;
   /** The write that makes the last vote durable; undefined if there is none to wait for. */
   #voteWrite: number | undefined;
   #isVoteNew = false;
@@ -55,6 +56,8 @@ export class Member {
     this.id = start.id;
     this.options = options;
     this.#random = random;
+    const mayHavePromised = options.leases === true && 0 < start.hardState.term;
+    this.#ticksOfForgottenPromise = mayHavePromised ? options.electionTicks : 0;
     this.log = new RaftLog(start.log);
     this.#hardState = start.hardState;
     this.#snapshot = start.snapshot;
@@ -275,8 +278,14 @@ export class Member {
     return true;
   }
 
-  /** Counts for how long the disk has finished nothing. */
-  tickWriting(): void {
+  /** Before its restart it may have heard a leader that still relies on that. */
+  get mayHaveHeardLeader(): boolean {
+    return 0 < this.#ticksOfForgottenPromise;
+  }
+
+  /** Time passes, whatever the role: also for how long the disk has finished nothing. */
+  tick(): void {
+    if (this.mayHaveHeardLeader) this.#ticksOfForgottenPromise--;
     if (this.#writeDone < this.#writeIssued) this.#ticksOfWriting++;
   }
 

@@ -273,6 +273,11 @@ export interface RaftOptions {
   /** A leader refuses proposals while so much is uncommitted; a first one always passes. */
   readonly uncommittedBytesMax: number;
   readonly applyBytesMax: number;
+  /**
+   * Leaders may answer reads on the strength of having been heard: then a member that restarts
+   * keeps the promise that it has forgotten, and votes for nobody during an election timeout.
+   */
+  readonly leases?: boolean;
 }
 
 /** What a leader knows of one other member. */

@@ -213,7 +213,7 @@ export class RaftCore {
 
   #tick(): void {
     const { role } = this.#member;
-    this.#member.tickWriting();
+    this.#member.tick();
     if (role.kind === "leader") return tickLeader(this.#member, role);
     if (role.kind === "follower") tickForwardedReads(this.#member, role);
     tickElection(this.#member, role);

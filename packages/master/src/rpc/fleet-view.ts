@@ -1,11 +1,11 @@
 // The registered servers together with what is believed about them now.
 
-import type { ServerId } from "@lumeofs/base";
+import type { MonotonicMs, ServerId } from "@lumeofs/base";
+import type { Fleet } from "../fleet/servers.js";
 import { serversPage } from "../metadata/queries.js";
 import type { Server } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import type { Candidate } from "../placement/choose.js";
-import type { FleetView } from "./wire.js";
 
 /** Servers read in one page; a cluster of more takes more pages. */
 const PAGE = 1_000;
@@ -25,9 +25,11 @@ export async function activeServers(
 }
 
 /** The servers as placement sees them. */
-export async function candidates(
-  view: FleetView & { readonly state: StateReader },
-): Promise<readonly Candidate[]> {
+export async function candidates(view: {
+  readonly state: StateReader;
+  readonly fleet: Fleet;
+  readonly now: MonotonicMs;
+}): Promise<readonly Candidate[]> {
   const servers = await activeServers(view.state);
   return servers.map(({ id, server }) => ({
     id,

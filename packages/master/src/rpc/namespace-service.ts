@@ -13,6 +13,7 @@ import { AnswerQueue } from "./answer-queue.js";
 import type { Meter } from "./meter.js";
 import { decodeOperation } from "./operation-wire.js";
 import { type Answer, answerOfError, execute, type OperationParts } from "./operations.js";
+import { decodeReadWish } from "./served-read.js";
 
 /** Operations under way on one stream. */
 export const OPERATIONS_MAX = 4_096;
@@ -97,7 +98,8 @@ export class OperateSession {
 
   async #execute(wire: Wire): Promise<{ readonly given: Answer; readonly code: string }> {
     try {
-      return { given: await execute(this.#parts, decodeOperation(wire)), code: "OK" };
+      const operation = decodeOperation(wire);
+      return { given: await execute(this.#parts, operation, decodeReadWish(wire)), code: "OK" };
     } catch (thrown) {
       if (thrown instanceof InvariantViolation) throw thrown;
       const error = asLumeoError(thrown);

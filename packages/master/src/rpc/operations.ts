@@ -3,6 +3,7 @@
 import { type Clock, handleIn, LumeoError, type Random } from "@lumeofs/base";
 import { encodeErrorDetail } from "@lumeofs/node/rpc";
 import type { lumeo } from "@lumeofs/proto";
+import type { ReadGate } from "../consensus/read-gate.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet } from "../fleet/servers.js";
 import type { Command, Reply } from "../metadata/command.js";
@@ -13,13 +14,15 @@ import type { StateReader } from "../metadata/state.js";
 import { choosePlacements } from "../placement/choose.js";
 import { candidates } from "./fleet-view.js";
 import { encodeCommitted, encodeFile, type Operation } from "./operation-wire.js";
-import { encodeLocatedChunk, encodeReplicas, errorOf, type FleetView } from "./wire.js";
+import { type ReadWish, serveRead } from "./served-read.js";
+import { encodeLocatedChunk, encodeReplicas, errorOf, type FleetView, HOPES } from "./wire.js";
 
 /** An answer without the operation's id. */
 export type Answer = Omit<lumeo.master.v1.IOperationResult, "id">;
 
 export interface OperationParts {
   readonly log: MetadataLog;
+  readonly reads: ReadGate;
   readonly fleet: Fleet;
   readonly clock: Clock;
   readonly random: Random;
@@ -30,17 +33,24 @@ export interface OperationParts {
 
 type OperationOf<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
 
-/** @throws LumeoError for everything that is no answer. */
-export async function execute(parts: OperationParts, operation: Operation): Promise<Answer> {
+/**
+ * @param wish  How fresh it must be, if it only reads.
+ * @throws LumeoError for everything that is no answer.
+ */
+export async function execute(
+  parts: OperationParts,
+  operation: Operation,
+  wish: ReadWish,
+): Promise<Answer> {
   switch (operation.kind) {
     case "change":
       return change(parts, operation);
     case "allocate":
       return allocate(parts, operation);
     case "stat":
-      return statFile(parts, operation);
+      return serveRead(parts, wish, (state) => statFile(parts, state, operation));
     case "list":
-      return list(parts, operation);
+      return serveRead(parts, wish, (state) => list(state, operation));
   }
 }
 
@@ -123,8 +133,11 @@ async function allocate(
   return { allocated: { grants } };
 }
 
-async function statFile(parts: OperationParts, operation: OperationOf<"stat">): Promise<Answer> {
-  const state = await parts.log.read();
+async function statFile(
+  parts: OperationParts,
+  state: StateReader,
+  operation: OperationOf<"stat">,
+): Promise<Answer> {
   const found = stat(state, operation.path);
   if (found.kind === "refused") throw errorOf(found);
   const { revision, firstChunk, chunkCountMax } = operation;
@@ -146,8 +159,7 @@ async function statFile(parts: OperationParts, operation: OperationOf<"stat">): 
   };
 }
 
-async function list(parts: OperationParts, operation: OperationOf<"list">): Promise<Answer> {
-  const state = await parts.log.read();
+async function list(state: StateReader, operation: OperationOf<"list">): Promise<Answer> {
   let page = await listPage(state, operation);
   // Where all of a page vanished while it was read, the caller would not know how to go on.
   while (page.kind === "page" && page.entries.length === 0 && page.hasMore) {
@@ -159,7 +171,8 @@ async function list(parts: OperationParts, operation: OperationOf<"list">): Prom
 }
 
 function fleetView(parts: OperationParts, state: StateReader): FleetView {
-  return { state, fleet: parts.fleet, now: parts.clock.monotonicMs() };
+  const fleet = parts.log.isLeading ? parts.fleet : HOPES;
+  return { state, fleet, now: parts.clock.monotonicMs() };
 }
 
 function unexpected(command: Command, reply: Reply): LumeoError {

@@ -96,10 +96,19 @@ export function encodeLiveness(liveness: Liveness): lumeo.common.v1.ServerState 
   }
 }
 
+/** What readers are told of the servers. */
+export type FleetBeliefs = Pick<Fleet, "liveness" | "isDamaged">;
+
+/**
+ * Only the leader hears the servers. What another master knows is where copies are: the reader
+ * tries them, and finds out by itself which are good.
+ */
+export const HOPES: FleetBeliefs = { liveness: () => "alive", isDamaged: () => false };
+
 /** What is known of the servers when an answer is made. */
 export interface FleetView {
   readonly state: StateView;
-  readonly fleet: Fleet;
+  readonly fleet: FleetBeliefs;
   readonly now: MonotonicMs;
 }
 

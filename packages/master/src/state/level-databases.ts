@@ -76,7 +76,7 @@ export class LevelDatabases implements StateDatabases {
     const database = await openNumber(this.#options, number);
     return {
       database,
-      activate: () => this.#activate(number, database),
+      activate: (switched) => this.#activate(number, database, switched),
       discard: async () => {
         await database.close();
         await destroyLevel(location(this.#options, number));
@@ -88,13 +88,14 @@ export class LevelDatabases implements StateDatabases {
     return this.#current.close();
   }
 
-  async #activate(number: number, database: LevelDatabase): Promise<void> {
+  async #activate(number: number, database: LevelDatabase, switched: () => void): Promise<void> {
     const { disk } = this.#options;
     await disk.syncFolder(nameOf(number));
     await writeCurrent(disk, number);
     const old = { database: this.#current, number: this.#number };
     this.#current = database;
     this.#number = number;
+    switched();
     await old.database.close();
     await destroyLevel(location(this.#options, old.number));
   }

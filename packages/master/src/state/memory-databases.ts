@@ -43,12 +43,13 @@ export class MemoryDatabases implements StateDatabases {
     const database = new MemoryDatabase(contents, this.#durability);
     return {
       database,
-      activate: async () => {
+      activate: async (switched) => {
         await this.#durability(() => {
           this.#disk.contents = contents;
         });
         const old = this.#current;
         this.#current = database;
+        switched();
         await old.close();
       },
       discard: () => database.close(),

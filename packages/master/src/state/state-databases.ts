@@ -12,7 +12,10 @@ export interface StateDatabases extends Closable {
 /** A database being filled. Ends with `activate` or `discard`. */
 export interface PreparedDatabase {
   readonly database: LevelDatabase;
-  /** Makes it the current one, durably and atomically; closes and removes the old one. */
-  activate(): Promise<void>;
+  /**
+   * Makes it the current one, durably and atomically; closes and removes the old one. `switched` is
+   * called in the turn in which `current` changes: no reader sees half of one and half of the other.
+   */
+  activate(switched: () => void): Promise<void>;
   discard(): Promise<void>;
 }

@@ -196,14 +196,15 @@ export class WriteBehindState implements StateStore {
       this.#mustWork();
       this.#alarm?.cancel();
       this.#alarm = undefined;
-      await next.activate();
+      await next.activate(() => {
+        this.#changes = new Overlay();
+        this.#cache.clear();
+        this.#applied = mark;
+        this.#standing = standing;
+      });
     } catch (error) {
       throw this.#fail(error);
     }
-    this.#changes = new Overlay();
-    this.#cache.clear();
-    this.#applied = mark;
-    this.#standing = standing;
   }
 
   close(): Promise<void> {

@@ -115,12 +115,20 @@ test.serial("three masters serve files, lose their leader, and agree in the end"
   await Promise.all(client.runAll(makes));
   t.true(client.messages - before < 100, `${client.messages - before} messages`);
 
-  // Followers name the leader.
+  // Followers serve reads as fresh as the leader's, and name the leader for everything else.
   const follower = masters.members.find(({ id }) => id !== first.id);
   const other = await OperateClient.connect(follower?.address ?? "");
-  const refused = await t.throwsAsync(other.run({ stat: { path: "/" } }), {
-    instanceOf: LumeoError,
-  });
+  await client.run({ request: request(), makeDirectory: { path: "/seen" } });
+  t.is((await other.run({ stat: { path: "/seen" } })).ageMs, 0);
+  const { CONSISTENCY_STALE } = lumeo.master.v1.Consistency;
+  const stale = await other.run({ consistency: CONSISTENCY_STALE, list: { path: "/" } });
+  t.true(500 < (stale.appliedIndex ?? 0) && (stale.ageMs ?? 1e9) < 10_000);
+  const located = await other.run({ stat: { path: "/a/b.txt", chunkCountMax: 10 } });
+  t.true(
+    located.stat?.chunks?.[0]?.replicas?.every((r) => r.state === ServerState.SERVER_STATE_ALIVE),
+  );
+  const denied = { request: request(), makeDirectory: { path: "/denied" } };
+  const refused = await t.throwsAsync(other.run(denied), { instanceOf: LumeoError });
   t.like(refused, { code: "NOT_LEADER", details: { leader: first.address } });
   await other.close();
 
@@ -136,7 +144,7 @@ test.serial("three masters serve files, lose their leader, and agree in the end"
   const roles = gone.masters?.map(({ id, role }) => `${id} ${role}`);
   t.true(roles?.includes(`${first.id} ${MasterRole.MASTER_ROLE_UNREACHABLE}`));
   const made = await again.run({ list: { path: "/" } });
-  t.is(made.listing?.entries?.length, 501);
+  t.is(made.listing?.entries?.length, 502);
 
   // It comes back, and all three have the same state.
   masters.spawn(first.id);

@@ -197,7 +197,14 @@ export class Member {
       raft: options.raft,
       limits: { ...DRIVER_LIMITS_DEFAULT, compactEntries, tailEntries },
     };
-    const driverPorts = { ...ports, snapshots, timers: run.clock, logger: SILENT_LOGGER, onFatal };
+    const driverPorts = {
+      ...ports,
+      snapshots,
+      timers: run.clock,
+      clock: run.clock,
+      logger: SILENT_LOGGER,
+      onFatal,
+    };
     run.process = await parts.Driver.start(config, driverPorts);
   }
 

@@ -1,0 +1,77 @@
+// An operation that only reads, served as fresh as its caller wants it.
+
+import { LumeoError } from "@lumeofs/base";
+import { lumeo } from "@lumeofs/proto";
+import type { Consistency, ReadGate } from "../consensus/read-gate.js";
+import type { MetadataLog } from "../duties/metadata-log.js";
+import type { StateReader } from "../metadata/state.js";
+import type { Answer } from "./operations.js";
+import { decodeNumber, invalid } from "./wire.js";
+
+type Wire = Pick<lumeo.master.v1.IOperation, "consistency" | "ageMsMax">;
+
+const Consistencies = lumeo.master.v1.Consistency;
+
+export interface ReadWish {
+  readonly consistency: Consistency;
+  /** Stale reads that may be further behind are refused; 0 for no limit. */
+  readonly ageMsMax: number;
+}
+
+/** @throws LumeoError INVALID_ARGUMENT */
+export function decodeReadWish({ consistency, ageMsMax }: Wire): ReadWish {
+  return {
+    consistency: decodeConsistency(consistency),
+    ageMsMax: decodeNumber(ageMsMax, "age"),
+  };
+}
+
+/**
+ * Reads the state, and again if a lease ended meanwhile: then what was read may be old.
+ *
+ * @throws NO_LEADER if nothing here is fresh enough. Also as `ReadGate.open`, and as `read`.
+ */
+export async function serveRead(
+  parts: { readonly reads: ReadGate; readonly log: MetadataLog },
+  wish: ReadWish,
+  read: (state: StateReader) => Promise<Answer>,
+): Promise<Answer> {
+  const { reads, log } = parts;
+  const view = await reads.open(wish.consistency);
+  if (0 < wish.ageMsMax && wish.ageMsMax < view.ageMs) throw tooOld(view.ageMs, wish);
+  const outcome = await settled(read(log.local));
+  // Also "it does not exist" is an answer that may be old.
+  if (!view.holds()) return serveRead(parts, { ...wish, consistency: "linearizable" }, read);
+  if (outcome.kind === "failed") throw outcome.error;
+  return { ...outcome.answer, appliedIndex: view.index, ageMs: Math.ceil(view.ageMs) };
+}
+
+type Outcome =
+  | { readonly kind: "read"; readonly answer: Answer }
+  | { readonly kind: "failed"; readonly error: unknown };
+
+function settled(reading: Promise<Answer>): Promise<Outcome> {
+  return reading.then(
+    (answer) => ({ kind: "read", answer }),
+    (error: unknown) => ({ kind: "failed", error }),
+  );
+}
+
+function tooOld(ageMs: number, { ageMsMax }: ReadWish): LumeoError {
+  const ages = `it was up to date ${Math.ceil(ageMs)} ms ago, allowed are ${ageMsMax}`;
+  return new LumeoError("NO_LEADER", `Cannot read here: ${ages}. Ask another master`);
+}
+
+function decodeConsistency(value: Wire["consistency"]): Consistency {
+  switch (value ?? Consistencies.CONSISTENCY_UNSPECIFIED) {
+    case Consistencies.CONSISTENCY_UNSPECIFIED:
+    case Consistencies.CONSISTENCY_LINEARIZABLE:
+      return "linearizable";
+    case Consistencies.CONSISTENCY_LEASE:
+      return "lease";
+    case Consistencies.CONSISTENCY_STALE:
+      return "stale";
+    default:
+      throw invalid(`consistency ${value} is unknown`);
+  }
+}

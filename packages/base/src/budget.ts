@@ -1,3 +1,4 @@
+import type { Cancellation } from "./cancellation.js";
 import { invariant } from "./invariant.js";
 
 /** Permission to hold some of a bounded thing. Releasing twice is a bug. */
@@ -33,7 +34,7 @@ export class Budget {
   }
 
   /** Waits until `amount` is free. Rejects with the signal's reason if aborted while waiting. */
-  take(amount: number, signal?: AbortSignal): Promise<Permit> {
+  take(amount: number, signal?: Cancellation): Promise<Permit> {
     signal?.throwIfAborted();
     if (this.#waiting.length === 0 && this.#fits(amount)) {
       return Promise.resolve(this.#grant(amount));

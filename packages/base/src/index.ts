@@ -4,6 +4,7 @@ export { ByteMap, compareBytes } from "./byte-map.js";
 export { ByteReader } from "./byte-reader.js";
 export { ByteSlab } from "./byte-slab.js";
 export { ByteWriter } from "./byte-writer.js";
+export { type Cancellation, CancelSource } from "./cancellation.js";
 export { type Crc32c, crc32c, crc32cCombine } from "./crc32c.js";
 export type { Disk, File } from "./disk.js";
 export {

@@ -82,7 +82,7 @@ export class Allocations {
         () => true,
         () => false,
       );
-      call.signal.throwIfAborted();
+      call.cancellation.throwIfAborted();
       if (isThere) return;
     }
     const fetching = this.#allocate(call, replicas, stock);

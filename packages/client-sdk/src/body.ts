@@ -74,6 +74,12 @@ export async function openBody(body: Body): Promise<Source> {
   );
 }
 
+/** Whether it is known beforehand that the body has no bytes. */
+export function isEmpty(body: Body): boolean {
+  if (typeof body === "string") return body === "";
+  return (ArrayBuffer.isView(body) || body instanceof ArrayBuffer) && body.byteLength === 0;
+}
+
 function isFile(body: unknown): body is { readonly file: string } {
   return (
     typeof body === "object" && body !== null && "file" in body && typeof body.file === "string"

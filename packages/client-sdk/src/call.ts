@@ -8,7 +8,13 @@
 // C4. At its deadline a call ends, whatever it is waiting for.
 
 import { setMaxListeners } from "node:events";
-import { type Alarm, LumeoError, type MonotonicMs } from "@lumeofs/base";
+import {
+  type Alarm,
+  type Cancellation,
+  CancelSource,
+  LumeoError,
+  type MonotonicMs,
+} from "@lumeofs/base";
 import { aborted, type LumeoError as PublicError, toPublic } from "./error.js";
 import type { Events } from "./events.js";
 import type { Ports } from "./ports.js";
@@ -35,6 +41,8 @@ export interface StepOptions {
   readonly idempotent: boolean;
   /** No repetition begins later than this after the step's beginning; asked after each failure. */
   readonly limitMs: () => number;
+  /** Hears of each attempt that failed, before it is decided whether another one follows. */
+  readonly onFailure?: (error: LumeoError) => void;
 }
 
 export class Call {
@@ -49,11 +57,13 @@ export class Call {
   readonly #settings: CallSettings;
   readonly #ports: Ports;
   readonly #events: Events;
-  readonly #controller = new AbortController();
+  readonly #cancelled = new CancelSource();
+  /** Made for those who ask for it: few calls need a whole AbortSignal. */
+  #controller: AbortController | undefined;
   /** Failures that no attempt follows (C3). */
-  readonly #givenUp = new WeakSet<LumeoError>();
+  #givenUp: WeakSet<LumeoError> | undefined;
   readonly #deadline: Alarm | undefined;
-  readonly #userAborted = (): void => this.cancel(aborted(this.#userSignal as AbortSignal));
+  readonly #userAborted: (() => void) | undefined;
 
   constructor(settings: CallSettings, ports: Ports, events: Events) {
     this.method = settings.method;
@@ -63,17 +73,28 @@ export class Call {
     this.#settings = settings;
     this.#ports = ports;
     this.#events = events;
-    setMaxListeners(0, this.#controller.signal); // one for each request under way, all bounded
     this.#deadline = this.#armDeadline();
-    const user = this.#userSignal;
+    const user = settings.signal;
     if (user === undefined) return;
-    if (user.aborted) this.#userAborted();
+    const abort = (): void => this.cancel(aborted(user));
+    this.#userAborted = abort;
+    if (user.aborted) abort();
     setMaxListeners(0, user); // one for each call that shares it
-    user.addEventListener("abort", this.#userAborted, { once: true });
+    user.addEventListener("abort", abort, { once: true });
   }
 
   /** Aborts with the caller's signal, or when the client is closed; its reason is a LumeoError. */
+  get cancellation(): Cancellation {
+    return this.#cancelled;
+  }
+
+  /** The same, for those who need an AbortSignal. */
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      setMaxListeners(0, this.#controller.signal); // one for each request under way, all bounded
+      if (this.#cancelled.aborted) this.#controller.abort(this.#cancelled.reason);
+    }
     return this.#controller.signal;
   }
 
@@ -83,18 +104,20 @@ export class Call {
 
   /** Ends the call early. */
   cancel(reason: LumeoError): void {
-    this.#controller.abort(reason);
+    this.#cancelled.abort(reason);
+    this.#controller?.abort(this.#cancelled.reason);
   }
 
   /** The call is over: lets go of the caller's signal. */
   end(): void {
     this.#deadline?.cancel();
-    this.#userSignal?.removeEventListener("abort", this.#userAborted);
+    if (this.#userAborted === undefined) return;
+    this.#settings.signal?.removeEventListener("abort", this.#userAborted);
   }
 
   /** What the caller sees of a failure. */
   toPublic(thrown: unknown): unknown {
-    const cause = this.signal.aborted ? this.signal.reason : thrown;
+    const cause = this.#cancelled.aborted ? this.#cancelled.reason : thrown;
     return toPublic(cause, this.path, this.attempts);
   }
 
@@ -108,14 +131,15 @@ export class Call {
     const began = this.#ports.clock.monotonicMs();
     let redirects = 0;
     for (let count = 1; ; count++) {
-      this.signal.throwIfAborted();
+      this.#cancelled.throwIfAborted();
       this.attempts = Math.max(this.attempts, count);
       try {
         return await step(count);
       } catch (thrown) {
         if (!(thrown instanceof LumeoError)) throw thrown;
-        this.signal.throwIfAborted();
-        if (this.#givenUp.has(thrown)) throw thrown;
+        options.onFailure?.(thrown);
+        this.#cancelled.throwIfAborted();
+        if (this.#givenUp?.has(thrown)) throw thrown;
         if (isRedirect(thrown)) redirects++;
         await this.#waitOrThrow(thrown, { ...options, count, redirects, began });
       }
@@ -124,34 +148,30 @@ export class Call {
 
   /** Waits; rejects with the signal's reason if it aborts meanwhile (C1). */
   pause(ms: number): Promise<void> {
-    this.signal.throwIfAborted();
+    this.#cancelled.throwIfAborted();
     return new Promise((resolve, reject) => {
       const wake = (): void => {
-        this.signal.removeEventListener("abort", abort);
+        this.#cancelled.removeEventListener("abort", abort);
         resolve();
       };
       const alarm = this.#ports.timers.after(ms, wake);
       const abort = (): void => {
         alarm.cancel();
-        reject(this.signal.reason);
+        reject(this.#cancelled.reason);
       };
-      this.signal.addEventListener("abort", abort, { once: true });
+      this.#cancelled.addEventListener("abort", abort, { once: true });
     });
   }
 
   /** What the promise gives, unless the signal aborts first: then it is left alone (C1). */
   unlessAborted<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const abort = (): void => reject(this.signal.reason);
-      const leave = (): void => this.signal.removeEventListener("abort", abort);
-      if (this.signal.aborted) abort();
-      this.signal.addEventListener("abort", abort, { once: true });
+      const abort = (): void => reject(this.#cancelled.reason);
+      const leave = (): void => this.#cancelled.removeEventListener("abort", abort);
+      if (this.#cancelled.aborted) abort();
+      this.#cancelled.addEventListener("abort", abort, { once: true });
       promise.then(resolve, reject).finally(leave);
     });
-  }
-
-  get #userSignal(): AbortSignal | undefined {
-    return this.#settings.signal;
   }
 
   #armDeadline(): Alarm | undefined {
@@ -176,6 +196,7 @@ export class Call {
       this.#ports.random,
     );
     if (retry.kind === "giveUp") {
+      this.#givenUp ??= new WeakSet();
       this.#givenUp.add(error);
       throw error;
     }

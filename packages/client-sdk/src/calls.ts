@@ -2,7 +2,7 @@
 
 import { LumeoError } from "@lumeofs/base";
 import { Call, type CallSettings } from "./call.js";
-import { LumeoError as PublicError } from "./error.js";
+import { LumeoError as PublicError, toPublic } from "./error.js";
 import type { Events } from "./events.js";
 import type { Ports } from "./ports.js";
 
@@ -32,27 +32,30 @@ export class Calls {
   end(call: Call, failure?: unknown): void {
     if (!this.#open.delete(call)) return;
     call.end();
-    this.#events.emit("request", {
-      method: call.method,
-      durationMs: call.elapsedMs,
-      code: codeOf(failure),
-      bytes: call.bytes,
-    });
+    if (this.#events.isHeard("request")) {
+      this.#events.emit("request", {
+        method: call.method,
+        durationMs: call.elapsedMs,
+        code: codeOf(failure),
+        bytes: call.bytes,
+      });
+    }
     if (this.#open.size === 0) for (const wake of this.#whenIdle.splice(0)) wake();
   }
 
   /** Runs an action as one call. Rejects with what the caller is to see. */
   async run<T>(settings: CallSettings, action: (call: Call) => Promise<T>): Promise<T> {
-    const call = this.begin(settings);
+    let call: Call | undefined;
     let failure: unknown;
     try {
-      call.signal.throwIfAborted();
+      call = this.begin(settings);
+      call.cancellation.throwIfAborted();
       return await action(call);
     } catch (error) {
-      failure = call.toPublic(error);
+      failure = call === undefined ? toPublic(error, settings.path, 1) : call.toPublic(error);
       throw failure;
     } finally {
-      this.end(call, failure);
+      if (call !== undefined) this.end(call, failure);
     }
   }
 

@@ -9,9 +9,10 @@ import { Calls } from "./calls.js";
 import { CHUNK_PAGE } from "./chunk-map.js";
 import type { ClusterStatus } from "./cluster-status.js";
 import { LumeoError, toPublic } from "./error.js";
+import { formatEtag } from "./etag.js";
 import { Events, type LumeoEvents } from "./events.js";
 import { Feed, type Watch, type WatchOptions } from "./feed.js";
-import { type Checksum, type FileInfo, toFileInfo } from "./file-info.js";
+import { type Checksum, type FileInfo, toChecksum, toFileInfo } from "./file-info.js";
 import { DirectoryListing, type Listing } from "./listing.js";
 import { Locks } from "./locks.js";
 import { Metadata, UNREACHABLE_MS_MAX } from "./metadata.js";
@@ -116,7 +117,7 @@ export class Lumeo implements AsyncDisposable {
     this.#settings = publicly(() => clientSettings(options));
     this.#ports = ports;
     this.#calls = new Calls(ports, this.#events);
-    this.#masters = new MasterPool(this.#settings.endpoints, ports.timers, this.#events);
+    this.#masters = new MasterPool(this.#settings.endpoints, ports, this.#events);
     this.#admin = new AdminClient(this.#masters);
     const metadata = new Metadata(this.#masters);
     const chunkservers = new ChunkserverPool(ports);
@@ -169,13 +170,13 @@ export class Lumeo implements AsyncDisposable {
         sizeBytes: options.size,
         onProgress: progressTo(options.onProgress),
       });
-      const { etag, size, version, checksum } = toFileInfo(info);
+      const { revision, crc32c } = info;
       return {
         path: info.path,
-        version,
-        etag,
-        size,
-        checksum: checksum as Checksum, // files have one
+        version: String(revision),
+        etag: formatEtag(revision, crc32c),
+        size: info.sizeBytes,
+        checksum: toChecksum(crc32c),
         chunks: chunkCount,
         durationMs: Math.round(call.elapsedMs),
       };
@@ -364,18 +365,20 @@ export class Lumeo implements AsyncDisposable {
     await Promise.all([this.#chunkservers.close(), this.#masters.close()]);
   }
 
-  async #run<T>(
+  #run<T>(
     method: string,
     path: string | undefined,
     options: CallOptions,
     action: (call: Call) => Promise<T>,
   ): Promise<T> {
     this.#isUsed = true;
+    let settings: CallSettings;
     try {
-      return await this.#calls.run(this.#callSettings(method, path, options), action);
+      settings = this.#callSettings(method, path, options);
     } catch (error) {
-      throw toPublic(error, path, 1); // unchanged if the call has begun
+      return Promise.reject(toPublic(error, path, 1));
     }
+    return this.#calls.run(settings, action);
   }
 
   #callSettings(method: string, path: string | undefined, options: CallOptions): CallSettings {
@@ -421,7 +424,7 @@ export class Lumeo implements AsyncDisposable {
     let loaded = 0;
     let isOver = false;
     try {
-      call.signal.throwIfAborted();
+      call.cancellation.throwIfAborted();
       for await (const piece of pieces) {
         loaded += piece.byteLength;
         const { start, end } = plan().range;

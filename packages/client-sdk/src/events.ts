@@ -38,6 +38,11 @@ export class Events {
     return () => listeners.delete(listener);
   }
 
+  /** Whether anybody listens: without, an event need not be made. */
+  isHeard(type: keyof LumeoEvents): boolean {
+    return 0 < this.#listeners[type].size;
+  }
+
   /** A listener that throws does not fail the call that it watches. */
   emit<K extends keyof LumeoEvents>(type: K, event: LumeoEvents[K]): void {
     const listeners: Set<Listener<K>> = this.#listeners[type];

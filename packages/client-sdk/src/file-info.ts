@@ -79,10 +79,22 @@ export interface FileInfo {
 }
 
 export function toFileInfo(info: InodeInfo, chunks?: readonly LocatedChunk[]): FileInfo {
-  const { path, kind, revision } = info;
-  const common = {
-    path,
-    kind,
+  // One literal, then the rare fields: spreading parts together costs several times as much.
+  const made = info.kind === "dir" ? directoryInfo(info) : fileInfo(info);
+  if (info.contentType !== "") made.contentType = info.contentType;
+  if (info.expiresAtMs !== 0) made.expiresAt = new Date(info.expiresAtMs);
+  if (info.kind === "dir" && info.usage !== undefined) made.usage = info.usage;
+  if (info.kind === "file" && chunks !== undefined) made.chunks = chunks.map(toChunkInfo);
+  return made;
+}
+
+type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
+
+function fileInfo(info: InodeInfo): Writable<FileInfo> {
+  const { revision, crc32c } = info;
+  return {
+    path: info.path,
+    kind: "file",
     size: info.sizeBytes,
     version: String(revision),
     revision,
@@ -90,22 +102,34 @@ export function toFileInfo(info: InodeInfo, chunks?: readonly LocatedChunk[]): F
     modifiedAt: new Date(info.modifiedAtMs),
     metadata: info.metadata,
     tags: info.tags,
-    ...(info.contentType === "" ? {} : { contentType: info.contentType }),
-    ...(info.expiresAtMs === 0 ? {} : { expiresAt: new Date(info.expiresAtMs) }),
-  };
-  if (kind === "dir") {
-    const { usage, quota, policy } = info;
-    return { ...common, etag: "", quota, policy, ...(usage === undefined ? {} : { usage }) };
-  }
-  return {
-    ...common,
-    etag: formatEtag(revision, info.crc32c),
-    checksum: { algorithm: "crc32c", value: hex(info.crc32c) },
+    etag: formatEtag(revision, crc32c),
+    checksum: toChecksum(crc32c),
     redundancy: { replicas: info.replicas },
     chunkSize: info.chunkBytes,
     chunkCount: info.chunkCount,
-    ...(chunks === undefined ? {} : { chunks: chunks.map(toChunkInfo) }),
   };
+}
+
+function directoryInfo(info: InodeInfo): Writable<FileInfo> {
+  const { revision, quota, policy } = info;
+  return {
+    path: info.path,
+    kind: "dir",
+    size: info.sizeBytes,
+    version: String(revision),
+    revision,
+    createdAt: new Date(info.createdAtMs),
+    modifiedAt: new Date(info.modifiedAtMs),
+    metadata: info.metadata,
+    tags: info.tags,
+    etag: "",
+    quota,
+    policy,
+  };
+}
+
+export function toChecksum(crc32c: number): Checksum {
+  return { algorithm: "crc32c", value: hex(crc32c) };
 }
 
 function toChunkInfo(chunk: LocatedChunk, index: number): ChunkInfo {

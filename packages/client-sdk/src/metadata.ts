@@ -5,7 +5,7 @@
 // M2. A session that the masters have forgotten is replaced. A mutation goes on in the new session
 //     only if none of its attempts can have taken effect in the old one.
 
-import { asLumeoError, LumeoError } from "@lumeofs/base";
+import { LumeoError } from "@lumeofs/base";
 import type { Call, StepOptions } from "./call.js";
 import type { Answer, Ask, Masters, Mutations, OperationKind, Queries } from "./operations.js";
 import { RequestLedger } from "./request-ledger.js";
@@ -29,6 +29,8 @@ export class Metadata {
   readonly #masters: Masters;
   readonly #step: StepOptions;
   #session: Promise<Session> | undefined;
+  /** What `#session` has become; undefined before that, and once it is forgotten. */
+  #current: Session | undefined;
 
   constructor(masters: Masters) {
     this.#masters = masters;
@@ -38,7 +40,7 @@ export class Metadata {
 
   /** An operation that changes nothing. */
   query<K extends keyof Queries>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
-    const { timeoutMs, signal } = call;
+    const { timeoutMs, cancellation: signal } = call;
     return call.run(this.#step, () =>
       this.#masters.attempt({ kind, ask, request: undefined, timeoutMs, signal }),
     );
@@ -47,20 +49,16 @@ export class Metadata {
   /** An operation that changes something: takes effect at most once, however often it is sent. */
   async mutate<K extends keyof Mutations>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
     for (let changes = 0; ; changes++) {
-      const session = await this.#openSession(call);
-      const sequence = await begin(session);
+      const session = this.#current ?? (await this.#openSession(call));
+      const sequence = session.ledger.begin() ?? (await begin(session));
       let mayHaveApplied = false;
+      const onFailure = (error: LumeoError): void => {
+        if (error.outcome === "unknown" && !isForgotten(error)) mayHaveApplied = true;
+      };
       try {
-        return await call.run(this.#step, async () => {
-          try {
-            return await this.#attempt(call, { session, sequence, kind, ask });
-          } catch (error) {
-            if (asLumeoError(error).outcome === "unknown" && !isForgotten(error)) {
-              mayHaveApplied = true;
-            }
-            throw error;
-          }
-        });
+        return await call.run({ ...this.#step, onFailure }, () =>
+          this.#attempt(call, { session, sequence, kind, ask }),
+        );
       } catch (error) {
         if (!isForgotten(error)) throw error;
         this.#forget(session);
@@ -83,14 +81,14 @@ export class Metadata {
       ask,
       request,
       timeoutMs: call.timeoutMs,
-      signal: call.signal,
+      signal: call.cancellation,
     });
   }
 
   /** The session, opened by the first who needs it; whoever waits for one that fails tries anew. */
   async #openSession(call: Call): Promise<Session> {
     for (;;) {
-      call.signal.throwIfAborted();
+      call.cancellation.throwIfAborted();
       const known = this.#session;
       if (known === undefined) return this.#openNewSession(call);
       const session = await known.catch(() => undefined);
@@ -106,7 +104,9 @@ export class Metadata {
     }));
     this.#session = opening;
     try {
-      return await opening;
+      const session = await opening;
+      if (this.#session === opening) this.#current = session;
+      return session;
     } catch (error) {
       if (this.#session === opening) this.#session = undefined;
       throw error;
@@ -115,13 +115,9 @@ export class Metadata {
 
   /** The next mutation opens another one. */
   #forget(session: Session): void {
-    const known = this.#session;
-    known?.then(
-      (current) => {
-        if (current === session && this.#session === known) this.#session = undefined;
-      },
-      () => undefined, // its opener clears it
-    );
+    if (this.#current !== session) return;
+    this.#current = undefined;
+    this.#session = undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 // What the SDK asks of the masters, in its own words. rpc/wire.ts turns these into protobuf and
 // back; nothing else in the SDK knows protobuf.
 
+import type { Cancellation } from "@lumeofs/base";
 import type { Replica } from "./grant-book.js";
 
 /** A file or directory as the masters describe it. */
@@ -262,7 +263,7 @@ export interface Attempt<K extends OperationKind> {
   readonly ask: Ask<K>;
   readonly request: RequestId | undefined;
   readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Cancellation | undefined;
 }
 
 /** The masters, as one that answers. Rejects with a LumeoError of @lumeofs/base; never retries. */

@@ -106,7 +106,7 @@ export class SpanReader {
         this.#parts.health.worked(replica.server);
         return undefined;
       } catch (thrown) {
-        call.signal.throwIfAborted();
+        call.cancellation.throwIfAborted();
         if (!(thrown instanceof LumeoError) || CALL_IS_OVER.has(thrown.code)) throw thrown;
         failures.push({ replica, error: thrown });
         this.#note(chunk, replica, thrown);

@@ -11,6 +11,7 @@ import { Budget, LumeoError, MiB } from "@lumeofs/base";
 import type { Allocations } from "./allocations.js";
 import {
   type Body,
+  isEmpty,
   openBody,
   type ReplayableSource,
   type Source,
@@ -51,6 +52,14 @@ export interface WriteOptions {
   readonly onProgress: ((loaded: number, total: number | undefined) => void) | undefined;
 }
 
+const NOTHING: FinishedList = {
+  upload: undefined,
+  chunks: [],
+  crc32c: 0,
+  sizeBytes: 0,
+  chunkCount: 0,
+};
+
 /** What the writer works with. */
 export interface WriterParts {
   readonly metadata: Metadata;
@@ -85,6 +94,7 @@ export class Writer {
     body: Body,
     options: WriteOptions,
   ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
+    if (isEmpty(body)) return this.#putEmpty(call, path, options);
     const source = await openBody(body);
     try {
       checkSize(source, options.sizeBytes);
@@ -99,10 +109,20 @@ export class Writer {
       }
     } finally {
       const closing = source.close();
-      if (call.signal.aborted)
+      if (call.cancellation.aborted)
         closing.catch(() => undefined); // it may never end (B3)
       else await closing;
     }
+  }
+
+  /** A file without chunks is made by its commit alone. */
+  async #putEmpty(
+    call: Call,
+    path: string,
+    options: WriteOptions,
+  ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
+    checkWhole(NOTHING, options.sizeBytes);
+    return { info: await this.#commit(call, options, path, NOTHING), chunkCount: 0 };
   }
 
   async #store(
@@ -126,7 +146,10 @@ export class Writer {
       else await this.#sendBuffered(job, source);
       const finished = await list.finish();
       checkWhole(finished, options.sizeBytes);
-      return { info: await this.#commit(job, path, finished), chunkCount: finished.chunkCount };
+      return {
+        info: await this.#commit(call, options, path, finished),
+        chunkCount: finished.chunkCount,
+      };
     } catch (error) {
       this.#abandon(call, list);
       throw error;
@@ -187,7 +210,7 @@ export class Writer {
     await job.list.add(index, stored);
   }
 
-  #commit({ call, options }: Job, path: string, list: FinishedList): Promise<InodeInfo> {
+  #commit(call: Call, options: WriteOptions, path: string, list: FinishedList): Promise<InodeInfo> {
     const { chunkBytes, replicas, precondition, makeParents, attributes, fence } = options;
     const { upload, chunks, crc32c } = list;
     return this.#parts.metadata.mutate(call, "commit", {
@@ -208,7 +231,7 @@ export class Writer {
   #abandon(call: Call, list: ChunkList): void {
     const forget = async (): Promise<void> => {
       const upload = await list.abandon();
-      if (upload === undefined || call.signal.aborted) return;
+      if (upload === undefined || call.cancellation.aborted) return;
       await this.#parts.metadata.mutate(call, "abortUpload", { upload });
     };
     forget().catch(() => undefined);

@@ -78,6 +78,10 @@ function splitChanges(changes: Readonly<Record<string, string | null>>): {
   return { set, removed };
 }
 
+/** Most have none: no object is made for each. */
+const NO_QUOTA: Quota = Object.freeze({});
+const NO_POLICY: Policy = Object.freeze({});
+
 /** A file or directory. */
 export function decodeInfo(info: lumeo.master.v1.FileInfo.$Properties): InodeInfo {
   return {
@@ -96,8 +100,8 @@ export function decodeInfo(info: lumeo.master.v1.FileInfo.$Properties): InodeInf
     tags: info.tags ?? {},
     expiresAtMs: info.expiresAtMs ?? 0,
     usage: info.usage == null ? undefined : decodeUsage(info.usage),
-    quota: decodeQuota(info.quota),
-    policy: decodePolicy(info.policy),
+    quota: info.quota == null ? NO_QUOTA : decodeQuota(info.quota),
+    policy: info.policy == null ? NO_POLICY : decodePolicy(info.policy),
   };
 }
 
@@ -115,16 +119,15 @@ export function encodeQuota({ bytes, files }: Quota): lumeo.master.v1.Quota.$Pro
   };
 }
 
-function decodeQuota(quota: lumeo.master.v1.Quota.$Properties | null | undefined): Quota {
-  const { sizeBytes, files } = quota ?? {};
+function decodeQuota({ sizeBytes, files }: lumeo.master.v1.Quota.$Properties): Quota {
   return {
     ...(sizeBytes == null ? {} : { bytes: sizeBytes }),
     ...(files == null ? {} : { files }),
   };
 }
 
-function decodePolicy(policy: lumeo.master.v1.Policy.$Properties | null | undefined): Policy {
-  const { replicas, versions, trashMs, ttlMs } = policy ?? {};
+function decodePolicy(policy: lumeo.master.v1.Policy.$Properties): Policy {
+  const { replicas, versions, trashMs, ttlMs } = policy;
   return {
     ...(replicas == null ? {} : { replicas }),
     ...(versions == null ? {} : { versions }),

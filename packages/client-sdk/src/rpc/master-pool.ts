@@ -6,11 +6,11 @@
 //     crowd does not skip past the leader.
 // P3. Nothing is repeated here: every failure goes to the caller, whose policy decides.
 
-import { type Closable, LumeoError, type Timers } from "@lumeofs/base";
+import { type Closable, LumeoError } from "@lumeofs/base";
 import { RpcChannel } from "@lumeofs/node/rpc";
 import type { Events } from "../events.js";
 import type { Answer, Attempt, Masters, OperationKind } from "../operations.js";
-import { OperationStream } from "./operation-stream.js";
+import { OperationStream, type StreamPorts } from "./operation-stream.js";
 
 /** Masters that hints may add to the configured ones. */
 const CHANNELS_MAX = 16;
@@ -23,7 +23,7 @@ interface Link {
 export class MasterPool implements Masters, Closable {
   /** host:port of the masters that the client was given. */
   readonly endpoints: readonly string[];
-  readonly #timers: Timers;
+  readonly #ports: StreamPorts;
   readonly #events: Events;
   readonly #links = new Map<string, Link>();
   #target: string;
@@ -35,9 +35,9 @@ export class MasterPool implements Masters, Closable {
   #isClosed = false;
 
   /** @param endpoints  host:port, not empty. No I/O happens here. */
-  constructor(endpoints: readonly string[], timers: Timers, events: Events) {
+  constructor(endpoints: readonly string[], ports: StreamPorts, events: Events) {
     this.endpoints = endpoints;
-    this.#timers = timers;
+    this.#ports = ports;
     this.#events = events;
     this.#target = endpoints[0] as string;
   }
@@ -139,7 +139,7 @@ export class MasterPool implements Masters, Closable {
     const known = this.#links.get(address);
     if (known !== undefined) return known;
     const channel = new RpcChannel(address);
-    const link = { channel, operations: new OperationStream(channel, this.#timers) };
+    const link = { channel, operations: new OperationStream(channel, this.#ports) };
     this.#links.set(address, link);
     return link;
   }

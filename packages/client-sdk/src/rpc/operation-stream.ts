@@ -7,7 +7,15 @@
 // O3. When the stream breaks, operations that were never handed to it end as UNAVAILABLE (surely
 //     without effect), the others as CONNECTION_LOST (perhaps with effect).
 
-import { type Alarm, asLumeoError, Budget, LumeoError, type Timers } from "@lumeofs/base";
+import {
+  type Alarm,
+  asLumeoError,
+  Budget,
+  type Clock,
+  LumeoError,
+  type Permit,
+  type Timers,
+} from "@lumeofs/base";
 import { openStream, type RpcChannel, type RpcStream } from "@lumeofs/node/rpc";
 import { type lumeo, NamespaceService } from "@lumeofs/proto";
 import type { Answer, Attempt, OperationKind } from "../operations.js";
@@ -19,27 +27,42 @@ export const OPERATIONS_OPEN_MAX = 2_048;
 const BATCH_OPERATIONS_MAX = 256;
 
 type Stream = RpcStream<lumeo.master.v1.IOperateRequest, lumeo.master.v1.IOperateResponse>;
+type Result = lumeo.master.v1.OperationResult;
 
+/** What a stream needs of its host. */
+export interface StreamPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** An operation that has no answer yet. */
 interface OpenOperation {
+  readonly attempt: Attempt<OperationKind>;
   readonly message: lumeo.master.v1.Operation.$Properties;
-  readonly settle: (result: lumeo.master.v1.OperationResult) => void;
-  readonly fail: (error: LumeoError) => void;
+  readonly permit: Permit;
+  /** On the monotonic clock. */
+  readonly deadlineMs: number;
+  readonly resolve: (answer: Answer<OperationKind>) => void;
+  readonly reject: (error: unknown) => void;
+  readonly abort: () => void;
   isSent: boolean;
 }
 
 export class OperationStream {
   readonly #channel: RpcChannel;
-  readonly #timers: Timers;
+  readonly #ports: StreamPorts;
   readonly #room = new Budget(OPERATIONS_OPEN_MAX);
   readonly #open = new Map<number, OpenOperation>();
   #queue: OpenOperation[] = [];
   #stream: Stream | undefined;
   #isFlushing = false;
   #lastId = 0;
+  /** One alarm for all: at or before the earliest deadline of what is open. */
+  #alarm: { readonly atMs: number; readonly alarm: Alarm } | undefined;
 
-  constructor(channel: RpcChannel, timers: Timers) {
+  constructor(channel: RpcChannel, ports: StreamPorts) {
     this.#channel = channel;
-    this.#timers = timers;
+    this.#ports = ports;
   }
 
   /** The stream is open: what fails now has been refused by the master itself. */
@@ -47,49 +70,92 @@ export class OperationStream {
     return this.#stream !== undefined;
   }
 
-  /** @throws LumeoError as the master refused the operation, or as the connection failed (O3). */
-  async perform<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
-    const { signal } = attempt;
-    signal?.throwIfAborted();
-    const permit = this.#room.tryTake(1) ?? (await this.#room.take(1, signal));
+  /** Rejects with a LumeoError as the master refused, or as the connection failed (O3). */
+  perform<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
+    const permit = this.#room.tryTake(1);
+    if (permit !== undefined) return this.#ask(attempt, permit);
+    return this.#room.take(1, attempt.signal).then((taken) => this.#ask(attempt, taken));
+  }
+
+  #ask<K extends OperationKind>(attempt: Attempt<K>, permit: Permit): Promise<Answer<K>> {
+    const { kind, ask, request, timeoutMs, signal } = attempt;
+    return new Promise<Answer<OperationKind>>((resolve, reject) => {
+      if (signal?.aborted) {
+        permit.release();
+        return reject(signal.reason);
+      }
+      const id = ++this.#lastId;
+      const message = encodeOperation(kind, ask, request);
+      message.id = id;
+      message.timeoutMs = timeoutMs;
+      const deadlineMs = this.#ports.clock.monotonicMs() + timeoutMs;
+      const abort = (): void => this.#fail(id, signal?.reason);
+      signal?.addEventListener("abort", abort, { once: true });
+      const open: OpenOperation = {
+        attempt: attempt as Attempt<OperationKind>,
+        message,
+        permit,
+        deadlineMs,
+        resolve,
+        reject,
+        abort,
+        isSent: false,
+      };
+      this.#open.set(id, open);
+      this.#queue.push(open);
+      this.#watch(deadlineMs);
+      this.#scheduleFlush();
+    }) as Promise<Answer<K>>;
+  }
+
+  /** Takes an operation out, if it is still open. */
+  #leave(id: number): OpenOperation | undefined {
+    const open = this.#open.get(id);
+    if (open === undefined) return undefined;
+    this.#open.delete(id);
+    open.attempt.signal?.removeEventListener("abort", open.abort);
+    open.permit.release();
+    if (this.#open.size === 0) this.#unwatch();
+    return open;
+  }
+
+  #fail(id: number, error: unknown): void {
+    this.#leave(id)?.reject(error);
+  }
+
+  #settle(id: number, result: Result): void {
+    const open = this.#leave(id);
+    if (open === undefined) return; // given up by its caller
     try {
-      return await this.#ask(attempt);
-    } finally {
-      permit.release();
+      open.resolve(decodeResult(open.attempt.kind, result));
+    } catch (error) {
+      open.reject(error);
     }
   }
 
-  #ask<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
-    const { kind, ask, request, timeoutMs, signal } = attempt;
-    const id = ++this.#lastId;
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        alarm.cancel();
-        signal?.removeEventListener("abort", abort);
-        this.#open.delete(id);
-      };
-      const fail = (error: unknown): void => {
-        leave();
-        reject(error);
-      };
-      const abort = (): void => fail(signal?.reason);
-      const late = (): void => fail(this.#timeout(kind, timeoutMs));
-      const alarm: Alarm = this.#timers.after(timeoutMs, late);
-      signal?.addEventListener("abort", abort, { once: true });
-      const settle = (result: lumeo.master.v1.OperationResult): void => {
-        leave();
-        try {
-          resolve(decodeResult(kind, result));
-        } catch (error) {
-          reject(error);
-        }
-      };
-      const message = { ...encodeOperation(kind, ask, request), id, timeoutMs };
-      const operation = { message, settle, fail, isSent: false };
-      this.#open.set(id, operation);
-      this.#queue.push(operation);
-      this.#scheduleFlush();
-    });
+  #watch(deadlineMs: number): void {
+    if (this.#alarm !== undefined && this.#alarm.atMs <= deadlineMs) return;
+    this.#alarm?.alarm.cancel();
+    const waitMs = Math.max(0, deadlineMs - this.#ports.clock.monotonicMs());
+    const alarm = this.#ports.timers.after(waitMs, () => this.#expire());
+    this.#alarm = { atMs: deadlineMs, alarm };
+  }
+
+  #unwatch(): void {
+    this.#alarm?.alarm.cancel();
+    this.#alarm = undefined;
+  }
+
+  /** Ends what is late, and sets the alarm for what is not. */
+  #expire(): void {
+    this.#alarm = undefined;
+    const nowMs = this.#ports.clock.monotonicMs();
+    let nextMs = Infinity;
+    for (const [id, { deadlineMs, attempt }] of [...this.#open]) {
+      if (deadlineMs <= nowMs) this.#fail(id, this.#timeout(attempt.kind, attempt.timeoutMs));
+      else nextMs = Math.min(nextMs, deadlineMs);
+    }
+    if (nextMs < Infinity) this.#watch(nextMs);
   }
 
   #scheduleFlush(): void {
@@ -102,12 +168,15 @@ export class OperationStream {
     try {
       while (0 < this.#queue.length) {
         const stream = (this.#stream ??= await this.#connect());
-        const batch = this.#queue.splice(0, BATCH_OPERATIONS_MAX);
-        const wanted = batch.filter(({ message }) => this.#open.has(message.id as number));
-        for (const operation of wanted) operation.isSent = true;
-        if (0 < wanted.length) {
-          await stream.send({ operations: wanted.map(({ message }) => message) });
+        const batch = this.#queue.slice(0, BATCH_OPERATIONS_MAX);
+        this.#queue = this.#queue.slice(BATCH_OPERATIONS_MAX);
+        const operations: lumeo.master.v1.Operation.$Properties[] = [];
+        for (const open of batch) {
+          if (!this.#open.has(open.message.id as number)) continue;
+          open.isSent = true;
+          operations.push(open.message);
         }
+        if (0 < operations.length) await stream.send({ operations });
       }
     } catch (error) {
       this.#broken(asLumeoError(error));
@@ -127,11 +196,7 @@ export class OperationStream {
     let failure = new LumeoError("CONNECTION_LOST", `${this.#channel.address} ended the stream`);
     try {
       for await (const { results } of stream) {
-        for (const result of results ?? []) {
-          const id = result.id ?? 0;
-          // One that is not open any more was given up by its caller.
-          this.#open.get(id)?.settle(result as lumeo.master.v1.OperationResult);
-        }
+        for (const result of results ?? []) this.#settle(result.id ?? 0, result as Result);
       }
     } catch (error) {
       failure = asLumeoError(error);
@@ -147,8 +212,8 @@ export class OperationStream {
     this.#stream?.cancel();
     this.#stream = undefined;
     this.#queue = [];
-    for (const operation of [...this.#open.values()]) {
-      operation.fail(cause.code === "CLOSED" ? cause : lost(cause, operation.isSent));
+    for (const [id, { isSent }] of [...this.#open]) {
+      this.#fail(id, cause.code === "CLOSED" ? cause : lost(cause, isSent));
     }
   }
 

@@ -142,14 +142,15 @@ const DECODERS: { readonly [K in OperationKind]: (result: Result) => Answer<K> }
   }),
 };
 
-/** One operation as it goes into a batch. */
+/** One operation as it goes into a batch, but for its id and timeout. */
 export function encodeOperation<K extends OperationKind>(
   kind: K,
   ask: Ask<K>,
   request: RequestId | undefined,
 ): Operation {
-  const operation = ENCODERS[kind](ask);
-  return request === undefined ? operation : { ...operation, request };
+  const operation = ENCODERS[kind](ask); // made for this call: it may be added to
+  if (request !== undefined) operation.request = request;
+  return operation;
 }
 
 /**

@@ -27,6 +27,7 @@ export interface LevelDatabasesOptions {
   readonly cacheBytes: number;
   readonly writeBufferBytes: number;
   readonly openDatabase?: OpenLevel;
+  readonly destroyDatabase?: (location: string) => Promise<void>;
 }
 
 export class LevelDatabases implements StateDatabases {
@@ -46,7 +47,8 @@ export class LevelDatabases implements StateDatabases {
     const named = await readCurrent(disk);
     for (const name of await disk.list("")) {
       const number = numberOf(name);
-      if (number !== undefined && number !== named) await destroyLevel(location(options, number));
+      if (name === CURRENT_PART) await disk.remove(name);
+      if (number !== undefined && number !== named) await destroyNumber(options, number);
     }
     const number = named ?? 1;
     if (named !== undefined && !(await disk.list("")).includes(nameOf(number))) {
@@ -72,14 +74,14 @@ export class LevelDatabases implements StateDatabases {
 
   async prepare(): Promise<PreparedDatabase> {
     const number = this.#number + 1;
-    await destroyLevel(location(this.#options, number));
+    await destroyNumber(this.#options, number);
     const database = await openNumber(this.#options, number);
     return {
       database,
       activate: (switched) => this.#activate(number, database, switched),
       discard: async () => {
         await database.close();
-        await destroyLevel(location(this.#options, number));
+        await destroyNumber(this.#options, number);
       },
     };
   }
@@ -97,7 +99,7 @@ export class LevelDatabases implements StateDatabases {
     this.#number = number;
     switched();
     await old.database.close();
-    await destroyLevel(location(this.#options, old.number));
+    await destroyNumber(this.#options, old.number);
   }
 }
 
@@ -105,6 +107,10 @@ function openNumber(options: LevelDatabasesOptions, number: number): Promise<Lev
   const { cacheBytes, writeBufferBytes } = options;
   const settings = { compression: true, cacheBytes, writeBufferBytes };
   return (options.openDatabase ?? openLevel)(location(options, number), settings);
+}
+
+function destroyNumber(options: LevelDatabasesOptions, number: number): Promise<void> {
+  return (options.destroyDatabase ?? destroyLevel)(location(options, number));
 }
 
 async function readCurrent(disk: Disk): Promise<number | undefined> {

@@ -13,9 +13,18 @@ import { fileChunks, listPage, stat } from "../metadata/queries.js";
 import type { StateReader } from "../metadata/state.js";
 import { choosePlacements } from "../placement/choose.js";
 import { candidates } from "./fleet-view.js";
-import { encodeCommitted, encodeFile, type Operation } from "./operation-wire.js";
+import { encodeCommitted, encodeFile, encodeInode } from "./inode-wire.js";
+import { encodeLock, listLocks } from "./lock-operations.js";
+import type { Operation } from "./operation-wire.js";
 import { type ReadWish, serveRead } from "./served-read.js";
-import { encodeLocatedChunk, encodeReplicas, errorOf, type FleetView, HOPES } from "./wire.js";
+import {
+  encodeLocatedChunk,
+  encodeReplicas,
+  errorOf,
+  type FleetView,
+  HOPES,
+  invalid,
+} from "./wire.js";
 
 /** An answer without the operation's id. */
 export type Answer = Omit<lumeo.master.v1.IOperationResult, "id">;
@@ -51,6 +60,14 @@ export async function execute(
       return serveRead(parts, wish, (state) => statFile(parts, state, operation));
     case "list":
       return serveRead(parts, wish, (state) => list(state, operation));
+    case "listLocks":
+      return serveRead(parts, wish, (state) => listLocks(parts, state, operation));
+    case "copy":
+    case "removeVersion":
+    case "listTrash":
+    case "listVersions":
+    case "listSnapshots":
+      throw invalid(`${operation.kind} is not supported`);
   }
 }
 
@@ -77,22 +94,31 @@ async function change(parts: OperationParts, operation: OperationOf<"change">): 
     case "file":
       if (command.kind !== "commit") throw unexpected(command, reply);
       return { file: encodeCommitted(command, reply) };
+    case "inode":
+      if (command.kind !== "setAttributes") return { done: {} };
+      return { file: encodeInode(command.path, reply.inode, reply.node) };
+    case "locked":
+      if (command.kind !== "acquireLock" && command.kind !== "renewLock") break;
+      return { lock: encodeLock(parts, { name: command.name, ...reply }) };
+    case "snapshotCreated": {
+      if (command.kind !== "createSnapshot") break;
+      const { path, name } = command;
+      return { snapshot: { path, name, revision: reply.revision, createdAtMs: reply.at } };
+    }
     default:
-      throw unexpected(command, reply);
   }
+  throw unexpected(command, reply);
 }
 
+/** Paths that must be well formed, whatever the state. */
 function pathsOf(command: OperationOf<"change">["command"]): readonly string[] {
   switch (command.kind) {
-    case "beginUpload":
-    case "commit":
-    case "makeDirectory":
-    case "remove":
-      return [command.path];
     case "rename":
       return [command.source, command.target];
+    case "restoreTrash":
+      return command.target === undefined ? [] : [command.target];
     default:
-      return [];
+      return "path" in command ? [command.path] : [];
   }
 }
 

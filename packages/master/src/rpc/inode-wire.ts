@@ -1,0 +1,98 @@
+// Files and directories as answers show them: domain → proto.
+
+import { lumeo } from "@lumeofs/proto";
+import type { ClientCommand, FileCommitted } from "../metadata/command.js";
+import type { DirectoryInode, Policy, Quota, Usage } from "../metadata/directory-record.js";
+import type { FileInode, Inode } from "../metadata/inode-record.js";
+import type { NamedInode } from "../metadata/queries.js";
+
+const { FileKind } = lumeo.master.v1;
+
+/** A file or directory as it is. */
+export function encodeFile(path: string, { id, inode }: NamedInode): lumeo.master.v1.IFileInfo {
+  return encodeInode(path, id, inode);
+}
+
+/** The same, without a name that leads to it. */
+export function encodeInode(path: string, id: number, inode: Inode): lumeo.master.v1.IFileInfo {
+  const common = {
+    path,
+    inode: id,
+    revision: inode.revision,
+    createdAtMs: inode.createdAt,
+    modifiedAtMs: inode.modifiedAt,
+    metadata: inode.metadata,
+    tags: inode.tags,
+  };
+  if (inode.kind === "directory") return { ...common, ...encodeDirectory(inode) };
+  return { ...common, ...encodeContent(inode) };
+}
+
+/** The file that a commit made, as it was then. */
+export function encodeCommitted(
+  command: Extract<ClientCommand, { kind: "commit" }>,
+  file: FileCommitted,
+): lumeo.master.v1.IFileInfo {
+  return {
+    path: command.path,
+    kind: FileKind.FILE_KIND_FILE,
+    sizeBytes: file.sizeBytes,
+    revision: file.revision,
+    createdAtMs: file.createdAt,
+    modifiedAtMs: file.modifiedAt,
+    crc32c: command.crc32c,
+    chunkSizeBytes: command.chunkSizeBytes,
+    replicas: command.replicas,
+    chunkCount: file.chunkCount,
+    inode: file.inode,
+    contentType: command.contentType,
+    metadata: command.metadata,
+    tags: command.tags,
+    expiresAtMs: file.expiresAt,
+  };
+}
+
+/** Which of the two kinds. */
+export function encodeKind(kind: Inode["kind"]): lumeo.master.v1.FileKind {
+  return kind === "file" ? FileKind.FILE_KIND_FILE : FileKind.FILE_KIND_DIRECTORY;
+}
+
+/** What lies below a directory. */
+export function encodeUsage(usage: Usage): lumeo.master.v1.IUsage {
+  return { ...usage };
+}
+
+function encodeContent(file: FileInode): lumeo.master.v1.IFileInfo {
+  return {
+    kind: FileKind.FILE_KIND_FILE,
+    sizeBytes: file.sizeBytes,
+    crc32c: file.crc32c,
+    chunkSizeBytes: file.chunkSizeBytes,
+    replicas: file.replicas,
+    chunkCount: file.chunkCount,
+    contentType: file.contentType,
+    expiresAtMs: file.expiresAt,
+  };
+}
+
+function encodeDirectory(directory: DirectoryInode): lumeo.master.v1.IFileInfo {
+  return {
+    kind: FileKind.FILE_KIND_DIRECTORY,
+    usage: encodeUsage(directory.usage),
+    quota: encodeQuota(directory.quota),
+    policy: encodePolicy(directory.policy),
+  };
+}
+
+function encodeQuota({ sizeBytes, files }: Quota): lumeo.master.v1.IQuota {
+  return { sizeBytes: sizeBytes ?? null, files: files ?? null };
+}
+
+function encodePolicy({ replicas, versions, trashMs, ttlMs }: Policy): lumeo.master.v1.IPolicy {
+  return {
+    replicas: replicas ?? null,
+    versions: versions ?? null,
+    trashMs: trashMs ?? null,
+    ttlMs: ttlMs ?? null,
+  };
+}

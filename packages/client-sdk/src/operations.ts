@@ -168,6 +168,8 @@ export interface Queries {
     ask: { after: string; countMax: number };
     answer: { locks: readonly LockEntry[]; more: boolean };
   };
+  /** What holds for files in a directory, which may be still to be made. */
+  effectivePolicy: { ask: { path: string }; answer: Policy };
   /** Only opens; an unused session expires by itself. */
   openSession: { ask: Record<never, never>; answer: { session: number } };
 }

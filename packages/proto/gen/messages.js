@@ -6063,7 +6063,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.RenewLock.$Properties|null} [renewLock] Operation renewLock
                  * @property {lumeo.master.v1.ReleaseLock.$Properties|null} [releaseLock] Operation releaseLock
                  * @property {lumeo.master.v1.ListLocks.$Properties|null} [listLocks] Operation listLocks
-                 * @property {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"} [kind] Operation kind
+                 * @property {lumeo.master.v1.EffectivePolicy.$Properties|null} [effectivePolicy] Operation effectivePolicy
+                 * @property {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"} [kind] Operation kind
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -6110,9 +6111,10 @@ export const lumeo = $root.lumeo = (() => {
                  *   renewLock?: lumeo.master.v1.RenewLock.$Shape|null;
                  *   releaseLock?: lumeo.master.v1.ReleaseLock.$Shape|null;
                  *   listLocks?: lumeo.master.v1.ListLocks.$Shape|null;
+                 *   effectivePolicy?: lumeo.master.v1.EffectivePolicy.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * } & (
-                 *   ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape })
+                 *   ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null; effectivePolicy?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape; effectivePolicy?: null }|{ kind?: "effectivePolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy: lumeo.master.v1.EffectivePolicy.$Shape })
                  * )} lumeo.master.v1.Operation.$Shape
                  */
 
@@ -6387,17 +6389,25 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 Operation.prototype.listLocks = null;
 
+                /**
+                 * Operation effectivePolicy.
+                 * @member {lumeo.master.v1.EffectivePolicy.$Properties|null|undefined} effectivePolicy
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.effectivePolicy = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
                 /**
                  * Operation kind.
-                 * @member {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|undefined} kind
+                 * @member {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|undefined} kind
                  * @memberof lumeo.master.v1.Operation
                  * @instance
                  */
                 $Object.defineProperty(Operation.prototype, "kind", {
-                    get: $util.oneOfGetter($oneOfFields = ["openSession", "commit", "addChunks", "beginUpload", "abortUpload", "makeDirectory", "rename", "remove", "stat", "list", "allocate", "copy", "setAttributes", "setPolicy", "setQuota", "listTrash", "restoreTrash", "purgeTrash", "listVersions", "removeVersion", "createSnapshot", "removeSnapshot", "listSnapshots", "acquireLock", "renewLock", "releaseLock", "listLocks"]),
+                    get: $util.oneOfGetter($oneOfFields = ["openSession", "commit", "addChunks", "beginUpload", "abortUpload", "makeDirectory", "rename", "remove", "stat", "list", "allocate", "copy", "setAttributes", "setPolicy", "setQuota", "listTrash", "restoreTrash", "purgeTrash", "listVersions", "removeVersion", "createSnapshot", "removeSnapshot", "listSnapshots", "acquireLock", "renewLock", "releaseLock", "listLocks", "effectivePolicy"]),
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
@@ -6481,6 +6491,8 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.ReleaseLock.encode(m.releaseLock, w.uint32(/* id 35, wireType 2 =*/282).fork(), q + 1).ldelim();
                     if (m.listLocks != null && $Object.hasOwnProperty.call(m, "listLocks"))
                         $root.lumeo.master.v1.ListLocks.encode(m.listLocks, w.uint32(/* id 36, wireType 2 =*/290).fork(), q + 1).ldelim();
+                    if (m.effectivePolicy != null && $Object.hasOwnProperty.call(m, "effectivePolicy"))
+                        $root.lumeo.master.v1.EffectivePolicy.encode(m.effectivePolicy, w.uint32(/* id 37, wireType 2 =*/298).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -6756,6 +6768,13 @@ export const lumeo = $root.lumeo = (() => {
                                 m.kind = "listLocks";
                                 continue;
                             }
+                        case 37: {
+                                if (u !== 2)
+                                    break;
+                                m.effectivePolicy = $root.lumeo.master.v1.EffectivePolicy.decode(r, r.size(), $undefined, q + 1, m.effectivePolicy);
+                                m.kind = "effectivePolicy";
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -6816,7 +6835,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.Snapshots.$Properties|null} [snapshots] OperationResult snapshots
                  * @property {lumeo.master.v1.Lock.$Properties|null} [lock] OperationResult lock
                  * @property {lumeo.master.v1.Locks.$Properties|null} [locks] OperationResult locks
-                 * @property {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"} [kind] OperationResult kind
+                 * @property {lumeo.master.v1.Policy.$Properties|null} [policy] OperationResult policy
+                 * @property {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy"} [kind] OperationResult kind
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -6848,9 +6868,10 @@ export const lumeo = $root.lumeo = (() => {
                  *   snapshots?: lumeo.master.v1.Snapshots.$Shape|null;
                  *   lock?: lumeo.master.v1.Lock.$Shape|null;
                  *   locks?: lumeo.master.v1.Locks.$Shape|null;
+                 *   policy?: lumeo.master.v1.Policy.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * } & (
-                 *   ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "trash"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash: lumeo.master.v1.Trash.$Shape; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "versions"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions: lumeo.master.v1.Versions.$Shape; snapshot?: null; snapshots?: null; lock?: null; locks?: null }|{ kind?: "snapshot"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot: lumeo.master.v1.Snapshot.$Shape; snapshots?: null; lock?: null; locks?: null }|{ kind?: "snapshots"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots: lumeo.master.v1.Snapshots.$Shape; lock?: null; locks?: null }|{ kind?: "lock"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock: lumeo.master.v1.Lock.$Shape; locks?: null }|{ kind?: "locks"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks: lumeo.master.v1.Locks.$Shape })
+                 *   ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "trash"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash: lumeo.master.v1.Trash.$Shape; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "versions"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions: lumeo.master.v1.Versions.$Shape; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "snapshot"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot: lumeo.master.v1.Snapshot.$Shape; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "snapshots"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots: lumeo.master.v1.Snapshots.$Shape; lock?: null; locks?: null; policy?: null }|{ kind?: "lock"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock: lumeo.master.v1.Lock.$Shape; locks?: null; policy?: null }|{ kind?: "locks"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks: lumeo.master.v1.Locks.$Shape; policy?: null }|{ kind?: "policy"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy: lumeo.master.v1.Policy.$Shape })
                  * )} lumeo.master.v1.OperationResult.$Shape
                  */
 
@@ -7005,17 +7026,25 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 OperationResult.prototype.locks = null;
 
+                /**
+                 * OperationResult policy.
+                 * @member {lumeo.master.v1.Policy.$Properties|null|undefined} policy
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.policy = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
                 /**
                  * OperationResult kind.
-                 * @member {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|undefined} kind
+                 * @member {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy"|undefined} kind
                  * @memberof lumeo.master.v1.OperationResult
                  * @instance
                  */
                 $Object.defineProperty(OperationResult.prototype, "kind", {
-                    get: $util.oneOfGetter($oneOfFields = ["error", "sessionOpened", "file", "uploadBegun", "done", "stat", "listing", "allocated", "trash", "versions", "snapshot", "snapshots", "lock", "locks"]),
+                    get: $util.oneOfGetter($oneOfFields = ["error", "sessionOpened", "file", "uploadBegun", "done", "stat", "listing", "allocated", "trash", "versions", "snapshot", "snapshots", "lock", "locks", "policy"]),
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
@@ -7069,6 +7098,8 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.Lock.encode(m.lock, w.uint32(/* id 33, wireType 2 =*/266).fork(), q + 1).ldelim();
                     if (m.locks != null && $Object.hasOwnProperty.call(m, "locks"))
                         $root.lumeo.master.v1.Locks.encode(m.locks, w.uint32(/* id 36, wireType 2 =*/290).fork(), q + 1).ldelim();
+                    if (m.policy != null && $Object.hasOwnProperty.call(m, "policy"))
+                        $root.lumeo.master.v1.Policy.encode(m.policy, w.uint32(/* id 37, wireType 2 =*/298).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -7236,6 +7267,13 @@ export const lumeo = $root.lumeo = (() => {
                                     break;
                                 m.locks = $root.lumeo.master.v1.Locks.decode(r, r.size(), $undefined, q + 1, m.locks);
                                 m.kind = "locks";
+                                continue;
+                            }
+                        case 37: {
+                                if (u !== 2)
+                                    break;
+                                m.policy = $root.lumeo.master.v1.Policy.decode(r, r.size(), $undefined, q + 1, m.policy);
+                                m.kind = "policy";
                                 continue;
                             }
                         }
@@ -12834,6 +12872,142 @@ export const lumeo = $root.lumeo = (() => {
                 return SetPolicy;
             })();
 
+            v1.EffectivePolicy = (function() {
+
+                /**
+                 * Properties of an EffectivePolicy.
+                 * @typedef {Object} lumeo.master.v1.EffectivePolicy.$Properties
+                 * @property {string|null} [path] EffectivePolicy path
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an EffectivePolicy.
+                 * @memberof lumeo.master.v1
+                 * @interface IEffectivePolicy
+                 * @augments lumeo.master.v1.EffectivePolicy.$Properties
+                 * @deprecated Use lumeo.master.v1.EffectivePolicy.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an EffectivePolicy.
+                 * @typedef {lumeo.master.v1.EffectivePolicy.$Properties} lumeo.master.v1.EffectivePolicy.$Shape
+                 */
+
+                /**
+                 * Constructs a new EffectivePolicy.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an EffectivePolicy.
+                 * @constructor
+                 * @param {lumeo.master.v1.EffectivePolicy.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const EffectivePolicy = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * EffectivePolicy path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.EffectivePolicy
+                 * @instance
+                 */
+                EffectivePolicy.prototype.path = "";
+
+                /**
+                 * Encodes the specified EffectivePolicy message. Does not implicitly {@link lumeo.master.v1.EffectivePolicy.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.EffectivePolicy
+                 * @static
+                 * @param {lumeo.master.v1.EffectivePolicy.$Properties} m EffectivePolicy message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                EffectivePolicy.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an EffectivePolicy message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.EffectivePolicy
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.EffectivePolicy & lumeo.master.v1.EffectivePolicy.$Shape} EffectivePolicy
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                EffectivePolicy.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.EffectivePolicy();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return EffectivePolicy;
+            })();
+
             v1.SetQuota = (function() {
 
                 /**
@@ -16219,6 +16393,180 @@ export const lumeo = $root.lumeo = (() => {
                 return values;
             })();
 
+            v1.MasterIdentity = (function() {
+
+                /**
+                 * Properties of a MasterIdentity.
+                 * @typedef {Object} lumeo.master.v1.MasterIdentity.$Properties
+                 * @property {string|null} [store] MasterIdentity store
+                 * @property {string|null} [address] MasterIdentity address
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a MasterIdentity.
+                 * @memberof lumeo.master.v1
+                 * @interface IMasterIdentity
+                 * @augments lumeo.master.v1.MasterIdentity.$Properties
+                 * @deprecated Use lumeo.master.v1.MasterIdentity.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a MasterIdentity.
+                 * @typedef {lumeo.master.v1.MasterIdentity.$Properties} lumeo.master.v1.MasterIdentity.$Shape
+                 */
+
+                /**
+                 * Constructs a new MasterIdentity.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a MasterIdentity.
+                 * @constructor
+                 * @param {lumeo.master.v1.MasterIdentity.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const MasterIdentity = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * MasterIdentity store.
+                 * @member {string} store
+                 * @memberof lumeo.master.v1.MasterIdentity
+                 * @instance
+                 */
+                MasterIdentity.prototype.store = "";
+
+                /**
+                 * MasterIdentity address.
+                 * @member {string} address
+                 * @memberof lumeo.master.v1.MasterIdentity
+                 * @instance
+                 */
+                MasterIdentity.prototype.address = "";
+
+                /**
+                 * Encodes the specified MasterIdentity message. Does not implicitly {@link lumeo.master.v1.MasterIdentity.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.MasterIdentity
+                 * @static
+                 * @param {lumeo.master.v1.MasterIdentity.$Properties} m MasterIdentity message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                MasterIdentity.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.store != null && $Object.hasOwnProperty.call(m, "store") && m.store !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.store);
+                    if (m.address != null && $Object.hasOwnProperty.call(m, "address") && m.address !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.address);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a MasterIdentity message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.MasterIdentity
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.MasterIdentity & lumeo.master.v1.MasterIdentity.$Shape} MasterIdentity
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                MasterIdentity.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.MasterIdentity();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.store = v;
+                                else
+                                    delete m.store;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.address = v;
+                                else
+                                    delete m.address;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return MasterIdentity;
+            })();
+
+            /**
+             * Standing enum.
+             * @name lumeo.master.v1.Standing
+             * @enum {number}
+             * @property {number} STANDING_UNSPECIFIED=0 STANDING_UNSPECIFIED value
+             * @property {number} STANDING_WELCOME=1 STANDING_WELCOME value
+             * @property {number} STANDING_REMOVED=2 STANDING_REMOVED value
+             * @property {number} STANDING_OTHER_STORE=3 STANDING_OTHER_STORE value
+             */
+            v1.Standing = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "STANDING_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "STANDING_WELCOME"] = 1;
+                values[valuesById[2] = "STANDING_REMOVED"] = 2;
+                values[valuesById[3] = "STANDING_OTHER_STORE"] = 3;
+                return values;
+            })();
+
             v1.ExchangeRequest = (function() {
 
                 /**
@@ -16228,6 +16576,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [from] ExchangeRequest from
                  * @property {string|null} [to] ExchangeRequest to
                  * @property {lumeo.master.v1.Lane|null} [lane] ExchangeRequest lane
+                 * @property {lumeo.master.v1.MasterIdentity.$Properties|null} [identity] ExchangeRequest identity
                  * @property {Array.<lumeo.master.v1.RaftMessage.$Properties>|null} [messages] ExchangeRequest messages
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
@@ -16247,6 +16596,7 @@ export const lumeo = $root.lumeo = (() => {
                  *   from?: string|null;
                  *   to?: string|null;
                  *   lane?: lumeo.master.v1.Lane|null;
+                 *   identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                  *   messages?: Array.<lumeo.master.v1.RaftMessage.$Shape>|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * }} lumeo.master.v1.ExchangeRequest.$Shape
@@ -16301,6 +16651,14 @@ export const lumeo = $root.lumeo = (() => {
                 ExchangeRequest.prototype.lane = 0;
 
                 /**
+                 * ExchangeRequest identity.
+                 * @member {lumeo.master.v1.MasterIdentity.$Properties|null|undefined} identity
+                 * @memberof lumeo.master.v1.ExchangeRequest
+                 * @instance
+                 */
+                ExchangeRequest.prototype.identity = null;
+
+                /**
                  * ExchangeRequest messages.
                  * @member {Array.<lumeo.master.v1.RaftMessage.$Properties>} messages
                  * @memberof lumeo.master.v1.ExchangeRequest
@@ -16336,6 +16694,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.lane != null && $Object.hasOwnProperty.call(m, "lane") && m.lane !== 0)
                         w.uint32(/* id 5, wireType 0 =*/40).int32(m.lane);
+                    if (m.identity != null && $Object.hasOwnProperty.call(m, "identity"))
+                        $root.lumeo.master.v1.MasterIdentity.encode(m.identity, w.uint32(/* id 6, wireType 2 =*/50).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -16416,6 +16776,12 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.lane;
                                 continue;
                             }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                m.identity = $root.lumeo.master.v1.MasterIdentity.decode(r, r.size(), $undefined, q + 1, m.identity);
+                                continue;
+                            }
                         case 4: {
                                 if (u !== 2)
                                     break;
@@ -16450,6 +16816,8 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of an ExchangeResponse.
                  * @typedef {Object} lumeo.master.v1.ExchangeResponse.$Properties
                  * @property {Array.<lumeo.master.v1.RaftMessage.$Properties>|null} [messages] ExchangeResponse messages
+                 * @property {lumeo.master.v1.Standing|null} [standing] ExchangeResponse standing
+                 * @property {lumeo.master.v1.MasterIdentity.$Properties|null} [identity] ExchangeResponse identity
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -16465,6 +16833,8 @@ export const lumeo = $root.lumeo = (() => {
                  * Shape of an ExchangeResponse.
                  * @typedef {{
                  *   messages?: Array.<lumeo.master.v1.RaftMessage.$Shape>|null;
+                 *   standing?: lumeo.master.v1.Standing|null;
+                 *   identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * }} lumeo.master.v1.ExchangeResponse.$Shape
                  */
@@ -16494,6 +16864,22 @@ export const lumeo = $root.lumeo = (() => {
                 ExchangeResponse.prototype.messages = $util.emptyArray;
 
                 /**
+                 * ExchangeResponse standing.
+                 * @member {lumeo.master.v1.Standing} standing
+                 * @memberof lumeo.master.v1.ExchangeResponse
+                 * @instance
+                 */
+                ExchangeResponse.prototype.standing = 0;
+
+                /**
+                 * ExchangeResponse identity.
+                 * @member {lumeo.master.v1.MasterIdentity.$Properties|null|undefined} identity
+                 * @memberof lumeo.master.v1.ExchangeResponse
+                 * @instance
+                 */
+                ExchangeResponse.prototype.identity = null;
+
+                /**
                  * Encodes the specified ExchangeResponse message. Does not implicitly {@link lumeo.master.v1.ExchangeResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ExchangeResponse
@@ -16513,6 +16899,10 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.messages.length; ++i)
                             $root.lumeo.master.v1.RaftMessage.encode(m.messages[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
                     }
+                    if (m.standing != null && $Object.hasOwnProperty.call(m, "standing") && m.standing !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).int32(m.standing);
+                    if (m.identity != null && $Object.hasOwnProperty.call(m, "identity"))
+                        $root.lumeo.master.v1.MasterIdentity.encode(m.identity, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -16537,7 +16927,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -16563,6 +16953,21 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.messages && m.messages.length))
                                     m.messages = [];
                                 m.messages.push($root.lumeo.master.v1.RaftMessage.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.standing = v;
+                                else
+                                    delete m.standing;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.identity = $root.lumeo.master.v1.MasterIdentity.decode(r, r.size(), $undefined, q + 1, m.identity);
                                 continue;
                             }
                         }
@@ -19005,6 +19410,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Uint8Array|null} [membership] SnapshotHeader membership
                  * @property {string|null} [to] SnapshotHeader to
                  * @property {number|null} [offset] SnapshotHeader offset
+                 * @property {string|null} [store] SnapshotHeader store
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -19117,6 +19523,14 @@ export const lumeo = $root.lumeo = (() => {
                 SnapshotHeader.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * SnapshotHeader store.
+                 * @member {string} store
+                 * @memberof lumeo.master.v1.SnapshotHeader
+                 * @instance
+                 */
+                SnapshotHeader.prototype.store = "";
+
+                /**
                  * Encodes the specified SnapshotHeader message. Does not implicitly {@link lumeo.master.v1.SnapshotHeader.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.SnapshotHeader
@@ -19152,6 +19566,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 9, wireType 2 =*/74).string(m.to);
                     if (m.offset != null && $Object.hasOwnProperty.call(m, "offset") && (typeof m.offset === "object" ? m.offset.low || m.offset.high : m.offset !== 0))
                         w.uint32(/* id 10, wireType 0 =*/80).uint64(m.offset);
+                    if (m.store != null && $Object.hasOwnProperty.call(m, "store") && m.store !== "")
+                        w.uint32(/* id 11, wireType 2 =*/90).string(m.store);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -19284,6 +19700,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.offset = v;
                                 else
                                     delete m.offset;
+                                continue;
+                            }
+                        case 11: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.store = v;
+                                else
+                                    delete m.store;
                                 continue;
                             }
                         }

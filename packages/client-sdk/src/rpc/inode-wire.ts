@@ -126,7 +126,8 @@ function decodeQuota({ sizeBytes, files }: lumeo.master.v1.Quota.$Properties): Q
   };
 }
 
-function decodePolicy(policy: lumeo.master.v1.Policy.$Properties): Policy {
+/** What a directory says, or what holds there. */
+export function decodePolicy(policy: lumeo.master.v1.Policy.$Properties): Policy {
   const { replicas, versions, trashMs, ttlMs } = policy;
   return {
     ...(replicas == null ? {} : { replicas }),

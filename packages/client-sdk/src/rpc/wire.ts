@@ -18,6 +18,7 @@ import type {
 import { decodeLock, decodeSnapshot, decodeTrashEntry } from "./history-wire.js";
 import {
   decodeInfo,
+  decodePolicy,
   encodeAttributes,
   encodeChanges,
   encodeFence,
@@ -34,6 +35,7 @@ type Result = lumeo.master.v1.OperationResult;
 const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = {
   stat: (ask) => ({ stat: ask }),
   list: (ask) => ({ list: ask }),
+  effectivePolicy: (ask) => ({ effectivePolicy: ask }),
   openSession: () => ({ openSession: {} }),
   commit: (ask) => ({
     commit: {
@@ -137,6 +139,7 @@ const DECODERS: { readonly [K in OperationKind]: (result: Result) => Answer<K> }
     const { locks: entries, more } = expected(locks, "locks");
     return { locks: (entries ?? []).map(decodeLock), more: more ?? false };
   },
+  effectivePolicy: ({ policy }) => decodePolicy(expected(policy, "policy")),
   allocate: ({ allocated }) => ({
     grants: (expected(allocated, "allocated").grants ?? []).map(decodeGrant),
   }),

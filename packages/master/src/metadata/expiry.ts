@@ -1,7 +1,8 @@
 // Files with a time to live. A table ordered by time says where to look for files that may be due;
 // the leader's duty names those that it finds there, and apply looks again.
 //
-// X1. Every file with an expiry that a live path leads to has a record at or below that time.
+// X1. Every file with an expiry that a name leads to has a record at that time, or at a later one
+//     when no live path led there then.
 // X2. A record decides nothing: a file is removed only if its name still leads to it, a live path
 //     leads there, and its own expiry has passed by the state's clock.
 // X3. Below a directory in the trash nothing expires. The record comes back every day, so that a

@@ -4,6 +4,7 @@ import { changesPage } from "./changes.js";
 import type { Reply } from "./command.js";
 import { NO_POLICY, NO_QUOTA } from "./directory-record.js";
 import { stat } from "./queries.js";
+import { policyAt } from "./settings.js";
 
 function setup(): MetadataDriver {
   const driver = new MetadataDriver();
@@ -57,4 +58,18 @@ test("the feed tells of settings as of attributes", async (t) => {
   const changes = await changesPage(driver.state, { revision: driver.index - 2, sequence: 0 }, 9);
   t.like(changes.at(-2)?.change, { kind: "attributes", file: "directory", path: "/d" });
   t.like(changes.at(-1)?.change, { kind: "attributes", file: "directory", path: "/" });
+});
+
+test("the policy of a path is that of the last directory on the way", (t) => {
+  const driver = setup();
+  driver.apply({ kind: "setPolicy", path: "/", policy: { ...NO_POLICY, versions: 2 } });
+  driver.apply({ kind: "setPolicy", path: "/d", policy: { ...NO_POLICY, replicas: 1 } });
+  const below = { kind: "policy", replicas: 1, versions: 2, trashMs: 0, ttlMs: 0 };
+  for (const path of ["/d", "/d/file", "/d/new", "/d/new/deep"]) {
+    t.deepEqual(policyAt(driver.state, path) as unknown, below);
+  }
+  for (const path of ["/", "/new", "/new/deep"]) {
+    t.like(policyAt(driver.state, path), { replicas: undefined, versions: 2 });
+  }
+  t.like(policyAt(driver.state, "/d/file/x"), { kind: "refused", code: "NOT_DIRECTORY" });
 });

@@ -2,12 +2,12 @@
 
 import { type InodeId, ROOT_INODE } from "@lumeofs/base";
 import { emit } from "./changes.js";
-import { type Command, quoted, type Reply, refuse } from "./command.js";
+import { type Command, quoted, type Refused, type Reply, refuse } from "./command.js";
 import type { DirectoryInode } from "./directory-record.js";
 import { type Moment, putInode } from "./inodes.js";
 import { type Path, parsePath } from "./path.js";
-import { refusePolicy, refuseQuota } from "./policy.js";
-import type { State } from "./state.js";
+import { type EffectivePolicy, effectivePolicy, refusePolicy, refuseQuota } from "./policy.js";
+import type { State, StateView } from "./state.js";
 import { refuseUnreached, type Walk, walk } from "./walk.js";
 
 type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
@@ -27,6 +27,30 @@ export function setQuota(state: State, command: CommandOf<"setQuota">, now: Mome
   const unfit = refuseQuota(quota);
   if (unfit !== undefined) return unfit;
   return changeDirectory(state, { action: "set quota of", path: command.path }, now, { quota });
+}
+
+/**
+ * What holds for files in a directory. Where it is not there yet, that is the policy of the last
+ * directory on the way to it: one that is made on the way inherits it.
+ */
+export function policyAt(
+  view: StateView,
+  text: string,
+): ({ readonly kind: "policy" } & EffectivePolicy) | Refused {
+  const path = parsePath(text);
+  if (path.kind === "refused") return path;
+  const walked = walk(view, path);
+  switch (walked.kind) {
+    case "blocked":
+      return refuseUnreached("look up the policy of", path, walked);
+    case "file":
+      return { kind: "policy", ...effectivePolicy(view, walked.place.parent) };
+    case "missing":
+      return { kind: "policy", ...effectivePolicy(view, walked.parent) };
+    case "root":
+    case "directory":
+      return { kind: "policy", ...effectivePolicy(view, idOf(walked)) };
+  }
 }
 
 /** Puts a directory that has been changed, and tells the feed. */

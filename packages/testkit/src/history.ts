@@ -8,7 +8,7 @@
 // stuck.
 //
 // H1. A call without answer (lost, timed out) may take its moment at any time after its begin, or
-//     never.
+//     never. One whose answer is known from elsewhere, though nobody heard it, must take it.
 // H2. Calls on different keys do not touch each other, so each key is checked alone.
 
 import { invariant } from "@lumeofs/base";
@@ -47,6 +47,8 @@ export type Verdict<Call, Answer> =
 /** A call that has begun; told its end once, or never. */
 export interface Pending<Answer> {
   answered(answer: Answer): void;
+  /** It took effect with this answer, which its caller never got: at any time after its begin. */
+  unheard(answer: Answer): void;
   /** It certainly had no effect: it leaves the history. */
   rejected(): void;
 }
@@ -76,6 +78,10 @@ export class History<Call, Answer> {
         invariant(recorded.answer === undefined, "a call is answered once");
         recorded.answer = answer;
         recorded.end = now();
+      },
+      unheard: (answer) => {
+        invariant(recorded.answer === undefined, "a call is answered once");
+        recorded.answer = answer;
       },
       rejected: () => {
         operations.delete(recorded);
@@ -135,7 +141,8 @@ class Search<State, Call, Answer> {
   readonly #operations: readonly Operation<Call, Answer>[];
   readonly #model: Model<State, Call, Answer>;
   readonly #head: Mark;
-  readonly #taken: Uint8Array;
+  /** Of the calls that have their moment: two hashes that hardly ever agree for two sets. */
+  #taken: readonly [number, number] = [0, 0];
   readonly #choices: Choice<State>[] = [];
   readonly #deadEnds = new Set<string>();
   #answeredLeft: number;
@@ -144,8 +151,7 @@ class Search<State, Call, Answer> {
     this.#operations = operations;
     this.#model = model;
     this.#head = listOf(operations);
-    this.#taken = new Uint8Array(operations.length);
-    this.#answeredLeft = operations.filter((operation) => operation.end < Infinity).length;
+    this.#answeredLeft = operations.filter(({ answer }) => answer !== undefined).length;
   }
 
   run(stepsMax: number): "explained" | "violation" | "exhausted" {
@@ -175,36 +181,45 @@ class Search<State, Call, Answer> {
     const operation = this.#operations[mark.operation] as Operation<Call, Answer>;
     const after = this.#model.step(state, operation.call, operation.answer);
     if (after === undefined) return undefined;
-    this.#taken[mark.operation] = 1;
-    const seen = `${this.#taken.join("")} ${this.#model.print(after)}`;
-    if (this.#deadEnds.has(seen)) {
-      this.#taken[mark.operation] = 0;
-      return undefined;
-    }
+    const taken = toggled(this.#taken, mark.operation);
+    const seen = `${taken[0]} ${taken[1]} ${this.#model.print(after)}`;
+    if (this.#deadEnds.has(seen)) return undefined;
     this.#deadEnds.add(seen);
+    this.#taken = taken;
     this.#choices.push({ mark, before: state });
     lift(mark);
     if (mark.end !== undefined) lift(mark.end);
-    if (operation.end < Infinity) this.#answeredLeft--;
+    if (operation.answer !== undefined) this.#answeredLeft--;
+    return after;
+  }
+
+  #undo(): Choice<State> | undefined {
     if (this.longest.length < this.#choices.length) {
       this.longest = this.#choices.map(
         (choice) => this.#operations[choice.mark.operation] as Operation<Call, Answer>,
       );
     }
-    return after;
-  }
-
-  #undo(): Choice<State> | undefined {
     const choice = this.#choices.pop();
     if (choice === undefined) return undefined;
     const { mark } = choice;
     if (mark.end !== undefined) putBack(mark.end);
     putBack(mark);
-    this.#taken[mark.operation] = 0;
+    this.#taken = toggled(this.#taken, mark.operation);
     const operation = this.#operations[mark.operation] as Operation<Call, Answer>;
-    if (operation.end < Infinity) this.#answeredLeft++;
+    if (operation.answer !== undefined) this.#answeredLeft++;
     return choice;
   }
+}
+
+/** The hashes of a set with one element more, or less if it was in it. */
+function toggled([low, high]: readonly [number, number], at: number): readonly [number, number] {
+  return [low ^ mixed(at + 1), high ^ mixed(-at - 2)];
+}
+
+function mixed(n: number): number {
+  let x = Math.imul(n ^ (n >>> 16), 0x21f0aaad);
+  x = Math.imul(x ^ (x >>> 15), 0x735a2d97);
+  return x ^ (x >>> 15);
 }
 
 function listOf(operations: readonly Operation<unknown, unknown>[]): Mark {

@@ -36,3 +36,9 @@ export {
   shuffled,
 } from "./sim/partition.js";
 export { type RunEnd, type RunLimits, World } from "./sim/world.js";
+export {
+  checkTransactions,
+  type Step,
+  type Transaction,
+  type TransactionVerdict,
+} from "./transactions.js";

@@ -1,10 +1,10 @@
-// Simulated clients: each works on the directories through whichever master serves it, sends
-// requests again until they are answered, and writes down what it asked and what it was told.
+// A simulated client: it turns to whichever master serves it and sends a request again until it is
+// answered, in a session, as the SDK does. What it asks for is drawn by a workload.
 
 import { integerBetween, LumeoError, type SeededRandom, type SessionId } from "@lumeofs/base";
-import type { History, Pending, SimNetwork, World } from "@lumeofs/testkit";
+import type { SimNetwork, World } from "@lumeofs/testkit";
 import type { Command, Reply } from "../../src/metadata/command.js";
-import type { Answer, Call } from "./namespace-model.js";
+import type { StateReader } from "../../src/metadata/state.js";
 import type { SwarmOptions } from "./options.js";
 import type { Outcomes } from "./outcomes.js";
 
@@ -13,6 +13,9 @@ export type ClientParcel =
   | { readonly kind: "request"; readonly number: number; readonly body: RequestBody }
   | { readonly kind: "reply"; readonly number: number; readonly body: ReplyBody };
 
+/** Reads a state; the answer is text, so that answers can be compared. */
+export type Look = (reader: StateReader) => Promise<string> | string;
+
 export type RequestBody =
   | {
       readonly kind: "command";
@@ -20,49 +23,50 @@ export type RequestBody =
       readonly request: { readonly session: SessionId; readonly sequence: number } | undefined;
       readonly answeredBelow: number;
     }
-  | { readonly kind: "query"; readonly directory: string; readonly name: string | undefined };
+  | { readonly kind: "query"; readonly look: Look };
 
 export type ReplyBody =
   | { readonly kind: "reply"; readonly reply: Reply }
   /** `at`: the last entry that the state contained. */
-  | { readonly kind: "found"; readonly answer: Answer; readonly at: number }
+  | { readonly kind: "found"; readonly answer: string; readonly at: number }
   | { readonly kind: "failed"; readonly error: LumeoError };
 
-const NAMES = ["a", "b", "c"];
+/** How a command ended for the client that asked for it. */
+export type Ending =
+  | { readonly kind: "replied"; readonly reply: Reply }
+  /** It lives with not knowing. `request` is the name by which `Outcomes` knows it. */
+  | { readonly kind: "givenUp"; readonly request: string };
+
 const BACKOFF_MS_MAX = 60;
 const PATIENCE_MS_MAX = 1_600;
 
 export interface ClientParts {
   readonly world: World;
   readonly network: SimNetwork<ClientParcel>;
-  readonly masters: readonly string[];
+  /** All that may serve, at this time. */
+  readonly masters: () => readonly string[];
   readonly options: SwarmOptions;
-  readonly history: History<Call, Answer>;
   readonly outcomes: Outcomes;
-  /** A number that no file of this run has yet. */
-  readonly nextTag: () => number;
 }
 
 export class Client {
-  /** Calls that were answered. */
-  answered = 0;
+  readonly random: SeededRandom;
   #session: SessionId | undefined;
   #sequence = 0;
   #requests = 0;
   #master: string;
   #isStopping = false;
   #patienceMs: number;
-  readonly #abandoned: { readonly request: string; readonly pending: Pending<Answer> }[] = [];
   readonly #waiting = new Map<number, (body: ReplyBody) => void>();
-  readonly #random: SeededRandom;
-  readonly #name: string;
   readonly #parts: ClientParts;
 
-  constructor(name: string, parts: ClientParts) {
-    this.#name = name;
+  constructor(
+    readonly name: string,
+    parts: ClientParts,
+  ) {
     this.#parts = parts;
     this.#patienceMs = parts.options.timeoutMs;
-    this.#random = parts.world.random(`client ${name}`);
+    this.random = parts.world.random(`client ${name}`);
     this.#master = this.#anyMaster();
     parts.network.attach(name, (_from, parcel) => {
       if (parcel.kind === "reply") this.#waiting.get(parcel.number)?.(parcel.body);
@@ -74,65 +78,25 @@ export class Client {
     this.#isStopping = true;
   }
 
-  /** One call after the other until `stop`. */
-  async work(): Promise<void> {
-    while (!this.#isStopping) {
-      await this.#sleep(-Math.log(1 - this.#random.fraction()) * this.#parts.options.thinkMsMean);
-      const directory = this.#integer(1, this.#parts.options.directories);
-      await this.perform(`/d${directory}`, this.#drawCall());
-    }
+  get isStopping(): boolean {
+    return this.#isStopping;
   }
 
-  /** One call, to its end. Undefined: given up, with an unknown outcome. */
-  async perform(directory: string, call: Call): Promise<Answer | undefined> {
-    const { history, world } = this.#parts;
-    const pending = history.begin(directory, call, () => world.now);
-    const isRead = call.kind === "stat" || call.kind === "list";
-    const answer = isRead
-      ? await this.#query(directory, call)
-      : await this.#mutate(commandOf(directory, call), pending);
-    if (answer === undefined) {
-      if (isRead) pending.rejected();
-      return undefined;
-    }
-    this.#record(pending, directory, call, answer);
-    return answer;
+  /** Does nothing for a while, as users do. */
+  think(): Promise<void> {
+    return this.sleep(-Math.log(1 - this.random.fraction()) * this.#parts.options.thinkMsMean);
   }
 
-  /** At the very end: what was given up and never applied had no effect. */
-  settle(): void {
-    for (const { request, pending } of this.#abandoned) {
-      if (this.#parts.outcomes.replyTo(request) === undefined) pending.rejected();
-    }
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#parts.world.after(ms, resolve));
   }
 
-  /** A command without session, until it is done: for setting up. */
-  async insist(command: Command): Promise<Reply> {
-    const body = { kind: "command", command, request: undefined, answeredBelow: 0 } as const;
-    for (;;) {
-      const reply = await this.#send(body);
-      if (reply?.kind === "reply" && !isTryAgain(reply.reply)) return reply.reply;
-      await this.#turnElsewhere(reply);
-    }
-  }
-
-  #record(pending: Pending<Answer>, directory: string, call: Call, answer: Answer): void {
-    pending.answered(answer);
-    this.answered++;
-    this.#parts.world.record(
-      () => `${this.#name} ${directory} ${JSON.stringify(call)} = ${answer}`,
-    );
-  }
-
-  async #query(
-    directory: string,
-    call: Extract<Call, { kind: "stat" | "list" }>,
-  ): Promise<Answer | undefined> {
-    const name = call.kind === "stat" ? call.name : undefined;
+  /** What the states show to a linearizable read; undefined if it was given up. */
+  async query(look: Look): Promise<string | undefined> {
     const { outcomes } = this.#parts;
     for (;;) {
       const { known } = outcomes;
-      const reply = await this.#send({ kind: "query", directory, name });
+      const reply = await this.#send({ kind: "query", look });
       if (reply?.kind === "found") {
         outcomes.shown(reply.at, known);
         return reply.answer;
@@ -142,24 +106,48 @@ export class Client {
     }
   }
 
-  async #mutate(command: Command, pending: Pending<Answer>): Promise<Answer | undefined> {
+  /** One command with effect at most once. */
+  async mutate(command: Command): Promise<Ending> {
     this.#session ??= await this.#openSession();
     const request = { session: this.#session, sequence: ++this.#sequence };
+    const name = `${request.session}/${request.sequence}`;
     const body = { kind: "command", command, request, answeredBelow: request.sequence } as const;
     for (;;) {
-      const reply = await this.#send(body);
-      if (reply?.kind === "reply" && !isTryAgain(reply.reply)) {
-        const answer = answerOf(reply.reply);
-        if (answer === "SESSION_EXPIRED") throw new Error("a session in use has expired");
-        this.#parts.outcomes.told(`${request.session}/${request.sequence}`);
-        return answer;
+      const sent = await this.#send(body);
+      if (sent?.kind === "reply" && !isTryAgain(sent.reply)) {
+        const { reply } = sent;
+        if (reply.kind === "refused" && reply.code === "SESSION_EXPIRED") {
+          throw new Error("a session in use has expired");
+        }
+        this.#parts.outcomes.told(name);
+        return { kind: "replied", reply };
       }
-      await this.#turnElsewhere(reply);
-      if (this.#givesUp()) {
-        this.#abandoned.push({ request: `${request.session}/${request.sequence}`, pending });
-        return undefined;
-      }
+      await this.#turnElsewhere(sent);
+      if (this.#givesUp()) return { kind: "givenUp", request: name };
     }
+  }
+
+  /** A command without session, until it is done: its effect may come twice. */
+  async insist(command: Command): Promise<Reply> {
+    const body = { kind: "command", command, request: undefined, answeredBelow: 0 } as const;
+    for (;;) {
+      const sent = await this.#send(body);
+      if (sent?.kind === "reply" && !isTryAgain(sent.reply)) return sent.reply;
+      await this.#turnElsewhere(sent);
+    }
+  }
+
+  /** An integer in [low, high]. */
+  integer(low: number, high: number): number {
+    return integerBetween(this.random, low, high);
+  }
+
+  oneOf<T>(values: readonly T[]): T {
+    return values[this.integer(0, values.length - 1)] as T;
+  }
+
+  chance(share: number): boolean {
+    return this.random.fraction() < share;
   }
 
   async #openSession(): Promise<SessionId> {
@@ -173,8 +161,8 @@ export class Client {
   #send(body: RequestBody): Promise<ReplyBody | undefined> {
     const number = ++this.#requests;
     const { network, world, options } = this.#parts;
-    if (this.#random.fraction() < options.roamRate) this.#master = this.#anyMaster();
-    network.send(this.#name, this.#master, { kind: "request", number, body });
+    if (this.chance(options.roamRate)) this.#master = this.#anyMaster();
+    network.send(this.name, this.#master, { kind: "request", number, body });
     return new Promise((resolve) => {
       const end = (reply: ReplyBody | undefined): void => {
         if (!this.#waiting.delete(number)) return;
@@ -193,96 +181,18 @@ export class Client {
   async #turnElsewhere(reply: ReplyBody | undefined): Promise<void> {
     if (reply?.kind === "failed" && !reply.error.retryable) throw reply.error;
     const leader = reply?.kind === "failed" ? reply.error.details.leader : undefined;
-    const isHinted = leader !== undefined && this.#parts.masters.includes(leader);
+    const isHinted = leader !== undefined && this.#parts.masters().includes(leader);
     this.#master = isHinted ? leader : this.#anyMaster();
-    await this.#sleep(this.#random.fraction() * BACKOFF_MS_MAX);
+    await this.sleep(this.random.fraction() * BACKOFF_MS_MAX);
   }
 
   #givesUp(): boolean {
-    return this.#random.fraction() < this.#parts.options.abandonRate;
+    return this.chance(this.#parts.options.abandonRate);
   }
 
   #anyMaster(): string {
-    const { masters } = this.#parts;
-    return masters[this.#integer(0, masters.length - 1)] as string;
+    return this.oneOf(this.#parts.masters());
   }
-
-  #drawCall(): Call {
-    const name = this.#drawName();
-    if (this.#random.fraction() < this.#parts.options.readShare) {
-      return this.#random.fraction() < 0.5 ? { kind: "list" } : { kind: "stat", name };
-    }
-    const isStrict = this.#random.fraction() < 0.5;
-    switch (this.#integer(0, 3)) {
-      case 0:
-        return { kind: "mkdir", name };
-      case 1:
-        return { kind: "create", name, tag: this.#parts.nextTag(), onlyNew: isStrict };
-      case 2:
-        return { kind: "remove", name };
-      default:
-        return { kind: "rename", from: name, to: this.#drawName(), overwrite: !isStrict };
-    }
-  }
-
-  #drawName(): string {
-    return NAMES[this.#integer(0, NAMES.length - 1)] as string;
-  }
-
-  #integer(low: number, high: number): number {
-    return integerBetween(this.#random, low, high);
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#parts.world.after(ms, resolve));
-  }
-}
-
-function commandOf(directory: string, call: Exclude<Call, { kind: "stat" | "list" }>): Command {
-  const path = (name: string): string => `${directory}/${name}`;
-  switch (call.kind) {
-    case "mkdir":
-      return { kind: "makeDirectory", path: path(call.name), parents: false };
-    case "create":
-      return {
-        kind: "commit",
-        path: path(call.name),
-        upload: undefined,
-        chunks: [],
-        // An empty file keeps this setting, so it can carry the tag.
-        chunkSizeBytes: call.tag,
-        replicas: 1,
-        crc32c: 0,
-        precondition: { kind: call.onlyNew ? "absent" : "none" },
-        contentType: "",
-        metadata: {},
-        tags: {},
-        ttlMs: undefined,
-        fence: undefined,
-        makeParents: false,
-      };
-    case "remove":
-      return {
-        kind: "remove",
-        path: path(call.name),
-        recursive: false,
-        precondition: { kind: "none" },
-        skipTrash: false,
-        fence: undefined,
-      };
-    case "rename":
-      return {
-        kind: "rename",
-        source: path(call.from),
-        target: path(call.to),
-        overwrite: call.overwrite,
-        fence: undefined,
-      };
-  }
-}
-
-function answerOf(reply: Reply): Answer {
-  return reply.kind === "refused" ? reply.code : "done";
 }
 
 /** The state machine itself asks for patience: before the cluster has its id. */

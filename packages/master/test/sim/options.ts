@@ -6,6 +6,7 @@ import { integerBetween, type Random } from "@lumeofs/base";
 import type { LinkSettings } from "@lumeofs/testkit";
 import type { RaftOptions } from "../../src/raft/message.js";
 import type { IoSettings } from "./sim-io.js";
+import { WORKLOAD_NAMES, type WorkloadName } from "./workloads/all.js";
 
 /** Mean time between two faults of a kind; undefined: never. */
 export type FaultPause = number | undefined;
@@ -24,6 +25,8 @@ export interface FaultPauses {
 export interface SwarmOptions {
   readonly members: number;
   readonly clients: number;
+  /** What the clients do: the first client the first of these, and so on around. */
+  readonly workloads: readonly WorkloadName[];
   readonly directories: number;
   /** Share of calls that only read. */
   readonly readShare: number;
@@ -65,7 +68,10 @@ export function drawOptions(random: Random): SwarmOptions {
   const heartbeatTicks = between(1, 2);
   return {
     members,
-    clients: between(1, 4),
+    clients: between(2, 4),
+    workloads: Array.from({ length: between(1, 2) }, () =>
+      oneOf(WORKLOAD_NAMES.filter((name) => name !== "locks")),
+    ),
     directories: between(1, 3),
     readShare: oneOf([0.2, 0.5, 0.7]),
     abandonRate: oneOf([0, 0, 0.05]),
@@ -117,6 +123,7 @@ export function drawOptions(random: Random): SwarmOptions {
 /** Small appends, and a leader that loses its place all the time. */
 const unsteady = (options: SwarmOptions): SwarmOptions => ({
   ...options,
+  workloads: ["namespace", ...options.workloads],
   members: options.members === 1 ? 3 : options.members,
   clients: 4,
   readShare: 0.2,

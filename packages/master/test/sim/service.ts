@@ -3,12 +3,9 @@
 import { asLumeoError } from "@lumeofs/base";
 import type { SimNetwork } from "@lumeofs/testkit";
 import { encodeProposal } from "../../src/metadata/command-codec.js";
-import { listPage, type NamedInode, stat } from "../../src/metadata/queries.js";
 import { decodeReply } from "../../src/metadata/reply-codec.js";
-import type { StateReader } from "../../src/metadata/state.js";
 import type { ClientParcel, ReplyBody, RequestBody } from "./client.js";
 import type { Member } from "./member.js";
-import { type Answer, printed } from "./namespace-model.js";
 
 /** From now on requests that reach this master over the network are served while it runs. */
 export function serve(member: Member, network: SimNetwork<ClientParcel>): void {
@@ -40,25 +37,7 @@ async function perform(member: Member, body: RequestBody): Promise<ReplyBody> {
     return { kind: "reply", reply: decodeReply(await process.propose(proposal)) };
   }
   await process.read();
-  return { kind: "found", at: member.applied, answer: await lookUp(reader, body) };
-}
-
-async function lookUp(
-  reader: StateReader,
-  { directory, name }: Extract<RequestBody, { kind: "query" }>,
-): Promise<Answer> {
-  if (name !== undefined) {
-    const found = stat(reader, `${directory}/${name}`);
-    return found.kind === "refused" ? found.code : shown(found);
-  }
-  const page = await listPage(reader, { path: directory, after: "", countMax: 10 });
-  if (page.kind === "refused") return page.code;
-  const prefix = `${directory}/`;
-  return printed(new Map(page.entries.map((e) => [e.path.slice(prefix.length), shown(e)])));
-}
-
-function shown({ inode }: NamedInode): Answer {
-  return inode.kind === "file" ? `file ${inode.chunkSizeBytes}` : "dir";
+  return { kind: "found", at: member.applied, answer: await body.look(reader) };
 }
 
 function forever(): Promise<never> {

@@ -257,7 +257,7 @@ function decode(piece: Uint8Array): readonly Pair[] {
 }
 
 function recordOf(key: Uint8Array, value: Uint8Array): Record {
-  return { text: textOf(key), pair: [key.slice(), value.slice()], hash: hashOf(key, value) };
+  return { text: textOf(key), pair: [key, value], hash: hashOf(key, value) };
 }
 
 /** One character for each byte: sorts as the bytes do. */

@@ -6,26 +6,26 @@
 // fresh read, every call under way has ended, and all living members have equal states.
 
 import { nodeId, SeededRandom } from "@lumeofs/base";
-import { History, SimNetwork, type Verdict, World } from "@lumeofs/testkit";
+import { SimNetwork, World } from "@lumeofs/testkit";
 import type { Membership } from "../../src/raft/entry.js";
 import { NOBODY } from "../../src/raft/membership.js";
 import { Checker, SafetyViolation } from "./checker.js";
 import { Client, type ClientParcel } from "./client.js";
 import { Member, type ShellKind } from "./member.js";
-import { type Answer, type Call, DIRECTORY } from "./namespace-model.js";
 import { Nemesis } from "./nemesis.js";
 import { drawOptions, LENSES, type Lens, type SwarmOptions } from "./options.js";
 import { Outcomes } from "./outcomes.js";
 import { type Parts, REAL_PARTS } from "./parts.js";
 import { serve } from "./service.js";
 import type { Parcel } from "./sim-links.js";
+import { WORKLOADS, type WorkloadName } from "./workloads/all.js";
+import type { Workload } from "./workloads/workload.js";
 
 /** Virtual time in which a healed group must be well again, in election timeouts. */
 const RECOVERY_TIMEOUTS = 60;
 const RECOVERY_MS_MIN = 20_000;
 /** A run with more events has run away. */
 const EVENTS_MAX = 400_000;
-const HISTORY_STEPS_MAX = 2_000_000;
 
 export interface SimulationRequest {
   readonly seed: number;
@@ -120,11 +120,11 @@ class Simulation {
   readonly #outcomes = new Outcomes();
   /** Members that may have changed in the present event. */
   readonly #touched = new Set<Member>();
-  readonly #history = new History<Call, Answer>();
   readonly #network: SimNetwork<Parcel>;
   readonly #clientNetwork: SimNetwork<ClientParcel>;
   readonly #members: readonly Member[];
   readonly #clients: readonly Client[];
+  readonly #workloads: ReadonlyMap<WorkloadName, Workload>;
   readonly #nemesis: Nemesis;
   #tags = 0;
 
@@ -151,6 +151,8 @@ class Simulation {
     this.#members = names.map((name) => new Member(name, shared));
     for (const member of this.#members) serve(member, this.#clientNetwork);
     this.#clients = Array.from({ length: options.clients }, (_, i) => this.#client(`c${i + 1}`));
+    const parts = { world, options, outcomes: this.#outcomes, nextTag: () => ++this.#tags };
+    this.#workloads = new Map(options.workloads.map((name) => [name, new WORKLOADS[name](parts)]));
     this.#nemesis = new Nemesis(world, this.#members, this.#network, options);
     world.watch(() => this.#look());
   }
@@ -159,7 +161,7 @@ class Simulation {
     return {
       events: this.#world.events,
       virtualMs: this.#world.now,
-      calls: this.#history.count,
+      calls: [...this.#workloads.values()].reduce((sum, { count }) => sum + count, 0),
       crashes: this.#members.reduce((sum, member) => sum + member.crashes, 0),
       ...this.#checker.counts,
       repeats: this.#outcomes.repeats,
@@ -172,17 +174,24 @@ class Simulation {
     const working = this.#guard(this.#work());
     await this.#until(() => this.#options.safetyMs <= this.#world.now, Infinity, "the faults end");
     await this.#recover(working);
-    for (const client of this.#clients) client.settle();
-    this.#mustBeLinearizable(this.#history.check(DIRECTORY, HISTORY_STEPS_MAX));
+    for (const workload of this.#workloads.values()) workload.check();
   }
 
   async #work(): Promise<void> {
     const [first] = this.#clients;
-    await first?.insist({ kind: "initCluster", clusterId: "simulated" });
-    for (let i = 1; i <= this.#options.directories; i++) {
-      await first?.insist({ kind: "makeDirectory", path: `/d${i}`, parents: true });
-    }
-    await Promise.all(this.#clients.map((client) => client.work()));
+    if (first === undefined) return;
+    await first.insist({ kind: "initCluster", clusterId: "simulated" });
+    for (const workload of this.#workloads.values()) await workload.setUp(first);
+    const kinds = [...this.#workloads.values()];
+    const workOf = async (client: Client, workload: Workload): Promise<void> => {
+      while (!client.isStopping) {
+        await client.think();
+        await workload.step(client);
+      }
+    };
+    await Promise.all(
+      this.#clients.map((client, i) => workOf(client, kinds[i % kinds.length] as Workload)),
+    );
   }
 
   async #recover(working: { isDone: boolean }): Promise<void> {
@@ -210,9 +219,7 @@ class Simulation {
 
   async #writeAndRead(): Promise<void> {
     const client = this.#client("fresh", { ...this.#options, abandonRate: 0 });
-    const created = { kind: "create", name: "z", tag: ++this.#tags, onlyNew: false } as const;
-    await client.perform("/d1", created);
-    await client.perform("/d1", { kind: "stat", name: "z" });
+    for (const workload of this.#workloads.values()) await workload.finish(client);
   }
 
   #areEqual(members: readonly Member[]): boolean {
@@ -227,11 +234,9 @@ class Simulation {
     return new Client(name, {
       world: this.#world,
       network: this.#clientNetwork,
-      masters: this.#members.map((member) => member.name),
+      masters: () => this.#members.map((member) => member.name),
       options,
-      history: this.#history,
       outcomes: this.#outcomes,
-      nextTag: () => ++this.#tags,
     });
   }
 
@@ -264,25 +269,5 @@ class Simulation {
     );
     const why = `it should be that ${what}, but is not after ${withinMs} ms (${end})`;
     throw new SafetyViolation("liveness", `${why}; ${standings.join("; ")}`);
-  }
-
-  #mustBeLinearizable(verdict: Verdict<Call, Answer>): void {
-    if (verdict.kind === "linearizable") return;
-    if (verdict.kind === "unknown") {
-      throw new SafetyViolation("S14", `the history of ${verdict.key} is too long to be checked`);
-    }
-    const shown = (operations: typeof verdict.operations): string =>
-      operations
-        .map(
-          ({ call, answer, begin, end }) =>
-            `    ${begin.toFixed(1)}–${end.toFixed(1)} ${JSON.stringify(call)} = ${answer}`,
-        )
-        .join("\n");
-    const stuck = verdict.operations.filter((op) => !verdict.explained.includes(op));
-    throw new SafetyViolation(
-      "S14",
-      `no order explains the calls on ${verdict.key}; explained:\n` +
-        `${shown(verdict.explained.slice(-8))}\n  left:\n${shown(stuck.slice(0, 8))}`,
-    );
   }
 }

@@ -2,6 +2,7 @@
 //
 //   npm run bench -- [--bytes 1073741824] [--files 4000] [--dir DIR] [--json]
 //   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
+//   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
 //   npm run bench -- drill …    work under faults and an audit instead: see drill/drill.ts
 //
 // The cluster is started in a fresh folder on free ports and removed at the end. One client, this
@@ -19,6 +20,7 @@ import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
 import { cpuSeconds, describeMachine, peakMemoryMiB } from "./machine.js";
 import { runMetadata } from "./metadata/metadata.js";
 import { measureCeiling, type RawCeiling } from "./raw-disk.js";
+import { runScale } from "./scale/scale.js";
 
 interface Report {
   readonly machine: string;
@@ -37,6 +39,7 @@ const FILE_BYTES = 4096;
 const [command, ...rest] = process.argv.slice(2);
 if (command === "drill") process.exitCode = await runDrill(rest);
 else if (command === "metadata") process.exitCode = await runMetadata(rest);
+else if (command === "scale") process.exitCode = await runScale(rest);
 else await measureAll();
 
 async function measureAll(): Promise<void> {

@@ -51,7 +51,8 @@ test("chunk sizes and replicas have their limits", (t) => {
   t.is(chunkBytesOf({ chunkSize: 65_536 }), 65_536);
   for (const chunkSize of [0, 1, 65_537, 65 * MiB])
     t.throws(() => chunkBytesOf({ chunkSize }), INVALID);
-  t.is(replicasOf({}), 3);
+  t.is(replicasOf({}), undefined);
+  t.is(replicasOf({ redundancy: { replicas: 2 } }), 2);
   for (const replicas of [0, 1.5, 9])
     t.throws(() => replicasOf({ redundancy: { replicas } }), INVALID);
 });

@@ -37,7 +37,7 @@ export interface PutOptions extends CallOptions {
   readonly size?: number;
   /** Bytes of a chunk: a multiple of 64 KiB, at most 64 MiB. Default 64 MiB. */
   readonly chunkSize?: number;
-  /** Default 3 replicas. */
+  /** Default: as the policy of the directory says, or 3 replicas. */
   readonly redundancy?: { readonly replicas: number };
   /** "*": only if nothing has that name. */
   readonly ifNoneMatch?: "*";
@@ -130,7 +130,6 @@ export interface ClientSettings {
 }
 
 const TIMEOUT_MS_DEFAULT = 10_000;
-const REPLICAS_DEFAULT = 3;
 /** The primary, and the longest chain of the data plane. */
 const REPLICAS_MAX = 8;
 
@@ -187,9 +186,10 @@ export function chunkBytesOf({ chunkSize = CHUNK_BYTES_DEFAULT }: PutOptions): n
   throw invalid(`Cannot use chunkSize ${chunkSize}: expected a multiple of 65536 up to 67108864`);
 }
 
-/** How many copies a put makes. */
-export function replicasOf({ redundancy }: PutOptions): number {
-  const replicas = redundancy?.replicas ?? REPLICAS_DEFAULT;
+/** How many copies a put makes; undefined if its caller does not say. */
+export function replicasOf({ redundancy }: PutOptions): number | undefined {
+  if (redundancy === undefined) return undefined;
+  const { replicas } = redundancy;
   if (Number.isInteger(replicas) && 1 <= replicas && replicas <= REPLICAS_MAX) return replicas;
   throw invalid(`Cannot store ${replicas} replicas: expected 1 to ${REPLICAS_MAX}`);
 }

@@ -29,6 +29,7 @@ import { ChunkList, type FinishedList } from "./chunk-list.js";
 import { ChunkSender } from "./chunk-sender.js";
 import type { Metadata } from "./metadata.js";
 import type { Attributes, Fence, InodeInfo, Precondition } from "./operations.js";
+import { PlacementPolicies } from "./placement-policies.js";
 import type { Ports } from "./ports.js";
 import type { ChunkserverPool } from "./rpc/chunkserver-pool.js";
 
@@ -42,7 +43,8 @@ const STORE_ATTEMPTS_MAX = 3;
 /** How a file is written. */
 export interface WriteOptions {
   readonly chunkBytes: number;
-  readonly replicas: number;
+  /** Undefined for what the policy of the directory says. */
+  readonly replicas: number | undefined;
   readonly precondition: Precondition;
   readonly makeParents: boolean;
   readonly attributes: Attributes;
@@ -60,6 +62,10 @@ const NOTHING: FinishedList = {
   chunkCount: 0,
 };
 
+interface SettledOptions extends WriteOptions {
+  readonly replicas: number;
+}
+
 /** What the writer works with. */
 export interface WriterParts {
   readonly metadata: Metadata;
@@ -72,19 +78,21 @@ export interface WriterParts {
 interface Job {
   readonly call: Call;
   readonly list: ChunkList;
-  readonly options: WriteOptions;
+  readonly options: SettledOptions;
   readonly onSent: (bytes: number) => void;
 }
 
 export class Writer {
   readonly #parts: WriterParts;
   readonly #sender: ChunkSender;
+  readonly #policies: PlacementPolicies;
   readonly #overlap = new Budget(OVERLAP_BYTES);
   readonly #buffers = new FrameBuffers();
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
     this.#sender = new ChunkSender(parts.chunkservers, parts.allocations, parts.ports);
+    this.#policies = new PlacementPolicies(parts.metadata, parts.ports.clock);
   }
 
   /** Stores a body as the file at `path`; the call's path may have been given differently. */
@@ -92,12 +100,13 @@ export class Writer {
     call: Call,
     path: string,
     body: Body,
-    options: WriteOptions,
+    wishes: WriteOptions,
   ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
-    if (isEmpty(body)) return this.#putEmpty(call, path, options);
+    if (isEmpty(body)) return this.#putEmpty(call, path, await this.#settle(call, path, wishes));
     const source = await openBody(body);
     try {
-      checkSize(source, options.sizeBytes);
+      checkSize(source, wishes.sizeBytes);
+      const options = await this.#settle(call, path, wishes);
       for (let attempt = 1; ; attempt++) {
         try {
           return await this.#store(call, path, source, options);
@@ -115,11 +124,16 @@ export class Writer {
     }
   }
 
+  async #settle(call: Call, path: string, wishes: WriteOptions): Promise<SettledOptions> {
+    const replicas = wishes.replicas ?? (await this.#policies.replicasFor(call, path));
+    return { ...wishes, replicas };
+  }
+
   /** A file without chunks is made by its commit alone. */
   async #putEmpty(
     call: Call,
     path: string,
-    options: WriteOptions,
+    options: SettledOptions,
   ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
     checkWhole(NOTHING, options.sizeBytes);
     return { info: await this.#commit(call, options, path, NOTHING), chunkCount: 0 };
@@ -129,7 +143,7 @@ export class Writer {
     call: Call,
     path: string,
     source: Source,
-    options: WriteOptions,
+    options: SettledOptions,
   ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
     const { metadata, ports } = this.#parts;
     const list = new ChunkList(call, path, metadata, ports);
@@ -210,7 +224,12 @@ export class Writer {
     await job.list.add(index, stored);
   }
 
-  #commit(call: Call, options: WriteOptions, path: string, list: FinishedList): Promise<InodeInfo> {
+  #commit(
+    call: Call,
+    options: SettledOptions,
+    path: string,
+    list: FinishedList,
+  ): Promise<InodeInfo> {
     const { chunkBytes, replicas, precondition, makeParents, attributes, fence } = options;
     const { upload, chunks, crc32c } = list;
     return this.#parts.metadata.mutate(call, "commit", {

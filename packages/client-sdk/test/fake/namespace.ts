@@ -61,6 +61,7 @@ export class FakeNamespace {
       return { sessionOpened: { session, idleMsMax: 60_000 } };
     }
     if (operation.stat) return this.#stat(operation.stat);
+    if (operation.effectivePolicy) return { policy: {} };
     if (operation.list) return this.#list(operation.list);
     return this.#once(operation);
   }

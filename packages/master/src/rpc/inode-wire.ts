@@ -88,7 +88,13 @@ function encodeQuota({ sizeBytes, files }: Quota): lumeo.master.v1.IQuota {
   return { sizeBytes: sizeBytes ?? null, files: files ?? null };
 }
 
-function encodePolicy({ replicas, versions, trashMs, ttlMs }: Policy): lumeo.master.v1.IPolicy {
+/** What a directory says, or what holds there. */
+export function encodePolicy({
+  replicas,
+  versions,
+  trashMs,
+  ttlMs,
+}: Policy): lumeo.master.v1.IPolicy {
   return {
     replicas: replicas ?? null,
     versions: versions ?? null,

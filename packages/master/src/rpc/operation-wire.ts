@@ -54,7 +54,8 @@ export type Operation =
       readonly countMax: number;
     }
   | ({ readonly kind: "listSnapshots"; readonly path: string } & PageAfter)
-  | ({ readonly kind: "listLocks" } & PageAfter);
+  | ({ readonly kind: "listLocks" } & PageAfter)
+  | { readonly kind: "effectivePolicy"; readonly path: string };
 
 /** Names behind `after`, at most so many. */
 export interface PageAfter {
@@ -99,6 +100,9 @@ function decodeQuery(wire: Wire): Operation | undefined {
     return { kind: "listSnapshots", path: path ?? "", ...decodePage(wire.listSnapshots) };
   }
   if (wire.listLocks) return { kind: "listLocks", ...decodePage(wire.listLocks) };
+  if (wire.effectivePolicy) {
+    return { kind: "effectivePolicy", path: wire.effectivePolicy.path ?? "" };
+  }
   return undefined;
 }
 

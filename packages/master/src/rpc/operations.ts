@@ -10,10 +10,11 @@ import type { Command, Reply } from "../metadata/command.js";
 import { FRESH_EPOCH, getGrant } from "../metadata/grants.js";
 import { parsePath } from "../metadata/path.js";
 import { fileChunks, listPage, stat } from "../metadata/queries.js";
+import { policyAt } from "../metadata/settings.js";
 import type { StateReader } from "../metadata/state.js";
 import { choosePlacements } from "../placement/choose.js";
 import { candidates } from "./fleet-view.js";
-import { encodeCommitted, encodeFile, encodeInode } from "./inode-wire.js";
+import { encodeCommitted, encodeFile, encodeInode, encodePolicy } from "./inode-wire.js";
 import { encodeLock, listLocks } from "./lock-operations.js";
 import type { Operation } from "./operation-wire.js";
 import { type ReadWish, serveRead } from "./served-read.js";
@@ -62,6 +63,8 @@ export async function execute(
       return serveRead(parts, wish, (state) => list(state, operation));
     case "listLocks":
       return serveRead(parts, wish, (state) => listLocks(parts, state, operation));
+    case "effectivePolicy":
+      return serveRead(parts, wish, (state) => effectivePolicy(state, operation));
     case "copy":
     case "removeVersion":
     case "listTrash":
@@ -194,6 +197,15 @@ async function list(state: StateReader, operation: OperationOf<"list">): Promise
   if (page.kind === "refused") throw errorOf(page);
   const entries = page.entries.map((entry) => encodeFile(entry.path, entry));
   return { listing: { entries, more: page.hasMore } };
+}
+
+async function effectivePolicy(
+  state: StateReader,
+  operation: OperationOf<"effectivePolicy">,
+): Promise<Answer> {
+  const policy = policyAt(state, operation.path);
+  if (policy.kind === "refused") throw errorOf(policy);
+  return { policy: encodePolicy(policy) };
 }
 
 function fleetView(parts: OperationParts, state: StateReader): FleetView {

@@ -28,6 +28,7 @@ import { forgetDuty } from "./duties/forget-duty.js";
 import { foundingDuty } from "./duties/founding-duty.js";
 import { MetadataLog } from "./duties/metadata-log.js";
 import { reapDuty } from "./duties/reap-duty.js";
+import { historySweepDuty, trashExpiryDuty } from "./duties/sweep-duty.js";
 import { verifyDuty } from "./duties/verify-duty.js";
 import { ChangeFeed } from "./feed/change-feed.js";
 import { Fleet } from "./fleet/servers.js";
@@ -178,6 +179,8 @@ function dutiesOf({ config, state, log, fleet, channels, logger }: Parts) {
     uploadExpiryDuty(log, clock, expiry),
     sessionExpiryDuty(log, clock, expiry),
     reapDuty(log),
+    historySweepDuty(log),
+    trashExpiryDuty(log, clock),
     forgetDuty(parts, forget),
     feedTrimDuty({ log, clock, applied: () => state.applied }, expiry),
     verifyDuty(parts),

@@ -12,6 +12,7 @@ import {
 } from "@lumeofs/base";
 import type { Command, Reply, RequestId, SealedChunk } from "../src/metadata/command.js";
 import { encodeProposal } from "../src/metadata/command-codec.js";
+import { NO_POLICY, type Policy } from "../src/metadata/directory-record.js";
 import { decodeReply } from "../src/metadata/reply-codec.js";
 import { applyEntry } from "../src/metadata/state-machine.js";
 import { MemoryState } from "./memory-state.js";
@@ -71,6 +72,33 @@ export class MetadataDriver {
     return this.apply({ kind: "rename", source, target, overwrite, fence: undefined });
   }
 
+  copy(source: string, target: string, more: Partial<Copy> = {}): Reply {
+    return this.apply(copyOf(source, target, more));
+  }
+
+  snapshot(path: string, name: string): Reply {
+    return this.apply({ kind: "createSnapshot", path, name });
+  }
+
+  /** What is not given is not set. */
+  policy(path: string, policy: Partial<Policy>): Reply {
+    return this.apply({ kind: "setPolicy", path, policy: { ...NO_POLICY, ...policy } });
+  }
+
+  setMetadata(path: string, metadata: Readonly<Record<string, string>>): Reply {
+    return this.apply({
+      kind: "setAttributes",
+      path,
+      setMetadata: metadata,
+      removeMetadata: [],
+      setTags: {},
+      removeTags: [],
+      contentType: undefined,
+      ttlMs: undefined,
+      precondition: { kind: "none" },
+    });
+  }
+
   beginUpload(path: string): InodeId {
     const reply = this.apply({ kind: "beginUpload", path });
     if (reply.kind !== "uploadBegun") throw new Error(`beginUpload answered ${reply.kind}`);
@@ -79,6 +107,22 @@ export class MetadataDriver {
 }
 
 export type Commit = Extract<Command, { kind: "commit" }>;
+
+export type Copy = Extract<Command, { kind: "copy" }>;
+
+export function copyOf(source: string, target: string, more: Partial<Copy> = {}): Copy {
+  return {
+    kind: "copy",
+    source,
+    sourceInode: undefined,
+    target,
+    overwrite: false,
+    makeParents: false,
+    precondition: { kind: "none" },
+    fence: undefined,
+    ...more,
+  };
+}
 
 export type Removal = Extract<Command, { kind: "remove" }>;
 

@@ -1,4 +1,5 @@
 import { firstNames, orphans } from "../metadata/queries.js";
+import { firstHistory, firstSnapshots } from "../metadata/sweep-queries.js";
 import type { Duty } from "./duty.js";
 import type { MetadataLog } from "./metadata-log.js";
 
@@ -23,7 +24,9 @@ export function reapDuty(log: MetadataLog): Duty {
           await log.change({ kind: "reapFile", inode: id, pages: PAGES });
         } else {
           const names = await firstNames(state, id, NAMES);
-          await log.change({ kind: "reapDirectory", directory: id, names, history: [], snapshots: [] });
+          const history = await firstHistory(state, id, NAMES);
+          const snapshots = await firstSnapshots(state, id, NAMES);
+          await log.change({ kind: "reapDirectory", directory: id, names, history, snapshots });
         }
       }
       return found.length === 0 ? "done" : "more";

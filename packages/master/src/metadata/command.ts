@@ -57,6 +57,7 @@ export type ClientCommand =
   | WriteCommand
   | NameCommand
   | DirectoryCommand
+  | SnapshotCommand
   | KeptCommand
   | LockCommand;
 
@@ -145,7 +146,9 @@ export type NameCommand =
 /** What directories say of what is below them: each replaces what was said before. */
 export type DirectoryCommand =
   | { readonly kind: "setPolicy"; readonly path: string; readonly policy: Policy }
-  | { readonly kind: "setQuota"; readonly path: string; readonly quota: Quota }
+  | { readonly kind: "setQuota"; readonly path: string; readonly quota: Quota };
+
+export type SnapshotCommand =
   | { readonly kind: "createSnapshot"; readonly path: string; readonly name: string }
   | { readonly kind: "removeSnapshot"; readonly path: string; readonly name: string };
 

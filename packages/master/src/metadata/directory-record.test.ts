@@ -13,6 +13,7 @@ import {
   recordSince,
   recordUsage,
   withChildren,
+  withHistory,
   withUsage,
   writeDirectory,
 } from "./directory-record.js";
@@ -82,6 +83,9 @@ test("patching a record is the same as encoding the changed directory", (t) => {
       const childCount = inode.childCount + more;
       const changed = { ...inode, childCount, revision: index, modifiedAt: at };
       t.deepEqual(withChildren(record, more, { index, at }), encode(changed));
+      const kept = { ...inode, historyCount: more };
+      const none = encode({ ...inode, historyCount: 0 });
+      t.deepEqual(withHistory(none, more), encode(kept));
       t.deepEqual(decode(record), inode); // the original is as it was
     }),
   );

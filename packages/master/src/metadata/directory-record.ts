@@ -95,6 +95,7 @@ const AT = {
   ttlMs: 87,
   since: 95,
   capturedAt: 103,
+  historyCount: 119,
 } as const;
 
 /** What follows the version and the kind. */
@@ -205,6 +206,15 @@ export function withChildren(
 function copyOf(record: Uint8Array): Uint8Array {
   const copy = slab.take(record.byteLength);
   copy.set(record);
+  return copy;
+}
+
+/** A copy of the record with more records of earlier entries kept, or fewer. */
+export function withHistory(record: Uint8Array, more: number): Uint8Array {
+  const historyCount = load(record, AT.historyCount) + more;
+  invariant(0 <= historyCount, "a count of history is not negative", { historyCount });
+  const copy = copyOf(record);
+  store(copy, AT.historyCount, historyCount);
   return copy;
 }
 

@@ -1,14 +1,13 @@
 // What users do to names: commit a file, make a directory, rename, remove. Each is one command and
-// takes effect as a whole. What it frees that could be large (a directory with all in it, a long
-// file) is only detached here and freed later, piece by piece: reap.ts.
+// takes effect as a whole. Here is what is refused; how the tree changes is in tree.ts.
 
 import { CHUNK_BYTES_DEFAULT, type InodeId, inodeId, invariant } from "@lumeofs/base";
+import { refuseAttributes } from "./attributes.js";
 import { emit } from "./changes.js";
 import { appendToPages, sealChunks } from "./chunk-table.js";
 import {
   type Command,
   DONE,
-  type Precondition,
   quoted,
   type Refused,
   type Reply,
@@ -17,40 +16,52 @@ import {
 } from "./command.js";
 import { type Content, extendContent, mismatch, NO_CONTENT } from "./content.js";
 import { takeNumber } from "./counters.js";
+import { NO_POLICY } from "./directory-record.js";
+import { expiryOfFile } from "./expiry.js";
 import { REPLICAS_MAX } from "./grants.js";
-import { type DirectoryEntry, type FileInode, NEVER } from "./inode-record.js";
+import type { FileInode } from "./inode-record.js";
+import type { Moment } from "./inodes.js";
+import { refuseFence } from "./locks.js";
+import { isWithin, type Path, parsePath } from "./path.js";
+import { effectivePolicy, refusePolicy } from "./policy.js";
+import type { State, StateView } from "./state.js";
+import { throwAway } from "./trash.js";
 import {
-  emptyDirectory,
-  link,
-  type Moment,
-  type Place,
-  putInode,
-  relink,
-  unlink,
-} from "./inodes.js";
-import { ancestor, isWithin, type Path, parsePath } from "./path.js";
-import { detachDirectory, freeFile } from "./reap.js";
-import type { State } from "./state.js";
+  directoryOf,
+  lastName,
+  moveFound,
+  placeDirectory,
+  placeFile,
+  removeFound,
+  type Target,
+} from "./tree.js";
 import { finishUpload } from "./uploads.js";
-import { refuseUnreached, type Walk, walk } from "./walk.js";
+import {
+  type Found,
+  refuseExisting,
+  refusePrecondition,
+  refuseUnreached,
+  type Walk,
+  walk,
+} from "./walk.js";
 
 /** A file with more chunks keeps their handles in pages instead of its inode. */
 export const INLINE_CHUNKS_MAX = 8;
 
 type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
-type Missing = Extract<Walk, { kind: "missing" }>;
+type FoundDirectory = Extract<Found, { kind: "directory" }>;
 
 /** Makes a file visible, or puts it in the place of another, with all its content at once. */
 export function commitFile(state: State, command: CommandOf<"commit">, now: Moment): Reply {
-  const path = parsePath(command.path);
-  if (path.kind === "refused") return path;
-  const walked = walk(state, path);
-  const refusedTarget = refuseTarget(path, walked, command);
-  if (refusedTarget !== undefined) return refusedTarget;
+  const target = targetOf(state, command, now);
+  if (target.kind === "refused") return target;
+  const unfit = refuseAttributes(command) ?? refusePolicy({ ...NO_POLICY, ttlMs: command.ttlMs });
+  if (unfit !== undefined) return unfit;
   const made = makeContent(state, command); // touches no names: the walk stays true
   if (made.kind === "refused") return made;
-  const old = walked.kind === "file" ? walked : undefined;
-  const { content } = made;
+  const { walked } = target;
+  const { id, content, inline } = made;
+  const ttlMs = command.ttlMs ?? effectivePolicy(state, directoryOf(target)).ttlMs;
   const file: FileInode = {
     kind: "file",
     sizeBytes: content.sizeBytes,
@@ -58,28 +69,17 @@ export function commitFile(state: State, command: CommandOf<"commit">, now: Mome
     chunkSizeBytes: command.chunkSizeBytes,
     replicas: command.replicas,
     revision: now.index,
-    createdAt: old?.inode.createdAt ?? now.at,
+    createdAt: walked.kind === "file" ? walked.inode.createdAt : now.at,
     modifiedAt: now.at,
     chunkCount: content.count,
-    inline: made.inline,
+    inline,
     content: undefined,
-    expiresAt: NEVER,
+    expiresAt: expiryOfFile(now.at, ttlMs),
     contentType: command.contentType,
     metadata: command.metadata,
     tags: command.tags,
   };
-  putInode(state, made.id, file);
-  const entry = { inode: made.id, kind: "file", since: now.index } as const;
-  if (old !== undefined) {
-    relink(state, old.place, entry, now);
-    freeFile(state, old.id, old.inode, now);
-  } else {
-    invariant(walked.kind === "missing", "a commit's target is a file or missing");
-    link(state, makeParents(state, path, walked, now), entry, now);
-  }
-  const kind = old === undefined ? "create" : "write";
-  emit(state, now, { kind, file: "file", path: path.text, sizeBytes: file.sizeBytes });
-  return replyOf(made.id, file);
+  return placeFile(state, target, { id, file }, now) ?? replyOf(id, file);
 }
 
 export function makeDirectory(
@@ -98,7 +98,7 @@ export function makeDirectory(
       return refuseExisting("make directory", path, "file");
     case "missing":
       if (!command.parents && walked.known < path.names.length - 1) break;
-      addDirectory(state, makeParents(state, path, walked, now), path.text, now);
+      placeDirectory(state, path, walked, now);
       return DONE;
     case "blocked":
       break;
@@ -112,6 +112,9 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
   if (source.kind === "refused") return source;
   const target = parsePath(command.target);
   if (target.kind === "refused") return target;
+  const what = `Cannot rename ${quoted(source.text)} to ${quoted(target.text)}`;
+  const unfenced = refuseFence(state, what, command.fence, now.at);
+  if (unfenced !== undefined) return unfenced;
   const from = walk(state, source);
   if (from.kind === "missing" || from.kind === "blocked") {
     return refuseUnreached("rename", source, from);
@@ -119,90 +122,61 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
   if (from.kind === "root") return refuse("INVALID_ARGUMENT", "Cannot rename the root directory");
   if (source.text === target.text) return DONE;
   if (from.kind === "directory" && isWithin(target, source)) {
-    const what = `Cannot rename ${quoted(source.text)} to ${quoted(target.text)}`;
     return refuse("INVALID_ARGUMENT", `${what}: a directory cannot move into itself`);
   }
-  const to = walk(state, target);
-  const entry = { inode: from.id, kind: from.kind, since: now.index };
+  const to = placeOf(state, from, target, command.overwrite);
+  if (to.kind === "refused") return to;
+  const refused = moveFound(state, from, { what, ...to }, now);
+  if (refused !== undefined) return refused;
   const sizeBytes = from.inode.kind === "file" ? from.inode.sizeBytes : 0;
-  const moved = { file: from.kind, path: target.text, from: source.text, sizeBytes };
-  switch (to.kind) {
-    case "blocked":
-      return refuseUnreached("rename to", target, to);
-    case "missing":
-      if (to.known < target.names.length - 1) return refuseUnreached("rename to", target, to);
-      move(state, from, { parent: to.parent, name: lastName(target) }, now);
-      emit(state, now, { kind: "rename", ...moved });
-      return DONE;
-    case "root":
-    case "directory":
-      return refuseExisting("rename to", target, "directory");
-    case "file":
-      if (from.kind === "directory" || !command.overwrite) {
-        return refuseExisting("rename to", target, "file");
-      }
-      unlink(state, from.place, now);
-      relink(state, to.place, entry, now);
-      freeFile(state, to.id, to.inode, now);
-      emit(state, now, { kind: "rename", ...moved });
-      return DONE;
-  }
-}
-
-/** Takes something from its place to one that is free. */
-function move(
-  state: State,
-  from: Extract<Walk, { kind: "file" | "directory" }>,
-  place: Place,
-  now: Moment,
-): void {
-  unlink(state, from.place, now);
-  const entry: DirectoryEntry = { inode: from.id, kind: from.kind, since: now.index };
-  link(state, place, entry, now);
-  if (from.kind === "directory") {
-    putInode(state, from.id, { ...from.inode, ...place, since: now.index });
-  }
+  const change = { file: from.kind, path: target.text, from: source.text, sizeBytes };
+  emit(state, now, { kind: "rename", ...change });
+  return DONE;
 }
 
 export function remove(state: State, command: CommandOf<"remove">, now: Moment): Reply {
   const path = parsePath(command.path);
   if (path.kind === "refused") return path;
+  const unfenced = refuseFence(state, `Cannot remove ${quoted(path.text)}`, command.fence, now.at);
+  if (unfenced !== undefined) return unfenced;
   const walked = walk(state, path);
-  const { precondition } = command;
   switch (walked.kind) {
     case "missing":
     case "blocked":
       return refuseUnreached("remove", path, walked);
     case "root":
       return refuse("INVALID_ARGUMENT", "Cannot remove the root directory");
-    case "file": {
-      const failed = refusePrecondition("remove", path, precondition, walked.inode);
+    case "file":
+    case "directory": {
+      const failed =
+        walked.kind === "file"
+          ? refusePrecondition("remove", path, command.precondition, walked.inode)
+          : refuseDirectory(path, walked, command);
       if (failed !== undefined) return failed;
-      unlink(state, walked.place, now);
-      freeFile(state, walked.id, walked.inode, now);
-      emitDelete(state, path, walked.kind, now);
+      const { trashMs } = effectivePolicy(state, walked.place.parent);
+      if (trashMs === 0 || command.skipTrash) removeFound(state, walked, path.text, now);
+      else throwAway(state, { found: walked, path: path.text, keepMs: trashMs }, now);
       return DONE;
     }
-    case "directory":
-      if (precondition.kind !== "none") {
-        const what = `Cannot remove ${quoted(path.text)}`;
-        return refuse("IS_DIRECTORY", `${what}: a precondition is for files, it is a directory`);
-      }
-      if (0 < walked.inode.childCount && !command.recursive) {
-        const what = `Cannot remove directory ${quoted(path.text)}`;
-        const count = walked.inode.childCount;
-        return refuse("NOT_EMPTY", `${what}: ${count} entries are in it; remove it recursively`);
-      }
-      unlink(state, walked.place, now);
-      detachDirectory(state, walked.id, walked.inode);
-      emitDelete(state, path, walked.kind, now);
-      return DONE;
   }
 }
 
-/** One change for a whole directory: what was in it is gone with it. */
-function emitDelete(state: State, path: Path, file: "file" | "directory", now: Moment): void {
-  emit(state, now, { kind: "delete", file, path: path.text, sizeBytes: 0 });
+/** Where a commit or a copy puts its file, or why it cannot. */
+export function targetOf(
+  view: StateView,
+  command: Pick<CommandOf<"commit">, "path" | "precondition" | "makeParents" | "fence">,
+  now: Moment,
+): ({ readonly kind: "target" } & Target) | Refused {
+  const path = parsePath(command.path);
+  if (path.kind === "refused") return path;
+  const what = `Cannot write ${quoted(path.text)}`;
+  const unfenced = refuseFence(view, what, command.fence, now.at);
+  if (unfenced !== undefined) return unfenced;
+  const walked = walk(view, path);
+  const refused = refuseTarget(path, walked, command);
+  if (refused !== undefined) return refused;
+  invariant(walked.kind === "file" || walked.kind === "missing", "only a file can be replaced");
+  return { kind: "target", what, path, walked };
 }
 
 /** Why an upload or commit to this path is refused before its chunks are looked at, if it is. */
@@ -227,22 +201,68 @@ export function refuseTarget(
   }
 }
 
-function refusePrecondition(
-  action: string,
-  path: Path,
-  precondition: Precondition,
-  file: FileInode | undefined,
-): Refused | undefined {
-  const what = `Cannot ${action} ${quoted(path.text)}`;
-  if (precondition.kind === "none") return undefined;
-  if (precondition.kind === "absent") {
-    if (file === undefined) return undefined;
-    return refuse("PRECONDITION", `${what}: it exists, with revision ${file.revision}`);
+/** Where a rename goes, and what it replaces there. */
+function placeOf(
+  view: StateView,
+  from: Found,
+  target: Path,
+  overwrite: boolean,
+):
+  | {
+      readonly kind: "place";
+      readonly place: Found["place"];
+      readonly replaced: Found | undefined;
+    }
+  | Refused {
+  const to = walk(view, target);
+  switch (to.kind) {
+    case "blocked":
+      return refuseUnreached("rename to", target, to);
+    case "missing": {
+      if (to.known < target.names.length - 1) return refuseUnreached("rename to", target, to);
+      const place = { parent: to.parent, name: lastName(target) };
+      return { kind: "place", place, replaced: undefined };
+    }
+    case "root":
+      return refuseExisting("rename to", target, "directory");
+    case "directory":
+    case "file":
+      if (!overwrite || from.kind !== to.kind) return refuseExisting("rename to", target, to.kind);
+      if (to.kind === "directory") {
+        const refused = refuseFull("replace", target, to);
+        if (refused !== undefined) return refused;
+      }
+      return { kind: "place", place: to.place, replaced: to };
   }
-  const { revision } = precondition;
-  if (file?.revision === revision) return undefined;
-  const is = file === undefined ? "it does not exist" : `its revision is ${file.revision}`;
-  return refuse("PRECONDITION", `${what}: ${is}, expected revision ${revision}`);
+}
+
+function refuseDirectory(
+  path: Path,
+  found: FoundDirectory,
+  command: CommandOf<"remove">,
+): Refused | undefined {
+  if (command.precondition.kind !== "none") {
+    const what = `Cannot remove ${quoted(path.text)}`;
+    return refuse("IS_DIRECTORY", `${what}: a precondition is for files, it is a directory`);
+  }
+  if (!command.recursive) return refuseFull("remove", path, found);
+  return refuseSnapshots("remove", path, found);
+}
+
+/** Why a directory is not as good as nothing, if it is not. */
+function refuseFull(action: string, path: Path, found: FoundDirectory): Refused | undefined {
+  const { childCount } = found.inode;
+  if (childCount === 0) return refuseSnapshots(action, path, found);
+  const what = `Cannot ${action} directory ${quoted(path.text)}`;
+  return refuse("NOT_EMPTY", `${what}: ${childCount} entries are in it; remove it recursively`);
+}
+
+/** A snapshot was asked for by name, and does not go by the way. */
+function refuseSnapshots(action: string, path: Path, found: FoundDirectory): Refused | undefined {
+  const { snapshotCount } = found.inode;
+  if (snapshotCount === 0) return undefined;
+  const what = `Cannot ${action} directory ${quoted(path.text)}`;
+  return refuse("NOT_EMPTY", `${what}: it has ${snapshotCount} snapshots; remove them first`);
 }
 
 /** Seals the chunks of a commit under the inode that it makes. */
@@ -294,35 +314,8 @@ function sealWhole(state: State, id: InodeId, chunks: readonly SealedChunk[]): C
   return content;
 }
 
-/** Makes the directories between what is there and the last name; where that name will be. */
-function makeParents(state: State, path: Path, from: Missing, now: Moment): Place {
-  let { parent } = from;
-  for (const [i, name] of path.names.slice(from.known, -1).entries()) {
-    parent = addDirectory(state, { parent, name }, ancestor(path, from.known + i + 1), now);
-  }
-  return { parent, name: lastName(path) };
-}
-
-function addDirectory(state: State, place: Place, path: string, now: Moment): InodeId {
-  const id = inodeId(takeNumber(state, "inode"));
-  putInode(state, id, emptyDirectory(now, place));
-  link(state, place, { inode: id, kind: "directory", since: now.index }, now);
-  emit(state, now, { kind: "create", file: "directory", path, sizeBytes: 0 });
-  return id;
-}
-
-function lastName(path: Path): string {
-  const name = path.names.at(-1);
-  invariant(name !== undefined, "only the root has no name");
-  return name;
-}
-
 function replyOf(id: InodeId, file: FileInode): Reply {
   const { revision, sizeBytes, createdAt, modifiedAt, chunkCount, expiresAt } = file;
   const times = { createdAt, modifiedAt, expiresAt };
   return { kind: "file", inode: id, revision, sizeBytes, chunkCount, ...times };
-}
-
-function refuseExisting(action: string, path: Path, kind: "file" | "directory"): Refused {
-  return refuse("EXISTS", `Cannot ${action} ${quoted(path.text)}: a ${kind} is there`);
 }

@@ -1,63 +1,43 @@
-// Freeing what nothing leads to any more. A file with few chunks is freed at once; a long file or a
-// directory becomes an orphan, and the leader proposes commands that free it a bounded piece at a
-// time. Nothing can be added to an orphan: every path begins at the root.
+// Freeing, a bounded piece at a time, what nothing refers to any more: directories with all that
+// they have, and the contents of long files. The leader names the pieces. Nothing can be added to
+// an orphan: every path begins at the root.
 
 import type { InodeId } from "@lumeofs/base";
 import { deletePage, getPage, PAGE_CHUNKS, releaseChunks } from "./chunk-table.js";
-import type { DirectoryInode } from "./directory-record.js";
-import type { FileInode } from "./inode-record.js";
+import type { DutyCommand } from "./command.js";
+import { cancelExpiry } from "./expiry.js";
+import { dropRecord } from "./history.js";
 import {
   deleteInode,
   deleteOrphan,
   getEntry,
-  getInode,
   getOrphan,
   type Moment,
+  mustGetDirectory,
   mustGetInode,
   putInode,
   putOrphan,
   unlink,
 } from "./inodes.js";
+import { releaseInode } from "./references.js";
+import { dropSnapshot } from "./snapshots.js";
 import type { State } from "./state.js";
 
-/** Frees a file that has just lost its name. */
-export function freeFile(state: State, id: InodeId, file: FileInode, now: Moment): void {
-  deleteInode(state, id);
-  if (file.inline.length < file.chunkCount) {
-    putOrphan(state, id, { kind: "file", chunks: file.chunkCount });
-  } else {
-    releaseChunks(state, file.inline, now.at);
-  }
-}
-
-/** Frees a directory that has just lost its name. */
-export function detachDirectory(state: State, id: InodeId, directory: DirectoryInode): void {
-  if (directory.childCount === 0) return deleteInode(state, id);
-  putInode(state, id, { ...directory, parent: undefined });
-  putOrphan(state, id, { kind: "directory" });
-}
-
-/** Frees the named children of an orphan, then the orphan if it is empty. Repeating is harmless. */
+/** Frees what an orphan has, then the orphan if nothing is left. Repeating is harmless. */
 export function reapDirectory(
   state: State,
-  id: InodeId,
-  names: readonly string[],
+  command: Extract<DutyCommand, { kind: "reapDirectory" }>,
   now: Moment,
 ): void {
+  const { directory: id, names, history, snapshots } = command;
   if (getOrphan(state, id)?.kind !== "directory") return;
-  for (const name of names) {
-    const entry = getEntry(state, id, name);
-    if (entry === undefined) continue;
-    unlink(state, { parent: id, name }, now);
-    const child = mustGetInode(state, entry.inode);
-    if (child.kind === "directory") detachDirectory(state, entry.inode, child);
-    else freeFile(state, entry.inode, child, now);
-  }
-  const rest = getInode(state, id);
-  if (rest?.kind === "directory" && rest.childCount === 0) {
-    deleteInode(state, id);
-    deleteOrphan(state, id);
-  }
+  for (const name of names) reapEntry(state, id, name, now);
+  for (const { name, ended } of history) dropRecord(state, { parent: id, name, ended }, now);
+  for (const name of snapshots) dropSnapshot(state, id, name);
+  const { childCount, historyCount, snapshotCount } = mustGetDirectory(state, id);
+  if (childCount !== 0 || historyCount !== 0 || snapshotCount !== 0) return;
+  deleteInode(state, id);
+  deleteOrphan(state, id);
 }
 
 /** Frees up to `pages` pages from the end of an orphaned content. Repeating is harmless. */
@@ -73,4 +53,14 @@ export function reapFile(state: State, id: InodeId, pages: number, now: Moment):
   }
   if (0 < left) putOrphan(state, id, { kind: "file", chunks: left });
   else deleteOrphan(state, id);
+}
+
+function reapEntry(state: State, parent: InodeId, name: string, now: Moment): void {
+  const entry = getEntry(state, parent, name);
+  if (entry === undefined) return;
+  unlink(state, { parent, name }, now);
+  const inode = mustGetInode(state, entry.inode);
+  if (inode.kind === "file") cancelExpiry(state, { parent, name }, inode.expiresAt);
+  else putInode(state, entry.inode, { ...inode, parent: undefined });
+  releaseInode(state, entry.inode, now);
 }

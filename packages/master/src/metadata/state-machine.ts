@@ -6,14 +6,27 @@
 // A3. Work is bounded by the command's own size: no loop runs over what the state holds.
 
 import { assertNever } from "@lumeofs/base";
+import { setAttributes } from "./attribute-changes.js";
 import { trimChanges } from "./changes.js";
 import { forgetChunks } from "./chunk-table.js";
 import { getClusterId, initCluster } from "./cluster.js";
-import { type Command, DONE, type DutyCommand, type Reply, refuse } from "./command.js";
+import {
+  type Command,
+  DONE,
+  type DutyCommand,
+  type KeptCommand,
+  type LockCommand,
+  type Reply,
+  refuse,
+  type SnapshotCommand,
+} from "./command.js";
 import { decodeProposal } from "./command-codec.js";
+import { copyFile } from "./copy.js";
 import { advanceClock } from "./counters.js";
 import { Draft } from "./draft.js";
+import { expireFiles } from "./due-files.js";
 import { allocate, expireGrants } from "./grants.js";
+import { dropHistory } from "./history.js";
 import type { Moment } from "./inodes.js";
 import { acquireLock, expireLocks, releaseLock, renewLock } from "./locks.js";
 import { commitFile, makeDirectory, refuseTarget, remove, rename } from "./namespace.js";
@@ -23,8 +36,11 @@ import { encodeReply } from "./reply-codec.js";
 import { registerServer } from "./servers.js";
 import { admit, expireSessions, openSession, recordAnswer } from "./sessions.js";
 import { setPolicy, setQuota } from "./settings.js";
+import { createSnapshot, removeSnapshot } from "./snapshots.js";
 import type { State } from "./state.js";
+import { purgeTrash, restoreTrash } from "./trash.js";
 import { abortUpload, addChunks, beginUpload, expireUploads } from "./uploads.js";
+import { removeVersion } from "./versions.js";
 import { walk } from "./walk.js";
 
 /**
@@ -87,28 +103,46 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
       return rename(state, command, now);
     case "remove":
       return remove(state, command, now);
+    case "copy":
+      return copyFile(state, command, now);
+    case "setAttributes":
+      return setAttributes(state, command, now);
+    case "setPolicy":
+      return setPolicy(state, command, now);
+    case "setQuota":
+      return setQuota(state, command, now);
+    case "registerServer": {
+      const server = registerServer(state, command, now.at);
+      return { kind: "registered", server, clusterId: getClusterId(state) ?? "" };
+    }
+    default:
+      return dispatchKept(state, command, now);
+  }
+}
+
+/** Also what goes on to the duties. */
+function dispatchKept(
+  state: State,
+  command: KeptCommand | LockCommand | SnapshotCommand | DutyCommand,
+  now: Moment,
+): Reply {
+  switch (command.kind) {
+    case "createSnapshot":
+      return createSnapshot(state, command, now);
+    case "removeSnapshot":
+      return removeSnapshot(state, command);
+    case "restoreTrash":
+      return restoreTrash(state, command, now);
+    case "purgeTrash":
+      return purgeTrash(state, command.ids, now);
+    case "removeVersion":
+      return removeVersion(state, command, now);
     case "acquireLock":
       return acquireLock(state, command, now);
     case "renewLock":
       return renewLock(state, command, now);
     case "releaseLock":
       return releaseLock(state, command, now);
-    case "setPolicy":
-      return setPolicy(state, command, now);
-    case "setQuota":
-      return setQuota(state, command, now);
-    case "copy":
-    case "setAttributes":
-    case "createSnapshot":
-    case "removeSnapshot":
-    case "restoreTrash":
-    case "purgeTrash":
-    case "removeVersion":
-      return refuse("INVALID_ARGUMENT", `Cannot ${command.kind}: these masters do not support it`);
-    case "registerServer": {
-      const server = registerServer(state, command, now.at);
-      return { kind: "registered", server, clusterId: getClusterId(state) ?? "" };
-    }
     default:
       dispatchDuty(state, command, now);
       return DONE;
@@ -118,7 +152,7 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
 function dispatchDuty(state: State, command: DutyCommand, now: Moment): void {
   switch (command.kind) {
     case "reapDirectory":
-      return reapDirectory(state, command.directory, command.names, now);
+      return reapDirectory(state, command, now);
     case "reapFile":
       return reapFile(state, command.inode, command.pages, now);
     case "expireGrants":
@@ -136,7 +170,9 @@ function dispatchDuty(state: State, command: DutyCommand, now: Moment): void {
     case "trimChanges":
       return trimChanges(state, command);
     case "expireFiles":
+      return expireFiles(state, command.files, now);
     case "dropHistory":
+      return dropHistory(state, command.records, now);
     case "checkState":
       return;
     default:

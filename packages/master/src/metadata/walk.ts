@@ -1,7 +1,7 @@
 // From a path to an inode, name by name from the root.
 
 import { type InodeId, ROOT_INODE } from "@lumeofs/base";
-import { quoted, type Refused, refuse } from "./command.js";
+import { type Precondition, quoted, type Refused, refuse } from "./command.js";
 import type { DirectoryInode } from "./directory-record.js";
 import type { DirectoryEntry, FileInode } from "./inode-record.js";
 import { getEntry, mustGetDirectory, mustGetInode, type Place } from "./inodes.js";
@@ -29,6 +29,9 @@ export type Walk =
   | { readonly kind: "missing"; readonly parent: InodeId; readonly known: number }
   /** The first `known` names lead to a file, and more names follow. */
   | { readonly kind: "blocked"; readonly known: number };
+
+/** Something that an entry leads to. */
+export type Found = Extract<Walk, { kind: "file" | "directory" }>;
 
 export function walk(view: StateView, path: Path): Walk {
   let parent: InodeId = ROOT_INODE;
@@ -59,6 +62,30 @@ export function refuseUnreached(
   }
   const directory = quoted(ancestor(path, walked.known + 1));
   return refuse("NOT_FOUND", `${what}: directory ${directory} does not exist`);
+}
+
+/** Why something cannot be made where a file or directory is. */
+export function refuseExisting(action: string, path: Path, kind: Found["kind"]): Refused {
+  return refuse("EXISTS", `Cannot ${action} ${quoted(path.text)}: a ${kind} is there`);
+}
+
+/** Why a condition on the file at a path does not hold; undefined for a file that is not there. */
+export function refusePrecondition(
+  action: string,
+  path: Path,
+  precondition: Precondition,
+  file: FileInode | undefined,
+): Refused | undefined {
+  const what = `Cannot ${action} ${quoted(path.text)}`;
+  if (precondition.kind === "none") return undefined;
+  if (precondition.kind === "absent") {
+    if (file === undefined) return undefined;
+    return refuse("PRECONDITION", `${what}: it exists, with revision ${file.revision}`);
+  }
+  const { revision } = precondition;
+  if (file?.revision === revision) return undefined;
+  const is = file === undefined ? "it does not exist" : `its revision is ${file.revision}`;
+  return refuse("PRECONDITION", `${what}: ${is}, expected revision ${revision}`);
 }
 
 function found(view: StateView, { inode: id, since }: DirectoryEntry, place: Place): Walk {

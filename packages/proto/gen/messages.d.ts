@@ -4,6 +4,177 @@ import Long = require("long");
 
 export namespace lumeo {
 
+    namespace backup {
+
+        namespace v1 {
+
+            enum Mode {
+                MODE_UNSPECIFIED = 0,
+                MODE_INDEX = 1,
+                MODE_FULL = 2
+            }
+
+            interface IOrigin extends lumeo.backup.v1.Origin.$Properties {
+            }
+
+            class Origin {
+                constructor(p?: lumeo.backup.v1.Origin.$Properties);
+                $unknowns?: Uint8Array[];
+                clusterId: string;
+                mode: lumeo.backup.v1.Mode;
+                revision: number;
+                atMs: number;
+                static encode(m: lumeo.backup.v1.Origin.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.backup.v1.Origin & lumeo.backup.v1.Origin.$Shape;
+            }
+
+            namespace Origin {
+                interface $Properties {
+                    clusterId?: (string|null);
+                    mode?: (lumeo.backup.v1.Mode|null);
+                    revision?: (number|null);
+                    atMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.backup.v1.Origin.$Properties;
+            }
+
+            interface IRecord extends lumeo.backup.v1.Record.$Properties {
+            }
+
+            class Record {
+                constructor(p?: lumeo.backup.v1.Record.$Properties);
+                $unknowns?: Uint8Array[];
+                key: Uint8Array;
+                value: Uint8Array;
+                removed: boolean;
+                static encode(m: lumeo.backup.v1.Record.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.backup.v1.Record & lumeo.backup.v1.Record.$Shape;
+            }
+
+            namespace Record {
+                interface $Properties {
+                    key?: (Uint8Array|null);
+                    value?: (Uint8Array|null);
+                    removed?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.backup.v1.Record.$Properties;
+            }
+
+            interface IRecords extends lumeo.backup.v1.Records.$Properties {
+            }
+
+            class Records {
+                constructor(p?: lumeo.backup.v1.Records.$Properties);
+                $unknowns?: Uint8Array[];
+                records: lumeo.backup.v1.Record.$Properties[];
+                static encode(m: lumeo.backup.v1.Records.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.backup.v1.Records & lumeo.backup.v1.Records.$Shape;
+            }
+
+            namespace Records {
+                interface $Properties {
+                    records?: (lumeo.backup.v1.Record.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.backup.v1.Records.$Properties;
+            }
+
+            interface ITotals extends lumeo.backup.v1.Totals.$Properties {
+            }
+
+            class Totals {
+                constructor(p?: lumeo.backup.v1.Totals.$Properties);
+                $unknowns?: Uint8Array[];
+                records: number;
+                bytes: number;
+                sha256: Uint8Array;
+                static encode(m: lumeo.backup.v1.Totals.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.backup.v1.Totals & lumeo.backup.v1.Totals.$Shape;
+            }
+
+            namespace Totals {
+                interface $Properties {
+                    records?: (number|null);
+                    bytes?: (number|null);
+                    sha256?: (Uint8Array|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.backup.v1.Totals.$Properties;
+            }
+
+            interface IHeader extends lumeo.backup.v1.Header.$Properties {
+            }
+
+            class Header {
+                constructor(p?: lumeo.backup.v1.Header.$Properties);
+                $unknowns?: Uint8Array[];
+                origin?: (lumeo.backup.v1.Origin.$Properties|null);
+                base?: (lumeo.backup.v1.Base.$Properties|null);
+                static encode(m: lumeo.backup.v1.Header.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.backup.v1.Header & lumeo.backup.v1.Header.$Shape;
+            }
+
+            namespace Header {
+                interface $Properties {
+                    origin?: (lumeo.backup.v1.Origin.$Properties|null);
+                    base?: (lumeo.backup.v1.Base.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.backup.v1.Header.$Properties;
+            }
+
+            interface IBase extends lumeo.backup.v1.Base.$Properties {
+            }
+
+            class Base {
+                constructor(p?: lumeo.backup.v1.Base.$Properties);
+                $unknowns?: Uint8Array[];
+                revision: number;
+                sha256: Uint8Array;
+                static encode(m: lumeo.backup.v1.Base.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.backup.v1.Base & lumeo.backup.v1.Base.$Shape;
+            }
+
+            namespace Base {
+                interface $Properties {
+                    revision?: (number|null);
+                    sha256?: (Uint8Array|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.backup.v1.Base.$Properties;
+            }
+
+            interface IFooter extends lumeo.backup.v1.Footer.$Properties {
+            }
+
+            class Footer {
+                constructor(p?: lumeo.backup.v1.Footer.$Properties);
+                $unknowns?: Uint8Array[];
+                records: number;
+                removed: number;
+                blocks: number;
+                totals?: (lumeo.backup.v1.Totals.$Properties|null);
+                sha256: Uint8Array;
+                static encode(m: lumeo.backup.v1.Footer.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.backup.v1.Footer & lumeo.backup.v1.Footer.$Shape;
+            }
+
+            namespace Footer {
+                interface $Properties {
+                    records?: (number|null);
+                    removed?: (number|null);
+                    blocks?: (number|null);
+                    totals?: (lumeo.backup.v1.Totals.$Properties|null);
+                    sha256?: (Uint8Array|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.backup.v1.Footer.$Properties;
+            }
+        }
+    }
+
     namespace chunkserver {
 
         namespace v1 {
@@ -439,6 +610,59 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkserverStatus.$Properties;
+            }
+
+            interface IExportRequest extends lumeo.master.v1.ExportRequest.$Properties {
+            }
+
+            class ExportRequest {
+                constructor(p?: lumeo.master.v1.ExportRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                mode: lumeo.backup.v1.Mode;
+                bytesPerSecond: number;
+                static encode(m: lumeo.master.v1.ExportRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape;
+            }
+
+            namespace ExportRequest {
+                interface $Properties {
+                    mode?: (lumeo.backup.v1.Mode|null);
+                    bytesPerSecond?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ExportRequest.$Properties;
+            }
+
+            interface IExportResponse extends lumeo.master.v1.ExportResponse.$Properties {
+            }
+
+            class ExportResponse {
+                constructor(p?: lumeo.master.v1.ExportResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                origin?: (lumeo.backup.v1.Origin.$Properties|null);
+                records?: (lumeo.backup.v1.Records.$Properties|null);
+                totals?: (lumeo.backup.v1.Totals.$Properties|null);
+                part?: ("origin"|"records"|"totals");
+                static encode(m: lumeo.master.v1.ExportResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape;
+            }
+
+            namespace ExportResponse {
+                interface $Properties {
+                    origin?: (lumeo.backup.v1.Origin.$Properties|null);
+                    records?: (lumeo.backup.v1.Records.$Properties|null);
+                    totals?: (lumeo.backup.v1.Totals.$Properties|null);
+                    part?: ("origin"|"records"|"totals");
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = {
+                  origin?: lumeo.backup.v1.Origin.$Shape|null;
+                  records?: lumeo.backup.v1.Records.$Shape|null;
+                  totals?: lumeo.backup.v1.Totals.$Shape|null;
+                  $unknowns?: Uint8Array[];
+                } & (
+                  ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
+                );
             }
 
             interface ILocateChunkRequest extends lumeo.master.v1.LocateChunkRequest.$Properties {

@@ -21,6 +21,1251 @@ export const lumeo = $root.lumeo = (() => {
      */
     const lumeo = {};
 
+    lumeo.backup = (function() {
+
+        /**
+         * Namespace backup.
+         * @memberof lumeo
+         * @namespace
+         */
+        const backup = {};
+
+        backup.v1 = (function() {
+
+            /**
+             * Namespace v1.
+             * @memberof lumeo.backup
+             * @namespace
+             */
+            const v1 = {};
+
+            /**
+             * Mode enum.
+             * @name lumeo.backup.v1.Mode
+             * @enum {number}
+             * @property {number} MODE_UNSPECIFIED=0 MODE_UNSPECIFIED value
+             * @property {number} MODE_INDEX=1 MODE_INDEX value
+             * @property {number} MODE_FULL=2 MODE_FULL value
+             */
+            v1.Mode = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "MODE_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "MODE_INDEX"] = 1;
+                values[valuesById[2] = "MODE_FULL"] = 2;
+                return values;
+            })();
+
+            v1.Origin = (function() {
+
+                /**
+                 * Properties of an Origin.
+                 * @typedef {Object} lumeo.backup.v1.Origin.$Properties
+                 * @property {string|null} [clusterId] Origin clusterId
+                 * @property {lumeo.backup.v1.Mode|null} [mode] Origin mode
+                 * @property {number|null} [revision] Origin revision
+                 * @property {number|null} [atMs] Origin atMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an Origin.
+                 * @memberof lumeo.backup.v1
+                 * @interface IOrigin
+                 * @augments lumeo.backup.v1.Origin.$Properties
+                 * @deprecated Use lumeo.backup.v1.Origin.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an Origin.
+                 * @typedef {lumeo.backup.v1.Origin.$Properties} lumeo.backup.v1.Origin.$Shape
+                 */
+
+                /**
+                 * Constructs a new Origin.
+                 * @memberof lumeo.backup.v1
+                 * @classdesc Represents an Origin.
+                 * @constructor
+                 * @param {lumeo.backup.v1.Origin.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Origin = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Origin clusterId.
+                 * @member {string} clusterId
+                 * @memberof lumeo.backup.v1.Origin
+                 * @instance
+                 */
+                Origin.prototype.clusterId = "";
+
+                /**
+                 * Origin mode.
+                 * @member {lumeo.backup.v1.Mode} mode
+                 * @memberof lumeo.backup.v1.Origin
+                 * @instance
+                 */
+                Origin.prototype.mode = 0;
+
+                /**
+                 * Origin revision.
+                 * @member {number} revision
+                 * @memberof lumeo.backup.v1.Origin
+                 * @instance
+                 */
+                Origin.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Origin atMs.
+                 * @member {number} atMs
+                 * @memberof lumeo.backup.v1.Origin
+                 * @instance
+                 */
+                Origin.prototype.atMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified Origin message. Does not implicitly {@link lumeo.backup.v1.Origin.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.backup.v1.Origin
+                 * @static
+                 * @param {lumeo.backup.v1.Origin.$Properties} m Origin message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Origin.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.clusterId != null && $Object.hasOwnProperty.call(m, "clusterId") && m.clusterId !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.clusterId);
+                    if (m.mode != null && $Object.hasOwnProperty.call(m, "mode") && m.mode !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).int32(m.mode);
+                    if (m.revision != null && $Object.hasOwnProperty.call(m, "revision") && (typeof m.revision === "object" ? m.revision.low || m.revision.high : m.revision !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.revision);
+                    if (m.atMs != null && $Object.hasOwnProperty.call(m, "atMs") && (typeof m.atMs === "object" ? m.atMs.low || m.atMs.high : m.atMs !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.atMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an Origin message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.backup.v1.Origin
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.backup.v1.Origin & lumeo.backup.v1.Origin.$Shape} Origin
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Origin.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.backup.v1.Origin();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.clusterId = v;
+                                else
+                                    delete m.clusterId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.mode = v;
+                                else
+                                    delete m.mode;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.revision = v;
+                                else
+                                    delete m.revision;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.atMs = v;
+                                else
+                                    delete m.atMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Origin;
+            })();
+
+            v1.Record = (function() {
+
+                /**
+                 * Properties of a Record.
+                 * @typedef {Object} lumeo.backup.v1.Record.$Properties
+                 * @property {Uint8Array|null} [key] Record key
+                 * @property {Uint8Array|null} [value] Record value
+                 * @property {boolean|null} [removed] Record removed
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Record.
+                 * @memberof lumeo.backup.v1
+                 * @interface IRecord
+                 * @augments lumeo.backup.v1.Record.$Properties
+                 * @deprecated Use lumeo.backup.v1.Record.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Record.
+                 * @typedef {lumeo.backup.v1.Record.$Properties} lumeo.backup.v1.Record.$Shape
+                 */
+
+                /**
+                 * Constructs a new Record.
+                 * @memberof lumeo.backup.v1
+                 * @classdesc Represents a Record.
+                 * @constructor
+                 * @param {lumeo.backup.v1.Record.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Record = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Record key.
+                 * @member {Uint8Array} key
+                 * @memberof lumeo.backup.v1.Record
+                 * @instance
+                 */
+                Record.prototype.key = $util.newBuffer([]);
+
+                /**
+                 * Record value.
+                 * @member {Uint8Array} value
+                 * @memberof lumeo.backup.v1.Record
+                 * @instance
+                 */
+                Record.prototype.value = $util.newBuffer([]);
+
+                /**
+                 * Record removed.
+                 * @member {boolean} removed
+                 * @memberof lumeo.backup.v1.Record
+                 * @instance
+                 */
+                Record.prototype.removed = false;
+
+                /**
+                 * Encodes the specified Record message. Does not implicitly {@link lumeo.backup.v1.Record.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.backup.v1.Record
+                 * @static
+                 * @param {lumeo.backup.v1.Record.$Properties} m Record message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Record.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.key != null && $Object.hasOwnProperty.call(m, "key") && m.key.length)
+                        w.uint32(/* id 1, wireType 2 =*/10).bytes(m.key);
+                    if (m.value != null && $Object.hasOwnProperty.call(m, "value") && m.value.length)
+                        w.uint32(/* id 2, wireType 2 =*/18).bytes(m.value);
+                    if (m.removed != null && $Object.hasOwnProperty.call(m, "removed") && m.removed !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.removed);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Record message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.backup.v1.Record
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.backup.v1.Record & lumeo.backup.v1.Record.$Shape} Record
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Record.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.backup.v1.Record();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.key = v;
+                                else
+                                    delete m.key;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.value = v;
+                                else
+                                    delete m.value;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.removed = v;
+                                else
+                                    delete m.removed;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Record;
+            })();
+
+            v1.Records = (function() {
+
+                /**
+                 * Properties of a Records.
+                 * @typedef {Object} lumeo.backup.v1.Records.$Properties
+                 * @property {Array.<lumeo.backup.v1.Record.$Properties>|null} [records] Records records
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Records.
+                 * @memberof lumeo.backup.v1
+                 * @interface IRecords
+                 * @augments lumeo.backup.v1.Records.$Properties
+                 * @deprecated Use lumeo.backup.v1.Records.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Records.
+                 * @typedef {lumeo.backup.v1.Records.$Properties} lumeo.backup.v1.Records.$Shape
+                 */
+
+                /**
+                 * Constructs a new Records.
+                 * @memberof lumeo.backup.v1
+                 * @classdesc Represents a Records.
+                 * @constructor
+                 * @param {lumeo.backup.v1.Records.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Records = function (p) {
+                    this.records = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Records records.
+                 * @member {Array.<lumeo.backup.v1.Record.$Properties>} records
+                 * @memberof lumeo.backup.v1.Records
+                 * @instance
+                 */
+                Records.prototype.records = $util.emptyArray;
+
+                /**
+                 * Encodes the specified Records message. Does not implicitly {@link lumeo.backup.v1.Records.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.backup.v1.Records
+                 * @static
+                 * @param {lumeo.backup.v1.Records.$Properties} m Records message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Records.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.records != null && m.records.length) {
+                        for (var i = 0; i < m.records.length; ++i)
+                            $root.lumeo.backup.v1.Record.encode(m.records[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Records message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.backup.v1.Records
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.backup.v1.Records & lumeo.backup.v1.Records.$Shape} Records
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Records.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.backup.v1.Records();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.records && m.records.length))
+                                    m.records = [];
+                                m.records.push($root.lumeo.backup.v1.Record.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Records;
+            })();
+
+            v1.Totals = (function() {
+
+                /**
+                 * Properties of a Totals.
+                 * @typedef {Object} lumeo.backup.v1.Totals.$Properties
+                 * @property {number|null} [records] Totals records
+                 * @property {number|null} [bytes] Totals bytes
+                 * @property {Uint8Array|null} [sha256] Totals sha256
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Totals.
+                 * @memberof lumeo.backup.v1
+                 * @interface ITotals
+                 * @augments lumeo.backup.v1.Totals.$Properties
+                 * @deprecated Use lumeo.backup.v1.Totals.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Totals.
+                 * @typedef {lumeo.backup.v1.Totals.$Properties} lumeo.backup.v1.Totals.$Shape
+                 */
+
+                /**
+                 * Constructs a new Totals.
+                 * @memberof lumeo.backup.v1
+                 * @classdesc Represents a Totals.
+                 * @constructor
+                 * @param {lumeo.backup.v1.Totals.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Totals = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Totals records.
+                 * @member {number} records
+                 * @memberof lumeo.backup.v1.Totals
+                 * @instance
+                 */
+                Totals.prototype.records = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Totals bytes.
+                 * @member {number} bytes
+                 * @memberof lumeo.backup.v1.Totals
+                 * @instance
+                 */
+                Totals.prototype.bytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Totals sha256.
+                 * @member {Uint8Array} sha256
+                 * @memberof lumeo.backup.v1.Totals
+                 * @instance
+                 */
+                Totals.prototype.sha256 = $util.newBuffer([]);
+
+                /**
+                 * Encodes the specified Totals message. Does not implicitly {@link lumeo.backup.v1.Totals.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.backup.v1.Totals
+                 * @static
+                 * @param {lumeo.backup.v1.Totals.$Properties} m Totals message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Totals.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.records != null && $Object.hasOwnProperty.call(m, "records") && (typeof m.records === "object" ? m.records.low || m.records.high : m.records !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.records);
+                    if (m.bytes != null && $Object.hasOwnProperty.call(m, "bytes") && (typeof m.bytes === "object" ? m.bytes.low || m.bytes.high : m.bytes !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.bytes);
+                    if (m.sha256 != null && $Object.hasOwnProperty.call(m, "sha256") && m.sha256.length)
+                        w.uint32(/* id 3, wireType 2 =*/26).bytes(m.sha256);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Totals message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.backup.v1.Totals
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.backup.v1.Totals & lumeo.backup.v1.Totals.$Shape} Totals
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Totals.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.backup.v1.Totals();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.records = v;
+                                else
+                                    delete m.records;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.bytes = v;
+                                else
+                                    delete m.bytes;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.sha256 = v;
+                                else
+                                    delete m.sha256;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Totals;
+            })();
+
+            v1.Header = (function() {
+
+                /**
+                 * Properties of a Header.
+                 * @typedef {Object} lumeo.backup.v1.Header.$Properties
+                 * @property {lumeo.backup.v1.Origin.$Properties|null} [origin] Header origin
+                 * @property {lumeo.backup.v1.Base.$Properties|null} [base] Header base
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Header.
+                 * @memberof lumeo.backup.v1
+                 * @interface IHeader
+                 * @augments lumeo.backup.v1.Header.$Properties
+                 * @deprecated Use lumeo.backup.v1.Header.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Header.
+                 * @typedef {lumeo.backup.v1.Header.$Properties} lumeo.backup.v1.Header.$Shape
+                 */
+
+                /**
+                 * Constructs a new Header.
+                 * @memberof lumeo.backup.v1
+                 * @classdesc Represents a Header.
+                 * @constructor
+                 * @param {lumeo.backup.v1.Header.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Header = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Header origin.
+                 * @member {lumeo.backup.v1.Origin.$Properties|null|undefined} origin
+                 * @memberof lumeo.backup.v1.Header
+                 * @instance
+                 */
+                Header.prototype.origin = null;
+
+                /**
+                 * Header base.
+                 * @member {lumeo.backup.v1.Base.$Properties|null|undefined} base
+                 * @memberof lumeo.backup.v1.Header
+                 * @instance
+                 */
+                Header.prototype.base = null;
+
+                /**
+                 * Encodes the specified Header message. Does not implicitly {@link lumeo.backup.v1.Header.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.backup.v1.Header
+                 * @static
+                 * @param {lumeo.backup.v1.Header.$Properties} m Header message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Header.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.origin != null && $Object.hasOwnProperty.call(m, "origin"))
+                        $root.lumeo.backup.v1.Origin.encode(m.origin, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.base != null && $Object.hasOwnProperty.call(m, "base"))
+                        $root.lumeo.backup.v1.Base.encode(m.base, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Header message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.backup.v1.Header
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.backup.v1.Header & lumeo.backup.v1.Header.$Shape} Header
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Header.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.backup.v1.Header();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.origin = $root.lumeo.backup.v1.Origin.decode(r, r.size(), $undefined, q + 1, m.origin);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.base = $root.lumeo.backup.v1.Base.decode(r, r.size(), $undefined, q + 1, m.base);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Header;
+            })();
+
+            v1.Base = (function() {
+
+                /**
+                 * Properties of a Base.
+                 * @typedef {Object} lumeo.backup.v1.Base.$Properties
+                 * @property {number|null} [revision] Base revision
+                 * @property {Uint8Array|null} [sha256] Base sha256
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Base.
+                 * @memberof lumeo.backup.v1
+                 * @interface IBase
+                 * @augments lumeo.backup.v1.Base.$Properties
+                 * @deprecated Use lumeo.backup.v1.Base.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Base.
+                 * @typedef {lumeo.backup.v1.Base.$Properties} lumeo.backup.v1.Base.$Shape
+                 */
+
+                /**
+                 * Constructs a new Base.
+                 * @memberof lumeo.backup.v1
+                 * @classdesc Represents a Base.
+                 * @constructor
+                 * @param {lumeo.backup.v1.Base.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Base = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Base revision.
+                 * @member {number} revision
+                 * @memberof lumeo.backup.v1.Base
+                 * @instance
+                 */
+                Base.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Base sha256.
+                 * @member {Uint8Array} sha256
+                 * @memberof lumeo.backup.v1.Base
+                 * @instance
+                 */
+                Base.prototype.sha256 = $util.newBuffer([]);
+
+                /**
+                 * Encodes the specified Base message. Does not implicitly {@link lumeo.backup.v1.Base.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.backup.v1.Base
+                 * @static
+                 * @param {lumeo.backup.v1.Base.$Properties} m Base message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Base.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.revision != null && $Object.hasOwnProperty.call(m, "revision") && (typeof m.revision === "object" ? m.revision.low || m.revision.high : m.revision !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.revision);
+                    if (m.sha256 != null && $Object.hasOwnProperty.call(m, "sha256") && m.sha256.length)
+                        w.uint32(/* id 2, wireType 2 =*/18).bytes(m.sha256);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Base message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.backup.v1.Base
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.backup.v1.Base & lumeo.backup.v1.Base.$Shape} Base
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Base.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.backup.v1.Base();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.revision = v;
+                                else
+                                    delete m.revision;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.sha256 = v;
+                                else
+                                    delete m.sha256;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Base;
+            })();
+
+            v1.Footer = (function() {
+
+                /**
+                 * Properties of a Footer.
+                 * @typedef {Object} lumeo.backup.v1.Footer.$Properties
+                 * @property {number|null} [records] Footer records
+                 * @property {number|null} [removed] Footer removed
+                 * @property {number|null} [blocks] Footer blocks
+                 * @property {lumeo.backup.v1.Totals.$Properties|null} [totals] Footer totals
+                 * @property {Uint8Array|null} [sha256] Footer sha256
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Footer.
+                 * @memberof lumeo.backup.v1
+                 * @interface IFooter
+                 * @augments lumeo.backup.v1.Footer.$Properties
+                 * @deprecated Use lumeo.backup.v1.Footer.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Footer.
+                 * @typedef {lumeo.backup.v1.Footer.$Properties} lumeo.backup.v1.Footer.$Shape
+                 */
+
+                /**
+                 * Constructs a new Footer.
+                 * @memberof lumeo.backup.v1
+                 * @classdesc Represents a Footer.
+                 * @constructor
+                 * @param {lumeo.backup.v1.Footer.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Footer = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Footer records.
+                 * @member {number} records
+                 * @memberof lumeo.backup.v1.Footer
+                 * @instance
+                 */
+                Footer.prototype.records = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Footer removed.
+                 * @member {number} removed
+                 * @memberof lumeo.backup.v1.Footer
+                 * @instance
+                 */
+                Footer.prototype.removed = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Footer blocks.
+                 * @member {number} blocks
+                 * @memberof lumeo.backup.v1.Footer
+                 * @instance
+                 */
+                Footer.prototype.blocks = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Footer totals.
+                 * @member {lumeo.backup.v1.Totals.$Properties|null|undefined} totals
+                 * @memberof lumeo.backup.v1.Footer
+                 * @instance
+                 */
+                Footer.prototype.totals = null;
+
+                /**
+                 * Footer sha256.
+                 * @member {Uint8Array} sha256
+                 * @memberof lumeo.backup.v1.Footer
+                 * @instance
+                 */
+                Footer.prototype.sha256 = $util.newBuffer([]);
+
+                /**
+                 * Encodes the specified Footer message. Does not implicitly {@link lumeo.backup.v1.Footer.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.backup.v1.Footer
+                 * @static
+                 * @param {lumeo.backup.v1.Footer.$Properties} m Footer message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Footer.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.records != null && $Object.hasOwnProperty.call(m, "records") && (typeof m.records === "object" ? m.records.low || m.records.high : m.records !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.records);
+                    if (m.removed != null && $Object.hasOwnProperty.call(m, "removed") && (typeof m.removed === "object" ? m.removed.low || m.removed.high : m.removed !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.removed);
+                    if (m.blocks != null && $Object.hasOwnProperty.call(m, "blocks") && (typeof m.blocks === "object" ? m.blocks.low || m.blocks.high : m.blocks !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.blocks);
+                    if (m.totals != null && $Object.hasOwnProperty.call(m, "totals"))
+                        $root.lumeo.backup.v1.Totals.encode(m.totals, w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
+                    if (m.sha256 != null && $Object.hasOwnProperty.call(m, "sha256") && m.sha256.length)
+                        w.uint32(/* id 5, wireType 2 =*/42).bytes(m.sha256);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Footer message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.backup.v1.Footer
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.backup.v1.Footer & lumeo.backup.v1.Footer.$Shape} Footer
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Footer.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.backup.v1.Footer();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.records = v;
+                                else
+                                    delete m.records;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.removed = v;
+                                else
+                                    delete m.removed;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.blocks = v;
+                                else
+                                    delete m.blocks;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                m.totals = $root.lumeo.backup.v1.Totals.decode(r, r.size(), $undefined, q + 1, m.totals);
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.sha256 = v;
+                                else
+                                    delete m.sha256;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Footer;
+            })();
+
+            return v1;
+        })();
+
+        return backup;
+    })();
+
     lumeo.chunkserver = (function() {
 
         /**
@@ -3310,6 +4555,354 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return ChunkserverStatus;
+            })();
+
+            v1.ExportRequest = (function() {
+
+                /**
+                 * Properties of an ExportRequest.
+                 * @typedef {Object} lumeo.master.v1.ExportRequest.$Properties
+                 * @property {lumeo.backup.v1.Mode|null} [mode] ExportRequest mode
+                 * @property {number|null} [bytesPerSecond] ExportRequest bytesPerSecond
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an ExportRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IExportRequest
+                 * @augments lumeo.master.v1.ExportRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ExportRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an ExportRequest.
+                 * @typedef {lumeo.master.v1.ExportRequest.$Properties} lumeo.master.v1.ExportRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ExportRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an ExportRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ExportRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ExportRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ExportRequest mode.
+                 * @member {lumeo.backup.v1.Mode} mode
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @instance
+                 */
+                ExportRequest.prototype.mode = 0;
+
+                /**
+                 * ExportRequest bytesPerSecond.
+                 * @member {number} bytesPerSecond
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @instance
+                 */
+                ExportRequest.prototype.bytesPerSecond = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ExportRequest message. Does not implicitly {@link lumeo.master.v1.ExportRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @static
+                 * @param {lumeo.master.v1.ExportRequest.$Properties} m ExportRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ExportRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.mode != null && $Object.hasOwnProperty.call(m, "mode") && m.mode !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.mode);
+                    if (m.bytesPerSecond != null && $Object.hasOwnProperty.call(m, "bytesPerSecond") && (typeof m.bytesPerSecond === "object" ? m.bytesPerSecond.low || m.bytesPerSecond.high : m.bytesPerSecond !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.bytesPerSecond);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an ExportRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape} ExportRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ExportRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ExportRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.mode = v;
+                                else
+                                    delete m.mode;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.bytesPerSecond = v;
+                                else
+                                    delete m.bytesPerSecond;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ExportRequest;
+            })();
+
+            v1.ExportResponse = (function() {
+
+                /**
+                 * Properties of an ExportResponse.
+                 * @typedef {Object} lumeo.master.v1.ExportResponse.$Properties
+                 * @property {lumeo.backup.v1.Origin.$Properties|null} [origin] ExportResponse origin
+                 * @property {lumeo.backup.v1.Records.$Properties|null} [records] ExportResponse records
+                 * @property {lumeo.backup.v1.Totals.$Properties|null} [totals] ExportResponse totals
+                 * @property {"origin"|"records"|"totals"} [part] ExportResponse part
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an ExportResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IExportResponse
+                 * @augments lumeo.master.v1.ExportResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ExportResponse.$Properties instead.
+                 */
+
+                /**
+                 * Narrowed shape of an ExportResponse.
+                 * @typedef {{
+                 *   origin?: lumeo.backup.v1.Origin.$Shape|null;
+                 *   records?: lumeo.backup.v1.Records.$Shape|null;
+                 *   totals?: lumeo.backup.v1.Totals.$Shape|null;
+                 *   $unknowns?: Array.<Uint8Array>;
+                 * } & (
+                 *   ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
+                 * )} lumeo.master.v1.ExportResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ExportResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an ExportResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ExportResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ExportResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ExportResponse origin.
+                 * @member {lumeo.backup.v1.Origin.$Properties|null|undefined} origin
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                ExportResponse.prototype.origin = null;
+
+                /**
+                 * ExportResponse records.
+                 * @member {lumeo.backup.v1.Records.$Properties|null|undefined} records
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                ExportResponse.prototype.records = null;
+
+                /**
+                 * ExportResponse totals.
+                 * @member {lumeo.backup.v1.Totals.$Properties|null|undefined} totals
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                ExportResponse.prototype.totals = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                /**
+                 * ExportResponse part.
+                 * @member {"origin"|"records"|"totals"|undefined} part
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                $Object.defineProperty(ExportResponse.prototype, "part", {
+                    get: $util.oneOfGetter($oneOfFields = ["origin", "records", "totals"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified ExportResponse message. Does not implicitly {@link lumeo.master.v1.ExportResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @static
+                 * @param {lumeo.master.v1.ExportResponse.$Properties} m ExportResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ExportResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.origin != null && $Object.hasOwnProperty.call(m, "origin"))
+                        $root.lumeo.backup.v1.Origin.encode(m.origin, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.records != null && $Object.hasOwnProperty.call(m, "records"))
+                        $root.lumeo.backup.v1.Records.encode(m.records, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.totals != null && $Object.hasOwnProperty.call(m, "totals"))
+                        $root.lumeo.backup.v1.Totals.encode(m.totals, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an ExportResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape} ExportResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ExportResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ExportResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.origin = $root.lumeo.backup.v1.Origin.decode(r, r.size(), $undefined, q + 1, m.origin);
+                                m.part = "origin";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.records = $root.lumeo.backup.v1.Records.decode(r, r.size(), $undefined, q + 1, m.records);
+                                m.part = "records";
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.totals = $root.lumeo.backup.v1.Totals.decode(r, r.size(), $undefined, q + 1, m.totals);
+                                m.part = "totals";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ExportResponse;
             })();
 
             v1.LocateChunkRequest = (function() {

@@ -2,6 +2,7 @@
 export { lumeo } from "#messages";
 export {
   AdminService,
+  BackupService,
   ChunkService,
   ControlService,
   FleetService,

@@ -60,6 +60,15 @@ export const AdminService = {
   ),
 } as const;
 
+export const BackupService = {
+  export: method<lumeo.master.v1.IExportRequest, lumeo.master.v1.IExportResponse>(
+    "/lumeo.master.v1.BackupService/Export",
+    lumeo.master.v1.ExportRequest,
+    lumeo.master.v1.ExportResponse,
+    { request: false, response: true },
+  ),
+} as const;
+
 export const ChunkService = {
   locateChunk: method<lumeo.master.v1.ILocateChunkRequest, lumeo.master.v1.ILocateChunkResponse>(
     "/lumeo.master.v1.ChunkService/LocateChunk",

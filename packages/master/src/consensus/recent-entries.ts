@@ -2,11 +2,14 @@ import { invariant } from "@lumeofs/base";
 import type { Entry, LogIndex } from "../raft/entry.js";
 import { encodedLength } from "./entry-codec.js";
 
+/** What an entry takes in memory besides its bytes, roughly. */
+const ENTRY_OVERHEAD_BYTES = 256;
+
 /**
  * The newest entries of a log, in memory, so that sending and applying them reads no disk.
  *
  * R1. What is kept is one run of entries that ends with the log's last one.
- * R2. It is at most `bytesMax` bytes, or a single entry.
+ * R2. It takes at most `bytesMax` bytes of memory, or is a single entry.
  */
 export class RecentEntries {
   readonly #bytesMax: number;
@@ -32,7 +35,7 @@ export class RecentEntries {
       "recent entries have a gap",
     );
     this.#entries.push(entry);
-    this.#bytes += encodedLength(entry);
+    this.#bytes += memoryBytes(entry);
     while (this.#bytesMax < this.#bytes && this.#dropped + 1 < this.#entries.length) this.#drop();
     this.#tidy();
   }
@@ -41,7 +44,7 @@ export class RecentEntries {
   truncate(from: LogIndex): void {
     for (let newest = this.#entries.at(-1); newest !== undefined; newest = this.#entries.at(-1)) {
       if (newest.index < from || this.#entries.length === this.#dropped) break;
-      this.#bytes -= encodedLength(newest);
+      this.#bytes -= memoryBytes(newest);
       this.#entries.pop();
     }
     if (this.#entries.length === this.#dropped) this.clear();
@@ -66,7 +69,7 @@ export class RecentEntries {
   #drop(): void {
     const oldest = this.#entries[this.#dropped];
     invariant(oldest !== undefined, "nothing to drop");
-    this.#bytes -= encodedLength(oldest);
+    this.#bytes -= memoryBytes(oldest);
     this.#dropped += 1;
   }
 
@@ -77,4 +80,8 @@ export class RecentEntries {
       this.#dropped = 0;
     }
   }
+}
+
+function memoryBytes(entry: Entry): number {
+  return encodedLength(entry) + ENTRY_OVERHEAD_BYTES;
 }

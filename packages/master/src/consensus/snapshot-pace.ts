@@ -24,12 +24,12 @@ export class SnapshotPace {
   async *slowed(pieces: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     for await (const piece of pieces) {
       yield piece;
-      await this.#pay(piece.byteLength);
+      await this.pay(piece.byteLength);
     }
   }
 
-  /** Payers wait one behind the other. */
-  #pay(bytes: number): Promise<void> {
+  /** Waits for as long as these bytes take at the rate; payers wait one behind the other. */
+  pay(bytes: number): Promise<void> {
     this.#owedBytes += bytes;
     const pauseMs = Math.floor(this.#owedBytes / this.#bytesPerMs);
     if (pauseMs < PAUSE_MS_MIN) return this.#last;

@@ -92,7 +92,7 @@ function checkEnd(reader: ByteReader, expected: AppliedMark, count: number): voi
   if (reader.remaining !== 0) throw damaged("its end is too long");
 }
 
-/** The payloads of all frames, checked; views that are valid until the next one is asked for. */
+/** The payloads of all frames, checked; views of the pieces. */
 async function* payloads(pieces: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   let rest: Uint8Array = new Uint8Array(0);
   for await (const piece of pieces) {

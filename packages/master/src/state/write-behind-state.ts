@@ -16,12 +16,13 @@ import {
 import type { LevelDatabase, LevelOperation, LevelPair } from "../consensus/level-database.js";
 import type { StateImage } from "../consensus/replicated-state.js";
 import { logIndex, term } from "../raft/entry.js";
+import { type FreezableState, type FrozenState, frozenState } from "./frozen-state.js";
 import { decodeImage, encodeImage } from "./image-codec.js";
 import { changesWithin, Overlay } from "./overlay.js";
 import { mergedRange } from "./range.js";
 import { ReadCache } from "./read-cache.js";
 import type { StateDatabases } from "./state-databases.js";
-import type { AppliedMark, StateStore } from "./state-store.js";
+import type { AppliedMark } from "./state-store.js";
 import {
   checkFlushMarks,
   MACHINE_KEYS,
@@ -45,7 +46,7 @@ export const WRITE_BEHIND_LIMITS_DEFAULT: WriteBehindLimits = {
   waitingBytesMax: 32 * MiB,
 };
 
-export class WriteBehindState implements StateStore {
+export class WriteBehindState implements FreezableState {
   readonly #databases: StateDatabases;
   readonly #timers: Timers;
   readonly #limits: WriteBehindLimits;
@@ -178,6 +179,13 @@ export class WriteBehindState implements StateStore {
     return { index, term, pieces, close: () => snapshot.close() };
   }
 
+  async freeze(): Promise<FrozenState> {
+    this.#mustWork();
+    const snapshot = this.#checked(() => this.#db.snapshot());
+    const { mark } = this.#checked(() => readStanding(snapshot) ?? NEW);
+    return frozenState(mark.index, snapshot);
+  }
+
   async install(mark: AppliedMark, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     this.#mustWork();
     invariant(!this.#withinUnit, "state is replaced within a unit of changes");
@@ -300,15 +308,27 @@ export class WriteBehindState implements StateStore {
 
 const NEW: Standing = { mark: { index: logIndex(0), term: term(0) }, flushes: 0 };
 
+/** An image goes into the database in batches of this size: each is synced. */
+const INSTALL_BATCH_BYTES = 2 * MiB;
+
 /** Writes a whole image into an empty database. */
 async function fill(
   database: LevelDatabase,
   mark: AppliedMark,
   pieces: AsyncIterable<Uint8Array>,
 ): Promise<Standing> {
+  let batch: LevelOperation[] = [];
+  let bytes = 0;
   for await (const pairs of decodeImage(mark, pieces)) {
-    await database.write(pairs.map(([key, value]) => ({ type: "put", key, value })));
+    for (const [key, value] of pairs) {
+      batch.push({ type: "put", key, value });
+      bytes += key.byteLength + value.byteLength;
+    }
+    if (bytes < INSTALL_BATCH_BYTES) continue;
+    await database.write(batch);
+    [batch, bytes] = [[], 0];
   }
+  await database.write(batch);
   const standing = { mark, flushes: 1 };
   await database.write(standingOperations(standing));
   return standing;

@@ -1,6 +1,7 @@
 // `npm run bench -- scale` starts this once for each stage, so that every stage has memory of its
 // own: node main.js STAGE --dir FOLDER --files N. Prints one line of JSON.
 
+import { readFileSync } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
@@ -70,8 +71,7 @@ async function load({ dir, files }: Settings): Promise<Figures> {
     seconds,
     perSecond: files / seconds,
     emptyRssMiB: empty / MiB,
-    rssMiB: process.memoryUsage.rss() / MiB,
-    heapMiB: process.memoryUsage().heapUsed / MiB,
+    ...memory(),
     notDurable: applied - durable,
     ...(await sizes(dir)),
   };
@@ -86,8 +86,7 @@ async function restart({ dir }: Settings): Promise<Figures> {
     totalMs: startedMs.state + startedMs.log + startedMs.leading,
     replayed,
     logEntries: logLast - logFirst + 1,
-    rssMiB: process.memoryUsage.rss() / MiB,
-    heapMiB: process.memoryUsage().heapUsed / MiB,
+    ...memory(),
     ...(await sizes(dir)),
   };
 }
@@ -117,7 +116,7 @@ async function read({ dir, files }: Settings): Promise<Figures> {
     names,
     namesPerSecond: (1_000 * names) / listed,
     statsPerSecond: (1_000 * STATS) / looked,
-    rssMiB: process.memoryUsage.rss() / MiB,
+    ...memory(),
   };
 }
 
@@ -152,7 +151,7 @@ async function snapshot({ dir, files }: Settings): Promise<Figures> {
     }
     await writing;
   });
-  return { made, alone, beside, created, rssMiB: process.memoryUsage.rss() / MiB };
+  return { made, alone, beside, created, ...memory() };
 }
 
 /** Installs the snapshot that was made into a new state. */
@@ -189,6 +188,22 @@ async function latencies(run: (seen: (ms: number) => void) => Promise<void>): Pr
     maxMs: at(1),
     loopBlockedMaxMs: delay.max / 1e6,
   };
+}
+
+function memory(): Figures {
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return {
+    rssMiB: rss / MiB,
+    // Without the tables of LevelDB, which are mapped: the kernel takes their pages back at will.
+    ownMiB: anonymousBytes() / MiB,
+    heapMiB: heapUsed / MiB,
+    externalMiB: external / MiB,
+  };
+}
+
+function anonymousBytes(): number {
+  const status = readFileSync("/proc/self/status", "utf8");
+  return Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1_024;
 }
 
 async function sizes(dir: string): Promise<Figures> {

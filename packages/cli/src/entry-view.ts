@@ -15,6 +15,7 @@ export function entryJson(entry: FileInfo): object {
     modifiedAt: modifiedAt.toISOString(),
     ...attributesJson(entry),
     ...(kind === "file" ? { crc32c, replicas, chunkSize, chunkCount } : {}),
+    ...entry.freshness,
   };
 }
 
@@ -68,10 +69,16 @@ export function describeEntry(entry: FileInfo): readonly string[] {
       ["Chunks", `${entry.chunkCount ?? "?"} of at most ${chunkSizeText ?? "?"}`],
     );
   }
-  facts.push(...describeAttributes(entry));
+  facts.push(...describeAttributes(entry), ["Seen", freshnessText(entry)]);
   return facts.flatMap(([name, value]) =>
     value === undefined ? [] : [`${name.padEnd(10)}${value}`],
   );
+}
+
+function freshnessText({ freshness }: FileInfo): string | undefined {
+  if (freshness === undefined) return undefined;
+  const { appliedIndex, ageMs } = freshness;
+  return `at entry ${appliedIndex} of the masters' log, at most ${ageMs} ms ago`;
 }
 
 function describeAttributes(entry: FileInfo): readonly (readonly [string, string | undefined])[] {

@@ -170,9 +170,15 @@ export class FakeClient implements FakedClient {
     return reading as Pick<Reading, keyof typeof reading> as Reading;
   }
 
-  async stat(path: string, options: { chunks?: boolean } = {}): Promise<FileInfo> {
+  async stat(
+    path: string,
+    options: { chunks?: boolean; consistency?: string; maxAgeMs?: number } = {},
+  ): Promise<FileInfo> {
     this.#begin("stat", path);
-    const entry = this.#entry(path, this.#find("stat", path));
+    const found = this.#entry(path, this.#find("stat", path));
+    const isChosen = options.consistency !== undefined;
+    const freshness = { appliedIndex: 1_234, ageMs: options.maxAgeMs ?? 0 };
+    const entry = isChosen ? { ...found, freshness } : found;
     return options.chunks === true && entry.kind === "file" ? { ...entry, chunks: CHUNKS } : entry;
   }
 

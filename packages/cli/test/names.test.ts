@@ -98,6 +98,16 @@ test("stat tells people what is known", async (t) => {
   t.regex(stage.stdout, /handle 64 {2}epoch 1 {2}5 bytes {2}crc32c 0a0b0c0d {2}cs1 primary alive/);
 });
 
+test("stat tells how fresh it is where a consistency was asked for", async (t) => {
+  const stage = withTree(new Stage(t));
+  const wish = { consistency: "stale", maxAge: "5s" } as const;
+  t.is(await stat(stage.context({ json: true }), ["/d/a"], wish), 0);
+  t.like(stage.objects[0], { path: "/d/a", appliedIndex: 1_234, ageMs: 5_000 });
+  const people = withTree(new Stage(t));
+  t.is(await stat(people.context(), ["/d/a"], wish), 0);
+  t.regex(people.stdout, /Seen {6}at entry 1234 of the masters' log, at most 5000 ms ago/);
+});
+
 test("cat writes files one behind the other", async (t) => {
   const stage = withTree(new Stage(t));
   t.is(await cat(stage.context(), ["/d/a", "/d/sub/c", "/d/a"], {}), 0);

@@ -4,7 +4,14 @@ import { Allocations } from "./allocations.js";
 import { Call } from "./call.js";
 import { Events } from "./events.js";
 import { Metadata } from "./metadata.js";
-import type { Answer, Ask, Attempt, Masters, OperationKind } from "./operations.js";
+import {
+  type Answer,
+  type Ask,
+  type Attempt,
+  LATEST,
+  type Masters,
+  type OperationKind,
+} from "./operations.js";
 import { systemPorts } from "./ports.js";
 import { NO_RETRY } from "./retry.js";
 import { ServerHealth, SUSPECT_MS } from "./server-health.js";
@@ -44,7 +51,14 @@ function setup() {
   const time = { now: 0 };
   const clock = { ...systemPorts().clock, monotonicMs: (): MonotonicMs => monotonicMs(time.now) };
   const allocations = new Allocations(new Metadata(masters), health, clock);
-  const settings = { method: "put", path: undefined, signal: undefined, policy: NO_RETRY };
+  const settings = {
+    method: "put",
+    path: undefined,
+    signal: undefined,
+    policy: NO_RETRY,
+    wish: LATEST,
+    tellsFreshness: false,
+  };
   const limits = { timeoutMs: 1_000, deadlineMs: Infinity };
   const call = new Call({ ...settings, ...limits }, systemPorts(), new Events());
   return { masters, allocations, time, call };

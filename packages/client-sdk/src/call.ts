@@ -17,6 +17,7 @@ import {
 } from "@lumeofs/base";
 import { aborted, type LumeoError as PublicError, toPublic } from "./error.js";
 import type { Events } from "./events.js";
+import type { Freshness, ReadWish } from "./operations.js";
 import type { Ports } from "./ports.js";
 import { afterFailure, isRedirect, type RetryPolicy } from "./retry.js";
 
@@ -33,6 +34,10 @@ export interface CallSettings {
   /** For the whole call; Infinity for none. */
   readonly deadlineMs: number;
   readonly policy: RetryPolicy;
+  /** How fresh its queries are. */
+  readonly wish: ReadWish;
+  /** The caller is to be told how fresh they were. */
+  readonly tellsFreshness: boolean;
 }
 
 /** How one step of a call is repeated. */
@@ -54,6 +59,7 @@ export class Call {
   /** Bytes of files sent or received. */
   bytes = 0;
   readonly startedAt: MonotonicMs;
+  #freshness: Freshness | undefined;
   readonly #settings: CallSettings;
   readonly #ports: Ports;
   readonly #events: Events;
@@ -96,6 +102,24 @@ export class Call {
       if (this.#cancelled.aborted) this.#controller.abort(this.#cancelled.reason);
     }
     return this.#controller.signal;
+  }
+
+  get wish(): ReadWish {
+    return this.#settings.wish;
+  }
+
+  /** Of the least fresh answer so far, if the caller is to be told. */
+  get freshness(): Freshness | undefined {
+    return this.#settings.tellsFreshness ? this.#freshness : undefined;
+  }
+
+  /** A query of the call was answered so fresh. */
+  read({ appliedIndex, ageMs }: Freshness): void {
+    const before = this.#freshness ?? { appliedIndex, ageMs };
+    this.#freshness = {
+      appliedIndex: Math.min(before.appliedIndex, appliedIndex),
+      ageMs: Math.max(before.ageMs, ageMs),
+    };
   }
 
   get elapsedMs(): number {

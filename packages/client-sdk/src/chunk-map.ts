@@ -7,7 +7,7 @@
 import { LumeoError } from "@lumeofs/base";
 import type { Call } from "./call.js";
 import type { Metadata } from "./metadata.js";
-import type { InodeInfo, LocatedChunk } from "./operations.js";
+import { type InodeInfo, LATEST, type LocatedChunk } from "./operations.js";
 
 /** Chunks in a page. */
 export const CHUNK_PAGE = 256;
@@ -73,7 +73,9 @@ export class ChunkMap {
   async #stat(call: Call, firstChunk: number, count: number): Promise<readonly LocatedChunk[]> {
     const { path, revision } = this.info;
     const ask = { path, firstChunk, chunkCountMax: count, revision, version: this.#version };
-    const { info, chunks } = await this.#metadata.query(call, "stat", ask).catch((error) => {
+    // A master that is behind would know nothing of this revision, or only of the one before.
+    const asking = this.#metadata.query(call, "stat", ask, LATEST);
+    const { info, chunks } = await asking.catch((error) => {
       throw isChange(error) ? this.#changed(error) : error;
     });
     if (info.revision !== revision) throw this.#changed(undefined);

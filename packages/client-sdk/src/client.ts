@@ -151,8 +151,7 @@ export class Lumeo implements AsyncDisposable {
   /** Waits until the cluster has a leader that answers. */
   async ready(options: CallOptions = {}): Promise<ClusterInfo> {
     return this.#run("ready", undefined, options, async (call) => {
-      const ask = { path: "/", firstChunk: 0, chunkCountMax: 0, revision: 0, version: 0 };
-      await this.#metadata.query(call, "stat", ask);
+      await this.#metadata.reachLeader(call);
       return { leader: this.#masters.leader ?? "" };
     });
   }
@@ -203,7 +202,8 @@ export class Lumeo implements AsyncDisposable {
         chunks.push(...answer.chunks);
         revision = answer.info.revision;
         const isAll = answer.info.chunkCount <= chunks.length || answer.chunks.length === 0;
-        if (isAll) return toFileInfo(answer.info, options.chunks ? chunks : undefined);
+        if (!isAll) continue;
+        return toFileInfo(answer.info, options.chunks ? chunks : undefined, call.freshness);
       }
     });
   }
@@ -226,7 +226,7 @@ export class Lumeo implements AsyncDisposable {
       this.#run("list", directory, options, async (call) => {
         const ask = { path: directory, after, countMax };
         const { entries, more } = await this.#metadata.query(call, "list", ask);
-        return { entries: entries.map((entry) => toFileInfo(entry)), more };
+        return { entries: entries.map((e) => toFileInfo(e, undefined, call.freshness)), more };
       }),
     );
   }

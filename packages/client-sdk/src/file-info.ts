@@ -1,7 +1,7 @@
 // What users see of files and directories.
 
 import { formatEtag } from "./etag.js";
-import type { InodeInfo, LocatedChunk, Policy, Quota, Usage } from "./operations.js";
+import type { Freshness, InodeInfo, LocatedChunk, Policy, Quota, Usage } from "./operations.js";
 
 /** A checksum of content, in hex. */
 export interface Checksum {
@@ -76,15 +76,22 @@ export interface FileInfo {
   readonly chunkCount?: number;
   /** With `stat(path, { chunks: true })` only. */
   readonly chunks?: readonly ChunkInfo[];
+  /** How fresh this is; where a consistency was asked for only. */
+  readonly freshness?: Freshness;
 }
 
-export function toFileInfo(info: InodeInfo, chunks?: readonly LocatedChunk[]): FileInfo {
+export function toFileInfo(
+  info: InodeInfo,
+  chunks?: readonly LocatedChunk[],
+  freshness?: Freshness,
+): FileInfo {
   // One literal, then the rare fields: spreading parts together costs several times as much.
   const made = info.kind === "dir" ? directoryInfo(info) : fileInfo(info);
   if (info.contentType !== "") made.contentType = info.contentType;
   if (info.expiresAtMs !== 0) made.expiresAt = new Date(info.expiresAtMs);
   if (info.kind === "dir" && info.usage !== undefined) made.usage = info.usage;
   if (info.kind === "file" && chunks !== undefined) made.chunks = chunks.map(toChunkInfo);
+  if (freshness !== undefined) made.freshness = freshness;
   return made;
 }
 

@@ -35,7 +35,7 @@ export {
 export type { Checksum, ChunkInfo, FileInfo, Redundancy, ReplicaInfo } from "./file-info.js";
 export type { Listing, Page } from "./listing.js";
 export { Lease, type LockInfo, type LockOptions, Locks } from "./locks.js";
-export type { Fence, Policy, Quota, Usage } from "./operations.js";
+export type { Consistency, Fence, Freshness, Policy, Quota, Usage } from "./operations.js";
 export type {
   AttributeOptions,
   CallOptions,

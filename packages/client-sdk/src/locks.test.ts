@@ -6,7 +6,15 @@ import { Calls } from "./calls.js";
 import { Events } from "./events.js";
 import { type Lease, Locks } from "./locks.js";
 import { Metadata } from "./metadata.js";
-import type { Answer, Ask, Attempt, LockEntry, Masters, OperationKind } from "./operations.js";
+import {
+  type Answer,
+  type Ask,
+  type Attempt,
+  LATEST,
+  type LockEntry,
+  type Masters,
+  type OperationKind,
+} from "./operations.js";
 import { systemPorts } from "./ports.js";
 import { RETRY_DEFAULT } from "./retry.js";
 
@@ -119,7 +127,16 @@ function setup() {
       metadata,
       run: (method, path, options, action) => {
         const { signal, timeoutMs = 10_000, deadlineMs = Infinity } = options;
-        const settings = { method, path, signal, timeoutMs, deadlineMs, policy: RETRY_DEFAULT };
+        const settings = {
+          method,
+          path,
+          signal,
+          timeoutMs,
+          deadlineMs,
+          policy: RETRY_DEFAULT,
+          wish: LATEST,
+          tellsFreshness: false,
+        };
         return calls.run(settings, action);
       },
     },

@@ -7,7 +7,18 @@
 
 import { LumeoError } from "@lumeofs/base";
 import type { Call, StepOptions } from "./call.js";
-import type { Answer, Ask, Masters, Mutations, OperationKind, Queries } from "./operations.js";
+import {
+  type Answer,
+  type Ask,
+  type Freshness,
+  LATEST,
+  type Masters,
+  type Mutations,
+  type OperationKind,
+  type Queries,
+  type ReadWish,
+  type SharedRead,
+} from "./operations.js";
 import { RequestLedger } from "./request-ledger.js";
 
 /** How long an operation is repeated while masters answer, but none of them leads. */
@@ -38,11 +49,32 @@ export class Metadata {
     this.#step = { idempotent: true, limitMs };
   }
 
-  /** An operation that changes nothing. */
-  query<K extends keyof Queries>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
+  /** An operation that changes nothing, as fresh as `wish`: by default, as the call wants it. */
+  query<K extends keyof Queries>(
+    call: Call,
+    kind: K,
+    ask: Ask<K>,
+    wish: ReadWish = call.wish,
+  ): Promise<Answer<K>> {
+    const read = { wish, answered: (freshness: Freshness) => call.read(freshness) };
+    return this.#ask(call, kind, ask, read);
+  }
+
+  /** Waits until there is a leader that answers. */
+  async reachLeader(call: Call): Promise<void> {
+    const ask = { path: "/", firstChunk: 0, chunkCountMax: 0, revision: 0, version: 0 };
+    await this.query(call, "stat", ask, LATEST);
+  }
+
+  #ask<K extends keyof Queries>(
+    call: Call,
+    kind: K,
+    ask: Ask<K>,
+    read: SharedRead | undefined,
+  ): Promise<Answer<K>> {
     const { timeoutMs, cancellation: signal } = call;
     return call.run(this.#step, () =>
-      this.#masters.attempt({ kind, ask, request: undefined, timeoutMs, signal }),
+      this.#masters.attempt({ kind, ask, read, request: undefined, timeoutMs, signal }),
     );
   }
 
@@ -79,6 +111,7 @@ export class Metadata {
     return this.#masters.attempt({
       kind,
       ask,
+      read: undefined,
       request,
       timeoutMs: call.timeoutMs,
       signal: call.cancellation,
@@ -97,7 +130,7 @@ export class Metadata {
   }
 
   async #openNewSession(call: Call): Promise<Session> {
-    const opening = this.query(call, "openSession", {}).then(({ session }) => ({
+    const opening = this.#ask(call, "openSession", {}, undefined).then(({ session }) => ({
       id: session,
       ledger: new RequestLedger(),
       waiting: [],

@@ -259,8 +259,36 @@ export interface RequestId {
   readonly answeredBelow: number;
 }
 
+/** How fresh a query is; the masters say what each is worth. */
+export type Consistency = "linearizable" | "lease" | "stale";
+
+export interface ReadWish {
+  readonly consistency: Consistency;
+  /** Stale queries that may be further behind are refused; 0 for no limit. */
+  readonly ageMsMax: number;
+}
+
+/** For what rests on the latest state: never older than the call. */
+export const LATEST: ReadWish = { consistency: "linearizable", ageMsMax: 0 };
+
+/** How fresh an answer was. */
+export interface Freshness {
+  /** All entries of the masters' log up to here, at least, are in it. */
+  readonly appliedIndex: number;
+  /** Everything acknowledged longer ago than this is in it; 0 unless it is stale. */
+  readonly ageMs: number;
+}
+
+/** A query that any master may answer. */
+export interface SharedRead {
+  readonly wish: ReadWish;
+  readonly answered: (freshness: Freshness) => void;
+}
+
 /** One attempt of one operation. */
 export interface Attempt<K extends OperationKind> {
+  /** Undefined if only the leader will do. */
+  readonly read: SharedRead | undefined;
   readonly kind: K;
   readonly ask: Ask<K>;
   readonly request: RequestId | undefined;

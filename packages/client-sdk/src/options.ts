@@ -2,7 +2,15 @@
 
 import { BLOCK_BYTES, CHUNK_BYTES_DEFAULT, LumeoError } from "@lumeofs/base";
 import { revisionOf } from "./etag.js";
-import { type Attributes, type Fence, NO_PRECONDITION, type Precondition } from "./operations.js";
+import {
+  type Attributes,
+  type Consistency,
+  type Fence,
+  LATEST,
+  NO_PRECONDITION,
+  type Precondition,
+  type ReadWish,
+} from "./operations.js";
 import { NO_RETRY, RETRY_DEFAULT, type RetryPolicy } from "./retry.js";
 
 /** How a client is made. */
@@ -14,6 +22,10 @@ export interface LumeoOptions {
   readonly timeoutMs?: number;
   /** For a whole call. Default: none for content; the masters are given 60 s for each step. */
   readonly deadlineMs?: number;
+  /** How fresh the answers of the masters are. Default: linearizable. */
+  readonly consistency?: Consistency;
+  /** Stale answers that may be further behind are not taken. Default: no limit. */
+  readonly maxAgeMs?: number;
 }
 
 /** For every call. */
@@ -23,6 +35,9 @@ export interface CallOptions {
   readonly retry?: Partial<RetryPolicy> | false;
   /** Aborting it rejects the call with an error named "AbortError". */
   readonly signal?: AbortSignal;
+  /** As for the client. It makes no difference to what changes something. */
+  readonly consistency?: Consistency;
+  readonly maxAgeMs?: number;
 }
 
 export interface Progress {
@@ -125,6 +140,9 @@ export interface MkdirOptions extends CallOptions {
 export interface ClientSettings {
   readonly endpoints: readonly string[];
   readonly policy: RetryPolicy;
+  readonly wish: ReadWish;
+  /** The user has chosen a consistency, and is told how fresh each answer is. */
+  readonly tellsFreshness: boolean;
   readonly timeoutMs: number;
   readonly deadlineMs: number;
 }
@@ -153,6 +171,7 @@ export function clientSettings(options: LumeoOptions): ClientSettings {
     policy: mergePolicy(RETRY_DEFAULT, options.retry),
     timeoutMs: duration(timeoutMs, "timeoutMs"),
     deadlineMs: duration(deadlineMs, "deadlineMs"),
+    ...readSettings({ wish: LATEST, tellsFreshness: false }, options),
   };
 }
 
@@ -160,8 +179,9 @@ export function clientSettings(options: LumeoOptions): ClientSettings {
 export function callSettings(
   settings: ClientSettings,
   options: CallOptions,
-): Pick<ClientSettings, "policy" | "timeoutMs" | "deadlineMs"> {
+): Omit<ClientSettings, "endpoints"> {
   return {
+    ...readSettings(settings, options),
     policy: mergePolicy(settings.policy, options.retry),
     timeoutMs: duration(options.timeoutMs ?? settings.timeoutMs, "timeoutMs"),
     deadlineMs: duration(options.deadlineMs ?? settings.deadlineMs, "deadlineMs"),
@@ -254,6 +274,26 @@ function mergePolicy(
 
 /** The longest delay that timers take. */
 const DURATION_MS_MAX = 2 ** 31 - 1;
+
+const CONSISTENCIES: readonly string[] = ["linearizable", "lease", "stale"] satisfies Consistency[];
+
+function readSettings(
+  base: Pick<ClientSettings, "wish" | "tellsFreshness">,
+  given: Pick<CallOptions, "consistency" | "maxAgeMs">,
+): Pick<ClientSettings, "wish" | "tellsFreshness"> {
+  const { consistency = base.wish.consistency, maxAgeMs } = given;
+  if (!CONSISTENCIES.includes(consistency)) {
+    throw config(`Cannot read "${consistency}": expected ${CONSISTENCIES.join(", ")}`);
+  }
+  const ageMsMax = maxAgeMs === undefined ? base.wish.ageMsMax : ageLimit(maxAgeMs);
+  const tellsFreshness = base.tellsFreshness || given.consistency !== undefined;
+  return { wish: { consistency, ageMsMax }, tellsFreshness };
+}
+
+/** 0 stands for no limit from here on. */
+function ageLimit(maxAgeMs: number): number {
+  return duration(maxAgeMs, "maxAgeMs") === Infinity ? 0 : Math.ceil(maxAgeMs);
+}
 
 function duration(ms: number, name: string): number {
   if (0 < ms && (ms <= DURATION_MS_MAX || ms === Infinity)) return ms;

@@ -1,10 +1,30 @@
 // What the client makes of masters that change, vanish, lose answers or forget.
 
-import { LumeoError as InternalError } from "@lumeofs/base";
+import { LumeoError as InternalError, monotonicMs } from "@lumeofs/base";
+import { SystemClock, SystemTimers } from "@lumeofs/node";
 import test from "ava";
 import { connect, LumeoError, type LumeoEvents } from "../src/index.js";
+import { type Ports, systemPorts } from "../src/ports.js";
 import { content } from "./fake/bytes.js";
 import { FakeCluster, type FakeMaster } from "./fake/cluster.js";
+
+/** The client's time runs faster than the machine's. */
+const HASTE = 5;
+
+function hastyPorts(): Ports {
+  const [clock, timers] = [new SystemClock(), new SystemTimers()];
+  return {
+    ...systemPorts(),
+    clock: {
+      monotonicMs: () => monotonicMs(HASTE * clock.monotonicMs()),
+      wallMs: () => clock.wallMs(),
+    },
+    timers: {
+      after: (ms, wake) => timers.after(ms / HASTE, wake),
+      every: (ms, wake) => timers.every(ms / HASTE, wake),
+    },
+  };
+}
 
 test("a commit whose answer was lost takes effect once, and the put gets its first answer", async (t) => {
   await using cluster = await FakeCluster.start();
@@ -105,6 +125,90 @@ test("a master that does not answer is left for another one", async (t) => {
   await client.put("/a", "1");
   cluster.once("stat", "never answer");
   t.true(await client.exists("/a"));
+});
+
+test("a leader that stands still is left before its operations have run out of time", async (t) => {
+  await using cluster = await FakeCluster.start({ masters: 3 });
+  const client = cluster.client({}, hastyPorts());
+  await client.put("/a", "1");
+  const [first, second] = cluster.masters as [FakeMaster, FakeMaster];
+  const codes: string[] = [];
+  client.on("retry", ({ error }) => {
+    codes.push(error.code);
+    // The others go on naming the one that stands still, until they miss it.
+    if (codes.length === 5) cluster.leader = second;
+  });
+  first.isStill = true;
+  await Promise.all([client.mkdir("/x"), client.put("/b", "2"), client.stat("/a")]);
+  t.false(codes.includes("LUMEO_TIMEOUT"), codes.join(" "));
+  t.is(cluster.namespace.countOf("makeDirectory"), 1);
+  t.is(await (await client.get("/b")).text(), "2");
+});
+
+test("a master that cannot even be connected to while it stands still is left as well", async (t) => {
+  await using cluster = await FakeCluster.start({ masters: 2 });
+  const [first, second] = cluster.masters as [FakeMaster, FakeMaster];
+  first.isStill = true;
+  cluster.leader = second;
+  const client = cluster.client({}, hastyPorts());
+  await client.mkdir("/x");
+  t.is(cluster.namespace.countOf("makeDirectory"), 1);
+});
+
+test("a master that is slow but alive is waited for", async (t) => {
+  await using cluster = await FakeCluster.start({ masters: 2 });
+  const ports = hastyPorts();
+  const client = cluster.client({ retry: false, timeoutMs: 4_000 }, ports);
+  await client.put("/a", "1");
+  cluster.once("stat", "never answer");
+  const error = await t.throwsAsync(() => client.stat("/a"));
+  t.true(LumeoError.is(error, "LUMEO_TIMEOUT"), "it has answered the question whether it lives");
+});
+
+test("queries tell how fresh they are to those who chose a consistency", async (t) => {
+  await using cluster = await FakeCluster.start({ masters: 3 });
+  const client = cluster.client();
+  await client.put("/a", "1");
+  t.is((await client.stat("/a")).freshness, undefined);
+  const [first, second, third] = cluster.masters as [FakeMaster, FakeMaster, FakeMaster];
+  for (const follower of [second, third]) follower.follows = first;
+  const seen = await Promise.all(
+    Array.from({ length: 30 }, () => client.stat("/a", { consistency: "stale" })),
+  );
+  t.true(seen.some(({ freshness }) => freshness?.ageMs === 42 && freshness.appliedIndex === 7));
+  t.true(
+    seen.some(({ freshness }) => freshness?.ageMs === 0),
+    "the leader answers some as well",
+  );
+  const { leader } = await client.ready();
+  t.is(leader, first.address, "no follower is taken for the leader");
+  const wrong = { consistency: "eventual" } as object;
+  const error = await t.throwsAsync(async () => client.stat("/a", wrong));
+  t.true(LumeoError.is(error, "LUMEO_INVALID_ARGUMENT"));
+});
+
+test("a client that asks a follower first learns who leads", async (t) => {
+  await using cluster = await FakeCluster.start({ masters: 2 });
+  const [first, second] = cluster.masters as [FakeMaster, FakeMaster];
+  cluster.leader = second;
+  first.follows = second;
+  const client = cluster.client();
+  t.is((await client.ready()).leader, second.address);
+  let retries = 0;
+  client.on("retry", () => retries++);
+  await client.mkdir("/x");
+  t.is(retries, 0);
+});
+
+test("a stale query goes on at another master when one fails", async (t) => {
+  await using cluster = await FakeCluster.start({ masters: 3 });
+  const client = cluster.client({ consistency: "stale" });
+  await client.put("/a", "1");
+  const [first, second, third] = cluster.masters as [FakeMaster, FakeMaster, FakeMaster];
+  for (const follower of [second, third]) follower.follows = first;
+  await first.stop();
+  await second.stop();
+  for (let i = 0; i < 10; i++) t.is((await client.stat("/a")).freshness?.ageMs, 42);
 });
 
 test("without a leader a call gives up with its code, its attempts and the advice to retry", async (t) => {

@@ -1161,6 +1161,8 @@ export namespace lumeo {
                 id: number;
                 appliedIndex: number;
                 ageMs: number;
+                byFollower: boolean;
+                leader: string;
                 error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
                 sessionOpened?: (lumeo.master.v1.SessionOpened.$Properties|null);
                 file?: (lumeo.master.v1.FileInfo.$Properties|null);
@@ -1186,6 +1188,8 @@ export namespace lumeo {
                     id?: (number|null);
                     appliedIndex?: (number|null);
                     ageMs?: (number|null);
+                    byFollower?: (boolean|null);
+                    leader?: (string|null);
                     error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
                     sessionOpened?: (lumeo.master.v1.SessionOpened.$Properties|null);
                     file?: (lumeo.master.v1.FileInfo.$Properties|null);
@@ -1208,6 +1212,8 @@ export namespace lumeo {
                   id?: number|null;
                   appliedIndex?: number|null;
                   ageMs?: number|null;
+                  byFollower?: boolean|null;
+                  leader?: string|null;
                   error?: lumeo.common.v1.ErrorDetail.$Shape|null;
                   sessionOpened?: lumeo.master.v1.SessionOpened.$Shape|null;
                   file?: lumeo.master.v1.FileInfo.$Shape|null;
@@ -2390,34 +2396,6 @@ export namespace lumeo {
                 LANE_APPEND = 2
             }
 
-            interface IMasterIdentity extends lumeo.master.v1.MasterIdentity.$Properties {
-            }
-
-            class MasterIdentity {
-                constructor(p?: lumeo.master.v1.MasterIdentity.$Properties);
-                $unknowns?: Uint8Array[];
-                store: string;
-                address: string;
-                static encode(m: lumeo.master.v1.MasterIdentity.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.MasterIdentity & lumeo.master.v1.MasterIdentity.$Shape;
-            }
-
-            namespace MasterIdentity {
-                interface $Properties {
-                    store?: (string|null);
-                    address?: (string|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.MasterIdentity.$Properties;
-            }
-
-            enum Standing {
-                STANDING_UNSPECIFIED = 0,
-                STANDING_WELCOME = 1,
-                STANDING_REMOVED = 2,
-                STANDING_OTHER_STORE = 3
-            }
-
             interface IExchangeRequest extends lumeo.master.v1.ExchangeRequest.$Properties {
             }
 
@@ -2428,7 +2406,6 @@ export namespace lumeo {
                 from: string;
                 to: string;
                 lane: lumeo.master.v1.Lane;
-                identity?: (lumeo.master.v1.MasterIdentity.$Properties|null);
                 messages: lumeo.master.v1.RaftMessage.$Properties[];
                 static encode(m: lumeo.master.v1.ExchangeRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExchangeRequest & lumeo.master.v1.ExchangeRequest.$Shape;
@@ -2440,7 +2417,6 @@ export namespace lumeo {
                     from?: (string|null);
                     to?: (string|null);
                     lane?: (lumeo.master.v1.Lane|null);
-                    identity?: (lumeo.master.v1.MasterIdentity.$Properties|null);
                     messages?: (lumeo.master.v1.RaftMessage.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
@@ -2449,7 +2425,6 @@ export namespace lumeo {
                   from?: string|null;
                   to?: string|null;
                   lane?: lumeo.master.v1.Lane|null;
-                  identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                   messages?: lumeo.master.v1.RaftMessage.$Shape[]|null;
                   $unknowns?: Uint8Array[];
                 };
@@ -2462,8 +2437,6 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.ExchangeResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 messages: lumeo.master.v1.RaftMessage.$Properties[];
-                standing: lumeo.master.v1.Standing;
-                identity?: (lumeo.master.v1.MasterIdentity.$Properties|null);
                 static encode(m: lumeo.master.v1.ExchangeResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExchangeResponse & lumeo.master.v1.ExchangeResponse.$Shape;
             }
@@ -2471,14 +2444,10 @@ export namespace lumeo {
             namespace ExchangeResponse {
                 interface $Properties {
                     messages?: (lumeo.master.v1.RaftMessage.$Properties[]|null);
-                    standing?: (lumeo.master.v1.Standing|null);
-                    identity?: (lumeo.master.v1.MasterIdentity.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = {
                   messages?: lumeo.master.v1.RaftMessage.$Shape[]|null;
-                  standing?: lumeo.master.v1.Standing|null;
-                  identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                   $unknowns?: Uint8Array[];
                 };
             }
@@ -2838,7 +2807,6 @@ export namespace lumeo {
                 membership: Uint8Array;
                 to: string;
                 offset: number;
-                store: string;
                 static encode(m: lumeo.master.v1.SnapshotHeader.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SnapshotHeader & lumeo.master.v1.SnapshotHeader.$Shape;
             }
@@ -2855,7 +2823,6 @@ export namespace lumeo {
                     membership?: (Uint8Array|null);
                     to?: (string|null);
                     offset?: (number|null);
-                    store?: (string|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.SnapshotHeader.$Properties;

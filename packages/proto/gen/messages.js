@@ -8414,6 +8414,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [id] OperationResult id
                  * @property {number|null} [appliedIndex] OperationResult appliedIndex
                  * @property {number|null} [ageMs] OperationResult ageMs
+                 * @property {boolean|null} [byFollower] OperationResult byFollower
+                 * @property {string|null} [leader] OperationResult leader
                  * @property {lumeo.common.v1.ErrorDetail.$Properties|null} [error] OperationResult error
                  * @property {lumeo.master.v1.SessionOpened.$Properties|null} [sessionOpened] OperationResult sessionOpened
                  * @property {lumeo.master.v1.FileInfo.$Properties|null} [file] OperationResult file
@@ -8447,6 +8449,8 @@ export const lumeo = $root.lumeo = (() => {
                  *   id?: number|null;
                  *   appliedIndex?: number|null;
                  *   ageMs?: number|null;
+                 *   byFollower?: boolean|null;
+                 *   leader?: string|null;
                  *   error?: lumeo.common.v1.ErrorDetail.$Shape|null;
                  *   sessionOpened?: lumeo.master.v1.SessionOpened.$Shape|null;
                  *   file?: lumeo.master.v1.FileInfo.$Shape|null;
@@ -8506,6 +8510,22 @@ export const lumeo = $root.lumeo = (() => {
                  * @instance
                  */
                 OperationResult.prototype.ageMs = 0;
+
+                /**
+                 * OperationResult byFollower.
+                 * @member {boolean} byFollower
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.byFollower = false;
+
+                /**
+                 * OperationResult leader.
+                 * @member {string} leader
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.leader = "";
 
                 /**
                  * OperationResult error.
@@ -8665,6 +8685,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 3, wireType 0 =*/24).uint64(m.appliedIndex);
                     if (m.ageMs != null && $Object.hasOwnProperty.call(m, "ageMs") && m.ageMs !== 0)
                         w.uint32(/* id 4, wireType 0 =*/32).uint32(m.ageMs);
+                    if (m.byFollower != null && $Object.hasOwnProperty.call(m, "byFollower") && m.byFollower !== false)
+                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.byFollower);
+                    if (m.leader != null && $Object.hasOwnProperty.call(m, "leader") && m.leader !== "")
+                        w.uint32(/* id 6, wireType 2 =*/50).string(m.leader);
                     if (m.sessionOpened != null && $Object.hasOwnProperty.call(m, "sessionOpened"))
                         $root.lumeo.master.v1.SessionOpened.encode(m.sessionOpened, w.uint32(/* id 10, wireType 2 =*/82).fork(), q + 1).ldelim();
                     if (m.file != null && $Object.hasOwnProperty.call(m, "file"))
@@ -8762,6 +8786,24 @@ export const lumeo = $root.lumeo = (() => {
                                     m.ageMs = v;
                                 else
                                     delete m.ageMs;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.byFollower = v;
+                                else
+                                    delete m.byFollower;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.leader = v;
+                                else
+                                    delete m.leader;
                                 continue;
                             }
                         case 2: {
@@ -17986,180 +18028,6 @@ export const lumeo = $root.lumeo = (() => {
                 return values;
             })();
 
-            v1.MasterIdentity = (function() {
-
-                /**
-                 * Properties of a MasterIdentity.
-                 * @typedef {Object} lumeo.master.v1.MasterIdentity.$Properties
-                 * @property {string|null} [store] MasterIdentity store
-                 * @property {string|null} [address] MasterIdentity address
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a MasterIdentity.
-                 * @memberof lumeo.master.v1
-                 * @interface IMasterIdentity
-                 * @augments lumeo.master.v1.MasterIdentity.$Properties
-                 * @deprecated Use lumeo.master.v1.MasterIdentity.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a MasterIdentity.
-                 * @typedef {lumeo.master.v1.MasterIdentity.$Properties} lumeo.master.v1.MasterIdentity.$Shape
-                 */
-
-                /**
-                 * Constructs a new MasterIdentity.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a MasterIdentity.
-                 * @constructor
-                 * @param {lumeo.master.v1.MasterIdentity.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const MasterIdentity = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * MasterIdentity store.
-                 * @member {string} store
-                 * @memberof lumeo.master.v1.MasterIdentity
-                 * @instance
-                 */
-                MasterIdentity.prototype.store = "";
-
-                /**
-                 * MasterIdentity address.
-                 * @member {string} address
-                 * @memberof lumeo.master.v1.MasterIdentity
-                 * @instance
-                 */
-                MasterIdentity.prototype.address = "";
-
-                /**
-                 * Encodes the specified MasterIdentity message. Does not implicitly {@link lumeo.master.v1.MasterIdentity.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.MasterIdentity
-                 * @static
-                 * @param {lumeo.master.v1.MasterIdentity.$Properties} m MasterIdentity message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                MasterIdentity.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.store != null && $Object.hasOwnProperty.call(m, "store") && m.store !== "")
-                        w.uint32(/* id 1, wireType 2 =*/10).string(m.store);
-                    if (m.address != null && $Object.hasOwnProperty.call(m, "address") && m.address !== "")
-                        w.uint32(/* id 2, wireType 2 =*/18).string(m.address);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a MasterIdentity message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.MasterIdentity
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.MasterIdentity & lumeo.master.v1.MasterIdentity.$Shape} MasterIdentity
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                MasterIdentity.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.MasterIdentity();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.store = v;
-                                else
-                                    delete m.store;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.address = v;
-                                else
-                                    delete m.address;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return MasterIdentity;
-            })();
-
-            /**
-             * Standing enum.
-             * @name lumeo.master.v1.Standing
-             * @enum {number}
-             * @property {number} STANDING_UNSPECIFIED=0 STANDING_UNSPECIFIED value
-             * @property {number} STANDING_WELCOME=1 STANDING_WELCOME value
-             * @property {number} STANDING_REMOVED=2 STANDING_REMOVED value
-             * @property {number} STANDING_OTHER_STORE=3 STANDING_OTHER_STORE value
-             */
-            v1.Standing = (function() {
-                const valuesById = $Object.create(null), values = $Object.create(valuesById);
-                values[valuesById[0] = "STANDING_UNSPECIFIED"] = 0;
-                values[valuesById[1] = "STANDING_WELCOME"] = 1;
-                values[valuesById[2] = "STANDING_REMOVED"] = 2;
-                values[valuesById[3] = "STANDING_OTHER_STORE"] = 3;
-                return values;
-            })();
-
             v1.ExchangeRequest = (function() {
 
                 /**
@@ -18169,7 +18037,6 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [from] ExchangeRequest from
                  * @property {string|null} [to] ExchangeRequest to
                  * @property {lumeo.master.v1.Lane|null} [lane] ExchangeRequest lane
-                 * @property {lumeo.master.v1.MasterIdentity.$Properties|null} [identity] ExchangeRequest identity
                  * @property {Array.<lumeo.master.v1.RaftMessage.$Properties>|null} [messages] ExchangeRequest messages
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
@@ -18189,7 +18056,6 @@ export const lumeo = $root.lumeo = (() => {
                  *   from?: string|null;
                  *   to?: string|null;
                  *   lane?: lumeo.master.v1.Lane|null;
-                 *   identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                  *   messages?: Array.<lumeo.master.v1.RaftMessage.$Shape>|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * }} lumeo.master.v1.ExchangeRequest.$Shape
@@ -18244,14 +18110,6 @@ export const lumeo = $root.lumeo = (() => {
                 ExchangeRequest.prototype.lane = 0;
 
                 /**
-                 * ExchangeRequest identity.
-                 * @member {lumeo.master.v1.MasterIdentity.$Properties|null|undefined} identity
-                 * @memberof lumeo.master.v1.ExchangeRequest
-                 * @instance
-                 */
-                ExchangeRequest.prototype.identity = null;
-
-                /**
                  * ExchangeRequest messages.
                  * @member {Array.<lumeo.master.v1.RaftMessage.$Properties>} messages
                  * @memberof lumeo.master.v1.ExchangeRequest
@@ -18287,8 +18145,6 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.lane != null && $Object.hasOwnProperty.call(m, "lane") && m.lane !== 0)
                         w.uint32(/* id 5, wireType 0 =*/40).int32(m.lane);
-                    if (m.identity != null && $Object.hasOwnProperty.call(m, "identity"))
-                        $root.lumeo.master.v1.MasterIdentity.encode(m.identity, w.uint32(/* id 6, wireType 2 =*/50).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -18369,12 +18225,6 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.lane;
                                 continue;
                             }
-                        case 6: {
-                                if (u !== 2)
-                                    break;
-                                m.identity = $root.lumeo.master.v1.MasterIdentity.decode(r, r.size(), $undefined, q + 1, m.identity);
-                                continue;
-                            }
                         case 4: {
                                 if (u !== 2)
                                     break;
@@ -18409,8 +18259,6 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of an ExchangeResponse.
                  * @typedef {Object} lumeo.master.v1.ExchangeResponse.$Properties
                  * @property {Array.<lumeo.master.v1.RaftMessage.$Properties>|null} [messages] ExchangeResponse messages
-                 * @property {lumeo.master.v1.Standing|null} [standing] ExchangeResponse standing
-                 * @property {lumeo.master.v1.MasterIdentity.$Properties|null} [identity] ExchangeResponse identity
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -18426,8 +18274,6 @@ export const lumeo = $root.lumeo = (() => {
                  * Shape of an ExchangeResponse.
                  * @typedef {{
                  *   messages?: Array.<lumeo.master.v1.RaftMessage.$Shape>|null;
-                 *   standing?: lumeo.master.v1.Standing|null;
-                 *   identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * }} lumeo.master.v1.ExchangeResponse.$Shape
                  */
@@ -18457,22 +18303,6 @@ export const lumeo = $root.lumeo = (() => {
                 ExchangeResponse.prototype.messages = $util.emptyArray;
 
                 /**
-                 * ExchangeResponse standing.
-                 * @member {lumeo.master.v1.Standing} standing
-                 * @memberof lumeo.master.v1.ExchangeResponse
-                 * @instance
-                 */
-                ExchangeResponse.prototype.standing = 0;
-
-                /**
-                 * ExchangeResponse identity.
-                 * @member {lumeo.master.v1.MasterIdentity.$Properties|null|undefined} identity
-                 * @memberof lumeo.master.v1.ExchangeResponse
-                 * @instance
-                 */
-                ExchangeResponse.prototype.identity = null;
-
-                /**
                  * Encodes the specified ExchangeResponse message. Does not implicitly {@link lumeo.master.v1.ExchangeResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ExchangeResponse
@@ -18492,10 +18322,6 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.messages.length; ++i)
                             $root.lumeo.master.v1.RaftMessage.encode(m.messages[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
                     }
-                    if (m.standing != null && $Object.hasOwnProperty.call(m, "standing") && m.standing !== 0)
-                        w.uint32(/* id 2, wireType 0 =*/16).int32(m.standing);
-                    if (m.identity != null && $Object.hasOwnProperty.call(m, "identity"))
-                        $root.lumeo.master.v1.MasterIdentity.encode(m.identity, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -18520,7 +18346,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m, v;
+                    var c, m;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -18546,21 +18372,6 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.messages && m.messages.length))
                                     m.messages = [];
                                 m.messages.push($root.lumeo.master.v1.RaftMessage.decode(r, r.size(), $undefined, q + 1));
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.int32())
-                                    m.standing = v;
-                                else
-                                    delete m.standing;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                m.identity = $root.lumeo.master.v1.MasterIdentity.decode(r, r.size(), $undefined, q + 1, m.identity);
                                 continue;
                             }
                         }
@@ -21003,7 +20814,6 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Uint8Array|null} [membership] SnapshotHeader membership
                  * @property {string|null} [to] SnapshotHeader to
                  * @property {number|null} [offset] SnapshotHeader offset
-                 * @property {string|null} [store] SnapshotHeader store
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -21116,14 +20926,6 @@ export const lumeo = $root.lumeo = (() => {
                 SnapshotHeader.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
-                 * SnapshotHeader store.
-                 * @member {string} store
-                 * @memberof lumeo.master.v1.SnapshotHeader
-                 * @instance
-                 */
-                SnapshotHeader.prototype.store = "";
-
-                /**
                  * Encodes the specified SnapshotHeader message. Does not implicitly {@link lumeo.master.v1.SnapshotHeader.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.SnapshotHeader
@@ -21159,8 +20961,6 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 9, wireType 2 =*/74).string(m.to);
                     if (m.offset != null && $Object.hasOwnProperty.call(m, "offset") && (typeof m.offset === "object" ? m.offset.low || m.offset.high : m.offset !== 0))
                         w.uint32(/* id 10, wireType 0 =*/80).uint64(m.offset);
-                    if (m.store != null && $Object.hasOwnProperty.call(m, "store") && m.store !== "")
-                        w.uint32(/* id 11, wireType 2 =*/90).string(m.store);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -21293,15 +21093,6 @@ export const lumeo = $root.lumeo = (() => {
                                     m.offset = v;
                                 else
                                     delete m.offset;
-                                continue;
-                            }
-                        case 11: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.store = v;
-                                else
-                                    delete m.store;
                                 continue;
                             }
                         }

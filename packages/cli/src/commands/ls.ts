@@ -4,9 +4,10 @@ import type { Context } from "../context.js";
 import { entryJson, entryName, longLine } from "../entry-view.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
 import { printable } from "../format.js";
+import { type ReadOptions, wishOf } from "../read-options.js";
 import { childPath, nameBelow, parseRemotePath } from "../remote-path.js";
 
-export interface LsOptions {
+export interface LsOptions extends ReadOptions {
   readonly long?: boolean;
   readonly human?: boolean;
   readonly recursive?: boolean;
@@ -48,12 +49,13 @@ async function* entriesOf(
   options: LsOptions,
 ): AsyncGenerator<{ readonly entry: FileInfo; readonly name: string }> {
   const client = await context.client();
-  const self = await client.stat(path, context.call);
+  const call = { ...context.call, ...wishOf(options) };
+  const self = await client.stat(path, call);
   if (self.kind === "file") {
     yield { entry: self, name: path };
     return;
   }
-  const listing = client.list(path, { ...context.call, recursive: options.recursive ?? false });
+  const listing = client.list(path, { ...call, recursive: options.recursive ?? false });
   const after = options.after === undefined ? {} : { after: childPath(path, options.after) };
   for await (const { items } of listing.pages(after)) {
     for (const entry of items) yield { entry, name: nameBelow(path, entry.path) };

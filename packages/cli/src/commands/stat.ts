@@ -1,9 +1,10 @@
 import type { Context } from "../context.js";
 import { describeChunk, describeEntry, entryJson } from "../entry-view.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
+import { type ReadOptions, wishOf } from "../read-options.js";
 import { parseRemotePath } from "../remote-path.js";
 
-export interface StatOptions {
+export interface StatOptions extends ReadOptions {
   readonly chunks?: boolean;
   readonly version?: string;
 }
@@ -18,7 +19,7 @@ export async function stat(
   const client = await context.client();
   for (const [i, { path }] of paths.map(parseRemotePath).entries()) {
     const version = options.version === undefined ? {} : { version: options.version };
-    const ask = { ...call, ...version, chunks: options.chunks ?? false };
+    const ask = { ...call, ...version, ...wishOf(options), chunks: options.chunks ?? false };
     const entry = await client.stat(path, ask);
     const { chunks } = entry;
     const lines = [...describeEntry(entry), ...(chunks ?? []).map(describeChunk)];

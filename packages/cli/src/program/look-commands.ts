@@ -1,7 +1,13 @@
 // Commands that look: ls, stat.
 
 import { type Command, Option } from "commander";
+import { CONSISTENCIES } from "../read-options.js";
 import { examples, type RunCommand } from "./command-line.js";
+
+function consistencyOption(): Option {
+  const what = "how fresh: linearizable (default), lease, or stale from the nearest master";
+  return new Option("--consistency <kind>", what).choices(CONSISTENCIES);
+}
 
 /** Adds them to the program. */
 export function addLookCommands(program: Command, run: RunCommand): void {
@@ -17,11 +23,14 @@ export function addLookCommands(program: Command, run: RunCommand): void {
     .addOption(new Option("-1").hideHelp())
     .option("--limit <n>", "this many entries of each path")
     .option("--after <name>", "begin behind this name")
+    .addOption(consistencyOption())
+    .option("--max-age <time>", "with stale: no answer that may be older, such as 5s")
     .addHelpText(
       "after",
       examples(
         ["lumeo ls -l -h /photos", "with readable sizes"],
         ["lumeo ls --json --limit 100 --after m /photos", "a page for a script"],
+        ["lumeo ls --consistency stale --json /photos", "from any master, with index and age"],
       ),
     )
     .action(async (paths: readonly string[], options, command: Command) => {
@@ -37,6 +46,8 @@ export function addLookCommands(program: Command, run: RunCommand): void {
     .argument("<path...>", "paths in the cluster")
     .option("--chunks", "with every chunk and where its replicas are")
     .option("--version <version>", "an earlier content, as version ls shows it")
+    .addOption(consistencyOption())
+    .option("--max-age <time>", "with stale: no answer that may be older, such as 5s")
     .addHelpText(
       "after",
       examples(

@@ -4,16 +4,23 @@
 //     believed; one that fails or does not know is left for the next in the list.
 // P2. Only the first of many operations that failed at one master changes the target, so that a
 //     crowd does not skip past the leader.
-// P3. Nothing is repeated here: every failure goes to the caller, whose policy decides.
+// P3. A query goes to whichever master suits it (read-spread.ts). A follower that answers says who
+//     leads; one that fails says nothing about the leader.
+// P4. A master that stood still is not gone back to for a while, also where others still take it
+//     for the leader: they notice later.
+// P5. Nothing is repeated here: every failure goes to the caller, whose policy decides.
 
 import { type Closable, LumeoError } from "@lumeofs/base";
 import { RpcChannel } from "@lumeofs/node/rpc";
 import type { Events } from "../events.js";
 import type { Answer, Attempt, Masters, OperationKind } from "../operations.js";
-import { OperationStream, type StreamPorts } from "./operation-stream.js";
+import { OperationStream, type Service, type StreamPorts } from "./operation-stream.js";
+import { ReadSpread } from "./read-spread.js";
 
 /** Masters that hints may add to the configured ones. */
 const CHANNELS_MAX = 16;
+/** How long nobody's word leads back to a master that gave no answer (P4). */
+const STILL_MS = 3_000;
 
 interface Link {
   readonly channel: RpcChannel;
@@ -25,6 +32,9 @@ export class MasterPool implements Masters, Closable {
   readonly endpoints: readonly string[];
   readonly #ports: StreamPorts;
   readonly #events: Events;
+  readonly #spread: ReadSpread;
+  /** Masters that gave no answer, and until when they are avoided. */
+  readonly #still = new Map<string, number>();
   readonly #links = new Map<string, Link>();
   #target: string;
   #leader: string | undefined;
@@ -39,6 +49,7 @@ export class MasterPool implements Masters, Closable {
     this.endpoints = endpoints;
     this.#ports = ports;
     this.#events = events;
+    this.#spread = new ReadSpread(endpoints, ports.clock);
     this.#target = endpoints[0] as string;
   }
 
@@ -57,18 +68,30 @@ export class MasterPool implements Masters, Closable {
   }
 
   async attempt<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
-    const address = this.#target;
+    const { read } = attempt;
+    const address =
+      read === undefined ? this.#target : this.#spread.choose(read.wish.consistency, this.#target);
     const { operations } = this.#link(address);
+    const service: Service = { follower: undefined };
+    const ended = read === undefined ? undefined : this.#spread.began(address);
     try {
-      const answer = await operations.perform(attempt);
-      this.#answered(address);
+      const answer = await operations.perform(attempt, service);
+      ended?.(true);
+      this.#heard(address, service);
       return answer;
     } catch (error) {
+      // A refusal that stands, such as "it does not exist", is an answer.
+      ended?.(error instanceof LumeoError && (!error.retryable || error.code === "OVERLOADED"));
       if (!(error instanceof LumeoError)) throw error;
-      const isRefused = error.code === "UNAVAILABLE" && !operations.isConnected;
+      const { isConnected, isStill } = operations;
+      if (isStill) this.#still.set(address, this.#ports.clock.monotonicMs() + STILL_MS);
+      const isRefused = error.code === "UNAVAILABLE" && !isConnected;
       if (isRefused) this.#refused.add(address);
       else this.#refused.delete(address);
-      this.#learn(address, error, operations.isConnected);
+      if (service.follower !== undefined && !error.retryable) this.#heard(address, service);
+      else if (read === undefined || address === this.#target) {
+        this.#learn(address, error, isConnected);
+      }
       throw isRefused && this.isUnreachable ? unreachable(this.endpoints, error) : error;
     }
   }
@@ -83,9 +106,25 @@ export class MasterPool implements Masters, Closable {
     await Promise.all([...this.#links.values()].map(({ channel }) => channel.close()));
   }
 
+  /** Somebody has answered, who leads or says who does (P1, P3). */
+  #heard(address: string, { follower }: Service): void {
+    if (follower === undefined) return this.#answered(address);
+    this.#refused.delete(address);
+    this.#still.delete(address);
+    const { leader } = follower;
+    if (this.#target !== address || leader === undefined || !this.#mayUse(leader)) return;
+    this.#target = leader;
+    this.#follow(leader);
+  }
+
   #answered(address: string): void {
     this.#isFailing = false;
     this.#refused.delete(address);
+    this.#still.delete(address);
+    this.#follow(address);
+  }
+
+  #follow(address: string): void {
     if (this.#leader === address) return;
     this.#events.emit("leader", { from: this.#leader, to: address });
     this.#leader = address;
@@ -125,12 +164,17 @@ export class MasterPool implements Masters, Closable {
     for (let tried = 0; tried < this.endpoints.length; tried++) {
       this.#turn = (this.#turn + 1) % this.endpoints.length;
       const candidate = this.endpoints[this.#turn] as string;
-      if (candidate !== failed) return candidate;
+      if (candidate !== failed && !this.#stoodStill(candidate)) return candidate;
     }
     return failed;
   }
 
+  #stoodStill(address: string): boolean {
+    return this.#ports.clock.monotonicMs() < (this.#still.get(address) ?? 0);
+  }
+
   #mayUse(address: string): boolean {
+    if (this.#stoodStill(address)) return false; // (P4)
     return this.#links.has(address) || this.#links.size < CHANNELS_MAX;
   }
 

@@ -6,6 +6,9 @@
 //     more wait for their turn.
 // O3. When the stream breaks, operations that were never handed to it end as UNAVAILABLE (surely
 //     without effect), the others as CONNECTION_LOST (perhaps with effect).
+// O4. While operations are unanswered, a silent master is asked whether it lives, which it answers
+//     at once however busy it is. One that stands still breaks the stream within 2 s, and not only
+//     when the operations have run out of time: another master may lead by then.
 
 import {
   type Alarm,
@@ -19,10 +22,15 @@ import {
 import { openStream, type RpcChannel, type RpcStream } from "@lumeofs/node/rpc";
 import { type lumeo, NamespaceService } from "@lumeofs/proto";
 import type { Answer, Attempt, OperationKind } from "../operations.js";
+import { decodeFollower, decodeFreshness, encodeWish, type Follower } from "./read-wire.js";
 import { decodeResult, encodeOperation } from "./wire.js";
 
 /** Operations of one stream without an answer. */
 export const OPERATIONS_OPEN_MAX = 2_048;
+/** After so long a silence, or less, a master is asked whether it lives. */
+const SILENCE_MS = 500;
+/** So many further silences, and it stands still. */
+const SILENCES_MAX = 3;
 /** Operations in one message. */
 const BATCH_OPERATIONS_MAX = 256;
 
@@ -35,9 +43,16 @@ export interface StreamPorts {
   readonly timers: Timers;
 }
 
+/** Who has served an operation. */
+export interface Service {
+  /** Set by an answer, be it an error, of a master that does not lead. */
+  follower: Follower | undefined;
+}
+
 /** An operation that has no answer yet. */
 interface OpenOperation {
   readonly attempt: Attempt<OperationKind>;
+  readonly service: Service;
   readonly message: lumeo.master.v1.Operation.$Properties;
   readonly permit: Permit;
   /** On the monotonic clock. */
@@ -59,6 +74,10 @@ export class OperationStream {
   #lastId = 0;
   /** One alarm for all: at or before the earliest deadline of what is open. */
   #alarm: { readonly atMs: number; readonly alarm: Alarm } | undefined;
+  /** Looks for life while operations are open (O4). */
+  #lookout: Alarm | undefined;
+  #silences = 0;
+  #isStill = false;
 
   constructor(channel: RpcChannel, ports: StreamPorts) {
     this.#channel = channel;
@@ -70,15 +89,25 @@ export class OperationStream {
     return this.#stream !== undefined;
   }
 
-  /** Rejects with a LumeoError as the master refused, or as the connection failed (O3). */
-  perform<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
-    const permit = this.#room.tryTake(1);
-    if (permit !== undefined) return this.#ask(attempt, permit);
-    return this.#room.take(1, attempt.signal).then((taken) => this.#ask(attempt, taken));
+  /** The master stood still when it was last asked for something (O4). */
+  get isStill(): boolean {
+    return this.#isStill;
   }
 
-  #ask<K extends OperationKind>(attempt: Attempt<K>, permit: Permit): Promise<Answer<K>> {
-    const { kind, ask, request, timeoutMs, signal } = attempt;
+  /** Rejects with a LumeoError as the master refused, or as the connection failed (O3). */
+  perform<K extends OperationKind>(attempt: Attempt<K>, service: Service): Promise<Answer<K>> {
+    const permit = this.#room.tryTake(1);
+    if (permit !== undefined) return this.#ask(attempt, service, permit);
+    const room = this.#room.take(1, attempt.signal);
+    return room.then((taken) => this.#ask(attempt, service, taken));
+  }
+
+  #ask<K extends OperationKind>(
+    attempt: Attempt<K>,
+    service: Service,
+    permit: Permit,
+  ): Promise<Answer<K>> {
+    const { kind, ask, read, request, timeoutMs, signal } = attempt;
     return new Promise<Answer<OperationKind>>((resolve, reject) => {
       if (signal?.aborted) {
         permit.release();
@@ -88,11 +117,13 @@ export class OperationStream {
       const message = encodeOperation(kind, ask, request);
       message.id = id;
       message.timeoutMs = timeoutMs;
+      if (read !== undefined) encodeWish(message, read.wish);
       const deadlineMs = this.#ports.clock.monotonicMs() + timeoutMs;
       const abort = (): void => this.#fail(id, signal?.reason);
       signal?.addEventListener("abort", abort, { once: true });
       const open: OpenOperation = {
         attempt: attempt as Attempt<OperationKind>,
+        service,
         message,
         permit,
         deadlineMs,
@@ -104,6 +135,7 @@ export class OperationStream {
       this.#open.set(id, open);
       this.#queue.push(open);
       this.#watch(deadlineMs);
+      this.#lookOut();
       this.#scheduleFlush();
     }) as Promise<Answer<K>>;
   }
@@ -126,8 +158,12 @@ export class OperationStream {
   #settle(id: number, result: Result): void {
     const open = this.#leave(id);
     if (open === undefined) return; // given up by its caller
+    const { attempt, service } = open;
+    service.follower = decodeFollower(result);
     try {
-      open.resolve(decodeResult(open.attempt.kind, result));
+      const answer = decodeResult(attempt.kind, result);
+      attempt.read?.answered(decodeFreshness(result));
+      open.resolve(answer);
     } catch (error) {
       open.reject(error);
     }
@@ -156,6 +192,31 @@ export class OperationStream {
       else nextMs = Math.min(nextMs, deadlineMs);
     }
     if (nextMs < Infinity) this.#watch(nextMs);
+  }
+
+  /** Goes on until nothing is open, and a little longer: setting it anew each time would cost. */
+  #lookOut(): void {
+    if (this.#lookout !== undefined) return;
+    this.#silences = 0;
+    this.#lookout = this.#ports.timers.every(SILENCE_MS, () => this.#lookForLife());
+  }
+
+  #endLookout(): void {
+    this.#lookout?.cancel();
+    this.#lookout = undefined;
+  }
+
+  #lookForLife(): void {
+    if (this.#open.size === 0) return this.#endLookout();
+    this.#silences += 1;
+    if (this.#silences === 1) {
+      // What becomes of the question shows in the answer, or in the end of the stream.
+      this.#stream?.send({ operations: [] }).catch(() => undefined);
+    } else if (SILENCES_MAX < this.#silences) {
+      this.#isStill = true;
+      const why = `${this.#channel.address} has not answered for ${SILENCES_MAX * SILENCE_MS} ms`;
+      this.#broken(new LumeoError("CONNECTION_LOST", why));
+    }
   }
 
   #scheduleFlush(): void {
@@ -196,6 +257,8 @@ export class OperationStream {
     let failure = new LumeoError("CONNECTION_LOST", `${this.#channel.address} ended the stream`);
     try {
       for await (const { results } of stream) {
+        this.#silences = 0;
+        this.#isStill = false;
         for (const result of results ?? []) this.#settle(result.id ?? 0, result as Result);
       }
     } catch (error) {
@@ -209,6 +272,7 @@ export class OperationStream {
 
   /** Ends everything that is open (O3). */
   #broken(cause: LumeoError): void {
+    this.#endLookout();
     this.#stream?.cancel();
     this.#stream = undefined;
     this.#queue = [];

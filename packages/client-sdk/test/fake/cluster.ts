@@ -19,6 +19,10 @@ export class FakeMaster {
   readonly #index: number;
   #server: RpcServer | undefined;
   #address = "";
+  /** Takes what comes and answers nothing, as a process that was stopped. */
+  isStill = false;
+  /** Answers queries as a follower of this master. */
+  follows: FakeMaster | undefined;
   /** Operations in each message that arrived. */
   readonly batches: number[] = [];
 
@@ -37,6 +41,7 @@ export class FakeMaster {
       [
         serveStream(NamespaceService.operate, async (stream) => {
           for await (const { operations } of stream) {
+            if (this.isStill) continue;
             this.batches.push(operations?.length ?? 0);
             const results = (operations ?? []).flatMap((operation) => this.#answer(operation));
             await stream.send({ results });
@@ -64,6 +69,11 @@ export class FakeMaster {
   #answer(operation: Operation): lumeo.master.v1.IOperationResult | [] {
     const id = operation.id ?? 0;
     const { leader, namespace } = this.#cluster;
+    const isRead = operation.stat ?? operation.list;
+    if (this.follows !== undefined && isRead) {
+      const shown = { appliedIndex: 7, ageMs: 42, byFollower: true, leader: this.follows.address };
+      return { ...execute(namespace, operation), ...shown, id };
+    }
     if (leader === undefined) return refused(id, new LumeoError("NO_LEADER", "no leader"));
     if (leader !== this) {
       return refused(id, new LumeoError("NOT_LEADER", "not me", { leader: leader.address }));

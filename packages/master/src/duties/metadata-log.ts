@@ -44,6 +44,11 @@ export class MetadataLog {
     return this.#replication.status.role === "leader";
   }
 
+  /** host:port of the leader, if it is known. */
+  get leaderAddress(): string | undefined {
+    return this.#replication.status.leaderAddress;
+  }
+
   /** The state as this master has it, which may be behind. */
   get local(): StateReader {
     return this.#reader;

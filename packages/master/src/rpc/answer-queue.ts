@@ -15,6 +15,7 @@ export class AnswerQueue {
   readonly #failed: (error: unknown) => void;
   #waiting: { readonly result: Result; readonly sent: () => void }[] = [];
   #isSending = false;
+  #isAsked = false;
 
   /** `failed` hears the first failure to send; nothing is sent after it. */
   constructor(
@@ -28,6 +29,16 @@ export class AnswerQueue {
   /** Queues a result; `sent` is called when the transport has taken it. */
   push(result: Result, sent: () => void): void {
     this.#waiting.push({ result, sent });
+    this.#beginSending();
+  }
+
+  /** Lets the client hear something, be it without results. */
+  showLife(): void {
+    this.#isAsked = true;
+    this.#beginSending();
+  }
+
+  #beginSending(): void {
     if (this.#isSending) return;
     this.#isSending = true;
     setImmediate(() => void this.#drain()); // whatever else this turn answers goes along
@@ -35,7 +46,8 @@ export class AnswerQueue {
 
   async #drain(): Promise<void> {
     try {
-      while (0 < this.#waiting.length) {
+      while (0 < this.#waiting.length || this.#isAsked) {
+        this.#isAsked = false;
         const batch = this.#takeBatch();
         await this.#send(batch.map(({ result }) => result));
         for (const { sent } of batch) sent();

@@ -3,7 +3,9 @@
 // N1. Operations of one stream run at the same time, and begin in the order in which they came.
 // N2. A stream has at most OPERATIONS_MAX operations under way, counted until their answers are
 //     taken by the transport; above it nothing more is read from the client.
-// N3. An operation is answered exactly once: with its result, its error, or TIMEOUT.
+// N3. A message without operations asks whether this master lives, and is answered at once: a client
+//     tells a master that is busy from one that stands still.
+// N4. An operation is answered exactly once: with its result, its error, or TIMEOUT.
 
 import type { Timers } from "@lumeofs/base";
 import { asLumeoError, Budget, InvariantViolation, LumeoError, type Permit } from "@lumeofs/base";
@@ -13,7 +15,7 @@ import { AnswerQueue } from "./answer-queue.js";
 import type { Meter } from "./meter.js";
 import { decodeOperation } from "./operation-wire.js";
 import { type Answer, answerOfError, execute, type OperationParts } from "./operations.js";
-import { decodeReadWish } from "./served-read.js";
+import { decodeReadWish, servedBy } from "./served-read.js";
 
 /** Operations under way on one stream. */
 export const OPERATIONS_MAX = 4_096;
@@ -55,6 +57,7 @@ export class OperateSession {
   /** Serves until the client ends the stream, and then answers what is under way. */
   async run(): Promise<void> {
     for await (const { operations } of this.#stream) {
+      if (!operations?.length) this.#answers.showLife();
       for (const wire of operations ?? []) {
         const slot = this.#slots.tryTake(1) ?? (await this.#slots.take(1));
         if (this.#failure !== undefined) throw this.#failure;
@@ -103,7 +106,8 @@ export class OperateSession {
     } catch (thrown) {
       if (thrown instanceof InvariantViolation) throw thrown;
       const error = asLumeoError(thrown);
-      return { given: answerOfError(error), code: error.code };
+      const given = { ...answerOfError(error), ...servedBy(this.#parts.log) };
+      return { given, code: error.code };
     }
   }
 

@@ -43,7 +43,13 @@ export async function serveRead(
   // Also "it does not exist" is an answer that may be old.
   if (!view.holds()) return serveRead(parts, { ...wish, consistency: "linearizable" }, read);
   if (outcome.kind === "failed") throw outcome.error;
-  return { ...outcome.answer, appliedIndex: view.index, ageMs: Math.ceil(view.ageMs) };
+  const freshness = { appliedIndex: view.index, ageMs: Math.ceil(view.ageMs) };
+  return { ...outcome.answer, ...freshness, ...servedBy(log) };
+}
+
+/** A client that hears from a master which does not lead learns who does. */
+export function servedBy(log: MetadataLog): Pick<Answer, "byFollower" | "leader"> {
+  return log.isLeading ? {} : { byFollower: true, leader: log.leaderAddress ?? "" };
 }
 
 type Outcome =

@@ -10,7 +10,10 @@ const { FileKind } = lumeo.master.v1;
 
 /** A file or directory as it is. */
 export function encodeFile(path: string, { id, inode }: NamedInode): lumeo.master.v1.IFileInfo {
-  return encodeInode(path, id, inode);
+  const info = encodeInode(path, id, inode);
+  // A directory keeps count of what is below it now, not of what was below it in a snapshot.
+  if (inode.kind === "directory" && isPast(path)) info.usage = null;
+  return info;
 }
 
 /** The same, without a name that leads to it. */
@@ -50,6 +53,10 @@ export function encodeCommitted(
     tags: command.tags,
     expiresAtMs: file.expiresAt,
   };
+}
+
+function isPast(path: string): boolean {
+  return path.includes("/.snapshot/");
 }
 
 /** Which of the two kinds. */

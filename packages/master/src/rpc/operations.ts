@@ -8,24 +8,26 @@ import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet } from "../fleet/servers.js";
 import type { Command, Reply } from "../metadata/command.js";
 import { FRESH_EPOCH, getGrant } from "../metadata/grants.js";
+import { statAt } from "../metadata/past-queries.js";
 import { parsePath } from "../metadata/path.js";
-import { fileChunks, listPage, stat } from "../metadata/queries.js";
+import { fileChunks } from "../metadata/queries.js";
 import { policyAt } from "../metadata/settings.js";
 import type { StateReader } from "../metadata/state.js";
 import { choosePlacements } from "../placement/choose.js";
 import { candidates } from "./fleet-view.js";
 import { encodeCommitted, encodeFile, encodeInode, encodePolicy } from "./inode-wire.js";
+import {
+  copy,
+  list,
+  listSnapshots,
+  listTrash,
+  listVersions,
+  removeVersion,
+} from "./kept-operations.js";
 import { encodeLock, listLocks } from "./lock-operations.js";
 import type { Operation } from "./operation-wire.js";
 import { type ReadWish, serveRead } from "./served-read.js";
-import {
-  encodeLocatedChunk,
-  encodeReplicas,
-  errorOf,
-  type FleetView,
-  HOPES,
-  invalid,
-} from "./wire.js";
+import { encodeLocatedChunk, encodeReplicas, errorOf, type FleetView, HOPES } from "./wire.js";
 
 /** An answer without the operation's id. */
 export type Answer = Omit<lumeo.master.v1.IOperationResult, "id">;
@@ -65,12 +67,16 @@ export async function execute(
       return serveRead(parts, wish, (state) => listLocks(parts, state, operation));
     case "effectivePolicy":
       return serveRead(parts, wish, (state) => effectivePolicy(state, operation));
-    case "copy":
-    case "removeVersion":
     case "listTrash":
+      return serveRead(parts, wish, (state) => listTrash(state, operation));
     case "listVersions":
+      return serveRead(parts, wish, (state) => listVersions(state, operation));
     case "listSnapshots":
-      throw invalid(`${operation.kind} is not supported`);
+      return serveRead(parts, wish, (state) => listSnapshots(state, operation));
+    case "copy":
+      return copy(parts.log, operation);
+    case "removeVersion":
+      return removeVersion(parts.log, operation);
   }
 }
 
@@ -167,9 +173,9 @@ async function statFile(
   state: StateReader,
   operation: OperationOf<"stat">,
 ): Promise<Answer> {
-  const found = stat(state, operation.path);
+  const { path, version, revision, firstChunk, chunkCountMax } = operation;
+  const found = await statAt(state, { path, version: version === 0 ? undefined : version });
   if (found.kind === "refused") throw errorOf(found);
-  const { revision, firstChunk, chunkCountMax } = operation;
   const { inode } = found;
   if (revision !== undefined && inode.revision !== revision) {
     const what = `Cannot go on reading ${JSON.stringify(found.path)}`;
@@ -186,17 +192,6 @@ async function statFile(
       chunks: chunks.map(({ handle, chunk }) => encodeLocatedChunk(view, handle, chunk)),
     },
   };
-}
-
-async function list(state: StateReader, operation: OperationOf<"list">): Promise<Answer> {
-  let page = await listPage(state, operation);
-  // Where all of a page vanished while it was read, the caller would not know how to go on.
-  while (page.kind === "page" && page.entries.length === 0 && page.hasMore) {
-    page = await listPage(state, { ...operation, after: page.last });
-  }
-  if (page.kind === "refused") throw errorOf(page);
-  const entries = page.entries.map((entry) => encodeFile(entry.path, entry));
-  return { listing: { entries, more: page.hasMore } };
 }
 
 async function effectivePolicy(

@@ -16,7 +16,7 @@ async function read(argv: readonly string[], environment = {}): Promise<MasterCo
 test("a master needs a name and a folder, and alone is its own group", async (t) => {
   const config = await read(NEEDED);
   t.like(config, { id: "m1", dir: "d", listen: "127.0.0.1:7400", electionTicks: 20 });
-  t.deepEqual({ ...config.members }, { m1: "127.0.0.1:7400" });
+  t.deepEqual({ ...config.founders }, { m1: "127.0.0.1:7400" });
 });
 
 test("flags are stronger than the environment, and that is stronger than the file", async (t) => {
@@ -31,7 +31,7 @@ test("flags are stronger than the environment, and that is stronger than the fil
 
 test("peers name every founding master with its address", async (t) => {
   const config = await read([...NEEDED, "--peers", "m1=a:1, m2=b:2,m3=c:3"]);
-  t.deepEqual({ ...config.members }, { m1: "a:1", m2: "b:2", m3: "c:3" } as never);
+  t.deepEqual({ ...config.founders }, { m1: "a:1", m2: "b:2", m3: "c:3" } as never);
 });
 
 test("settings that cannot be are refused by name", async (t) => {

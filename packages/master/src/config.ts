@@ -93,6 +93,9 @@ const schema = z
     changeKeepRevisions: wholeNumber(1_000, 1_000_000_000)
       .default(1_000_000)
       .describe("Changes further than this behind the newest revision leave the feed earlier."),
+    backupBytesPerSecond: wholeNumber(64 * 1_024, 1_000_000_000_000)
+      .default(64 * 1_024 * 1_024)
+      .describe("A backup reads the metadata no faster than this."),
     logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
   })
   .refine((c) => c.heartbeatTicks * 3 <= c.electionTicks, {

@@ -21,6 +21,7 @@ import { Consensus } from "./consensus/consensus.js";
 import { leaseMs } from "./consensus/lease.js";
 import { ReadGate } from "./consensus/read-gate.js";
 import type { ReplicationStatus } from "./consensus/replication.js";
+import { fileExpiryDuty, lockExpiryDuty } from "./duties/attribute-duties.js";
 import { DutyRunner } from "./duties/duty.js";
 import { grantExpiryDuty, sessionExpiryDuty, uploadExpiryDuty } from "./duties/expiry-duty.js";
 import { feedTrimDuty } from "./duties/feed-trim-duty.js";
@@ -35,6 +36,7 @@ import { Fleet } from "./fleet/servers.js";
 import { applyEntry } from "./metadata/state-machine.js";
 import { METRICS, operationMeter, withPositions } from "./metrics.js";
 import { adminMethods } from "./rpc/admin-service.js";
+import { backupMethods } from "./rpc/backup-service.js";
 import { ChannelPool } from "./rpc/channel-pool.js";
 import { chunkMethods } from "./rpc/chunk-service.js";
 import { ChunkserverClient } from "./rpc/chunkserver-client.js";
@@ -42,6 +44,7 @@ import { fleetMethods } from "./rpc/fleet-service.js";
 import { namespaceMethods } from "./rpc/namespace-service.js";
 import { RaftTransport } from "./rpc/raft-service.js";
 import { watchMethods } from "./rpc/watch-service.js";
+import type { FrozenState } from "./state/frozen-state.js";
 import { openLevelState } from "./state/level-state.js";
 import { MachineState } from "./state/machine-state.js";
 import { hashState } from "./state-hash.js";
@@ -98,7 +101,12 @@ export class Master implements Closable {
     const log = new MetadataLog({ replication: consensus, reader: state.reader, clock });
     const reads = opening.use(readGateOf(config, consensus));
     const fleet = watchedFleet(config, consensus, opening);
-    const parts = { config, consensus, state, log, reads, fleet, channels, logger };
+    const freeze = async (): Promise<FrozenState> => {
+      await consensus.read();
+      await store.flush();
+      return store.freeze();
+    };
+    const parts = { config, consensus, state, log, reads, freeze, fleet, channels, logger };
     opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
     const server = opening.use(await serve(parts, links, opening));
     logger.info("master started", { address: server.address });
@@ -118,6 +126,8 @@ interface Parts {
   readonly config: MasterConfig;
   readonly consensus: Consensus;
   readonly state: MachineState;
+  /** The state with everything that was acknowledged before. */
+  readonly freeze: () => Promise<FrozenState>;
   readonly log: MetadataLog;
   readonly reads: ReadGate;
   readonly fleet: Fleet;
@@ -181,6 +191,8 @@ function dutiesOf({ config, state, log, fleet, channels, logger }: Parts) {
     reapDuty(log),
     historySweepDuty(log),
     trashExpiryDuty(log, clock),
+    fileExpiryDuty(log, clock),
+    lockExpiryDuty(log, clock),
     forgetDuty(parts, forget),
     feedTrimDuty({ log, clock, applied: () => state.applied }, expiry),
     verifyDuty(parts),
@@ -192,7 +204,7 @@ async function serve(
   transport: RaftTransport,
   opening: ResourceStack,
 ): Promise<RpcServer> {
-  const { config, consensus, state, log, reads, fleet, channels, logger } = parts;
+  const { config, consensus, state, log, reads, freeze, fleet, channels, logger } = parts;
   const { metrics, exposition } = await openMetrics(METRICS);
   if (config.admin !== undefined) {
     const status = (): ReplicationStatus => consensus.status;
@@ -212,6 +224,7 @@ async function serve(
     ...transport.methods,
     ...namespaceMethods({ ...operations, timers, meter }),
     ...watchMethods(feed),
+    ...backupMethods({ freeze, clock, timers, bytesPerSecondMax: config.backupBytesPerSecond }),
     ...chunkMethods({ log, fleet, clock }),
     ...fleetMethods({ log, fleet, clock, logger, heartbeatMs }),
     ...adminMethods({

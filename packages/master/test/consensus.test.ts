@@ -40,14 +40,19 @@ class RealMember {
     const store = opening.use(await openLevelState({ folder, disk, timers }));
     const state = new MachineState(store, remember);
     const links = opening.use(
-      new RaftTransport({ clusterId: "test", self: id, members, timers, logger: SILENT_LOGGER }),
+      new RaftTransport({
+        ...{ clusterId: "test", self: id, hints: members, timers, logger: SILENT_LOGGER },
+      }),
     );
     const port = Number(members[id]?.split(":")[1]);
     opening.use(await listen(port, links.methods));
     const fatal: unknown[] = [];
     const consensus = opening.use(
       await Consensus.start(
-        { id, members, folder, tickMs: TICK_MS, raft: RAFT, limits: LIMITS },
+        {
+          ...{ id, founders: members, address: members[id] ?? "", folder },
+          ...{ tickMs: TICK_MS, raft: RAFT, limits: LIMITS },
+        },
         {
           disk,
           state,

@@ -62,7 +62,7 @@ export class TestMember {
   }
 
   async start(): Promise<void> {
-    const { world, members, limits, raft } = this.group;
+    const { world, limits, raft } = this.group;
     const lifetime = new Lifetime(world);
     const clock = new SimClock(world, lifetime);
     const taking = (ms: () => number): Durability => {
@@ -83,7 +83,8 @@ export class TestMember {
     this.lifetime = lifetime;
     this.clock = clock;
     this.machine = new MachineState(store, remember);
-    const config = { id: this.id, members, tickMs: 50, raft, limits };
+    const self = { id: this.id, store: "", address: "" };
+    const config = { ...self, tickMs: 50, raft, limits };
     this.driver = await Driver.start(config, {
       log: new MemoryLogStore(this.log, durability),
       state: this.machine,
@@ -130,6 +131,9 @@ class TestLinks implements PeerLinks {
   listen(listener: PeerListener): void {
     this.#member.listener = listener;
   }
+
+  /** Everybody is connected to everybody here. */
+  follow(): void {}
 
   send(to: NodeId, message: Parameters<PeerLinks["send"]>[1]): void {
     const { group, id } = this.#member;

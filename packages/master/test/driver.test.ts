@@ -192,7 +192,7 @@ test("A lease is given up when the leadership is handed over", async (t) => {
     told += 1;
     if (leader.driver?.freshness.confirmed !== undefined) relied += 1;
   };
-  await group.settled(leader.driver?.transferLeadership() as Promise<void>);
+  await group.settled(leader.driver?.group.transfer() as Promise<void>);
   t.is(told, 1);
   t.is(relied, 0);
 });

@@ -19,6 +19,7 @@ for (const recentBytesMax of [1e9, 100]) {
       location: join(folder, "log"),
       node: nodeId("m1"),
       founders: FOUNDERS,
+      store: "s1",
       recentBytesMax,
     };
     return {

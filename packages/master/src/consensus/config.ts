@@ -20,6 +20,8 @@ export interface ConsensusConfig {
   readonly limits: DriverLimits;
   /** New commands are refused while less than this is free on the disk. */
   readonly reserveBytes?: number;
+  /** Size of a file that only takes up room, and is removed when there is hardly any. */
+  readonly ballastBytes?: number;
 }
 
 export interface DriverLimits {
@@ -60,13 +62,15 @@ export const TICK_MS_DEFAULT = 50;
 
 export const RESERVE_BYTES_DEFAULT = 128 * MiB;
 
+export const BALLAST_BYTES_DEFAULT = 32 * MiB;
+
 export const DRIVER_LIMITS_DEFAULT: DriverLimits = {
   proposalBytesMax: 64 * MiB,
   readsMax: 10_000,
   writeBytesMax: 4 * MiB,
-  compactEntries: 500_000,
+  compactEntries: 100_000,
   compactBytes: 64 * MiB,
-  tailEntries: 200_000,
+  tailEntries: 50_000,
   tailBytes: 32 * MiB,
   logBytesMax: 256 * MiB,
   snapshotLogBytes: 64 * MiB,

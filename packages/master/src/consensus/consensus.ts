@@ -2,6 +2,7 @@ import {
   type Clock,
   type Closable,
   type Disk,
+  integerBetween,
   type Logger,
   type Random,
   ResourceStack,
@@ -9,8 +10,9 @@ import {
 } from "@lumeofs/base";
 import type { LogIndex } from "../raft/entry.js";
 import { founders } from "../raft/membership.js";
-import { type ConsensusConfig, RESERVE_BYTES_DEFAULT } from "./config.js";
+import { BALLAST_BYTES_DEFAULT, type ConsensusConfig, RESERVE_BYTES_DEFAULT } from "./config.js";
 import { Driver } from "./driver.js";
+import type { GroupControl } from "./group.js";
 import type { OpenLevel } from "./level-database.js";
 import { LevelLogStore } from "./level-log-store.js";
 import type { PeerLinks } from "./peer-link.js";
@@ -63,14 +65,17 @@ export class Consensus implements Replication, Closable {
       await LevelLogStore.open({
         location: `${config.folder}/log`,
         node: config.id,
-        founders: founders(config.members),
+        founders: founders(config.founders),
+        store: freshStore(ports.random),
         ...(openDatabase === undefined ? {} : { openDatabase }),
       }),
     );
     const snapshots = await SnapshotStore.open(ports.disk);
-    const driver = opening.use(await Driver.start(config, { ...ports, onFatal, log, snapshots }));
-    const { reserveBytes = RESERVE_BYTES_DEFAULT } = config;
-    const space = opening.use(new SpaceGuard(ports.disk, reserveBytes, onFatal));
+    const { store } = log;
+    const driver = opening.use(
+      await Driver.start({ ...config, store }, { ...ports, onFatal, log, snapshots }),
+    );
+    const space = opening.use(guardedSpace(config, { ...ports, onFatal }, driver));
     await space.start(ports.timers);
     return new Consensus(driver, space, opening.move());
   }
@@ -78,12 +83,20 @@ export class Consensus implements Replication, Closable {
   /** As `Replication` promises; also NO_SPACE, refused, while this member's disk is nearly full. */
   propose(command: Uint8Array): Promise<Uint8Array> {
     const refusal = this.#space.refusal();
-    if (refusal !== undefined && this.status.role === "leader") return Promise.reject(refusal);
+    if (refusal === undefined) return this.#driver.propose(command);
+    const { role, leader } = this.status;
+    // Where nobody leads, the full disk may be the reason: it is the better answer.
+    if (role === "leader" || leader === undefined) return Promise.reject(refusal);
     return this.#driver.propose(command);
   }
 
   read(): Promise<LogIndex> {
     return this.#driver.read();
+  }
+
+  /** Who takes part, who leads, and how to change both. */
+  get group(): GroupControl {
+    return this.#driver.group;
   }
 
   get freshness(): Freshness {
@@ -105,6 +118,39 @@ export class Consensus implements Replication, Closable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** A full disk takes the leadership and the writing, but reads go on if nobody else can lead. */
+function guardedSpace(config: ConsensusConfig, ports: ConsensusPorts, driver: Driver): SpaceGuard {
+  const { disk, logger, onFatal } = ports;
+  const { reserveBytes = RESERVE_BYTES_DEFAULT, ballastBytes = BALLAST_BYTES_DEFAULT } = config;
+  return new SpaceGuard(
+    disk,
+    { reserveBytes, ballastBytes },
+    {
+      critical: () => {
+        logger.error("The disk is nearly full: this member writes nothing until there is room");
+        driver.suspendWriting();
+        if (driver.status.role !== "leader") return;
+        driver.group.transfer().catch((error: unknown) => {
+          logger.warn("Nobody else can lead: only reads are served", { error });
+        });
+      },
+      eased: () => {
+        logger.info("There is room on the disk again");
+        driver.resumeWriting();
+      },
+      failed: onFatal,
+    },
+  );
+}
+
+const STORE_DIGITS = 16;
+
+/** So many digits that no two stores are ever called the same. */
+function freshStore(random: Random): string {
+  const digit = (): string => integerBetween(random, 0, 15).toString(16);
+  return Array.from({ length: STORE_DIGITS }, digit).join("");
 }
 
 function once(call: (error: unknown) => void): (error: unknown) => void {

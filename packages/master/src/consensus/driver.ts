@@ -29,22 +29,15 @@ import {
   type SnapshotMeta,
   type Term,
 } from "../raft/entry.js";
-import type { MemberChange } from "../raft/member-change.js";
-import type {
-  MembershipStatus,
-  RaftInput,
-  RaftOutput,
-  RaftStatus,
-  Refusal,
-} from "../raft/message.js";
+import type { RaftInput, RaftOutput, RaftStatus, Refusal } from "../raft/message.js";
 import { RaftCore } from "../raft/raft.js";
 import { closed, failed, leadershipLost, overloaded, refused } from "./answers.js";
 import { compactionPoint } from "./compaction.js";
 import type { ConsensusConfig } from "./config.js";
 import { ENTRY_DATA_BYTES_MAX } from "./entry-codec.js";
-import { GroupChanges } from "./group-changes.js";
+import { Group, type GroupControl } from "./group.js";
 import type { LogStore } from "./log-store.js";
-import type { PeerLinks, SnapshotArriving, SnapshotOffer } from "./peer-link.js";
+import type { PeerLinks, PeerListener, SnapshotArriving, SnapshotOffer } from "./peer-link.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
 import { recover } from "./recovery.js";
@@ -63,7 +56,11 @@ const FIRST_READ_MAX = 2 ** 52;
 /** How much faster the time of a member runs that has never heard of an election. */
 const FOUNDING_SPEED = 5;
 
-export type DriverConfig = Pick<ConsensusConfig, "id" | "members" | "tickMs" | "raft" | "limits">;
+export interface DriverConfig
+  extends Pick<ConsensusConfig, "id" | "address" | "tickMs" | "raft" | "limits"> {
+  /** Drawn when the log was made; empty for a store whose identity the group does not keep. */
+  readonly store: string;
+}
 
 export interface DriverPorts {
   readonly log: LogStore;
@@ -87,7 +84,7 @@ export class Driver implements Replication, Closable {
   readonly #exchange: SnapshotExchange;
   readonly #proposals = new Proposals();
   readonly #reads: Reads;
-  readonly #changes: GroupChanges;
+  readonly #group: Group;
   readonly #listeners = new Set<(role: RoleStatus) => void>();
   readonly #inbox: RaftInput[] = [];
   #isStepping = false;
@@ -98,14 +95,13 @@ export class Driver implements Replication, Closable {
   #hasInstalled = false;
   #ticks: Alarm | undefined;
   #role: RoleStatus;
-  #memberships: MembershipStatus;
   /** Makes the error for every later caller. */
   #stopped: ((action: string) => LumeoError) | undefined;
 
   private constructor(config: DriverConfig, ports: DriverPorts) {
     this.#config = config;
     this.#ports = ports;
-    const { log, state, links } = ports;
+    const { log, state, links, logger } = ports;
     const start = {
       id: config.id,
       hardState: log.hardState,
@@ -117,8 +113,18 @@ export class Driver implements Replication, Closable {
     this.#core = new RaftCore(start, config.raft, ports.random);
     const { role, term, leader } = this.#core.standing;
     this.#role = { role, term, leader };
-    this.#memberships = this.#core.memberships;
-    this.#changes = new GroupChanges((member) => this.#addressOf(member));
+    const { id, store, address } = config;
+    this.#group = new Group(this.#core.memberships, {
+      ...{ id, links, logger, self: { store, address } },
+      onFatal: (error) => this.#die(error),
+      step: (action, input) => {
+        if (this.#stopped !== undefined) throw this.#stopped(action);
+        this.#input(input);
+      },
+      canStep: () => this.#canStep,
+      role: () => this.#role,
+      peers: () => this.#core.status.peers,
+    });
     this.#reads = new Reads(integerBetween(ports.random, 1, FIRST_READ_MAX), ports.clock);
     this.#exchange = new SnapshotExchange(ports, config.limits);
     this.#storage = new StorageQueue(ports, config.limits.writeBytesMax, {
@@ -132,7 +138,7 @@ export class Driver implements Replication, Closable {
         this.#release({ kind: "snapshotInstalled", meta });
         this.#reads.applied(ports.state.applied);
       },
-      compacted: (meta) => this.#release({ kind: "compacted", meta }),
+      compacted: (meta) => this.#input({ kind: "compacted", meta }),
       hold: () => {
         this.#isHeld = true;
       },
@@ -145,6 +151,7 @@ export class Driver implements Replication, Closable {
    * Brings log and state together, and takes part from now on.
    *
    * @throws CORRUPT if log and state do not fit each other.
+   * @throws CONFIG  if the group has removed this member, or knows another store under its name.
    */
   static async start(config: DriverConfig, ports: DriverPorts): Promise<Driver> {
     await recover(ports, ports.logger);
@@ -183,42 +190,9 @@ export class Driver implements Replication, Closable {
     return index;
   }
 
-  /**
-   * Changes who takes part, and waits until the change is complete and the joint membership left.
-   *
-   * @throws PRECONDITION, NOT_FOUND or EXISTS  It makes no sense, or not now; the message says why.
-   * @throws OVERLOADED       Refused: another change, or a handover, is under way. Try again.
-   * @throws LEADERSHIP_LOST  Unknown: the next leader may still complete it, or undo it.
-   */
-  changeMembership(changes: readonly MemberChange[]): Promise<void> {
-    return this.#ask("change the masters", { kind: "changeMembership", changes });
-  }
-
-  /**
-   * Hands the leadership to a voter, by default to the one that is nearest; resolves when this
-   * member leads no longer.
-   *
-   * @throws PRECONDITION  It cannot lead, or is silent.
-   * @throws UNAVAILABLE   It did not take over within an election timeout: this member leads on.
-   */
-  transferLeadership(to?: NodeId): Promise<void> {
-    return this.#ask("hand over the leadership", { kind: "transferLeadership", to });
-  }
-
-  /** Leads no longer, whether or not there is somebody to hand over to. */
-  async giveUpLeadership(): Promise<void> {
-    if (this.#stopped !== undefined || this.#role.role !== "leader") return;
-    try {
-      await this.transferLeadership();
-    } catch (error) {
-      this.#ports.logger.warn("Giving up the leadership without a successor", { error });
-      this.#input({ kind: "resign" });
-    }
-  }
-
-  /** Who takes part, as this member knows it. */
-  get memberships(): MembershipStatus {
-    return this.#memberships;
+  /** Who takes part, who leads, and how to change both. */
+  get group(): GroupControl {
+    return this.#group;
   }
 
   get freshness(): Freshness {
@@ -235,7 +209,7 @@ export class Driver implements Replication, Closable {
       term,
       leader,
       leaderAddress: this.#addressOf(leader),
-      members: this.#memberships.reach,
+      members: this.#group.memberships.reach,
       commit,
       applied: state.applied,
       durable: state.durable,
@@ -255,6 +229,15 @@ export class Driver implements Replication, Closable {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Adds nothing more to the log on disk: no votes, no entries. Reads and compaction go on. */
+  suspendWriting(): void {
+    this.#storage.suspend();
+  }
+
+  resumeWriting(): void {
+    this.#storage.resume();
+  }
+
   /** Takes part no more. Entries under way are in doubt; what was acknowledged is not. */
   async close(): Promise<void> {
     this.#stop(closed);
@@ -262,12 +245,17 @@ export class Driver implements Replication, Closable {
   }
 
   #listen(): void {
-    this.#ports.links.listen({
+    const { store, address } = this.#config;
+    const listener: PeerListener = {
+      identified: (peer, identity) => this.#group.identified(peer, identity),
+      disowned: (peer, why) => this.#group.disowned(peer, why),
       received: (from, message) => this.#input({ kind: "received", from, message }),
       unreachable: (peer) => this.#input({ kind: "unreachable", peer }),
       offered: async (_from, offer) => this.#exchange.offered(offer),
       arriving: (from, offer, arrival) => this.#arriving(from, offer, arrival),
-    });
+    };
+    this.#ports.links.listen(listener, { store, address });
+    this.#group.begin();
   }
 
   #input(input: RaftInput): void {
@@ -305,13 +293,13 @@ export class Driver implements Replication, Closable {
       case "persist":
         return this.#storage.push(output);
       case "membership":
-        return this.#changeMembership(output);
+        return this.#group.changed(output);
       case "changeAccepted":
       case "changeRefused":
       case "transferStarted":
       case "transferRefused":
       case "transferAborted":
-        return this.#changes.answered(output);
+        return this.#group.answered(output);
       case "installSnapshot":
         this.#hasInstalled = true;
         return this.#storage.push(output);
@@ -351,6 +339,7 @@ export class Driver implements Replication, Closable {
 
   #tick(): void {
     this.#input({ kind: "tick" });
+    this.#group.tick();
     this.#compactIfLong();
   }
 
@@ -402,22 +391,10 @@ export class Driver implements Replication, Closable {
     else done();
   }
 
-  /** Puts one of an operator's wishes to the core. */
-  #ask(action: string, input: RaftInput): Promise<void> {
-    if (this.#stopped !== undefined) return Promise.reject(this.#stopped(action));
-    if (!this.#canStep) return Promise.reject(overloaded(action));
-    return this.#changes.ask(() => this.#input(input));
-  }
-
-  #changeMembership(memberships: MembershipStatus): void {
-    this.#memberships = memberships;
-    this.#changes.settled(memberships);
-  }
-
   #changeRole(role: RoleStatus): void {
     const hasLost = role.role !== "leader" || role.term !== this.#role.term;
     if (hasLost) this.#proposals.lost(leadershipLost(this.#role.term));
-    this.#changes.roleChanged(role, this.#role);
+    this.#group.roleChanged(role, this.#role);
     this.#role = { role: role.role, term: role.term, leader: role.leader };
     if (role.role !== "leader") {
       const why = { kind: "notLeader", leader: role.leader } as const;
@@ -461,6 +438,8 @@ export class Driver implements Replication, Closable {
     if (this.#storage.isCompacting || this.#stopped !== undefined) return;
     const { log, state } = this.#ports;
     const { durable, durableTerm } = state;
+    // The core may have yet to hear that so much is applied.
+    if (this.#core.standing.applied < durable) return;
     this.#exchange.buildIfDue().catch((error: unknown) => this.#die(error));
     // A peer that is being given a snapshot needs what follows it: the exchange knows.
     const matches = this.#core.status.peers
@@ -479,7 +458,7 @@ export class Driver implements Replication, Closable {
 
   #addressOf(member: NodeId | undefined): string | undefined {
     if (member === undefined) return undefined;
-    return this.#memberships.reach[member];
+    return this.#group.addressOf(member);
   }
 
   #die(error: unknown): void {
@@ -496,6 +475,6 @@ export class Driver implements Replication, Closable {
     this.#inbox.length = 0;
     this.#proposals.end({ lost: leadershipLost(this.#role.term), refused: refusal("propose") });
     this.#reads.refuseAll(refusal("read"));
-    this.#changes.end(refusal("change the group"));
+    this.#group.end(refusal("change the group"));
   }
 }

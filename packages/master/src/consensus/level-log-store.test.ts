@@ -21,7 +21,7 @@ async function within(body: (location: string) => Promise<void>): Promise<void> 
 }
 
 function open(location: string, node = "m1"): Promise<LevelLogStore> {
-  return LevelLogStore.open({ location, node: nodeId(node), founders: FOUNDERS });
+  return LevelLogStore.open({ location, node: nodeId(node), founders: FOUNDERS, store: "s1" });
 }
 
 async function filled(location: string): Promise<void> {
@@ -81,7 +81,7 @@ test("LevelLogStore.open() refuses a log that lacks an entry, and says which and
       t.is((error as LumeoError).code, "CORRUPT");
       t.true(error?.message.includes(`entry ${index} is missing`));
       t.true(error?.message.includes(location));
-      t.regex(error?.message ?? "", /move the whole folder/);
+      t.regex(error?.message ?? "", /under a new name/);
     });
   }
 });
@@ -183,6 +183,7 @@ test("LevelLogStore is poisoned by the first failed write, even if later ones wo
       location,
       node: nodeId("m1"),
       founders: FOUNDERS,
+      store: "s1",
       openDatabase: async (...args) => {
         const db = await openLevel(...args);
         return {

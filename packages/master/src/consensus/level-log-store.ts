@@ -52,6 +52,8 @@ export interface LevelLogOptions {
   readonly node: NodeId;
   /** Who takes part when the log is new; ignored afterwards. */
   readonly founders: Membership;
+  /** What the store is called when the log is new; ignored afterwards. */
+  readonly store: string;
   /** Newest entries that are kept in memory. */
   readonly recentBytesMax?: number;
   readonly openDatabase?: OpenLevel;
@@ -112,6 +114,11 @@ export class LevelLogStore implements LogStore {
       await db.close();
       throw explained(location, error);
     }
+  }
+
+  /** Drawn when the log was made. */
+  get store(): string {
+    return this.#head.store;
   }
 
   get hardState(): HardState {
@@ -185,7 +192,7 @@ export class LevelLogStore implements LogStore {
   reset(meta: SnapshotMeta): Promise<void> {
     return this.#exclusively(async () => {
       const { last } = this;
-      const head: LogHead = { node: this.#head.node, base: meta, baseChain: 0, snapshot: meta };
+      const head: LogHead = { ...this.#head, base: meta, baseChain: 0, snapshot: meta };
       const tail: LogTail = {
         last: meta.index,
         lastTerm: meta.term,
@@ -214,7 +221,7 @@ export class LevelLogStore implements LogStore {
         membership: this.#history.membershipAt(upTo),
       };
       const baseChain = this.#chainAt(upTo);
-      const head: LogHead = { node: this.#head.node, base, baseChain, snapshot: meta };
+      const head: LogHead = { ...this.#head, base, baseChain, snapshot: meta };
       await this.#db.write([{ type: "put", key: HEAD_KEY, value: encodeHead(head) }]);
       this.#head = head;
       this.#history.compact(upTo);
@@ -330,7 +337,8 @@ async function found(
   options: LevelLogOptions,
 ): Promise<{ readonly head: LogHead; readonly tail: LogTail }> {
   const base = { index: logIndex(0), term: term(0), membership: options.founders };
-  const head: LogHead = { node: options.node, base, baseChain: 0, snapshot: base };
+  const { node, store } = options;
+  const head: LogHead = { node, store, base, baseChain: 0, snapshot: base };
   const hardState = { term: term(0), votedFor: undefined };
   const tail: LogTail = { last: logIndex(0), lastTerm: term(0), chain: 0, hardState };
   await db.write([

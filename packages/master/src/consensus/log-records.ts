@@ -13,7 +13,8 @@ import {
 import { decodeMembership, encodeMembership } from "../raft/membership-codec.js";
 import type { LogBase } from "./log-history.js";
 
-const VERSION = 1;
+const HEAD_VERSION = 2;
+const TAIL_VERSION = 1;
 const ENTRY_PREFIX = 0x65; // "e"
 
 export const HEAD_KEY = new Uint8Array([0x68]); // "h"
@@ -22,6 +23,8 @@ export const TAIL_KEY = new Uint8Array([0x74]); // "t"
 /** Where the log begins. */
 export interface LogHead {
   readonly node: NodeId;
+  /** Drawn when the log was made, and never again. */
+  readonly store: string;
   readonly base: LogBase;
   readonly baseChain: number;
   readonly snapshot: SnapshotMeta;
@@ -56,8 +59,9 @@ export const ENTRY_KEYS = { from: entryKey(0), to: new Uint8Array([ENTRY_PREFIX 
 export function encodeHead(head: LogHead): Uint8Array {
   const { base, snapshot } = head;
   const writer = new ByteWriter()
-    .u16(VERSION)
+    .u16(HEAD_VERSION)
     .sized(new TextEncoder().encode(head.node))
+    .sized(new TextEncoder().encode(head.store))
     .u53(base.index)
     .u53(base.term)
     .u32(head.baseChain)
@@ -70,8 +74,9 @@ export function encodeHead(head: LogHead): Uint8Array {
 
 /** @throws CORRUPT */
 export function decodeHead(bytes: Uint8Array): LogHead {
-  const reader = opened(bytes, "head");
+  const reader = opened(bytes, "head", HEAD_VERSION);
   const node = nodeId(new TextDecoder().decode(reader.sized()));
+  const store = new TextDecoder().decode(reader.sized());
   const baseIndex = logIndex(reader.u53());
   const baseTerm = term(reader.u53());
   const baseChain = reader.u32();
@@ -81,13 +86,14 @@ export function decodeHead(bytes: Uint8Array): LogHead {
     term: term(reader.u53()),
     membership: decodeMembership(reader.sized()),
   };
-  return { node, base: { index: baseIndex, term: baseTerm, membership }, baseChain, snapshot };
+  const base = { index: baseIndex, term: baseTerm, membership };
+  return { node, store, base, baseChain, snapshot };
 }
 
 export function encodeTail(tail: LogTail): Uint8Array {
   const { hardState } = tail;
   const writer = new ByteWriter()
-    .u16(VERSION)
+    .u16(TAIL_VERSION)
     .u53(tail.last)
     .u53(tail.lastTerm)
     .u32(tail.chain)
@@ -98,7 +104,7 @@ export function encodeTail(tail: LogTail): Uint8Array {
 
 /** @throws CORRUPT */
 export function decodeTail(bytes: Uint8Array): LogTail {
-  const reader = opened(bytes, "tail");
+  const reader = opened(bytes, "tail", TAIL_VERSION);
   const last = logIndex(reader.u53());
   const lastTerm = term(reader.u53());
   const chain = reader.u32();
@@ -113,7 +119,7 @@ function sealed(writer: ByteWriter): Uint8Array {
 }
 
 /** A reader behind the version of a record whose CRC is right. */
-function opened(bytes: Uint8Array, name: string): ByteReader {
+function opened(bytes: Uint8Array, name: string, known: number): ByteReader {
   const end = bytes.byteLength - 4;
   if (end < 0) throw new LumeoError("CORRUPT", `Cannot read ${name} record: it is too short`);
   const reader = new ByteReader(bytes.subarray(0, end));
@@ -121,11 +127,9 @@ function opened(bytes: Uint8Array, name: string): ByteReader {
     throw new LumeoError("CORRUPT", `Cannot read ${name} record: CRC32C does not match`);
   }
   const version = reader.u16();
-  if (version !== VERSION) {
-    throw new LumeoError(
-      "CORRUPT",
-      `Cannot read ${name} record: version is ${version}, known is 1`,
-    );
+  if (version !== known) {
+    const state = `version is ${version}, known is ${known}`;
+    throw new LumeoError("CORRUPT", `Cannot read ${name} record: ${state}; another release of it`);
   }
   return reader;
 }

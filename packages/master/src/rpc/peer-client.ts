@@ -11,11 +11,19 @@ import {
 } from "@lumeofs/base";
 import { openStream, RpcChannel, type RpcStream, unary, upload } from "@lumeofs/node/rpc";
 import { type lumeo, RaftService } from "@lumeofs/proto";
-import type { SnapshotBytes, SnapshotDelivery, SnapshotOffer } from "../consensus/peer-link.js";
+import type {
+  PeerIdentity,
+  SnapshotBytes,
+  SnapshotDelivery,
+  SnapshotOffer,
+} from "../consensus/peer-link.js";
 import type { RaftMessage } from "../raft/message.js";
 import { MessageQueue } from "./message-queue.js";
+import type { Standing } from "./peer-registry.js";
 import {
+  decodeIdentity,
   decodeMessage,
+  decodeStanding,
   encodeLane,
   encodeOffer,
   laneOf,
@@ -39,25 +47,29 @@ export interface PeerClientOptions {
   /** Both ends must belong to the same cluster. */
   readonly clusterId: string;
   readonly self: NodeId;
+  readonly identity: PeerIdentity;
   readonly peer: NodeId;
-  /** host:port */
-  readonly address: string;
+  /** host:port where the peer may be, the likeliest first; not empty. Asked at every attempt. */
+  readonly addresses: () => readonly string[];
   readonly timers: Timers;
   readonly logger: Logger;
   readonly onMessage: (message: RaftMessage) => void;
   readonly onUnreachable: () => void;
+  /** The peer has said who it is. False if nothing of it is to be heard. */
+  readonly onIdentified: (identity: PeerIdentity) => boolean;
+  /** The peer does not want to hear this member. */
+  readonly onDisowned: (why: Exclude<Standing, "welcome">) => void;
 }
 
 export class PeerClient implements Closable {
   readonly #options: PeerClientOptions;
   readonly #lanes: ReadonlyMap<RaftLane, Lane>;
-  readonly #snapshots: RpcChannel;
+  #snapshots: RpcChannel | undefined;
 
   /** Begins to connect. */
   constructor(options: PeerClientOptions) {
     this.#options = options;
     this.#lanes = new Map(RAFT_LANES.map((lane) => [lane, new Lane(lane, options)]));
-    this.#snapshots = new RpcChannel(options.address);
   }
 
   /** Sends, or drops while there is no connection. */
@@ -67,8 +79,8 @@ export class PeerClient implements Closable {
 
   /** `delivered` once the peer has it durably; what it has already is not sent again. */
   async sendSnapshot(offer: SnapshotOffer, bytes: SnapshotBytes): Promise<SnapshotDelivery> {
-    const { clusterId, self, peer, logger, timers } = this.#options;
-    const route = { clusterId, from: self, to: peer };
+    const { clusterId, self, identity, peer, logger, timers } = this.#options;
+    const route = { clusterId, from: self, to: peer, store: identity.store };
     const stop = new AbortController();
     const silence = new Silence(timers, () => stop.abort());
     const requests = async function* (offset: number): AsyncIterable<InstallSnapshotRequest> {
@@ -81,11 +93,12 @@ export class PeerClient implements Closable {
     try {
       const header = encodeOffer(offer, route, 0);
       const asked = { timeoutMs: OFFER_TIMEOUT_MS };
-      const held = await unary(this.#snapshots, RaftService.offerSnapshot, { header }, asked);
+      const channel = await this.#snapshotChannel();
+      const held = await unary(channel, RaftService.offerSnapshot, { header }, asked);
       if (!held.wanted) return "refused";
       const limits = { timeoutMs: SNAPSHOT_TIMEOUT_MS, signal: stop.signal };
       const pieces = requests(held.offset ?? 0);
-      const sent = await upload(this.#snapshots, RaftService.installSnapshot, pieces, limits);
+      const sent = await upload(channel, RaftService.installSnapshot, pieces, limits);
       return sent.received ? "delivered" : "refused";
     } catch (error) {
       logger.warn("A snapshot was not delivered", { peer, index: offer.meta.index, error });
@@ -97,7 +110,17 @@ export class PeerClient implements Closable {
 
   async close(): Promise<void> {
     await Promise.all([...this.#lanes.values()].map((lane) => lane.close()));
-    await this.#snapshots.close();
+    await this.#snapshots?.close();
+  }
+
+  /** To where a lane has found the peer. */
+  async #snapshotChannel(): Promise<RpcChannel> {
+    const found = this.#lanes.get("append")?.address ?? this.#options.addresses()[0] ?? "";
+    if (this.#snapshots?.address !== found) {
+      await this.#snapshots?.close();
+      this.#snapshots = new RpcChannel(found);
+    }
+    return this.#snapshots;
   }
 }
 
@@ -128,8 +151,8 @@ class Silence {
 class Lane {
   readonly #lane: RaftLane;
   readonly #options: PeerClientOptions;
-  readonly #channel: RpcChannel;
   readonly #running: Promise<void>;
+  #channel: RpcChannel | undefined;
   #queue: MessageQueue | undefined;
   #pause: { readonly alarm: Alarm; readonly end: () => void } | undefined;
   #isClosed = false;
@@ -137,8 +160,12 @@ class Lane {
   constructor(lane: RaftLane, options: PeerClientOptions) {
     this.#lane = lane;
     this.#options = options;
-    this.#channel = new RpcChannel(options.address);
     this.#running = this.#run();
+  }
+
+  /** Where it was tried last. */
+  get address(): string | undefined {
+    return this.#channel?.address;
   }
 
   send(message: RaftMessage): void {
@@ -149,14 +176,15 @@ class Lane {
     this.#isClosed = true;
     this.#pause?.alarm.cancel();
     this.#pause?.end();
-    await this.#channel.close();
+    await this.#channel?.close();
     await this.#running;
   }
 
   async #run(): Promise<void> {
-    const { peer, address, logger, onUnreachable } = this.#options;
+    const { peer, logger, onUnreachable } = this.#options;
     let failures = 0;
     while (!this.#isClosed) {
+      const address = await this.#turnTo(failures);
       try {
         await this.#exchange(() => {
           failures = 0;
@@ -176,20 +204,33 @@ class Lane {
     }
   }
 
+  /** Tries the addresses of the peer in turn. */
+  async #turnTo(failures: number): Promise<string> {
+    const addresses = this.#options.addresses();
+    const address = addresses[failures % addresses.length] ?? "";
+    if (this.#channel?.address !== address) {
+      await this.#channel?.close();
+      this.#channel = new RpcChannel(address);
+    }
+    return address;
+  }
+
   /** Opens the stream and passes on what comes, until it ends. */
   async #exchange(onOpen: () => void): Promise<void> {
-    const { clusterId, self, peer, onMessage, onUnreachable, logger } = this.#options;
+    const { clusterId, self, identity, peer, onMessage, onUnreachable, logger } = this.#options;
+    if (this.#channel === undefined || this.#isClosed) return;
     const stream: RpcStream<ExchangeRequest, ExchangeResponse> = await openStream(
       this.#channel,
       RaftService.exchange,
     );
-    await stream.send({ clusterId, from: self, to: peer, lane: encodeLane(this.#lane) });
+    await stream.send({ clusterId, from: self, to: peer, lane: encodeLane(this.#lane), identity });
     const queue = new MessageQueue((messages) => stream.send({ messages }), onUnreachable);
     this.#queue = queue;
     let isOpen = false;
     for await (const response of stream) {
-      // The first one, without messages, says that the peer has taken the stream.
+      // The first one, without messages, says who the peer is and whether it takes the stream.
       if (!isOpen) {
+        if (!this.#isWelcome(response)) break;
         isOpen = true;
         onOpen();
         logger.info("Connected to another master", { peer, component: this.#lane });
@@ -197,6 +238,13 @@ class Lane {
       for (const message of response.messages ?? []) onMessage(decodeMessage(message));
     }
     throw new LumeoError("CONNECTION_LOST", `Master "${peer}" has ended the stream`);
+  }
+
+  #isWelcome(response: ExchangeResponse): boolean {
+    const { onDisowned, onIdentified } = this.#options;
+    const standing = decodeStanding(response.standing ?? 0);
+    if (standing !== "welcome") onDisowned(standing);
+    return standing === "welcome" && onIdentified(decodeIdentity(response.identity));
   }
 
   #wait(ms: number): Promise<void> {

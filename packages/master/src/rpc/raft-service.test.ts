@@ -5,8 +5,9 @@ import { SystemTimers } from "@lumeofs/node";
 import { RpcServer } from "@lumeofs/node/rpc";
 import test from "ava";
 import { entry, meta } from "../../test/contract/log-store.js";
-import type { SnapshotOffer } from "../consensus/peer-link.js";
-import { logIndex, term } from "../raft/entry.js";
+import type { PeerListener, SnapshotOffer } from "../consensus/peer-link.js";
+import { logIndex, type Membership, term } from "../raft/entry.js";
+import { founders } from "../raft/membership.js";
 import type { RaftMessage } from "../raft/message.js";
 import { RaftTransport } from "./raft-service.js";
 
@@ -16,6 +17,10 @@ const timers = new SystemTimers();
 class Side {
   readonly received: { from: NodeId; message: RaftMessage }[] = [];
   readonly unreachable: NodeId[] = [];
+  readonly identified = new Map<NodeId, string>();
+  readonly disowned: string[] = [];
+  store: string;
+  address = "";
   heldBytes: number | undefined = 0;
   readonly offers: { offer: SnapshotOffer; bytes: Uint8Array }[] = [];
   transport: RaftTransport | undefined;
@@ -24,20 +29,25 @@ class Side {
   constructor(
     readonly id: NodeId,
     readonly clusterId = "c",
-  ) {}
+  ) {
+    this.store = `store of ${id}`;
+  }
 
   /** Serves at a port of its own; connects when `join` says where the others are. */
   async join(members: Record<NodeId, string>, port = 0): Promise<void> {
     const { id: self, clusterId } = this;
     const logger = SILENT_LOGGER;
-    this.transport = new RaftTransport({ clusterId, self, members, timers, logger });
+    this.transport = new RaftTransport({ clusterId, self, hints: {}, timers, logger });
     const options = { host: "127.0.0.1", port, logger, closeGraceMs: 50 };
     this.server = await RpcServer.start(options, this.transport.methods);
     members[self] = this.server.address;
   }
 
-  listen(): void {
-    this.transport?.listen({
+  /** @param group Its addresses are looked up when a connection is tried. */
+  listen(group: Membership): void {
+    const listener: PeerListener = {
+      identified: (peer, { store }) => this.identified.set(peer, store),
+      disowned: (peer, why) => this.disowned.push(`${peer}: ${why}`),
       received: (from, message) => this.received.push({ from, message }),
       unreachable: (peer) => this.unreachable.push(peer),
       offered: async () => this.heldBytes,
@@ -47,7 +57,14 @@ class Side {
         this.offers.push({ offer, bytes: Buffer.concat(all) });
         return true;
       },
-    });
+    };
+    this.transport?.listen(listener, { store: this.store, address: this.address });
+    this.follow(group);
+  }
+
+  follow(group: Membership): void {
+    const [current, settled] = [group, group];
+    this.transport?.follow({ current, settled, settledIndex: logIndex(1), reach: group.addresses });
   }
 
   async leave(): Promise<void> {
@@ -63,8 +80,8 @@ async function pair(
   const members: Record<NodeId, string> = { [M1]: "", [M2]: "" };
   await a.join(members);
   await b.join(members);
-  a.listen();
-  b.listen();
+  a.listen(founders(members));
+  b.listen(founders(members));
   return { a, b, members };
 }
 
@@ -176,7 +193,7 @@ test("A peer that comes back is connected again, and was reported as unreachable
     const port = Number(members[M2]?.split(":")[1]);
     again = new Side(M2);
     await again.join(members, port);
-    again.listen();
+    again.listen(founders(members));
     const { received } = again;
     await until(
       () => 0 < received.length,
@@ -236,6 +253,88 @@ test("A snapshot whose source fails is not delivered", async (t) => {
       throw new Error("cannot read the file");
     };
     t.is(await a.transport?.sendSnapshot(M2, offer, bytes), "broken");
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});
+
+test("3.5.46: a store that comes back as another one under its name is neither heard nor told", async (t) => {
+  const { a, b, members } = await pair();
+  let wiped: Side | undefined;
+  try {
+    await connected(a, b);
+    t.is(a.identified.get(M2), "store of m2");
+    t.is(b.identified.get(M1), "store of m1");
+    const group = { ...founders(members), stores: { [M1]: a.store, [M2]: b.store } };
+    a.follow(group);
+    await b.leave();
+    wiped = new Side(M2);
+    wiped.store = "made anew";
+    await wiped.join(members, Number(members[M2]?.split(":")[1]));
+    wiped.listen(founders(members));
+    const { disowned } = wiped;
+    a.received.length = 0;
+    await until(
+      () => disowned.includes("m1: other store"),
+      () => a.transport?.send(M2, heartbeat(1)),
+    );
+    t.deepEqual(wiped.received, [], "what the group knows better it does not tell it");
+    t.deepEqual(a.received, []);
+  } finally {
+    await Promise.all([a.leave(), wiped?.leave()]);
+  }
+});
+
+test("A removed master is told so, and its links end", async (t) => {
+  const { a, b, members } = await pair();
+  try {
+    await connected(a, b);
+    const alone = founders({ [M1]: members[M1] ?? "" });
+    a.follow({ ...alone, retired: [{ id: M2, store: b.store }] });
+    await until(
+      () => b.disowned.includes("m1: removed"),
+      () => b.transport?.send(M1, heartbeat(1)),
+    );
+    await until(() => b.unreachable.includes(M1));
+    t.pass();
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});
+
+test("3.5.45a: a master that nobody knows is heard and answered", async (t) => {
+  const { a, b, members } = await pair();
+  try {
+    a.follow(founders({ [M1]: members[M1] ?? "" }));
+    await until(
+      () => 0 < a.received.length,
+      () => b.transport?.send(M1, heartbeat(5)),
+    );
+    await until(
+      () => 0 < rounds(b).length,
+      () => a.transport?.send(M2, { kind: "heartbeatReply", term: term(1), round: 5 }),
+    );
+    t.is(a.received[0]?.from, M2);
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});
+
+test("A member that has moved is found where it says it is", async (t) => {
+  const [a, b] = [new Side(M1), new Side(M2)];
+  const members: Record<NodeId, string> = {};
+  try {
+    await a.join(members);
+    await b.join(members);
+    const moved = b.server?.address ?? "";
+    b.address = moved;
+    a.listen(founders({ ...members, [M2]: "127.0.0.1:9" }));
+    b.listen(founders(members));
+    await until(
+      () => 0 < b.received.length,
+      () => a.transport?.send(M2, heartbeat(1)),
+    );
+    t.is(b.received[0]?.from, M1);
   } finally {
     await Promise.all([a.leave(), b.leave()]);
   }

@@ -111,10 +111,11 @@ test("A message without kind, and a number that is too large, are refused", (t) 
 
 test("The description of a snapshot survives the wire", (t) => {
   const offer = { term: at, meta: meta(8, 4), sizeBytes: 2 ** 40, crc32c: 0xfedcba98 };
-  const route = { clusterId: "c", from: nodeId("m1"), to: nodeId("m2") };
+  const route = { clusterId: "c", from: nodeId("m1"), to: nodeId("m2"), store: "s1" };
   const wire = encodeOffer(offer, route, 2 ** 33);
   const header = SnapshotHeader.decode(SnapshotHeader.encode(wire).finish());
   t.deepEqual(decodeOffer(header), offer);
   t.is(decodeOffset(header), 2 ** 33);
   t.is(header.to, "m2");
+  t.is(header.store, "s1");
 });

@@ -3,10 +3,11 @@
 import { assertNever, LumeoError, type NodeId } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import { decodeEntries, encodedLength, encodeEntry } from "../consensus/entry-codec.js";
-import type { SnapshotOffer } from "../consensus/peer-link.js";
+import type { PeerIdentity, SnapshotOffer } from "../consensus/peer-link.js";
 import { type Entry, type LogIndex, logIndex, type Term, term } from "../raft/entry.js";
 import { decodeMembership, encodeMembership } from "../raft/membership-codec.js";
 import type { AppendReply, RaftMessage } from "../raft/message.js";
+import type { Standing } from "./peer-registry.js";
 
 type WireMessage = lumeo.master.v1.IRaftMessage;
 type WireHeader = lumeo.master.v1.ISnapshotHeader;
@@ -14,7 +15,7 @@ type WireHeader = lumeo.master.v1.ISnapshotHeader;
 /** What a message needs besides its entries, roughly. */
 const MESSAGE_BYTES = 64;
 
-const { Lane } = lumeo.master.v1;
+const { Lane, Standing: WireStanding } = lumeo.master.v1;
 
 /** The streams between two members: what is on one never waits behind what is on the other. */
 export type RaftLane = "control" | "append";
@@ -61,6 +62,39 @@ export function decodeLane(lane: lumeo.master.v1.Lane): RaftLane {
   if (lane === Lane.LANE_CONTROL) return "control";
   if (lane === Lane.LANE_APPEND) return "append";
   throw malformed(`lane ${lane} is unknown`);
+}
+
+export function encodeStanding(standing: Standing): lumeo.master.v1.Standing {
+  switch (standing) {
+    case "welcome":
+      return WireStanding.STANDING_WELCOME;
+    case "removed":
+      return WireStanding.STANDING_REMOVED;
+    case "other store":
+      return WireStanding.STANDING_OTHER_STORE;
+    default:
+      return assertNever(standing);
+  }
+}
+
+/** @throws PROTOCOL */
+export function decodeStanding(standing: lumeo.master.v1.Standing): Standing {
+  switch (standing) {
+    case WireStanding.STANDING_WELCOME:
+      return "welcome";
+    case WireStanding.STANDING_REMOVED:
+      return "removed";
+    case WireStanding.STANDING_OTHER_STORE:
+      return "other store";
+    default:
+      throw malformed(`standing ${standing} is unknown`);
+  }
+}
+
+export function decodeIdentity(
+  identity: lumeo.master.v1.IMasterIdentity | null | undefined,
+): PeerIdentity {
+  return { store: identity?.store ?? "", address: identity?.address ?? "" };
 }
 
 export function encodeMessage(message: RaftMessage): WireMessage {
@@ -150,9 +184,18 @@ export function decodeMessage(wire: WireMessage): RaftMessage {
   throw malformed("the message has no kind");
 }
 
+/** Who sends a snapshot to whom. */
+export interface SnapshotRoute {
+  readonly clusterId: string;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  /** Of the sender. */
+  readonly store: string;
+}
+
 export function encodeOffer(
   offer: SnapshotOffer,
-  route: { readonly clusterId: string; readonly from: NodeId; readonly to: NodeId },
+  route: SnapshotRoute,
   offset: number,
 ): WireHeader {
   const { meta } = offer;

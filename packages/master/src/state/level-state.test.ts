@@ -69,7 +69,7 @@ test("The state refuses a database from which any one batch has vanished", async
       }
       const error = await t.throwsAsync(open(folder), { instanceOf: LumeoError });
       t.is((error as LumeoError).code, "CORRUPT");
-      t.regex(error?.message ?? "", /a batch is missing.*move the whole folder/);
+      t.regex(error?.message ?? "", /a batch is missing.*under a new name/);
     });
   }
 });

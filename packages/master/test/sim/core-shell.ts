@@ -7,7 +7,7 @@
 import { crc32c, invariant, LumeoError, type NodeId, type Random } from "@lumeofs/base";
 import type { Lifetime, SimClock } from "@lumeofs/testkit";
 import type { LogStore } from "../../src/consensus/log-store.js";
-import type { PeerLinks, SnapshotOffer } from "../../src/consensus/peer-link.js";
+import type { PeerLinks, PeerListener, SnapshotOffer } from "../../src/consensus/peer-link.js";
 import type { ReplicatedState } from "../../src/consensus/replicated-state.js";
 import {
   type LogIndex,
@@ -108,12 +108,15 @@ export class CoreShell {
       await log.reset({ index, term: state.durableTerm, membership });
     }
     const shell = new CoreShell(settings, ports);
-    links.listen({
+    const listener: PeerListener = {
+      identified: () => {},
+      disowned: () => {},
       received: (from, message) => shell.#take({ kind: "received", from, message }),
       unreachable: (peer) => shell.#take({ kind: "unreachable", peer }),
       offered: async () => 0,
       arriving: (from, offer, { pieces }) => shell.#arriving(from, offer, pieces),
-    });
+    };
+    links.listen(listener, { store: "", address: "" });
     clock.every(settings.tickMs, () => shell.#take({ kind: "tick" }));
     return shell;
   }

@@ -192,7 +192,7 @@ export class Member {
     const { compactEntries, tailEntries } = options;
     const config = {
       id: this.name,
-      members: this.#parts.founders.addresses,
+      ...{ store: "", address: "" },
       tickMs: options.tickMs,
       raft: options.raft,
       limits: { ...DRIVER_LIMITS_DEFAULT, compactEntries, tailEntries },

@@ -71,6 +71,9 @@ export class SimLinks implements PeerLinks {
     this.#listener = listener;
   }
 
+  /** Everybody is connected to everybody here. */
+  follow(): void {}
+
   send(to: NodeId, message: RaftMessage): void {
     if (this.#lifetime.hasEnded) return;
     this.#leaving(to, message);

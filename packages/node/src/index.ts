@@ -3,6 +3,7 @@ export { AdminHttp, type AdminHttpOptions, type Readiness } from "./admin-http.j
 export { FileDisk } from "./file-disk.js";
 export { JsonLogger, type JsonLoggerOptions, LOG_LEVELS, type LogLevel } from "./json-logger.js";
 export { nativeCrc32c } from "./native-crc32c.js";
+export { PairSum, type PairTotals } from "./pair-sum.js";
 export {
   type Counter,
   type CounterDeclaration,

@@ -29,6 +29,7 @@ import {
 } from "./fields.js";
 import { consume, FRESH_EPOCH, isLive } from "./grants.js";
 import { chunkKey, pageKey, releasedKey } from "./keys.js";
+import { isOfLostTime } from "./restoration.js";
 import type { State, StateView } from "./state.js";
 
 /** Handles in a page of a long file. */
@@ -86,10 +87,10 @@ export function forgetChunks(state: State, handles: readonly ChunkHandle[]): voi
   }
 }
 
-/** Whether no file has, had lately, or may still get this chunk. */
+/** Whether no file has, had lately, or may still get this chunk, nor a backup may know it. */
 export function isGarbage(view: StateView, handle: ChunkHandle): boolean {
   if (view.get(chunkKey(handle)) !== undefined) return false;
-  return !isLive(view, handle);
+  return !isLive(view, handle) && !isOfLostTime(view, handle);
 }
 
 export function getChunk(view: StateView, handle: ChunkHandle): ChunkRecord | undefined {

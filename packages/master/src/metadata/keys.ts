@@ -40,6 +40,7 @@ const TABLE = {
   changeFloor: 0x51,
   lock: 0x60,
   expiry: 0x61,
+  restoration: 0x7e,
 } as const;
 
 /** Numbers counted by apply, and the clock that never goes back. */
@@ -80,6 +81,7 @@ export const answerPageKey = (session: SessionId, page: number): Uint8Array =>
   numberedTwice(TABLE.answer, session, page);
 export const releasedKey = (at: WallMs, handle: ChunkHandle): Uint8Array =>
   numberedTwice(TABLE.released, at, handle);
+export const restorationKey = (): Uint8Array => Uint8Array.of(TABLE.restoration);
 export const changeFloorKey = (): Uint8Array => Uint8Array.of(TABLE.changeFloor);
 export const serverNameKey = (name: string): Uint8Array => named(TABLE.serverName, name);
 export const lockKey = (name: string): Uint8Array => named(TABLE.lock, name);

@@ -1,7 +1,7 @@
 import { type Disk, MiB, type Timers } from "@lumeofs/base";
 import type { OpenLevel } from "../consensus/level-database.js";
+import type { FreezableState } from "./frozen-state.js";
 import { LevelDatabases } from "./level-databases.js";
-import type { StateStore } from "./state-store.js";
 import { type WriteBehindLimits, WriteBehindState } from "./write-behind-state.js";
 
 export interface LevelStateOptions {
@@ -25,7 +25,7 @@ const WRITE_BUFFER_BYTES = 16 * MiB;
  * @throws CORRUPT       It is not what was written: the message says the way out.
  * @throws STORE_FAILED  It does not open, for example because another process uses it.
  */
-export async function openLevelState(options: LevelStateOptions): Promise<StateStore> {
+export async function openLevelState(options: LevelStateOptions): Promise<FreezableState> {
   const { folder, disk, timers, limits, openDatabase } = options;
   const databases = await LevelDatabases.open({
     folder,

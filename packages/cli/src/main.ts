@@ -20,9 +20,13 @@ const { version } = JSON.parse(
 
 let status: ExitStatus = EXIT.ok;
 
-const program = buildProgram(version, async (raw, command) => {
-  status = await runCommand(raw, command);
-});
+const program = buildProgram(
+  version,
+  async (raw, command) => {
+    status = await runCommand(raw, command);
+  },
+  process.argv.slice(2),
+);
 try {
   await program.parseAsync(process.argv);
 } catch (error) {

@@ -25,7 +25,7 @@ function helpOf(command: Command): string {
   return text;
 }
 
-const program = buildProgram("0.0.0", () => Promise.resolve());
+const program = buildProgram("0.0.0", () => Promise.resolve(), []);
 const leaves = leavesOf(program).filter((command) => command.name() !== "help");
 
 test("every command explains itself with two examples", (t) => {

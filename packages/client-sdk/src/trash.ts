@@ -16,7 +16,7 @@ export interface TrashItem {
   readonly removedAt: Date;
   /** When it is freed. */
   readonly expiresAt: Date;
-  /** Of a file: itself. Of a directory: everything below. */
+  /** What its removal took away: itself, and everything below it. */
   readonly usage: Usage;
 }
 

@@ -19,11 +19,14 @@ Exit codes: 0 done, 1 failed (also: some of many), 2 wrong usage, 3 not found, 4
 condition not met, 5 permission, 6 cluster unavailable (try again later), 7 integrity, 8 no space,
 10 configuration, 130 Ctrl-C, 143 terminated.`;
 
-/** The parser of the whole command. */
-export function buildProgram(version: string, run: RunCommand): Command {
+/**
+ * The parser of the whole command.
+ *
+ * @param args  What it will parse: behind the name of a command, --version is that command's own.
+ */
+export function buildProgram(version: string, run: RunCommand, args: readonly string[]): Command {
   const program = new Command("lumeo")
     .description("Store files in a LumeoFS cluster, and run one on this machine.")
-    .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "explain a command")
     .helpCommand("help [command]", "explain a command")
     .configureHelp({ showGlobalOptions: true })
@@ -41,6 +44,8 @@ export function buildProgram(version: string, run: RunCommand): Command {
   addLockCommands(program, run);
   addClusterCommands(program, run);
   addDevCommands(program, run);
+  const isCommand = (arg: string): boolean => program.commands.some((one) => one.name() === arg);
+  if (!args.some(isCommand)) program.version(version, "-V, --version", "print the version");
   return program;
 }
 

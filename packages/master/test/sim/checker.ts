@@ -248,11 +248,23 @@ export class Checker {
   #mustFollow(name: NodeId, log: LogMedium, index: LogIndex): void {
     const before = log.membershipAt((index - 1) as LogIndex);
     const after = log.membershipAt(index);
+    // The log of whoever joins begins with nobody.
+    if (before.voters.length === 0) return;
     const meet = !hasDisjointMajorities(before, after);
     const shown = (): string => `${shownVoters(before)} to ${shownVoters(after)}`;
     must(meet, "S11", () => `${name}: ${shown()} at ${index} have majorities that do not meet`);
-    const open = log.membershipsAfter(this.commit as LogIndex);
-    must(open <= 1, "S11", () => `${name}: ${open} memberships are not committed at ${index}`);
+    for (let open = index - 1; this.commit < open && log.first <= open; open--) {
+      const entry = log.entryAt(open);
+      if (entry?.kind !== "membership") continue;
+      // It may be committed in this very event: then it is where it must be.
+      const isThere = isMajority(log.membershipAt(entry.index), (id) => this.#holds(id, entry));
+      must(isThere, "S11", () => `${name}: ${shown()} at ${index}, ${open} is not committed`);
+    }
+  }
+
+  #holds(id: NodeId, { index, term }: Pick<Entry, "index" | "term">): boolean {
+    const log = this.#members.get(id)?.log;
+    return log !== undefined && (index < log.first || log.entryAt(index)?.term === term);
   }
 
   /** A snapshot may only stand for what is committed. */
@@ -291,10 +303,8 @@ export class Checker {
       if (entry !== undefined) terms.add(entry.term);
     }
     for (const term of terms) {
-      const isHeld = (id: NodeId): boolean => {
-        const log = this.#members.get(id)?.log;
-        return log !== undefined && (index < log.first || log.entryAt(index)?.term === term);
-      };
+      const entry = { index: index as LogIndex, term };
+      const isHeld = (id: NodeId): boolean => this.#holds(id, entry);
       if (!this.#membershipsOf(now).some((membership) => isMajority(membership, isHeld))) continue;
       this.#committed[index] = { term, knownIn: now.term };
       return;
@@ -344,7 +354,8 @@ export class Checker {
 
   /** A round of reads sends signs of life of its own: only those of the timer count. */
   #beat(name: NodeId, to: NodeId, round: number): void {
-    const { beats } = this.#member(name);
+    const { beats, standing } = this.#member(name);
+    if (standing !== undefined && isMajority(standing.membership, (id) => id === name)) return;
     const at = this.#now();
     const known = beats.get(to) ?? { count: 0, round, at: -1 };
     beats.set(to, known);

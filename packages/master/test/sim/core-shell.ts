@@ -24,6 +24,7 @@ import type {
   Refusal,
 } from "../../src/raft/message.js";
 import { RaftCore } from "../../src/raft/raft.js";
+import type { Process } from "./parts.js";
 
 /** What the shell needs of the core; a mutant can stand in for it. */
 export interface Core {
@@ -125,6 +126,15 @@ export class CoreShell {
     return this.#core.status;
   }
 
+  /** As `Driver.group`, but nobody hears how it ended. */
+  get group(): Process["group"] {
+    return {
+      change: async (changes) => this.#take({ kind: "changeMembership", changes }),
+      transfer: async (to) => this.#take({ kind: "transferLeadership", to }),
+      giveUp: async () => this.#take({ kind: "resign" }),
+    };
+  }
+
   /** As `Replication.propose`. */
   propose(command: Uint8Array): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
@@ -203,8 +213,8 @@ export class CoreShell {
       case "role":
         this.#loseProposals();
         break;
-      case "accepted":
-      case "refused":
+      default:
+        // Answers to whoever asked are taken where they are asked for; nobody waits for the rest.
         break;
     }
   }
@@ -261,6 +271,8 @@ export class CoreShell {
     const { compactEntries, tailEntries } = this.#settings;
     const upTo = logIndex(Math.max(0, state.durable - tailEntries));
     if (this.#isWriting || upTo - log.first < compactEntries) return;
+    // The core has yet to hear of what is durable already.
+    if (this.#core.status.applied < state.durable) return;
     this.#enqueue(async () => {
       const index = state.durable;
       if (index < upTo || upTo < log.first) return;

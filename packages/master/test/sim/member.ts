@@ -1,11 +1,17 @@
 // One simulated master: media that outlive crashes, and the process that runs on them for a while.
 
-import { asLumeoError, type NodeId, SILENT_LOGGER } from "@lumeofs/base";
+import {
+  asLumeoError,
+  integerBetween,
+  type NodeId,
+  type Random,
+  SILENT_LOGGER,
+} from "@lumeofs/base";
 import { Lifetime, SimClock, SimDisk, type SimNetwork, type World } from "@lumeofs/testkit";
 import { DRIVER_LIMITS_DEFAULT } from "../../src/consensus/config.js";
 import type { State, StateReader } from "../../src/metadata/state.js";
 import type { Membership } from "../../src/raft/entry.js";
-import type { RaftMessage } from "../../src/raft/message.js";
+import type { RaftMessage, RaftOptions } from "../../src/raft/message.js";
 import type { Checker, Standing } from "./checker.js";
 import { CoreShell } from "./core-shell.js";
 import type { SwarmOptions } from "./options.js";
@@ -29,8 +35,10 @@ export interface MemberParts {
   readonly options: SwarmOptions;
   readonly parts: Parts;
   readonly shell: ShellKind;
-  readonly founders: Membership;
 }
+
+/** Lost with its disk, or with a damaged log that nobody may use; removed by the group. */
+export type Fate = "living" | "lost" | "removed";
 
 /** One run of the process, from start to end. */
 interface Run {
@@ -47,21 +55,24 @@ export class Member {
   readonly io: SimIo;
   /** Power failures so far. */
   crashes = 0;
+  #fate: Fate = "living";
   #run: Run | undefined;
   #runs = 0;
   readonly #disk: SimDisk;
   readonly #parts: MemberParts;
   readonly #clockRate: number;
 
+  /** @param founders Of the group, as its log begins with them; nobody for who joins later. */
   constructor(
     readonly name: NodeId,
+    founders: Membership,
     parts: MemberParts,
   ) {
     this.#parts = parts;
     const { world, options } = parts;
     const random = world.random(`member ${name}`);
     this.#clockRate = 1 + options.clockDrift * (2 * random.fraction() - 1);
-    this.log = new LogMedium(parts.founders);
+    this.log = new LogMedium(founders);
     this.io = new SimIo(world, name, options.io);
     this.io.powerFailed = () => this.crash();
     this.#disk = new SimDisk({
@@ -71,10 +82,19 @@ export class Member {
         after: (ms, wake) => world.after(ms, () => this.#run?.lifetime.deliver(wake)),
         every: (ms, wake) => world.after(ms, wake),
       },
-      faultOf: () => this.io.fateOfFileCall(),
+      faultOf: ({ kind }) => this.io.fateOfFileCall(kind === "write"),
       crashed: () => this.crash(),
     });
     parts.checker.watch(name, this.log, this.state);
+  }
+
+  get fate(): Fate {
+    return this.#fate;
+  }
+
+  /** Its log is damaged somewhere: it goes on until it reads that place. */
+  get isRotten(): boolean {
+    return this.log.isRotten(this.log.first, this.log.last);
   }
 
   get isUp(): boolean {
@@ -118,13 +138,13 @@ export class Member {
   }
 
   start(): void {
-    const { world, network, checker, touched } = this.#parts;
+    const { world, network, checker, touched, options } = this.#parts;
     this.#runs++;
     const lifetime = new Lifetime(world, () => touched(this));
     const run: Run = {
       lifetime,
       clock: new SimClock(world, lifetime, { rate: this.#clockRate }),
-      store: new SimStateStore(this.state, this.io, lifetime),
+      store: new SimStateStore(this.state, this.io, lifetime, options.batchesWaitingMax),
       links: new SimLinks(this.name, {
         network,
         lifetime,
@@ -153,6 +173,22 @@ export class Member {
     this.#disk.crash("some");
   }
 
+  /** The machine is gone, and everything on it. */
+  lose(): void {
+    this.#parts.world.record(() => `${this.name} is lost`);
+    this.#fate = "lost";
+    this.crash();
+  }
+
+  /** An entry of its log turns into something else. */
+  rot(random: Random): void {
+    const { first, last } = this.log;
+    if (last < first) return;
+    const index = integerBetween(random, first, last);
+    this.#parts.world.record(() => `${this.name} entry ${index} rots`);
+    this.log.rot(index);
+  }
+
   pause(): void {
     this.#run?.lifetime.pause();
   }
@@ -179,7 +215,7 @@ export class Member {
     };
     const onFatal = (error: unknown): void => this.#failed(run, error);
     if (shell === "core") {
-      const settings = { id: this.name, ...options };
+      const settings = { id: this.name, ...options, raft: this.#raftOptions() };
       const { lifetime, clock } = run;
       const makeCore: Parameters<typeof CoreShell.start>[1]["makeCore"] = (...args) =>
         new parts.RaftCore(...args);
@@ -194,7 +230,7 @@ export class Member {
       id: this.name,
       ...{ store: "", address: "" },
       tickMs: options.tickMs,
-      raft: options.raft,
+      raft: this.#raftOptions(),
       limits: { ...DRIVER_LIMITS_DEFAULT, compactEntries, tailEntries },
     };
     const driverPorts = {
@@ -206,6 +242,19 @@ export class Member {
       onFatal,
     };
     run.process = await parts.Driver.start(config, driverPorts);
+  }
+
+  /** A process that was rolled to another version has other sizes in its configuration. */
+  #raftOptions(): RaftOptions {
+    const { raft, isRolling } = this.#parts.options;
+    if (!isRolling || this.#runs % 2 === 1) return raft;
+    const { appendBytesMax, inFlightAppendsMax, applyBytesMax } = raft;
+    return {
+      ...raft,
+      appendBytesMax: Math.ceil(appendBytesMax / 10),
+      inFlightAppendsMax: Math.ceil(inFlightAppendsMax / 2),
+      applyBytesMax: Math.ceil(applyBytesMax / 10),
+    };
   }
 
   #apply(run: Run, state: State, index: number, data: Uint8Array): Uint8Array {
@@ -226,7 +275,10 @@ export class Member {
     if (run !== this.#run) return;
     const known = asLumeoError(error);
     this.#parts.world.record(() => `${this.name} ends: ${known.message}`);
-    if (known.code === "STORE_FAILED") this.crash();
-    else this.#parts.world.fail(error);
+    if (known.code === "STORE_FAILED") return this.crash();
+    if (known.code === "CORRUPT" && this.isRotten) return this.lose();
+    if (known.code !== "CONFIG") return this.#parts.world.fail(error);
+    this.#fate = "removed";
+    this.crash();
   }
 }

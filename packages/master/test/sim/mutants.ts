@@ -126,8 +126,8 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "if (member.commit < role.opening && false)",
       },
     ],
-    seedsMax: 300,
-    lens: "stale",
+    seedsMax: 100,
+    lens: "fresh",
   },
   {
     name: "forgets what it has answered",
@@ -236,7 +236,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: "consensus/proposals",
         find: "for (const { waiter } of this.#placed.values())",
-        replace: `const done = Uint8Array.of(1, 1);
+        replace: `const done = Uint8Array.of(2, 1);
         for (const { waiter } of this.#placed.values()) waiter.resolve(done);
         for (const { waiter } of this.#placed.values())`,
       },

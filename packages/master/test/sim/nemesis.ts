@@ -1,7 +1,15 @@
 // Whoever makes things go wrong: each kind of fault comes at random times and goes after a while.
 
-import { integerBetween, type NodeId, type SeededRandom } from "@lumeofs/base";
-import { PARTITION_MODES, partition, type SimNetwork, type World } from "@lumeofs/testkit";
+import { integerBetween, type SeededRandom } from "@lumeofs/base";
+import {
+  PARTITION_MODES,
+  partition,
+  type SimNetwork,
+  shuffled,
+  type World,
+} from "@lumeofs/testkit";
+import type { Cast } from "./cast.js";
+import { changeMembership, handOver } from "./group-nemesis.js";
 import type { Member } from "./member.js";
 import type { FaultPause, SwarmOptions } from "./options.js";
 import type { Parcel } from "./sim-links.js";
@@ -10,23 +18,28 @@ const FAULT_MS_MAX = 1_200;
 const RESTART_MS_MAX = 800;
 /** A dead process is noticed and started again after about this long. */
 const WATCH_MS = 200;
+/** Between two steps of a swizzle. */
+const SWIZZLE_STEP_MS_MAX = 100;
+const WALL_JUMP_MS_MAX = 3_600_000;
+
+export interface NemesisParts {
+  readonly world: World;
+  readonly cast: Cast;
+  readonly network: SimNetwork<Parcel>;
+  readonly options: SwarmOptions;
+}
 
 export class Nemesis {
   #isOver = false;
   readonly #dead = new Set<Member>();
   readonly #world: World;
-  readonly #members: readonly Member[];
+  readonly #cast: Cast;
   readonly #network: SimNetwork<Parcel>;
   readonly #options: SwarmOptions;
 
-  constructor(
-    world: World,
-    members: readonly Member[],
-    network: SimNetwork<Parcel>,
-    options: SwarmOptions,
-  ) {
+  constructor({ world, cast, network, options }: NemesisParts) {
     this.#world = world;
-    this.#members = members;
+    this.#cast = cast;
     this.#network = network;
     this.#options = options;
   }
@@ -35,20 +48,22 @@ export class Nemesis {
   begin(): void {
     const { faults } = this.#options;
     this.#often("partition", faults.partitionMs, (random) => this.#partition(random));
+    this.#often("clog", faults.clogMs, (random) => this.#clog(random));
+    this.#often("swizzle", faults.swizzleMs, (random) => this.#swizzle(random));
+    this.#often("break", faults.breakMs, (random) => this.#break(random));
     this.#often("crash", faults.crashMs, (random) => this.#any(random).crash());
     this.#often("pause", faults.pauseMs, (random) => this.#pause(random));
-    this.#often("clog", faults.clogMs, (random) => this.#clog(random));
-    this.#often("break", faults.breakMs, (random) => this.#break(random));
-    this.#often("stall", faults.stallMs, (random) => {
-      this.#any(random).io.stallUntil(this.#world.now + random.fraction() * FAULT_MS_MAX);
-    });
-    this.#often("slow", faults.slowMs, (random) => {
-      this.#any(random).io.slowDown(random.fraction() < 0.5 ? 1 : 20 * random.fraction());
-    });
     this.#often("jump", faults.wallJumpMs, (random) => {
-      this.#any(random).clock?.jumpWall((random.fraction() - 0.5) * 7_200_000);
+      this.#any(random).clock?.jumpWall((2 * random.fraction() - 1) * WALL_JUMP_MS_MAX);
     });
-    for (const member of this.#members) this.#revive(member);
+    this.#beginDiskFaults();
+    const { world, cast } = { world: this.#world, cast: this.#cast };
+    this.#often("membership", faults.membershipMs, (random) => {
+      const added = changeMembership(world, cast, random);
+      if (added !== undefined) this.#revive(added);
+    });
+    this.#often("handover", faults.handoverMs, (random) => handOver(world, cast, random));
+    for (const member of this.#cast.all) this.#revive(member);
   }
 
   /** Nothing new goes wrong; what is wrong is mended, for these members at least. */
@@ -56,7 +71,7 @@ export class Nemesis {
     this.#isOver = true;
     this.#network.heal();
     this.#network.settings = { ...this.#network.settings, loss: 0, duplicate: 0 };
-    for (const member of this.#members) {
+    for (const member of this.#cast.all) {
       member.io.settings = { ...member.io.settings, failureRate: 0, crashRate: 0 };
       if (!healed.includes(member)) {
         this.#dead.add(member);
@@ -64,9 +79,31 @@ export class Nemesis {
         continue;
       }
       member.io.slowDown(1);
+      member.io.free();
       member.resume();
       if (!member.isUp) member.start();
     }
+  }
+
+  #beginDiskFaults(): void {
+    const { faults } = this.#options;
+    this.#often("stall", faults.stallMs, (random) => {
+      this.#any(random).io.stallUntil(this.#world.now + random.fraction() * FAULT_MS_MAX);
+    });
+    this.#often("slow", faults.slowMs, (random) => {
+      this.#any(random).io.slowDown(random.fraction() < 0.5 ? 1 : 20 * random.fraction());
+    });
+    this.#often("full", faults.fullMs, (random) => {
+      this.#any(random).io.fillUntil(this.#world.now + random.fraction() * FAULT_MS_MAX);
+    });
+    this.#often("rot", faults.rotMs, (random) => {
+      const member = this.#any(random);
+      if (this.#cast.mayLose(member)) member.rot(random);
+    });
+    this.#often("wipe", faults.wipeMs, (random) => {
+      const member = this.#any(random);
+      if (this.#cast.mayLose(member)) member.lose();
+    });
   }
 
   #often(kind: string, pauseMs: FaultPause, act: (random: SeededRandom) => void): void {
@@ -85,14 +122,15 @@ export class Nemesis {
 
   #revive(member: Member): void {
     const random = this.#world.random(`revive ${member.name}`);
+    const isGone = (): boolean => this.#dead.has(member) || member.fate !== "living";
     const look = (): void => {
-      if (this.#dead.has(member)) return;
+      if (isGone()) return;
       if (member.isUp) {
         this.#world.after(WATCH_MS, look);
         return;
       }
       this.#world.after(random.fraction() * RESTART_MS_MAX, () => {
-        if (this.#dead.has(member)) return;
+        if (isGone()) return;
         if (!member.isUp) member.start();
         look();
       });
@@ -101,7 +139,7 @@ export class Nemesis {
   }
 
   #partition(random: SeededRandom): void {
-    const names = this.#members.map((member) => member.name);
+    const names = this.#cast.living.map((member) => member.name);
     if (names.length < 2) return;
     const mode = PARTITION_MODES[integerBetween(random, 0, PARTITION_MODES.length - 1)] ?? "split";
     this.#network.heal();
@@ -121,10 +159,28 @@ export class Nemesis {
     this.#network.clog(from, to, this.#world.now + random.fraction() * FAULT_MS_MAX);
   }
 
+  /** Some links clog one after the other, and come free in another order. */
+  #swizzle(random: SeededRandom): void {
+    const names = this.#cast.living.map((member) => member.name);
+    const links = names.flatMap((from) => names.map((to) => [from, to] as const));
+    const chosen = links.filter(() => random.fraction() < 0.4);
+    const freed = shuffled(
+      chosen.map((_, i) => i),
+      random,
+    );
+    const step = random.fraction() * SWIZZLE_STEP_MS_MAX;
+    for (const [i, [from, to]] of chosen.entries()) {
+      const until = this.#world.now + (chosen.length + (freed[i] ?? 0)) * step;
+      this.#world.after(i * step, () => {
+        if (!this.#isOver) this.#network.clog(from, to, until);
+      });
+    }
+  }
+
   #break(random: SeededRandom): void {
     const [from, to] = this.#anyLink(random);
     if (!this.#network.breakStream(from, to) || random.fraction() < 0.3) return;
-    this.#members.find((member) => member.name === from)?.streamBroken(to);
+    this.#cast.find(from)?.streamBroken(to);
   }
 
   #later(random: SeededRandom, act: () => void): void {
@@ -135,14 +191,14 @@ export class Nemesis {
 
   #any(random: SeededRandom): Member {
     if (random.fraction() < this.#options.leaderBias) {
-      const leading = this.#members.filter((member) => member.standing?.role === "leader");
-      leading.sort((a, b) => (b.standing?.term ?? 0) - (a.standing?.term ?? 0));
-      if (leading[0] !== undefined) return leading[0];
+      const { leader } = this.#cast;
+      if (leader !== undefined) return leader;
     }
-    return this.#members[integerBetween(random, 0, this.#members.length - 1)] as Member;
+    const { living } = this.#cast;
+    return living[integerBetween(random, 0, living.length - 1)] as Member;
   }
 
-  #anyLink(random: SeededRandom): readonly [from: NodeId, to: NodeId] {
+  #anyLink(random: SeededRandom): readonly [from: Member["name"], to: Member["name"]] {
     const [one, other] = [this.#any(random).name, this.#any(random).name];
     return random.fraction() < 0.5 ? [one, other] : [other, one];
   }

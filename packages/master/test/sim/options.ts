@@ -20,6 +20,18 @@ export interface FaultPauses {
   readonly stallMs: FaultPause;
   readonly slowMs: FaultPause;
   readonly wallJumpMs: FaultPause;
+  /** Links clog one after the other and come free in another order. */
+  readonly swizzleMs: FaultPause;
+  /** The disk of a machine is full for a while. */
+  readonly fullMs: FaultPause;
+  /** An entry on a disk is no longer what was written; whoever reads it finds out. */
+  readonly rotMs: FaultPause;
+  /** A machine is lost with its disk. */
+  readonly wipeMs: FaultPause;
+  /** Members are added, promoted, demoted and removed. */
+  readonly membershipMs: FaultPause;
+  /** The leader hands over, or gives up. */
+  readonly handoverMs: FaultPause;
 }
 
 export interface SwarmOptions {
@@ -41,6 +53,10 @@ export interface SwarmOptions {
   readonly raft: RaftOptions;
   readonly compactEntries: number;
   readonly tailEntries: number;
+  /** State changes that may wait for the disk before applying waits too. */
+  readonly batchesWaitingMax: number;
+  /** Sizes of messages differ from one run of a process to the next, as in a rolling upgrade. */
+  readonly isRolling: boolean;
   readonly network: LinkSettings;
   readonly io: IoSettings;
   /** Clocks run up to so much too fast or too slow. */
@@ -61,17 +77,13 @@ export function drawOptions(random: Random): SwarmOptions {
   const chance = (share: number): boolean => random.fraction() < share;
   const between = (low: number, high: number): number => integerBetween(random, low, high);
   const oneOf = <T>(values: readonly T[]): T => values[between(0, values.length - 1)] as T;
-  const sometimes = (share: number, ms: number): FaultPause =>
-    chance(share) ? ms * (0.5 + random.fraction()) : undefined;
   const members = oneOf([1, 3, 3, 3, 3, 5, 5]);
   const isCalm = chance(0.1);
   const heartbeatTicks = between(1, 2);
   return {
     members,
     clients: between(2, 4),
-    workloads: Array.from({ length: between(1, 2) }, () =>
-      oneOf(WORKLOAD_NAMES.filter((name) => name !== "locks")),
-    ),
+    workloads: Array.from({ length: between(1, 2) }, () => oneOf(WORKLOAD_NAMES)),
     directories: between(1, 3),
     readShare: oneOf([0.2, 0.5, 0.7]),
     abandonRate: oneOf([0, 0, 0.05]),
@@ -90,12 +102,15 @@ export function drawOptions(random: Random): SwarmOptions {
     },
     compactEntries: oneOf([3, 10, 50, 1_000]),
     tailEntries: oneOf([0, 2, 20]),
+    batchesWaitingMax: oneOf([1, 64]),
+    isRolling: chance(0.2),
     network: {
       delayMsMin: oneOf([0.1, 1, 5]),
       delayMsMean: oneOf([0.2, 3, 15]),
       loss: isCalm ? 0 : oneOf([0, 0, 0.02, 0.15]),
       duplicate: isCalm ? 0 : oneOf([0, 0, 0.05, 0.3]),
       reorder: !isCalm && chance(0.4),
+      messageMs: isCalm ? 0 : oneOf([0, 0, 0.5]),
     },
     io: {
       latencyMsMin: oneOf([0.05, 0.5]),
@@ -104,19 +119,49 @@ export function drawOptions(random: Random): SwarmOptions {
       crashRate: isCalm ? 0 : oneOf([0, 0.002, 0.01]),
     },
     clockDrift: oneOf([0, 0.02, 0.1]),
-    faults: {
-      partitionMs: isCalm ? undefined : sometimes(0.6, 800),
-      crashMs: isCalm ? undefined : sometimes(0.5, 1_000),
-      pauseMs: isCalm ? undefined : sometimes(0.3, 1_300),
-      clogMs: isCalm ? undefined : sometimes(0.3, 600),
-      breakMs: isCalm ? undefined : sometimes(0.4, 300),
-      stallMs: isCalm ? undefined : sometimes(0.2, 1_500),
-      slowMs: isCalm ? undefined : sometimes(0.2, 1_500),
-      wallJumpMs: isCalm ? undefined : sometimes(0.2, 1_000),
-    },
+    faults: isCalm ? NO_FAULTS : drawFaults(random),
     leaderBias: oneOf([0, 0.5, 0.9]),
     safetyMs: between(4_000, 8_000),
     healsAll: chance(0.6),
+  };
+}
+
+const NO_FAULTS: FaultPauses = {
+  partitionMs: undefined,
+  crashMs: undefined,
+  pauseMs: undefined,
+  clogMs: undefined,
+  breakMs: undefined,
+  stallMs: undefined,
+  slowMs: undefined,
+  wallJumpMs: undefined,
+  swizzleMs: undefined,
+  fullMs: undefined,
+  rotMs: undefined,
+  wipeMs: undefined,
+  membershipMs: undefined,
+  handoverMs: undefined,
+};
+
+function drawFaults(random: Random): FaultPauses {
+  const sometimes = (share: number, ms: number): FaultPause => {
+    return random.fraction() < share ? ms * (0.5 + random.fraction()) : undefined;
+  };
+  return {
+    partitionMs: sometimes(0.6, 800),
+    crashMs: sometimes(0.5, 1_000),
+    pauseMs: sometimes(0.3, 1_300),
+    clogMs: sometimes(0.3, 600),
+    breakMs: sometimes(0.4, 300),
+    stallMs: sometimes(0.2, 1_500),
+    slowMs: sometimes(0.2, 1_500),
+    wallJumpMs: sometimes(0.2, 1_000),
+    swizzleMs: sometimes(0.2, 1_500),
+    fullMs: sometimes(0.15, 2_000),
+    rotMs: sometimes(0.15, 2_000),
+    wipeMs: sometimes(0.15, 2_500),
+    membershipMs: sometimes(0.4, 500),
+    handoverMs: sometimes(0.3, 1_000),
   };
 }
 
@@ -137,14 +182,26 @@ const unsteady = (options: SwarmOptions): SwarmOptions => ({
 /** Leaders that do not know yet that they are none, and many who ask them. */
 const stale = (options: SwarmOptions): SwarmOptions => ({
   ...unsteady(options),
+  members: 3,
+  workloads: ["namespace", "register"],
   readShare: 0.6,
   directories: 1,
-  timeoutMs: 150,
-  roamRate: 0.5,
-  tickMs: 40,
-  raft: { ...unsteady(options).raft, electionTicks: 20, heartbeatTicks: 4 },
-  io: { ...options.io, latencyMsMean: 10 },
-  faults: { ...options.faults, partitionMs: 1_000, crashMs: undefined },
+  timeoutMs: 800,
+  roamRate: 0.3,
+  tickMs: 20,
+  raft: { ...unsteady(options).raft, electionTicks: 12, heartbeatTicks: 2 },
+  network: { ...options.network, delayMsMin: 0.1, delayMsMean: 0.2, messageMs: 0 },
+  io: { ...options.io, latencyMsMin: 0.05, latencyMsMean: 0.1 },
+  clockDrift: 0.1,
+  faults: { ...NO_FAULTS, partitionMs: 600, pauseMs: 600 },
+});
+
+/** Leaders that have just been elected, on slow disks, and many who ask them. */
+const fresh = (options: SwarmOptions): SwarmOptions => ({
+  ...stale(options),
+  network: { ...options.network, delayMsMin: 1, delayMsMean: 5 },
+  io: { ...options.io, latencyMsMin: 0.5, latencyMsMean: 10 },
+  faults: { ...NO_FAULTS, partitionMs: 600, handoverMs: 300 },
 });
 
 /** Members that need snapshots all the time, which arrive twice and out of order. */
@@ -163,8 +220,16 @@ const snapshots = (options: SwarmOptions): SwarmOptions => ({
   leaderBias: 0,
 });
 
+/** Members that come and go all the time, while leaders lose their place. */
+const membership = (options: SwarmOptions): SwarmOptions => ({
+  ...options,
+  members: options.members === 1 ? 3 : options.members,
+  faults: { ...options.faults, membershipMs: 150, handoverMs: 700, partitionMs: 700 },
+  leaderBias: 0.5,
+});
+
 /** Ways to look where a kind of bug would be: they change the options of every seed. */
-export const LENSES = { unsteady, stale, snapshots } as const;
+export const LENSES = { unsteady, stale, fresh, snapshots, membership } as const;
 export type Lens = keyof typeof LENSES;
 
 export function isLens(name: string): name is Lens {

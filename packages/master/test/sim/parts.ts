@@ -1,6 +1,7 @@
 // The product code that a simulation runs: the real one, or a mutant of it.
 
 import * as driver from "../../src/consensus/driver.js";
+import type { GroupControl } from "../../src/consensus/group.js";
 import * as snapshotStore from "../../src/consensus/snapshot-store.js";
 import * as stateMachine from "../../src/metadata/state-machine.js";
 import * as raft from "../../src/raft/raft.js";
@@ -24,6 +25,7 @@ export const REAL_PARTS: Parts = {
 
 /** What a simulated process is to its users, whichever shell drives it. */
 export interface Process {
+  readonly group: Pick<GroupControl, "change" | "transfer" | "giveUp">;
   propose(command: Uint8Array): Promise<Uint8Array>;
   read(): Promise<unknown>;
 }

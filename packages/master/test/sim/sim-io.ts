@@ -25,6 +25,7 @@ export class SimIo {
   #calls = 0;
   #slowFactor = 1;
   #stalledUntil = 0;
+  #fullUntil = 0;
   readonly #world: World;
   readonly #random: Random;
   readonly #underWay = new Set<() => void>();
@@ -49,6 +50,20 @@ export class SimIo {
     this.#stalledUntil = Math.max(this.#stalledUntil, timeMs);
   }
 
+  /** Nothing can be written before then, and what fails so has not landed. */
+  fillUntil(timeMs: number): void {
+    this.#fullUntil = Math.max(this.#fullUntil, timeMs);
+  }
+
+  /** The owner has found room. */
+  free(): void {
+    this.#fullUntil = 0;
+  }
+
+  get #isFull(): boolean {
+    return this.#world.now < this.#fullUntil;
+  }
+
   /** Carries out one call; never ends if the power goes. */
   call(lifetime: Lifetime, what: string, land: () => void): Promise<void> {
     // The rest of a turn in which the power went.
@@ -62,14 +77,16 @@ export class SimIo {
       this.powerFailed();
       return new Promise(() => {});
     }
-    const hasFailed = fate < crashRate + failureRate;
+    const isFull = this.#isFull;
+    const hasFailed = isFull || fate < crashRate + failureRate;
     return new Promise((resolve, reject) => {
       // The device goes on while the process is paused: only the news of it waits.
       this.#world.after(delay, () => {
         if (!this.#underWay.delete(land)) return;
-        if (!hasFailed || this.#random.fraction() < 0.5) land();
+        if (!hasFailed || (!isFull && this.#random.fraction() < 0.5)) this.#land(land);
         const end = (): void => {
-          if (hasFailed) reject(new LumeoError("STORE_FAILED", `Cannot ${what}: EIO`));
+          const why = isFull ? "ENOSPC" : "EIO";
+          if (hasFailed) reject(new LumeoError("STORE_FAILED", `Cannot ${what}: ${why}`));
           else resolve();
         };
         lifetime.deliver(end);
@@ -77,19 +94,21 @@ export class SimIo {
     });
   }
 
-  /** What befalls the next call of a file. */
-  fateOfFileCall(): DiskFault | undefined {
+  /** What befalls the next call of a file; only some of them need room. */
+  fateOfFileCall(needsRoom: boolean): DiskFault | undefined {
     this.#calls++;
     const { failureRate, crashRate } = this.settings;
     const fate = this.#random.fraction();
     if (fate < crashRate) return "crash";
+    if (needsRoom && this.#isFull) return "ENOSPC";
     return fate < crashRate + failureRate ? "EIO" : undefined;
   }
 
   /** The power has failed: what was under way has landed or not. */
   settle(): void {
-    for (const land of this.#underWay) if (this.#random.fraction() < 0.5) land();
+    const underWay = [...this.#underWay];
     this.#underWay.clear();
+    for (const land of underWay) if (this.#random.fraction() < 0.5) this.#land(land);
     this.#slowFactor = 1;
     this.#stalledUntil = 0;
   }
@@ -97,6 +116,15 @@ export class SimIo {
   /** A number from 1 to `most`, for whoever cuts something into pieces. */
   upTo(most: number): number {
     return integerBetween(this.#random, 1, most);
+  }
+
+  /** What a checker of the media finds ends the simulation, whoever would have caught it. */
+  #land(land: () => void): void {
+    try {
+      land();
+    } catch (error) {
+      this.#world.fail(error);
+    }
   }
 
   #delay(): number {

@@ -37,6 +37,7 @@ export class LogMedium {
   #first: LogIndex;
   #entries: Entry[] = [];
   #history: LogHistory;
+  readonly #rotten = new Set<number>();
 
   constructor(founders: Membership) {
     this.snapshot = { index: logIndex(0), term: term(0), membership: founders };
@@ -64,10 +65,23 @@ export class LogMedium {
     return this.#history.membershipAt(index);
   }
 
-  /** How many memberships the log holds behind this index. */
-  membershipsAfter(index: LogIndex): number {
-    const behind = this.#entries.slice(Math.max(0, index + 1 - this.#first));
-    return behind.filter((entry) => entry.kind === "membership").length;
+  /** The bytes of an entry have changed on the disk. Checksums tell, but only whoever reads them. */
+  rot(index: number): void {
+    if (this.entryAt(index) !== undefined) this.#rotten.add(index);
+  }
+
+  /** Whether an entry in this range, both ends included, is damaged. */
+  isRotten(from: number, to: number): boolean {
+    for (const index of this.#rotten) if (from <= index && index <= to) return true;
+    return false;
+  }
+
+  /** The membership in force at an index, and every later one. */
+  membershipsSince(index: number): ReadonlySet<Membership> {
+    const found = new Set<Membership>();
+    const from = Math.min(Math.max(index, this.#first - 1), this.last);
+    for (let at = from; at <= this.last; at++) found.add(this.membershipAt(logIndex(at)));
+    return found;
   }
 
   /** Undefined below `first` and above `last`. */
@@ -78,6 +92,7 @@ export class LogMedium {
   write({ hardState, truncateFrom, entries }: LogWrite): void {
     if (truncateFrom !== undefined && truncateFrom <= this.last) {
       const removed = this.#entries.splice(truncateFrom - this.#first);
+      this.#heal((index) => truncateFrom <= index);
       this.#history.truncate(truncateFrom);
       this.witness?.removed(removed);
     }
@@ -94,6 +109,7 @@ export class LogMedium {
   reset(meta: SnapshotMeta): void {
     this.snapshot = meta;
     this.#entries = [];
+    this.#rotten.clear();
     this.#first = logIndex(meta.index + 1);
     this.#history = new LogHistory(meta);
     this.witness?.restarted(meta);
@@ -104,6 +120,12 @@ export class LogMedium {
     this.#entries.splice(0, upTo + 1 - this.#first);
     this.#history.compact(upTo);
     this.#first = logIndex(upTo + 1);
+    this.#heal((index) => index <= upTo);
+  }
+
+  /** What is no longer in the log is no longer damaged. */
+  #heal(isGone: (index: number) => boolean): void {
+    for (const index of this.#rotten) if (isGone(index)) this.#rotten.delete(index);
   }
 }
 
@@ -116,7 +138,9 @@ export class SimLogStore implements LogStore {
   readonly #io: SimIo;
   readonly #lifetime: Lifetime;
 
+  /** @throws LumeoError CORRUPT if an entry is damaged: then this log is never opened again. */
   constructor(medium: LogMedium, io: SimIo, lifetime: Lifetime) {
+    if (medium.isRotten(medium.first, medium.last)) throw corrupt();
     this.#medium = medium;
     this.#io = io;
     this.#lifetime = lifetime;
@@ -155,6 +179,7 @@ export class SimLogStore implements LogStore {
     const { first, last } = this;
     const bounds = { from, to, first, last };
     invariant(first <= from && from <= to && to <= last, "entries outside of the log", bounds);
+    if (this.#medium.isRotten(from, to)) throw corrupt();
     return takeEntries({ from, to }, bytesMax, (at) => this.#medium.entryAt(at) as Entry);
   }
 
@@ -191,4 +216,8 @@ export class SimLogStore implements LogStore {
       this.#isWriting = false;
     }
   }
+}
+
+function corrupt(): LumeoError {
+  return new LumeoError("CORRUPT", "Cannot read the log: an entry is damaged");
 }

@@ -94,8 +94,6 @@ interface Batch {
   readonly changes: readonly Change[];
 }
 
-/** Batches that wait before the store calls itself congested. */
-const BATCHES_WAITING_MAX = 64;
 const PIECES_MAX = 4;
 
 export class SimStateStore implements StateStore {
@@ -109,8 +107,11 @@ export class SimStateStore implements StateStore {
   readonly #medium: StateMedium;
   readonly #io: SimIo;
   readonly #lifetime: Lifetime;
+  readonly #batchesWaitingMax: number;
 
-  constructor(medium: StateMedium, io: SimIo, lifetime: Lifetime) {
+  /** @param batchesWaitingMax So many may wait before the store calls itself congested. */
+  constructor(medium: StateMedium, io: SimIo, lifetime: Lifetime, batchesWaitingMax: number) {
+    this.#batchesWaitingMax = batchesWaitingMax;
     this.#medium = medium;
     this.#io = io;
     this.#lifetime = lifetime;
@@ -127,7 +128,7 @@ export class SimStateStore implements StateStore {
   }
 
   get congested(): boolean {
-    return BATCHES_WAITING_MAX <= this.#waiting.length;
+    return this.#batchesWaitingMax <= this.#waiting.length;
   }
 
   get digest(): number {

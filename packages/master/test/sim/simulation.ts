@@ -5,10 +5,9 @@
 // Liveness, after the last fault: within a bound there is a leader that serves a fresh write and a
 // fresh read, every call under way has ended, and all living members have equal states.
 
-import { nodeId, SeededRandom } from "@lumeofs/base";
-import { SimNetwork, World } from "@lumeofs/testkit";
-import type { Membership } from "../../src/raft/entry.js";
-import { NOBODY } from "../../src/raft/membership.js";
+import { SeededRandom } from "@lumeofs/base";
+import { SimNetwork, shuffled, World } from "@lumeofs/testkit";
+import { Cast } from "./cast.js";
 import { Checker, SafetyViolation } from "./checker.js";
 import { Client, type ClientParcel } from "./client.js";
 import { Member, type ShellKind } from "./member.js";
@@ -46,6 +45,8 @@ export interface SimulationReport {
   readonly committed: number;
   readonly elections: number;
   readonly crashes: number;
+  /** Machines that were lost with their disks, or with damaged logs. */
+  readonly lost: number;
   readonly truncations: number;
   readonly installs: number;
   /** Memberships that were put into a log. */
@@ -122,10 +123,12 @@ class Simulation {
   readonly #touched = new Set<Member>();
   readonly #network: SimNetwork<Parcel>;
   readonly #clientNetwork: SimNetwork<ClientParcel>;
-  readonly #members: readonly Member[];
+  readonly #cast: Cast;
   readonly #clients: readonly Client[];
   readonly #workloads: ReadonlyMap<WorkloadName, Workload>;
   readonly #nemesis: Nemesis;
+  /** Set when the faults are over. */
+  #healed: readonly Member[] | undefined;
   #tags = 0;
 
   constructor(
@@ -138,22 +141,22 @@ class Simulation {
     this.#checker = new Checker(options.raft, () => world.now);
     this.#network = new SimNetwork(world, options.network);
     this.#clientNetwork = new SimNetwork(world, { ...options.network, reorder: true });
-    const names = Array.from({ length: options.members }, (_, i) => nodeId(`m${i + 1}`));
-    const addresses = Object.fromEntries(names.map((name) => [name, name]));
-    const founders: Membership = { ...NOBODY, voters: names, addresses };
     const shared = {
-      ...{ world, options, founders, ...code },
+      ...{ world, options, ...code },
       checker: this.#checker,
       outcomes: this.#outcomes,
       network: this.#network,
       touched: (member: Member) => this.#touched.add(member),
     };
-    this.#members = names.map((name) => new Member(name, shared));
-    for (const member of this.#members) serve(member, this.#clientNetwork);
+    this.#cast = new Cast(options.members, this.#checker, (name, founders) => {
+      const member = new Member(name, founders, shared);
+      serve(member, this.#clientNetwork);
+      return member;
+    });
     this.#clients = Array.from({ length: options.clients }, (_, i) => this.#client(`c${i + 1}`));
     const parts = { world, options, outcomes: this.#outcomes, nextTag: () => ++this.#tags };
     this.#workloads = new Map(options.workloads.map((name) => [name, new WORKLOADS[name](parts)]));
-    this.#nemesis = new Nemesis(world, this.#members, this.#network, options);
+    this.#nemesis = new Nemesis({ world, cast: this.#cast, network: this.#network, options });
     world.watch(() => this.#look());
   }
 
@@ -162,14 +165,15 @@ class Simulation {
       events: this.#world.events,
       virtualMs: this.#world.now,
       calls: [...this.#workloads.values()].reduce((sum, { count }) => sum + count, 0),
-      crashes: this.#members.reduce((sum, member) => sum + member.crashes, 0),
+      lost: this.#cast.all.filter(({ fate }) => fate === "lost").length,
+      crashes: this.#cast.all.reduce((sum, member) => sum + member.crashes, 0),
       ...this.#checker.counts,
       repeats: this.#outcomes.repeats,
     };
   }
 
   async live(): Promise<void> {
-    for (const member of this.#members) member.start();
+    for (const member of this.#cast.all) member.start();
     this.#nemesis.begin();
     const working = this.#guard(this.#work());
     await this.#until(() => this.#options.safetyMs <= this.#world.now, Infinity, "the faults end");
@@ -195,14 +199,8 @@ class Simulation {
   }
 
   async #recover(working: { isDone: boolean }): Promise<void> {
-    const random = this.#world.random("recovery");
-    const count = this.#members.length;
-    const majority = Math.floor(count / 2) + 1;
-    const start = Math.floor(random.fraction() * count);
-    const core = Array.from({ length: majority }, (_, i) => this.#members[(start + i) % count]);
-    const healed = this.#options.healsAll
-      ? this.#members
-      : core.filter((member) => member !== undefined);
+    const healed = this.#chooseHealed();
+    this.#healed = healed;
     this.#world.record(() => `healed: ${healed.map((member) => member.name).join()}`);
     this.#nemesis.end(healed);
     this.#clientNetwork.settings = { ...this.#clientNetwork.settings, loss: 0, duplicate: 0 };
@@ -217,24 +215,46 @@ class Simulation {
     await this.#until(isEqual, bound, "all living members have equal states");
   }
 
+  /** Who is whole in the end: everybody, or no more than the group needs. */
+  #chooseHealed(): readonly Member[] {
+    const random = this.#world.random("recovery");
+    for (const member of this.#cast.living) if (member.isRotten) member.lose();
+    if (this.#options.healsAll) return this.#cast.living;
+    const given = new Set<Member>();
+    for (const member of shuffled(this.#cast.living, random)) {
+      if (!this.#cast.mayLose(member, given)) continue;
+      given.add(member);
+    }
+    return this.#cast.living.filter((member) => !given.has(member));
+  }
+
   async #writeAndRead(): Promise<void> {
     const client = this.#client("fresh", { ...this.#options, abandonRate: 0 });
     for (const workload of this.#workloads.values()) await workload.finish(client);
   }
 
-  #areEqual(members: readonly Member[]): boolean {
-    const [first] = members;
-    const commit = this.#checker.commit;
-    return members.every(
-      (member) => member.standing?.applied === commit && member.digest === first?.digest,
-    );
+  /** All who take part in the end have the same state, and it holds everything committed. */
+  #areEqual(healed: readonly Member[]): boolean {
+    const { commit } = this.#checker;
+    const membership = this.#cast.leader?.standing?.membership;
+    if (membership === undefined || 0 < membership.votersOutgoing.length) return false;
+    const { voters, learners } = membership;
+    const members = healed.filter(({ name }) => voters.includes(name) || learners.includes(name));
+    return members.every((member) => {
+      return member.standing?.applied === commit && member.digest === members[0]?.digest;
+    });
+  }
+
+  /** Where clients turn to: nobody turns for ever to a machine that never comes back. */
+  get #serving(): readonly Member[] {
+    return this.#healed ?? this.#cast.living;
   }
 
   #client(name: string, options: SwarmOptions = this.#options): Client {
     return new Client(name, {
       world: this.#world,
       network: this.#clientNetwork,
-      masters: () => this.#members.map((member) => member.name),
+      masters: () => this.#serving.map((member) => member.name),
       options,
       outcomes: this.#outcomes,
     });
@@ -264,7 +284,7 @@ class Simulation {
     const timeMs = this.#world.now + withinMs;
     const end = await this.#world.run(condition, { timeMs, events: EVENTS_MAX });
     if (end === "condition") return;
-    const standings = this.#members.map(
+    const standings = this.#cast.living.map(
       (member) => `${member.name} ${JSON.stringify(member.standing ?? "down")}`,
     );
     const why = `it should be that ${what}, but is not after ${withinMs} ms (${end})`;

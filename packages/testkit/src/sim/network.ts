@@ -16,6 +16,8 @@ export interface LinkSettings {
   readonly duplicate: number;
   /** Each message takes its own time, whatever was sent before it. */
   readonly reorder: boolean;
+  /** So long a message occupies its link: those behind it wait (bandwidth). Default: no time. */
+  readonly messageMs?: number;
 }
 
 export const PERFECT_LINK: LinkSettings = {
@@ -34,6 +36,8 @@ interface Flight<Message> {
 interface Link<Message> {
   isCut: boolean;
   clogUntil: number;
+  /** Until then messages sent before are being put on the wire. */
+  busyUntil: number;
   /** When the last message in order arrives. */
   tailAt: number;
   readonly random: SeededRandom;
@@ -132,6 +136,7 @@ export class SimNetwork<Message> {
       link = {
         isCut: false,
         clogUntil: 0,
+        busyUntil: 0,
         tailAt: 0,
         random: new SeededRandom(this.#world.seed, `link ${name}`),
         inFlight: new Set(),
@@ -144,7 +149,8 @@ export class SimNetwork<Message> {
   #fly(from: string, to: string, link: Link<Message>, message: Message): void {
     const settings = this.settings;
     const delay = settings.delayMsMin + exponential(link.random, settings.delayMsMean);
-    let at = Math.max(this.#world.now + delay, link.clogUntil);
+    link.busyUntil = Math.max(this.#world.now, link.busyUntil) + (settings.messageMs ?? 0);
+    let at = Math.max(link.busyUntil + delay, link.clogUntil);
     if (!settings.reorder) at = Math.max(at, link.tailAt);
     link.tailAt = Math.max(link.tailAt, at);
     const flight: Flight<Message> = { message, isLost: false };

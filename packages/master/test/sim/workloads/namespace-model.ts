@@ -77,7 +77,9 @@ function perform(contents: Contents, call: Call): Effect {
       const old = contents.get(call.to);
       if (moved === undefined) return refuse("NOT_FOUND");
       if (call.from === call.to) return refuse("done");
-      const isFree = old === undefined || (old !== "dir" && moved !== "dir" && call.overwrite);
+      // The directories in it are empty: one may replace another, as a file may a file.
+      const isSameKind = (old === "dir") === (moved === "dir");
+      const isFree = old === undefined || (isSameKind && call.overwrite);
       if (!isFree) return refuse("EXISTS");
       return change((after) => {
         after.delete(call.from);

@@ -13,6 +13,7 @@ export type Client = Pick<
   | "copy"
   | "setAttributes"
   | "setPolicy"
+  | "effectivePolicy"
   | "setQuota"
   | "trash"
   | "versions"

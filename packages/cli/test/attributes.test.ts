@@ -44,11 +44,23 @@ test("policy set changes what is named and leaves the rest; none lets it be inhe
   const stage = withTree(new Stage(t));
   t.is(await setPolicy(stage.context(), "/d", { trash: "7d", versions: "10" }), 0);
   t.is(await setPolicy(stage.context(), "/d", { versions: "none", replicas: "2" }), 0);
-  const last = new Stage(t);
-  last.client.tree.set("/d", "dir");
   t.is(await getPolicy(stage.context({ json: true }), "/d"), 0);
   const shown = stage.stdout.trimEnd().split("\n").at(-1) ?? "";
-  t.deepEqual(JSON.parse(shown), { path: "/d", policy: { trashMs: 604_800_000, replicas: 2 } });
+  const policy = { trashMs: 604_800_000, replicas: 2 };
+  t.deepEqual(JSON.parse(shown), { path: "/d", policy, effective: policy });
+});
+
+test("policy get shows what holds, and what of it is not set here", async (t) => {
+  const stage = withTree(new Stage(t));
+  await setPolicy(stage.context(), "/", { replicas: "2", trash: "7d" });
+  await setPolicy(stage.context(), "/d", { trash: "0s", ttl: "2h" });
+  t.is(await getPolicy(stage.context(), "/d"), 0);
+  t.deepEqual(stage.stdout.trimEnd().split("\n"), [
+    "Replicas  2  (not set here)",
+    "Versions  0  (not set here)",
+    "Trash     off",
+    "TTL       2h 0m",
+  ]);
 });
 
 test("policy and quota refuse a file, nothing to set, and values out of range", async (t) => {

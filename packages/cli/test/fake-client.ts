@@ -117,6 +117,13 @@ export class FakeClient implements FakedClient {
     this.#carriedBy(path).policy = policy;
   }
 
+  async effectivePolicy(path: string): Promise<Policy> {
+    this.#begin("effectivePolicy", path);
+    const names = path.split("/").filter((name) => name !== "");
+    const above = names.map((_, i) => `/${names.slice(0, i + 1).join("/")}`);
+    return Object.assign({}, ...["/", ...above].map((one) => this.#carriedBy(one).policy));
+  }
+
   async setQuota(path: string, quota: Quota): Promise<void> {
     this.#begin("setQuota", path);
     this.#carriedBy(path).quota = quota;

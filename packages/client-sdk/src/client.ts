@@ -45,6 +45,7 @@ import { anyPath, directoryPath } from "./path.js";
 import { type Ports, systemPorts } from "./ports.js";
 import { Reader, type ReadPlan } from "./reader.js";
 import { FileReading, type Reading } from "./reading.js";
+import { type Removed, removeMany } from "./removals.js";
 import { AdminClient } from "./rpc/admin-client.js";
 import { ChunkserverPool } from "./rpc/chunkserver-pool.js";
 import { feedOpener } from "./rpc/feed-client.js";
@@ -72,18 +73,9 @@ export interface ClusterInfo {
   readonly leader: string;
 }
 
-/** What `removeMany` says about each path. */
-export interface Removed {
-  readonly path: string;
-  /** Absent if it was removed. */
-  readonly error?: LumeoError;
-}
-
 export type ClientState = "idle" | "connecting" | "ready" | "degraded" | "closed";
 
 const CLOSE_GRACE_MS = 5_000;
-/** Removals of one removeMany under way at once. */
-const REMOVALS_IN_FLIGHT = 64;
 
 export class Lumeo implements AsyncDisposable {
   readonly #settings: ClientSettings;
@@ -303,6 +295,13 @@ export class Lumeo implements AsyncDisposable {
     );
   }
 
+  /** What holds for files in a directory, inherited or not; it may be still to be made. */
+  async effectivePolicy(path: string, options: CallOptions = {}): Promise<Policy> {
+    return this.#run("effectivePolicy", path, options, (call) =>
+      this.#metadata.query(call, "effectivePolicy", { path: directoryPath(path) }),
+    );
+  }
+
   /** Replaces the limits of a directory; nothing set means: no limit. */
   async setQuota(path: string, quota: Quota, options: CallOptions = {}): Promise<void> {
     await this.#run("setQuota", path, options, (call) =>
@@ -311,24 +310,11 @@ export class Lumeo implements AsyncDisposable {
   }
 
   /** Removes many, several at a time; answers in the order of the paths, one for each. */
-  async *removeMany(
+  removeMany(
     paths: Iterable<string> | AsyncIterable<string>,
     options: RemoveOptions = {},
   ): AsyncGenerator<Removed, void, undefined> {
-    const removals: Promise<Removed>[] = [];
-    for await (const path of paths) {
-      if (REMOVALS_IN_FLIGHT <= removals.length) yield await (removals.shift() as Promise<Removed>);
-      removals.push(
-        this.remove(path, options).then(
-          () => ({ path }),
-          (error: unknown) => {
-            if (!LumeoError.is(error)) throw error;
-            return { path, error };
-          },
-        ),
-      );
-    }
-    for (const removal of removals) yield await removal;
+    return removeMany(paths, (path) => this.remove(path, options));
   }
 
   /** What changes at a path and below, as it happens; goes on when masters or leaders change. */

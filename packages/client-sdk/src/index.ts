@@ -7,7 +7,6 @@ export {
   fromEnv,
   Lumeo,
   type PutResult,
-  type Removed,
 } from "./client.js";
 export type { ChunkserverStatus, ClusterStatus, MasterStatus } from "./cluster-status.js";
 export {
@@ -51,6 +50,7 @@ export type {
   StatOptions,
 } from "./options.js";
 export type { Reading } from "./reading.js";
+export type { Removed } from "./removals.js";
 export type { RetryPolicy } from "./retry.js";
 export { type SnapshotInfo, Snapshots, Versions } from "./snapshots.js";
 export type { ByteRange } from "./span.js";

@@ -11,6 +11,7 @@ import { parseRemotePath } from "../remote-path.js";
 export type PairKind = "metadata" | "tags";
 
 const NONE = "none";
+const INHERITED = "  (not set here)";
 const VERSIONS_MAX = 1_000;
 const REPLICAS_MAX = 8;
 
@@ -77,10 +78,12 @@ export interface PolicyOptions {
   readonly ttl?: string;
 }
 
-/** Shows what a directory itself sets. */
+/** Shows what a directory itself sets, and what holds there. */
 export async function getPolicy(context: Context, text: string): Promise<ExitStatus> {
   const { path, policy = {} } = await directory(context, text);
-  await context.output.line(describePolicy(policy), { path, policy });
+  const client = await context.client();
+  const effective = await client.effectivePolicy(path, context.call);
+  await context.output.line(describePolicy(policy, effective), { path, policy, effective });
   return EXIT.ok;
 }
 
@@ -104,7 +107,7 @@ export async function setPolicy(
   const policy: Policy = merged(before, changes);
   const client = await context.client();
   await client.setPolicy(path, policy, context.call);
-  context.output.result(describePolicy(policy), { path, policy });
+  if (context.output.json) context.output.result("", { path, policy });
   return EXIT.ok;
 }
 
@@ -204,13 +207,17 @@ function merged(
   return after;
 }
 
-function describePolicy({ replicas, versions, trashMs, ttlMs }: Policy): string {
+/** Every field with what holds; marked where it comes from above. */
+function describePolicy(own: Policy, effective: Policy): string {
   const lasting = (ms: number, zero: string) => (ms === 0 ? zero : formatDuration(ms));
+  const { replicas, versions = 0, trashMs = 0, ttlMs = 0 } = effective;
   const facts = [
-    ["Replicas", replicas?.toString()],
-    ["Versions", versions?.toString()],
-    ["Trash", trashMs === undefined ? undefined : lasting(trashMs, "off")],
-    ["TTL", ttlMs === undefined ? undefined : lasting(ttlMs, "never")],
+    ["Replicas", replicas?.toString() ?? "as the writer says", own.replicas],
+    ["Versions", versions.toString(), own.versions],
+    ["Trash", lasting(trashMs, "off"), own.trashMs],
+    ["TTL", lasting(ttlMs, "never"), own.ttlMs],
   ] as const;
-  return facts.map(([name, value]) => `${name.padEnd(10)}${value ?? "as above it"}`).join("\n");
+  return facts
+    .map(([name, value, set]) => `${name.padEnd(10)}${value}${set === undefined ? INHERITED : ""}`)
+    .join("\n");
 }

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { constants } from "node:os";
+import { constants, hostname } from "node:os";
 import type { LockInfo } from "@lumeofs/client";
 import { parseCount, parseLifetime, UsageError } from "../args.js";
 import type { Context } from "../context.js";
@@ -97,7 +97,13 @@ export async function lockRun(
 
 function chosen({ ttl, holder }: LockOptions): { readonly ttlMs: number; readonly holder: string } {
   const ttlMs = ttl === undefined ? TTL_MS_DEFAULT : parseLifetime(ttl);
-  return { ttlMs, holder: holder ?? "" };
+  return { ttlMs, holder: holder ?? whoWeAre() };
+}
+
+/** For whoever finds the lock held. */
+function whoWeAre(): string {
+  const { USER: user } = process.env;
+  return user === undefined ? hostname() : `${user}@${hostname()}`;
 }
 
 function fence(name: string, { token }: LockOptions): { lock: string; token: number } {

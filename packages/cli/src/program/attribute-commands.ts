@@ -94,7 +94,7 @@ function addPolicyCommands(program: Command, run: RunCommand): void {
     .description("How the files below a directory are kept. Directories below inherit it.");
   policy
     .command("get")
-    .description("Show what a directory itself sets.")
+    .description("Show what holds for the files of a directory, and what it sets itself.")
     .argument("<directory>", "directory in the cluster")
     .addHelpText(
       "after",

@@ -22,8 +22,11 @@ export class MetadataDriver {
   index = 0;
   now = 1_000_000;
 
-  constructor(state = new MemoryState()) {
+  readonly #apply: typeof applyEntry;
+
+  constructor(state = new MemoryState(), apply = applyEntry) {
     this.state = state;
+    this.#apply = apply;
     this.apply({ kind: "initCluster", clusterId: "test-cluster" });
   }
 
@@ -34,7 +37,7 @@ export class MetadataDriver {
   applyBytes(command: Command, request?: RequestId): Uint8Array {
     const proposal = encodeProposal({ at: wallMs(this.now), request, command });
     this.index++;
-    return applyEntry(this.state, this.index, proposal);
+    return this.#apply(this.state, this.index, proposal);
   }
 
   /** Handles of one fresh grant on servers 1, 2 and 3. */

@@ -5,14 +5,17 @@
 // I2. A directory's child count is the number of its entries.
 // I3. A file's content never changes: a commit makes a new inode.
 // I4. A directory that a path leads to has the parent, the name and the `since` of its entry. One
-//     that has lost its name has no parent; those below it keep theirs.
+//     that has lost its name has no parent; those below it keep theirs. In the trash it keeps its
+//     `since`; once no path can ever lead to it again, it has none (0): `standingOf`.
 
-import { type InodeId, invariant, type WallMs } from "@lumeofs/base";
+import { type InodeId, invariant, ROOT_INODE, type WallMs } from "@lumeofs/base";
 import {
   type DirectoryInode,
   NO_POLICY,
   NO_QUOTA,
   NO_USAGE,
+  recordParent,
+  recordSince,
   withChildren,
 } from "./directory-record.js";
 import { encodeWhole, readWhole } from "./fields.js";
@@ -105,6 +108,26 @@ export function getEntry(
 ): DirectoryEntry | undefined {
   const bytes = view.get(entryKey(parent, name));
   return bytes === undefined ? undefined : decodeEntry(bytes);
+}
+
+/**
+ * Whether a path leads to a directory now ("live"), may do so again ("trash"), or never will
+ * ("gone"): then only snapshots still show it, if anything does.
+ */
+export function standingOf(view: StateView, directory: InodeId): "live" | "trash" | "gone" {
+  for (let id = directory; id !== ROOT_INODE; ) {
+    const record = view.get(inodeKey(id));
+    if (record === undefined) return "gone";
+    const parent = recordParent(record);
+    if (parent === undefined) return recordSince(record) === 0 ? "gone" : "trash";
+    id = parent;
+  }
+  return "live";
+}
+
+/** A directory that has lost its name for good. */
+export function putGone(state: State, id: InodeId, directory: DirectoryInode): void {
+  putInode(state, id, { ...directory, parent: undefined, since: 0 });
 }
 
 /** Adds a name that is not there yet. */

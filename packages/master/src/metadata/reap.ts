@@ -15,7 +15,7 @@ import {
   type Moment,
   mustGetDirectory,
   mustGetInode,
-  putInode,
+  putGone,
   putOrphan,
   unlink,
 } from "./inodes.js";
@@ -61,6 +61,6 @@ function reapEntry(state: State, parent: InodeId, name: string, now: Moment): vo
   unlink(state, { parent, name }, now);
   const inode = mustGetInode(state, entry.inode);
   if (inode.kind === "file") cancelExpiry(state, { parent, name }, inode.expiresAt);
-  else putInode(state, entry.inode, { ...inode, parent: undefined });
+  else putGone(state, entry.inode, inode);
   releaseInode(state, entry.inode, now);
 }

@@ -11,7 +11,7 @@ import { type InodeId, invariant } from "@lumeofs/base";
 import { releaseChunks } from "./chunk-table.js";
 import { encodeWhole, readWhole } from "./fields.js";
 import { contentOf, type FileInode } from "./inode-record.js";
-import { deleteInode, type Moment, mustGetInode, putInode, putOrphan } from "./inodes.js";
+import { deleteInode, type Moment, mustGetInode, putGone, putOrphan } from "./inodes.js";
 import { contentReferencesKey, referencesKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
@@ -40,7 +40,7 @@ export function releaseInode(state: State, id: InodeId, now: Moment): void {
   } else if (inode.childCount === 0 && inode.historyCount === 0 && inode.snapshotCount === 0) {
     deleteInode(state, id);
   } else {
-    if (inode.parent !== undefined) putInode(state, id, { ...inode, parent: undefined });
+    putGone(state, id, inode);
     putOrphan(state, id, { kind: "directory" });
   }
 }

@@ -2,7 +2,7 @@
 
 import { type InodeId, inodeId, type WallMs } from "@lumeofs/base";
 import { decodePast, type PastEntry } from "./history.js";
-import { getInode } from "./inodes.js";
+import { standingOf } from "./inodes.js";
 import {
   type HistoryId,
   historyAfter,
@@ -56,7 +56,11 @@ export async function historyPage(
   return pairs.map(([key, value]) => ({ id: historyIdOf(key), past: decodePast(value) }));
 }
 
-/** The log indices of all snapshots, in ascending order, read in pages of `pageCount`. */
+/**
+ * The log indices of all snapshots that may be read, now or when their directory comes out of the
+ * trash; in ascending order, read in pages of `pageCount`. Those of directories that are gone do
+ * not count: they would keep the history that keeps those directories, and so themselves, for ever.
+ */
 export async function snapshotRevisions(
   reader: StateReader,
   pageCount: number,
@@ -67,17 +71,24 @@ export async function snapshotRevisions(
     const { from, to } = snapshotsBehind(last);
     const pairs = await reader.range(from, to, pageCount);
     for (const [key, value] of pairs) {
-      revisions.push(decodeSnapshot(value).revision);
       last = { directory: inodeId(numberOf(key)), name: nameOf(key) };
+      if (standingOf(reader, last.directory) === "gone") continue;
+      revisions.push(decodeSnapshot(value).revision);
     }
     if (pairs.length < pageCount) return revisions.sort((a, b) => a - b);
   }
 }
 
-/** How many versions the policy keeps of a file in this directory; 0 if it is being reaped. */
+/** How many versions are kept of a file in this directory: as its policy says; in the trash, all. */
 export function versionsKept(reader: StateReader, directory: InodeId): number {
-  if (getInode(reader, directory) === undefined) return 0;
-  return effectivePolicy(reader, directory).versions;
+  switch (standingOf(reader, directory)) {
+    case "live":
+      return effectivePolicy(reader, directory).versions;
+    case "trash":
+      return Number.POSITIVE_INFINITY;
+    case "gone":
+      return 0;
+  }
 }
 
 /** Things of one page of the trash whose time is over at `at`, and where the next page begins. */

@@ -9,7 +9,7 @@ import { COMMAND_ITEMS_MAX, DONE, quoted, type Refused, type Reply, refuse } fro
 import type { Usage } from "./directory-record.js";
 import { encodeWhole, readText, readWhole, writeText } from "./fields.js";
 import { type Inode, readKind, writeKind } from "./inode-record.js";
-import type { Moment } from "./inodes.js";
+import { type Moment, mustGetInode, putGone } from "./inodes.js";
 import { trashKey } from "./keys.js";
 import { type Path, parsePath } from "./path.js";
 import { releaseInode } from "./references.js";
@@ -71,6 +71,8 @@ export function purgeTrash(state: State, ids: readonly number[], now: Moment): R
     const item = getTrashItem(state, id);
     if (item === undefined) continue;
     state.delete(trashKey(id));
+    const inode = mustGetInode(state, item.inode);
+    if (inode.kind === "directory") putGone(state, item.inode, inode);
     releaseInode(state, item.inode, now);
   }
   return DONE;

@@ -18,6 +18,7 @@ import {
   link,
   type Moment,
   type Place,
+  putGone,
   putInode,
   relink,
   unlink,
@@ -111,7 +112,7 @@ export function editFile(state: State, found: FoundFile, edited: FileInode, now:
 
 /** Takes a name away. What it led to is freed, unless it is kept. */
 export function removeFound(state: State, found: Found, path: string, now: Moment): void {
-  detach(state, found);
+  if (found.kind === "directory") putGone(state, found.id, found.inode);
   keepOrRelease(state, found, now);
   takeName(state, found, path, now);
 }
@@ -142,7 +143,7 @@ export function moveFound(
   if (replaced === undefined) {
     link(state, place, entry, now);
   } else {
-    detach(state, replaced);
+    if (replaced.kind === "directory") putGone(state, replaced.id, replaced.inode);
     keepOrRelease(state, replaced, now);
     relink(state, place, entry, now);
     if (replaced.kind === "file") cancelExpiry(state, place, replaced.inode.expiresAt);

@@ -1,0 +1,279 @@
+// Looks at a whole state, key by key, and finds what contradicts the invariants of the metadata:
+// every count recounted, every reference followed. It walks what apply may never walk, so it is for
+// tests only.
+
+import { type ChunkHandle, type InodeId, ROOT_INODE } from "@lumeofs/base";
+import { decodeChunk, decodePage } from "../src/metadata/chunk-table.js";
+import type { DirectoryInode, Usage } from "../src/metadata/directory-record.js";
+import { decodePast } from "../src/metadata/history.js";
+import {
+  contentOf,
+  decodeEntry,
+  decodeInode,
+  type FileInode,
+  type Inode,
+} from "../src/metadata/inode-record.js";
+import { decodeOrphan, type Orphan } from "../src/metadata/inodes.js";
+import { expiryOf, historyIdOf, nameOf, numberOf } from "../src/metadata/keys.js";
+import { countOf } from "../src/metadata/references.js";
+import type { StateReader } from "../src/metadata/state.js";
+import { decodeTrashItem } from "../src/metadata/trash.js";
+import { decodeUpload } from "../src/metadata/uploads.js";
+import { usageOf } from "../src/metadata/usage.js";
+
+/** Tables as docs/formats/command.md numbers them. */
+const TABLE = {
+  counter: 0x02,
+  inode: 0x10,
+  entry: 0x11,
+  page: 0x12,
+  orphan: 0x13,
+  references: 0x14,
+  shares: 0x15,
+  history: 0x16,
+  trash: 0x17,
+  snapshot: 0x18,
+  chunk: 0x20,
+  released: 0x21,
+  upload: 0x23,
+  expiry: 0x61,
+} as const;
+const ALL = 10_000_000;
+
+type Pair = readonly [Uint8Array, Uint8Array];
+
+interface Entry {
+  readonly parent: InodeId;
+  readonly name: string;
+  readonly inode: InodeId;
+  readonly since: number;
+}
+
+/** What contradicts the invariants; empty for a sound state. */
+export async function audit(reader: StateReader): Promise<readonly string[]> {
+  const pairs = await reader.range(Uint8Array.of(0), Uint8Array.of(0xff), ALL);
+  const report = new Audit(pairs);
+  report.checkReferences();
+  report.checkDirectories();
+  report.checkContents();
+  report.checkChunks();
+  report.checkExpiries();
+  return report.faults;
+}
+
+class Audit {
+  readonly faults: string[] = [];
+  readonly #tables = new Map<number, Pair[]>();
+  readonly #inodes = new Map<InodeId, Inode>();
+  readonly #orphans = new Map<number, Orphan>();
+  readonly #entries: readonly Entry[];
+
+  constructor(pairs: readonly Pair[]) {
+    for (const pair of pairs) {
+      const table = pair[0][0] as number;
+      const list = this.#tables.get(table) ?? [];
+      list.push(pair);
+      this.#tables.set(table, list);
+    }
+    for (const [key, value] of this.#of("inode")) {
+      this.#inodes.set(numberOf(key) as InodeId, decodeInode(value));
+    }
+    for (const [key, value] of this.#of("orphan")) {
+      this.#orphans.set(numberOf(key), decodeOrphan(value));
+    }
+    this.#entries = this.#of("entry").map(([key, value]) => {
+      const { inode, since } = decodeEntry(value);
+      return { parent: numberOf(key) as InodeId, name: nameOf(key), inode, since };
+    });
+  }
+
+  /** I1, Q1, Q3: every inode is referred to exactly as often as is written down. */
+  checkReferences(): void {
+    const counted = new Map<InodeId, number>();
+    const refer = (id: InodeId): unknown => counted.set(id, (counted.get(id) ?? 0) + 1);
+    refer(ROOT_INODE);
+    const entered = new Set<InodeId>();
+    for (const { inode } of this.#entries) {
+      this.#expect(!entered.has(inode), `inode ${inode} has two entries`);
+      entered.add(inode);
+      refer(inode);
+    }
+    for (const [, value] of this.#of("history")) refer(decodePast(value).inode);
+    for (const [, value] of this.#of("trash")) refer(decodeTrashItem(value).inode);
+    const written = this.#counts("references");
+    for (const [id, count] of counted) {
+      this.#expect(this.#inodes.has(id), `inode ${id} is referred to and missing`);
+      this.#same(written.get(id) ?? 0, count - 1, `references of inode ${id}`);
+    }
+    for (const id of this.#inodes.keys()) {
+      const isOrphan = this.#orphans.get(id)?.kind === "directory";
+      this.#expect(counted.has(id) !== isOrphan, `inode ${id}: orphan ${isOrphan}, and referred`);
+    }
+    for (const id of written.keys()) {
+      this.#expect(counted.has(id as InodeId), `references of missing inode ${id}`);
+    }
+  }
+
+  /** I2, I4, H4, N1, N2, U1: counts, parents and usage of all directories. */
+  checkDirectories(): void {
+    const children = countBy(this.#entries.map((entry) => entry.parent));
+    const history = countBy(this.#of("history").map(([key]) => historyIdOf(key).parent));
+    const snapshots = countBy(this.#of("snapshot").map(([key]) => numberOf(key)));
+    for (const [id, inode] of this.#inodes) {
+      if (inode.kind === "file") continue;
+      this.#same(inode.childCount, children.get(id) ?? 0, `child count of ${id}`);
+      this.#same(inode.historyCount, history.get(id) ?? 0, `history count of ${id}`);
+      this.#same(inode.snapshotCount, snapshots.get(id) ?? 0, `snapshot count of ${id}`);
+      this.#checkUsage(id, inode);
+    }
+    for (const parent of [...children.keys(), ...history.keys(), ...snapshots.keys()]) {
+      const kind = this.#inodes.get(parent as InodeId)?.kind;
+      this.#same(kind, "directory", `what holds records of ${parent}`);
+    }
+    this.#same(this.#counter(6), this.#of("snapshot").length, "count of snapshots");
+    const named = new Map(this.#entries.map((entry) => [entry.inode, entry]));
+    for (const [id, inode] of this.#inodes) {
+      if (inode.kind === "file" || id === ROOT_INODE) continue;
+      const { parent, name, since } = inode;
+      const entry = named.get(id);
+      this.#same(parent, entry?.parent, `parent of ${id}`);
+      if (entry !== undefined)
+        this.#same([name, since], [entry.name, entry.since], `name of ${id}`);
+    }
+  }
+
+  /** Q2, Q3: contents are shared as often as is written down, or wait to be freed. */
+  checkContents(): void {
+    const contents = [...this.#contents()];
+    const counted = new Map(contents.map(([content, files]) => [content, files.length]));
+    const written = this.#counts("shares");
+    for (const [content, count] of counted) {
+      this.#same(written.get(content) ?? 0, count - 1, `shares of content ${content}`);
+      const isOrphan = this.#orphans.get(content)?.kind === "file";
+      this.#expect(!isOrphan, `content ${content} is in use and an orphan`);
+    }
+    for (const id of written.keys()) this.#expect(counted.has(id), `shares of no content ${id}`);
+  }
+
+  /** C1 to C3 and Q2: a chunk is released exactly if no content has it. */
+  checkChunks(): void {
+    const needed = this.#handlesInUse();
+    const released = new Set(this.#of("released").map(([key]) => keyNumber(key, 9)));
+    for (const [key, value] of this.#of("chunk")) {
+      const handle = numberOf(key);
+      const isReleased = decodeChunk(value).releasedAt !== undefined;
+      this.#same(released.has(handle), isReleased, `mark of chunk ${handle}`);
+      this.#same(isReleased, !needed.has(handle as ChunkHandle), `release of chunk ${handle}`);
+    }
+    const known = new Set(this.#of("chunk").map(([key]) => numberOf(key)));
+    for (const handle of needed) this.#expect(known.has(handle), `chunk ${handle} is missing`);
+  }
+
+  /** X1: files that expire are found when they are due. */
+  checkExpiries(): void {
+    const records = new Set(
+      this.#of("expiry").map(([key]) => {
+        const { parent, name } = expiryOf(key);
+        return `${parent}/${name}`;
+      }),
+    );
+    for (const { parent, name, inode: id } of this.#entries) {
+      const inode = this.#inodes.get(id);
+      if (inode?.kind !== "file" || inode.expiresAt === 0) continue;
+      this.#expect(records.has(`${parent}/${name}`), `no expiry of ${parent}/${name}`);
+    }
+  }
+
+  #checkUsage(id: InodeId, inode: DirectoryInode): void {
+    // What an orphan held is being taken from it without counting.
+    if (this.#isBeingReaped(id)) return;
+    let [sizeBytes, files, directories] = [0, 0, 0];
+    for (const { parent, inode: child } of this.#entries) {
+      const node = parent === id ? this.#inodes.get(child) : undefined;
+      if (node === undefined) continue;
+      const more = usageOf(node);
+      sizeBytes += more.sizeBytes;
+      files += more.files;
+      directories += more.directories;
+    }
+    const usage: Usage = { sizeBytes, files, directories };
+    this.#same(inode.usage, usage, `usage of ${id}`);
+  }
+
+  #isBeingReaped(id: InodeId): boolean {
+    return this.#orphans.get(id)?.kind === "directory";
+  }
+
+  /** Contents, with the files that have them. */
+  #contents(): ReadonlyMap<number, readonly FileInode[]> {
+    const contents = new Map<number, FileInode[]>();
+    for (const [id, inode] of this.#inodes) {
+      if (inode.kind !== "file") continue;
+      const content = contentOf(id, inode);
+      contents.set(content, [...(contents.get(content) ?? []), inode]);
+    }
+    return contents;
+  }
+
+  #handlesInUse(): ReadonlySet<ChunkHandle> {
+    const pages = new Map<number, ChunkHandle[]>();
+    for (const [key, value] of this.#of("page")) {
+      const content = numberOf(key);
+      pages.set(content, [...(pages.get(content) ?? []), ...decodePage(value)]);
+    }
+    const needed = new Set<ChunkHandle>();
+    for (const [content, files] of this.#contents()) {
+      for (const { inline, chunkCount } of files) {
+        const handles = inline.length < chunkCount ? (pages.get(content) ?? []) : inline;
+        this.#same(handles.length, chunkCount, `chunks of content ${content}`);
+        for (const handle of handles) needed.add(handle);
+      }
+      pages.delete(content);
+    }
+    const uploads = new Map(
+      this.#of("upload").map(([key, value]) => [numberOf(key), decodeUpload(value)]),
+    );
+    for (const [content, handles] of pages) {
+      const left = this.#orphans.get(content);
+      const upload = uploads.get(content);
+      const count = left?.kind === "file" ? left.chunks : upload?.content.count;
+      this.#same(handles.length, count, `chunks left of content ${content}`);
+      for (const handle of handles) needed.add(handle);
+    }
+    return needed;
+  }
+
+  #counts(table: "references" | "shares"): ReadonlyMap<number, number> {
+    return new Map(this.#of(table).map(([key, value]) => [numberOf(key), countOf(value)]));
+  }
+
+  #counter(which: number): number {
+    const pair = this.#of("counter").find(([key]) => key[1] === which);
+    return pair === undefined
+      ? 0
+      : Number(new DataView(pair[1].slice().buffer).getBigUint64(0, true));
+  }
+
+  #of(table: keyof typeof TABLE): readonly Pair[] {
+    return this.#tables.get(TABLE[table]) ?? [];
+  }
+
+  #same(actual: unknown, expected: unknown, what: string): void {
+    const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
+    if (a !== e) this.faults.push(`${what}: ${a}, expected ${e}`);
+  }
+
+  #expect(holds: boolean, fault: string): void {
+    if (!holds) this.faults.push(fault);
+  }
+}
+
+function countBy(ids: readonly number[]): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return counts;
+}
+
+function keyNumber(key: Uint8Array, at: number): number {
+  return Number(new DataView(key.slice().buffer).getBigUint64(at));
+}

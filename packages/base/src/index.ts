@@ -63,8 +63,12 @@ export { utf8Length, writeUtf8 } from "./utf8.js";
 export { OpenFiles } from "./wal/open-files.js";
 export {
   RECORD_BODY_BYTES_MAX,
+  RECORD_PREFIX_BYTES,
+  readRecordPrefix,
   recordBytes,
+  recordIsIntact,
   SEGMENT_HEADER_BYTES,
+  segmentSeed,
 } from "./wal/record.js";
 export {
   type ReplayItem,

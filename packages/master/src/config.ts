@@ -6,6 +6,8 @@ import { LOG_LEVELS, readSettings } from "@lumeofs/node";
 import { z } from "zod";
 import {
   DRIVER_LIMITS_DEFAULT,
+  LOG_STORE_DEFAULT,
+  LOG_STORES,
   RAFT_OPTIONS_DEFAULT,
   TICK_MS_DEFAULT,
 } from "./consensus/config.js";
@@ -48,6 +50,10 @@ const schema = z
     heartbeatTicks: wholeNumber(1, 100)
       .default(RAFT_OPTIONS_DEFAULT.heartbeatTicks)
       .describe("Between two heartbeats of the leader."),
+    logStore: z
+      .enum(LOG_STORES)
+      .default(LOG_STORE_DEFAULT)
+      .describe("What keeps the log; a member keeps the kind that its log was made with."),
     compactEntries: wholeNumber(100, 10_000_000)
       .default(DRIVER_LIMITS_DEFAULT.compactEntries)
       .describe("The log is shortened when it has this many entries more than its tail."),

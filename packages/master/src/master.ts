@@ -142,12 +142,14 @@ function transportOf(config: MasterConfig, logger: Logger): RaftTransport {
 
 function consensusConfigOf(config: MasterConfig) {
   const { id, founders, address, dir: folder, tickMs } = config;
-  const { electionTicks, heartbeatTicks, compactEntries, tailEntries, leaseReads } = config;
+  const { electionTicks, heartbeatTicks, compactEntries, tailEntries, leaseReads, logStore } =
+    config;
   const leases = leaseReads === "on";
   return {
     id,
     founders,
     address,
+    logStore,
     folder,
     tickMs,
     raft: { ...RAFT_OPTIONS_DEFAULT, electionTicks, heartbeatTicks, leases },

@@ -6,7 +6,6 @@
 
 import {
   type Clock,
-  integerBetween,
   LumeoError,
   type NodeId,
   type Random,
@@ -15,7 +14,7 @@ import {
 } from "@lumeofs/base";
 import { FileDisk, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
 import type { LevelPair, LevelScan } from "./consensus/level-database.js";
-import { LevelLogStore } from "./consensus/level-log-store.js";
+import { openLog } from "./consensus/open-log.js";
 import { REVISION_GAP, restoredState } from "./metadata/restoration.js";
 import { logIndex, term } from "./raft/entry.js";
 import { founders } from "./raft/membership.js";
@@ -41,7 +40,6 @@ export interface BackedUpState {
 
 /** Every restored group begins in its first term. */
 const FIRST_TERM = term(1);
-const STORE_DIGITS = 16;
 
 interface Host {
   readonly clock: Clock;
@@ -75,12 +73,8 @@ export async function restoreMember(
     await state.close();
   }
   const membership = founders(member.members);
-  const log = await LevelLogStore.open({
-    location: `${folder}/log`,
-    node: id,
-    founders: membership,
-    store: freshStore(host.random),
-  });
+  const { random } = host;
+  const log = await openLog({ folder, disk, node: id, founders: membership, random });
   try {
     await log.reset({ ...mark, membership }); // G2
   } finally {
@@ -107,11 +101,6 @@ function scanOf(pairs: AsyncIterable<LevelPair>): LevelScan {
       await iterator.return?.();
     },
   };
-}
-
-function freshStore(random: Random): string {
-  const digit = (): string => integerBetween(random, 0, 15).toString(16);
-  return Array.from({ length: STORE_DIGITS }, digit).join("");
 }
 
 function systemHost(): Host {

@@ -21,6 +21,7 @@ export {
   type MetricTable,
   openMetrics,
 } from "./prometheus.js";
+export { readerAtSync } from "./read-at-sync.js";
 export { readSettings, type Settings, type SettingsSources } from "./read-settings.js";
 export {
   EXIT,

@@ -6,6 +6,9 @@
 // W2. `durable` is called, and `append` resolves, only after the sync, and in the order of the log.
 // W3. The first failure of the disk is the end: nothing is retried, everything after it rejects.
 // W4. A segment's name is durable before the first record in it is acknowledged.
+// W5. With `preallocate`, a segment has its whole length before it is used: a sync then has no
+//     length to write, and costs half. What lies behind its records is zeros or another segment's,
+//     and is cut off before the next segment begins: only the newest has such a tail.
 
 import type { Crc32c } from "../crc32c.js";
 import type { Disk, File } from "../disk.js";
@@ -26,6 +29,7 @@ import {
   segmentSeed,
 } from "./record.js";
 import { type ScanItem, scanSegment } from "./segment-scan.js";
+import { SPARE_NAME, SpareFile } from "./spare-file.js";
 
 /** A batch takes what is waiting, up to about this much. */
 const BATCH_BYTES_MAX = 8 * MiB;
@@ -56,6 +60,8 @@ export interface WalOptions {
   readonly crc32c: Crc32c;
   /** A new segment begins when one has grown to this. */
   readonly segmentBytes?: number;
+  /** Give segments their length in advance (W5). */
+  readonly preallocate?: boolean;
 }
 
 export type ReplayItem =
@@ -106,6 +112,7 @@ export class Wal {
   #flushing: Promise<void> | undefined;
   #failedBy: LumeoError | undefined;
   #nextSegment = 1;
+  #spare: SpareFile | undefined;
   #replayedTo: number | undefined;
   #isReplayed = false;
   #isClosed = false;
@@ -123,11 +130,16 @@ export class Wal {
     await disk.makeFolder(options.folder);
     await disk.syncFolder(parentOf(options.folder));
     const names = await disk.list(options.folder);
+    const spare = `${options.folder}/${SPARE_NAME}`;
     const numbers = names.flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b);
     const wal = new Wal(disk, options, new Map());
     for (const number of numbers) {
       const file = await disk.open(wal.#path(number), { create: false });
       wal.#segments.set(number, await file.size().finally(() => file.close()));
+    }
+    if (options.preallocate === true) {
+      wal.#spare = new SpareFile(disk, spare, wal.#segmentBytes);
+      await wal.#spare.prepare();
     }
     return wal;
   }
@@ -195,6 +207,11 @@ export class Wal {
     });
   }
 
+  /** File of a segment, below the disk's folder. */
+  pathOf(segment: number): string {
+    return this.#path(segment);
+  }
+
   /** The body of a record, checked; undefined if it is not there as it was written. */
   async read(place: WalPlace): Promise<Uint8Array | undefined> {
     const bytes = new Uint8Array(RECORD_PREFIX_BYTES + place.bodyBytes);
@@ -215,7 +232,8 @@ export class Wal {
     invariant(segment !== this.#head?.segment, "removing the segment in use", { segment });
     if (!this.#segments.delete(segment)) return;
     await this.#readers.drop(this.#path(segment));
-    await this.#disk.remove(this.#path(segment));
+    const isReused = (await this.#spare?.offer(this.#path(segment))) ?? false;
+    if (!isReused) await this.#disk.remove(this.#path(segment));
     await this.#disk.syncFolder(this.#options.folder);
   }
 
@@ -223,8 +241,10 @@ export class Wal {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#flushing;
-    await this.#head?.file.close();
+    const head = this.#head;
     this.#head = undefined;
+    if (head !== undefined) await this.#finish(head);
+    await this.#spare?.close();
     await this.#readers.close();
   }
 
@@ -378,13 +398,14 @@ export class Wal {
   async #roomyHead(): Promise<Head> {
     const head = this.#head;
     if (head !== undefined && head.position < this.#segmentBytes) return head;
-    await head?.file.close();
     this.#head = undefined;
+    if (head !== undefined) await this.#finish(head);
     const segment = this.#nextSegment++;
     const { owner, crc32c } = this.#options;
-    const file = await this.#disk.open(this.#path(segment), { create: true });
     const header = encodeSegmentHeader({ owner, number: segment }, this.#chain, crc32c);
-    await file.truncate(0);
+    await this.#spare?.take(this.#path(segment));
+    const file = await this.#disk.open(this.#path(segment), { create: true });
+    if (this.#spare === undefined) await file.truncate(0);
     await file.writeAt([header], 0);
     await file.sync();
     await this.#disk.syncFolder(this.#options.folder); // W4
@@ -392,6 +413,17 @@ export class Wal {
     const seed = this.#seed(segment);
     this.#head = { file, segment, seed, position: SEGMENT_HEADER_BYTES };
     return this.#head;
+  }
+
+  /** Ends a segment: nothing lies behind its last record any more (W5). */
+  async #finish(head: Head): Promise<void> {
+    try {
+      if (this.#spare === undefined || this.#failedBy !== undefined) return;
+      await head.file.truncate(head.position);
+      await head.file.sync();
+    } finally {
+      await head.file.close();
+    }
   }
 
   get #newest(): number {

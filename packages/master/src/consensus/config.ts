@@ -1,6 +1,12 @@
 import { KiB, MiB, type NodeId } from "@lumeofs/base";
 import type { RaftOptions } from "../raft/message.js";
 
+/** What keeps the log: LevelDB, or a write-ahead log of our own (docs/design/0016). */
+export const LOG_STORES = ["level", "wal"] as const;
+export type LogStoreKind = (typeof LOG_STORES)[number];
+
+export const LOG_STORE_DEFAULT: LogStoreKind = "wal";
+
 /** Everything that can be set about one member of a replicated group. */
 export interface ConsensusConfig {
   /** This member's name. Never given to another store again. */
@@ -15,6 +21,8 @@ export interface ConsensusConfig {
   /** Folder of this member; `log` and `snapshots` are made in it. */
   readonly folder: string;
   /** Unit of Raft's time. */
+  /** Default: LOG_STORE_DEFAULT. */
+  readonly logStore?: LogStoreKind;
   readonly tickMs: number;
   readonly raft: RaftOptions;
   readonly limits: DriverLimits;

@@ -2,7 +2,6 @@ import {
   type Clock,
   type Closable,
   type Disk,
-  integerBetween,
   type Logger,
   type Random,
   ResourceStack,
@@ -14,7 +13,7 @@ import { BALLAST_BYTES_DEFAULT, type ConsensusConfig, RESERVE_BYTES_DEFAULT } fr
 import { Driver } from "./driver.js";
 import type { GroupControl } from "./group.js";
 import type { OpenLevel } from "./level-database.js";
-import { LevelLogStore } from "./level-log-store.js";
+import { openLog } from "./open-log.js";
 import type { PeerLinks } from "./peer-link.js";
 import type { ReplicatedState } from "./replicated-state.js";
 import type { Freshness, Replication, ReplicationStatus, RoleStatus } from "./replication.js";
@@ -59,15 +58,14 @@ export class Consensus implements Replication, Closable {
    */
   static async start(config: ConsensusConfig, ports: ConsensusPorts): Promise<Consensus> {
     await using opening = new ResourceStack();
-    const { openDatabase } = ports;
     const onFatal = once(ports.onFatal);
     const log = opening.use(
-      await LevelLogStore.open({
-        location: `${config.folder}/log`,
+      await openLog({
+        ...ports,
+        folder: config.folder,
         node: config.id,
         founders: founders(config.founders),
-        store: freshStore(ports.random),
-        ...(openDatabase === undefined ? {} : { openDatabase }),
+        logStore: config.logStore,
       }),
     );
     const snapshots = await SnapshotStore.open(ports.disk);
@@ -143,14 +141,6 @@ function guardedSpace(config: ConsensusConfig, ports: ConsensusPorts, driver: Dr
       failed: onFatal,
     },
   );
-}
-
-const STORE_DIGITS = 16;
-
-/** So many digits that no two stores are ever called the same. */
-function freshStore(random: Random): string {
-  const digit = (): string => integerBetween(random, 0, 15).toString(16);
-  return Array.from({ length: STORE_DIGITS }, digit).join("");
 }
 
 function once(call: (error: unknown) => void): (error: unknown) => void {

@@ -1,7 +1,7 @@
 // Entry ⇄ bytes, as in docs/formats/raft-log.md. The same bytes go to the disk and to every peer:
 // an entry is encoded at most once, and an entry that came from a peer not at all.
 
-import { ByteReader, invariant, LumeoError, MiB } from "@lumeofs/base";
+import { ByteReader, ByteSlab, ByteWriter, invariant, LumeoError, MiB } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
 import { type Entry, type EntryKind, type LogIndex, logIndex, term } from "../raft/entry.js";
 
@@ -15,6 +15,10 @@ const FIXED_BYTES = 17;
 
 const KIND_CODES: Readonly<Record<EntryKind, number>> = { noop: 1, command: 2, membership: 3 };
 const KINDS: Readonly<Record<number, EntryKind>> = { 1: "noop", 2: "command", 3: "membership" };
+
+const scratch = new ByteWriter(1_024);
+/** Entries next to each other are forgotten at about the same time. */
+const slab = new ByteSlab();
 
 /** Entries are values that nobody changes, so their bytes may be kept as long as they live. */
 const encoded = new WeakMap<Entry, Uint8Array>();
@@ -32,14 +36,15 @@ export function encodeEntry(entry: Entry): Uint8Array {
   invariant(data.byteLength <= ENTRY_DATA_BYTES_MAX, "entry is too large", {
     bytes: data.byteLength,
   });
-  const bytes = new Uint8Array(encodedLength(entry));
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, FIXED_BYTES + data.byteLength, true);
-  view.setUint8(8, KIND_CODES[entry.kind]);
-  setU53(view, 9, entry.index);
-  setU53(view, 17, entry.term);
-  bytes.set(data, PREFIX_BYTES + FIXED_BYTES);
-  view.setUint32(4, nativeCrc32c(bytes.subarray(PREFIX_BYTES)), true);
+  const writer = scratch.clear();
+  writer
+    .u32(FIXED_BYTES + data.byteLength)
+    .u32(0)
+    .u8(KIND_CODES[entry.kind]);
+  writer.u53(entry.index).u53(entry.term).bytes(data);
+  const bytes = writer.copyTo(slab);
+  const crc = nativeCrc32c(bytes.subarray(PREFIX_BYTES));
+  for (let i = 0; i < 4; i++) bytes[4 + i] = crc >>> (8 * i);
   encoded.set(entry, bytes);
   return bytes;
 }
@@ -117,9 +122,4 @@ export function takeEntries(
     taken.push(entry);
   }
   return taken;
-}
-
-function setU53(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value % 2 ** 32, true);
-  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
 }

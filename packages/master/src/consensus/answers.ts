@@ -4,6 +4,9 @@ import { assertNever, LumeoError, type NodeId } from "@lumeofs/base";
 import type { Term } from "../raft/entry.js";
 import type { Refusal } from "../raft/message.js";
 
+/** Whoever is refused because of load should not come back sooner: room is not made at once. */
+export const RETRY_AFTER_MS = 100;
+
 /** Finds a member's host:port. */
 export type AddressOf = (member: NodeId) => string | undefined;
 
@@ -24,6 +27,7 @@ export function refused(action: string, why: Refusal, addressOf: AddressOf): Lum
       return new LumeoError(
         "OVERLOADED",
         `Cannot ${action}: the leadership is being handed to "${why.to}". Try again`,
+        { retryAfterMs: RETRY_AFTER_MS },
       );
     default:
       return assertNever(why);
@@ -31,7 +35,8 @@ export function refused(action: string, why: Refusal, addressOf: AddressOf): Lum
 }
 
 export function overloaded(action: string): LumeoError {
-  return new LumeoError("OVERLOADED", `Cannot ${action}: too much is under way. Try again`);
+  const message = `Cannot ${action}: too much is under way. Try again`;
+  return new LumeoError("OVERLOADED", message, { retryAfterMs: RETRY_AFTER_MS });
 }
 
 /** It is in the log, but this member will not learn whether it stays there. */

@@ -33,8 +33,10 @@ export interface ConsensusConfig {
 }
 
 export interface DriverLimits {
-  /** Bytes of proposals that wait for their reply; above it they are refused with OVERLOADED. */
+  /** Memory of proposals that wait for their reply; above it they are refused with OVERLOADED. */
   readonly proposalBytesMax: number;
+  /** While so many committed entries are not yet applied, proposals are refused with OVERLOADED. */
+  readonly applyLagMax: number;
   /** Reads that wait; above it they are refused with OVERLOADED. */
   readonly readsMax: number;
   /** Entries are written to disk in batches of about this many bytes. */
@@ -74,6 +76,7 @@ export const BALLAST_BYTES_DEFAULT = 32 * MiB;
 
 export const DRIVER_LIMITS_DEFAULT: DriverLimits = {
   proposalBytesMax: 64 * MiB,
+  applyLagMax: 100_000,
   readsMax: 10_000,
   writeBytesMax: 4 * MiB,
   compactEntries: 100_000,

@@ -162,7 +162,7 @@ export class Driver implements Replication, Closable {
   }
 
   propose(command: Uint8Array): Promise<Uint8Array> {
-    const { proposalBytesMax } = this.#config.limits;
+    const { proposalBytesMax, applyLagMax } = this.#config.limits;
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped("propose"));
     if (ENTRY_DATA_BYTES_MAX < command.byteLength) {
       const message =
@@ -176,6 +176,9 @@ export class Driver implements Replication, Closable {
     ) {
       return Promise.reject(overloaded("propose"));
     }
+    const { commit, applied } = this.#core.standing;
+    const isLagging = this.#role.role === "leader" && applyLagMax < commit - applied;
+    if (isLagging) return Promise.reject(overloaded("propose"));
     const reply = this.#proposals.add(command);
     this.#gather();
     return reply;

@@ -10,6 +10,9 @@ import type { Entry, LogIndex, Term } from "../raft/entry.js";
 /** Commands of one step of the core: more wait for the next one. */
 const BATCH_BYTES_MAX = 4 * MiB;
 
+/** What a waiting command takes in memory besides its bytes, roughly. */
+const WAITER_OVERHEAD_BYTES = 512;
+
 /** One caller. */
 interface Waiter {
   readonly command: Uint8Array;
@@ -28,7 +31,7 @@ export class Proposals {
   readonly #placed = new Map<LogIndex, Placed>();
   #bytes = 0;
 
-  /** Bytes of all commands that have no answer yet. */
+  /** What all commands that have no answer yet take in memory, roughly. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -39,7 +42,7 @@ export class Proposals {
 
   /** Takes a command; it goes with the next batch. */
   add(command: Uint8Array): Promise<Uint8Array> {
-    this.#bytes += command.byteLength;
+    this.#bytes += memoryBytes(command);
     return new Promise((resolve, reject) => {
       this.#gathered.push({ command, resolve, reject });
     });
@@ -75,7 +78,7 @@ export class Proposals {
     if (placed === undefined) return;
     this.#placed.delete(entry.index);
     if (placed.term !== entry.term) return this.#reject(placed.waiter, lost());
-    this.#bytes -= placed.waiter.command.byteLength;
+    this.#bytes -= memoryBytes(placed.waiter.command);
     placed.waiter.resolve(reply);
   }
 
@@ -95,7 +98,11 @@ export class Proposals {
   }
 
   #reject(waiter: Waiter, error: LumeoError): void {
-    this.#bytes -= waiter.command.byteLength;
+    this.#bytes -= memoryBytes(waiter.command);
     waiter.reject(error);
   }
+}
+
+function memoryBytes(command: Uint8Array): number {
+  return command.byteLength + WAITER_OVERHEAD_BYTES;
 }

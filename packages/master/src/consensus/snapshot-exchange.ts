@@ -107,6 +107,7 @@ export class SnapshotExchange implements Closable {
       return false;
     } finally {
       this.#sending.delete(order.to);
+      await this.#prune();
     }
   }
 
@@ -217,7 +218,6 @@ export class SnapshotExchange implements Closable {
           yield piece;
         }
       } catch (error) {
-        // A file that was removed because a newer snapshot came is no failure of the disk.
         const isOurs = error instanceof LumeoError && HARMLESS.has(error.code);
         if (!isOurs) failure = error;
         throw error;
@@ -266,11 +266,18 @@ export class SnapshotExchange implements Closable {
       const stored = await snapshots.write(meta, this.#untilClosed(image.pieces()));
       this.counts.built += 1;
       logger.info("Made a snapshot", { index, bytes: stored.sizeBytes });
-      if (this.#sending.size <= 1) await snapshots.prune(index);
+      await this.#prune();
       return stored;
     } finally {
       await image.close();
     }
+  }
+
+  /** Keeps the newest, and those that are being sent. */
+  async #prune(): Promise<void> {
+    const { snapshots } = this.#ports;
+    const newest = snapshots.newest?.meta.index ?? 0;
+    await snapshots.prune(logIndex(Math.min(newest, ...this.#sending.values())));
   }
 
   async *#untilClosed(pieces: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
@@ -283,13 +290,14 @@ export class SnapshotExchange implements Closable {
   /** A full disk and the end of this member are no reason to end it otherwise. (E5) */
   #gaveUp(message: string, error: unknown): void {
     if (!(error instanceof LumeoError)) throw error;
-    if (error.code === "CLOSED") return;
+    // A file that was removed because a newer snapshot was installed is no failure of the disk.
+    if (HARMLESS.has(error.code)) return;
     if (error.code !== "NO_SPACE") throw error;
     this.#ports.logger.warn(message, { error });
   }
 }
 
-/** What may end the reading of a file without being a failure of the disk. */
+/** What may end work on a snapshot without being a failure of the disk. */
 const HARMLESS: ReadonlySet<string> = new Set(["NOT_FOUND", "CLOSED"]);
 
 interface WatchedFile {

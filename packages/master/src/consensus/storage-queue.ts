@@ -53,6 +53,7 @@ export class StorageQueue {
   #run: Promise<void> | undefined;
   #isCompacting = false;
   #installs = 0;
+  #isSuspended = false;
   #ended = false;
 
   constructor(ports: StoragePorts, writeBytesMax: number, listener: StorageListener) {
@@ -61,9 +62,19 @@ export class StorageQueue {
     this.#listener = listener;
   }
 
-  /** Something is being written. */
+  /** Something is being written, or waits for it. */
   get isBusy(): boolean {
-    return this.#run !== undefined;
+    return this.#run !== undefined || 0 < this.#jobs.length;
+  }
+
+  /** Adds nothing to the disk until `resume`. Compaction goes on: it makes room. */
+  suspend(): void {
+    this.#isSuspended = true;
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+    if (!this.#ended && 0 < this.#jobs.length) this.#run ??= this.#work();
   }
 
   /** A compaction waits or is under way. */
@@ -95,14 +106,24 @@ export class StorageQueue {
     try {
       // Outputs of one step arrive one by one: the first write begins after all of them.
       await Promise.resolve();
-      for (let job = this.#jobs[0]; job !== undefined; job = this.#jobs[0]) await this.#do(job);
+      for (let job = this.#next(); job !== undefined; job = this.#next()) await this.#do(job);
     } catch (error) {
       this.#ended = true;
       this.#jobs = [];
       this.#listener.failed(error);
     }
     this.#run = undefined;
-    if (!this.#ended) this.#listener.idle();
+    if (!this.#ended && this.#jobs.length === 0) this.#listener.idle();
+  }
+
+  /** The job that comes next; it stays at the front of the queue. */
+  #next(): StorageJob | undefined {
+    if (!this.#isSuspended) return this.#jobs[0];
+    // What a compaction forgets was durable long ago: what waits before it changes nothing there.
+    const at = this.#jobs.findIndex((job) => job.kind === "compact");
+    if (at < 0) return undefined;
+    this.#jobs.unshift(...this.#jobs.splice(at, 1));
+    return this.#jobs[0];
   }
 
   async #do(job: StorageJob): Promise<void> {

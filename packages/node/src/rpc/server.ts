@@ -14,6 +14,8 @@ import { TRANSPORT_OPTIONS } from "./limits.js";
 const CALLS_MAX = 1_024;
 const STREAMS_PER_CONNECTION_MAX = 256;
 const CLOSE_GRACE_MS = 2_000;
+/** Whoever is refused for want of room should not come back sooner. */
+const RETRY_AFTER_MS = 200;
 
 export interface RpcServerOptions {
   readonly host: string;
@@ -104,6 +106,7 @@ class Gate implements CallGate {
       throw new LumeoError(
         "OVERLOADED",
         `Cannot serve ${path}: ${this.#running} calls are running, the limit is ${this.callsMax}`,
+        { retryAfterMs: RETRY_AFTER_MS },
       );
     }
     this.#running++;

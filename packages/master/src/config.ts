@@ -1,7 +1,7 @@
 // Every setting of a master. Defaults < file < environment (LUMEO_MASTER_…) < flags.
 
 import { parseArgs } from "node:util";
-import { LumeoError, type NodeId } from "@lumeofs/base";
+import { GiB, LumeoError, MiB, type NodeId } from "@lumeofs/base";
 import { LOG_LEVELS, readSettings } from "@lumeofs/node";
 import { z } from "zod";
 import {
@@ -102,6 +102,12 @@ const schema = z
     backupBytesPerSecond: wholeNumber(64 * 1_024, 1_000_000_000_000)
       .default(64 * 1_024 * 1_024)
       .describe("A backup reads the metadata no faster than this."),
+    checkStateMs: wholeNumber(0, 30 * 24 * HOUR)
+      .default(10 * MINUTE)
+      .describe("Pause between two comparisons of the masters' states; 0 for none."),
+    checkBytesPerSecond: wholeNumber(MiB, 16 * GiB)
+      .default(64 * MiB)
+      .describe("How fast a master reads its state for a comparison, at most."),
     logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
   })
   .refine((c) => c.heartbeatTicks * 3 <= c.electionTicks, {

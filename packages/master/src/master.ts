@@ -4,7 +4,7 @@
 //                                         │             ▲                    ▲
 //                                         └► fleet/, placement/   duties/ ───┘   (while leading)
 
-import { type Closable, type Logger, type Random, ResourceStack } from "@lumeofs/base";
+import { type Closable, type Disk, type Logger, type Random, ResourceStack } from "@lumeofs/base";
 import {
   AdminHttp,
   FileDisk,
@@ -29,25 +29,31 @@ import { forgetDuty } from "./duties/forget-duty.js";
 import { foundingDuty } from "./duties/founding-duty.js";
 import { MetadataLog } from "./duties/metadata-log.js";
 import { reapDuty } from "./duties/reap-duty.js";
+import { stateCheckDuty } from "./duties/state-check-duty.js";
 import { historySweepDuty, trashExpiryDuty } from "./duties/sweep-duty.js";
 import { verifyDuty } from "./duties/verify-duty.js";
 import { ChangeFeed } from "./feed/change-feed.js";
 import { Fleet } from "./fleet/servers.js";
+import { quarantine, refuseQuarantined } from "./integrity/quarantine.js";
+import { StateChecker } from "./integrity/state-checker.js";
+import type { Verdict } from "./integrity/verdict.js";
+import { isStateCheck } from "./metadata/state-check.js";
 import { applyEntry } from "./metadata/state-machine.js";
-import { METRICS, operationMeter, withPositions } from "./metrics.js";
+import { checkMeter, METRICS, operationMeter, withPositions } from "./metrics.js";
 import { adminMethods } from "./rpc/admin-service.js";
 import { backupMethods } from "./rpc/backup-service.js";
 import { ChannelPool } from "./rpc/channel-pool.js";
 import { chunkMethods } from "./rpc/chunk-service.js";
 import { ChunkserverClient } from "./rpc/chunkserver-client.js";
 import { fleetMethods } from "./rpc/fleet-service.js";
+import { askMaster, integrityMethods } from "./rpc/integrity-service.js";
 import { namespaceMethods } from "./rpc/namespace-service.js";
 import { RaftTransport } from "./rpc/raft-service.js";
 import { watchMethods } from "./rpc/watch-service.js";
 import type { FrozenState } from "./state/frozen-state.js";
 import { openLevelState } from "./state/level-state.js";
 import { MachineState } from "./state/machine-state.js";
-import { hashState } from "./state-hash.js";
+import { hashPieces, hashState } from "./state-hash.js";
 
 /** Calls and streams at once: clients, chunkservers and masters. */
 const CALLS_MAX = 8_192;
@@ -60,6 +66,9 @@ export interface MasterPorts {
 
 /** How often a master that nobody asks makes sure that it is up to date. */
 const REFRESH_MS = 500;
+
+/** A master that is behind, or reads a large state slowly, is waited for this long. */
+const CHECK_PATIENCE = { pollMs: 500, patienceMs: 5 * 60_000 };
 
 const clock = new SystemClock();
 const timers = new SystemTimers();
@@ -82,8 +91,9 @@ export class Master implements Closable {
     await using opening = new ResourceStack();
     const { logger } = ports;
     const disk = await FileDisk.open(config.dir);
+    await refuseQuarantined(disk);
     const store = await openLevelState({ folder: config.dir, disk, timers });
-    const state = opening.use(new MachineState(store, applyEntry));
+    const state = opening.use(new MachineState(store, applyEntry, isStateCheck));
     const channels = opening.use(new ChannelPool());
     const links = opening.use(transportOf(config, logger));
     const consensus = opening.use(
@@ -106,7 +116,8 @@ export class Master implements Closable {
       await store.flush();
       return store.freeze();
     };
-    const parts = { config, consensus, state, log, reads, freeze, fleet, channels, logger };
+    const base = { config, disk, consensus, state, channels, logger, onFatal: ports.onFatal };
+    const parts = { ...base, log, reads, freeze, fleet };
     opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
     const server = opening.use(await serve(parts, links, opening));
     logger.info("master started", { address: server.address });
@@ -124,6 +135,8 @@ export class Master implements Closable {
 
 interface Parts {
   readonly config: MasterConfig;
+  readonly disk: Disk;
+  readonly onFatal: (error: unknown) => void;
   readonly consensus: Consensus;
   readonly state: MachineState;
   /** The state with everything that was acknowledged before. */
@@ -198,7 +211,30 @@ function dutiesOf({ config, state, log, fleet, channels, logger }: Parts) {
     forgetDuty(parts, forget),
     feedTrimDuty({ log, clock, applied: () => state.applied }, expiry),
     verifyDuty(parts),
+    stateCheckDuty(log, clock, config.checkStateMs),
   ];
+}
+
+/** Compares this master's state with those of the others, wherever the log says so. */
+function checkerOf(parts: Parts, judged: (verdict: Verdict) => void): StateChecker {
+  const { config, disk, consensus, state, channels, logger, onFatal } = parts;
+  const { id: self, checkBytesPerSecond: bytesPerSecond } = config;
+  const checker = new StateChecker(
+    {
+      ...{ self, clock, timers, judged, onFatal, hash: hashPieces },
+      group: () => {
+        const { current, reach } = consensus.group.memberships;
+        return { voters: current, addresses: reach };
+      },
+      ask: (address, own) => askMaster(channels, address, own),
+      quarantine: (why) => quarantine(disk, why),
+      applied: () => state.applied,
+      logger: logger.child({ component: "integrity" }),
+    },
+    { bytesPerSecond, ...CHECK_PATIENCE },
+  );
+  state.onCheck = (image) => checker.begin(image);
+  return checker;
 }
 
 async function serve(
@@ -221,12 +257,14 @@ async function serve(
   const { grantUsableMs, sessionIdleMs, heartbeatMs } = config;
   const operations = { log, reads, fleet, clock, random, grantUsableMs, sessionIdleMs };
   const meter = operationMeter(metrics, clock);
+  const checker = opening.use(checkerOf(parts, checkMeter(metrics)));
   const feed = new ChangeFeed({ state, status: () => consensus.status, timers });
   return RpcServer.start({ ...splitAddress(config.listen), callsMax: CALLS_MAX, logger }, [
     ...transport.methods,
     ...namespaceMethods({ ...operations, timers, meter }),
     ...watchMethods(feed),
     ...backupMethods({ freeze, clock, timers, bytesPerSecondMax: config.backupBytesPerSecond }),
+    ...integrityMethods({ log, checker }),
     ...chunkMethods({ log, fleet, clock }),
     ...fleetMethods({ log, fleet, clock, logger, heartbeatMs }),
     ...adminMethods({

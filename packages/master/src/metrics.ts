@@ -3,6 +3,7 @@
 import type { Clock } from "@lumeofs/base";
 import { counter, gauge, histogram, type Metrics, type MetricsText } from "@lumeofs/node";
 import type { ReplicationStatus } from "./consensus/replication.js";
+import type { Verdict } from "./integrity/verdict.js";
 import type { Meter } from "./rpc/meter.js";
 
 export const METRICS = {
@@ -12,6 +13,15 @@ export const METRICS = {
   commitIndex: gauge("lumeo_raft_commit_index", "Last committed entry that this master knows."),
   appliedIndex: gauge("lumeo_raft_applied_index", "Last entry applied to the state."),
   durableIndex: gauge("lumeo_raft_durable_index", "Last entry applied on this master's disk."),
+  stateChecks: counter(
+    "lumeo_master_state_checks_total",
+    "Comparisons of the masters' states, by verdict of this master.",
+    ["verdict"],
+  ),
+  stateDiffers: gauge(
+    "lumeo_master_state_differs",
+    "1 after a comparison that found states which differ: somebody must act.",
+  ),
   operationSeconds: histogram(
     "lumeo_master_operation_seconds",
     "From reading an operation to its answer, by kind.",
@@ -40,6 +50,16 @@ export function operationMeter(metrics: MasterMetrics, clock: Clock): Meter {
         metrics.operations.add(1, { kind, code });
       };
     },
+  };
+}
+
+/** Counts verdicts, and raises the alarm. */
+export function checkMeter(metrics: MasterMetrics): (verdict: Verdict) => void {
+  return (verdict) => {
+    metrics.stateChecks.add(1, { verdict: verdict.kind });
+    if (verdict.kind === "pending" || verdict.kind === "incomplete") return;
+    const isSame = verdict.kind === "passed" && verdict.different.length === 0;
+    metrics.stateDiffers.set(isSame ? 0 : 1);
   };
 }
 

@@ -6,10 +6,15 @@ import type { StateHash } from "./rpc/admin-service.js";
 export async function hashState(state: ReplicatedState): Promise<StateHash> {
   const image = await state.image();
   try {
-    const hash = createHash("sha256");
-    for await (const piece of image.pieces()) hash.update(piece);
-    return { hex: hash.digest("hex"), index: image.index };
+    return { hex: await hashPieces(image.pieces()), index: image.index };
   } finally {
     await image.close();
   }
+}
+
+/** SHA-256, in hex. */
+export async function hashPieces(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const piece of pieces) hash.update(piece);
+  return hash.digest("hex");
 }

@@ -100,6 +100,9 @@ test("runProcess() tells a bad configuration from another failed start", async (
   const other = new Host();
   await other.run(() => Promise.reject(new LumeoError("STORE_FAILED", "no disk")));
   t.deepEqual(other.exits, [EXIT.failed]);
+  const damaged = new Host();
+  await damaged.run(() => Promise.reject(new LumeoError("CORRUPT", "it is in quarantine")));
+  t.deepEqual(damaged.exits, [EXIT.damaged]);
 });
 
 test("runProcess() lets a start give up at a signal and exits with 0", async (t) => {

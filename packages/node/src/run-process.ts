@@ -6,7 +6,7 @@
 //     line: a stopped node is safe, a wrong one is not. Nothing is closed then, because closing
 //     would run code on a state that is known to be wrong.
 
-import { asLumeoError, type Closable, type Logger } from "@lumeofs/base";
+import { asLumeoError, type Closable, type ErrorCode, type Logger } from "@lumeofs/base";
 
 /** Exit codes of server processes. */
 export const EXIT = {
@@ -14,6 +14,8 @@ export const EXIT = {
   failed: 1,
   /** A bug of ours, or a storage error: see the last log line. */
   crashed: 70,
+  /** What is stored is not what was written, or not what the others have: see the last log line. */
+  damaged: 71,
   configInvalid: 10,
 } as const;
 
@@ -58,7 +60,7 @@ export async function runProcess(options: RunProcessOptions): Promise<void> {
   };
   const crash = (error: unknown): void => {
     logger.error("process crashed", { error });
-    void exit(EXIT.crashed);
+    void exit(codeOf(error) === "CORRUPT" ? EXIT.damaged : EXIT.crashed);
   };
   const stopping = onSignals(host, (code) => host.exit(code));
   host.on("uncaughtException", crash);
@@ -70,12 +72,17 @@ export async function runProcess(options: RunProcessOptions): Promise<void> {
   } catch (error) {
     if (stopping.aborted) return exit(EXIT.ok);
     logger.error("start failed", { error });
-    const isConfig = asLumeoError(error).code === "CONFIG";
-    return exit(isConfig ? EXIT.configInvalid : EXIT.failed);
+    const code = codeOf(error);
+    if (code === "CORRUPT") return exit(EXIT.damaged);
+    return exit(code === "CONFIG" ? EXIT.configInvalid : EXIT.failed);
   }
   await aborted(stopping);
   logger.info("process stopping");
   return exit(await closeWithin(service, graceMs, logger));
+}
+
+function codeOf(error: unknown): ErrorCode {
+  return asLumeoError(error).code;
 }
 
 /** Aborts at the first signal; calls `again` with the shell's code for it at the next (P1, P2). */

@@ -891,6 +891,165 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.ReportInventoryResponse.$Properties;
             }
 
+            interface IBeginCheckRequest extends lumeo.master.v1.BeginCheckRequest.$Properties {
+            }
+
+            class BeginCheckRequest {
+                constructor(p?: lumeo.master.v1.BeginCheckRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                static encode(m: lumeo.master.v1.BeginCheckRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.BeginCheckRequest & lumeo.master.v1.BeginCheckRequest.$Shape;
+            }
+
+            namespace BeginCheckRequest {
+                interface $Properties {
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.BeginCheckRequest.$Properties;
+            }
+
+            interface IBeginCheckResponse extends lumeo.master.v1.BeginCheckResponse.$Properties {
+            }
+
+            class BeginCheckResponse {
+                constructor(p?: lumeo.master.v1.BeginCheckResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                index: number;
+                static encode(m: lumeo.master.v1.BeginCheckResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.BeginCheckResponse & lumeo.master.v1.BeginCheckResponse.$Shape;
+            }
+
+            namespace BeginCheckResponse {
+                interface $Properties {
+                    index?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.BeginCheckResponse.$Properties;
+            }
+
+            interface IGetCheckRequest extends lumeo.master.v1.GetCheckRequest.$Properties {
+            }
+
+            class GetCheckRequest {
+                constructor(p?: lumeo.master.v1.GetCheckRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                index: number;
+                static encode(m: lumeo.master.v1.GetCheckRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.GetCheckRequest & lumeo.master.v1.GetCheckRequest.$Shape;
+            }
+
+            namespace GetCheckRequest {
+                interface $Properties {
+                    index?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.GetCheckRequest.$Properties;
+            }
+
+            interface IGetCheckResponse extends lumeo.master.v1.GetCheckResponse.$Properties {
+            }
+
+            class GetCheckResponse {
+                constructor(p?: lumeo.master.v1.GetCheckResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                verdict: lumeo.master.v1.CheckVerdict;
+                masters: lumeo.master.v1.MasterCheck.$Properties[];
+                static encode(m: lumeo.master.v1.GetCheckResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.GetCheckResponse & lumeo.master.v1.GetCheckResponse.$Shape;
+            }
+
+            namespace GetCheckResponse {
+                interface $Properties {
+                    verdict?: (lumeo.master.v1.CheckVerdict|null);
+                    masters?: (lumeo.master.v1.MasterCheck.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.GetCheckResponse.$Properties;
+            }
+
+            interface ICompareCheckRequest extends lumeo.master.v1.CompareCheckRequest.$Properties {
+            }
+
+            class CompareCheckRequest {
+                constructor(p?: lumeo.master.v1.CompareCheckRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                index: number;
+                from: string;
+                hash: string;
+                static encode(m: lumeo.master.v1.CompareCheckRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CompareCheckRequest & lumeo.master.v1.CompareCheckRequest.$Shape;
+            }
+
+            namespace CompareCheckRequest {
+                interface $Properties {
+                    index?: (number|null);
+                    from?: (string|null);
+                    hash?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.CompareCheckRequest.$Properties;
+            }
+
+            interface ICompareCheckResponse extends lumeo.master.v1.CompareCheckResponse.$Properties {
+            }
+
+            class CompareCheckResponse {
+                constructor(p?: lumeo.master.v1.CompareCheckResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                state: lumeo.master.v1.CheckState;
+                hash: string;
+                static encode(m: lumeo.master.v1.CompareCheckResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CompareCheckResponse & lumeo.master.v1.CompareCheckResponse.$Shape;
+            }
+
+            namespace CompareCheckResponse {
+                interface $Properties {
+                    state?: (lumeo.master.v1.CheckState|null);
+                    hash?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.CompareCheckResponse.$Properties;
+            }
+
+            interface IMasterCheck extends lumeo.master.v1.MasterCheck.$Properties {
+            }
+
+            class MasterCheck {
+                constructor(p?: lumeo.master.v1.MasterCheck.$Properties);
+                $unknowns?: Uint8Array[];
+                id: string;
+                state: lumeo.master.v1.CheckState;
+                hash: string;
+                static encode(m: lumeo.master.v1.MasterCheck.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.MasterCheck & lumeo.master.v1.MasterCheck.$Shape;
+            }
+
+            namespace MasterCheck {
+                interface $Properties {
+                    id?: (string|null);
+                    state?: (lumeo.master.v1.CheckState|null);
+                    hash?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.MasterCheck.$Properties;
+            }
+
+            enum CheckState {
+                CHECK_STATE_UNSPECIFIED = 0,
+                CHECK_STATE_PENDING = 1,
+                CHECK_STATE_DONE = 2,
+                CHECK_STATE_UNKNOWN = 3
+            }
+
+            enum CheckVerdict {
+                CHECK_VERDICT_UNSPECIFIED = 0,
+                CHECK_VERDICT_PENDING = 1,
+                CHECK_VERDICT_PASSED = 2,
+                CHECK_VERDICT_MINORITY = 3,
+                CHECK_VERDICT_NO_MAJORITY = 4,
+                CHECK_VERDICT_INCOMPLETE = 5
+            }
+
             interface IWatchRequest extends lumeo.master.v1.WatchRequest.$Properties {
             }
 
@@ -2396,6 +2555,34 @@ export namespace lumeo {
                 LANE_APPEND = 2
             }
 
+            interface IMasterIdentity extends lumeo.master.v1.MasterIdentity.$Properties {
+            }
+
+            class MasterIdentity {
+                constructor(p?: lumeo.master.v1.MasterIdentity.$Properties);
+                $unknowns?: Uint8Array[];
+                store: string;
+                address: string;
+                static encode(m: lumeo.master.v1.MasterIdentity.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.MasterIdentity & lumeo.master.v1.MasterIdentity.$Shape;
+            }
+
+            namespace MasterIdentity {
+                interface $Properties {
+                    store?: (string|null);
+                    address?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.MasterIdentity.$Properties;
+            }
+
+            enum Standing {
+                STANDING_UNSPECIFIED = 0,
+                STANDING_WELCOME = 1,
+                STANDING_REMOVED = 2,
+                STANDING_OTHER_STORE = 3
+            }
+
             interface IExchangeRequest extends lumeo.master.v1.ExchangeRequest.$Properties {
             }
 
@@ -2406,6 +2593,7 @@ export namespace lumeo {
                 from: string;
                 to: string;
                 lane: lumeo.master.v1.Lane;
+                identity?: (lumeo.master.v1.MasterIdentity.$Properties|null);
                 messages: lumeo.master.v1.RaftMessage.$Properties[];
                 static encode(m: lumeo.master.v1.ExchangeRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExchangeRequest & lumeo.master.v1.ExchangeRequest.$Shape;
@@ -2417,6 +2605,7 @@ export namespace lumeo {
                     from?: (string|null);
                     to?: (string|null);
                     lane?: (lumeo.master.v1.Lane|null);
+                    identity?: (lumeo.master.v1.MasterIdentity.$Properties|null);
                     messages?: (lumeo.master.v1.RaftMessage.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
@@ -2425,6 +2614,7 @@ export namespace lumeo {
                   from?: string|null;
                   to?: string|null;
                   lane?: lumeo.master.v1.Lane|null;
+                  identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                   messages?: lumeo.master.v1.RaftMessage.$Shape[]|null;
                   $unknowns?: Uint8Array[];
                 };
@@ -2437,6 +2627,8 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.ExchangeResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 messages: lumeo.master.v1.RaftMessage.$Properties[];
+                standing: lumeo.master.v1.Standing;
+                identity?: (lumeo.master.v1.MasterIdentity.$Properties|null);
                 static encode(m: lumeo.master.v1.ExchangeResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExchangeResponse & lumeo.master.v1.ExchangeResponse.$Shape;
             }
@@ -2444,10 +2636,14 @@ export namespace lumeo {
             namespace ExchangeResponse {
                 interface $Properties {
                     messages?: (lumeo.master.v1.RaftMessage.$Properties[]|null);
+                    standing?: (lumeo.master.v1.Standing|null);
+                    identity?: (lumeo.master.v1.MasterIdentity.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = {
                   messages?: lumeo.master.v1.RaftMessage.$Shape[]|null;
+                  standing?: lumeo.master.v1.Standing|null;
+                  identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                   $unknowns?: Uint8Array[];
                 };
             }
@@ -2807,6 +3003,7 @@ export namespace lumeo {
                 membership: Uint8Array;
                 to: string;
                 offset: number;
+                store: string;
                 static encode(m: lumeo.master.v1.SnapshotHeader.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SnapshotHeader & lumeo.master.v1.SnapshotHeader.$Shape;
             }
@@ -2823,6 +3020,7 @@ export namespace lumeo {
                     membership?: (Uint8Array|null);
                     to?: (string|null);
                     offset?: (number|null);
+                    store?: (string|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.SnapshotHeader.$Properties;

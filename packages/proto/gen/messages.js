@@ -6678,6 +6678,1097 @@ export const lumeo = $root.lumeo = (() => {
                 return ReportInventoryResponse;
             })();
 
+            v1.BeginCheckRequest = (function() {
+
+                /**
+                 * Properties of a BeginCheckRequest.
+                 * @typedef {Object} lumeo.master.v1.BeginCheckRequest.$Properties
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a BeginCheckRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IBeginCheckRequest
+                 * @augments lumeo.master.v1.BeginCheckRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.BeginCheckRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a BeginCheckRequest.
+                 * @typedef {lumeo.master.v1.BeginCheckRequest.$Properties} lumeo.master.v1.BeginCheckRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new BeginCheckRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a BeginCheckRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.BeginCheckRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const BeginCheckRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Encodes the specified BeginCheckRequest message. Does not implicitly {@link lumeo.master.v1.BeginCheckRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.BeginCheckRequest
+                 * @static
+                 * @param {lumeo.master.v1.BeginCheckRequest.$Properties} m BeginCheckRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                BeginCheckRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a BeginCheckRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.BeginCheckRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.BeginCheckRequest & lumeo.master.v1.BeginCheckRequest.$Shape} BeginCheckRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                BeginCheckRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.BeginCheckRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        r.skipType(t & 7, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return BeginCheckRequest;
+            })();
+
+            v1.BeginCheckResponse = (function() {
+
+                /**
+                 * Properties of a BeginCheckResponse.
+                 * @typedef {Object} lumeo.master.v1.BeginCheckResponse.$Properties
+                 * @property {number|null} [index] BeginCheckResponse index
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a BeginCheckResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IBeginCheckResponse
+                 * @augments lumeo.master.v1.BeginCheckResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.BeginCheckResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a BeginCheckResponse.
+                 * @typedef {lumeo.master.v1.BeginCheckResponse.$Properties} lumeo.master.v1.BeginCheckResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new BeginCheckResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a BeginCheckResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.BeginCheckResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const BeginCheckResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * BeginCheckResponse index.
+                 * @member {number} index
+                 * @memberof lumeo.master.v1.BeginCheckResponse
+                 * @instance
+                 */
+                BeginCheckResponse.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified BeginCheckResponse message. Does not implicitly {@link lumeo.master.v1.BeginCheckResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.BeginCheckResponse
+                 * @static
+                 * @param {lumeo.master.v1.BeginCheckResponse.$Properties} m BeginCheckResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                BeginCheckResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.index != null && $Object.hasOwnProperty.call(m, "index") && (typeof m.index === "object" ? m.index.low || m.index.high : m.index !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.index);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a BeginCheckResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.BeginCheckResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.BeginCheckResponse & lumeo.master.v1.BeginCheckResponse.$Shape} BeginCheckResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                BeginCheckResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.BeginCheckResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.index = v;
+                                else
+                                    delete m.index;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return BeginCheckResponse;
+            })();
+
+            v1.GetCheckRequest = (function() {
+
+                /**
+                 * Properties of a GetCheckRequest.
+                 * @typedef {Object} lumeo.master.v1.GetCheckRequest.$Properties
+                 * @property {number|null} [index] GetCheckRequest index
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a GetCheckRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IGetCheckRequest
+                 * @augments lumeo.master.v1.GetCheckRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.GetCheckRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a GetCheckRequest.
+                 * @typedef {lumeo.master.v1.GetCheckRequest.$Properties} lumeo.master.v1.GetCheckRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new GetCheckRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a GetCheckRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.GetCheckRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const GetCheckRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * GetCheckRequest index.
+                 * @member {number} index
+                 * @memberof lumeo.master.v1.GetCheckRequest
+                 * @instance
+                 */
+                GetCheckRequest.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified GetCheckRequest message. Does not implicitly {@link lumeo.master.v1.GetCheckRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.GetCheckRequest
+                 * @static
+                 * @param {lumeo.master.v1.GetCheckRequest.$Properties} m GetCheckRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                GetCheckRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.index != null && $Object.hasOwnProperty.call(m, "index") && (typeof m.index === "object" ? m.index.low || m.index.high : m.index !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.index);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a GetCheckRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.GetCheckRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.GetCheckRequest & lumeo.master.v1.GetCheckRequest.$Shape} GetCheckRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                GetCheckRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.GetCheckRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.index = v;
+                                else
+                                    delete m.index;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return GetCheckRequest;
+            })();
+
+            v1.GetCheckResponse = (function() {
+
+                /**
+                 * Properties of a GetCheckResponse.
+                 * @typedef {Object} lumeo.master.v1.GetCheckResponse.$Properties
+                 * @property {lumeo.master.v1.CheckVerdict|null} [verdict] GetCheckResponse verdict
+                 * @property {Array.<lumeo.master.v1.MasterCheck.$Properties>|null} [masters] GetCheckResponse masters
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a GetCheckResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IGetCheckResponse
+                 * @augments lumeo.master.v1.GetCheckResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.GetCheckResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a GetCheckResponse.
+                 * @typedef {lumeo.master.v1.GetCheckResponse.$Properties} lumeo.master.v1.GetCheckResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new GetCheckResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a GetCheckResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.GetCheckResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const GetCheckResponse = function (p) {
+                    this.masters = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * GetCheckResponse verdict.
+                 * @member {lumeo.master.v1.CheckVerdict} verdict
+                 * @memberof lumeo.master.v1.GetCheckResponse
+                 * @instance
+                 */
+                GetCheckResponse.prototype.verdict = 0;
+
+                /**
+                 * GetCheckResponse masters.
+                 * @member {Array.<lumeo.master.v1.MasterCheck.$Properties>} masters
+                 * @memberof lumeo.master.v1.GetCheckResponse
+                 * @instance
+                 */
+                GetCheckResponse.prototype.masters = $util.emptyArray;
+
+                /**
+                 * Encodes the specified GetCheckResponse message. Does not implicitly {@link lumeo.master.v1.GetCheckResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.GetCheckResponse
+                 * @static
+                 * @param {lumeo.master.v1.GetCheckResponse.$Properties} m GetCheckResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                GetCheckResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.verdict != null && $Object.hasOwnProperty.call(m, "verdict") && m.verdict !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.verdict);
+                    if (m.masters != null && m.masters.length) {
+                        for (var i = 0; i < m.masters.length; ++i)
+                            $root.lumeo.master.v1.MasterCheck.encode(m.masters[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a GetCheckResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.GetCheckResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.GetCheckResponse & lumeo.master.v1.GetCheckResponse.$Shape} GetCheckResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                GetCheckResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.GetCheckResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.verdict = v;
+                                else
+                                    delete m.verdict;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.masters && m.masters.length))
+                                    m.masters = [];
+                                m.masters.push($root.lumeo.master.v1.MasterCheck.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return GetCheckResponse;
+            })();
+
+            v1.CompareCheckRequest = (function() {
+
+                /**
+                 * Properties of a CompareCheckRequest.
+                 * @typedef {Object} lumeo.master.v1.CompareCheckRequest.$Properties
+                 * @property {number|null} [index] CompareCheckRequest index
+                 * @property {string|null} [from] CompareCheckRequest from
+                 * @property {string|null} [hash] CompareCheckRequest hash
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CompareCheckRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface ICompareCheckRequest
+                 * @augments lumeo.master.v1.CompareCheckRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.CompareCheckRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CompareCheckRequest.
+                 * @typedef {lumeo.master.v1.CompareCheckRequest.$Properties} lumeo.master.v1.CompareCheckRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new CompareCheckRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a CompareCheckRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.CompareCheckRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CompareCheckRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CompareCheckRequest index.
+                 * @member {number} index
+                 * @memberof lumeo.master.v1.CompareCheckRequest
+                 * @instance
+                 */
+                CompareCheckRequest.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * CompareCheckRequest from.
+                 * @member {string} from
+                 * @memberof lumeo.master.v1.CompareCheckRequest
+                 * @instance
+                 */
+                CompareCheckRequest.prototype.from = "";
+
+                /**
+                 * CompareCheckRequest hash.
+                 * @member {string} hash
+                 * @memberof lumeo.master.v1.CompareCheckRequest
+                 * @instance
+                 */
+                CompareCheckRequest.prototype.hash = "";
+
+                /**
+                 * Encodes the specified CompareCheckRequest message. Does not implicitly {@link lumeo.master.v1.CompareCheckRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.CompareCheckRequest
+                 * @static
+                 * @param {lumeo.master.v1.CompareCheckRequest.$Properties} m CompareCheckRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CompareCheckRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.index != null && $Object.hasOwnProperty.call(m, "index") && (typeof m.index === "object" ? m.index.low || m.index.high : m.index !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.index);
+                    if (m.from != null && $Object.hasOwnProperty.call(m, "from") && m.from !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.from);
+                    if (m.hash != null && $Object.hasOwnProperty.call(m, "hash") && m.hash !== "")
+                        w.uint32(/* id 3, wireType 2 =*/26).string(m.hash);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CompareCheckRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.CompareCheckRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.CompareCheckRequest & lumeo.master.v1.CompareCheckRequest.$Shape} CompareCheckRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CompareCheckRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.CompareCheckRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.index = v;
+                                else
+                                    delete m.index;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.from = v;
+                                else
+                                    delete m.from;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.hash = v;
+                                else
+                                    delete m.hash;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CompareCheckRequest;
+            })();
+
+            v1.CompareCheckResponse = (function() {
+
+                /**
+                 * Properties of a CompareCheckResponse.
+                 * @typedef {Object} lumeo.master.v1.CompareCheckResponse.$Properties
+                 * @property {lumeo.master.v1.CheckState|null} [state] CompareCheckResponse state
+                 * @property {string|null} [hash] CompareCheckResponse hash
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CompareCheckResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface ICompareCheckResponse
+                 * @augments lumeo.master.v1.CompareCheckResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.CompareCheckResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CompareCheckResponse.
+                 * @typedef {lumeo.master.v1.CompareCheckResponse.$Properties} lumeo.master.v1.CompareCheckResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new CompareCheckResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a CompareCheckResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.CompareCheckResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CompareCheckResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CompareCheckResponse state.
+                 * @member {lumeo.master.v1.CheckState} state
+                 * @memberof lumeo.master.v1.CompareCheckResponse
+                 * @instance
+                 */
+                CompareCheckResponse.prototype.state = 0;
+
+                /**
+                 * CompareCheckResponse hash.
+                 * @member {string} hash
+                 * @memberof lumeo.master.v1.CompareCheckResponse
+                 * @instance
+                 */
+                CompareCheckResponse.prototype.hash = "";
+
+                /**
+                 * Encodes the specified CompareCheckResponse message. Does not implicitly {@link lumeo.master.v1.CompareCheckResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.CompareCheckResponse
+                 * @static
+                 * @param {lumeo.master.v1.CompareCheckResponse.$Properties} m CompareCheckResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CompareCheckResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.state != null && $Object.hasOwnProperty.call(m, "state") && m.state !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.state);
+                    if (m.hash != null && $Object.hasOwnProperty.call(m, "hash") && m.hash !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.hash);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CompareCheckResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.CompareCheckResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.CompareCheckResponse & lumeo.master.v1.CompareCheckResponse.$Shape} CompareCheckResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CompareCheckResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.CompareCheckResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.state = v;
+                                else
+                                    delete m.state;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.hash = v;
+                                else
+                                    delete m.hash;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CompareCheckResponse;
+            })();
+
+            v1.MasterCheck = (function() {
+
+                /**
+                 * Properties of a MasterCheck.
+                 * @typedef {Object} lumeo.master.v1.MasterCheck.$Properties
+                 * @property {string|null} [id] MasterCheck id
+                 * @property {lumeo.master.v1.CheckState|null} [state] MasterCheck state
+                 * @property {string|null} [hash] MasterCheck hash
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a MasterCheck.
+                 * @memberof lumeo.master.v1
+                 * @interface IMasterCheck
+                 * @augments lumeo.master.v1.MasterCheck.$Properties
+                 * @deprecated Use lumeo.master.v1.MasterCheck.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a MasterCheck.
+                 * @typedef {lumeo.master.v1.MasterCheck.$Properties} lumeo.master.v1.MasterCheck.$Shape
+                 */
+
+                /**
+                 * Constructs a new MasterCheck.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a MasterCheck.
+                 * @constructor
+                 * @param {lumeo.master.v1.MasterCheck.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const MasterCheck = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * MasterCheck id.
+                 * @member {string} id
+                 * @memberof lumeo.master.v1.MasterCheck
+                 * @instance
+                 */
+                MasterCheck.prototype.id = "";
+
+                /**
+                 * MasterCheck state.
+                 * @member {lumeo.master.v1.CheckState} state
+                 * @memberof lumeo.master.v1.MasterCheck
+                 * @instance
+                 */
+                MasterCheck.prototype.state = 0;
+
+                /**
+                 * MasterCheck hash.
+                 * @member {string} hash
+                 * @memberof lumeo.master.v1.MasterCheck
+                 * @instance
+                 */
+                MasterCheck.prototype.hash = "";
+
+                /**
+                 * Encodes the specified MasterCheck message. Does not implicitly {@link lumeo.master.v1.MasterCheck.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.MasterCheck
+                 * @static
+                 * @param {lumeo.master.v1.MasterCheck.$Properties} m MasterCheck message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                MasterCheck.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.id != null && $Object.hasOwnProperty.call(m, "id") && m.id !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.id);
+                    if (m.state != null && $Object.hasOwnProperty.call(m, "state") && m.state !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).int32(m.state);
+                    if (m.hash != null && $Object.hasOwnProperty.call(m, "hash") && m.hash !== "")
+                        w.uint32(/* id 3, wireType 2 =*/26).string(m.hash);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a MasterCheck message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.MasterCheck
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.MasterCheck & lumeo.master.v1.MasterCheck.$Shape} MasterCheck
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                MasterCheck.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.MasterCheck();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.id = v;
+                                else
+                                    delete m.id;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.state = v;
+                                else
+                                    delete m.state;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.hash = v;
+                                else
+                                    delete m.hash;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return MasterCheck;
+            })();
+
+            /**
+             * CheckState enum.
+             * @name lumeo.master.v1.CheckState
+             * @enum {number}
+             * @property {number} CHECK_STATE_UNSPECIFIED=0 CHECK_STATE_UNSPECIFIED value
+             * @property {number} CHECK_STATE_PENDING=1 CHECK_STATE_PENDING value
+             * @property {number} CHECK_STATE_DONE=2 CHECK_STATE_DONE value
+             * @property {number} CHECK_STATE_UNKNOWN=3 CHECK_STATE_UNKNOWN value
+             */
+            v1.CheckState = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "CHECK_STATE_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "CHECK_STATE_PENDING"] = 1;
+                values[valuesById[2] = "CHECK_STATE_DONE"] = 2;
+                values[valuesById[3] = "CHECK_STATE_UNKNOWN"] = 3;
+                return values;
+            })();
+
+            /**
+             * CheckVerdict enum.
+             * @name lumeo.master.v1.CheckVerdict
+             * @enum {number}
+             * @property {number} CHECK_VERDICT_UNSPECIFIED=0 CHECK_VERDICT_UNSPECIFIED value
+             * @property {number} CHECK_VERDICT_PENDING=1 CHECK_VERDICT_PENDING value
+             * @property {number} CHECK_VERDICT_PASSED=2 CHECK_VERDICT_PASSED value
+             * @property {number} CHECK_VERDICT_MINORITY=3 CHECK_VERDICT_MINORITY value
+             * @property {number} CHECK_VERDICT_NO_MAJORITY=4 CHECK_VERDICT_NO_MAJORITY value
+             * @property {number} CHECK_VERDICT_INCOMPLETE=5 CHECK_VERDICT_INCOMPLETE value
+             */
+            v1.CheckVerdict = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "CHECK_VERDICT_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "CHECK_VERDICT_PENDING"] = 1;
+                values[valuesById[2] = "CHECK_VERDICT_PASSED"] = 2;
+                values[valuesById[3] = "CHECK_VERDICT_MINORITY"] = 3;
+                values[valuesById[4] = "CHECK_VERDICT_NO_MAJORITY"] = 4;
+                values[valuesById[5] = "CHECK_VERDICT_INCOMPLETE"] = 5;
+                return values;
+            })();
+
             v1.WatchRequest = (function() {
 
                 /**
@@ -18028,6 +19119,180 @@ export const lumeo = $root.lumeo = (() => {
                 return values;
             })();
 
+            v1.MasterIdentity = (function() {
+
+                /**
+                 * Properties of a MasterIdentity.
+                 * @typedef {Object} lumeo.master.v1.MasterIdentity.$Properties
+                 * @property {string|null} [store] MasterIdentity store
+                 * @property {string|null} [address] MasterIdentity address
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a MasterIdentity.
+                 * @memberof lumeo.master.v1
+                 * @interface IMasterIdentity
+                 * @augments lumeo.master.v1.MasterIdentity.$Properties
+                 * @deprecated Use lumeo.master.v1.MasterIdentity.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a MasterIdentity.
+                 * @typedef {lumeo.master.v1.MasterIdentity.$Properties} lumeo.master.v1.MasterIdentity.$Shape
+                 */
+
+                /**
+                 * Constructs a new MasterIdentity.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a MasterIdentity.
+                 * @constructor
+                 * @param {lumeo.master.v1.MasterIdentity.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const MasterIdentity = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * MasterIdentity store.
+                 * @member {string} store
+                 * @memberof lumeo.master.v1.MasterIdentity
+                 * @instance
+                 */
+                MasterIdentity.prototype.store = "";
+
+                /**
+                 * MasterIdentity address.
+                 * @member {string} address
+                 * @memberof lumeo.master.v1.MasterIdentity
+                 * @instance
+                 */
+                MasterIdentity.prototype.address = "";
+
+                /**
+                 * Encodes the specified MasterIdentity message. Does not implicitly {@link lumeo.master.v1.MasterIdentity.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.MasterIdentity
+                 * @static
+                 * @param {lumeo.master.v1.MasterIdentity.$Properties} m MasterIdentity message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                MasterIdentity.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.store != null && $Object.hasOwnProperty.call(m, "store") && m.store !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.store);
+                    if (m.address != null && $Object.hasOwnProperty.call(m, "address") && m.address !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.address);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a MasterIdentity message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.MasterIdentity
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.MasterIdentity & lumeo.master.v1.MasterIdentity.$Shape} MasterIdentity
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                MasterIdentity.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.MasterIdentity();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.store = v;
+                                else
+                                    delete m.store;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.address = v;
+                                else
+                                    delete m.address;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return MasterIdentity;
+            })();
+
+            /**
+             * Standing enum.
+             * @name lumeo.master.v1.Standing
+             * @enum {number}
+             * @property {number} STANDING_UNSPECIFIED=0 STANDING_UNSPECIFIED value
+             * @property {number} STANDING_WELCOME=1 STANDING_WELCOME value
+             * @property {number} STANDING_REMOVED=2 STANDING_REMOVED value
+             * @property {number} STANDING_OTHER_STORE=3 STANDING_OTHER_STORE value
+             */
+            v1.Standing = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "STANDING_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "STANDING_WELCOME"] = 1;
+                values[valuesById[2] = "STANDING_REMOVED"] = 2;
+                values[valuesById[3] = "STANDING_OTHER_STORE"] = 3;
+                return values;
+            })();
+
             v1.ExchangeRequest = (function() {
 
                 /**
@@ -18037,6 +19302,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [from] ExchangeRequest from
                  * @property {string|null} [to] ExchangeRequest to
                  * @property {lumeo.master.v1.Lane|null} [lane] ExchangeRequest lane
+                 * @property {lumeo.master.v1.MasterIdentity.$Properties|null} [identity] ExchangeRequest identity
                  * @property {Array.<lumeo.master.v1.RaftMessage.$Properties>|null} [messages] ExchangeRequest messages
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
@@ -18056,6 +19322,7 @@ export const lumeo = $root.lumeo = (() => {
                  *   from?: string|null;
                  *   to?: string|null;
                  *   lane?: lumeo.master.v1.Lane|null;
+                 *   identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                  *   messages?: Array.<lumeo.master.v1.RaftMessage.$Shape>|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * }} lumeo.master.v1.ExchangeRequest.$Shape
@@ -18110,6 +19377,14 @@ export const lumeo = $root.lumeo = (() => {
                 ExchangeRequest.prototype.lane = 0;
 
                 /**
+                 * ExchangeRequest identity.
+                 * @member {lumeo.master.v1.MasterIdentity.$Properties|null|undefined} identity
+                 * @memberof lumeo.master.v1.ExchangeRequest
+                 * @instance
+                 */
+                ExchangeRequest.prototype.identity = null;
+
+                /**
                  * ExchangeRequest messages.
                  * @member {Array.<lumeo.master.v1.RaftMessage.$Properties>} messages
                  * @memberof lumeo.master.v1.ExchangeRequest
@@ -18145,6 +19420,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.lane != null && $Object.hasOwnProperty.call(m, "lane") && m.lane !== 0)
                         w.uint32(/* id 5, wireType 0 =*/40).int32(m.lane);
+                    if (m.identity != null && $Object.hasOwnProperty.call(m, "identity"))
+                        $root.lumeo.master.v1.MasterIdentity.encode(m.identity, w.uint32(/* id 6, wireType 2 =*/50).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -18225,6 +19502,12 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.lane;
                                 continue;
                             }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                m.identity = $root.lumeo.master.v1.MasterIdentity.decode(r, r.size(), $undefined, q + 1, m.identity);
+                                continue;
+                            }
                         case 4: {
                                 if (u !== 2)
                                     break;
@@ -18259,6 +19542,8 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of an ExchangeResponse.
                  * @typedef {Object} lumeo.master.v1.ExchangeResponse.$Properties
                  * @property {Array.<lumeo.master.v1.RaftMessage.$Properties>|null} [messages] ExchangeResponse messages
+                 * @property {lumeo.master.v1.Standing|null} [standing] ExchangeResponse standing
+                 * @property {lumeo.master.v1.MasterIdentity.$Properties|null} [identity] ExchangeResponse identity
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -18274,6 +19559,8 @@ export const lumeo = $root.lumeo = (() => {
                  * Shape of an ExchangeResponse.
                  * @typedef {{
                  *   messages?: Array.<lumeo.master.v1.RaftMessage.$Shape>|null;
+                 *   standing?: lumeo.master.v1.Standing|null;
+                 *   identity?: lumeo.master.v1.MasterIdentity.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * }} lumeo.master.v1.ExchangeResponse.$Shape
                  */
@@ -18303,6 +19590,22 @@ export const lumeo = $root.lumeo = (() => {
                 ExchangeResponse.prototype.messages = $util.emptyArray;
 
                 /**
+                 * ExchangeResponse standing.
+                 * @member {lumeo.master.v1.Standing} standing
+                 * @memberof lumeo.master.v1.ExchangeResponse
+                 * @instance
+                 */
+                ExchangeResponse.prototype.standing = 0;
+
+                /**
+                 * ExchangeResponse identity.
+                 * @member {lumeo.master.v1.MasterIdentity.$Properties|null|undefined} identity
+                 * @memberof lumeo.master.v1.ExchangeResponse
+                 * @instance
+                 */
+                ExchangeResponse.prototype.identity = null;
+
+                /**
                  * Encodes the specified ExchangeResponse message. Does not implicitly {@link lumeo.master.v1.ExchangeResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ExchangeResponse
@@ -18322,6 +19625,10 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.messages.length; ++i)
                             $root.lumeo.master.v1.RaftMessage.encode(m.messages[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
                     }
+                    if (m.standing != null && $Object.hasOwnProperty.call(m, "standing") && m.standing !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).int32(m.standing);
+                    if (m.identity != null && $Object.hasOwnProperty.call(m, "identity"))
+                        $root.lumeo.master.v1.MasterIdentity.encode(m.identity, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -18346,7 +19653,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -18372,6 +19679,21 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.messages && m.messages.length))
                                     m.messages = [];
                                 m.messages.push($root.lumeo.master.v1.RaftMessage.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.standing = v;
+                                else
+                                    delete m.standing;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.identity = $root.lumeo.master.v1.MasterIdentity.decode(r, r.size(), $undefined, q + 1, m.identity);
                                 continue;
                             }
                         }
@@ -20814,6 +22136,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Uint8Array|null} [membership] SnapshotHeader membership
                  * @property {string|null} [to] SnapshotHeader to
                  * @property {number|null} [offset] SnapshotHeader offset
+                 * @property {string|null} [store] SnapshotHeader store
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -20926,6 +22249,14 @@ export const lumeo = $root.lumeo = (() => {
                 SnapshotHeader.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * SnapshotHeader store.
+                 * @member {string} store
+                 * @memberof lumeo.master.v1.SnapshotHeader
+                 * @instance
+                 */
+                SnapshotHeader.prototype.store = "";
+
+                /**
                  * Encodes the specified SnapshotHeader message. Does not implicitly {@link lumeo.master.v1.SnapshotHeader.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.SnapshotHeader
@@ -20961,6 +22292,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 9, wireType 2 =*/74).string(m.to);
                     if (m.offset != null && $Object.hasOwnProperty.call(m, "offset") && (typeof m.offset === "object" ? m.offset.low || m.offset.high : m.offset !== 0))
                         w.uint32(/* id 10, wireType 0 =*/80).uint64(m.offset);
+                    if (m.store != null && $Object.hasOwnProperty.call(m, "store") && m.store !== "")
+                        w.uint32(/* id 11, wireType 2 =*/90).string(m.store);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -21093,6 +22426,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.offset = v;
                                 else
                                     delete m.offset;
+                                continue;
+                            }
+                        case 11: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.store = v;
+                                else
+                                    delete m.store;
                                 continue;
                             }
                         }

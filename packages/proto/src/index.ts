@@ -6,6 +6,7 @@ export {
   ChunkService,
   ControlService,
   FleetService,
+  IntegrityService,
   NamespaceService,
   RaftService,
 } from "./services.js";

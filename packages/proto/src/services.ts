@@ -105,6 +105,27 @@ export const FleetService = {
   ),
 } as const;
 
+export const IntegrityService = {
+  beginCheck: method<lumeo.master.v1.IBeginCheckRequest, lumeo.master.v1.IBeginCheckResponse>(
+    "/lumeo.master.v1.IntegrityService/BeginCheck",
+    lumeo.master.v1.BeginCheckRequest,
+    lumeo.master.v1.BeginCheckResponse,
+    { request: false, response: false },
+  ),
+  getCheck: method<lumeo.master.v1.IGetCheckRequest, lumeo.master.v1.IGetCheckResponse>(
+    "/lumeo.master.v1.IntegrityService/GetCheck",
+    lumeo.master.v1.GetCheckRequest,
+    lumeo.master.v1.GetCheckResponse,
+    { request: false, response: false },
+  ),
+  compareCheck: method<lumeo.master.v1.ICompareCheckRequest, lumeo.master.v1.ICompareCheckResponse>(
+    "/lumeo.master.v1.IntegrityService/CompareCheck",
+    lumeo.master.v1.CompareCheckRequest,
+    lumeo.master.v1.CompareCheckResponse,
+    { request: false, response: false },
+  ),
+} as const;
+
 export const NamespaceService = {
   operate: method<lumeo.master.v1.IOperateRequest, lumeo.master.v1.IOperateResponse>(
     "/lumeo.master.v1.NamespaceService/Operate",

@@ -9,7 +9,10 @@ import type { State, StateView } from "./state.js";
 export type CountName = "snapshots" | "locks";
 
 /** A number never given before. Inodes begin behind the root, the others at 1. */
-export function takeNumber(state: State, name: Exclude<CounterName, CountName | "clock">): number {
+export function takeNumber(
+  state: State,
+  name: Exclude<CounterName, CountName | "clock" | "checked">,
+): number {
   const last = read(state, name) ?? (name === "inode" ? 1 : 0);
   write(state, name, last + 1);
   return last + 1;
@@ -37,6 +40,16 @@ export function advanceClock(state: State, at: WallMs): WallMs {
 /** The newest time that a command has brought; 0 before the first. */
 export function stateClock(view: StateView): WallMs {
   return wallMs(read(view, "clock") ?? 0);
+}
+
+/** The states of all masters are compared now; the next leader is to know. */
+export function noteCheck(state: State, at: WallMs): void {
+  write(state, "checked", at);
+}
+
+/** When they were compared last; 0 before the first time. */
+export function lastCheckAt(view: StateView): WallMs {
+  return wallMs(read(view, "checked") ?? 0);
 }
 
 function read(view: StateView, name: CounterName): number | undefined {

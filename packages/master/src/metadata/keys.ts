@@ -52,6 +52,7 @@ export const COUNTER = {
   session: 4,
   locks: 5,
   snapshots: 6,
+  checked: 7,
 } as const;
 export type CounterName = keyof typeof COUNTER;
 

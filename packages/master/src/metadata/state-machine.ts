@@ -22,7 +22,7 @@ import {
 } from "./command.js";
 import { decodeProposal } from "./command-codec.js";
 import { copyFile } from "./copy.js";
-import { advanceClock } from "./counters.js";
+import { advanceClock, noteCheck } from "./counters.js";
 import { Draft } from "./draft.js";
 import { expireFiles } from "./due-files.js";
 import { allocate, expireGrants } from "./grants.js";
@@ -174,7 +174,7 @@ function dispatchDuty(state: State, command: DutyCommand, now: Moment): void {
     case "dropHistory":
       return dropHistory(state, command.records, now);
     case "checkState":
-      return;
+      return noteCheck(state, now.at);
     default:
       assertNever(command);
   }

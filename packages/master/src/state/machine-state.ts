@@ -13,12 +13,20 @@ const NO_REPLY = new Uint8Array(0);
 export class MachineState implements ReplicatedState {
   readonly #store: StateStore;
   readonly #applyCommand: ApplyCommand;
+  readonly #isCheck: (data: Uint8Array) => boolean;
   readonly #listeners = new Set<() => void>();
+  /** Takes the state as it stands right behind a check that the log asks for. Does not wait. */
+  onCheck: (image: StateImage) => void = (image) => void image.close();
 
   /** Owns the store from now on. */
-  constructor(store: StateStore, applyCommand: ApplyCommand) {
+  constructor(
+    store: StateStore,
+    applyCommand: ApplyCommand,
+    isCheck: (data: Uint8Array) => boolean = () => false,
+  ) {
     this.#store = store;
     this.#applyCommand = applyCommand;
+    this.#isCheck = isCheck;
   }
 
   /** For queries; to be used after `Replication.read`. */
@@ -49,6 +57,7 @@ export class MachineState implements ReplicatedState {
       invariant(index === applied + 1, "entries are applied one by one", { index, applied });
       const reply = kind === "command" ? this.#applyCommand(this.#store, index, data) : NO_REPLY;
       this.#store.commit({ index, term });
+      if (kind === "command" && this.#isCheck(data)) this.onCheck(this.#store.capture());
       return reply;
     });
     this.#tellListeners();

@@ -33,6 +33,11 @@ export interface StateStore extends State, StateReader, Closable {
   /** The state at `durable` as it is now, frozen; changes go on meanwhile. */
   image(): Promise<StateImage>;
   /**
+   * The state at `applied` as it is now, frozen; to be called between two units of changes. Reading
+   * it fails once the state has been replaced as a whole.
+   */
+  capture(): StateImage;
+  /**
    * Replaces everything by an image, durably; a crash leaves the old state or the new one.
    * Rejects with CORRUPT, and leaves the old state in use, if the image is damaged.
    */

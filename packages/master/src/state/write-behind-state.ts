@@ -13,13 +13,18 @@ import {
   MiB,
   type Timers,
 } from "@lumeofs/base";
-import type { LevelDatabase, LevelOperation, LevelPair } from "../consensus/level-database.js";
+import type {
+  LevelDatabase,
+  LevelOperation,
+  LevelPair,
+  LevelSnapshot,
+} from "../consensus/level-database.js";
 import type { StateImage } from "../consensus/replicated-state.js";
 import { logIndex, term } from "../raft/entry.js";
 import { type FreezableState, type FrozenState, frozenState } from "./frozen-state.js";
 import { decodeImage, encodeImage } from "./image-codec.js";
-import { changesWithin, Overlay } from "./overlay.js";
-import { mergedRange } from "./range.js";
+import { type Change, changesWithin, Overlay } from "./overlay.js";
+import { MergedScan } from "./range.js";
 import { ReadCache } from "./read-cache.js";
 import type { StateDatabases } from "./state-databases.js";
 import type { AppliedMark } from "./state-store.js";
@@ -133,7 +138,7 @@ export class WriteBehindState implements FreezableState {
     const database = this.#db;
     const scan = this.#checked(() => database.scan({ from, to }));
     try {
-      return await mergedRange(scan, changes, countMax);
+      return await new MergedScan(scan, changes).next(countMax);
     } catch (error) {
       if (database === this.#db) throw this.#fail(error);
       throw new LumeoError("UNAVAILABLE", "Cannot list: the state is being replaced", {
@@ -168,15 +173,20 @@ export class WriteBehindState implements FreezableState {
     this.#mustWork();
     const snapshot = this.#checked(() => this.#db.snapshot());
     const { index, term } = this.#checked(() => readStanding(snapshot) ?? NEW).mark;
-    const pieces = async function* (): AsyncIterable<Uint8Array> {
-      const scan = snapshot.scan(MACHINE_KEYS);
-      try {
-        yield* encodeImage({ index, term }, scan);
-      } finally {
-        await scan.close();
-      }
-    };
-    return { index, term, pieces, close: () => snapshot.close() };
+    return imageOf({ index, term }, snapshot, []);
+  }
+
+  capture(): StateImage {
+    this.#mustWork();
+    invariant(!this.#withinUnit, "state is captured within a unit of changes");
+    const { from, to } = MACHINE_KEYS;
+    // In one turn: a flush that is under way is in the snapshot or not, and lies over it anyway.
+    const snapshot = this.#checked(() => this.#db.snapshot());
+    const overlays =
+      this.#flushing === undefined ? [this.#changes] : [this.#flushing, this.#changes];
+    const changes = changesWithin(overlays, from, to);
+    const { index, term } = this.#applied;
+    return imageOf({ index, term }, snapshot, changes);
   }
 
   async freeze(): Promise<FrozenState> {
@@ -310,6 +320,23 @@ const NEW: Standing = { mark: { index: logIndex(0), term: term(0) }, flushes: 0 
 
 /** An image goes into the database in batches of this size: each is synced. */
 const INSTALL_BATCH_BYTES = 2 * MiB;
+
+/** The pairs of a snapshot, with changes laid over them. */
+function imageOf(
+  mark: AppliedMark,
+  snapshot: LevelSnapshot,
+  changes: readonly Change[],
+): StateImage {
+  const pieces = async function* (): AsyncIterable<Uint8Array> {
+    const scan = new MergedScan(snapshot.scan(MACHINE_KEYS), changes);
+    try {
+      yield* encodeImage(mark, scan);
+    } finally {
+      await scan.close();
+    }
+  };
+  return { ...mark, pieces, close: () => snapshot.close() };
+}
 
 /** Writes a whole image into an empty database. */
 async function fill(

@@ -169,6 +169,39 @@ function testImages(check: Check): void {
     await store.close();
   });
 
+  check(
+    "a captured state is the one at its entry, whatever waits or changes",
+    async (t, medium) => {
+      const store = await medium.open();
+      change(store, 1, { a: "1", b: "1" });
+      await store.flush();
+      change(store, 2, { a: "2", c: "2" });
+      const flushing = store.flush();
+      change(store, 3, { b: undefined, d: "3" });
+      const captured = store.capture();
+      change(store, 4, { a: "4", c: undefined, e: "4" });
+      await flushing;
+      await store.flush();
+      t.is<number, number>(captured.index, 3);
+      const pieces = await collected(captured.pieces());
+      await captured.close();
+      const image = await store.image();
+      const later = await collected(image.pieces());
+      await image.close();
+      await store.install(mark(3), once(pieces));
+      t.deepEqual(await contents(store), [
+        ["a", "2"],
+        ["c", "2"],
+        ["d", "3"],
+      ]);
+      const durable = await store.image();
+      t.deepEqual(await collected(durable.pieces()), pieces, "as an image of the same state");
+      await durable.close();
+      t.notDeepEqual(later, pieces);
+      await store.close();
+    },
+  );
+
   check("an installed image replaces everything, also after a restart", async (t, medium) => {
     let store = await medium.open();
     change(store, 1, { a: "1" });

@@ -175,8 +175,16 @@ export class SimStateStore implements StateStore {
 
   async image(): Promise<StateImage> {
     this.#mustWork();
-    const { mark } = this.#medium;
-    const pairs = this.#medium.contents.pairs();
+    return this.#imageOf(this.#medium.mark, this.#medium.contents);
+  }
+
+  capture(): StateImage {
+    this.#mustWork();
+    return this.#imageOf(this.#applied, this.#contents);
+  }
+
+  #imageOf(mark: AppliedMark, contents: DigestedMap): StateImage {
+    const pairs = contents.pairs();
     const pieceCount = this.#io.upTo(PIECES_MAX);
     return {
       index: mark.index,

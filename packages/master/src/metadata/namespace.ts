@@ -254,7 +254,8 @@ function refuseFull(action: string, path: Path, found: FoundDirectory): Refused 
   const { childCount } = found.inode;
   if (childCount === 0) return refuseSnapshots(action, path, found);
   const what = `Cannot ${action} directory ${quoted(path.text)}`;
-  return refuse("NOT_EMPTY", `${what}: ${childCount} entries are in it; remove it recursively`);
+  const count = childCount === 1 ? "1 entry is" : `${childCount} entries are`;
+  return refuse("NOT_EMPTY", `${what}: ${count} in it; remove it recursively`);
 }
 
 /** A snapshot was asked for by name, and does not go by the way. */
@@ -262,7 +263,8 @@ function refuseSnapshots(action: string, path: Path, found: FoundDirectory): Ref
   const { snapshotCount } = found.inode;
   if (snapshotCount === 0) return undefined;
   const what = `Cannot ${action} directory ${quoted(path.text)}`;
-  return refuse("NOT_EMPTY", `${what}: it has ${snapshotCount} snapshots; remove them first`);
+  const count = snapshotCount === 1 ? "1 snapshot" : `${snapshotCount} snapshots`;
+  return refuse("NOT_EMPTY", `${what}: it has ${count}; remove snapshots first`);
 }
 
 /** Seals the chunks of a commit under the inode that it makes. */

@@ -84,6 +84,7 @@ export async function listAt(
   const path = parseReadPath(request.path);
   if (path.kind === "refused") return path;
   if (path.kind === "path") return listPage(reader, request);
+  if (path.snapshot === undefined) return listSnapshots(reader, path, request);
   const found = await resolve(reader, path);
   if (found.kind === "refused") return found;
   if (found.inodeKind === "file") {
@@ -156,6 +157,25 @@ export async function snapshotsPage(
   return { kind: "page", found, hasMore: request.countMax < pairs.length };
 }
 
+/** The snapshots of a directory, as the directories that they show. */
+async function listSnapshots(
+  reader: StateReader,
+  path: SnapshotPath,
+  request: { readonly after: string; readonly countMax: number },
+): Promise<DirectoryPage | Refused> {
+  const { text } = path.directory;
+  const directory = stat(reader, text);
+  if (directory.kind === "refused") return directory;
+  const page = await snapshotsPage(reader, { ...request, path: text });
+  if (page.kind === "refused") return page;
+  const { id, inode } = directory;
+  const entries = page.found.map(
+    ({ name }): NamedInode => ({ kind: "found", path: `${path.text}/${name}`, id, inode }),
+  );
+  const last = page.found.at(-1)?.name ?? request.after;
+  return { kind: "page", entries, hasMore: page.hasMore, last };
+}
+
 async function statVersion(
   reader: StateReader,
   path: Path | SnapshotPath,
@@ -223,11 +243,11 @@ async function resolve(
   if (walked.kind === "missing" || walked.kind === "blocked") {
     return refuseUnreached("find", path.directory, walked);
   }
-  if (path.snapshot === undefined) {
-    const what = `Cannot read ${quoted(path.text)}`;
-    return refuse("INVALID_ARGUMENT", `${what}: name a snapshot below it; list those there are`);
-  }
   let id: InodeId = walked.kind === "root" ? ROOT_INODE : walked.id;
+  if (walked.kind !== "file" && path.snapshot === undefined) {
+    return { kind: "resolved", id, inodeKind: "directory", revision: 0 };
+  }
+  if (path.snapshot === undefined) return refuseMissing(path);
   const snapshot = getSnapshot(reader, id, path.snapshot);
   if (snapshot === undefined) return refuseMissing(path);
   let inodeKind: Inode["kind"] = "directory";

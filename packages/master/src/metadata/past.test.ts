@@ -188,6 +188,8 @@ test("a snapshot shows what was there, whatever happens afterwards", async (t) =
     inode: { metadata: {} },
   });
   t.deepEqual(await names(m, "/d/.snapshot/none"), ["NOT_FOUND"]);
+  t.deepEqual(await names(m, "/d/.snapshot"), ["s"]);
+  t.deepEqual(await names(m, "/d/a/.snapshot"), ["NOT_DIRECTORY"]);
   await sweepHistory(m);
   t.deepEqual(await released(m), []);
   m.apply({ kind: "removeSnapshot", path: "/d", name: "s" });

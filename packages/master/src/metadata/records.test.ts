@@ -14,22 +14,32 @@ import test from "ava";
 import fc from "fast-check";
 import { decodeChunk, decodePage, encodeChunk, encodePage } from "./chunk-table.js";
 import { decodeGrant, encodeGrant } from "./grants.js";
+import { decodePast, encodePast } from "./history.js";
 import { decodeEntry, decodeInode, encodeEntry, encodeInode } from "./inode-record.js";
 import {
   answerPageKey,
   chunkKey,
   entriesAfter,
   entryKey,
+  historyAfter,
+  historyIdOf,
+  historyKey,
+  historyOf,
   inodeKey,
+  type KeyRange,
   nameOf,
   numberOf,
   pageKey,
   releasedHandleOf,
   releasedKey,
   releasedUpTo,
+  snapshotKey,
+  trashKey,
 } from "./keys.js";
 import { decodeServer, encodeServer } from "./servers.js";
 import { decodeSession, encodeSession, findAnswer, withAnswer } from "./sessions.js";
+import { decodeSnapshot, encodeSnapshot } from "./snapshots.js";
+import { decodeTrashItem, encodeTrashItem } from "./trash.js";
 import { decodeUpload, encodeUpload } from "./uploads.js";
 
 const file = {
@@ -119,6 +129,23 @@ const session = {
   isExpired: false,
 };
 
+const past = {
+  inode: inodeId(9),
+  kind: "directory",
+  since: 77,
+  version: 0,
+  at: wallMs(3000),
+} as const;
+const trashItem = {
+  inode: inodeId(9),
+  kind: "file",
+  path: "/d/f",
+  at: wallMs(3000),
+  expiresAt: wallMs(4000),
+  usage: { sizeBytes: 5, files: 1, directories: 0 },
+} as const;
+const snapshot = { revision: 78, at: wallMs(3000) };
+
 const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
   [
     "file inode",
@@ -167,6 +194,25 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
     "02e80300000000000002000000000000000000000000000000050000000000000000",
   ],
   ["answers", withAnswer(undefined, 3, Uint8Array.of(7)), "0203000000000000000100000007"],
+  [
+    "history",
+    encodePast(past),
+    "020900000000000000024d000000000000000000000000000000b80b000000000000",
+  ],
+  [
+    "trash",
+    encodeTrashItem(trashItem),
+    "02090000000000000001040000002f642f66b80b000000000000a00f0000000000000500000000000000" +
+      "01000000000000000000000000000000",
+  ],
+  ["snapshot", encodeSnapshot(snapshot), "024e00000000000000b80b000000000000"],
+  [
+    "history key",
+    historyKey({ parent: inodeId(2), name: "a", ended: 3 }),
+    "1600000000000000026100" + "0000000000000003",
+  ],
+  ["trash key", trashKey(3), "170000000000000003"],
+  ["snapshot key", snapshotKey(inodeId(2), "s"), "18000000000000000273"],
   ["inode key", inodeKey(ROOT_INODE), "100000000000000001"],
   ["entry key", entryKey(inodeId(2 ** 40), "ü"), "110000010000000000c3bc"],
   ["page key", pageKey(inodeId(2), 3), "12000000000000000200000003"],
@@ -186,6 +232,9 @@ test("records survive their bytes", (t) => {
   t.deepEqual(decodeInode(encodeInode(richFile)), richFile);
   t.deepEqual(decodeInode(encodeInode(directory)), directory);
   t.deepEqual(decodeEntry(encodeEntry(entry)), entry);
+  t.deepEqual(decodePast(encodePast(past)), past);
+  t.deepEqual(decodeTrashItem(encodeTrashItem(trashItem)), trashItem);
+  t.deepEqual(decodeSnapshot(encodeSnapshot(snapshot)), snapshot);
   t.deepEqual(decodeChunk(encodeChunk(chunk)), chunk);
   const kept = { ...chunk, releasedAt: undefined };
   t.deepEqual(decodeChunk(encodeChunk(kept)), kept);
@@ -214,6 +263,27 @@ test("keys of a table sort as their numbers, and entries as the bytes of their n
   );
 });
 
+test("history of a name is in the order of time, apart from that of longer names", (t) => {
+  const name = fc.string({
+    unit: fc.constantFrom("a", "b", "\u0001", "ü"),
+    minLength: 1,
+    maxLength: 3,
+  });
+  const parent = inodeId(5);
+  fc.assert(
+    fc.property(name, name, fc.nat(), fc.nat(), (mine, other, ended, bound) => {
+      const key = historyKey({ parent, name: mine, ended });
+      t.deepEqual(historyIdOf(key), { parent, name: mine, ended });
+      const inside = ({ from, to }: KeyRange): boolean =>
+        Buffer.compare(from, key) <= 0 && Buffer.compare(key, to) < 0;
+      t.is(inside(historyOf(parent, other, bound)), mine === other && bound < ended);
+      t.is(inside(historyAfter(parent, other)), 0 < Buffer.from(mine).compare(Buffer.from(other)));
+      t.true(inside(historyAfter(parent, "")));
+      t.false(inside(historyAfter(inodeId(4), "")));
+    }),
+  );
+});
+
 test("entries after a name begin behind it and end with their directory", (t) => {
   const parent = inodeId(5);
   const inside = (key: Uint8Array, after: string): boolean => {
@@ -238,6 +308,9 @@ test("a record with a byte too few or too many, or of another version, is CORRUP
     decodeUpload,
     decodeServer,
     decodeSession,
+    decodePast,
+    decodeTrashItem,
+    decodeSnapshot,
   ];
   const values = [
     encodeInode(file),
@@ -248,6 +321,9 @@ test("a record with a byte too few or too many, or of another version, is CORRUP
     encodeUpload(upload),
     encodeServer(server),
     encodeSession(session),
+    encodePast(past),
+    encodeTrashItem(trashItem),
+    encodeSnapshot(snapshot),
   ];
   for (const [i, decode] of decoders.entries()) {
     const good = values[i] as Uint8Array;

@@ -10,14 +10,13 @@ import { isLive } from "../src/metadata/grants.js";
 import { getInode } from "../src/metadata/inodes.js";
 import {
   fileChunks,
-  firstNames,
   listPage,
   type NamedInode,
-  orphans,
   releasedChunks,
   stat,
 } from "../src/metadata/queries.js";
 import { commitOf, MetadataDriver, removalOf, sealed, wholeCrc } from "./metadata-driver.js";
+import { reapAll, reapOnce } from "./sweep-driver.js";
 
 type Node = { kind: "file"; handles: readonly ChunkHandle[] } | { kind: "directory"; at: Tree };
 type Tree = Map<string, Node>;
@@ -93,7 +92,8 @@ class Model {
       case "repeat":
         return this.#repeat?.();
       case "reap":
-        return reapOnce(this.driver);
+        await reapOnce(this.driver);
+        return;
       case "forget":
         return forgetOnce(this.driver);
       case "expire": {
@@ -187,8 +187,8 @@ class Model {
     if (step.source === step.target) return true;
     if (node.kind === "directory" && step.target.startsWith(`${step.source}/`)) return false;
     const old = this.#find(step.target);
-    if (old?.kind === "directory") return false;
-    if (old !== undefined && (node.kind === "directory" || !step.overwrite)) return false;
+    if (old !== undefined && (old.kind !== node.kind || !step.overwrite)) return false;
+    if (old?.kind === "directory" && 0 < old.at.size) return false;
     const to = this.#parent(step.target, false);
     const from = this.#parent(step.source, false);
     if (typeof to === "string" || typeof from === "string") return false;
@@ -287,7 +287,7 @@ async function accountForChunks(model: Model): Promise<void> {
     uploads: model.uploads.splice(0),
     unusedSince: wallMs(driver.now),
   });
-  while (0 < (await orphans(driver.state, 1)).length) await reapOnce(driver);
+  await reapAll(driver);
   const released = new Set(await releasedChunks(driver.state, wallMs(driver.now), 1_000_000));
   for (const handle of consumed) {
     const record = getChunk(driver.state, handle);
@@ -308,17 +308,6 @@ function handlesOf(tree: Tree): readonly ChunkHandle[] {
   return [...tree.values()].flatMap((node) =>
     node.kind === "file" ? node.handles : handlesOf(node.at),
   );
-}
-
-async function reapOnce(driver: MetadataDriver): Promise<void> {
-  for (const { id, kind } of await orphans(driver.state, 2)) {
-    if (kind === "file") {
-      driver.apply({ kind: "reapFile", inode: id, pages: 1 });
-    } else {
-      const names = await firstNames(driver.state, id, 2);
-      driver.apply({ kind: "reapDirectory", directory: id, names, history: [], snapshots: [] });
-    }
-  }
 }
 
 async function forgetOnce(driver: MetadataDriver): Promise<void> {

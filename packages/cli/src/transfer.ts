@@ -48,8 +48,9 @@ export async function transfer(jobs: AsyncIterable<Job>, options: TransferOption
 
   const workers = Array.from({ length: options.concurrency }, work);
   const ends = await Promise.allSettled(workers);
+  const isRestLeft = stoppedBy !== undefined && (await source.next()).done !== true;
   await source.return?.();
   for (const end of ends) if (end.status === "rejected") throw end.reason;
   if (options.signal.aborted) throw options.signal.reason;
-  return { done, failed, firstFailure, stoppedBy };
+  return { done, failed, firstFailure, stoppedBy: isRestLeft ? stoppedBy : undefined };
 }

@@ -15,7 +15,7 @@ import type { Duty } from "./duty.js";
 import type { MetadataLog } from "./metadata-log.js";
 
 /** Pause after the end of the table. */
-const INTERVAL_MS = 30_000;
+const INTERVAL_MS = 60_000;
 const SNAPSHOTS_PAGE = 1_000;
 
 export function historySweepDuty(log: MetadataLog): Duty {

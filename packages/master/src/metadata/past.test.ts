@@ -3,7 +3,13 @@
 
 import { type ChunkHandle, wallMs } from "@lumeofs/base";
 import test from "ava";
-import { commitOf, MetadataDriver, removalOf } from "../../test/metadata-driver.js";
+import {
+  commitOf,
+  MetadataDriver,
+  removalOf,
+  sealed,
+  wholeCrc,
+} from "../../test/metadata-driver.js";
 import { expireTrash, reapAll, sweepHistory } from "../../test/sweep-driver.js";
 import { getChunk } from "./chunk-table.js";
 import type { Reply } from "./command.js";
@@ -53,7 +59,13 @@ test("a copy has the content and attributes of its source, and no chunk of its o
 
 test("a copy of a long file shares its pages, which are freed with the last of them", async (t) => {
   const m = new MetadataDriver();
-  m.commit("/a", 200);
+  const upload = m.beginUpload("/a");
+  const all = m.grants(600);
+  for (let first = 0; first < 600; first += 200) {
+    const chunks = all.slice(first, first + 200).map(sealed);
+    m.apply({ kind: "addChunks", upload, first, chunks });
+  }
+  m.apply(commitOf("/a", [], { upload, crc32c: wholeCrc(600) }));
   const handles = await chunksAt(m, "/a");
   m.copy("/a", "/b");
   m.copy("/b", "/c");
@@ -63,7 +75,7 @@ test("a copy of a long file shares its pages, which are freed with the last of t
   t.deepEqual(await chunksAt(m, "/b"), handles);
   m.remove("/b");
   await reapAll(m);
-  t.is((await released(m)).length, 200);
+  t.is((await released(m)).length, 600);
 });
 
 test("a copy is refused onto itself, onto a file unless it may, and of a directory", (t) => {
@@ -196,6 +208,35 @@ test("a snapshot shows what was there, whatever happens afterwards", async (t) =
   await sweepHistory(m);
   t.is((await released(m)).length, 1 + 2);
   t.true((await chunksAt(m, "/d/c")).every((h) => getChunk(m.state, h)?.releasedAt === undefined));
+});
+
+test("a snapshot of a large directory is listed page by page, whatever went and came", async (t) => {
+  const m = new MetadataDriver();
+  m.makeDirectory("/d");
+  const name = (i: number): string => `n${String(i).padStart(4, "0")}`;
+  for (let i = 0; i < 700; i++) m.apply(commitOf(`/d/${name(2 * i)}`, []));
+  m.snapshot("/d", "s");
+  for (let i = 0; i < 700; i += 2) m.remove(`/d/${name(2 * i)}`);
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 500; i++) m.apply(commitOf(`/d/${name(2 * i + 1)}`, []));
+    for (let i = 0; i < 700; i += 3) m.apply(commitOf(`/d/${name(2 * i)}`, []));
+    m.snapshot("/", `later-${round}`);
+  }
+  for (const countMax of [1, 99, 256, 1_000]) {
+    const listed: string[] = [];
+    for (let after = ""; ; ) {
+      const page = await listAt(m.state, { path: "/d/.snapshot/s", after, countMax });
+      if (page.kind === "refused") return t.fail();
+      listed.push(...page.entries.map((entry) => entry.path.slice("/d/.snapshot/s/".length)));
+      t.true(page.entries.length === countMax || !page.hasMore);
+      if (!page.hasMore) break;
+      after = page.last;
+    }
+    t.deepEqual(
+      listed,
+      Array.from({ length: 700 }, (_, i) => name(2 * i)),
+    );
+  }
 });
 
 test("a directory with snapshots is not removed or replaced by the way", async (t) => {

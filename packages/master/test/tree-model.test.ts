@@ -1,5 +1,6 @@
-// Random histories of the namespace with all that it keeps of the past, against a plain model: what
-// is promised can be read, nothing is freed that somebody needs, and nothing stays that nobody does.
+// Random histories of the namespace with all that it keeps of the past, against a plain model:
+// what is promised can be read, nothing is freed that somebody needs, and nothing stays that
+// nobody does.
 // More of them: LUMEO_TREE_RUNS=5000.
 
 import test from "ava";

@@ -79,7 +79,7 @@ export async function snapshotRevisions(
   }
 }
 
-/** How many versions are kept of a file in this directory: as its policy says; in the trash, all. */
+/** How many versions are kept of a file in this directory: by its policy; in the trash, all. */
 export function versionsKept(reader: StateReader, directory: InodeId): number {
   switch (standingOf(reader, directory)) {
     case "live":

@@ -1,9 +1,9 @@
 // Which records of history are kept in vain. A record is needed while a snapshot may show it, and a
 // version also while the policy of its directory keeps so many.
 //
-// Any snapshot that can be read counts, whatever directory it is of: that keeps a little too much,
-// and never too little. A snapshot that is made later has a higher log index than every record's end,
-// so what is found here stays unneeded.
+// Any snapshot that can be read counts, whatever directory it is of: that keeps a little too
+// much, and never too little. A snapshot that is made later has a higher log index than every
+// record's end, so what is found here stays unneeded.
 
 import type { InodeId } from "@lumeofs/base";
 import type { HistoryId } from "./keys.js";

@@ -2,17 +2,12 @@
 
 import type { Clock } from "@lumeofs/base";
 import { counter, gauge, histogram, type Metrics, type MetricsText } from "@lumeofs/node";
-import type { ReplicationStatus } from "./consensus/replication.js";
+import { CONSENSUS_METRICS } from "./consensus-metrics.js";
 import type { Verdict } from "./integrity/verdict.js";
 import type { Meter } from "./rpc/meter.js";
 
 export const METRICS = {
-  isLeader: gauge("lumeo_master_is_leader", "1 while this master leads."),
-  hasLeader: gauge("lumeo_master_has_leader", "1 while this master knows a leader."),
-  term: gauge("lumeo_raft_term", "Term of this master."),
-  commitIndex: gauge("lumeo_raft_commit_index", "Last committed entry that this master knows."),
-  appliedIndex: gauge("lumeo_raft_applied_index", "Last entry applied to the state."),
-  durableIndex: gauge("lumeo_raft_durable_index", "Last entry applied on this master's disk."),
+  ...CONSENSUS_METRICS,
   stateChecks: counter(
     "lumeo_master_state_checks_total",
     "Comparisons of the masters' states, by verdict of this master.",
@@ -63,22 +58,12 @@ export function checkMeter(metrics: MasterMetrics): (verdict: Verdict) => void {
   };
 }
 
-/** What `/metrics` shows: positions are read when somebody asks. */
-export function withPositions(
-  exposition: MetricsText,
-  metrics: MasterMetrics,
-  status: () => ReplicationStatus,
-): MetricsText {
+/** What `/metrics` shows: figures are read when somebody asks. */
+export function readFirst(exposition: MetricsText, read: () => Promise<void>): MetricsText {
   return {
     contentType: exposition.contentType,
-    text: () => {
-      const { role, leader, term, commit, applied, durable } = status();
-      metrics.isLeader.set(role === "leader" ? 1 : 0);
-      metrics.hasLeader.set(leader === undefined ? 0 : 1);
-      metrics.term.set(term);
-      metrics.commitIndex.set(commit);
-      metrics.appliedIndex.set(applied);
-      metrics.durableIndex.set(durable);
+    text: async () => {
+      await read();
       return exposition.text();
     },
   };

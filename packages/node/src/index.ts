@@ -1,6 +1,7 @@
 // The ports of @lumeofs/base on Node.js.
 export { AdminHttp, type AdminHttpOptions, type Readiness } from "./admin-http.js";
 export { FileDisk } from "./file-disk.js";
+export { folderBytes } from "./folder-bytes.js";
 export { JsonLogger, type JsonLoggerOptions, LOG_LEVELS, type LogLevel } from "./json-logger.js";
 export { nativeCrc32c } from "./native-crc32c.js";
 export { PairSum, type PairTotals } from "./pair-sum.js";

@@ -11,6 +11,7 @@ import type { LogIndex } from "../raft/entry.js";
 import { founders } from "../raft/membership.js";
 import { BALLAST_BYTES_DEFAULT, type ConsensusConfig, RESERVE_BYTES_DEFAULT } from "./config.js";
 import { Driver } from "./driver.js";
+import type { MemberFigures } from "./figures.js";
 import type { GroupControl } from "./group.js";
 import type { OpenLevel } from "./level-database.js";
 import { openLog } from "./open-log.js";
@@ -43,11 +44,20 @@ export class Consensus implements Replication, Closable {
   readonly #driver: Driver;
   readonly #space: SpaceGuard;
   readonly #open: ResourceStack;
+  readonly #logger: Logger;
+  /** Drawn when this member's log was made. */
+  readonly store: string;
 
-  private constructor(driver: Driver, space: SpaceGuard, open: ResourceStack) {
-    this.#driver = driver;
-    this.#space = space;
+  private constructor(
+    parts: { readonly driver: Driver; readonly space: SpaceGuard; readonly store: string },
+    open: ResourceStack,
+    logger: Logger,
+  ) {
+    this.#driver = parts.driver;
+    this.#space = parts.space;
+    this.store = parts.store;
     this.#open = open;
+    this.#logger = logger;
   }
 
   /**
@@ -75,7 +85,7 @@ export class Consensus implements Replication, Closable {
     );
     const space = opening.use(guardedSpace(config, { ...ports, onFatal }, driver));
     await space.start(ports.timers);
-    return new Consensus(driver, space, opening.move());
+    return new Consensus({ driver, space, store }, opening.move(), ports.logger);
   }
 
   /** As `Replication` promises; also NO_SPACE, refused, while this member's disk is nearly full. */
@@ -90,6 +100,26 @@ export class Consensus implements Replication, Closable {
 
   read(): Promise<LogIndex> {
     return this.#driver.read();
+  }
+
+  /** Leads no longer if another voter can: at most an election timeout from now. */
+  async handOver(): Promise<void> {
+    const { group } = this.#driver;
+    const hasOthers = 1 < group.memberships.current.voters.length;
+    if (this.status.role !== "leader" || !hasOthers) return;
+    await group.transfer().catch((error: unknown) => {
+      this.#logger.warn("Stopping without having handed over the leadership", { error });
+    });
+  }
+
+  /** What this member can tell about its work. */
+  get figures(): MemberFigures {
+    return this.#driver.figures;
+  }
+
+  /** Free bytes of the disk, as of the last look, and whether they are too few to write. */
+  get space(): { readonly freeBytes: number; readonly isCritical: boolean } {
+    return this.#space;
   }
 
   /** Who takes part, who leads, and how to change both. */

@@ -35,6 +35,7 @@ import { closed, failed, leadershipLost, overloaded, refused } from "./answers.j
 import { compactionPoint } from "./compaction.js";
 import type { ConsensusConfig } from "./config.js";
 import { ENTRY_DATA_BYTES_MAX } from "./entry-codec.js";
+import { MemberFigures } from "./figures.js";
 import { Group, type GroupControl } from "./group.js";
 import type { LogStore } from "./log-store.js";
 import type { PeerLinks, PeerListener, SnapshotArriving, SnapshotOffer } from "./peer-link.js";
@@ -77,6 +78,7 @@ export interface DriverPorts {
 
 /** One member of a replicated group. Its ports stay open when it is closed. */
 export class Driver implements Replication, Closable {
+  readonly figures: MemberFigures;
   readonly #config: DriverConfig;
   readonly #ports: DriverPorts;
   readonly #core: RaftCore;
@@ -127,7 +129,10 @@ export class Driver implements Replication, Closable {
     });
     this.#reads = new Reads(integerBetween(ports.random, 1, FIRST_READ_MAX), ports.clock);
     this.#exchange = new SnapshotExchange(ports, config.limits);
+    const [proposals, exchange] = [this.#proposals, this.#exchange];
+    this.figures = new MemberFigures({ ...ports, proposals, exchange, core: () => this.details });
     this.#storage = new StorageQueue(ports, config.limits.writeBytesMax, {
+      writing: () => this.figures.logWriteBegan(),
       persisted: (write, then) => {
         for (const { to, message } of then) links.send(to, message);
         this.#input({ kind: "persisted", write });
@@ -397,6 +402,7 @@ export class Driver implements Replication, Closable {
   #changeRole(role: RoleStatus): void {
     const hasLost = role.role !== "leader" || role.term !== this.#role.term;
     if (hasLost) this.#proposals.lost(leadershipLost(this.#role.term));
+    this.#reads.roleChanged();
     this.#group.roleChanged(role, this.#role);
     this.#role = { role: role.role, term: role.term, leader: role.leader };
     if (role.role !== "leader") {

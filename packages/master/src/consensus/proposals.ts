@@ -6,6 +6,7 @@
 
 import { type LumeoError, MiB } from "@lumeofs/base";
 import type { Entry, LogIndex, Term } from "../raft/entry.js";
+import type { ProposalCounts } from "./figures.js";
 
 /** Commands of one step of the core: more wait for the next one. */
 const BATCH_BYTES_MAX = 4 * MiB;
@@ -29,11 +30,18 @@ export class Proposals {
   #gathered: Waiter[] = [];
   #batch: readonly Waiter[] = [];
   readonly #placed = new Map<LogIndex, Placed>();
+  readonly counts: ProposalCounts = { applied: 0, refused: 0, lost: 0 };
   #bytes = 0;
+  #pending = 0;
 
   /** What all commands that have no answer yet take in memory, roughly. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Commands that have no answer yet. */
+  get pending(): number {
+    return this.#pending;
   }
 
   get hasGathered(): boolean {
@@ -43,6 +51,7 @@ export class Proposals {
   /** Takes a command; it goes with the next batch. */
   add(command: Uint8Array): Promise<Uint8Array> {
     this.#bytes += memoryBytes(command);
+    this.#pending += 1;
     return new Promise((resolve, reject) => {
       this.#gathered.push({ command, resolve, reject });
     });
@@ -79,6 +88,8 @@ export class Proposals {
     this.#placed.delete(entry.index);
     if (placed.term !== entry.term) return this.#reject(placed.waiter, lost());
     this.#bytes -= memoryBytes(placed.waiter.command);
+    this.#pending -= 1;
+    this.counts.applied += 1;
     placed.waiter.resolve(reply);
   }
 
@@ -99,6 +110,8 @@ export class Proposals {
 
   #reject(waiter: Waiter, error: LumeoError): void {
     this.#bytes -= memoryBytes(waiter.command);
+    this.#pending -= 1;
+    this.counts[error.outcome === "rejected" ? "refused" : "lost"] += 1;
     waiter.reject(error);
   }
 }

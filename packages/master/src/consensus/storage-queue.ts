@@ -30,6 +30,8 @@ export interface Compaction {
 export interface StorageListener {
   /** This write and all before it are durable. */
   persisted(write: number, then: readonly Envelope[]): void;
+  /** A write to the log begins; what is returned is called when it has ended well. */
+  writing(): () => void;
   installed(meta: SnapshotMeta, then: readonly Envelope[]): void;
   compacted(meta: SnapshotMeta): void;
   /** The log is about to change under the core: no step until `installed`. */
@@ -144,11 +146,17 @@ export class StorageQueue {
   async #persist(): Promise<void> {
     const group = takePersists(this.#jobs, this.#writeBytesMax);
     const joined = joinPersists(group);
-    if (joined !== undefined) await this.#ports.log.write(joined);
+    if (joined !== undefined) await this.#write(joined);
     const write = group.at(-1)?.write;
     invariant(write !== undefined, "nothing to persist");
     const then = group.flatMap((persist) => persist.then);
     if (!this.#ended) this.#listener.persisted(write, then);
+  }
+
+  async #write(write: LogWrite): Promise<void> {
+    const ended = this.#listener.writing();
+    await this.#ports.log.write(write);
+    ended();
   }
 
   async #compact(job: Compaction): Promise<void> {

@@ -2,12 +2,12 @@
 // own: node main.js STAGE --dir FOLDER --files N. Prints one line of JSON.
 
 import { readFileSync } from "node:fs";
-import { lstat, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { MiB } from "@lumeofs/base";
-import { FileDisk } from "@lumeofs/node";
+import { FileDisk, folderBytes } from "@lumeofs/node";
 import { DRIVER_LIMITS_DEFAULT } from "../../src/consensus/config.js";
 import { SnapshotPace } from "../../src/consensus/snapshot-pace.js";
 import { SnapshotStore } from "../../src/consensus/snapshot-store.js";
@@ -211,19 +211,8 @@ async function sizes(dir: string): Promise<Figures> {
   const names = await readdir(folder);
   const state = names.find((name) => name.startsWith("state-")) ?? "";
   return {
-    stateBytes: await bytesOf(join(folder, state)),
-    logBytes: await bytesOf(join(folder, "log")),
-    snapshotBytes: await bytesOf(join(folder, "snapshots")),
+    stateBytes: await folderBytes(join(folder, state)),
+    logBytes: (await folderBytes(join(folder, "log"))) + (await folderBytes(join(folder, "wal"))),
+    snapshotBytes: await folderBytes(join(folder, "snapshots")),
   };
-}
-
-async function bytesOf(folder: string): Promise<number> {
-  let sum = 0;
-  for (const name of await readdir(folder)) {
-    sum += await lstat(join(folder, name)).then(
-      ({ size }) => size,
-      () => 0, // LevelDB removes files while they are listed
-    );
-  }
-  return sum;
 }

@@ -3,6 +3,7 @@
 //   npm run bench -- [--bytes 1073741824] [--files 4000] [--dir DIR] [--json]
 //   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
+//   npm run bench -- failover … kills of the leader under load: see failover/failover.ts
 //   npm run bench -- drill …    work under faults and an audit instead: see drill/drill.ts
 //
 // The cluster is started in a fresh folder on free ports and removed at the end. One client, this
@@ -15,6 +16,7 @@ import { parseArgs } from "node:util";
 import { connect, type Lumeo } from "@lumeofs/client";
 import { LocalCluster } from "@lumeofs/local-cluster";
 import { runDrill } from "./drill/drill.js";
+import { runFailover } from "./failover/failover.js";
 import { getLarge, putLarge } from "./load/put-get.js";
 import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
 import { cpuSeconds, describeMachine, peakMemoryMiB } from "./machine.js";
@@ -38,6 +40,7 @@ const FILE_BYTES = 4096;
 
 const [command, ...rest] = process.argv.slice(2);
 if (command === "drill") process.exitCode = await runDrill(rest);
+else if (command === "failover") process.exitCode = await runFailover(rest);
 else if (command === "metadata") process.exitCode = await runMetadata(rest);
 else if (command === "scale") process.exitCode = await runScale(rest);
 else await measureAll();

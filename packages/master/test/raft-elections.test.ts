@@ -160,6 +160,28 @@ test("3.1.7: a leader that hears nobody steps back, and one that nobody hears is
   }
 });
 
+test("a leader that is known to be gone is replaced within one timeout, whoever stands first", (t) => {
+  const group = new Group(5);
+  const a = at(group, 0);
+  group.elect(a);
+  group.crash(a);
+  for (const id of group.ids.slice(1)) group.step(id, { kind: "gone", peer: a });
+  group.run(group.options.electionTicks);
+  t.is(group.leaders.filter((id) => id !== a).length, 1);
+});
+
+test("a wrong word that the leader is gone leaves the group with one leader", (t) => {
+  const group = new Group(3);
+  const [a, b, c] = [at(group, 0), at(group, 1), at(group, 2)];
+  group.elect(a);
+  group.step(b, { kind: "gone", peer: c });
+  t.is(group.status(b).leader, a);
+  group.step(b, { kind: "gone", peer: a });
+  t.is(group.status(b).leader, undefined);
+  group.run(4 * group.options.electionTicks);
+  t.is(group.leaders.length, 1);
+});
+
 test("3.1.7: a deaf or mute follower disturbs nobody", (t) => {
   for (const direction of ["deaf", "mute"] as const) {
     const group = new Group(3);

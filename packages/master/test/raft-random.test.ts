@@ -46,7 +46,8 @@ function disturb(group: Group, random: SeededRandom, i: number): void {
   else if (dice < 0.88) group.persist(id);
   else if (dice < 0.94) proposeOrRead(group, id, i);
   else if (dice < 0.96) group.transferSnapshots(id);
-  else if (dice < 0.97) group.step(id, { kind: "unreachable", peer: pick(random, group.ids) });
+  else if (dice < 0.965) group.step(id, { kind: "unreachable", peer: pick(random, group.ids) });
+  else if (dice < 0.97) group.step(id, { kind: "gone", peer: pick(random, group.ids) });
   else if (dice < 0.98) compact(group, random, id);
   else if (dice < 0.982) group.cut(id, pick(random, group.ids));
   else if (dice < 0.983) group.isolate(id);

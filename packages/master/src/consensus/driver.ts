@@ -259,6 +259,7 @@ export class Driver implements Replication, Closable {
       disowned: (peer, why) => this.#group.disowned(peer, why),
       received: (from, message) => this.#input({ kind: "received", from, message }),
       unreachable: (peer) => this.#input({ kind: "unreachable", peer }),
+      gone: (peer) => this.#input({ kind: "gone", peer }),
       offered: async (_from, offer) => this.#exchange.offered(offer),
       arriving: (from, offer, arrival) => this.#arriving(from, offer, arrival),
     };

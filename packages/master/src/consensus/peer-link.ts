@@ -41,6 +41,8 @@ export interface PeerListener {
   received(from: NodeId, message: RaftMessage): void;
   /** Messages to this peer were lost: nothing in flight may be counted on. */
   unreachable(peer: NodeId): void;
+  /** Connections to this peer are refused: its process has ended. A hint, sent at most once. */
+  gone(peer: NodeId): void;
   /** How many bytes of this very snapshot are here; undefined if none is taken now. */
   offered(from: NodeId, offer: SnapshotOffer): Promise<number | undefined>;
   /**

@@ -30,6 +30,19 @@ export function tickElection(member: Member, role: Follower | Candidate): void {
   else becomeFollower(member, member.term, undefined);
 }
 
+/**
+ * The leader's process has ended: nobody needs to wait for it any longer. Short waits until somebody
+ * leads, so that two who stand at the same moment do not cost a whole timeout.
+ *
+ * A promise to a leader that counts on a lease is kept all the same.
+ */
+export function missLeader(member: Member, gone: NodeId): void {
+  const { role, options } = member;
+  if (role.kind !== "follower" || role.leader !== gone || options.leases === true) return;
+  member.isHasty = true;
+  becomeFollower(member, member.term, undefined);
+}
+
 /** The leader hands over: an election at once, which others do not refuse for its sake. */
 export function receiveTimeoutNow(member: Member): void {
   if (member.role.kind !== "leader" && member.mayCampaign) stand(member, true);

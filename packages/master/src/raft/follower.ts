@@ -26,6 +26,7 @@ export function becomeFollower(member: Member, term: Term, leader: NodeId | unde
     }
   }
   refuseForwardedReads(member, leader);
+  if (leader !== undefined) member.isHasty = false;
   const reads = new ForwardedReads();
   member.role = { kind: "follower", leader, timer: member.newTimer(), reads };
 }

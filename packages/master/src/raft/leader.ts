@@ -38,6 +38,7 @@ export function becomeLeader(member: Member): void {
     ticksToQuorumCheck: options.electionTicks,
   };
   member.role = role;
+  member.isHasty = false;
   addPeers(member, role, next);
   member.append([{ index: next, term: member.term, kind: "noop", data: NO_DATA }]);
   replicate(member, role);

@@ -22,6 +22,8 @@ import { ElectionTimer, type Role } from "./role.js";
 
 /** Reading the uncommitted end of the log at the start goes in pieces of this size. */
 const SCAN_BYTES_MAX = 1024 * 1024;
+/** How much shorter election timers are when the leader is known to be gone. */
+const HASTE = 5;
 /** A write that takes longer than this many election timeouts means that the disk hangs. */
 const STALLED_ELECTIONS = 4;
 
@@ -31,6 +33,8 @@ export class Member {
   readonly log: RaftLog;
   readonly outbox = new Outbox();
   role: Role;
+  /** The leader is known to be gone: timers are short until there is another one. */
+  isHasty = false;
   readonly #random: Random;
   #memberships: MembershipHistory;
   #hardState: HardState;
@@ -148,7 +152,9 @@ export class Member {
   }
 
   newTimer(): ElectionTimer {
-    return new ElectionTimer(this.options.electionTicks, this.#random);
+    const { electionTicks } = this.options;
+    const ticks = this.isHasty ? Math.max(1, Math.floor(electionTicks / HASTE)) : electionTicks;
+    return new ElectionTimer(ticks, this.#random);
   }
 
   /**

@@ -50,6 +50,11 @@ export type RaftInput =
   | { readonly kind: "snapshotSent"; readonly to: NodeId; readonly delivered: boolean }
   /** Messages to this peer were lost: do not count on what is in flight. */
   | { readonly kind: "unreachable"; readonly peer: NodeId }
+  /**
+   * Nobody listens where this peer did: its process has ended. Only a hint: it may be back, or this
+   * member may be wrong.
+   */
+  | { readonly kind: "gone"; readonly peer: NodeId }
   /** Answered at once: `changeAccepted` or `changeRefused`. All of them are one change. */
   | { readonly kind: "changeMembership"; readonly changes: readonly MemberChange[] }
   /**

@@ -41,6 +41,7 @@
 
 import { assertNever, type NodeId, type Random } from "@lumeofs/base";
 import {
+  missLeader,
   ownVotePersisted,
   receiveTimeoutNow,
   receiveVoteReply,
@@ -199,6 +200,8 @@ export class RaftCore {
       case "unreachable":
         if (member.role.kind === "leader") member.role.peers.get(input.peer)?.unreachable();
         return;
+      case "gone":
+        return missLeader(member, input.peer);
       case "changeMembership":
         return this.#change(input.changes);
       case "transferLeadership":

@@ -54,6 +54,8 @@ export interface PeerClientOptions {
   readonly timers: Timers;
   readonly logger: Logger;
   readonly onMessage: (message: RaftMessage) => void;
+  /** Nobody listens at the peer's address: right after a connection there was lost. */
+  readonly onGone: () => void;
   readonly onUnreachable: () => void;
   /** The peer has said who it is. False if nothing of it is to be heard. */
   readonly onIdentified: (identity: PeerIdentity) => boolean;
@@ -181,7 +183,7 @@ class Lane {
   }
 
   async #run(): Promise<void> {
-    const { peer, logger, onUnreachable } = this.#options;
+    const { peer, logger, onUnreachable, onGone } = this.#options;
     let failures = 0;
     while (!this.#isClosed) {
       const address = await this.#turnTo(failures);
@@ -194,6 +196,7 @@ class Lane {
         if (failures === 0 && !this.#isClosed) {
           logger.warn("No connection to another master", { peer, address, error });
         }
+        if (this.#lane === "control" && failures === 1 && isRefused(error)) onGone();
       }
       this.#queue?.close();
       this.#queue = undefined;
@@ -252,4 +255,9 @@ class Lane {
       this.#pause = { alarm: this.#options.timers.after(ms, resolve), end: resolve };
     });
   }
+}
+
+/** Whether a connection could not even be made. */
+function isRefused(error: unknown): boolean {
+  return error instanceof LumeoError && error.code === "UNAVAILABLE";
 }

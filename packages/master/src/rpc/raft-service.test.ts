@@ -17,6 +17,7 @@ const timers = new SystemTimers();
 class Side {
   readonly received: { from: NodeId; message: RaftMessage }[] = [];
   readonly unreachable: NodeId[] = [];
+  readonly gone: NodeId[] = [];
   readonly identified = new Map<NodeId, string>();
   readonly disowned: string[] = [];
   store: string;
@@ -50,6 +51,7 @@ class Side {
       disowned: (peer, why) => this.disowned.push(`${peer}: ${why}`),
       received: (from, message) => this.received.push({ from, message }),
       unreachable: (peer) => this.unreachable.push(peer),
+      gone: (peer) => this.gone.push(peer),
       offered: async () => this.heldBytes,
       arriving: async (_from, offer, { pieces }) => {
         const all: Uint8Array[] = [];

@@ -152,6 +152,9 @@ export class RaftTransport implements PeerLinks {
       logger,
       onMessage: (message) => this.#deliver(peer, message),
       onUnreachable: () => this.#unreachable(peer),
+      onGone: () => {
+        if (!this.#isClosed) this.#listener?.gone(peer);
+      },
       onIdentified: (identity) => this.#admit(peer, identity) === "welcome",
       onDisowned: (why) => this.#listener?.disowned(peer, why),
     });

@@ -114,6 +114,7 @@ export class CoreShell {
       disowned: () => {},
       received: (from, message) => shell.#take({ kind: "received", from, message }),
       unreachable: (peer) => shell.#take({ kind: "unreachable", peer }),
+      gone: (peer) => shell.#take({ kind: "gone", peer }),
       offered: async () => 0,
       arriving: (from, offer, { pieces }) => shell.#arriving(from, offer, pieces),
     };

@@ -20,6 +20,7 @@ export type Client = Pick<
   | "snapshots"
   | "locks"
   | "watch"
+  | "masters"
   | "clusterStatus"
   | "close"
 >;

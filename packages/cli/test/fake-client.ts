@@ -40,7 +40,7 @@ const STATUS: ClusterStatus = {
     {
       ...{ id: "m1", address: "h:1", role: "leader", term: 3, leader: "m1", lastApplied: 1234 },
       ...{ firstIndex: 1, lastIndex: 1234, commitIndex: 1234, snapshotIndex: 0 },
-      ...{ memoryBytes: 0, stateHash: "" },
+      ...{ memoryBytes: 0, stateHash: "", standing: "voter", matchIndex: 1234, caughtUp: true },
     },
   ],
   chunkservers: [
@@ -65,7 +65,7 @@ const CHUNKS: readonly ChunkInfo[] = [
 ];
 
 /** What is kept of the past, and locks, need the state machine: tested with real masters. */
-export type FakedClient = Omit<Client, "trash" | "versions" | "snapshots" | "locks">;
+export type FakedClient = Omit<Client, "trash" | "versions" | "snapshots" | "locks" | "masters">;
 
 interface Carried {
   metadata: Record<string, string>;

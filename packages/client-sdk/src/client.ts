@@ -15,6 +15,7 @@ import { Feed, type Watch, type WatchOptions } from "./feed.js";
 import { type Checksum, type FileInfo, toChecksum, toFileInfo } from "./file-info.js";
 import { DirectoryListing, type Listing } from "./listing.js";
 import { Locks } from "./locks.js";
+import { Masters } from "./masters.js";
 import { Metadata, UNREACHABLE_MS_MAX } from "./metadata.js";
 import type { MetadataRunner } from "./metadata-runner.js";
 import { type LocatedChunk, NO_PRECONDITION, type Policy, type Quota } from "./operations.js";
@@ -97,6 +98,8 @@ export class Lumeo implements AsyncDisposable {
   readonly versions: Versions;
   /** Advisory locks. */
   readonly locks: Locks;
+  /** Who the masters are, and who leads. */
+  readonly masters: Masters;
   #isUsed = false;
   #closing: Promise<void> | undefined;
 
@@ -128,6 +131,7 @@ export class Lumeo implements AsyncDisposable {
     this.snapshots = new Snapshots(runner);
     this.versions = new Versions(runner);
     this.locks = new Locks(runner, ports);
+    this.masters = new Masters(runner.run, this.#admin);
     const open = feedOpener(this.#masters, ports.random);
     const settings = this.#callSettings.bind(this, "watch");
     this.#feed = new Feed({ open, calls: this.#calls, ports, settings });

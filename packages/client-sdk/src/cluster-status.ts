@@ -1,5 +1,11 @@
 // What `clusterStatus()` answers.
 
+/**
+ * What part a master has in the group: it votes; it only gets the log; it votes until the change
+ * under way is complete; it waits to be taken in; or it was removed.
+ */
+export type MasterStanding = "voter" | "learner" | "leaving" | "waiting" | "removed";
+
 export interface MasterStatus {
   /** Name, such as "m1". */
   readonly id: string;
@@ -13,6 +19,11 @@ export interface MasterStatus {
   readonly commitIndex: number;
   readonly lastApplied: number;
   readonly snapshotIndex: number;
+  readonly standing: MasterStanding;
+  /** Of the leader's log, so much is on this master's disk; 0 if the leader did not answer. */
+  readonly matchIndex: number;
+  /** It has everything that is committed, or it is on its way: it may vote. */
+  readonly caughtUp: boolean;
   readonly memoryBytes: number;
   /** Hash of the whole state at `lastApplied`; empty unless computed. */
   readonly stateHash: string;

@@ -8,7 +8,12 @@ export {
   Lumeo,
   type PutResult,
 } from "./client.js";
-export type { ChunkserverStatus, ClusterStatus, MasterStatus } from "./cluster-status.js";
+export type {
+  ChunkserverStatus,
+  ClusterStatus,
+  MasterStanding,
+  MasterStatus,
+} from "./cluster-status.js";
 export {
   AbortedError,
   ChecksumError,
@@ -34,6 +39,7 @@ export {
 export type { Checksum, ChunkInfo, FileInfo, Redundancy, ReplicaInfo } from "./file-info.js";
 export type { Listing, Page } from "./listing.js";
 export { Lease, type LockInfo, type LockOptions, Locks } from "./locks.js";
+export { type AddMastersOptions, Masters, type NewMaster } from "./masters.js";
 export type { Consistency, Fence, Freshness, Policy, Quota, Usage } from "./operations.js";
 export type {
   AttributeOptions,

@@ -18,13 +18,14 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { LumeoError } from "@lumeofs/base";
 import type { ProcessIdentity } from "./process-identity.js";
-import type { Role, Topology } from "./topology.js";
+import { type Role, TOPOLOGY_DEFAULT, type Topology } from "./topology.js";
 
 /** One line of members.json. */
 export interface MemberRecord {
@@ -83,6 +84,11 @@ export class ClusterFolder {
     }
   }
 
+  /** Deletes everything of a member. */
+  removeMember(id: string): void {
+    rmSync(this.memberDir(id), { recursive: true, force: true });
+  }
+
   /** Makes the member's folder and readies its log. */
   makeMember(id: string): void {
     mkdirSync(this.dataDir(id), { recursive: true });
@@ -91,7 +97,9 @@ export class ClusterFolder {
   }
 
   readTopology(): Topology | undefined {
-    return this.#readJson<{ topology: Topology }>("cluster.json")?.topology;
+    const stored = this.#readJson<{ topology: Topology }>("cluster.json")?.topology;
+    // Folders of before masters could join say nothing of them.
+    return stored === undefined ? undefined : { ...TOPOLOGY_DEFAULT, ...stored };
   }
 
   writeTopology(topology: Topology): void {

@@ -3,6 +3,12 @@ export type { StatusWatch } from "./cluster-watch.js";
 // For drills: tests on real processes, the quickstart, measurements.
 export { connectedPorts } from "./drill/connections.js";
 export { LumeoCommand, type LumeoRun, type LumeoRunOptions } from "./drill/lumeo-command.js";
+export {
+  type MigrationPorts,
+  type MigrationResult,
+  type MigrationStep,
+  migrate,
+} from "./drill/migration.js";
 export { type SeededBytes, seededBytes } from "./drill/seeded-bytes.js";
 export { compareTrees, digestFile, digestTree, type TreeDigest } from "./drill/tree-digest.js";
 export { findPortBase } from "./free-ports.js";
@@ -16,8 +22,10 @@ export type { EntryFiles } from "./member-process.js";
 export { identifyProcess, isRunning, type ProcessIdentity } from "./process-identity.js";
 export type { ReportedStatus } from "./readiness.js";
 export {
+  addMastersIn,
   inspectCluster,
   type RunningCluster,
+  removeMastersIn,
   reviveClusterIn,
   stopClusterIn,
 } from "./running-cluster.js";

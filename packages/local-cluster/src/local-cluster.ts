@@ -13,6 +13,7 @@ import { ClusterWatch, type StatusWatch } from "./cluster-watch.js";
 import { type FolderLock, takeLock } from "./folder-lock.js";
 import { findPortBase, requireFreePorts } from "./free-ports.js";
 import { lastWords } from "./last-words.js";
+import { letGo, takeIn } from "./master-changes.js";
 import {
   type EntryFiles,
   installedEntryFiles,
@@ -70,7 +71,7 @@ const killAll = (): void => {
 export class LocalCluster implements Closable {
   readonly #folder: ClusterFolder;
   readonly #lock: FolderLock;
-  readonly #plans: readonly MemberPlan[];
+  #plans: readonly MemberPlan[];
   readonly #entries: EntryFiles;
   readonly #options: LocalClusterOptions;
   readonly #running = new Map<string, MemberProcess>();
@@ -207,12 +208,47 @@ export class LocalCluster implements Closable {
     this.#startAll([plan]);
   }
 
-  /** Starts every member that does not run. @returns Their ids. */
+  /**
+   * Starts masters and takes them into the group, which works meanwhile; all of them vote from the
+   * same moment on.
+   *
+   * @returns Their ids.
+   * @throws LumeoError as `takeIn`; then they are gone again.
+   */
+  addMasters(count = 1): Promise<readonly string[]> {
+    this.#requireOpen();
+    return takeIn(this.#folder, count, () => this.#follow());
+  }
+
+  /** Takes masters out of the group, which works meanwhile, ends them and deletes their data. */
+  removeMasters(ids: readonly string[]): Promise<void> {
+    this.#requireOpen();
+    return letGo(this.#folder, ids, () => this.#follow());
+  }
+
+  /** Runs what the folder says now. */
+  async #follow(): Promise<void> {
+    const topology = this.#folder.readTopology();
+    if (topology === undefined) return;
+    this.#plans = planMembers(topology);
+    this.#folder.writeEndpoints(masterEndpoints(this.#plans));
+    const kept = new Set(this.#plans.map(({ id }) => id));
+    const gone = [...this.#running.values()].filter(({ id }) => !kept.has(id));
+    for (const member of gone) this.#dismissed.add(member);
+    await Promise.all(gone.map((member) => this.#end(member, STOP_GRACE_MS)));
+    this.#startAll(this.#plans.filter((plan) => !this.#running.has(plan.id)));
+  }
+
+  /**
+   * Starts every member that does not run, and ends masters that were removed from the folder.
+   *
+   * @returns The ids of those that were started.
+   */
   async revive(): Promise<readonly string[]> {
     this.#requireOpen();
-    const down = this.#plans.filter((plan) => !this.#running.has(plan.id));
-    this.#startAll(down);
-    return down.map((plan) => plan.id);
+    const running = new Set(this.#running.keys());
+    await this.#follow();
+    return [...this.#running.keys()].filter((id) => !running.has(id));
   }
 
   /** Ends all members: asked first, killed after `graceMs`. The data stays. */

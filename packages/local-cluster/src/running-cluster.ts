@@ -4,6 +4,7 @@
 import { LumeoError } from "@lumeofs/base";
 import { ClusterFolder, type MemberRecord } from "./cluster-folder.js";
 import { lockHolder } from "./folder-lock.js";
+import { letGo, takeIn } from "./master-changes.js";
 import { isRunning, type ProcessIdentity, signalProcess } from "./process-identity.js";
 import { STOP_GRACE_MS, stopProcesses } from "./stop-processes.js";
 import { masterEndpoints, planMembers } from "./topology.js";
@@ -22,6 +23,7 @@ export interface RunningCluster {
 /** The supervisor waits for its members, then this long is left for itself. */
 const SUPERVISOR_GRACE_MS = STOP_GRACE_MS + 10_000;
 const REVIVE_TIMEOUT_MS = 10_000;
+const FOLLOW_TIMEOUT_MS = SUPERVISOR_GRACE_MS;
 
 /**
  * What runs in a folder.
@@ -92,6 +94,44 @@ export async function reviveClusterIn(dir: string): Promise<readonly string[]> {
     );
   }
   return down.map((member) => member.id);
+}
+
+/**
+ * Has the supervisor of a folder start new masters, and the group take them in.
+ *
+ * @returns Their ids.
+ * @throws LumeoError NOT_FOUND, UNAVAILABLE if no supervisor runs, or what the group says.
+ */
+export function addMastersIn(dir: string, count: number): Promise<readonly string[]> {
+  const folder = openFolder(dir);
+  return takeIn(folder, count, () => followed(folder));
+}
+
+/** Takes masters out of the group of a folder; their processes end, and their data is deleted. */
+export function removeMastersIn(dir: string, ids: readonly string[]): Promise<void> {
+  const folder = openFolder(dir);
+  return letGo(folder, ids, () => followed(folder));
+}
+
+/** Resolves when the supervisor runs what the folder says. */
+async function followed(folder: ClusterFolder): Promise<void> {
+  const supervisor = lockHolder(folder.lockFile);
+  if (supervisor === undefined) throw notSupervised(folder);
+  const topology = folder.readTopology();
+  const wanted = (topology === undefined ? [] : planMembers(topology)).map(({ id }) => id);
+  signalProcess(supervisor, "SIGUSR2");
+  const follows = (): true | undefined => {
+    if (!isRunning(supervisor)) throw notSupervised(folder);
+    const running = folder.readProcesses().filter(isRunning);
+    const isAllThere = wanted.every((id) => running.some((one) => one.id === id));
+    return isAllThere && running.every(({ id }) => wanted.includes(id)) ? true : undefined;
+  };
+  if ((await waitUntil(async () => follows(), { timeoutMs: FOLLOW_TIMEOUT_MS })) === true) return;
+  throw new LumeoError(
+    "TIMEOUT",
+    `Cannot change the masters in "${folder.path}": the processes do not follow. Their logs are ` +
+      `"${folder.path}/<member>/log"`,
+  );
 }
 
 function allRun(dir: string, supervisor: ProcessIdentity): true | undefined {

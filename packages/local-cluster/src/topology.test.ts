@@ -9,11 +9,15 @@ import {
   planMembers,
   resumeTopology,
   TOPOLOGY_DEFAULT,
+  withMaster,
+  withoutMasters,
 } from "./topology.js";
 
 test("planMembers() gives every member ports of its own", (t) => {
   const topologies = fc.record({
     masters: fc.constantFrom(1, 3, 5),
+    joined: fc.constant([]),
+    removed: fc.constant([]),
     chunkservers: fc.integer({ min: 1, max: CHUNKSERVERS_MAX }),
     host: fc.constant("127.0.0.1"),
     portBase: fc.integer({ min: 1, max: 65_000 }),
@@ -74,7 +78,26 @@ test("resumeTopology() keeps what is stored, adds chunkservers and moves ports",
 
 test("resumeTopology() refuses another group of masters and fewer chunkservers", (t) => {
   t.throws(() => resumeTopology(TOPOLOGY_DEFAULT, { masters: 1 }), { message: /--masters/ });
+  const grown = withMaster({ ...TOPOLOGY_DEFAULT, masters: 1 }).topology;
+  t.is(resumeTopology(grown, { masters: 2 }).masters, 1, "as many as there are");
   t.throws(() => resumeTopology(TOPOLOGY_DEFAULT, { chunkservers: 3 }), {
     message: /--chunkservers/,
   });
+});
+
+test("a master that joins gets a new name and a port that nobody has", (t) => {
+  const first = withMaster({ ...TOPOLOGY_DEFAULT, masters: 1, chunkservers: 1 });
+  const second = withMaster(first.topology);
+  t.deepEqual([first.id, second.id], ["m2", "m3"]);
+  const fewer = withoutMasters(second.topology, ["m1", "m3"]);
+  const again = withMaster(fewer);
+  t.is(again.id, "m4");
+  t.deepEqual(masterEndpoints(planMembers(again.topology)), ["127.0.0.1:7401", "127.0.0.1:7400"]);
+  const members = planMembers(again.topology);
+  const joining = members.find(({ id }) => id === "m4");
+  t.deepEqual(joining && memberArguments(joining, members, "/d/m4").slice(-4), [
+    ...["--peers", "m2=127.0.0.1:7401,m4=127.0.0.1:7400"],
+    ...["--join", "127.0.0.1:7401"],
+  ]);
+  t.throws(() => withoutMasters(fewer, ["m3"]), { code: "NOT_FOUND" });
 });

@@ -2,14 +2,20 @@
 //
 // T1. No two members share a port.
 // T2. A member's id, addresses and folder depend only on the topology, so a restart finds them.
+// T3. The name of a master is used once: one that joins is called by the next number, whoever has
+//     been removed.
 
 import { LumeoError } from "@lumeofs/base";
 
 export type Role = "master" | "chunkserver";
 
 export interface Topology {
-  /** 1, 3 or 5: an even number adds a voter without adding tolerance. */
+  /** Founders: 1, 3 or 5, for an even number adds a voter without adding tolerance. */
   readonly masters: number;
+  /** Masters that joined later. */
+  readonly joined: readonly JoinedMaster[];
+  /** Numbers of the masters, founders or not, that were removed. */
+  readonly removed: readonly number[];
   readonly chunkservers: number;
   /** Address that every member binds. */
   readonly host: string;
@@ -17,8 +23,18 @@ export interface Topology {
   readonly portBase: number;
 }
 
+/** A master that was not there when the cluster was made. */
+export interface JoinedMaster {
+  /** 4 is called "m4". */
+  readonly number: number;
+  /** Where it listens, counted from the port base; free again when the master is removed. */
+  readonly slot: number;
+}
+
 export const TOPOLOGY_DEFAULT: Topology = {
   masters: 3,
+  joined: [],
+  removed: [],
   chunkservers: 4,
   host: "127.0.0.1",
   portBase: 7400,
@@ -33,7 +49,13 @@ const PORT_BASE_MAX = 65_535 - PORTS_SPAN;
 const MASTERS_ALLOWED: readonly number[] = [1, 3, 5];
 
 export type MemberPlan =
-  | { readonly id: string; readonly role: "master"; readonly address: string }
+  | {
+      readonly id: string;
+      readonly role: "master";
+      readonly address: string;
+      /** It waits to be taken into the group, and founds none. */
+      readonly joins: boolean;
+    }
   | {
       readonly id: string;
       readonly role: "chunkserver";
@@ -45,16 +67,19 @@ export type MemberPlan =
 /**
  * The members of a topology, masters first.
  *
- * Master i listens on portBase + i − 1; chunkserver i on portBase + 10 + i − 1 for data and
- * portBase + 30 + i − 1 for control.
+ * Founding master i listens on portBase + i − 1, one that joins on the first port behind portBase
+ * that no master has; chunkserver i on portBase + 10 + i − 1 for data and portBase + 30 + i − 1 for
+ * control.
  *
  * @throws LumeoError CONFIG naming the setting that is out of range.
  */
 export function planMembers(topology: Topology): readonly MemberPlan[] {
   check(topology);
   const at = (offset: number): string => `${topology.host}:${topology.portBase + offset}`;
-  const masters = countTo(topology.masters).map(
-    (i): MemberPlan => ({ id: `m${i + 1}`, role: "master", address: at(i) }),
+  const masters = mastersOf(topology).map(
+    ({ number, slot, joins }): MemberPlan => ({
+      ...{ id: `m${number}`, role: "master", address: at(slot), joins },
+    }),
   );
   const chunkservers = countTo(topology.chunkservers).map(
     (i): MemberPlan => ({
@@ -86,7 +111,11 @@ export function memberArguments(
   const masters = members.filter((one) => one.role === "master");
   if (member.role === "master") {
     const peers = masters.map((one) => `${one.id}=${one.address}`).join(",");
-    return ["--id", member.id, "--dir", dataDir, "--listen", member.address, "--peers", peers];
+    const others = masters.filter((one) => one.id !== member.id).map((one) => one.address);
+    return [
+      ...["--id", member.id, "--dir", dataDir, "--listen", member.address, "--peers", peers],
+      ...(member.joins ? ["--join", others.join(",") || member.address] : []),
+    ];
   }
   return [
     ...["--name", member.id, "--dir", dataDir],
@@ -98,16 +127,18 @@ export function memberArguments(
 /**
  * What a restart runs: what the folder holds, with the wishes that may change.
  *
- * Chunkservers may be added and ports may move; the group of masters stays what it was formed as.
+ * Chunkservers may be added and ports may move; the group of masters is changed while it runs.
  *
  * @throws LumeoError CONFIG if the wish does not fit what is stored.
  */
 export function resumeTopology(stored: Topology, wish: Partial<Topology>): Topology {
-  if (wish.masters !== undefined && wish.masters !== stored.masters) {
+  const { masters = stored.masters, ...rest } = wish;
+  const now = mastersOf(stored).length;
+  if (masters !== stored.masters && masters !== now) {
     throw new LumeoError(
       "CONFIG",
-      `Cannot run ${wish.masters} masters here: this cluster was made with ${stored.masters}. ` +
-        "Leave --masters out, or use another --dir",
+      `Cannot run ${masters} masters here: this cluster has ${now}. Leave --masters out, and use ` +
+        "`lumeo dev add-master` or `lumeo dev remove-master` while it runs",
     );
   }
   if (wish.chunkservers !== undefined && wish.chunkservers < stored.chunkservers) {
@@ -117,7 +148,49 @@ export function resumeTopology(stored: Topology, wish: Partial<Topology>): Topol
         "this cluster. Leave --chunkservers out, or use another --dir",
     );
   }
-  return { ...stored, ...wish };
+  return { ...stored, ...rest };
+}
+
+/**
+ * The topology with one more master, and the name of that.
+ *
+ * @throws LumeoError CONFIG if there are too many.
+ */
+export function withMaster(topology: Topology): {
+  readonly topology: Topology;
+  readonly id: string;
+} {
+  const { joined, masters, removed } = topology;
+  const taken = mastersOf(topology).map(({ slot }) => slot);
+  const slot = countTo(DATA_PORT_OFFSET).find((one) => !taken.includes(one));
+  if (slot === undefined) {
+    throw new LumeoError("CONFIG", `Cannot run more than ${DATA_PORT_OFFSET} masters here`);
+  }
+  const number = 1 + Math.max(masters, ...joined.map((one) => one.number), ...removed);
+  return {
+    topology: { ...topology, joined: [...joined, { number, slot }] },
+    id: `m${number}`,
+  };
+}
+
+/** The topology without these masters. @throws LumeoError NOT_FOUND if one is not there. */
+export function withoutMasters(topology: Topology, ids: readonly string[]): Topology {
+  const numbers = ids.map((id) => {
+    const found = mastersOf(topology).find(({ number }) => `m${number}` === id);
+    if (found !== undefined) return found.number;
+    throw new LumeoError("NOT_FOUND", `Cannot find master "${id}" in this cluster`);
+  });
+  return { ...topology, removed: [...topology.removed, ...numbers] };
+}
+
+interface PlannedMaster extends JoinedMaster {
+  readonly joins: boolean;
+}
+
+function mastersOf({ joined, masters, removed }: Topology): readonly PlannedMaster[] {
+  const founders = countTo(masters).map((i) => ({ number: i + 1, slot: i, joins: false }));
+  const all = [...founders, ...joined.map((one) => ({ ...one, joins: true }))];
+  return all.filter(({ number }) => !removed.includes(number));
 }
 
 function check(topology: Topology): void {

@@ -31,7 +31,10 @@ const schema = z
     peers: z
       .string()
       .optional()
-      .describe("The founding masters, this one included: m1=host:port,m2=host:port,…"),
+      .describe(
+        "The founding masters, this one included: m1=host:port,m2=host:port,… Later, and with " +
+          "join, only where masters may be if they have moved.",
+      ),
     join: z
       .string()
       .optional()
@@ -134,6 +137,8 @@ export interface MasterConfig
   readonly id: NodeId;
   /** The founding masters, this one included; none if this one joins a group. */
   readonly founders: Readonly<Record<NodeId, string>>;
+  /** Where masters may be if they are not where the group says, this one included. */
+  readonly hints: Readonly<Record<NodeId, string>>;
   /** Masters of the group to join. */
   readonly join: readonly string[];
   /** host:port where others reach this master; empty if only the group can know. */
@@ -175,21 +180,15 @@ export function checkSettings(settings: Readonly<Record<string, unknown>>): Mast
     throw new LumeoError("CONFIG", `Cannot use the settings: ${faults.join("; ")}`);
   }
   const { id, peers, join, advertise, ...rest } = parsed.data;
-  if (peers !== undefined && join !== undefined) {
-    throw new LumeoError(
-      "CONFIG",
-      'Cannot use the settings: "peers" founds a group, "join" does not',
-    );
-  }
   const own = advertise ?? (isEverywhere(rest.listen) ? "" : rest.listen);
-  const founders =
-    join === undefined ? parsePeers(id, peers ?? `${id}=${own === "" ? rest.listen : own}`) : {};
+  const hints = parsePeers(id, peers ?? `${id}=${own === "" ? rest.listen : own}`);
   return Object.freeze({
     ...rest,
     id: id as NodeId,
-    founders,
+    founders: join === undefined ? hints : {},
+    hints,
     join: parseJoin(join),
-    address: advertise ?? founders[id as NodeId] ?? own,
+    address: advertise ?? (peers === undefined ? own : (hints[id as NodeId] ?? own)),
   });
 }
 

@@ -21,6 +21,7 @@ import { Consensus } from "./consensus/consensus.js";
 import { leaseMs } from "./consensus/lease.js";
 import { ReadGate } from "./consensus/read-gate.js";
 import type { ReplicationStatus } from "./consensus/replication.js";
+import { ConsensusMeter } from "./consensus-metrics.js";
 import { fileExpiryDuty, lockExpiryDuty } from "./duties/attribute-duties.js";
 import { DutyRunner } from "./duties/duty.js";
 import { grantExpiryDuty, sessionExpiryDuty, uploadExpiryDuty } from "./duties/expiry-duty.js";
@@ -39,7 +40,7 @@ import { StateChecker } from "./integrity/state-checker.js";
 import type { Verdict } from "./integrity/verdict.js";
 import { isStateCheck } from "./metadata/state-check.js";
 import { applyEntry } from "./metadata/state-machine.js";
-import { checkMeter, METRICS, operationMeter, withPositions } from "./metrics.js";
+import { checkMeter, METRICS, operationMeter, readFirst } from "./metrics.js";
 import { adminMethods } from "./rpc/admin-service.js";
 import { backupMethods } from "./rpc/backup-service.js";
 import { ChannelPool } from "./rpc/channel-pool.js";
@@ -47,7 +48,11 @@ import { chunkMethods } from "./rpc/chunk-service.js";
 import { ChunkserverClient } from "./rpc/chunkserver-client.js";
 import { fleetMethods } from "./rpc/fleet-service.js";
 import { askMaster, integrityMethods } from "./rpc/integrity-service.js";
+import { JoinWatch } from "./rpc/join-watch.js";
+import { masterAdminMethods } from "./rpc/master-admin.js";
+import { masterDirectory } from "./rpc/master-directory.js";
 import { namespaceMethods } from "./rpc/namespace-service.js";
+import { OperationRoom } from "./rpc/operation-room.js";
 import { RaftTransport } from "./rpc/raft-service.js";
 import { watchMethods } from "./rpc/watch-service.js";
 import type { FrozenState } from "./state/frozen-state.js";
@@ -120,6 +125,7 @@ export class Master implements Closable {
     const parts = { ...base, log, reads, freeze, fleet };
     opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
     const server = opening.use(await serve(parts, links, opening));
+    opening.use(new JoinWatch({ ...config, group: consensus.group, channels, timers, logger }));
     logger.info("master started", { address: server.address });
     return new Master(server.address, consensus, opening.move());
   }
@@ -128,8 +134,10 @@ export class Master implements Closable {
     return this.#consensus.status;
   }
 
-  close(): Promise<void> {
-    return this.#open.close();
+  /** Hands the leadership over first, if somebody can take it: so nobody has to miss a leader. */
+  async close(): Promise<void> {
+    await this.#consensus.handOver();
+    await this.#open.close();
   }
 }
 
@@ -149,7 +157,7 @@ interface Parts {
 }
 
 function transportOf(config: MasterConfig, logger: Logger): RaftTransport {
-  const { clusterName: clusterId, id: self, founders: hints } = config;
+  const { clusterName: clusterId, id: self, hints } = config;
   return new RaftTransport({ clusterId, self, hints, timers, logger });
 }
 
@@ -244,31 +252,38 @@ async function serve(
 ): Promise<RpcServer> {
   const { config, consensus, state, log, reads, freeze, fleet, channels, logger } = parts;
   const { metrics, exposition } = await openMetrics(METRICS);
+  const room = new OperationRoom();
+  const consensusMeter = new ConsensusMeter(metrics, { consensus, room, folder: config.dir });
+  const stopMeter = consensusMeter.begin();
+  opening.use({ close: async () => stopMeter() });
   if (config.admin !== undefined) {
-    const status = (): ReplicationStatus => consensus.status;
     const admin = {
       ...splitAddress(config.admin),
-      readiness: () => readinessOf(consensus.status),
-      metrics: withPositions(exposition, metrics, status),
+      readiness: () => readinessOf(consensus),
+      metrics: readFirst(exposition, () => consensusMeter.read()),
       logger,
     };
     opening.use(await AdminHttp.start(admin));
   }
-  const { grantUsableMs, sessionIdleMs, heartbeatMs } = config;
+  const { grantUsableMs, sessionIdleMs, heartbeatMs, clusterName } = config;
+  const { group } = consensus;
+  const masters = masterDirectory(group);
   const operations = { log, reads, fleet, clock, random, grantUsableMs, sessionIdleMs };
   const meter = operationMeter(metrics, clock);
   const checker = opening.use(checkerOf(parts, checkMeter(metrics)));
   const feed = new ChangeFeed({ state, status: () => consensus.status, timers });
   return RpcServer.start({ ...splitAddress(config.listen), callsMax: CALLS_MAX, logger }, [
     ...transport.methods,
-    ...namespaceMethods({ ...operations, timers, meter }),
+    ...namespaceMethods({ ...operations, masters, timers, meter, room }),
     ...watchMethods(feed),
     ...backupMethods({ freeze, clock, timers, bytesPerSecondMax: config.backupBytesPerSecond }),
     ...integrityMethods({ log, checker }),
     ...chunkMethods({ log, fleet, clock }),
-    ...fleetMethods({ log, fleet, clock, logger, heartbeatMs }),
+    ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, masters }),
+    ...masterAdminMethods({ group, replication: consensus, channels, timers, clusterName }),
     ...adminMethods({
       replication: consensus,
+      ...{ group, clusterName, store: consensus.store },
       log,
       fleet,
       clock,
@@ -279,7 +294,8 @@ async function serve(
   ]);
 }
 
-function readinessOf({ leader }: ReplicationStatus): Readiness {
+function readinessOf({ group, status: { leader } }: Consensus): Readiness {
+  if (group.isRemoved) return { kind: "notReady", why: "the group has removed this master" };
   return leader === undefined ? { kind: "notReady", why: "no leader is known" } : { kind: "ready" };
 }
 

@@ -17,6 +17,7 @@ import { ReadGate } from "../src/consensus/read-gate.js";
 import { MetadataLog } from "../src/duties/metadata-log.js";
 import { Fleet } from "../src/fleet/servers.js";
 import { OPERATIONS_MAX, OperateSession } from "../src/rpc/namespace-service.js";
+import { OPERATION_BYTES, OperationRoom } from "../src/rpc/operation-room.js";
 import { LoneReplication } from "./lone-replication.js";
 
 type Request = lumeo.master.v1.IOperateRequest;
@@ -31,6 +32,8 @@ class StreamPair implements RpcStream<Response, Request> {
   blocked: Promise<void> | undefined;
   failure: LumeoError | undefined;
   taken = 0;
+  /** Calls of `send`. */
+  begun = 0;
   readonly #queue: Request[] = [];
   #wake: () => void = () => {};
   #isEnded = false;
@@ -50,6 +53,7 @@ class StreamPair implements RpcStream<Response, Request> {
   }
 
   async send(message: Response): Promise<void> {
+    this.begun++;
     await this.blocked;
     if (this.failure !== undefined) throw this.failure;
     this.sent.push(message);
@@ -88,6 +92,7 @@ class Desk {
   readonly counts = new Map<string, number>();
   readonly stream = new StreamPair();
   leaseMs: number | undefined;
+  room = new OperationRoom();
 
   /** The session runs from here on; its end comes wrapped, so that nobody waits for it now. */
   async start(): Promise<{ readonly done: Promise<void> }> {
@@ -109,6 +114,8 @@ class Desk {
       grantUsableMs: 1,
       sessionIdleMs: 1,
       timers,
+      masters: { addresses: ["m1:1", "m2:1"], revision: 1, onChange: () => () => {} },
+      room: this.room,
       meter: { began: (kind: string) => (code: string) => this.#count(`${kind} ${code}`) },
     };
     for (const id of [1, 2, 3, 4]) {
@@ -135,8 +142,9 @@ async function settle(until: () => boolean): Promise<void> {
   }
 }
 
-async function begin(): Promise<{ desk: Desk; done: Promise<void> }> {
+async function begin(room = new OperationRoom()): Promise<{ desk: Desk; done: Promise<void> }> {
   const desk = new Desk();
+  desk.room = room;
   const { done } = await desk.start();
   done.catch(() => {});
   return { desk, done };
@@ -215,6 +223,69 @@ test("a client that does not take its answers is not read any further", async (t
   await settle(() => desk.stream.results().length === OPERATIONS_MAX + 50);
   desk.stream.finish();
   await done;
+});
+
+test("an operation that finds no room is refused with a hint when to come back", async (t) => {
+  const { desk, done } = await begin(new OperationRoom(10 * OPERATION_BYTES));
+  let open = (): void => {};
+  desk.replication.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  desk.stream.push(...Array.from({ length: 30 }, (_, i) => make(i + 1)));
+  await settle(() => desk.stream.results().length === 20);
+  for (const result of desk.stream.results()) {
+    t.is(codeOf(t, result), "OVERLOADED");
+    t.true(0 < (result.error?.retryAfterMs ?? 0));
+  }
+  open();
+  await settle(() => desk.stream.results().length === 30);
+  t.is(desk.room.usedBytes, 0);
+  t.is(desk.room.refused, 20);
+  desk.stream.finish();
+  await done;
+});
+
+test("a client that takes no refusals either is not read any further", async (t) => {
+  const { desk, done } = await begin(new OperationRoom(1));
+  let open = (): void => {};
+  desk.stream.blocked = new Promise((resolve) => {
+    open = resolve;
+  });
+  for (let i = 0; i < 200; i++) desk.stream.push(make(i + 1));
+  await settle(() => 65 <= desk.stream.taken);
+  t.is(desk.stream.taken, 65);
+  open();
+  await settle(() => desk.stream.results().length === 200);
+  desk.stream.finish();
+  await done;
+});
+
+test("a long listing counts for several operations", async (t) => {
+  const { desk, done } = await begin();
+  let open = (): void => {};
+  desk.stream.blocked = new Promise((resolve) => {
+    open = resolve;
+  });
+  for (let i = 0; i < 200; i++) {
+    desk.stream.push({ id: i + 1, list: { path: "/", after: "", countMax: 1_000 } });
+  }
+  await settle(() => 60 < desk.stream.taken);
+  t.true(desk.stream.taken < 70, `${desk.stream.taken} of 4,096`);
+  desk.stream.cancel(new LumeoError("CONNECTION_LOST", "gone"));
+  open();
+  await t.throwsAsync(done, { message: "gone" }, "it does not wait for room any more");
+  t.is(desk.room.usedBytes, 0);
+});
+
+test("a client that takes no answers for a minute is given up, and its room is free", async (t) => {
+  const { desk, done } = await begin();
+  desk.stream.blocked = new Promise(() => {});
+  for (let i = 0; i < 50; i++) desk.stream.push({ id: i + 1, stat: { path: "/" } });
+  await settle(() => desk.stream.taken === 50 && desk.stream.begun === 1);
+  t.true(0 < desk.room.usedBytes);
+  await desk.world.sleep(61_000);
+  await t.throwsAsync(done, { message: /takes no answers/ });
+  t.is(desk.room.usedBytes, 0);
 });
 
 test("a stream that fails ends its session with that failure", async (t) => {

@@ -520,6 +520,169 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.GetMasterStatusResponse.$Properties;
             }
 
+            interface IAddMasterRequest extends lumeo.master.v1.AddMasterRequest.$Properties {
+            }
+
+            class AddMasterRequest {
+                constructor(p?: lumeo.master.v1.AddMasterRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                id: string;
+                address: string;
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.AddMasterRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.AddMasterRequest & lumeo.master.v1.AddMasterRequest.$Shape;
+            }
+
+            namespace AddMasterRequest {
+                interface $Properties {
+                    id?: (string|null);
+                    address?: (string|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.AddMasterRequest.$Properties;
+            }
+
+            interface IAddMasterResponse extends lumeo.master.v1.AddMasterResponse.$Properties {
+            }
+
+            class AddMasterResponse {
+                constructor(p?: lumeo.master.v1.AddMasterResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                static encode(m: lumeo.master.v1.AddMasterResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.AddMasterResponse & lumeo.master.v1.AddMasterResponse.$Shape;
+            }
+
+            namespace AddMasterResponse {
+                interface $Properties {
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.AddMasterResponse.$Properties;
+            }
+
+            interface IPromoteMastersRequest extends lumeo.master.v1.PromoteMastersRequest.$Properties {
+            }
+
+            class PromoteMastersRequest {
+                constructor(p?: lumeo.master.v1.PromoteMastersRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                ids: string[];
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.PromoteMastersRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.PromoteMastersRequest & lumeo.master.v1.PromoteMastersRequest.$Shape;
+            }
+
+            namespace PromoteMastersRequest {
+                interface $Properties {
+                    ids?: (string[]|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.PromoteMastersRequest.$Properties;
+            }
+
+            interface IPromoteMastersResponse extends lumeo.master.v1.PromoteMastersResponse.$Properties {
+            }
+
+            class PromoteMastersResponse {
+                constructor(p?: lumeo.master.v1.PromoteMastersResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                static encode(m: lumeo.master.v1.PromoteMastersResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.PromoteMastersResponse & lumeo.master.v1.PromoteMastersResponse.$Shape;
+            }
+
+            namespace PromoteMastersResponse {
+                interface $Properties {
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.PromoteMastersResponse.$Properties;
+            }
+
+            interface IRemoveMastersRequest extends lumeo.master.v1.RemoveMastersRequest.$Properties {
+            }
+
+            class RemoveMastersRequest {
+                constructor(p?: lumeo.master.v1.RemoveMastersRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                ids: string[];
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.RemoveMastersRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RemoveMastersRequest & lumeo.master.v1.RemoveMastersRequest.$Shape;
+            }
+
+            namespace RemoveMastersRequest {
+                interface $Properties {
+                    ids?: (string[]|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RemoveMastersRequest.$Properties;
+            }
+
+            interface IRemoveMastersResponse extends lumeo.master.v1.RemoveMastersResponse.$Properties {
+            }
+
+            class RemoveMastersResponse {
+                constructor(p?: lumeo.master.v1.RemoveMastersResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                static encode(m: lumeo.master.v1.RemoveMastersResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RemoveMastersResponse & lumeo.master.v1.RemoveMastersResponse.$Shape;
+            }
+
+            namespace RemoveMastersResponse {
+                interface $Properties {
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RemoveMastersResponse.$Properties;
+            }
+
+            interface ITransferLeadershipRequest extends lumeo.master.v1.TransferLeadershipRequest.$Properties {
+            }
+
+            class TransferLeadershipRequest {
+                constructor(p?: lumeo.master.v1.TransferLeadershipRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                to: string;
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.TransferLeadershipRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TransferLeadershipRequest & lumeo.master.v1.TransferLeadershipRequest.$Shape;
+            }
+
+            namespace TransferLeadershipRequest {
+                interface $Properties {
+                    to?: (string|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TransferLeadershipRequest.$Properties;
+            }
+
+            interface ITransferLeadershipResponse extends lumeo.master.v1.TransferLeadershipResponse.$Properties {
+            }
+
+            class TransferLeadershipResponse {
+                constructor(p?: lumeo.master.v1.TransferLeadershipResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                static encode(m: lumeo.master.v1.TransferLeadershipResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TransferLeadershipResponse & lumeo.master.v1.TransferLeadershipResponse.$Shape;
+            }
+
+            namespace TransferLeadershipResponse {
+                interface $Properties {
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TransferLeadershipResponse.$Properties;
+            }
+
+            enum MasterStanding {
+                MASTER_STANDING_UNSPECIFIED = 0,
+                MASTER_STANDING_VOTER = 1,
+                MASTER_STANDING_LEARNER = 2,
+                MASTER_STANDING_LEAVING = 3,
+                MASTER_STANDING_WAITING = 4,
+                MASTER_STANDING_REMOVED = 5
+            }
+
             enum MasterRole {
                 MASTER_ROLE_UNSPECIFIED = 0,
                 MASTER_ROLE_FOLLOWER = 1,
@@ -548,6 +711,11 @@ export namespace lumeo {
                 stateHash: string;
                 stateHashIndex: number;
                 durableIndex: number;
+                standing: lumeo.master.v1.MasterStanding;
+                store: string;
+                clusterName: string;
+                matchIndex: number;
+                caughtUp: boolean;
                 static encode(m: lumeo.master.v1.MasterStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.MasterStatus & lumeo.master.v1.MasterStatus.$Shape;
             }
@@ -568,6 +736,11 @@ export namespace lumeo {
                     stateHash?: (string|null);
                     stateHashIndex?: (number|null);
                     durableIndex?: (number|null);
+                    standing?: (lumeo.master.v1.MasterStanding|null);
+                    store?: (string|null);
+                    clusterName?: (string|null);
+                    matchIndex?: (number|null);
+                    caughtUp?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.MasterStatus.$Properties;
@@ -781,6 +954,7 @@ export namespace lumeo {
                 serverId: number;
                 clusterId: string;
                 heartbeatMs: number;
+                masters: string[];
                 static encode(m: lumeo.master.v1.RegisterResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RegisterResponse & lumeo.master.v1.RegisterResponse.$Shape;
             }
@@ -790,6 +964,7 @@ export namespace lumeo {
                     serverId?: (number|null);
                     clusterId?: (string|null);
                     heartbeatMs?: (number|null);
+                    masters?: (string[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.RegisterResponse.$Properties;
@@ -837,6 +1012,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.HeartbeatResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 verifyHandles: number[];
+                masters: string[];
                 static encode(m: lumeo.master.v1.HeartbeatResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatResponse & lumeo.master.v1.HeartbeatResponse.$Shape;
             }
@@ -844,6 +1020,7 @@ export namespace lumeo {
             namespace HeartbeatResponse {
                 interface $Properties {
                     verifyHandles?: (number[]|null);
+                    masters?: (string[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.HeartbeatResponse.$Properties;
@@ -1167,6 +1344,8 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.OperateResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 results: lumeo.master.v1.OperationResult.$Properties[];
+                masters: string[];
+                mastersRevision: number;
                 static encode(m: lumeo.master.v1.OperateResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.OperateResponse & lumeo.master.v1.OperateResponse.$Shape;
             }
@@ -1174,10 +1353,14 @@ export namespace lumeo {
             namespace OperateResponse {
                 interface $Properties {
                     results?: (lumeo.master.v1.OperationResult.$Properties[]|null);
+                    masters?: (string[]|null);
+                    mastersRevision?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = {
                   results?: lumeo.master.v1.OperationResult.$Shape[]|null;
+                  masters?: string[]|null;
+                  mastersRevision?: number|null;
                   $unknowns?: Uint8Array[];
                 };
             }

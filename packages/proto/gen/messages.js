@@ -3774,6 +3774,1128 @@ export const lumeo = $root.lumeo = (() => {
                 return GetMasterStatusResponse;
             })();
 
+            v1.AddMasterRequest = (function() {
+
+                /**
+                 * Properties of an AddMasterRequest.
+                 * @typedef {Object} lumeo.master.v1.AddMasterRequest.$Properties
+                 * @property {string|null} [id] AddMasterRequest id
+                 * @property {string|null} [address] AddMasterRequest address
+                 * @property {boolean|null} [forwarded] AddMasterRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AddMasterRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IAddMasterRequest
+                 * @augments lumeo.master.v1.AddMasterRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.AddMasterRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an AddMasterRequest.
+                 * @typedef {lumeo.master.v1.AddMasterRequest.$Properties} lumeo.master.v1.AddMasterRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new AddMasterRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an AddMasterRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.AddMasterRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AddMasterRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * AddMasterRequest id.
+                 * @member {string} id
+                 * @memberof lumeo.master.v1.AddMasterRequest
+                 * @instance
+                 */
+                AddMasterRequest.prototype.id = "";
+
+                /**
+                 * AddMasterRequest address.
+                 * @member {string} address
+                 * @memberof lumeo.master.v1.AddMasterRequest
+                 * @instance
+                 */
+                AddMasterRequest.prototype.address = "";
+
+                /**
+                 * AddMasterRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.AddMasterRequest
+                 * @instance
+                 */
+                AddMasterRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified AddMasterRequest message. Does not implicitly {@link lumeo.master.v1.AddMasterRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.AddMasterRequest
+                 * @static
+                 * @param {lumeo.master.v1.AddMasterRequest.$Properties} m AddMasterRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AddMasterRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.id != null && $Object.hasOwnProperty.call(m, "id") && m.id !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.id);
+                    if (m.address != null && $Object.hasOwnProperty.call(m, "address") && m.address !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.address);
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AddMasterRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.AddMasterRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.AddMasterRequest & lumeo.master.v1.AddMasterRequest.$Shape} AddMasterRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AddMasterRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.AddMasterRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.id = v;
+                                else
+                                    delete m.id;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.address = v;
+                                else
+                                    delete m.address;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AddMasterRequest;
+            })();
+
+            v1.AddMasterResponse = (function() {
+
+                /**
+                 * Properties of an AddMasterResponse.
+                 * @typedef {Object} lumeo.master.v1.AddMasterResponse.$Properties
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AddMasterResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IAddMasterResponse
+                 * @augments lumeo.master.v1.AddMasterResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.AddMasterResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an AddMasterResponse.
+                 * @typedef {lumeo.master.v1.AddMasterResponse.$Properties} lumeo.master.v1.AddMasterResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new AddMasterResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an AddMasterResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.AddMasterResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AddMasterResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Encodes the specified AddMasterResponse message. Does not implicitly {@link lumeo.master.v1.AddMasterResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.AddMasterResponse
+                 * @static
+                 * @param {lumeo.master.v1.AddMasterResponse.$Properties} m AddMasterResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AddMasterResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AddMasterResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.AddMasterResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.AddMasterResponse & lumeo.master.v1.AddMasterResponse.$Shape} AddMasterResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AddMasterResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.AddMasterResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        r.skipType(t & 7, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AddMasterResponse;
+            })();
+
+            v1.PromoteMastersRequest = (function() {
+
+                /**
+                 * Properties of a PromoteMastersRequest.
+                 * @typedef {Object} lumeo.master.v1.PromoteMastersRequest.$Properties
+                 * @property {Array.<string>|null} [ids] PromoteMastersRequest ids
+                 * @property {boolean|null} [forwarded] PromoteMastersRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a PromoteMastersRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IPromoteMastersRequest
+                 * @augments lumeo.master.v1.PromoteMastersRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.PromoteMastersRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a PromoteMastersRequest.
+                 * @typedef {lumeo.master.v1.PromoteMastersRequest.$Properties} lumeo.master.v1.PromoteMastersRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new PromoteMastersRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a PromoteMastersRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.PromoteMastersRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const PromoteMastersRequest = function (p) {
+                    this.ids = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * PromoteMastersRequest ids.
+                 * @member {Array.<string>} ids
+                 * @memberof lumeo.master.v1.PromoteMastersRequest
+                 * @instance
+                 */
+                PromoteMastersRequest.prototype.ids = $util.emptyArray;
+
+                /**
+                 * PromoteMastersRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.PromoteMastersRequest
+                 * @instance
+                 */
+                PromoteMastersRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified PromoteMastersRequest message. Does not implicitly {@link lumeo.master.v1.PromoteMastersRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.PromoteMastersRequest
+                 * @static
+                 * @param {lumeo.master.v1.PromoteMastersRequest.$Properties} m PromoteMastersRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                PromoteMastersRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.ids != null && m.ids.length) {
+                        for (var i = 0; i < m.ids.length; ++i)
+                            w.uint32(/* id 1, wireType 2 =*/10).string(m.ids[i]);
+                    }
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a PromoteMastersRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.PromoteMastersRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.PromoteMastersRequest & lumeo.master.v1.PromoteMastersRequest.$Shape} PromoteMastersRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                PromoteMastersRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.PromoteMastersRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.ids && m.ids.length))
+                                    m.ids = [];
+                                m.ids.push(r.stringVerify());
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return PromoteMastersRequest;
+            })();
+
+            v1.PromoteMastersResponse = (function() {
+
+                /**
+                 * Properties of a PromoteMastersResponse.
+                 * @typedef {Object} lumeo.master.v1.PromoteMastersResponse.$Properties
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a PromoteMastersResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IPromoteMastersResponse
+                 * @augments lumeo.master.v1.PromoteMastersResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.PromoteMastersResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a PromoteMastersResponse.
+                 * @typedef {lumeo.master.v1.PromoteMastersResponse.$Properties} lumeo.master.v1.PromoteMastersResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new PromoteMastersResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a PromoteMastersResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.PromoteMastersResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const PromoteMastersResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Encodes the specified PromoteMastersResponse message. Does not implicitly {@link lumeo.master.v1.PromoteMastersResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.PromoteMastersResponse
+                 * @static
+                 * @param {lumeo.master.v1.PromoteMastersResponse.$Properties} m PromoteMastersResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                PromoteMastersResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a PromoteMastersResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.PromoteMastersResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.PromoteMastersResponse & lumeo.master.v1.PromoteMastersResponse.$Shape} PromoteMastersResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                PromoteMastersResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.PromoteMastersResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        r.skipType(t & 7, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return PromoteMastersResponse;
+            })();
+
+            v1.RemoveMastersRequest = (function() {
+
+                /**
+                 * Properties of a RemoveMastersRequest.
+                 * @typedef {Object} lumeo.master.v1.RemoveMastersRequest.$Properties
+                 * @property {Array.<string>|null} [ids] RemoveMastersRequest ids
+                 * @property {boolean|null} [forwarded] RemoveMastersRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RemoveMastersRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IRemoveMastersRequest
+                 * @augments lumeo.master.v1.RemoveMastersRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.RemoveMastersRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RemoveMastersRequest.
+                 * @typedef {lumeo.master.v1.RemoveMastersRequest.$Properties} lumeo.master.v1.RemoveMastersRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new RemoveMastersRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RemoveMastersRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.RemoveMastersRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RemoveMastersRequest = function (p) {
+                    this.ids = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RemoveMastersRequest ids.
+                 * @member {Array.<string>} ids
+                 * @memberof lumeo.master.v1.RemoveMastersRequest
+                 * @instance
+                 */
+                RemoveMastersRequest.prototype.ids = $util.emptyArray;
+
+                /**
+                 * RemoveMastersRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.RemoveMastersRequest
+                 * @instance
+                 */
+                RemoveMastersRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified RemoveMastersRequest message. Does not implicitly {@link lumeo.master.v1.RemoveMastersRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RemoveMastersRequest
+                 * @static
+                 * @param {lumeo.master.v1.RemoveMastersRequest.$Properties} m RemoveMastersRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RemoveMastersRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.ids != null && m.ids.length) {
+                        for (var i = 0; i < m.ids.length; ++i)
+                            w.uint32(/* id 1, wireType 2 =*/10).string(m.ids[i]);
+                    }
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RemoveMastersRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RemoveMastersRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RemoveMastersRequest & lumeo.master.v1.RemoveMastersRequest.$Shape} RemoveMastersRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RemoveMastersRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RemoveMastersRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.ids && m.ids.length))
+                                    m.ids = [];
+                                m.ids.push(r.stringVerify());
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RemoveMastersRequest;
+            })();
+
+            v1.RemoveMastersResponse = (function() {
+
+                /**
+                 * Properties of a RemoveMastersResponse.
+                 * @typedef {Object} lumeo.master.v1.RemoveMastersResponse.$Properties
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RemoveMastersResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IRemoveMastersResponse
+                 * @augments lumeo.master.v1.RemoveMastersResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.RemoveMastersResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RemoveMastersResponse.
+                 * @typedef {lumeo.master.v1.RemoveMastersResponse.$Properties} lumeo.master.v1.RemoveMastersResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new RemoveMastersResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RemoveMastersResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.RemoveMastersResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RemoveMastersResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Encodes the specified RemoveMastersResponse message. Does not implicitly {@link lumeo.master.v1.RemoveMastersResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RemoveMastersResponse
+                 * @static
+                 * @param {lumeo.master.v1.RemoveMastersResponse.$Properties} m RemoveMastersResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RemoveMastersResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RemoveMastersResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RemoveMastersResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RemoveMastersResponse & lumeo.master.v1.RemoveMastersResponse.$Shape} RemoveMastersResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RemoveMastersResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RemoveMastersResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        r.skipType(t & 7, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RemoveMastersResponse;
+            })();
+
+            v1.TransferLeadershipRequest = (function() {
+
+                /**
+                 * Properties of a TransferLeadershipRequest.
+                 * @typedef {Object} lumeo.master.v1.TransferLeadershipRequest.$Properties
+                 * @property {string|null} [to] TransferLeadershipRequest to
+                 * @property {boolean|null} [forwarded] TransferLeadershipRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TransferLeadershipRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface ITransferLeadershipRequest
+                 * @augments lumeo.master.v1.TransferLeadershipRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.TransferLeadershipRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TransferLeadershipRequest.
+                 * @typedef {lumeo.master.v1.TransferLeadershipRequest.$Properties} lumeo.master.v1.TransferLeadershipRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new TransferLeadershipRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TransferLeadershipRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.TransferLeadershipRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TransferLeadershipRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TransferLeadershipRequest to.
+                 * @member {string} to
+                 * @memberof lumeo.master.v1.TransferLeadershipRequest
+                 * @instance
+                 */
+                TransferLeadershipRequest.prototype.to = "";
+
+                /**
+                 * TransferLeadershipRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.TransferLeadershipRequest
+                 * @instance
+                 */
+                TransferLeadershipRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified TransferLeadershipRequest message. Does not implicitly {@link lumeo.master.v1.TransferLeadershipRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TransferLeadershipRequest
+                 * @static
+                 * @param {lumeo.master.v1.TransferLeadershipRequest.$Properties} m TransferLeadershipRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TransferLeadershipRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.to != null && $Object.hasOwnProperty.call(m, "to") && m.to !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.to);
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TransferLeadershipRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TransferLeadershipRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TransferLeadershipRequest & lumeo.master.v1.TransferLeadershipRequest.$Shape} TransferLeadershipRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TransferLeadershipRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TransferLeadershipRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.to = v;
+                                else
+                                    delete m.to;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TransferLeadershipRequest;
+            })();
+
+            v1.TransferLeadershipResponse = (function() {
+
+                /**
+                 * Properties of a TransferLeadershipResponse.
+                 * @typedef {Object} lumeo.master.v1.TransferLeadershipResponse.$Properties
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TransferLeadershipResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface ITransferLeadershipResponse
+                 * @augments lumeo.master.v1.TransferLeadershipResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.TransferLeadershipResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TransferLeadershipResponse.
+                 * @typedef {lumeo.master.v1.TransferLeadershipResponse.$Properties} lumeo.master.v1.TransferLeadershipResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new TransferLeadershipResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TransferLeadershipResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.TransferLeadershipResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TransferLeadershipResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Encodes the specified TransferLeadershipResponse message. Does not implicitly {@link lumeo.master.v1.TransferLeadershipResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TransferLeadershipResponse
+                 * @static
+                 * @param {lumeo.master.v1.TransferLeadershipResponse.$Properties} m TransferLeadershipResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TransferLeadershipResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TransferLeadershipResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TransferLeadershipResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TransferLeadershipResponse & lumeo.master.v1.TransferLeadershipResponse.$Shape} TransferLeadershipResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TransferLeadershipResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TransferLeadershipResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        r.skipType(t & 7, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TransferLeadershipResponse;
+            })();
+
+            /**
+             * MasterStanding enum.
+             * @name lumeo.master.v1.MasterStanding
+             * @enum {number}
+             * @property {number} MASTER_STANDING_UNSPECIFIED=0 MASTER_STANDING_UNSPECIFIED value
+             * @property {number} MASTER_STANDING_VOTER=1 MASTER_STANDING_VOTER value
+             * @property {number} MASTER_STANDING_LEARNER=2 MASTER_STANDING_LEARNER value
+             * @property {number} MASTER_STANDING_LEAVING=3 MASTER_STANDING_LEAVING value
+             * @property {number} MASTER_STANDING_WAITING=4 MASTER_STANDING_WAITING value
+             * @property {number} MASTER_STANDING_REMOVED=5 MASTER_STANDING_REMOVED value
+             */
+            v1.MasterStanding = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "MASTER_STANDING_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "MASTER_STANDING_VOTER"] = 1;
+                values[valuesById[2] = "MASTER_STANDING_LEARNER"] = 2;
+                values[valuesById[3] = "MASTER_STANDING_LEAVING"] = 3;
+                values[valuesById[4] = "MASTER_STANDING_WAITING"] = 4;
+                values[valuesById[5] = "MASTER_STANDING_REMOVED"] = 5;
+                return values;
+            })();
+
             /**
              * MasterRole enum.
              * @name lumeo.master.v1.MasterRole
@@ -3813,6 +4935,11 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [stateHash] MasterStatus stateHash
                  * @property {number|null} [stateHashIndex] MasterStatus stateHashIndex
                  * @property {number|null} [durableIndex] MasterStatus durableIndex
+                 * @property {lumeo.master.v1.MasterStanding|null} [standing] MasterStatus standing
+                 * @property {string|null} [store] MasterStatus store
+                 * @property {string|null} [clusterName] MasterStatus clusterName
+                 * @property {number|null} [matchIndex] MasterStatus matchIndex
+                 * @property {boolean|null} [caughtUp] MasterStatus caughtUp
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -3957,6 +5084,46 @@ export const lumeo = $root.lumeo = (() => {
                 MasterStatus.prototype.durableIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * MasterStatus standing.
+                 * @member {lumeo.master.v1.MasterStanding} standing
+                 * @memberof lumeo.master.v1.MasterStatus
+                 * @instance
+                 */
+                MasterStatus.prototype.standing = 0;
+
+                /**
+                 * MasterStatus store.
+                 * @member {string} store
+                 * @memberof lumeo.master.v1.MasterStatus
+                 * @instance
+                 */
+                MasterStatus.prototype.store = "";
+
+                /**
+                 * MasterStatus clusterName.
+                 * @member {string} clusterName
+                 * @memberof lumeo.master.v1.MasterStatus
+                 * @instance
+                 */
+                MasterStatus.prototype.clusterName = "";
+
+                /**
+                 * MasterStatus matchIndex.
+                 * @member {number} matchIndex
+                 * @memberof lumeo.master.v1.MasterStatus
+                 * @instance
+                 */
+                MasterStatus.prototype.matchIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * MasterStatus caughtUp.
+                 * @member {boolean} caughtUp
+                 * @memberof lumeo.master.v1.MasterStatus
+                 * @instance
+                 */
+                MasterStatus.prototype.caughtUp = false;
+
+                /**
                  * Encodes the specified MasterStatus message. Does not implicitly {@link lumeo.master.v1.MasterStatus.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.MasterStatus
@@ -4000,6 +5167,16 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 13, wireType 0 =*/104).uint64(m.stateHashIndex);
                     if (m.durableIndex != null && $Object.hasOwnProperty.call(m, "durableIndex") && (typeof m.durableIndex === "object" ? m.durableIndex.low || m.durableIndex.high : m.durableIndex !== 0))
                         w.uint32(/* id 14, wireType 0 =*/112).uint64(m.durableIndex);
+                    if (m.standing != null && $Object.hasOwnProperty.call(m, "standing") && m.standing !== 0)
+                        w.uint32(/* id 15, wireType 0 =*/120).int32(m.standing);
+                    if (m.store != null && $Object.hasOwnProperty.call(m, "store") && m.store !== "")
+                        w.uint32(/* id 16, wireType 2 =*/130).string(m.store);
+                    if (m.matchIndex != null && $Object.hasOwnProperty.call(m, "matchIndex") && (typeof m.matchIndex === "object" ? m.matchIndex.low || m.matchIndex.high : m.matchIndex !== 0))
+                        w.uint32(/* id 17, wireType 0 =*/136).uint64(m.matchIndex);
+                    if (m.caughtUp != null && $Object.hasOwnProperty.call(m, "caughtUp") && m.caughtUp !== false)
+                        w.uint32(/* id 18, wireType 0 =*/144).bool(m.caughtUp);
+                    if (m.clusterName != null && $Object.hasOwnProperty.call(m, "clusterName") && m.clusterName !== "")
+                        w.uint32(/* id 29, wireType 2 =*/234).string(m.clusterName);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -4168,6 +5345,51 @@ export const lumeo = $root.lumeo = (() => {
                                     m.durableIndex = v;
                                 else
                                     delete m.durableIndex;
+                                continue;
+                            }
+                        case 15: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.standing = v;
+                                else
+                                    delete m.standing;
+                                continue;
+                            }
+                        case 16: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.store = v;
+                                else
+                                    delete m.store;
+                                continue;
+                            }
+                        case 29: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.clusterName = v;
+                                else
+                                    delete m.clusterName;
+                                continue;
+                            }
+                        case 17: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.matchIndex = v;
+                                else
+                                    delete m.matchIndex;
+                                continue;
+                            }
+                        case 18: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.caughtUp = v;
+                                else
+                                    delete m.caughtUp;
                                 continue;
                             }
                         }
@@ -5738,6 +6960,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [serverId] RegisterResponse serverId
                  * @property {string|null} [clusterId] RegisterResponse clusterId
                  * @property {number|null} [heartbeatMs] RegisterResponse heartbeatMs
+                 * @property {Array.<string>|null} [masters] RegisterResponse masters
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5763,6 +6986,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const RegisterResponse = function (p) {
+                    this.masters = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -5794,6 +7018,14 @@ export const lumeo = $root.lumeo = (() => {
                 RegisterResponse.prototype.heartbeatMs = 0;
 
                 /**
+                 * RegisterResponse masters.
+                 * @member {Array.<string>} masters
+                 * @memberof lumeo.master.v1.RegisterResponse
+                 * @instance
+                 */
+                RegisterResponse.prototype.masters = $util.emptyArray;
+
+                /**
                  * Encodes the specified RegisterResponse message. Does not implicitly {@link lumeo.master.v1.RegisterResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.RegisterResponse
@@ -5815,6 +7047,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 2, wireType 2 =*/18).string(m.clusterId);
                     if (m.heartbeatMs != null && $Object.hasOwnProperty.call(m, "heartbeatMs") && m.heartbeatMs !== 0)
                         w.uint32(/* id 3, wireType 0 =*/24).uint32(m.heartbeatMs);
+                    if (m.masters != null && m.masters.length) {
+                        for (var i = 0; i < m.masters.length; ++i)
+                            w.uint32(/* id 4, wireType 2 =*/34).string(m.masters[i]);
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -5884,6 +7120,14 @@ export const lumeo = $root.lumeo = (() => {
                                     m.heartbeatMs = v;
                                 else
                                     delete m.heartbeatMs;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.masters && m.masters.length))
+                                    m.masters = [];
+                                m.masters.push(r.stringVerify());
                                 continue;
                             }
                         }
@@ -6215,6 +7459,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a HeartbeatResponse.
                  * @typedef {Object} lumeo.master.v1.HeartbeatResponse.$Properties
                  * @property {Array.<number>|null} [verifyHandles] HeartbeatResponse verifyHandles
+                 * @property {Array.<string>|null} [masters] HeartbeatResponse masters
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -6241,6 +7486,7 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 const HeartbeatResponse = function (p) {
                     this.verifyHandles = [];
+                    this.masters = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -6254,6 +7500,14 @@ export const lumeo = $root.lumeo = (() => {
                  * @instance
                  */
                 HeartbeatResponse.prototype.verifyHandles = $util.emptyArray;
+
+                /**
+                 * HeartbeatResponse masters.
+                 * @member {Array.<string>} masters
+                 * @memberof lumeo.master.v1.HeartbeatResponse
+                 * @instance
+                 */
+                HeartbeatResponse.prototype.masters = $util.emptyArray;
 
                 /**
                  * Encodes the specified HeartbeatResponse message. Does not implicitly {@link lumeo.master.v1.HeartbeatResponse.verify|verify} messages.
@@ -6273,6 +7527,10 @@ export const lumeo = $root.lumeo = (() => {
                         throw $Error("max depth exceeded");
                     if (m.verifyHandles != null && m.verifyHandles.length) {
                         w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.verifyHandles);
+                    }
+                    if (m.masters != null && m.masters.length) {
+                        for (var i = 0; i < m.masters.length; ++i)
+                            w.uint32(/* id 2, wireType 2 =*/18).string(m.masters[i]);
                     }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
@@ -6330,6 +7588,14 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.verifyHandles && m.verifyHandles.length))
                                     m.verifyHandles = [];
                                 m.verifyHandles.push(r.uint64());
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.masters && m.masters.length))
+                                    m.masters = [];
+                                m.masters.push(r.stringVerify());
                                 continue;
                             }
                         }
@@ -8575,6 +9841,8 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of an OperateResponse.
                  * @typedef {Object} lumeo.master.v1.OperateResponse.$Properties
                  * @property {Array.<lumeo.master.v1.OperationResult.$Properties>|null} [results] OperateResponse results
+                 * @property {Array.<string>|null} [masters] OperateResponse masters
+                 * @property {number|null} [mastersRevision] OperateResponse mastersRevision
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -8590,6 +9858,8 @@ export const lumeo = $root.lumeo = (() => {
                  * Shape of an OperateResponse.
                  * @typedef {{
                  *   results?: Array.<lumeo.master.v1.OperationResult.$Shape>|null;
+                 *   masters?: Array.<string>|null;
+                 *   mastersRevision?: number|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * }} lumeo.master.v1.OperateResponse.$Shape
                  */
@@ -8604,6 +9874,7 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 const OperateResponse = function (p) {
                     this.results = [];
+                    this.masters = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -8617,6 +9888,22 @@ export const lumeo = $root.lumeo = (() => {
                  * @instance
                  */
                 OperateResponse.prototype.results = $util.emptyArray;
+
+                /**
+                 * OperateResponse masters.
+                 * @member {Array.<string>} masters
+                 * @memberof lumeo.master.v1.OperateResponse
+                 * @instance
+                 */
+                OperateResponse.prototype.masters = $util.emptyArray;
+
+                /**
+                 * OperateResponse mastersRevision.
+                 * @member {number} mastersRevision
+                 * @memberof lumeo.master.v1.OperateResponse
+                 * @instance
+                 */
+                OperateResponse.prototype.mastersRevision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
                  * Encodes the specified OperateResponse message. Does not implicitly {@link lumeo.master.v1.OperateResponse.verify|verify} messages.
@@ -8638,6 +9925,12 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.results.length; ++i)
                             $root.lumeo.master.v1.OperationResult.encode(m.results[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
                     }
+                    if (m.masters != null && m.masters.length) {
+                        for (var i = 0; i < m.masters.length; ++i)
+                            w.uint32(/* id 2, wireType 2 =*/18).string(m.masters[i]);
+                    }
+                    if (m.mastersRevision != null && $Object.hasOwnProperty.call(m, "mastersRevision") && (typeof m.mastersRevision === "object" ? m.mastersRevision.low || m.mastersRevision.high : m.mastersRevision !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.mastersRevision);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -8662,7 +9955,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -8688,6 +9981,23 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.results && m.results.length))
                                     m.results = [];
                                 m.results.push($root.lumeo.master.v1.OperationResult.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.masters && m.masters.length))
+                                    m.masters = [];
+                                m.masters.push(r.stringVerify());
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.mastersRevision = v;
+                                else
+                                    delete m.mastersRevision;
                                 continue;
                             }
                         }

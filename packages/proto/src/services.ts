@@ -58,6 +58,30 @@ export const AdminService = {
     lumeo.master.v1.GetMasterStatusResponse,
     { request: false, response: false },
   ),
+  addMaster: method<lumeo.master.v1.IAddMasterRequest, lumeo.master.v1.IAddMasterResponse>(
+    "/lumeo.master.v1.AdminService/AddMaster",
+    lumeo.master.v1.AddMasterRequest,
+    lumeo.master.v1.AddMasterResponse,
+    { request: false, response: false },
+  ),
+  promoteMasters: method<lumeo.master.v1.IPromoteMastersRequest, lumeo.master.v1.IPromoteMastersResponse>(
+    "/lumeo.master.v1.AdminService/PromoteMasters",
+    lumeo.master.v1.PromoteMastersRequest,
+    lumeo.master.v1.PromoteMastersResponse,
+    { request: false, response: false },
+  ),
+  removeMasters: method<lumeo.master.v1.IRemoveMastersRequest, lumeo.master.v1.IRemoveMastersResponse>(
+    "/lumeo.master.v1.AdminService/RemoveMasters",
+    lumeo.master.v1.RemoveMastersRequest,
+    lumeo.master.v1.RemoveMastersResponse,
+    { request: false, response: false },
+  ),
+  transferLeadership: method<lumeo.master.v1.ITransferLeadershipRequest, lumeo.master.v1.ITransferLeadershipResponse>(
+    "/lumeo.master.v1.AdminService/TransferLeadership",
+    lumeo.master.v1.TransferLeadershipRequest,
+    lumeo.master.v1.TransferLeadershipResponse,
+    { request: false, response: false },
+  ),
 } as const;
 
 export const BackupService = {

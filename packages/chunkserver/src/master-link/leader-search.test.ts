@@ -28,3 +28,15 @@ test("LeaderSearch turns to the last leader first after a break", (t) => {
   search.failed(undefined);
   t.is(search.next(), "a");
 });
+
+test("LeaderSearch asks the masters that it hears of, and those it was given behind them", (t) => {
+  const search = new LeaderSearch(["a", "b"]);
+  search.follow(["c", "b"]);
+  search.follow([]);
+  const asked = [0, 1, 2, 3].map(() => {
+    const address = search.next();
+    search.failed(undefined);
+    return address;
+  });
+  t.deepEqual(asked, ["c", "b", "a", "c"]);
+});

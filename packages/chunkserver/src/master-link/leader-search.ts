@@ -6,7 +6,8 @@ const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 1_000;
 
 export class LeaderSearch {
-  readonly #masters: readonly string[];
+  readonly #given: readonly string[];
+  #masters: readonly string[];
   #turn = 0;
   #hint: string | undefined;
   #failures = 0;
@@ -14,7 +15,15 @@ export class LeaderSearch {
   /** @param masters  Addresses, at least one. */
   constructor(masters: readonly string[]) {
     invariant(0 < masters.length, "a chunkserver needs at least one master address");
+    this.#given = masters;
     this.#masters = masters;
+  }
+
+  /** The masters are these now. The ones given first are asked too, behind them. */
+  follow(masters: readonly string[]): void {
+    if (masters.length === 0) return;
+    const given = this.#given.filter((address) => !masters.includes(address));
+    this.#masters = [...masters, ...given];
   }
 
   next(): string {

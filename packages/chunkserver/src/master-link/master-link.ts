@@ -153,6 +153,7 @@ export class MasterLink implements Closable {
       },
       { timeoutMs: REGISTER_TIMEOUT_MS, signal: this.#stopping.signal },
     );
+    this.#search.follow(answer.masters ?? []);
     await this.#accept({
       serverId: serverId(answer.serverId ?? 0),
       clusterId: answer.clusterId ?? "",
@@ -222,6 +223,7 @@ export class MasterLink implements Closable {
   }
 
   #obey(answer: lumeo.master.v1.IHeartbeatResponse): void {
+    this.#search.follow(answer.masters ?? []);
     for (const handle of answer.verifyHandles ?? []) {
       if (VERIFY_WAITING_MAX <= this.#toVerify.size) break;
       this.#toVerify.add(handle);

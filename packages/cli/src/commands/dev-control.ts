@@ -1,6 +1,13 @@
 // The commands for a cluster on this machine that was started before.
 
-import { inspectCluster, reviveClusterIn, stopClusterIn } from "@lumeofs/local-cluster";
+import {
+  addMastersIn,
+  inspectCluster,
+  removeMastersIn,
+  reviveClusterIn,
+  stopClusterIn,
+} from "@lumeofs/local-cluster";
+import { parseCount } from "../args.js";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
 import { plural } from "../format.js";
@@ -39,5 +46,39 @@ export async function revive({ output }: Context, dir = DEV_DIR_DEFAULT): Promis
   const revived = await reviveClusterIn(dir);
   const text = revived.length === 0 ? "All members run" : `Started ${revived.join(", ")}`;
   output.result(text, { dir, revived });
+  return EXIT.ok;
+}
+
+/** More at once would only make the group slower. */
+const MASTERS_AT_ONCE_MAX = 4;
+
+/** Starts masters and has the group take them in; it works meanwhile. */
+export async function addMaster(
+  { output }: Context,
+  { dir = DEV_DIR_DEFAULT, count = "1" }: { readonly dir?: string; readonly count?: string },
+): Promise<ExitStatus> {
+  const added = await addMastersIn(dir, parseCount(count, 1, MASTERS_AT_ONCE_MAX));
+  const { endpoints } = inspectCluster(dir);
+  const text = `${added.join(", ")} ${added.length === 1 ? "votes" : "vote"} now`;
+  output.result(`${text}\nexport LUMEO_ENDPOINTS=${endpoints.join(",")}`, {
+    dir,
+    added,
+    endpoints,
+  });
+  return EXIT.ok;
+}
+
+/** Takes masters out of the group and ends them; it works meanwhile. */
+export async function removeMaster(
+  { output }: Context,
+  ids: readonly string[],
+  { dir = DEV_DIR_DEFAULT }: { readonly dir?: string },
+): Promise<ExitStatus> {
+  await removeMastersIn(dir, ids);
+  const { endpoints } = inspectCluster(dir);
+  const text = `${ids.join(", ")} ${ids.length === 1 ? "is" : "are"} gone`;
+  output.result(`${text}\nexport LUMEO_ENDPOINTS=${endpoints.join(",")}`, {
+    ...{ dir, removed: ids, endpoints },
+  });
   return EXIT.ok;
 }

@@ -3,6 +3,8 @@
 import type { Command } from "commander";
 import { examples, type RunCommand } from "./command-line.js";
 
+const DEV_COMMANDS = "stop, status, revive, add-master and remove-master";
+
 /** Adds them to the program. */
 export function addDevCommands(program: Command, run: RunCommand): void {
   const dev = program
@@ -25,7 +27,7 @@ export function addDevCommands(program: Command, run: RunCommand): void {
     .action(async (options, command: Command) => {
       const [unknown] = command.args;
       if (unknown !== undefined) {
-        command.error(`error: unknown command 'dev ${unknown}': there are stop, status and revive`);
+        command.error(`error: unknown command 'dev ${unknown}': there are ${DEV_COMMANDS}`);
       }
       const { devStart } = await import("../commands/dev-start.js");
       await run(command.optsWithGlobals(), (context) => devStart(context, options));
@@ -53,4 +55,42 @@ export function addDevCommands(program: Command, run: RunCommand): void {
         await run(command.optsWithGlobals(), (context) => commands[action](context, dir));
       });
   }
+  addMasterCommands(dev, run);
+}
+
+function addMasterCommands(dev: Command, run: RunCommand): void {
+  dev
+    .command("add-master")
+    .description("Start a master and take it into the group, which works meanwhile.")
+    .option("--dir <folder>", "the folder of the cluster, ./.lumeo-dev without it")
+    .option("--count <n>", "how many at once, 1 without it")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo dev add-master --count 2", "one becomes three, or three five"],
+        ["lumeo dev add-master --dir ./cluster", "in the cluster of that folder"],
+      ),
+    )
+    .action(async (_options, command: Command) => {
+      const { addMaster } = await import("../commands/dev-control.js");
+      const options = command.optsWithGlobals<{ dir?: string; count?: string }>();
+      await run(command.optsWithGlobals(), (context) => addMaster(context, options));
+    });
+  dev
+    .command("remove-master")
+    .description("Take masters out of the group, end them and delete their data.")
+    .argument("<name...>", "such as m4")
+    .option("--dir <folder>", "the folder of the cluster, ./.lumeo-dev without it")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo dev remove-master m4 m5", "five become three"],
+        ["lumeo dev remove-master m1 --dir ./cluster", "also the one that leads"],
+      ),
+    )
+    .action(async (names: readonly string[], _options, command: Command) => {
+      const { removeMaster } = await import("../commands/dev-control.js");
+      const options = command.optsWithGlobals<{ dir?: string }>();
+      await run(command.optsWithGlobals(), (context) => removeMaster(context, names, options));
+    });
 }

@@ -4,11 +4,15 @@ import { asLumeoError, LumeoError } from "@lumeofs/base";
 import { type RpcChannel, unary } from "@lumeofs/node/rpc";
 import { AdminService, ChunkService, lumeo } from "@lumeofs/proto";
 import type { ChunkserverStatus, ClusterStatus, MasterStatus } from "../cluster-status.js";
+import type { NewMaster } from "../masters.js";
 import type { LocatedChunk, ReplicaState } from "../operations.js";
 import { type MasterPool, unreachable } from "./master-pool.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
 
-const { MasterRole } = lumeo.master.v1;
+const { MasterRole, MasterStanding } = lumeo.master.v1;
+
+/** A unary method as the generated code describes it. */
+type Method<Q, A> = Parameters<typeof unary<Q, A>>[1];
 
 /** What bounds one call. */
 export interface UnaryOptions {
@@ -45,6 +49,26 @@ export class AdminClient {
     throw last.code === "UNAVAILABLE" ? unreachable(endpoints, last) : last;
   }
 
+  /** Has a master taken into the group, which gets the log and does not vote yet. */
+  async addMaster(master: NewMaster, options: UnaryOptions): Promise<void> {
+    await this.#askAny(AdminService.addMaster, { ...master }, options);
+  }
+
+  /** Lets learners vote. */
+  async promoteMasters(ids: readonly string[], options: UnaryOptions): Promise<void> {
+    await this.#askAny(AdminService.promoteMasters, { ids: [...ids] }, options);
+  }
+
+  /** Takes masters out of the group. */
+  async removeMasters(ids: readonly string[], options: UnaryOptions): Promise<void> {
+    await this.#askAny(AdminService.removeMasters, { ids: [...ids] }, options);
+  }
+
+  /** Hands the leadership over; to the nearest master if `to` is empty. */
+  async transferLeadership(to: string, options: UnaryOptions): Promise<void> {
+    await this.#askAny(AdminService.transferLeadership, { to }, options);
+  }
+
   /** Where the copies of a chunk are now. */
   async locate(handle: number, options: UnaryOptions): Promise<LocatedChunk> {
     const { chunk } = await unary(this.#leader(), ChunkService.locateChunk, { handle }, options);
@@ -58,6 +82,21 @@ export class AdminClient {
     options: UnaryOptions,
   ): Promise<void> {
     await unary(this.#leader(), ChunkService.reportDamage, damage, options);
+  }
+
+  /** Any master passes it on to the leader: the first that answers decides. */
+  async #askAny<Q, A>(method: Method<Q, A>, request: Q, options: UnaryOptions): Promise<A> {
+    const { leader, endpoints } = this.#masters;
+    let failure: LumeoError | undefined;
+    for (const address of new Set(leader === undefined ? endpoints : [leader, ...endpoints])) {
+      try {
+        return await unary(this.#masters.channel(address), method, request, options);
+      } catch (error) {
+        failure = asLumeoError(error);
+        if (!failure.retryable || failure.code === "LEADERSHIP_LOST") throw failure;
+      }
+    }
+    throw failure ?? new LumeoError("UNAVAILABLE", "no master is known");
   }
 
   #leader(): RpcChannel {
@@ -108,6 +147,9 @@ function decodeMaster(master: lumeo.master.v1.MasterStatus.$Properties): MasterS
     commitIndex: master.commitIndex ?? 0,
     lastApplied: master.appliedIndex ?? 0,
     snapshotIndex: master.snapshotIndex ?? 0,
+    standing: decodeStanding(master.standing),
+    matchIndex: master.matchIndex ?? 0,
+    caughtUp: master.caughtUp ?? false,
     memoryBytes: master.memoryBytes ?? 0,
     stateHash: master.stateHash ?? "",
   };
@@ -117,6 +159,23 @@ function decodeRole(role: lumeo.master.v1.MasterRole | null | undefined): Master
   if (role === MasterRole.MASTER_ROLE_LEADER) return "leader";
   if (role === MasterRole.MASTER_ROLE_CANDIDATE) return "candidate";
   return role === MasterRole.MASTER_ROLE_FOLLOWER ? "follower" : "unreachable";
+}
+
+function decodeStanding(
+  standing: lumeo.master.v1.MasterStanding | null | undefined,
+): MasterStatus["standing"] {
+  switch (standing) {
+    case MasterStanding.MASTER_STANDING_LEARNER:
+      return "learner";
+    case MasterStanding.MASTER_STANDING_LEAVING:
+      return "leaving";
+    case MasterStanding.MASTER_STANDING_WAITING:
+      return "waiting";
+    case MasterStanding.MASTER_STANDING_REMOVED:
+      return "removed";
+    default:
+      return "voter";
+  }
 }
 
 function decodeChunkserver(

@@ -8,13 +8,20 @@
 //     leads; one that fails says nothing about the leader.
 // P4. A master that stood still is not gone back to for a while, also where others still take it
 //     for the leader: they notice later.
-// P5. Nothing is repeated here: every failure goes to the caller, whose policy decides.
+// P5. Whoever is asked says where all masters are. Those are asked from then on, and what the client
+//     was given only after them: it goes on when all of that is gone.
+// P6. Nothing is repeated here: every failure goes to the caller, whose policy decides.
 
 import { type Closable, LumeoError } from "@lumeofs/base";
 import { RpcChannel } from "@lumeofs/node/rpc";
 import type { Events } from "../events.js";
 import type { Answer, Attempt, Masters, OperationKind } from "../operations.js";
-import { OperationStream, type Service, type StreamPorts } from "./operation-stream.js";
+import {
+  type MasterList,
+  OperationStream,
+  type Service,
+  type StreamPorts,
+} from "./operation-stream.js";
 import { ReadSpread } from "./read-spread.js";
 
 /** Masters that hints may add to the configured ones. */
@@ -29,7 +36,8 @@ interface Link {
 
 export class MasterPool implements Masters, Closable {
   /** host:port of the masters that the client was given. */
-  readonly endpoints: readonly string[];
+  readonly #given: readonly string[];
+  #list: MasterList = { addresses: [], revision: 0 };
   readonly #ports: StreamPorts;
   readonly #events: Events;
   readonly #spread: ReadSpread;
@@ -46,11 +54,17 @@ export class MasterPool implements Masters, Closable {
 
   /** @param endpoints  host:port, not empty. No I/O happens here. */
   constructor(endpoints: readonly string[], ports: StreamPorts, events: Events) {
-    this.endpoints = endpoints;
+    this.#given = endpoints;
     this.#ports = ports;
     this.#events = events;
     this.#spread = new ReadSpread(endpoints, ports.clock);
     this.#target = endpoints[0] as string;
+  }
+
+  /** host:port of all masters that are known. */
+  get endpoints(): readonly string[] {
+    const { addresses } = this.#list;
+    return [...addresses, ...this.#given.filter((address) => !addresses.includes(address))];
   }
 
   /** Address of the master that answered last as the leader; undefined before the first answer. */
@@ -161,9 +175,10 @@ export class MasterPool implements Masters, Closable {
 
   #next(failed: string, hint: string | undefined): string {
     if (hint !== undefined && hint !== failed && this.#mayUse(hint)) return hint;
-    for (let tried = 0; tried < this.endpoints.length; tried++) {
-      this.#turn = (this.#turn + 1) % this.endpoints.length;
-      const candidate = this.endpoints[this.#turn] as string;
+    const { endpoints } = this;
+    for (let tried = 0; tried < endpoints.length; tried++) {
+      this.#turn = (this.#turn + 1) % endpoints.length;
+      const candidate = endpoints[this.#turn] as string;
       if (candidate !== failed && !this.#stoodStill(candidate)) return candidate;
     }
     return failed;
@@ -183,9 +198,24 @@ export class MasterPool implements Masters, Closable {
     const known = this.#links.get(address);
     if (known !== undefined) return known;
     const channel = new RpcChannel(address);
-    const link = { channel, operations: new OperationStream(channel, this.#ports) };
+    const operations = new OperationStream(channel, this.#ports, (list) => this.#learned(list));
+    const link = { channel, operations };
     this.#links.set(address, link);
     return link;
+  }
+
+  /** What a master says about all of them (P5). */
+  #learned(list: MasterList): void {
+    if (list.revision < this.#list.revision) return;
+    this.#list = list;
+    this.#spread.follow(list.addresses);
+    const kept = new Set([...this.endpoints, this.#target]);
+    for (const address of this.#refused) if (!kept.has(address)) this.#refused.delete(address);
+    for (const [address, { channel, operations }] of this.#links) {
+      if (kept.has(address) || operations.isConnected) continue;
+      this.#links.delete(address);
+      void channel.close();
+    }
   }
 }
 

@@ -43,6 +43,14 @@ export interface StreamPorts {
   readonly timers: Timers;
 }
 
+/** Where all masters are, as one of them has said. */
+export interface MasterList {
+  /** host:port, not empty. */
+  readonly addresses: readonly string[];
+  /** A list with a lower one is older. */
+  readonly revision: number;
+}
+
 /** Who has served an operation. */
 export interface Service {
   /** Set by an answer, be it an error, of a master that does not lead. */
@@ -66,6 +74,7 @@ interface OpenOperation {
 export class OperationStream {
   readonly #channel: RpcChannel;
   readonly #ports: StreamPorts;
+  readonly #onMasters: (list: MasterList) => void;
   readonly #room = new Budget(OPERATIONS_OPEN_MAX);
   readonly #open = new Map<number, OpenOperation>();
   #queue: OpenOperation[] = [];
@@ -79,9 +88,11 @@ export class OperationStream {
   #silences = 0;
   #isStill = false;
 
-  constructor(channel: RpcChannel, ports: StreamPorts) {
+  /** @param onMasters  Hears of all masters, at the beginning and whenever they change. */
+  constructor(channel: RpcChannel, ports: StreamPorts, onMasters: (list: MasterList) => void) {
     this.#channel = channel;
     this.#ports = ports;
+    this.#onMasters = onMasters;
   }
 
   /** The stream is open: what fails now has been refused by the master itself. */
@@ -256,9 +267,12 @@ export class OperationStream {
   async #receive(stream: Stream): Promise<void> {
     let failure = new LumeoError("CONNECTION_LOST", `${this.#channel.address} ended the stream`);
     try {
-      for await (const { results } of stream) {
+      for await (const { results, masters, mastersRevision } of stream) {
         this.#silences = 0;
         this.#isStill = false;
+        if (masters?.length) {
+          this.#onMasters({ addresses: masters, revision: mastersRevision ?? 0 });
+        }
         for (const result of results ?? []) this.#settle(result.id ?? 0, result as Result);
       }
     } catch (error) {

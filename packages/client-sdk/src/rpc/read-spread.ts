@@ -41,6 +41,14 @@ export class ReadSpread {
     for (const address of endpoints) this.#recordOf(address);
   }
 
+  /** From now on these are all masters. What is still under way elsewhere ends as it would have. */
+  follow(endpoints: readonly string[]): void {
+    for (const address of endpoints) this.#recordOf(address);
+    for (const address of this.#records.keys()) {
+      if (!endpoints.includes(address)) this.#records.delete(address);
+    }
+  }
+
   /** @param leader  Where the leader is believed to be; it may be none of the endpoints. */
   choose(consistency: Consistency, leader: string): string {
     const { inFlight } = this.#recordOf(leader);

@@ -4,12 +4,14 @@
 import { type Clock, isErrorCode, type NodeId } from "@lumeofs/base";
 import { type RpcMethod, serveUnary, unary } from "@lumeofs/node/rpc";
 import { AdminService, lumeo } from "@lumeofs/proto";
+import type { GroupControl } from "../consensus/group.js";
 import type { Replication, RoleStatus } from "../consensus/replication.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet } from "../fleet/servers.js";
 import { getClusterId } from "../metadata/cluster.js";
 import type { ChannelPool } from "./channel-pool.js";
 import { activeServers } from "./fleet-view.js";
+import { standingOf } from "./master-admin.js";
 import { encodeLiveness } from "./wire.js";
 
 const { MasterRole } = lumeo.master.v1;
@@ -26,6 +28,11 @@ export interface StateHash {
 
 export interface AdminParts {
   readonly replication: Replication;
+  readonly group: GroupControl;
+  /** Drawn when this master's store was made. */
+  readonly store: string;
+  /** Equal on all masters of a cluster. */
+  readonly clusterName: string;
   readonly log: MetadataLog;
   readonly fleet: Fleet;
   readonly clock: Clock;
@@ -70,13 +77,33 @@ async function clusterStatus(parts: AdminParts): Promise<ClusterStatus> {
   const { replication, log } = parts;
   const { status } = replication;
   const members = Object.entries(status.members) as [NodeId, string][];
-  const masters = await Promise.all(members.map((member) => askMaster(parts, member)));
+  const masters = await Promise.all(
+    members.map(async (member) => inGroup(parts, member, await askMaster(parts, member))),
+  );
   return {
     clusterId: getClusterId(log.local) ?? "",
     leader: status.leader ?? "",
     term: status.term,
     masters,
     chunkservers: await chunkservers(parts),
+  };
+}
+
+/** Adds what this master, if it leads, knows of a member better than the member itself. */
+function inGroup(
+  { group, replication }: AdminParts,
+  [id, address]: readonly [NodeId, string],
+  status: lumeo.master.v1.IMasterStatus,
+): lumeo.master.v1.IMasterStatus {
+  const { role, id: self, commit, logLast } = replication.status;
+  const peer = group.peers.find((one) => one.id === id);
+  const isSelf = id === self && role === "leader";
+  return {
+    ...status,
+    address,
+    standing: standingOf(group, id),
+    matchIndex: isSelf ? logLast : (peer?.match ?? 0),
+    caughtUp: isSelf || (peer?.state === "replicate" && commit < peer.next),
   };
 }
 
@@ -116,6 +143,9 @@ async function masterStatus(
     memoryBytes: parts.memoryBytes(),
     stateHash: hash?.hex ?? "",
     stateHashIndex: hash?.index ?? 0,
+    standing: standingOf(parts.group, status.id),
+    store: parts.store,
+    clusterName: parts.clusterName,
   };
 }
 

@@ -11,6 +11,7 @@ import { getClusterId } from "../metadata/cluster.js";
 import type { FleetCommand } from "../metadata/command.js";
 import { getServer, type Server, serverOfName, serverOfUuid } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
+import type { MasterDirectory } from "./master-directory.js";
 import {
   decodeHandle,
   decodeNumber,
@@ -37,6 +38,7 @@ export interface FleetServiceParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly heartbeatMs: number;
+  readonly masters: MasterDirectory;
 }
 
 export function fleetMethods(parts: FleetServiceParts): readonly RpcMethod[] {
@@ -63,15 +65,16 @@ async function register(
   const known = serverOfUuid(state, command.storeUuid);
   const before = known === undefined ? undefined : getServer(state, known);
   const { heartbeatMs } = parts;
+  const masters = [...parts.masters.addresses];
   if (known !== undefined && before !== undefined && isSame(before, command)) {
-    return { serverId: known, clusterId, heartbeatMs };
+    return { serverId: known, clusterId, heartbeatMs, masters };
   }
   const reply = await parts.log.change(command);
   if (reply.kind === "refused") throw errorOf(reply);
   if (reply.kind !== "registered") throw new LumeoError("INTERNAL", "Register got another reply");
   const { server } = reply;
   parts.logger.info("chunkserver registered", { server, peer: command.name });
-  return { serverId: server, clusterId, heartbeatMs };
+  return { serverId: server, clusterId, heartbeatMs, masters };
 }
 
 function decodeRegistration(wire: lumeo.master.v1.IRegisterRequest): FleetCommand {
@@ -140,6 +143,7 @@ async function listen(
 ): Promise<void> {
   const { log, fleet, clock } = parts;
   let server: ServerId | undefined;
+  let told: readonly string[] = parts.masters.addresses;
   try {
     for await (const beat of stream) {
       log.checkLeading();
@@ -149,7 +153,9 @@ async function listen(
       const report = { load: decodeLoad(beat), damaged: decodeHandles(beat), isFirst };
       fleet.heartbeat(server, report, clock.monotonicMs());
       streams.set(server, stream); // a newer stream of a server takes its place
-      await stream.send({ verifyHandles: [...fleet.takeDeferred(server)] });
+      const masters = told === parts.masters.addresses ? [] : [...parts.masters.addresses];
+      told = parts.masters.addresses;
+      await stream.send({ verifyHandles: [...fleet.takeDeferred(server)], masters });
     }
   } finally {
     if (server !== undefined && streams.get(server) === stream) {

@@ -2,33 +2,55 @@
 //
 // N1. Operations of one stream run at the same time, and begin in the order in which they came.
 // N2. A stream has at most OPERATIONS_MAX operations under way, counted until their answers are
-//     taken by the transport; above it nothing more is read from the client.
+//     taken by the transport; above it nothing more is read from the client. A large operation
+//     counts for several. All streams together are bounded by the room (operation-room.ts).
 // N3. A message without operations asks whether this master lives, and is answered at once: a client
 //     tells a master that is busy from one that stands still.
 // N4. An operation is answered exactly once: with its result, its error, or TIMEOUT.
+// N5. The client hears of all masters with the first message, and whenever they change: it finds the
+//     others when those that it was given are gone.
+// N6. A client that takes no answers for STALLED_MS is given up: what it holds is for others.
 
 import type { Timers } from "@lumeofs/base";
-import { asLumeoError, Budget, InvariantViolation, LumeoError, type Permit } from "@lumeofs/base";
+import {
+  asLumeoError,
+  Budget,
+  InvariantViolation,
+  KiB,
+  LumeoError,
+  type Permit,
+} from "@lumeofs/base";
 import { type RpcMethod, type RpcStream, serveStream } from "@lumeofs/node/rpc";
 import { type lumeo, NamespaceService } from "@lumeofs/proto";
 import { AnswerQueue } from "./answer-queue.js";
+import type { MasterDirectory } from "./master-directory.js";
 import type { Meter } from "./meter.js";
+import { noRoom, type OperationRoom, roomOf } from "./operation-room.js";
 import { decodeOperation } from "./operation-wire.js";
 import { type Answer, answerOfError, execute, type OperationParts } from "./operations.js";
 import { decodeReadWish, servedBy } from "./served-read.js";
 
 /** Operations under way on one stream. */
 export const OPERATIONS_MAX = 4_096;
+/** An operation that takes more room than this counts for several. */
+const UNIT_BYTES = 8 * KiB;
+/** Refusals on their way to a stream; above it nothing more is read from the client. */
+const REFUSALS_MAX = 64;
+const STALLED_MS = 60_000;
 /** For an operation that names no time of its own. */
 const TIMEOUT_MS_DEFAULT = 30_000;
 const TIMEOUT_MS_MAX = 10 * 60_000;
 
 type Wire = lumeo.master.v1.IOperation;
+type Result = lumeo.master.v1.IOperationResult;
 type OperateStream = RpcStream<lumeo.master.v1.IOperateResponse, lumeo.master.v1.IOperateRequest>;
 
 export interface NamespaceParts extends OperationParts {
+  readonly masters: MasterDirectory;
   readonly timers: Timers;
   readonly meter: Meter;
+  /** Shared by all streams of this master. */
+  readonly room: OperationRoom;
 }
 
 export function namespaceMethods(parts: NamespaceParts): readonly RpcMethod[] {
@@ -42,41 +64,96 @@ export class OperateSession {
   readonly #parts: NamespaceParts;
   readonly #stream: OperateStream;
   readonly #slots = new Budget(OPERATIONS_MAX);
+  readonly #refusals = new Budget(REFUSALS_MAX);
+  readonly #ending = new AbortController();
+  #heldBytes = 0;
+  #hasEnded = false;
   readonly #answers: AnswerQueue;
   #failure: unknown;
+  /** What the client was told last. */
+  #masters: readonly string[] = [];
 
   constructor(parts: NamespaceParts, stream: OperateStream) {
     this.#parts = parts;
     this.#stream = stream;
     this.#answers = new AnswerQueue(
-      (results) => stream.send({ results: [...results] }),
+      (results) => this.#send(results),
       (error) => this.#fail(error),
     );
   }
 
   /** Serves until the client ends the stream, and then answers what is under way. */
   async run(): Promise<void> {
+    const stop = this.#parts.masters.onChange(() => this.#answers.showLife());
+    try {
+      await this.#serve();
+    } finally {
+      stop();
+      this.#hasEnded = true;
+      this.#parts.room.leave(this.#heldBytes);
+    }
+  }
+
+  async #serve(): Promise<void> {
     for await (const { operations } of this.#stream) {
       if (!operations?.length) this.#answers.showLife();
       for (const wire of operations ?? []) {
-        const slot = this.#slots.tryTake(1) ?? (await this.#slots.take(1));
+        const bytes = roomOf(wire);
+        const units = Math.ceil(bytes / UNIT_BYTES);
+        const slot = this.#slots.tryTake(units) ?? (await this.#take(this.#slots, units));
         if (this.#failure !== undefined) throw this.#failure;
-        this.#begin(wire, slot);
+        if (this.#parts.room.enter(bytes)) this.#begin(wire, slot, bytes);
+        else await this.#refuse(wire, slot);
       }
     }
     if (this.#failure !== undefined) throw this.#failure;
-    await this.#slots.take(OPERATIONS_MAX); // all answers are out
+    await this.#take(this.#slots, OPERATIONS_MAX); // all answers are out
   }
 
-  #begin(wire: Wire, slot: Permit): void {
+  /** Waits, but not for a client that has gone. */
+  #take(budget: Budget, amount: number): Promise<Permit> {
+    return budget.take(amount, this.#ending.signal);
+  }
+
+  async #send(results: readonly Result[]): Promise<void> {
+    const alarm = this.#parts.timers.after(STALLED_MS, () => {
+      this.#fail(new LumeoError("TIMEOUT", "Cannot serve the client: it takes no answers"));
+    });
+    try {
+      await this.#stream.send({ results: [...results], ...this.#newMasters() });
+    } finally {
+      alarm.cancel();
+    }
+  }
+
+  async #refuse(wire: Wire, slot: Permit): Promise<void> {
+    const refusal = this.#refusals.tryTake(1) ?? (await this.#take(this.#refusals, 1));
+    const error = noRoom();
+    this.#parts.meter.began(kindOf(wire))(error.code);
+    this.#answers.push({ id: wire.id ?? 0, ...answerOfError(error) }, () => {
+      slot.release();
+      refusal.release();
+    });
+  }
+
+  #leave(bytes: number): void {
+    if (this.#hasEnded) return; // given back with all the rest
+    this.#heldBytes -= bytes;
+    this.#parts.room.leave(bytes);
+  }
+
+  #begin(wire: Wire, slot: Permit, bytes: number): void {
     const { timers, meter } = this.#parts;
+    this.#heldBytes += bytes;
     const id = wire.id ?? 0;
     const done = meter.began(kindOf(wire));
     let isAnswered = false;
     let isFinished = false;
     let isSent = false;
     const release = (): void => {
-      if (isFinished && isSent) slot.release();
+      if (!isFinished || !isSent) return;
+      slot.release();
+      this.#leave(bytes);
     };
     const answer = (given: Answer, code: string): void => {
       if (isAnswered) return;
@@ -111,9 +188,17 @@ export class OperateSession {
     }
   }
 
+  #newMasters(): { masters: string[]; mastersRevision: number } | undefined {
+    const { addresses, revision } = this.#parts.masters;
+    if (addresses === this.#masters) return undefined;
+    this.#masters = addresses;
+    return { masters: [...addresses], mastersRevision: revision };
+  }
+
   #fail(error: unknown): void {
     this.#failure ??= error ?? new LumeoError("CONNECTION_LOST", "The client has gone");
     this.#stream.cancel(asLumeoError(this.#failure));
+    this.#ending.abort(this.#failure);
   }
 }
 

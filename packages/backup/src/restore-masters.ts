@@ -3,7 +3,7 @@
 
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Disk, LumeoError, type NodeId } from "@lumeofs/base";
+import { type Disk, LumeoError, type NodeId, type WallMs } from "@lumeofs/base";
 import { restoreMember } from "@lumeofs/master";
 import { FileDisk } from "@lumeofs/node";
 import type { Backup, OnProgress, Pair } from "./backup.js";
@@ -19,8 +19,8 @@ export interface RestoreOptions {
   readonly members: Readonly<Record<NodeId, string>>;
   /** Undefined: the newest backup in full mode. */
   readonly revision: number | undefined;
-  /** How long chunks are kept that were written after the backup. */
-  readonly keepLostMs: number;
+  /** Until when chunks are kept that were written after the backup. */
+  readonly keepLostUntil: WallMs;
   readonly onProgress?: OnProgress | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface Restored {
  * Makes the folders of all founding masters; all or none of them have their final names.
  *
  * @throws NOT_FOUND  There is no such backup.
- * @throws CONFIG     A folder is there already.
+ * @throws EXISTS     A folder is there already.
  * @throws CORRUPT    The backup, or one that it builds on, is damaged.
  */
 export async function restoreMasters(disk: Disk, options: RestoreOptions): Promise<Restored> {
@@ -54,8 +54,8 @@ export async function restoreMasters(disk: Disk, options: RestoreOptions): Promi
       await rm(part(id), { recursive: true, force: true });
       const member = { id, folder: part(id), members: options.members };
       const pairs = counted(stateOf(disk, chain), options.onProgress);
-      const { keepLostMs } = options;
-      revision = await restoreMember(member, { revision: backup.revision, pairs, keepLostMs });
+      const { keepLostUntil } = options;
+      revision = await restoreMember(member, { revision: backup.revision, pairs, keepLostUntil });
     }
   } catch (error) {
     for (const id of ids) await rm(part(id), { recursive: true, force: true });
@@ -90,7 +90,7 @@ function notThere(revision: number | undefined): LumeoError {
 
 function taken(folder: string, id: NodeId): LumeoError {
   return new LumeoError(
-    "CONFIG",
+    "EXISTS",
     `Cannot restore "${id}" into "${folder}": it is there already; choose an empty folder`,
   );
 }

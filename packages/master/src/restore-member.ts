@@ -2,17 +2,11 @@
 //
 // G1. All founding masters are made from the same backup: an empty one among them could be elected
 //     by others that are empty too, and the group would begin without the backup.
-// G2. The log is made last: a folder that was not finished does not start.
+// G2. The states are equal to the last byte: nothing in them comes from this process or its clock.
+// G3. The log is made last: a folder that was not finished does not start.
 
-import {
-  type Clock,
-  LumeoError,
-  type NodeId,
-  type Random,
-  type Timers,
-  wallMs,
-} from "@lumeofs/base";
-import { FileDisk, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
+import { LumeoError, type NodeId, type Random, type Timers, type WallMs } from "@lumeofs/base";
+import { FileDisk, SystemRandom, SystemTimers } from "@lumeofs/node";
 import type { LevelPair, LevelScan } from "./consensus/level-database.js";
 import { openLog } from "./consensus/open-log.js";
 import { REVISION_GAP, restoredState } from "./metadata/restoration.js";
@@ -34,15 +28,14 @@ export interface FoundingMember {
 export interface BackedUpState {
   readonly revision: number;
   readonly pairs: AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
-  /** How long chunks are kept that the old group made after the backup. */
-  readonly keepLostMs: number;
+  /** Until when chunks are kept that the old group made after the backup. */
+  readonly keepLostUntil: WallMs;
 }
 
 /** Every restored group begins in its first term. */
 const FIRST_TERM = term(1);
 
 interface Host {
-  readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
 }
@@ -51,7 +44,7 @@ interface Host {
  * Makes the folder of one founding master.
  *
  * @returns The revision that the new group begins with.
- * @throws  CONFIG if the folder is not empty; CORRUPT if the backup is damaged.
+ * @throws  EXISTS if the folder is not empty; CORRUPT if the backup is damaged.
  */
 export async function restoreMember(
   member: FoundingMember,
@@ -61,13 +54,13 @@ export async function restoreMember(
   const { id, folder } = member;
   const disk = await FileDisk.open(folder);
   if (0 < (await disk.list("")).length) {
-    throw new LumeoError("CONFIG", `Cannot restore into "${folder}": it is not empty`);
+    throw new LumeoError("EXISTS", `Cannot restore into "${folder}": it is not empty`);
   }
   const mark = { index: logIndex(backup.revision + REVISION_GAP), term: FIRST_TERM };
-  const keepUntil = wallMs(host.clock.wallMs() + backup.keepLostMs);
+  const { revision, keepLostUntil: keepUntil } = backup;
   const state = await openLevelState({ folder, disk, timers: host.timers });
   try {
-    const pairs = restoredState(backup.pairs, { revision: backup.revision, keepUntil });
+    const pairs = restoredState(backup.pairs, { revision, keepUntil });
     await state.install(mark, encodeImage(mark, scanOf(pairs)));
   } finally {
     await state.close();
@@ -76,7 +69,7 @@ export async function restoreMember(
   const { random } = host;
   const log = await openLog({ folder, disk, node: id, founders: membership, random });
   try {
-    await log.reset({ ...mark, membership }); // G2
+    await log.reset({ ...mark, membership }); // G3
   } finally {
     await log.close();
   }
@@ -104,5 +97,5 @@ function scanOf(pairs: AsyncIterable<LevelPair>): LevelScan {
 }
 
 function systemHost(): Host {
-  return { clock: new SystemClock(), timers: new SystemTimers(), random: new SystemRandom() };
+  return { timers: new SystemTimers(), random: new SystemRandom() };
 }

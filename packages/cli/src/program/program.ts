@@ -4,6 +4,7 @@
 import { Command, Option } from "commander";
 import { CONCURRENCY_DEFAULT, TIMEOUT_DEFAULT } from "../settings.js";
 import { addAttributeCommands } from "./attribute-commands.js";
+import { addBackupCommands } from "./backup-commands.js";
 import { addChangeCommands } from "./change-commands.js";
 import { addClusterCommands } from "./cluster-commands.js";
 import { collect, type RunCommand } from "./command-line.js";
@@ -13,7 +14,6 @@ import { addFeedCommands } from "./feed-commands.js";
 import { addHistoryCommands } from "./history-commands.js";
 import { addLockCommands } from "./lock-commands.js";
 import { addLookCommands } from "./look-commands.js";
-import { addMasterCommands } from "./master-commands.js";
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed (also: some of many), 2 wrong usage, 3 not found, 4 conflict or
@@ -44,7 +44,7 @@ export function buildProgram(version: string, run: RunCommand, args: readonly st
   addHistoryCommands(program, run);
   addLockCommands(program, run);
   addClusterCommands(program, run);
-  addMasterCommands(program, run);
+  addBackupCommands(program, run);
   addDevCommands(program, run);
   const isCommand = (arg: string): boolean => program.commands.some((one) => one.name() === arg);
   if (!args.some(isCommand)) program.version(version, "-V, --version", "print the version");

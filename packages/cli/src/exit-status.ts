@@ -98,7 +98,7 @@ export interface Tally {
   readonly failed: number;
   /** Of the first failure. */
   readonly firstFailure: ExitStatus | undefined;
-  /** A failure after which the rest was not tried. */
+  /** A failure after which the rest was not tried; undefined also if there was no rest. */
   readonly stoppedBy: ExitStatus | undefined;
 }
 

@@ -14,6 +14,7 @@ import { addFeedCommands } from "./feed-commands.js";
 import { addHistoryCommands } from "./history-commands.js";
 import { addLockCommands } from "./lock-commands.js";
 import { addLookCommands } from "./look-commands.js";
+import { addMasterCommands } from "./master-commands.js";
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed (also: some of many), 2 wrong usage, 3 not found, 4 conflict or
@@ -44,6 +45,7 @@ export function buildProgram(version: string, run: RunCommand, args: readonly st
   addHistoryCommands(program, run);
   addLockCommands(program, run);
   addClusterCommands(program, run);
+  addMasterCommands(program, run);
   addBackupCommands(program, run);
   addDevCommands(program, run);
   const isCommand = (arg: string): boolean => program.commands.some((one) => one.name() === arg);

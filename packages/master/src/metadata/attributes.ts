@@ -53,7 +53,7 @@ export function changeAttributes(
   return refuseAttributes(after) ?? { kind: "attributes", ...after };
 }
 
-/** Why an inode cannot have these attributes: INVALID_ARGUMENT with the limit; undefined if it can. */
+/** Why an inode cannot have these attributes: INVALID_ARGUMENT with the limit, if it cannot. */
 export function refuseAttributes(attributes: Attributes): Refused | undefined {
   const { contentType } = attributes;
   const fault = metadataFault(attributes.metadata) ?? tagsFault(attributes.tags);

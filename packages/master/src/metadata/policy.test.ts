@@ -16,7 +16,7 @@ import {
 
 const now = { index: 1, at: wallMs(1), emitted: { count: 0 } };
 
-/** Directories 1 (the root), 2, 3, … each in the one before; the policy for what lies in the last. */
+/** Directories 1 (the root), 2, 3, … each in the one before; the policy in the last of them. */
 function policyBelow(policies: readonly Partial<Policy>[]) {
   const state = new MemoryState();
   for (const [i, policy] of policies.entries()) {

@@ -119,7 +119,7 @@ const quota = fc.constantFrom<ModelQuota>(
   { files: 1, sizeBytes: 100 },
 );
 
-export const steps: fc.Arbitrary<readonly Step[]> = fc.array(
+const anything = fc.array(
   fc.oneof(
     { weight: 10, arbitrary: commit },
     { weight: 2, arbitrary: step("makeDirectory", { path, parents: fc.boolean() }) },
@@ -142,3 +142,8 @@ export const steps: fc.Arbitrary<readonly Step[]> = fc.array(
   ),
   { minLength: 1, maxLength: 90, size: "max" },
 );
+
+/** A policy for everything, and then anything. */
+export const steps: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(step("setPolicy", { path: fc.constant("/"), policy }), anything)
+  .map(([first, rest]) => [first, ...rest]);

@@ -255,6 +255,24 @@ test("a directory with snapshots is not removed or replaced by the way", async (
   t.is(code(m.remove("/d", true)), "done");
 });
 
+test("a directory comes out of the trash with its snapshots and versions", async (t) => {
+  const m = new MetadataDriver();
+  m.policy("/", { trashMs: 100_000, versions: 2 });
+  for (const path of ["/d", "/d/e"]) m.makeDirectory(path);
+  const versions = [1, 2].map((count) => revision(m.commit("/d/e/f", count)));
+  m.policy("/", { trashMs: 100_000 });
+  m.snapshot("/d/e", "s");
+  m.apply(removalOf("/d/e/f", false, { skipTrash: true }));
+  m.remove("/d", true);
+  const id = m.index;
+  await sweepHistory(m);
+  await reapAll(m);
+  m.apply({ kind: "restoreTrash", id, target: "/back" });
+  t.is((await chunksAt(m, "/back/e/.snapshot/s/f")).length, 2);
+  const old = await statAt(m.state, { path: "/back/e/f", version: versions[0] });
+  t.like(old, { kind: "found", inode: { chunkCount: 1 } });
+});
+
 test("nothing has the name under which snapshots are read", (t) => {
   const m = new MetadataDriver();
   m.commit("/a");

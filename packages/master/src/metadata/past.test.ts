@@ -210,7 +210,7 @@ test("a snapshot shows what was there, whatever happens afterwards", async (t) =
   t.true((await chunksAt(m, "/d/c")).every((h) => getChunk(m.state, h)?.releasedAt === undefined));
 });
 
-test("a snapshot of a large directory is listed page by page, whatever went and came", async (t) => {
+test("a snapshot of a large directory is listed by pages, whatever went and came", async (t) => {
   const m = new MetadataDriver();
   m.makeDirectory("/d");
   const name = (i: number): string => `n${String(i).padStart(4, "0")}`;

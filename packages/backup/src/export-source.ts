@@ -26,7 +26,7 @@ export interface ExportOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Tells who cannot be reached, or does not serve now, from everything that the next would repeat. */
+/** Who cannot be reached, or does not serve now: the next one may. */
 const NEXT_CODES: ReadonlySet<string> = new Set([
   "UNAVAILABLE",
   "OVERLOADED",

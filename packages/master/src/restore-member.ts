@@ -1,4 +1,4 @@
-// Founds one master of a new group from a backup: its folder as if it had just installed a snapshot.
+// Founds one master of a new group from a backup: its folder, as if it had installed a snapshot.
 //
 // G1. All founding masters are made from the same backup: an empty one among them could be elected
 //     by others that are empty too, and the group would begin without the backup.

@@ -8,8 +8,8 @@ export interface PairTotals {
 }
 
 /**
- * Sums up pairs of bytes in their order. The hash covers, for each pair: the length of the key (u32,
- * little-endian), the key, the length of the value, the value.
+ * Sums up pairs of bytes in their order. The hash covers, for each pair: the length of the key
+ * (u32, little-endian), the key, the length of the value, the value.
  */
 export class PairSum {
   readonly #hash = createHash("sha256");

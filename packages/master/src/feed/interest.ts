@@ -10,7 +10,7 @@ export interface Interest {
 
 /**
  * Whether a change is for this follower: it happened at the prefix or below, by whole names, or it
- * took away or brought everything there with a directory above. A rename counts at both of its ends.
+ * took away or brought everything there with a directory above. A rename counts at both ends.
  */
 export function interestedIn({ prefix, kinds }: Interest, change: Change): boolean {
   if (kinds !== undefined && !kinds.has(change.kind)) return false;

@@ -1,8 +1,8 @@
 // What of the state goes into a backup, and what becomes of it in a group that is founded from one.
 //
 // The lost time is what the old group did after the backup. Nothing of it is known, but its traces
-// are there: chunks on disks, sessions in clients, positions of watches, tokens of locks. So the new
-// group must never give a number again that the old one may have given:
+// are there: chunks on disks, sessions in clients, positions of watches, tokens of locks. So the
+// new group must never give a number again that the old one may have given:
 //
 // B1. Log indexes (revisions, tokens) and all counted numbers go on far behind the backup.
 // B2. Sessions are not kept: their clients begin anew, and no request is taken for another one.

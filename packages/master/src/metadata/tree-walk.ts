@@ -1,4 +1,4 @@
-// Everything in the namespace, directory by directory, out of a state that does not change meanwhile.
+// Everything in the namespace, directory by directory, out of a state that does not change.
 
 import { type InodeId, ROOT_INODE } from "@lumeofs/base";
 import { decodeEntry } from "./inode-record.js";

@@ -2,11 +2,12 @@
 //
 //   npm run bench -- failover [--kills 5] [--dir DIR] [--json]
 //
-// Three masters as processes; a kill is SIGKILL to the leader's pid, and the member is started again
+// Three masters as processes; a kill is SIGKILL to the leader's pid, and the member is started
+// again
 // a moment later. Two clients create files and remember which creates were acknowledged; others
 // write and read registers (metadata of files) and record every call with its times. In the end all
-// names are listed by a fresh client, and the recorded calls must be linearizable. A kill takes 2 to
-// 4 seconds, so 100 of them take some five minutes; no round waits longer than ROUND_MS_MAX.
+// names are listed by a fresh client, and the recorded calls must be linearizable. A kill takes 2
+// to 4 seconds, so 100 of them take some five minutes; no round waits longer than ROUND_MS_MAX.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -145,7 +146,8 @@ function asText(report: Report): string {
     report.machine,
     `${report.kills} kills of the leader under load, ${report.seconds.toFixed(0)} s`,
     `write gap: p50 ${ms(0.5)}, p99 ${ms(0.99)}, longest ${longest}`,
-    `creates acknowledged ${report.acknowledged}, lost ${lost.length} ${lost.slice(0, 3).join(" ")}`,
+    `creates acknowledged ${report.acknowledged}, ` +
+      `lost ${lost.length} ${lost.slice(0, 3).join(" ")}`,
     `calls that failed for their callers: ${report.failedCalls}`,
     `history of ${report.registerCalls} calls on registers: ${report.verdict}`,
   ].join("\n");

@@ -95,9 +95,9 @@ export class LumeoSide implements AsyncDisposable {
   async lag(inFlight: number, seconds: number): Promise<Lag> {
     const channels = this.#cluster.endpoints.map((address) => new RpcChannel(address));
     const times: number[] = [];
-    let isOver = false;
+    const over = new AbortController();
     const sample = async (): Promise<void> => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const views = await Promise.all(channels.map(positionOf));
         const leader = views.reduce((a, b) => (a.commit < b.commit ? b : a));
         const began = performance.now();
@@ -114,10 +114,10 @@ export class LumeoSide implements AsyncDisposable {
     try {
       const sampling = sample();
       await this.creates(inFlight, seconds);
-      isOver = true;
+      over.abort();
       await sampling;
     } finally {
-      isOver = true;
+      over.abort();
       await Promise.all(channels.map((channel) => channel.close()));
     }
     times.sort((a, b) => a - b);

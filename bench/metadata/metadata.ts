@@ -169,7 +169,8 @@ function asText({ machine, sync, etcd, lumeo }: Report): string {
     for (const [client, { puts, gets }] of Object.entries(etcd.clients)) {
       lines.push(
         `best of each, against etcd by ${client}: ` +
-          `creates ${ratio(lumeo.creates, puts)} its puts, stats ${ratio(lumeo.stats, gets)} its gets`,
+          `creates ${ratio(lumeo.creates, puts)} its puts, ` +
+          `stats ${ratio(lumeo.stats, gets)} its gets`,
       );
     }
   }

@@ -116,7 +116,8 @@ function asText(files: number, report: Report): string {
       `${perFile(snapshot.made.bytes)}`,
     `  creates alone   ${latency(snapshot.alone)}`,
     `  creates beside  ${latency(snapshot.beside)}`,
-    `install        ${(install.ms / 1_000).toFixed(1)} s, ${install.mibPerSecond.toFixed(0)} MiB/s, ` +
+    `install        ${(install.ms / 1_000).toFixed(1)} s, ` +
+      `${install.mibPerSecond.toFixed(0)} MiB/s, ` +
       `peak resident ${install.peakRssMiB.toFixed(0)} MiB`,
   ].join("\n");
 }

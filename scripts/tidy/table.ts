@@ -61,7 +61,11 @@ export const TABLE: TidyTable = {
       state: ["raft", "metadata", "consensus"],
       duties: ["metadata", "fleet", "placement", "consensus"],
       feed: ["metadata", "consensus"],
-      rpc: ["raft", "metadata", "fleet", "placement", "consensus", "duties", "feed"],
+      integrity: ["raft", "consensus"],
+      rpc: [
+        ...["raft", "metadata", "fleet", "placement", "consensus"],
+        ...["duties", "feed", "integrity"],
+      ],
     },
     "packages/chunkserver": {
       mutation: [],

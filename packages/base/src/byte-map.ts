@@ -2,8 +2,8 @@
 // costs more than the look-up itself, on paths that look up some thirty keys for one operation.
 //
 // M1. Entries are numbered from 0 in the order in which they were added, and never removed.
-// M2. slots[i] is 0 (free) or 1 + the number of an entry; an entry lies at the first free slot at or
-//     behind the one that its hash names. At most half of the slots are used.
+// M2. slots[i] is 0 (free) or 1 + the number of an entry; an entry lies at the first free slot at
+//     or behind the one that its hash names. At most half of the slots are used.
 
 /** Slots of an empty map; a power of two, as all later sizes. */
 const SLOTS_MIN = 16;

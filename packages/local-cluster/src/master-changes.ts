@@ -1,5 +1,5 @@
-// Masters that come and go while a local cluster runs. What the folder says is what should run: here
-// it is changed, and whoever supervises the members is told to follow.
+// Masters that come and go while a local cluster runs. What the folder says is what should run:
+// here it is changed, and whoever supervises the members is told to follow.
 
 import { LumeoError } from "@lumeofs/base";
 import { Lumeo, type NewMaster } from "@lumeofs/client";

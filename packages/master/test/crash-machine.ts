@@ -138,7 +138,8 @@ export class CrashMachine {
   #opener(): OpenLevel {
     const generation = this.#generation;
     return async (location): Promise<LevelDatabase> => {
-      // As LevelDB: a folder with a synced file in it. That its own name is durable is our business.
+      // As LevelDB: a folder with a synced file in it. That its own name is durable is our
+      // business.
       const [disk, folder] = [this.#disk.mount(), location.slice(FOLDER.length + 1)];
       await disk.makeFolder(folder);
       await (await disk.open(`${folder}/MANIFEST`, { create: true })).close();

@@ -8,8 +8,8 @@
 //     leads; one that fails says nothing about the leader.
 // P4. A master that stood still is not gone back to for a while, also where others still take it
 //     for the leader: they notice later.
-// P5. Whoever is asked says where all masters are. Those are asked from then on, and what the client
-//     was given only after them: it goes on when all of that is gone.
+// P5. Whoever is asked says where all masters are. Those are asked from then on, and what the
+//     client was given only after them: it goes on when all of that is gone.
 // P6. Nothing is repeated here: every failure goes to the caller, whose policy decides.
 
 import { type Closable, LumeoError } from "@lumeofs/base";

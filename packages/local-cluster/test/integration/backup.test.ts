@@ -86,15 +86,15 @@ async function replaceMasters(t: Context): Promise<void> {
 test.serial("a backup is of one revision while writes go on", async (t) => {
   const { drill } = t.context;
   await using client = new Lumeo({ endpoints: drill.cluster.endpoints });
-  let isOver = false;
+  const over = new AbortController();
   const writing = (async () => {
-    for (let i = 0; !isOver; i++) {
+    for (let i = 0; !over.signal.aborted; i++) {
       await client.mkdir(`/moving/${i}/a`, { recursive: true });
       await client.rename(`/moving/${i}/a`, `/moving/${i}/b`);
     }
   })();
   const [full, index] = [await save(t), await save(t, "--mode", "index")];
-  isOver = true;
+  over.abort();
   await writing;
   t.true(0 < full.revision && full.revision < index.revision);
   await drill.ok(t, ["backup", "verify", drill.at("bak")]);

@@ -46,7 +46,8 @@ test.serial("a watcher misses nothing and hears nothing twice while leaders die"
   const drill = await Drill.start({ masters: 3, chunkservers: 1 });
   try {
     const endpoints = drill.cluster.endpoints;
-    await using client = new Lumeo({ endpoints });
+    // An election may take long where many processes share few cores: this is about the watch.
+    await using client = new Lumeo({ endpoints, retry: { maxAttempts: 1_000 } });
     await using watching = new Lumeo({ endpoints });
     await client.mkdir("/elsewhere");
     await client.mkdir("/watched");
@@ -54,6 +55,7 @@ test.serial("a watcher misses nothing and hears nothing twice while leaders die"
     const live = untilEnd(watch);
     await write(client, async () => {
       await drill.cluster.revive();
+      await drill.cluster.waitReady();
       await drill.cluster.kill(await drill.leader(t));
     });
     const events = await live;

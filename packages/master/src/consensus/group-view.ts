@@ -1,10 +1,10 @@
 // Who takes part, as one member sees it, and what it does about that: keeps the links to the
 // others, tells the group what members say of themselves, and stops when it is not one of them.
 //
-// W1. A member whose name the group gives to another store does not go on: it has forgotten what the
-//     others count on.
-// W2. A member that was removed stays a follower without a leader; it can do no harm, and is told to
-//     people.
+// W1. A member whose name the group gives to another store does not go on: it has forgotten what
+//     the others count on.
+// W2. A member that was removed stays a follower without a leader; it can do no harm, and is told
+//     to people.
 
 import { type Logger, LumeoError, type NodeId } from "@lumeofs/base";
 import { isRetired, isStoreOf, type MemberChange } from "../raft/member-change.js";
@@ -114,6 +114,7 @@ function replaced(id: NodeId): LumeoError {
   return new LumeoError(
     "CONFIG",
     `Cannot take part as master "${id}": the group knows another store under this name, so the ` +
-      `folder of this one was made anew, or is another master's. If the old folder is lost, ${NEW_NAME}`,
+      "folder of this one was made anew, or is another master's. " +
+      `If the old folder is lost, ${NEW_NAME}`,
   );
 }

@@ -12,7 +12,9 @@ export interface SnapshotOffer {
   readonly crc32c: number;
 }
 
-/** The bytes of a snapshot from an offset on: what the other side holds of them is not sent again. */
+/**
+ * The bytes of a snapshot from an offset on: what the other side holds of them is not sent again.
+ */
 export type SnapshotBytes = (offset: number) => AsyncIterable<Uint8Array>;
 
 /** The part of a snapshot that comes over. */

@@ -97,7 +97,9 @@ export class SnapshotStore {
     return this.#keep(part, meta);
   }
 
-  /** Bytes of this very snapshot that are here, whole or in part: a transfer goes on behind them. */
+  /**
+   * Bytes of this very snapshot that are here, whole or in part: a transfer goes on behind them.
+   */
   held(expected: StoredSnapshot): number {
     if (this.#findSame(expected) !== undefined) return expected.sizeBytes;
     const { part, expected: begun } = this.#incoming ?? {};

@@ -5,8 +5,8 @@
 //
 // K1. The state that is hashed is the one at exactly that index, whatever is applied meanwhile.
 // K2. One check at a time. One that comes while another is under way has no result here.
-// K3. A master in the minority goes into quarantine, durably, before it stops: it serves nothing any
-//     more, also after a restart.
+// K3. A master in the minority goes into quarantine, durably, before it stops: it serves nothing
+//     any more, also after a restart.
 // K4. What the others say is asked again until it is known or patience ends; what is not known by
 //     then is unknown, and reported as that.
 
@@ -217,7 +217,8 @@ export class StateChecker implements Closable {
       case "minority": {
         const why =
           `The state of master "${self}" at entry ${index} differs from that of ` +
-          `${verdict.majority.map((id) => `"${id}"`).join(", ")}, which are a majority and agree. ` +
+          `${verdict.majority.map((id) => `"${id}"`).join(", ")}, ` +
+          "which are a majority and agree. " +
           REPLACEMENT;
         logger.error("ALARM: the state of this master is wrong, it stops", { index });
         await this.#parts.quarantine(why);

@@ -48,7 +48,7 @@ export function capturedUpTo(view: StateView, directory: InodeId): number {
     id = recordParent(record);
   }
   let captured = 0;
-  for (const record of records.reverse()) {
+  for (const record of records.toReversed()) {
     const inherited = recordSince(record) <= captured ? captured : 0;
     captured = Math.max(recordCapturedAt(record), inherited);
   }

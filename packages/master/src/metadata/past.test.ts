@@ -146,9 +146,9 @@ test("versions are kept as the policy says, listed newest first, and pruned", as
     const page = await versionsPage(m.state, { path: "/a", before: 0, countMax: 10 });
     return page.kind === "page" ? page.found.map((one) => one.version) : [page.code];
   };
-  t.deepEqual(await list(), commits.slice(0, 3).reverse());
+  t.deepEqual(await list(), commits.slice(0, 3).toReversed());
   await sweepHistory(m);
-  t.deepEqual(await list(), commits.slice(1, 3).reverse());
+  t.deepEqual(await list(), commits.slice(1, 3).toReversed());
   t.is((await released(m)).length, 1);
   const old = await statAt(m.state, { path: "/a", version: commits[1] });
   if (old.kind === "refused") return t.fail();

@@ -183,7 +183,7 @@ export function livePath(view: StateView, directory: InodeId): string | undefine
     names.push(inode.name);
     id = inode.parent;
   }
-  return `/${names.reverse().join("/")}`;
+  return `/${names.toReversed().join("/")}`;
 }
 
 export function lastName(path: Path): string {

@@ -104,7 +104,7 @@ export function pathOf(view: StateView, id: InodeId): string {
     names.push(directory.name);
     directory = mustGetInode(view, directory.parent) as DirectoryInode;
   }
-  return `/${names.reverse().join("/")}`;
+  return `/${names.toReversed().join("/")}`;
 }
 
 /** Adds to a directory and those above it, below `end`. */

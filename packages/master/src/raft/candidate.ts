@@ -31,8 +31,8 @@ export function tickElection(member: Member, role: Follower | Candidate): void {
 }
 
 /**
- * The leader's process has ended: nobody needs to wait for it any longer. Short waits until somebody
- * leads, so that two who stand at the same moment do not cost a whole timeout.
+ * The leader's process has ended: nobody needs to wait for it any longer. Short waits until
+ * somebody leads, so that two who stand at the same moment do not cost a whole timeout.
  *
  * A promise to a leader that counts on a lease is kept all the same.
  */

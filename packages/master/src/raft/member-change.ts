@@ -1,8 +1,8 @@
 // What an operator can ask of a membership, and the memberships that it leads through.
 //                                                                              Raft §6, thesis §4.3
 //
-// There is one way to change who votes: a joint membership, in which the old and the new voters must
-// agree each for themselves, then the new one alone. Two groups of voters that can each decide
+// There is one way to change who votes: a joint membership, in which the old and the new voters
+// must agree each for themselves, then the new one alone. Two groups of voters that can each decide
 // without the other never stand side by side, however many change at once.
 //
 // B1. A change of voters goes through a joint membership; whatever leaves the voters as they are is

@@ -1,7 +1,8 @@
 // Handing the leadership to another voter, so that nobody has to miss a leader first.
 //                                                                            thesis §3.10
 //
-// The leader takes no more proposals, brings the other one's log up to its own, and asks it to stand
+// The leader takes no more proposals, brings the other one's log up to its own, and asks it to
+// stand
 // at once. Until it hears of a later term it leads on, and if that takes an election timeout it
 // takes proposals again. So whatever is lost, proposals are refused for a bounded time only.
 //

@@ -1,7 +1,7 @@
 // Operations on what was: trash, versions, snapshots, and copies out of them.
 //
-// What a name led to in the past takes a walk through history, which apply never does. So the leader
-// looks it up and proposes what it found; apply refuses that if it is gone by then.
+// What a name led to in the past takes a walk through history, which apply never does. So the
+// leader looks it up and proposes what it found; apply refuses that if it is gone by then.
 
 import { LumeoError } from "@lumeofs/base";
 import type { lumeo } from "@lumeofs/proto";

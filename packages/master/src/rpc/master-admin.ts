@@ -1,5 +1,5 @@
-// For operators: who the masters are and who leads. Any master answers: one that does not lead passes
-// the wish on to the one that does.
+// For operators: who the masters are and who leads. Any master answers: one that does not lead
+// passes the wish on to the one that does.
 //
 // Every call may be repeated when its outcome is unknown: what is already as it was wished is done.
 

@@ -4,11 +4,11 @@
 // N2. A stream has at most OPERATIONS_MAX operations under way, counted until their answers are
 //     taken by the transport; above it nothing more is read from the client. A large operation
 //     counts for several. All streams together are bounded by the room (operation-room.ts).
-// N3. A message without operations asks whether this master lives, and is answered at once: a client
-//     tells a master that is busy from one that stands still.
+// N3. A message without operations asks whether this master lives, and is answered at once: a
+//     client tells a master that is busy from one that stands still.
 // N4. An operation is answered exactly once: with its result, its error, or TIMEOUT.
-// N5. The client hears of all masters with the first message, and whenever they change: it finds the
-//     others when those that it was given are gone.
+// N5. The client hears of all masters with the first message, and whenever they change: it finds
+//     the others when those that it was given are gone.
 // N6. A client that takes no answers for STALLED_MS is given up: what it holds is for others.
 
 import type { Timers } from "@lumeofs/base";

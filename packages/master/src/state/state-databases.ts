@@ -14,7 +14,8 @@ export interface PreparedDatabase {
   readonly database: LevelDatabase;
   /**
    * Makes it the current one, durably and atomically; closes and removes the old one. `switched` is
-   * called in the turn in which `current` changes: no reader sees half of one and half of the other.
+   * called in the turn in which `current` changes: no reader sees half of one and half of the
+   * other.
    */
   activate(switched: () => void): Promise<void>;
   discard(): Promise<void>;

@@ -53,6 +53,7 @@ export function testStateStore(test: TestFn, name: string, make: () => Promise<S
   };
   testChanges(check);
   testImages(check);
+  testInstalls(check);
   testModel(check);
 }
 
@@ -201,7 +202,9 @@ function testImages(check: Check): void {
       await store.close();
     },
   );
+}
 
+function testInstalls(check: Check): void {
   check("an installed image replaces everything, also after a restart", async (t, medium) => {
     let store = await medium.open();
     change(store, 1, { a: "1" });

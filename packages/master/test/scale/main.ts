@@ -131,7 +131,7 @@ async function snapshot({ dir, files }: Settings): Promise<Figures> {
   );
   const store = await SnapshotStore.open(await FileDisk.open(join(dir, "copy")));
   const pace = new SnapshotPace(DRIVER_LIMITS_DEFAULT.snapshotBytesPerSecond, timers);
-  let isMade = false;
+  const finish = new AbortController();
   let made: Figures = {};
   const making = async (): Promise<void> => {
     const begin = clock.monotonicMs();
@@ -139,13 +139,13 @@ async function snapshot({ dir, files }: Settings): Promise<Figures> {
     const meta = { index: image.index, term: image.term, membership: founders({}) };
     const stored = await store.write(meta, pace.slowed(image.pieces()));
     await image.close();
-    isMade = true;
+    finish.abort();
     made = { ms: clock.monotonicMs() - begin, bytes: stored.sizeBytes };
   };
   let created = 0;
   const beside = await latencies(async (seen) => {
     const writing = making();
-    for (let at = middle; !isMade; at += FEW_IN_FLIGHT * 8) {
+    for (let at = middle; !finish.signal.aborted; at += FEW_IN_FLIGHT * 8) {
       await maker.create({ from: at, to: at + FEW_IN_FLIGHT * 8 }, FEW_IN_FLIGHT, seen);
       created += FEW_IN_FLIGHT * 8;
     }

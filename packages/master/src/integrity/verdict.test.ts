@@ -78,8 +78,9 @@ test("Nobody stops unless a quorum without it agrees on something else", (t) => 
         return one?.kind === "hash" && one.hex === hex;
       };
       const others = ["a", "b", "c"].filter((hex) => own?.kind === "hash" && own.hex !== hex);
-      t.true(others.some((hex) => isQuorum(voters, agreed(hex))));
+      if (!others.some((hex) => isQuorum(voters, agreed(hex)))) return false;
     }
+    return true;
   });
-  fc.assert(check);
+  t.notThrows(() => fc.assert(check, { numRuns: 2_000 }));
 });

@@ -46,17 +46,21 @@ test.serial("a watcher misses nothing and hears nothing twice while leaders die"
   const drill = await Drill.start({ masters: 3, chunkservers: 1 });
   try {
     const endpoints = drill.cluster.endpoints;
-    // An election may take long where many processes share few cores: this is about the watch.
-    await using client = new Lumeo({ endpoints, retry: { maxAttempts: 1_000 } });
+    await using client = new Lumeo({ endpoints });
     await using watching = new Lumeo({ endpoints });
     await client.mkdir("/elsewhere");
     await client.mkdir("/watched");
     const watch = watching.watch("/watched", { since: 0 });
     const live = untilEnd(watch);
-    await write(client, async () => {
-      await drill.cluster.revive();
-      await drill.cluster.waitReady();
-      await drill.cluster.kill(await drill.leader(t));
+    let killed: Promise<void> = Promise.resolve();
+    await write(client, () => {
+      // One after the other: with two down at once nobody could go on.
+      killed = killed.then(async () => {
+        await drill.cluster.revive();
+        await drill.cluster.waitReady();
+        await drill.cluster.kill(await drill.leader(t));
+      });
+      return killed;
     });
     const events = await live;
     for (const [i, { revision, sequence }] of events.entries()) {

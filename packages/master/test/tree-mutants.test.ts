@@ -3,7 +3,8 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { type Mutant, withMutant } from "./sim/mutants.js";
+import type { Mutant } from "./sim/mutants.js";
+import { withMutant } from "./sim/mutation.js";
 import { TreeRun } from "./tree-model-run.js";
 import { steps } from "./tree-model-steps.js";
 

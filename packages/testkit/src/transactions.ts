@@ -5,8 +5,7 @@
 // Alvaro 2020, for lists):
 //
 //   saw x in a list           after whoever put it there, before whoever took it out
-//   did not see x             before whoever put it there; or, if it saw x where it went from
-//   there,
+//   did not see x             before whoever put it there; or, if it saw x where it went then,
 //                             after whoever took it out
 //   saw x before y            who put x there came before who put y there
 //   ended before another      came before it (real time)

@@ -20,6 +20,8 @@
 // S16. What a leader counts as stored by a member that follows it is durable there.
 // S17. A leader that hears no majority for two election timeouts leads no longer: it sends no more
 //      signs of life than fit into this time.
+// S18. Whoever has heard its leader within half an election timeout helps nobody to another
+//      election, unless the leader hands over.
 
 import type { NodeId } from "@lumeofs/base";
 import type {
@@ -32,6 +34,7 @@ import type {
 } from "../../src/raft/entry.js";
 import type { PeerStatus, RaftMessage, RaftOptions, RaftStatus } from "../../src/raft/message.js";
 import { hasDisjointMajorities, isMajority } from "./majorities.js";
+import type { SwarmOptions } from "./options.js";
 import type { LogMedium, LogWitness } from "./sim-log-store.js";
 import type { StateMedium } from "./sim-state-store.js";
 
@@ -54,7 +57,15 @@ export function must(condition: boolean, property: string, what: () => string): 
 /** Where a member says that it stands. */
 export type Standing = Pick<
   RaftStatus,
-  "role" | "term" | "commit" | "applied" | "last" | "membership" | "peers" | "uncommittedBytes"
+  | "role"
+  | "term"
+  | "leader"
+  | "commit"
+  | "applied"
+  | "last"
+  | "membership"
+  | "peers"
+  | "uncommittedBytes"
 >;
 
 interface Watched {
@@ -66,6 +77,10 @@ interface Watched {
   /** Since a majority was heard last: who was, and how many signs of life went to each. (S17) */
   heard: Set<NodeId>;
   beats: Map<NodeId, Beats>;
+  /** When a leader of its term was heard last. (S18) */
+  contactAt: number;
+  /** Who asked for a vote, and whether a leader was heard shortly before every time. (S18) */
+  asked: Map<string, boolean>;
 }
 
 interface Beats {
@@ -96,14 +111,16 @@ export class Checker {
   readonly #entries: Map<Term, { readonly hash: number; readonly previous: Term }>[] = [];
   readonly #committed: (Committed | undefined)[] = [];
   readonly #beatsMax: number;
+  readonly #loyaltyMs: number;
   #truncations = 0;
   #installs = 0;
   #changes = 0;
 
   /** @param now Virtual time. */
-  constructor(limits: RaftOptions, now: () => number) {
+  constructor({ raft: limits, tickMs }: Pick<SwarmOptions, "raft" | "tickMs">, now: () => number) {
     this.#limits = limits;
     this.#now = now;
+    this.#loyaltyMs = (limits.electionTicks * tickMs) / 2;
     this.#beatsMax = 2 * Math.ceil(limits.electionTicks / limits.heartbeatTicks) + BEATS_BEYOND;
   }
 
@@ -138,6 +155,8 @@ export class Checker {
       stateMark: state.mark.index,
       heard: new Set(),
       beats: new Map(),
+      contactAt: Number.NEGATIVE_INFINITY,
+      asked: new Map(),
     };
     this.#members.set(name, watched);
     log.witness = this.#witness(name, watched);
@@ -145,7 +164,10 @@ export class Checker {
 
   /** A new run of the process begins. */
   restarted(name: NodeId): void {
-    this.#member(name).standing = undefined;
+    const member = this.#member(name);
+    member.standing = undefined;
+    member.contactAt = Number.NEGATIVE_INFINITY;
+    member.asked.clear();
   }
 
   /** After anything that may have changed a member. */
@@ -179,13 +201,22 @@ export class Checker {
       return `${name} sends ${JSON.stringify(message)} while ${is} are durable`;
     });
     if (message.kind === "heartbeat") this.#beat(name, to, message.round);
+    if (message.kind !== "voteReply" || !message.granted) return;
+    const isDisloyal = member.asked.get(questionOf(to, message)) === true && this.#isLed(member);
+    must(!isDisloyal, "S18", () => `${name} helps ${to} to an election while it has a leader`);
   }
 
   /** A message has reached the process of a member. */
   reached(name: NodeId, from: NodeId, message: RaftMessage): void {
     const member = this.#member(name);
     const { standing } = member;
-    if (standing?.role !== "leader" || message.term < standing.term) return;
+    if (standing === undefined || message.term < standing.term) return;
+    if (message.kind === "vote" && !message.transfer && standing.term < message.term) {
+      const question = questionOf(from, message);
+      member.asked.set(question, member.asked.get(question) !== false && this.#isLed(member));
+    }
+    if (message.kind === "append" || message.kind === "heartbeat") member.contactAt = this.#now();
+    if (standing.role !== "leader") return;
     member.heard.add(from);
     if (isMajority(standing.membership, (id) => id === name || member.heard.has(id))) {
       member.heard.clear();
@@ -227,6 +258,12 @@ export class Checker {
         this.#mustCover(name, meta);
       },
     };
+  }
+
+  /** Whether a member follows a leader of whom it has heard only now. */
+  #isLed({ standing, contactAt }: Watched): boolean {
+    const isFollower = standing?.role === "follower" && standing.leader !== undefined;
+    return isFollower && this.#now() - contactAt < this.#loyaltyMs;
   }
 
   #mustMatch(name: NodeId, log: LogMedium, entry: Entry): void {
@@ -395,6 +432,14 @@ function isDurable(
     default:
       return true;
   }
+}
+
+/** One name for a request for a vote and the answer to it. */
+function questionOf(
+  candidate: NodeId,
+  { term, pre }: { readonly term: Term; readonly pre: boolean },
+): string {
+  return `${candidate} ${term} ${pre}`;
 }
 
 function mustGoForward(name: NodeId, before: Standing, now: Standing): void {

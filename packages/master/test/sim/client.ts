@@ -3,6 +3,7 @@
 
 import { integerBetween, LumeoError, type SeededRandom, type SessionId } from "@lumeofs/base";
 import type { SimNetwork, World } from "@lumeofs/testkit";
+import type { Consistency } from "../../src/consensus/read-gate.js";
 import type { Command, Reply } from "../../src/metadata/command.js";
 import type { StateReader } from "../../src/metadata/state.js";
 import type { SwarmOptions } from "./options.js";
@@ -23,13 +24,23 @@ export type RequestBody =
       readonly request: { readonly session: SessionId; readonly sequence: number } | undefined;
       readonly answeredBelow: number;
     }
-  | { readonly kind: "query"; readonly look: Look };
+  | { readonly kind: "query"; readonly look: Look; readonly consistency: Consistency };
 
 export type ReplyBody =
   | { readonly kind: "reply"; readonly reply: Reply }
-  /** `at`: the last entry that the state contained. */
-  | { readonly kind: "found"; readonly answer: string; readonly at: number }
+  | Found
   | { readonly kind: "failed"; readonly error: LumeoError };
+
+/** What a read has shown. */
+export interface Found {
+  readonly kind: "found";
+  readonly answer: string;
+  /** The last entry that the state contained. */
+  readonly at: number;
+  /** When it was read, in true time, and how old the state was then, as its master says. */
+  readonly readMs: number;
+  readonly ageMs: number;
+}
 
 /** How a command ended for the client that asked for it. */
 export type Ending =
@@ -37,6 +48,7 @@ export type Ending =
   /** It lives with not knowing. `request` is the name by which `Outcomes` knows it. */
   | { readonly kind: "givenUp"; readonly request: string };
 
+const LEASE_SHARE = 0.4;
 const BACKOFF_MS_MAX = 60;
 const PATIENCE_MS_MAX = 1_600;
 
@@ -91,12 +103,14 @@ export class Client {
     return new Promise((resolve) => this.#parts.world.after(ms, resolve));
   }
 
-  /** What the states show to a linearizable read; undefined if it was given up. */
+  /** What the state shows to a read that must be linearizable; undefined if it was given up. */
   async query(look: Look): Promise<string | undefined> {
     const { outcomes } = this.#parts;
     for (;;) {
       const { known } = outcomes;
-      const reply = await this.#send({ kind: "query", look });
+      // A lease must be worth as much as a majority that was asked.
+      const consistency = this.chance(LEASE_SHARE) ? "lease" : "linearizable";
+      const reply = await this.#send({ kind: "query", look, consistency });
       if (reply?.kind === "found") {
         outcomes.shown(reply.at, known);
         return reply.answer;
@@ -104,6 +118,13 @@ export class Client {
       await this.#turnElsewhere(reply);
       if (this.#givesUp()) return undefined;
     }
+  }
+
+  /** Looks at whatever state some master has, however old: it must be as old as it says. */
+  async glance(): Promise<void> {
+    this.#master = this.#anyMaster();
+    const reply = await this.#send({ kind: "query", look: () => "", consistency: "stale" });
+    if (reply?.kind === "found") this.#parts.outcomes.glanced(reply);
   }
 
   /** One command with effect at most once. */

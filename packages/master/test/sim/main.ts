@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { MUTANTS } from "./mutants.js";
 import { type Finding, findMutant } from "./mutation.js";
-import { isLens } from "./options.js";
+import { isLens, LENSES } from "./options.js";
 import {
   SimulationFailure,
   type SimulationReport,
@@ -17,9 +17,10 @@ const HELP = `pnpm sim [--seed N] [--runs N] [--minutes N] [--shell KIND] [--len
   --runs N      how many seeds (default 100, or any number with --minutes)
   --minutes N   stop after this long
   --shell KIND  "driver": the product's shell (default); "core": a minimal one around the Raft core
-  --lens NAME   look at: unsteady leaders, stale reads, snapshots
+  --lens NAME   make some circumstances likely: ${Object.keys(LENSES).join(", ")}
   --trace       print everything that happens (with --runs 1)
   --mutants     run the simulation against deliberate bugs and show how many seeds each one takes
+  --only WORDS  of these only those with these words in their names
 `;
 
 /** What the command line needs of the machine. */
@@ -28,6 +29,8 @@ export interface Console {
   /** Real time, for the rate. */
   nowMs(): number;
 }
+
+const NAME_WIDTH = 44;
 
 interface Totals {
   runs: number;
@@ -51,6 +54,7 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       lens: { type: "string" },
       trace: { type: "boolean", default: false },
       mutants: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
       help: { type: "boolean", default: false },
     },
   });
@@ -62,7 +66,7 @@ export async function main(argv: readonly string[], console: Console): Promise<n
     console.print(HELP);
     return values.help ? 0 : 2;
   }
-  if (values.mutants) return hunt(console);
+  if (values.mutants) return hunt(console, values.only);
   const endless = minutes === undefined ? 100 : Number.POSITIVE_INFINITY;
   const count = runs === undefined ? endless : Number(runs);
   const begin = console.nowMs();
@@ -79,20 +83,23 @@ export async function main(argv: readonly string[], console: Console): Promise<n
   return totals.failed.length === 0 ? 0 : 1;
 }
 
-async function hunt(console: Console): Promise<number> {
+async function hunt(console: Console, only: string): Promise<number> {
+  const hunted = MUTANTS.filter(({ name }) => name.includes(only));
   let missed = 0;
-  for (const mutant of MUTANTS) {
+  console.print(`${"deliberate bug".padEnd(NAME_WIDTH)} seeds  found by\n`);
+  for (const mutant of hunted) {
     const found = await findMutant(mutant);
     console.print(`${tableRow(mutant.name, found)}\n`);
     if (found.property === undefined) missed++;
   }
+  console.print(`${hunted.length} deliberate bugs, ${hunted.length - missed} found\n`);
   return missed === 0 ? 0 : 1;
 }
 
 /** One line of the table: mutant, seeds until it was found, what found it. */
 export function tableRow(name: string, found: Finding): string {
   const how = found.property === undefined ? "NOT FOUND" : firstLine(found.message);
-  return `${name.padEnd(40)} ${String(found.seeds).padStart(4)}  ${how.slice(0, 160)}`;
+  return `${name.padEnd(NAME_WIDTH)} ${String(found.seeds).padStart(5)}  ${how.slice(0, 160)}`;
 }
 
 function firstLine(text: string): string {

@@ -5,10 +5,13 @@ import {
   integerBetween,
   type NodeId,
   type Random,
+  type SeededRandom,
   SILENT_LOGGER,
 } from "@lumeofs/base";
 import { Lifetime, SimClock, SimDisk, type SimNetwork, type World } from "@lumeofs/testkit";
 import { DRIVER_LIMITS_DEFAULT } from "../../src/consensus/config.js";
+import { leaseMs } from "../../src/consensus/lease.js";
+import type { ReadGate } from "../../src/consensus/read-gate.js";
 import type { State, StateReader } from "../../src/metadata/state.js";
 import type { Membership } from "../../src/raft/entry.js";
 import type { RaftMessage, RaftOptions } from "../../src/raft/message.js";
@@ -40,6 +43,12 @@ export interface MemberParts {
 /** Lost with its disk, or with a damaged log that nobody may use; removed by the group. */
 export type Fate = "living" | "lost" | "removed";
 
+/** So many reads take so long at most. */
+const DAWDLE_SHARE = 0.3;
+const DAWDLE_MS_MAX = 30;
+/** A master makes sure so often that its state is not too old. */
+const REFRESH_MS = 200;
+
 /** One run of the process, from start to end. */
 interface Run {
   readonly lifetime: Lifetime;
@@ -47,6 +56,7 @@ interface Run {
   readonly store: SimStateStore;
   readonly links: SimLinks;
   process: (Process & { readonly details: Standing }) | undefined;
+  gate: Pick<ReadGate, "open"> | undefined;
 }
 
 export class Member {
@@ -61,6 +71,7 @@ export class Member {
   readonly #disk: SimDisk;
   readonly #parts: MemberParts;
   readonly #clockRate: number;
+  readonly #random: SeededRandom;
 
   /** @param founders Of the group, as its log begins with them; nobody for who joins later. */
   constructor(
@@ -70,8 +81,8 @@ export class Member {
   ) {
     this.#parts = parts;
     const { world, options } = parts;
-    const random = world.random(`member ${name}`);
-    this.#clockRate = 1 + options.clockDrift * (2 * random.fraction() - 1);
+    this.#random = world.random(`member ${name}`);
+    this.#clockRate = 1 + options.clockDrift * (2 * this.#random.fraction() - 1);
     this.log = new LogMedium(founders);
     this.io = new SimIo(world, name, options.io);
     this.io.powerFailed = () => this.crash();
@@ -113,7 +124,29 @@ export class Member {
     return this.#run?.clock;
   }
 
-  /** For queries after `process.read`. */
+  /** Says when the reader may be read. */
+  get gate(): Pick<ReadGate, "open"> | undefined {
+    return this.#run?.gate;
+  }
+
+  /** Adds a line about this member to the trace. */
+  record(line: () => string): void {
+    this.#parts.world.record(() => `${this.name} ${line()}`);
+  }
+
+  /** True time. */
+  get nowMs(): number {
+    return this.#parts.world.now;
+  }
+
+  /** Takes a little while, sometimes: for code that has nothing to wait for. */
+  dawdle(): Promise<void> {
+    const ms = this.#random.fraction() < DAWDLE_SHARE ? DAWDLE_MS_MAX * this.#random.fraction() : 0;
+    if (ms === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#run?.lifetime.after(ms, resolve));
+  }
+
+  /** For queries behind the gate. */
   get reader(): StateReader | undefined {
     return this.#run?.store;
   }
@@ -153,6 +186,7 @@ export class Member {
         record: (line) => world.record(line),
       }),
       process: undefined,
+      gate: undefined,
     };
     this.#run = run;
     checker.restarted(this.name);
@@ -222,6 +256,9 @@ export class Member {
       const shellPorts = { ...ports, lifetime, clock, makeCore, fatal: onFatal };
       const started = await CoreShell.start(settings, shellPorts);
       run.process = started;
+      run.gate = {
+        open: async () => ({ index: await started.read(), ageMs: Infinity, holds: () => true }),
+      };
       return;
     }
     const snapshots = await parts.SnapshotStore.open(this.#disk.mount());
@@ -241,7 +278,16 @@ export class Member {
       logger: SILENT_LOGGER,
       onFatal,
     };
-    run.process = await parts.Driver.start(config, driverPorts);
+    const driver = await parts.Driver.start(config, driverPorts);
+    run.process = driver;
+    const { clock } = run;
+    run.gate = new parts.ReadGate(
+      { replication: driver, clock, timers: clock },
+      {
+        leaseMs: options.raft.leases ? leaseMs(options.raft, options.tickMs) : undefined,
+        refreshMs: REFRESH_MS,
+      },
+    );
   }
 
   /** A process that was rolled to another version has other sizes in its configuration. */

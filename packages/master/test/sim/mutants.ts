@@ -4,13 +4,10 @@
 // A mutant whose words are no longer found fails the test: whoever changed the code says here where
 // the bug would be now.
 
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Lens } from "./options.js";
-import type { Parts } from "./parts.js";
 
-interface Patch {
+/** Other words for some words of the compiled product. */
+export interface Patch {
   /** Inside of src, without ending. */
   readonly file: string;
   /** Occurs there exactly once. */
@@ -256,44 +253,250 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     seedsMax: 60,
   },
+  {
+    name: "breaks its loyalty to a leader",
+    breaks: "who hears a leader helps nobody to another election (thesis §9.6, raft.md 3.1 no. 8)",
+    patches: [
+      {
+        file: "raft/follower",
+        find: "if (isLater && !vote.transfer && hearsLeader(member))",
+        replace: "if (false)",
+      },
+    ],
+    seedsMax: 20,
+  },
+  {
+    name: "leads without a majority",
+    breaks: "a leader that hears no majority steps back (raft.md 2 no. 6)",
+    patches: [
+      { file: "raft/leader", find: "if (!takeQuorum(member, role))", replace: "if (false)" },
+    ],
+    seedsMax: 40,
+  },
+  {
+    name: "sends without a window",
+    breaks: "what is in flight is bounded (raft.md 2 no. 10)",
+    patches: [
+      {
+        file: "raft/progress",
+        find: "return (this.#inFlight.length < this.#window.inFlightAppendsMax &&",
+        replace: "return true || (this.#inFlight.length < this.#window.inFlightAppendsMax &&",
+      },
+    ],
+    seedsMax: 20,
+  },
+  {
+    name: "takes in whatever comes",
+    breaks: "what is uncommitted is bounded (raft.md 2 no. 12)",
+    patches: [
+      {
+        file: "raft/admission",
+        find: "if (0 < this.#bytes && this.#bytesMax < this.#bytes + bytes)",
+        replace: "if (false)",
+      },
+      {
+        file: "consensus/driver",
+        find: "proposalBytesMax < this.#proposals.bytes + command.byteLength",
+        replace: "false",
+      },
+    ],
+    seedsMax: 60,
+    lens: "overload",
+  },
+  {
+    name: "loses a vote between two writes",
+    breaks: "writes that are joined leave what all of them would (raft.md 2 no. 2)",
+    patches: [
+      {
+        file: "consensus/storage-queue",
+        find: "hardState = next.hardState ?? hardState;",
+        replace: "hardState = next.hardState;",
+      },
+    ],
+    seedsMax: 40,
+  },
+  {
+    name: "counts learners for the majority",
+    breaks: "a learner receives the log and counts for nothing (raft.md 3.2 no. 24)",
+    patches: [
+      {
+        file: "raft/leader",
+        find: "const agreed = agreedIndex(membership, storedBy);",
+        replace: `const { voters, learners } = membership;
+        const all = { ...membership, voters: [...new Set([...voters, ...learners])] };
+        const agreed = agreedIndex(all, (id) =>
+          learners.includes(id) ? log.durable : storedBy(id));`,
+      },
+    ],
+    seedsMax: 60,
+    lens: "membership",
+  },
+  {
+    name: "asks only the new voters",
+    breaks: "a joint membership needs a majority of both voter sets (Raft §6)",
+    patches: [
+      {
+        file: "raft/quorum",
+        find: "if (sets.votersOutgoing.length === 0)\n        return incoming;",
+        replace: "return incoming;",
+      },
+    ],
+    seedsMax: 60,
+    lens: "membership",
+  },
+  {
+    name: "changes a membership that is not committed",
+    breaks: "one change at a time (raft.md 2.1, 3.5 no. 43)",
+    patches: [
+      {
+        file: "raft/reconfiguration",
+        find: "return member.isMembershipSettled && role.opening <= member.commit;",
+        replace: "return true;",
+      },
+      {
+        file: "raft/reconfiguration",
+        find: "if (member.commit < role.opening)",
+        replace: "if (false)",
+      },
+    ],
+    seedsMax: 60,
+    lens: "membership",
+  },
+  {
+    name: "takes a membership only when it is committed",
+    breaks: "a membership counts from its append on (Raft §6, raft.md 2.1)",
+    patches: [
+      {
+        file: "raft/member",
+        find: "this.#memberships.append(index, decodeMembership(data));",
+        replace: `(this.later ??= []).push([index, decodeMembership(data)]);`,
+      },
+      {
+        file: "raft/member",
+        find: "this.#memberships.committed(index);",
+        replace: `for (const [at, membership] of (this.later ?? [])) {
+            if (at <= index && this.#memberships.newest.index < at) {
+              this.#memberships.append(at, membership);
+            }
+          }
+          this.later = (this.later ?? []).filter(([at]) => index < at);
+          this.#memberships.committed(index);`,
+      },
+      {
+        file: "raft/member",
+        find: "this.#memberships.truncate(from);",
+        replace: "this.later = (this.later ?? []).filter(([at]) => at < from);",
+      },
+    ],
+    seedsMax: 60,
+    lens: "membership",
+  },
+  {
+    name: "counts the votes of strangers",
+    breaks: "only voters elect (raft.md 3.5 no. 45)",
+    patches: [
+      {
+        file: "raft/candidate",
+        find: "voteResult(member.membership, (id) => role.votes.get(id))",
+        replace: `(member.membership.voters.length <
+          2 * [...role.votes.values()].filter(Boolean).length
+          ? "won"
+          : voteResult(member.membership, (id) => role.votes.get(id)))`,
+      },
+    ],
+    seedsMax: 300,
+    lens: "membership",
+  },
+  {
+    name: "never ends a handover",
+    breaks: "a handover is given up after an election timeout (raft.md 3.5 no. 47)",
+    patches: [{ file: "raft/transfer", find: "pending.ticksLeft--;", replace: "" }],
+    seedsMax: 60,
+    lens: "membership",
+  },
+  {
+    name: "hands over to whoever is behind",
+    breaks: "only who has the whole log is told to stand, so that the others follow (raft.md 3.5)",
+    patches: [
+      {
+        file: "raft/follower",
+        find: "member.log.isUpToDate(vote.lastIndex, vote.lastTerm);",
+        replace: "(vote.transfer || member.log.isUpToDate(vote.lastIndex, vote.lastTerm));",
+      },
+      {
+        file: "raft/transfer",
+        find: "if (role.peers.get(pending.to)?.match !== member.log.last)",
+        replace: "if (false)",
+      },
+    ],
+    seedsMax: 60,
+    lens: "membership",
+  },
+  {
+    name: "serves reads before it has applied",
+    breaks: "a read waits until its index is applied (raft.md 2 no. 22)",
+    patches: [
+      {
+        file: "consensus/reads",
+        find: "if (applied < ready.index) {",
+        replace: "if (false) {",
+      },
+    ],
+    seedsMax: 60,
+    lens: "fresh",
+  },
+  {
+    name: "takes its lease into the next term",
+    breaks: "a lease belongs to the term in which it was confirmed (raft.md 2.2)",
+    patches: [{ file: "consensus/reads", find: "this.#confirmed = undefined;", replace: "" }],
+    seedsMax: 200,
+    lens: "fresh",
+  },
+  {
+    name: "calls an old state fresh",
+    breaks: "a stale read tells how old it may be (raft.md 2 no. 22)",
+    patches: [
+      {
+        file: "consensus/read-gate",
+        find: "return { index: replication.status.applied, ageMs, holds: () => true };",
+        replace:
+          "return { index: replication.status.applied, ageMs: ageMs / 2, holds: () => true };",
+      },
+    ],
+    seedsMax: 60,
+    lens: "stale",
+  },
+  {
+    name: "loses the answers in a snapshot",
+    breaks: "answers to requests are part of the state (raft.md 3.3 no. 29)",
+    patches: [
+      {
+        file: "state/machine-state",
+        find: "await this.#store.install({ index: meta.index, term: meta.term }, pieces);",
+        replace: `await this.#store.install({ index: meta.index, term: meta.term }, pieces);
+        const [low, high] = [Uint8Array.of(0x41), Uint8Array.of(0x42)];
+        for (const [key] of await this.#store.range(low, high, 1e6)) this.#store.delete(key);`,
+      },
+    ],
+    seedsMax: 40,
+    lens: "snapshots",
+  },
+  {
+    name: "gives a number twice",
+    breaks: "ids are unique",
+    patches: [
+      {
+        file: "metadata/counters",
+        find: "write(state, name, last + 1);",
+        replace: 'write(state, name, last + (name === "grant" && last % 5 === 4 ? 0 : 1));',
+      },
+    ],
+    seedsMax: 40,
+  },
+  {
+    name: "looks at no fence",
+    breaks: "a change under a lost lock is refused",
+    patches: [{ file: "metadata/locks", find: "if (fence === undefined)", replace: "if (true)" }],
+    seedsMax: 40,
+  },
 ];
-
-const SOURCE = fileURLToPath(new URL("../../src/", import.meta.url));
-const FOLDERS = ["raft", "consensus", "metadata", "state"];
-
-/** Runs `use` with the product as this mutant has it, then removes the copy. */
-export async function withMutant<T>(mutant: Mutant, use: (parts: Parts) => Promise<T>): Promise<T> {
-  // Beside the real code, so that packages are found as it finds them.
-  const folder = await mkdtemp(join(SOURCE, "..", "mutant-"));
-  try {
-    for (const name of FOLDERS) {
-      await cp(join(SOURCE, name), join(folder, name), { recursive: true });
-    }
-    for (const patch of mutant.patches) await apply(patch, folder, mutant.name);
-    return await use(await load(folder));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function apply(patch: Patch, folder: string, mutant: string): Promise<void> {
-  const path = join(folder, `${patch.file}.js`);
-  const parts = (await readFile(path, "utf8")).split(patch.find);
-  if (parts.length !== 2) {
-    throw new Error(
-      `Mutant "${mutant}" finds its place ${parts.length - 1} times in src/${patch.file}.ts: ` +
-        "update it in test/sim/mutants.ts",
-    );
-  }
-  await writeFile(path, parts.join(patch.replace));
-}
-
-async function load(folder: string): Promise<Parts> {
-  const module = (file: string): Promise<Parts> => import(pathToFileURL(join(folder, file)).href);
-  const { RaftCore } = await module("raft/raft.js");
-  const { Driver } = await module("consensus/driver.js");
-  const { SnapshotStore } = await module("consensus/snapshot-store.js");
-  const { MachineState } = await module("state/machine-state.js");
-  const { applyEntry } = await module("metadata/state-machine.js");
-  return { RaftCore, Driver, SnapshotStore, MachineState, applyEntry };
-}

@@ -99,6 +99,7 @@ export function drawOptions(random: Random): SwarmOptions {
       inFlightBytesMax: oneOf([1, 1 * KiB, 1024 * KiB]),
       uncommittedBytesMax: oneOf([400, 64 * KiB, 1024 * KiB]),
       applyBytesMax: oneOf([1, 500, 64 * KiB]),
+      leases: chance(0.4),
     },
     compactEntries: oneOf([3, 10, 50, 1_000]),
     tailEntries: oneOf([0, 2, 20]),
@@ -228,8 +229,21 @@ const membership = (options: SwarmOptions): SwarmOptions => ({
   leaderBias: 0.5,
 });
 
+/** Leaders whose followers are slow to answer, and clients that do not wait for them. */
+const overload = (options: SwarmOptions): SwarmOptions => ({
+  ...options,
+  members: 3,
+  clients: 12,
+  readShare: 0.1,
+  thinkMsMean: 1,
+  timeoutMs: 150,
+  raft: { ...options.raft, uncommittedBytesMax: 400, inFlightAppendsMax: 1 },
+  network: { ...options.network, delayMsMean: 15 },
+  faults: { ...options.faults, partitionMs: 500 },
+});
+
 /** Ways to look where a kind of bug would be: they change the options of every seed. */
-export const LENSES = { unsteady, stale, fresh, snapshots, membership } as const;
+export const LENSES = { unsteady, stale, fresh, snapshots, membership, overload } as const;
 export type Lens = keyof typeof LENSES;
 
 export function isLens(name: string): name is Lens {

@@ -2,6 +2,7 @@
 
 import * as driver from "../../src/consensus/driver.js";
 import type { GroupControl } from "../../src/consensus/group.js";
+import * as readGate from "../../src/consensus/read-gate.js";
 import * as snapshotStore from "../../src/consensus/snapshot-store.js";
 import * as stateMachine from "../../src/metadata/state-machine.js";
 import * as raft from "../../src/raft/raft.js";
@@ -11,6 +12,7 @@ export interface Parts {
   readonly RaftCore: typeof raft.RaftCore;
   readonly Driver: typeof driver.Driver;
   readonly SnapshotStore: typeof snapshotStore.SnapshotStore;
+  readonly ReadGate: typeof readGate.ReadGate;
   readonly MachineState: typeof machineState.MachineState;
   readonly applyEntry: typeof stateMachine.applyEntry;
 }
@@ -19,6 +21,7 @@ export const REAL_PARTS: Parts = {
   RaftCore: raft.RaftCore,
   Driver: driver.Driver,
   SnapshotStore: snapshotStore.SnapshotStore,
+  ReadGate: readGate.ReadGate,
   MachineState: machineState.MachineState,
   applyEntry: stateMachine.applyEntry,
 };

@@ -27,17 +27,26 @@ export function serve(member: Member, network: SimNetwork<ClientParcel>): void {
 }
 
 async function perform(member: Member, body: RequestBody): Promise<ReplyBody> {
-  const { process, clock, reader } = member;
+  const { process, clock, reader, gate } = member;
   // Not started yet: the client hears nothing and asks again.
-  if (process === undefined || clock === undefined || reader === undefined) return forever();
+  const isReady = process !== undefined && gate !== undefined && reader !== undefined;
+  if (!isReady || clock === undefined) return forever();
   if (body.kind === "command") {
     const { command, answeredBelow } = body;
     const request = body.request === undefined ? undefined : { ...body.request, answeredBelow };
     const proposal = encodeProposal({ at: clock.wallMs(), request, command });
     return { kind: "reply", reply: decodeReply(await process.propose(proposal)) };
   }
-  await process.read();
-  return { kind: "found", at: member.applied, answer: await body.look(reader) };
+  for (;;) {
+    const view = await gate.open(body.consistency);
+    const at = member.applied;
+    member.record(() => `is read at ${at}, ${body.consistency}, age ${view.ageMs}`);
+    const answer = await body.look(reader);
+    const readMs = member.nowMs;
+    // Reading takes its time, and a process may stand still in the middle of it.
+    await member.dawdle();
+    if (view.holds()) return { kind: "found", answer, at, readMs, ageMs: view.ageMs };
+  }
 }
 
 function forever(): Promise<never> {

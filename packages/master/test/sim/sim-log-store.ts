@@ -65,9 +65,7 @@ export class LogMedium {
     return this.#history.membershipAt(index);
   }
 
-  /**
-   * The bytes of an entry have changed on the disk. Checksums tell, but only whoever reads them.
-   */
+  /** The bytes of an entry have changed on the disk: checksums tell whoever reads them. */
   rot(index: number): void {
     if (this.entryAt(index) !== undefined) this.#rotten.add(index);
   }

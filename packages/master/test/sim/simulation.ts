@@ -26,6 +26,9 @@ const RECOVERY_MS_MIN = 20_000;
 /** A run with more events has run away. */
 const EVENTS_MAX = 400_000;
 
+/** So many calls are looks at any state, however old. */
+const GLANCE_SHARE = 0.15;
+
 export interface SimulationRequest {
   readonly seed: number;
   readonly shell?: ShellKind;
@@ -118,7 +121,7 @@ class Simulation {
   readonly #world: World;
   readonly #options: SwarmOptions;
   readonly #checker: Checker;
-  readonly #outcomes = new Outcomes();
+  readonly #outcomes: Outcomes;
   /** Members that may have changed in the present event. */
   readonly #touched = new Set<Member>();
   readonly #network: SimNetwork<Parcel>;
@@ -138,7 +141,12 @@ class Simulation {
   ) {
     this.#world = world;
     this.#options = options;
-    this.#checker = new Checker(options.raft, () => world.now);
+    this.#checker = new Checker(options, () => world.now);
+    this.#outcomes = new Outcomes({
+      now: () => world.now,
+      commit: () => this.#checker.commit,
+      slowestClock: 1 - options.clockDrift,
+    });
     this.#network = new SimNetwork(world, options.network);
     this.#clientNetwork = new SimNetwork(world, { ...options.network, reorder: true });
     const shared = {
@@ -190,7 +198,8 @@ class Simulation {
     const workOf = async (client: Client, workload: Workload): Promise<void> => {
       while (!client.isStopping) {
         await client.think();
-        await workload.step(client);
+        if (client.chance(GLANCE_SHARE)) await client.glance();
+        else await workload.step(client);
       }
     };
     await Promise.all(

@@ -4,9 +4,10 @@
 // that in the background, and asks the others for theirs. Each judges for itself (verdict.ts).
 //
 // K1. The state that is hashed is the one at exactly that index, whatever is applied meanwhile.
-// K2. One check at a time. One that comes while another is under way has no result here.
-// K3. A master in the minority goes into quarantine, durably, before it stops: it serves nothing
-//     any more, also after a restart.
+// K2. One state is hashed at a time. A check that comes meanwhile has no result here. The others are
+//     waited for until the next check is hashed at the latest.
+// K3. A master in the minority goes into quarantine, durably, before it stops: it serves nothing any
+//     more, also after a restart.
 // K4. What the others say is asked again until it is known or patience ends; what is not known by
 //     then is unknown, and reported as that.
 
@@ -86,8 +87,10 @@ export class StateChecker implements Closable {
   readonly #options: StateCheckerOptions;
   readonly #pace: SnapshotPace;
   readonly #checks = new Map<LogIndex, Check>();
-  #running: Promise<void> | undefined;
+  #isHashing = false;
   #latest: LogIndex | undefined;
+  /** The last check that has a hash. */
+  #hashed: LogIndex | undefined;
   #isClosed = false;
 
   constructor(parts: StateCheckerParts, options: StateCheckerOptions) {
@@ -101,24 +104,21 @@ export class StateChecker implements Closable {
     return this.#latest;
   }
 
-  /** A check is under way. */
+  /** A state is being hashed. */
   get isBusy(): boolean {
-    return this.#running !== undefined;
+    return this.#isHashing;
   }
 
   /** Checks this state, which is freed in the end; returns at once. */
   begin(image: StateImage): void {
-    if (this.#isClosed || this.#running !== undefined) {
+    if (this.#isClosed || this.#isHashing) {
       void image.close();
       return;
     }
     const check = this.#checkAt(image.index);
     this.#latest = image.index;
-    this.#running = this.#run(check, image)
-      .catch((error: unknown) => this.#parts.onFatal(error))
-      .finally(() => {
-        this.#running = undefined;
-      });
+    this.#isHashing = true;
+    this.#run(check, image).catch((error: unknown) => this.#parts.onFatal(error));
   }
 
   /** What this master has found at an index, for another one that asks. */
@@ -157,20 +157,30 @@ export class StateChecker implements Closable {
   }
 
   async #run(check: Check, image: StateImage): Promise<void> {
-    const { self, logger } = this.#parts;
+    const { self } = this.#parts;
     check.results.set(self, PENDING);
+    const hex = await this.#hash(check, image);
+    if (hex === undefined) return;
+    check.results.set(self, { kind: "hash", hex });
+    this.#hashed = check.index;
+    await this.#compare(check, { index: check.index, from: self, hex });
+  }
+
+  /** Undefined if the state could not be read to its end. */
+  async #hash(check: Check, image: StateImage): Promise<string | undefined> {
+    const { self, logger } = this.#parts;
     try {
-      const hex = await this.#parts.hash(this.#pace.slowed(image.pieces()));
-      check.results.set(self, { kind: "hash", hex });
-      await this.#compare(check, { index: check.index, from: self, hex });
+      return await this.#parts.hash(this.#pace.slowed(image.pieces()));
     } catch (error) {
-      if (this.#isClosed) return;
+      if (this.#isClosed) return undefined;
       // A database that knows itself to be damaged needs no majority.
       if (asLumeoError(error).code === "CORRUPT") throw error;
       check.results.set(self, UNKNOWN);
       this.#conclude(check, { kind: "incomplete", unknown: [self] });
       logger.warn("state check failed here", { index: check.index, error });
+      return undefined;
     } finally {
+      this.#isHashing = false;
       await image.close();
     }
   }
@@ -179,17 +189,18 @@ export class StateChecker implements Closable {
   async #compare(check: Check, own: OwnResult): Promise<void> {
     const { self, clock } = this.#parts;
     const deadline = clock.monotonicMs() + this.#options.patienceMs;
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const { voters, addresses } = this.#parts.group();
       const others = Object.entries(addresses) as [NodeId, string][];
       const isOpen = (id: NodeId) => (check.results.get(id) ?? PENDING).kind === "pending";
       await Promise.all(
         others
-          .filter(([id]) => id !== self && isOpen(id))
+          // The first time also those who have told: they are to hear it before this one stops.
+          .filter(([id]) => id !== self && (isFirst || isOpen(id)))
           .map(([id, address]) => this.#ask(check, id, address, own)),
       );
       if (this.#isClosed) return;
-      const isOver = deadline <= clock.monotonicMs();
+      const isOver = deadline <= clock.monotonicMs() || this.#hashed !== check.index;
       const verdict = judge(self, voters, check.results, isOver);
       if (verdict.kind !== "pending") return this.#act(check, verdict);
       await new Promise<void>((resolve) => {
@@ -217,8 +228,7 @@ export class StateChecker implements Closable {
       case "minority": {
         const why =
           `The state of master "${self}" at entry ${index} differs from that of ` +
-          `${verdict.majority.map((id) => `"${id}"`).join(", ")}, ` +
-          "which are a majority and agree. " +
+          `${verdict.majority.map((id) => `"${id}"`).join(", ")}, which are a majority and agree. ` +
           REPLACEMENT;
         logger.error("ALARM: the state of this master is wrong, it stops", { index });
         await this.#parts.quarantine(why);

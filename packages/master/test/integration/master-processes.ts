@@ -20,6 +20,7 @@ interface Member {
   readonly id: string;
   readonly address: string;
   process: ChildProcess | undefined;
+  isPaused: boolean;
 }
 
 export class MasterProcesses {
@@ -40,6 +41,7 @@ export class MasterProcesses {
       id: `m${i + 1}`,
       address: `127.0.0.1:${port}`,
       process: undefined,
+      isPaused: false,
     }));
     const all = new MasterProcesses(folder, members, flags);
     for (const { id } of members) all.spawn(id);
@@ -68,11 +70,35 @@ export class MasterProcesses {
     return code;
   }
 
+  /** Stops a process where it is, in the middle of whatever it does, until `resume`. */
+  pause(id: string): void {
+    const member = this.#member(id);
+    member.isPaused = true;
+    member.process?.kill("SIGSTOP");
+  }
+
+  resume(id: string): void {
+    const member = this.#member(id);
+    member.isPaused = false;
+    member.process?.kill("SIGCONT");
+  }
+
+  /** Waits until a process ends by itself; its exit code. */
+  async exitCode(id: string): Promise<number | null> {
+    const member = this.#member(id);
+    const child = member.process;
+    await this.until(`the end of ${id}`, async () =>
+      child === undefined || child.exitCode !== null ? true : undefined,
+    );
+    member.process = undefined;
+    return child?.exitCode ?? null;
+  }
+
   /** The leader, once somebody leads a set-up cluster and answers. */
   async leader(): Promise<{ readonly id: string; readonly address: string }> {
     return this.until("a leader", async () => {
-      for (const { id, address, process: child } of this.members) {
-        if (child === undefined) continue;
+      for (const { id, address, process: child, isPaused } of this.members) {
+        if (child === undefined || isPaused) continue;
         const answer = await clusterStatus(address).catch(() => undefined);
         const isLeader = answer?.leader === id && (answer.clusterId ?? "") !== "";
         if (isLeader) return { id, address };

@@ -4,10 +4,10 @@
 // that in the background, and asks the others for theirs. Each judges for itself (verdict.ts).
 //
 // K1. The state that is hashed is the one at exactly that index, whatever is applied meanwhile.
-// K2. One state is hashed at a time. A check that comes meanwhile has no result here. The others are
-//     waited for until the next check is hashed at the latest.
-// K3. A master in the minority goes into quarantine, durably, before it stops: it serves nothing any
-//     more, also after a restart.
+// K2. One state is hashed at a time. A check that comes meanwhile has no result here. The others
+//     are waited for until the next check is hashed at the latest.
+// K3. A master in the minority goes into quarantine, durably, before it stops: it serves nothing
+//     any more, also after a restart.
 // K4. What the others say is asked again until it is known or patience ends; what is not known by
 //     then is unknown, and reported as that.
 
@@ -228,7 +228,8 @@ export class StateChecker implements Closable {
       case "minority": {
         const why =
           `The state of master "${self}" at entry ${index} differs from that of ` +
-          `${verdict.majority.map((id) => `"${id}"`).join(", ")}, which are a majority and agree. ` +
+          verdict.majority.map((id) => `"${id}"`).join(", ") +
+          ", which are a majority and agree. " +
           REPLACEMENT;
         logger.error("ALARM: the state of this master is wrong, it stops", { index });
         await this.#parts.quarantine(why);

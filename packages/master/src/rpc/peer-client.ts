@@ -49,7 +49,10 @@ export interface PeerClientOptions {
   readonly self: NodeId;
   readonly identity: PeerIdentity;
   readonly peer: NodeId;
-  /** host:port where the peer may be, the likeliest first; not empty. Asked at every attempt. */
+  /**
+   * host:port where the peer may be, the likeliest first. Asked at every attempt; none once the
+   * peer is no member any more, while what is under way with it ends.
+   */
   readonly addresses: () => readonly string[];
   readonly timers: Timers;
   readonly logger: Logger;
@@ -117,10 +120,14 @@ export class PeerClient implements Closable {
 
   /** To where a lane has found the peer. */
   async #snapshotChannel(): Promise<RpcChannel> {
-    const found = this.#lanes.get("append")?.address ?? this.#options.addresses()[0] ?? "";
-    if (this.#snapshots?.address !== found) {
+    const known = this.#lanes.get("append")?.address ?? this.#options.addresses()[0];
+    const address = known ?? this.#snapshots?.address;
+    if (address === undefined) {
+      throw new LumeoError("UNAVAILABLE", `Master "${this.#options.peer}" has no address any more`);
+    }
+    if (this.#snapshots?.address !== address) {
       await this.#snapshots?.close();
-      this.#snapshots = new RpcChannel(found);
+      this.#snapshots = new RpcChannel(address);
     }
     return this.#snapshots;
   }
@@ -194,7 +201,8 @@ class Lane {
       } catch (error) {
         // Once for each time that the connection is lost, not for every attempt.
         if (failures === 0 && !this.#isClosed) {
-          logger.warn("No connection to another master", { peer, address, error });
+          const where = address === undefined ? {} : { address };
+          logger.warn("No connection to another master", { peer, ...where, error });
         }
         if (this.#lane === "control" && failures === 1 && isRefused(error)) onGone();
       }
@@ -207,11 +215,11 @@ class Lane {
     }
   }
 
-  /** Tries the addresses of the peer in turn. */
-  async #turnTo(failures: number): Promise<string> {
+  /** Tries the addresses of the peer in turn; stays where it is if there are none any more. */
+  async #turnTo(failures: number): Promise<string | undefined> {
     const addresses = this.#options.addresses();
-    const address = addresses[failures % addresses.length] ?? "";
-    if (this.#channel?.address !== address) {
+    const address = addresses[failures % addresses.length] ?? this.#channel?.address;
+    if (address !== undefined && this.#channel?.address !== address) {
       await this.#channel?.close();
       this.#channel = new RpcChannel(address);
     }

@@ -1,8 +1,7 @@
 // Who may speak to this member under which name, and where everybody is.
 //
 // Y1. A store that the group knows under a name is the only one that speaks under it: a master
-//     whose
-//     folder was wiped has forgotten votes and entries that the others count on. (raft.md 3.5.46)
+//     whose folder was wiped has forgotten votes and entries that the others count on.
 // Y2. A name that the group knows without a store keeps, as long as this process runs, the first
 //     store that spoke under it.
 // Y3. Nobody else is turned away, member or not: votes are answered to whoever asks. (3.5.45a)

@@ -287,6 +287,21 @@ test("3.5.46: a store that comes back as another one under its name is neither h
   }
 });
 
+test("A member that leaves the group and then ends is tried where it was", async (t) => {
+  const { a, b, members } = await pair();
+  try {
+    await connected(a, b);
+    a.follow(founders({ [M1]: members[M1] ?? "" }));
+    const before = a.unreachable.length;
+    await b.leave();
+    // Two lanes lose their streams; what comes after that are attempts to connect again.
+    await until(() => before + 4 <= a.unreachable.length);
+    t.true(a.unreachable.slice(before).every((peer) => peer === M2));
+  } finally {
+    await Promise.all([a.leave(), b.leave()]);
+  }
+});
+
 test("A removed master is told so, and its links end", async (t) => {
   const { a, b, members } = await pair();
   try {

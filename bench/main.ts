@@ -5,6 +5,7 @@
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
 //   npm run bench -- failover … kills of the leader under load: see failover/failover.ts
 //   npm run bench -- drill …    work under faults and an audit instead: see drill/drill.ts
+//   npm run bench -- chaos …    masters under every fault, and an audit: see drill/chaos.ts
 //   npm run bench -- migrate    one master becomes five under load: see drill/migration.ts
 //
 // The cluster is started in a fresh folder on free ports and removed at the end. One client, this
@@ -16,6 +17,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { connect, type Lumeo } from "@lumeofs/client";
 import { LocalCluster } from "@lumeofs/local-cluster";
+import { runChaosDrill } from "./drill/chaos.js";
 import { runDrill } from "./drill/drill.js";
 import { runMigration } from "./drill/migration.js";
 import { runFailover } from "./failover/failover.js";
@@ -42,6 +44,7 @@ const FILE_BYTES = 4096;
 
 const [command, ...rest] = process.argv.slice(2);
 if (command === "drill") process.exitCode = await runDrill(rest);
+else if (command === "chaos") process.exitCode = await runChaosDrill(rest);
 else if (command === "migrate") process.exitCode = await runMigration(rest);
 else if (command === "failover") process.exitCode = await runFailover(rest);
 else if (command === "metadata") process.exitCode = await runMetadata(rest);

@@ -4,8 +4,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "@lumeofs/base";
 import type { Lumeo, LumeoErrorCode, PutOptions, PutResult, Reading } from "@lumeofs/client";
+import type { Ledger, Outcome } from "@lumeofs/local-cluster";
 import { bytesOf, type Content, recognize, streamOf } from "./content.js";
-import type { Ledger, Outcome } from "./ledger.js";
 import type { Model, State } from "./model.js";
 
 /** What all callers share. */

@@ -3,9 +3,9 @@
 // turn its victory into a refusal, nor give two of them the prize.
 
 import type { LumeoErrorCode } from "@lumeofs/client";
+import type { Outcome } from "@lumeofs/local-cluster";
 import type { Caller } from "./caller.js";
 import type { Content } from "./content.js";
-import type { Outcome } from "./ledger.js";
 
 export interface RacesPlan {
   /** Folder that nobody else uses. */

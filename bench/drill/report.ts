@@ -1,8 +1,7 @@
 // What a drill prints at its end.
 
-import type { MemberLoss } from "@lumeofs/local-cluster";
+import type { Failure, Gap, Ledger, MemberLoss } from "@lumeofs/local-cluster";
 import type { AuditResult } from "./audit.js";
-import type { Failure, Gap, Ledger } from "./ledger.js";
 import type { Fault } from "./nemesis.js";
 import type { ProcessLife } from "./processes.js";
 

@@ -1,7 +1,14 @@
 export { ClusterFolder, type MemberRecord } from "./cluster-folder.js";
 export type { StatusWatch } from "./cluster-watch.js";
 // For drills: tests on real processes, the quickstart, measurements.
+export {
+  type ChaosOptions,
+  type ChaosPorts,
+  type ChaosReport,
+  runChaos,
+} from "./drill/chaos/chaos.js";
 export { connectedPorts } from "./drill/connections.js";
+export { type Failure, type Gap, Ledger, type Outcome, type Tally } from "./drill/ledger.js";
 export { LumeoCommand, type LumeoRun, type LumeoRunOptions } from "./drill/lumeo-command.js";
 export {
   type MigrationPorts,

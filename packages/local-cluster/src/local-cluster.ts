@@ -51,6 +51,8 @@ export interface LocalClusterOptions {
   /** "free" looks for ports that nobody uses; only for a new folder. */
   readonly portBase?: number | "free";
   readonly entries?: EntryFiles;
+  /** What the members' environment has more than that of this process, such as settings. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Called when a member ends without having been asked to. */
   readonly onMemberLost?: (loss: MemberLoss) => void;
   /** Asks the real masters unless a test puts something in its place. */
@@ -275,7 +277,8 @@ export class LocalCluster implements Closable {
   }
 
   #startAll(plans: readonly MemberPlan[]): void {
-    const place = { folder: this.#folder, entries: this.#entries };
+    const { environment = {} } = this.#options;
+    const place = { folder: this.#folder, entries: this.#entries, environment };
     this.#losses = this.#losses.filter(({ id }) => plans.every((plan) => plan.id !== id));
     for (const plan of plans) {
       const member = MemberProcess.start(plan, this.#plans, place);

@@ -56,9 +56,13 @@ export class MemberProcess {
   static start(
     plan: MemberPlan,
     members: readonly MemberPlan[],
-    place: { readonly folder: ClusterFolder; readonly entries: EntryFiles },
+    place: {
+      readonly folder: ClusterFolder;
+      readonly entries: EntryFiles;
+      readonly environment: Readonly<Record<string, string>>;
+    },
   ): MemberProcess {
-    const { folder, entries } = place;
+    const { folder, entries, environment } = place;
     folder.makeMember(plan.id);
     const log = openSync(folder.logFile(plan.id), "a");
     try {
@@ -66,7 +70,7 @@ export class MemberProcess {
       const child = spawn(process.execPath, [entries[plan.role], ...args], {
         cwd: folder.memberDir(plan.id),
         detached: true,
-        env: { ...process.env, UV_THREADPOOL_SIZE },
+        env: { ...process.env, UV_THREADPOOL_SIZE, ...environment },
         stdio: ["ignore", log, log],
       });
       child.on("error", () => {}); // Seen below as a missing pid.

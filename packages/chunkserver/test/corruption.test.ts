@@ -8,6 +8,7 @@ import { MemoryIndex } from "../src/store/memory-index.js";
 import {
   bytesFor,
   HANDLES,
+  named,
   nothingTold,
   openStore,
   putLarge,
@@ -146,7 +147,7 @@ test("segments whose chunks are all removed are removed, and nothing comes back"
   const handles = Array.from({ length: 40 }, (_, i) => 2 * i + 2);
   for (const handle of handles) await putSmall(store, handle, bytesFor(handle));
   const before = machine.paths().length;
-  await store.remove(handles.slice(0, 30).map(chunkHandle));
+  await store.remove(handles.slice(0, 30).map(named));
   await putSmall(store, 200, bytesFor(4));
   timers.ring();
   while (before - 3 < machine.paths().length) await new Promise((done) => setImmediate(done));

@@ -1,7 +1,7 @@
 // The power fails, or the disk does, at every single call. What was acknowledged is there
 // afterwards, whole; what was not is there whole or not at all.
 
-import { chunkHandle, LumeoError, SeededRandom } from "@lumeofs/base";
+import { LumeoError, SeededRandom } from "@lumeofs/base";
 import { type CrashLoss, type DiskFault, SimDisk } from "@lumeofs/testkit";
 import test, { type ExecutionContext } from "ava";
 import type { ChunkStore } from "../src/store/chunk-store.js";
@@ -9,6 +9,7 @@ import { MemoryIndex } from "../src/store/memory-index.js";
 import {
   bytesFor,
   HANDLES,
+  named,
   nothingTold,
   openStore,
   readAll,
@@ -116,7 +117,7 @@ test("an error of the disk at any call ends the store: nothing is acknowledged a
     t.is(opened.store.status().state, "failed", when);
     // What was under way when it failed may have settled since; nothing may be told from now on.
     const toldAtFailure = new Set(told.stored);
-    await t.throwsAsync(opened.store.remove([chunkHandle(4)]), { code: "STORE_FAILED" });
+    await t.throwsAsync(opened.store.remove([named(4)]), { code: "STORE_FAILED" });
     await t.throwsAsync(readAll(opened.store, 4), { code: "STORE_FAILED" });
     await opened.store.close();
     t.deepEqual(told.stored, toldAtFailure, when);

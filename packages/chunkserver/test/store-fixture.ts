@@ -14,9 +14,14 @@ import {
 import { nativeCrc32c } from "@lumeofs/node";
 import { blockCrcs } from "@lumeofs/node/frames";
 import type { ChunkIndex } from "../src/store/chunk-index.js";
-import type { ChunkContent, ChunkStore, NewChunk } from "../src/store/chunk-store.js";
+import type { ChunkContent, ChunkStore, NewChunk, ReplicaName } from "../src/store/chunk-store.js";
 import { DiskChunkStore } from "../src/store/disk-chunk-store.js";
 import { sample } from "./replicas.js";
+
+/** A chunk as the workload writes it: under epoch 1. */
+export function named(handle: number): ReplicaName {
+  return { handle: chunkHandle(handle), epoch: epoch(1) };
+}
 
 /** Timers that ring when the test says so. */
 export class HandTimers implements Timers {
@@ -119,7 +124,7 @@ export async function work({ store, timers }: Opened, told: Told): Promise<void>
   };
   const remove = async (handle: number): Promise<void> => {
     told.removing.add(handle);
-    await store.remove([chunkHandle(handle)]);
+    await store.remove([named(handle)]);
     told.removed.add(handle);
   };
   await Promise.all([1, 2, 4, 6].map(put));

@@ -17,7 +17,13 @@ import { feedTrimDuty } from "../src/duties/feed-trim-duty.js";
 import { forgetDuty } from "../src/duties/forget-duty.js";
 import { foundingDuty } from "../src/duties/founding-duty.js";
 import { MetadataLog } from "../src/duties/metadata-log.js";
-import type { Orders, Verdict } from "../src/duties/orders.js";
+import type {
+  AuditOutcome,
+  CopyOutcome,
+  Orders,
+  ReplicaName,
+  Verdict,
+} from "../src/duties/orders.js";
 import { reapDuty } from "../src/duties/reap-duty.js";
 import { verifyDuty } from "../src/duties/verify-duty.js";
 import { Fleet } from "../src/fleet/servers.js";
@@ -53,13 +59,25 @@ class RecordedOrders implements Orders {
   readonly deleted: { readonly name: string; readonly handles: readonly ChunkHandle[] }[] = [];
   verdict: Verdict | LumeoError = { kind: "intact" };
 
-  async deleteReplicas(server: { name: string }, handles: readonly ChunkHandle[]): Promise<void> {
-    this.deleted.push({ name: server.name, handles });
+  async deleteReplicas(
+    server: { name: string },
+    replicas: readonly ReplicaName[],
+  ): Promise<readonly ChunkHandle[]> {
+    this.deleted.push({ name: server.name, handles: replicas.map(({ handle }) => handle) });
+    return [];
   }
 
   async verifyReplica(): Promise<Verdict> {
     if (this.verdict instanceof LumeoError) throw this.verdict;
     return this.verdict;
+  }
+
+  async copyReplica(): Promise<CopyOutcome> {
+    return { kind: "here" };
+  }
+
+  async auditReplica(): Promise<AuditOutcome> {
+    return { kind: "intact", readBytes: 0 };
   }
 }
 

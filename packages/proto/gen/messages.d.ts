@@ -186,7 +186,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.chunkserver.v1.DeleteReplicasRequest.$Properties);
                 $unknowns?: Uint8Array[];
                 storeUuid: string;
-                handles: number[];
+                replicas: lumeo.chunkserver.v1.ReplicaName.$Properties[];
                 static encode(m: lumeo.chunkserver.v1.DeleteReplicasRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.DeleteReplicasRequest & lumeo.chunkserver.v1.DeleteReplicasRequest.$Shape;
             }
@@ -194,7 +194,7 @@ export namespace lumeo {
             namespace DeleteReplicasRequest {
                 interface $Properties {
                     storeUuid?: (string|null);
-                    handles?: (number[]|null);
+                    replicas?: (lumeo.chunkserver.v1.ReplicaName.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.DeleteReplicasRequest.$Properties;
@@ -207,6 +207,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.chunkserver.v1.DeleteReplicasResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 deletedCount: number;
+                refusedHandles: number[];
                 static encode(m: lumeo.chunkserver.v1.DeleteReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.DeleteReplicasResponse & lumeo.chunkserver.v1.DeleteReplicasResponse.$Shape;
             }
@@ -214,9 +215,31 @@ export namespace lumeo {
             namespace DeleteReplicasResponse {
                 interface $Properties {
                     deletedCount?: (number|null);
+                    refusedHandles?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.DeleteReplicasResponse.$Properties;
+            }
+
+            interface IReplicaName extends lumeo.chunkserver.v1.ReplicaName.$Properties {
+            }
+
+            class ReplicaName {
+                constructor(p?: lumeo.chunkserver.v1.ReplicaName.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                epoch: number;
+                static encode(m: lumeo.chunkserver.v1.ReplicaName.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.ReplicaName & lumeo.chunkserver.v1.ReplicaName.$Shape;
+            }
+
+            namespace ReplicaName {
+                interface $Properties {
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.ReplicaName.$Properties;
             }
 
             interface IVerifyReplicaRequest extends lumeo.chunkserver.v1.VerifyReplicaRequest.$Properties {
@@ -263,6 +286,162 @@ export namespace lumeo {
                 type $Shape = lumeo.chunkserver.v1.VerifyReplicaResponse.$Properties;
             }
 
+            interface IReplicaHolder extends lumeo.chunkserver.v1.ReplicaHolder.$Properties {
+            }
+
+            class ReplicaHolder {
+                constructor(p?: lumeo.chunkserver.v1.ReplicaHolder.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                dataAddress: string;
+                static encode(m: lumeo.chunkserver.v1.ReplicaHolder.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.ReplicaHolder & lumeo.chunkserver.v1.ReplicaHolder.$Shape;
+            }
+
+            namespace ReplicaHolder {
+                interface $Properties {
+                    serverId?: (number|null);
+                    dataAddress?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.ReplicaHolder.$Properties;
+            }
+
+            interface ICopyReplicaRequest extends lumeo.chunkserver.v1.CopyReplicaRequest.$Properties {
+            }
+
+            class CopyReplicaRequest {
+                constructor(p?: lumeo.chunkserver.v1.CopyReplicaRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                storeUuid: string;
+                chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
+                sources: lumeo.chunkserver.v1.ReplicaHolder.$Properties[];
+                bytesPerSecondMax: number;
+                static encode(m: lumeo.chunkserver.v1.CopyReplicaRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CopyReplicaRequest & lumeo.chunkserver.v1.CopyReplicaRequest.$Shape;
+            }
+
+            namespace CopyReplicaRequest {
+                interface $Properties {
+                    storeUuid?: (string|null);
+                    chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
+                    sources?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties[]|null);
+                    bytesPerSecondMax?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.CopyReplicaRequest.$Properties;
+            }
+
+            interface ICopyReplicaResponse extends lumeo.chunkserver.v1.CopyReplicaResponse.$Properties {
+            }
+
+            class CopyReplicaResponse {
+                constructor(p?: lumeo.chunkserver.v1.CopyReplicaResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                outcome: lumeo.chunkserver.v1.CopyOutcome;
+                readBytes: number;
+                faults: lumeo.chunkserver.v1.SourceFault.$Properties[];
+                why: string;
+                static encode(m: lumeo.chunkserver.v1.CopyReplicaResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CopyReplicaResponse & lumeo.chunkserver.v1.CopyReplicaResponse.$Shape;
+            }
+
+            namespace CopyReplicaResponse {
+                interface $Properties {
+                    outcome?: (lumeo.chunkserver.v1.CopyOutcome|null);
+                    readBytes?: (number|null);
+                    faults?: (lumeo.chunkserver.v1.SourceFault.$Properties[]|null);
+                    why?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.CopyReplicaResponse.$Properties;
+            }
+
+            enum CopyOutcome {
+                COPY_OUTCOME_UNSPECIFIED = 0,
+                COPY_OUTCOME_COPIED = 1,
+                COPY_OUTCOME_HERE = 2,
+                COPY_OUTCOME_NO_SOURCE = 3,
+                COPY_OUTCOME_TWO_HISTORIES = 4
+            }
+
+            interface ISourceFault extends lumeo.chunkserver.v1.SourceFault.$Properties {
+            }
+
+            class SourceFault {
+                constructor(p?: lumeo.chunkserver.v1.SourceFault.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                bad: boolean;
+                why: string;
+                static encode(m: lumeo.chunkserver.v1.SourceFault.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.SourceFault & lumeo.chunkserver.v1.SourceFault.$Shape;
+            }
+
+            namespace SourceFault {
+                interface $Properties {
+                    serverId?: (number|null);
+                    bad?: (boolean|null);
+                    why?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.SourceFault.$Properties;
+            }
+
+            interface IAuditReplicaRequest extends lumeo.chunkserver.v1.AuditReplicaRequest.$Properties {
+            }
+
+            class AuditReplicaRequest {
+                constructor(p?: lumeo.chunkserver.v1.AuditReplicaRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
+                holder?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties|null);
+                bytesPerSecondMax: number;
+                static encode(m: lumeo.chunkserver.v1.AuditReplicaRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.AuditReplicaRequest & lumeo.chunkserver.v1.AuditReplicaRequest.$Shape;
+            }
+
+            namespace AuditReplicaRequest {
+                interface $Properties {
+                    chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
+                    holder?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties|null);
+                    bytesPerSecondMax?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.AuditReplicaRequest.$Properties;
+            }
+
+            interface IAuditReplicaResponse extends lumeo.chunkserver.v1.AuditReplicaResponse.$Properties {
+            }
+
+            class AuditReplicaResponse {
+                constructor(p?: lumeo.chunkserver.v1.AuditReplicaResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                verdict: lumeo.chunkserver.v1.AuditVerdict;
+                why: string;
+                readBytes: number;
+                static encode(m: lumeo.chunkserver.v1.AuditReplicaResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.AuditReplicaResponse & lumeo.chunkserver.v1.AuditReplicaResponse.$Shape;
+            }
+
+            namespace AuditReplicaResponse {
+                interface $Properties {
+                    verdict?: (lumeo.chunkserver.v1.AuditVerdict|null);
+                    why?: (string|null);
+                    readBytes?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.AuditReplicaResponse.$Properties;
+            }
+
+            enum AuditVerdict {
+                AUDIT_VERDICT_UNSPECIFIED = 0,
+                AUDIT_VERDICT_INTACT = 1,
+                AUDIT_VERDICT_BAD = 2,
+                AUDIT_VERDICT_UNREACHED = 3,
+                AUDIT_VERDICT_TWO_HISTORIES = 4
+            }
+
             interface IGetStatusRequest extends lumeo.chunkserver.v1.GetStatusRequest.$Properties {
             }
 
@@ -293,6 +472,10 @@ export namespace lumeo {
                 freeBytes: number;
                 memoryBytes: number;
                 state: string;
+                scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                damagedCount: number;
+                copiesInFlight: number;
+                stoppedHandles: number[];
                 static encode(m: lumeo.chunkserver.v1.GetStatusResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.GetStatusResponse & lumeo.chunkserver.v1.GetStatusResponse.$Shape;
             }
@@ -306,6 +489,10 @@ export namespace lumeo {
                     freeBytes?: (number|null);
                     memoryBytes?: (number|null);
                     state?: (string|null);
+                    scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                    damagedCount?: (number|null);
+                    copiesInFlight?: (number|null);
+                    stoppedHandles?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.GetStatusResponse.$Properties;
@@ -403,6 +590,41 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.common.v1.LocatedChunk.$Properties;
+            }
+
+            interface IScrubStatus extends lumeo.common.v1.ScrubStatus.$Properties {
+            }
+
+            class ScrubStatus {
+                constructor(p?: lumeo.common.v1.ScrubStatus.$Properties);
+                $unknowns?: Uint8Array[];
+                roundCount: number;
+                roundBeganAtMs: number;
+                lastRoundBeganAtMs: number;
+                lastRoundEndedAtMs: number;
+                position: number;
+                readCount: number;
+                readBytes: number;
+                foundCount: number;
+                paused: boolean;
+                static encode(m: lumeo.common.v1.ScrubStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.ScrubStatus & lumeo.common.v1.ScrubStatus.$Shape;
+            }
+
+            namespace ScrubStatus {
+                interface $Properties {
+                    roundCount?: (number|null);
+                    roundBeganAtMs?: (number|null);
+                    lastRoundBeganAtMs?: (number|null);
+                    lastRoundEndedAtMs?: (number|null);
+                    position?: (number|null);
+                    readCount?: (number|null);
+                    readBytes?: (number|null);
+                    foundCount?: (number|null);
+                    paused?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.common.v1.ScrubStatus.$Properties;
             }
 
             interface IErrorDetail extends lumeo.common.v1.ErrorDetail.$Properties {
@@ -763,6 +985,8 @@ export namespace lumeo {
                 lastHeartbeatMsAgo: number;
                 readOnly: boolean;
                 labels: { [k: string]: string };
+                scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                stoppedHandles: number[];
                 static encode(m: lumeo.master.v1.ChunkserverStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkserverStatus & lumeo.master.v1.ChunkserverStatus.$Shape;
             }
@@ -780,6 +1004,8 @@ export namespace lumeo {
                     lastHeartbeatMsAgo?: (number|null);
                     readOnly?: (boolean|null);
                     labels?: ({ [k: string]: string }|null);
+                    scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                    stoppedHandles?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkserverStatus.$Properties;
@@ -985,6 +1211,8 @@ export namespace lumeo {
                 readOnly: boolean;
                 damagedHandles: number[];
                 writesInFlight: number;
+                scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                stoppedHandles: number[];
                 static encode(m: lumeo.master.v1.HeartbeatRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatRequest & lumeo.master.v1.HeartbeatRequest.$Shape;
             }
@@ -1000,6 +1228,8 @@ export namespace lumeo {
                     readOnly?: (boolean|null);
                     damagedHandles?: (number[]|null);
                     writesInFlight?: (number|null);
+                    scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                    stoppedHandles?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.HeartbeatRequest.$Properties;
@@ -1035,6 +1265,7 @@ export namespace lumeo {
                 serverId: number;
                 storeUuid: string;
                 handles: number[];
+                epochs: number[];
                 static encode(m: lumeo.master.v1.ReportInventoryRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportInventoryRequest & lumeo.master.v1.ReportInventoryRequest.$Shape;
             }
@@ -1044,6 +1275,7 @@ export namespace lumeo {
                     serverId?: (number|null);
                     storeUuid?: (string|null);
                     handles?: (number[]|null);
+                    epochs?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ReportInventoryRequest.$Properties;

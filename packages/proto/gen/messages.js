@@ -1290,7 +1290,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a DeleteReplicasRequest.
                  * @typedef {Object} lumeo.chunkserver.v1.DeleteReplicasRequest.$Properties
                  * @property {string|null} [storeUuid] DeleteReplicasRequest storeUuid
-                 * @property {Array.<number>|null} [handles] DeleteReplicasRequest handles
+                 * @property {Array.<lumeo.chunkserver.v1.ReplicaName.$Properties>|null} [replicas] DeleteReplicasRequest replicas
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -1316,7 +1316,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const DeleteReplicasRequest = function (p) {
-                    this.handles = [];
+                    this.replicas = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -1332,12 +1332,12 @@ export const lumeo = $root.lumeo = (() => {
                 DeleteReplicasRequest.prototype.storeUuid = "";
 
                 /**
-                 * DeleteReplicasRequest handles.
-                 * @member {Array.<number>} handles
+                 * DeleteReplicasRequest replicas.
+                 * @member {Array.<lumeo.chunkserver.v1.ReplicaName.$Properties>} replicas
                  * @memberof lumeo.chunkserver.v1.DeleteReplicasRequest
                  * @instance
                  */
-                DeleteReplicasRequest.prototype.handles = $util.emptyArray;
+                DeleteReplicasRequest.prototype.replicas = $util.emptyArray;
 
                 /**
                  * Encodes the specified DeleteReplicasRequest message. Does not implicitly {@link lumeo.chunkserver.v1.DeleteReplicasRequest.verify|verify} messages.
@@ -1357,8 +1357,9 @@ export const lumeo = $root.lumeo = (() => {
                         throw $Error("max depth exceeded");
                     if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
                         w.uint32(/* id 1, wireType 2 =*/10).string(m.storeUuid);
-                    if (m.handles != null && m.handles.length) {
-                        w.uint32(/* id 2, wireType 2 =*/18).uint64s(m.handles);
+                    if (m.replicas != null && m.replicas.length) {
+                        for (var i = 0; i < m.replicas.length; ++i)
+                            $root.lumeo.chunkserver.v1.ReplicaName.encode(m.replicas[i], w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
                     }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
@@ -1413,18 +1414,12 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.storeUuid;
                                 continue;
                             }
-                        case 2: {
-                                if (u === 2) {
-                                    if (!(m.handles && m.handles.length))
-                                        m.handles = [];
-                                    r.uint64s(m.handles);
-                                    continue;
-                                }
-                                if (u !== 0)
+                        case 3: {
+                                if (u !== 2)
                                     break;
-                                if (!(m.handles && m.handles.length))
-                                    m.handles = [];
-                                m.handles.push(r.uint64());
+                                if (!(m.replicas && m.replicas.length))
+                                    m.replicas = [];
+                                m.replicas.push($root.lumeo.chunkserver.v1.ReplicaName.decode(r, r.size(), $undefined, q + 1));
                                 continue;
                             }
                         }
@@ -1453,6 +1448,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a DeleteReplicasResponse.
                  * @typedef {Object} lumeo.chunkserver.v1.DeleteReplicasResponse.$Properties
                  * @property {number|null} [deletedCount] DeleteReplicasResponse deletedCount
+                 * @property {Array.<number>|null} [refusedHandles] DeleteReplicasResponse refusedHandles
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -1478,6 +1474,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const DeleteReplicasResponse = function (p) {
+                    this.refusedHandles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -1491,6 +1488,14 @@ export const lumeo = $root.lumeo = (() => {
                  * @instance
                  */
                 DeleteReplicasResponse.prototype.deletedCount = 0;
+
+                /**
+                 * DeleteReplicasResponse refusedHandles.
+                 * @member {Array.<number>} refusedHandles
+                 * @memberof lumeo.chunkserver.v1.DeleteReplicasResponse
+                 * @instance
+                 */
+                DeleteReplicasResponse.prototype.refusedHandles = $util.emptyArray;
 
                 /**
                  * Encodes the specified DeleteReplicasResponse message. Does not implicitly {@link lumeo.chunkserver.v1.DeleteReplicasResponse.verify|verify} messages.
@@ -1510,6 +1515,9 @@ export const lumeo = $root.lumeo = (() => {
                         throw $Error("max depth exceeded");
                     if (m.deletedCount != null && $Object.hasOwnProperty.call(m, "deletedCount") && m.deletedCount !== 0)
                         w.uint32(/* id 1, wireType 0 =*/8).uint32(m.deletedCount);
+                    if (m.refusedHandles != null && m.refusedHandles.length) {
+                        w.uint32(/* id 2, wireType 2 =*/18).uint64s(m.refusedHandles);
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -1563,6 +1571,20 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.deletedCount;
                                 continue;
                             }
+                        case 2: {
+                                if (u === 2) {
+                                    if (!(m.refusedHandles && m.refusedHandles.length))
+                                        m.refusedHandles = [];
+                                    r.uint64s(m.refusedHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.refusedHandles && m.refusedHandles.length))
+                                    m.refusedHandles = [];
+                                m.refusedHandles.push(r.uint64());
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -1581,6 +1603,162 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return DeleteReplicasResponse;
+            })();
+
+            v1.ReplicaName = (function() {
+
+                /**
+                 * Properties of a ReplicaName.
+                 * @typedef {Object} lumeo.chunkserver.v1.ReplicaName.$Properties
+                 * @property {number|null} [handle] ReplicaName handle
+                 * @property {number|null} [epoch] ReplicaName epoch
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReplicaName.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IReplicaName
+                 * @augments lumeo.chunkserver.v1.ReplicaName.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.ReplicaName.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReplicaName.
+                 * @typedef {lumeo.chunkserver.v1.ReplicaName.$Properties} lumeo.chunkserver.v1.ReplicaName.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReplicaName.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a ReplicaName.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.ReplicaName.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReplicaName = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReplicaName handle.
+                 * @member {number} handle
+                 * @memberof lumeo.chunkserver.v1.ReplicaName
+                 * @instance
+                 */
+                ReplicaName.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReplicaName epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.chunkserver.v1.ReplicaName
+                 * @instance
+                 */
+                ReplicaName.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ReplicaName message. Does not implicitly {@link lumeo.chunkserver.v1.ReplicaName.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.ReplicaName
+                 * @static
+                 * @param {lumeo.chunkserver.v1.ReplicaName.$Properties} m ReplicaName message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReplicaName.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReplicaName message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.ReplicaName
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.ReplicaName & lumeo.chunkserver.v1.ReplicaName.$Shape} ReplicaName
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReplicaName.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.ReplicaName();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReplicaName;
             })();
 
             v1.VerifyReplicaRequest = (function() {
@@ -1915,6 +2093,1117 @@ export const lumeo = $root.lumeo = (() => {
                 return VerifyReplicaResponse;
             })();
 
+            v1.ReplicaHolder = (function() {
+
+                /**
+                 * Properties of a ReplicaHolder.
+                 * @typedef {Object} lumeo.chunkserver.v1.ReplicaHolder.$Properties
+                 * @property {number|null} [serverId] ReplicaHolder serverId
+                 * @property {string|null} [dataAddress] ReplicaHolder dataAddress
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReplicaHolder.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IReplicaHolder
+                 * @augments lumeo.chunkserver.v1.ReplicaHolder.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.ReplicaHolder.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReplicaHolder.
+                 * @typedef {lumeo.chunkserver.v1.ReplicaHolder.$Properties} lumeo.chunkserver.v1.ReplicaHolder.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReplicaHolder.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a ReplicaHolder.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.ReplicaHolder.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReplicaHolder = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReplicaHolder serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.chunkserver.v1.ReplicaHolder
+                 * @instance
+                 */
+                ReplicaHolder.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReplicaHolder dataAddress.
+                 * @member {string} dataAddress
+                 * @memberof lumeo.chunkserver.v1.ReplicaHolder
+                 * @instance
+                 */
+                ReplicaHolder.prototype.dataAddress = "";
+
+                /**
+                 * Encodes the specified ReplicaHolder message. Does not implicitly {@link lumeo.chunkserver.v1.ReplicaHolder.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.ReplicaHolder
+                 * @static
+                 * @param {lumeo.chunkserver.v1.ReplicaHolder.$Properties} m ReplicaHolder message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReplicaHolder.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.dataAddress != null && $Object.hasOwnProperty.call(m, "dataAddress") && m.dataAddress !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.dataAddress);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReplicaHolder message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.ReplicaHolder
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.ReplicaHolder & lumeo.chunkserver.v1.ReplicaHolder.$Shape} ReplicaHolder
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReplicaHolder.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.ReplicaHolder();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.dataAddress = v;
+                                else
+                                    delete m.dataAddress;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReplicaHolder;
+            })();
+
+            v1.CopyReplicaRequest = (function() {
+
+                /**
+                 * Properties of a CopyReplicaRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.CopyReplicaRequest.$Properties
+                 * @property {string|null} [storeUuid] CopyReplicaRequest storeUuid
+                 * @property {lumeo.common.v1.ChunkRef.$Properties|null} [chunk] CopyReplicaRequest chunk
+                 * @property {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>|null} [sources] CopyReplicaRequest sources
+                 * @property {number|null} [bytesPerSecondMax] CopyReplicaRequest bytesPerSecondMax
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CopyReplicaRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ICopyReplicaRequest
+                 * @augments lumeo.chunkserver.v1.CopyReplicaRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.CopyReplicaRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CopyReplicaRequest.
+                 * @typedef {lumeo.chunkserver.v1.CopyReplicaRequest.$Properties} lumeo.chunkserver.v1.CopyReplicaRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new CopyReplicaRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a CopyReplicaRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.CopyReplicaRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CopyReplicaRequest = function (p) {
+                    this.sources = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CopyReplicaRequest storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @instance
+                 */
+                CopyReplicaRequest.prototype.storeUuid = "";
+
+                /**
+                 * CopyReplicaRequest chunk.
+                 * @member {lumeo.common.v1.ChunkRef.$Properties|null|undefined} chunk
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @instance
+                 */
+                CopyReplicaRequest.prototype.chunk = null;
+
+                /**
+                 * CopyReplicaRequest sources.
+                 * @member {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>} sources
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @instance
+                 */
+                CopyReplicaRequest.prototype.sources = $util.emptyArray;
+
+                /**
+                 * CopyReplicaRequest bytesPerSecondMax.
+                 * @member {number} bytesPerSecondMax
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @instance
+                 */
+                CopyReplicaRequest.prototype.bytesPerSecondMax = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified CopyReplicaRequest message. Does not implicitly {@link lumeo.chunkserver.v1.CopyReplicaRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.CopyReplicaRequest.$Properties} m CopyReplicaRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CopyReplicaRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.storeUuid);
+                    if (m.chunk != null && $Object.hasOwnProperty.call(m, "chunk"))
+                        $root.lumeo.common.v1.ChunkRef.encode(m.chunk, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.sources != null && m.sources.length) {
+                        for (var i = 0; i < m.sources.length; ++i)
+                            $root.lumeo.chunkserver.v1.ReplicaHolder.encode(m.sources[i], w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    }
+                    if (m.bytesPerSecondMax != null && $Object.hasOwnProperty.call(m, "bytesPerSecondMax") && (typeof m.bytesPerSecondMax === "object" ? m.bytesPerSecondMax.low || m.bytesPerSecondMax.high : m.bytesPerSecondMax !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.bytesPerSecondMax);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CopyReplicaRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.CopyReplicaRequest & lumeo.chunkserver.v1.CopyReplicaRequest.$Shape} CopyReplicaRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CopyReplicaRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.CopyReplicaRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.chunk = $root.lumeo.common.v1.ChunkRef.decode(r, r.size(), $undefined, q + 1, m.chunk);
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.sources && m.sources.length))
+                                    m.sources = [];
+                                m.sources.push($root.lumeo.chunkserver.v1.ReplicaHolder.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.bytesPerSecondMax = v;
+                                else
+                                    delete m.bytesPerSecondMax;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CopyReplicaRequest;
+            })();
+
+            v1.CopyReplicaResponse = (function() {
+
+                /**
+                 * Properties of a CopyReplicaResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.CopyReplicaResponse.$Properties
+                 * @property {lumeo.chunkserver.v1.CopyOutcome|null} [outcome] CopyReplicaResponse outcome
+                 * @property {number|null} [readBytes] CopyReplicaResponse readBytes
+                 * @property {Array.<lumeo.chunkserver.v1.SourceFault.$Properties>|null} [faults] CopyReplicaResponse faults
+                 * @property {string|null} [why] CopyReplicaResponse why
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CopyReplicaResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ICopyReplicaResponse
+                 * @augments lumeo.chunkserver.v1.CopyReplicaResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.CopyReplicaResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CopyReplicaResponse.
+                 * @typedef {lumeo.chunkserver.v1.CopyReplicaResponse.$Properties} lumeo.chunkserver.v1.CopyReplicaResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new CopyReplicaResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a CopyReplicaResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.CopyReplicaResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CopyReplicaResponse = function (p) {
+                    this.faults = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CopyReplicaResponse outcome.
+                 * @member {lumeo.chunkserver.v1.CopyOutcome} outcome
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResponse
+                 * @instance
+                 */
+                CopyReplicaResponse.prototype.outcome = 0;
+
+                /**
+                 * CopyReplicaResponse readBytes.
+                 * @member {number} readBytes
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResponse
+                 * @instance
+                 */
+                CopyReplicaResponse.prototype.readBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * CopyReplicaResponse faults.
+                 * @member {Array.<lumeo.chunkserver.v1.SourceFault.$Properties>} faults
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResponse
+                 * @instance
+                 */
+                CopyReplicaResponse.prototype.faults = $util.emptyArray;
+
+                /**
+                 * CopyReplicaResponse why.
+                 * @member {string} why
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResponse
+                 * @instance
+                 */
+                CopyReplicaResponse.prototype.why = "";
+
+                /**
+                 * Encodes the specified CopyReplicaResponse message. Does not implicitly {@link lumeo.chunkserver.v1.CopyReplicaResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.CopyReplicaResponse.$Properties} m CopyReplicaResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CopyReplicaResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.outcome != null && $Object.hasOwnProperty.call(m, "outcome") && m.outcome !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.outcome);
+                    if (m.readBytes != null && $Object.hasOwnProperty.call(m, "readBytes") && (typeof m.readBytes === "object" ? m.readBytes.low || m.readBytes.high : m.readBytes !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.readBytes);
+                    if (m.faults != null && m.faults.length) {
+                        for (var i = 0; i < m.faults.length; ++i)
+                            $root.lumeo.chunkserver.v1.SourceFault.encode(m.faults[i], w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    }
+                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
+                        w.uint32(/* id 4, wireType 2 =*/34).string(m.why);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CopyReplicaResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.CopyReplicaResponse & lumeo.chunkserver.v1.CopyReplicaResponse.$Shape} CopyReplicaResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CopyReplicaResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.CopyReplicaResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.outcome = v;
+                                else
+                                    delete m.outcome;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.readBytes = v;
+                                else
+                                    delete m.readBytes;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.faults && m.faults.length))
+                                    m.faults = [];
+                                m.faults.push($root.lumeo.chunkserver.v1.SourceFault.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.why = v;
+                                else
+                                    delete m.why;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CopyReplicaResponse;
+            })();
+
+            /**
+             * CopyOutcome enum.
+             * @name lumeo.chunkserver.v1.CopyOutcome
+             * @enum {number}
+             * @property {number} COPY_OUTCOME_UNSPECIFIED=0 COPY_OUTCOME_UNSPECIFIED value
+             * @property {number} COPY_OUTCOME_COPIED=1 COPY_OUTCOME_COPIED value
+             * @property {number} COPY_OUTCOME_HERE=2 COPY_OUTCOME_HERE value
+             * @property {number} COPY_OUTCOME_NO_SOURCE=3 COPY_OUTCOME_NO_SOURCE value
+             * @property {number} COPY_OUTCOME_TWO_HISTORIES=4 COPY_OUTCOME_TWO_HISTORIES value
+             */
+            v1.CopyOutcome = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "COPY_OUTCOME_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "COPY_OUTCOME_COPIED"] = 1;
+                values[valuesById[2] = "COPY_OUTCOME_HERE"] = 2;
+                values[valuesById[3] = "COPY_OUTCOME_NO_SOURCE"] = 3;
+                values[valuesById[4] = "COPY_OUTCOME_TWO_HISTORIES"] = 4;
+                return values;
+            })();
+
+            v1.SourceFault = (function() {
+
+                /**
+                 * Properties of a SourceFault.
+                 * @typedef {Object} lumeo.chunkserver.v1.SourceFault.$Properties
+                 * @property {number|null} [serverId] SourceFault serverId
+                 * @property {boolean|null} [bad] SourceFault bad
+                 * @property {string|null} [why] SourceFault why
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SourceFault.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ISourceFault
+                 * @augments lumeo.chunkserver.v1.SourceFault.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.SourceFault.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SourceFault.
+                 * @typedef {lumeo.chunkserver.v1.SourceFault.$Properties} lumeo.chunkserver.v1.SourceFault.$Shape
+                 */
+
+                /**
+                 * Constructs a new SourceFault.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a SourceFault.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.SourceFault.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SourceFault = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SourceFault serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.chunkserver.v1.SourceFault
+                 * @instance
+                 */
+                SourceFault.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * SourceFault bad.
+                 * @member {boolean} bad
+                 * @memberof lumeo.chunkserver.v1.SourceFault
+                 * @instance
+                 */
+                SourceFault.prototype.bad = false;
+
+                /**
+                 * SourceFault why.
+                 * @member {string} why
+                 * @memberof lumeo.chunkserver.v1.SourceFault
+                 * @instance
+                 */
+                SourceFault.prototype.why = "";
+
+                /**
+                 * Encodes the specified SourceFault message. Does not implicitly {@link lumeo.chunkserver.v1.SourceFault.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.SourceFault
+                 * @static
+                 * @param {lumeo.chunkserver.v1.SourceFault.$Properties} m SourceFault message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SourceFault.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.bad != null && $Object.hasOwnProperty.call(m, "bad") && m.bad !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.bad);
+                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
+                        w.uint32(/* id 3, wireType 2 =*/26).string(m.why);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SourceFault message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.SourceFault
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.SourceFault & lumeo.chunkserver.v1.SourceFault.$Shape} SourceFault
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SourceFault.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.SourceFault();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.bad = v;
+                                else
+                                    delete m.bad;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.why = v;
+                                else
+                                    delete m.why;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SourceFault;
+            })();
+
+            v1.AuditReplicaRequest = (function() {
+
+                /**
+                 * Properties of an AuditReplicaRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.AuditReplicaRequest.$Properties
+                 * @property {lumeo.common.v1.ChunkRef.$Properties|null} [chunk] AuditReplicaRequest chunk
+                 * @property {lumeo.chunkserver.v1.ReplicaHolder.$Properties|null} [holder] AuditReplicaRequest holder
+                 * @property {number|null} [bytesPerSecondMax] AuditReplicaRequest bytesPerSecondMax
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AuditReplicaRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IAuditReplicaRequest
+                 * @augments lumeo.chunkserver.v1.AuditReplicaRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.AuditReplicaRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an AuditReplicaRequest.
+                 * @typedef {lumeo.chunkserver.v1.AuditReplicaRequest.$Properties} lumeo.chunkserver.v1.AuditReplicaRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new AuditReplicaRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents an AuditReplicaRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.AuditReplicaRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AuditReplicaRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * AuditReplicaRequest chunk.
+                 * @member {lumeo.common.v1.ChunkRef.$Properties|null|undefined} chunk
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaRequest
+                 * @instance
+                 */
+                AuditReplicaRequest.prototype.chunk = null;
+
+                /**
+                 * AuditReplicaRequest holder.
+                 * @member {lumeo.chunkserver.v1.ReplicaHolder.$Properties|null|undefined} holder
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaRequest
+                 * @instance
+                 */
+                AuditReplicaRequest.prototype.holder = null;
+
+                /**
+                 * AuditReplicaRequest bytesPerSecondMax.
+                 * @member {number} bytesPerSecondMax
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaRequest
+                 * @instance
+                 */
+                AuditReplicaRequest.prototype.bytesPerSecondMax = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified AuditReplicaRequest message. Does not implicitly {@link lumeo.chunkserver.v1.AuditReplicaRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.AuditReplicaRequest.$Properties} m AuditReplicaRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AuditReplicaRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.chunk != null && $Object.hasOwnProperty.call(m, "chunk"))
+                        $root.lumeo.common.v1.ChunkRef.encode(m.chunk, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.holder != null && $Object.hasOwnProperty.call(m, "holder"))
+                        $root.lumeo.chunkserver.v1.ReplicaHolder.encode(m.holder, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.bytesPerSecondMax != null && $Object.hasOwnProperty.call(m, "bytesPerSecondMax") && (typeof m.bytesPerSecondMax === "object" ? m.bytesPerSecondMax.low || m.bytesPerSecondMax.high : m.bytesPerSecondMax !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.bytesPerSecondMax);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AuditReplicaRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.AuditReplicaRequest & lumeo.chunkserver.v1.AuditReplicaRequest.$Shape} AuditReplicaRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AuditReplicaRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.AuditReplicaRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.chunk = $root.lumeo.common.v1.ChunkRef.decode(r, r.size(), $undefined, q + 1, m.chunk);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.holder = $root.lumeo.chunkserver.v1.ReplicaHolder.decode(r, r.size(), $undefined, q + 1, m.holder);
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.bytesPerSecondMax = v;
+                                else
+                                    delete m.bytesPerSecondMax;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AuditReplicaRequest;
+            })();
+
+            v1.AuditReplicaResponse = (function() {
+
+                /**
+                 * Properties of an AuditReplicaResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.AuditReplicaResponse.$Properties
+                 * @property {lumeo.chunkserver.v1.AuditVerdict|null} [verdict] AuditReplicaResponse verdict
+                 * @property {string|null} [why] AuditReplicaResponse why
+                 * @property {number|null} [readBytes] AuditReplicaResponse readBytes
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AuditReplicaResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IAuditReplicaResponse
+                 * @augments lumeo.chunkserver.v1.AuditReplicaResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.AuditReplicaResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an AuditReplicaResponse.
+                 * @typedef {lumeo.chunkserver.v1.AuditReplicaResponse.$Properties} lumeo.chunkserver.v1.AuditReplicaResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new AuditReplicaResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents an AuditReplicaResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.AuditReplicaResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AuditReplicaResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * AuditReplicaResponse verdict.
+                 * @member {lumeo.chunkserver.v1.AuditVerdict} verdict
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResponse
+                 * @instance
+                 */
+                AuditReplicaResponse.prototype.verdict = 0;
+
+                /**
+                 * AuditReplicaResponse why.
+                 * @member {string} why
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResponse
+                 * @instance
+                 */
+                AuditReplicaResponse.prototype.why = "";
+
+                /**
+                 * AuditReplicaResponse readBytes.
+                 * @member {number} readBytes
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResponse
+                 * @instance
+                 */
+                AuditReplicaResponse.prototype.readBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified AuditReplicaResponse message. Does not implicitly {@link lumeo.chunkserver.v1.AuditReplicaResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.AuditReplicaResponse.$Properties} m AuditReplicaResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AuditReplicaResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.verdict != null && $Object.hasOwnProperty.call(m, "verdict") && m.verdict !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.verdict);
+                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.why);
+                    if (m.readBytes != null && $Object.hasOwnProperty.call(m, "readBytes") && (typeof m.readBytes === "object" ? m.readBytes.low || m.readBytes.high : m.readBytes !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.readBytes);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AuditReplicaResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.AuditReplicaResponse & lumeo.chunkserver.v1.AuditReplicaResponse.$Shape} AuditReplicaResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AuditReplicaResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.AuditReplicaResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.verdict = v;
+                                else
+                                    delete m.verdict;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.why = v;
+                                else
+                                    delete m.why;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.readBytes = v;
+                                else
+                                    delete m.readBytes;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AuditReplicaResponse;
+            })();
+
+            /**
+             * AuditVerdict enum.
+             * @name lumeo.chunkserver.v1.AuditVerdict
+             * @enum {number}
+             * @property {number} AUDIT_VERDICT_UNSPECIFIED=0 AUDIT_VERDICT_UNSPECIFIED value
+             * @property {number} AUDIT_VERDICT_INTACT=1 AUDIT_VERDICT_INTACT value
+             * @property {number} AUDIT_VERDICT_BAD=2 AUDIT_VERDICT_BAD value
+             * @property {number} AUDIT_VERDICT_UNREACHED=3 AUDIT_VERDICT_UNREACHED value
+             * @property {number} AUDIT_VERDICT_TWO_HISTORIES=4 AUDIT_VERDICT_TWO_HISTORIES value
+             */
+            v1.AuditVerdict = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "AUDIT_VERDICT_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "AUDIT_VERDICT_INTACT"] = 1;
+                values[valuesById[2] = "AUDIT_VERDICT_BAD"] = 2;
+                values[valuesById[3] = "AUDIT_VERDICT_UNREACHED"] = 3;
+                values[valuesById[4] = "AUDIT_VERDICT_TWO_HISTORIES"] = 4;
+                return values;
+            })();
+
             v1.GetStatusRequest = (function() {
 
                 /**
@@ -2040,6 +3329,10 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [freeBytes] GetStatusResponse freeBytes
                  * @property {number|null} [memoryBytes] GetStatusResponse memoryBytes
                  * @property {string|null} [state] GetStatusResponse state
+                 * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] GetStatusResponse scrub
+                 * @property {number|null} [damagedCount] GetStatusResponse damagedCount
+                 * @property {number|null} [copiesInFlight] GetStatusResponse copiesInFlight
+                 * @property {Array.<number>|null} [stoppedHandles] GetStatusResponse stoppedHandles
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -2065,6 +3358,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const GetStatusResponse = function (p) {
+                    this.stoppedHandles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -2128,6 +3422,38 @@ export const lumeo = $root.lumeo = (() => {
                 GetStatusResponse.prototype.state = "";
 
                 /**
+                 * GetStatusResponse scrub.
+                 * @member {lumeo.common.v1.ScrubStatus.$Properties|null|undefined} scrub
+                 * @memberof lumeo.chunkserver.v1.GetStatusResponse
+                 * @instance
+                 */
+                GetStatusResponse.prototype.scrub = null;
+
+                /**
+                 * GetStatusResponse damagedCount.
+                 * @member {number} damagedCount
+                 * @memberof lumeo.chunkserver.v1.GetStatusResponse
+                 * @instance
+                 */
+                GetStatusResponse.prototype.damagedCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * GetStatusResponse copiesInFlight.
+                 * @member {number} copiesInFlight
+                 * @memberof lumeo.chunkserver.v1.GetStatusResponse
+                 * @instance
+                 */
+                GetStatusResponse.prototype.copiesInFlight = 0;
+
+                /**
+                 * GetStatusResponse stoppedHandles.
+                 * @member {Array.<number>} stoppedHandles
+                 * @memberof lumeo.chunkserver.v1.GetStatusResponse
+                 * @instance
+                 */
+                GetStatusResponse.prototype.stoppedHandles = $util.emptyArray;
+
+                /**
                  * Encodes the specified GetStatusResponse message. Does not implicitly {@link lumeo.chunkserver.v1.GetStatusResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.GetStatusResponse
@@ -2157,6 +3483,15 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 6, wireType 0 =*/48).uint64(m.memoryBytes);
                     if (m.state != null && $Object.hasOwnProperty.call(m, "state") && m.state !== "")
                         w.uint32(/* id 7, wireType 2 =*/58).string(m.state);
+                    if (m.scrub != null && $Object.hasOwnProperty.call(m, "scrub"))
+                        $root.lumeo.common.v1.ScrubStatus.encode(m.scrub, w.uint32(/* id 8, wireType 2 =*/66).fork(), q + 1).ldelim();
+                    if (m.damagedCount != null && $Object.hasOwnProperty.call(m, "damagedCount") && (typeof m.damagedCount === "object" ? m.damagedCount.low || m.damagedCount.high : m.damagedCount !== 0))
+                        w.uint32(/* id 9, wireType 0 =*/72).uint64(m.damagedCount);
+                    if (m.copiesInFlight != null && $Object.hasOwnProperty.call(m, "copiesInFlight") && m.copiesInFlight !== 0)
+                        w.uint32(/* id 10, wireType 0 =*/80).uint32(m.copiesInFlight);
+                    if (m.stoppedHandles != null && m.stoppedHandles.length) {
+                        w.uint32(/* id 11, wireType 2 =*/90).uint64s(m.stoppedHandles);
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -2262,6 +3597,44 @@ export const lumeo = $root.lumeo = (() => {
                                     m.state = v;
                                 else
                                     delete m.state;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 2)
+                                    break;
+                                m.scrub = $root.lumeo.common.v1.ScrubStatus.decode(r, r.size(), $undefined, q + 1, m.scrub);
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.damagedCount = v;
+                                else
+                                    delete m.damagedCount;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.copiesInFlight = v;
+                                else
+                                    delete m.copiesInFlight;
+                                continue;
+                            }
+                        case 11: {
+                                if (u === 2) {
+                                    if (!(m.stoppedHandles && m.stoppedHandles.length))
+                                        m.stoppedHandles = [];
+                                    r.uint64s(m.stoppedHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.stoppedHandles && m.stoppedHandles.length))
+                                    m.stoppedHandles = [];
+                                m.stoppedHandles.push(r.uint64());
                                 continue;
                             }
                         }
@@ -2927,6 +4300,302 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return LocatedChunk;
+            })();
+
+            v1.ScrubStatus = (function() {
+
+                /**
+                 * Properties of a ScrubStatus.
+                 * @typedef {Object} lumeo.common.v1.ScrubStatus.$Properties
+                 * @property {number|null} [roundCount] ScrubStatus roundCount
+                 * @property {number|null} [roundBeganAtMs] ScrubStatus roundBeganAtMs
+                 * @property {number|null} [lastRoundBeganAtMs] ScrubStatus lastRoundBeganAtMs
+                 * @property {number|null} [lastRoundEndedAtMs] ScrubStatus lastRoundEndedAtMs
+                 * @property {number|null} [position] ScrubStatus position
+                 * @property {number|null} [readCount] ScrubStatus readCount
+                 * @property {number|null} [readBytes] ScrubStatus readBytes
+                 * @property {number|null} [foundCount] ScrubStatus foundCount
+                 * @property {boolean|null} [paused] ScrubStatus paused
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ScrubStatus.
+                 * @memberof lumeo.common.v1
+                 * @interface IScrubStatus
+                 * @augments lumeo.common.v1.ScrubStatus.$Properties
+                 * @deprecated Use lumeo.common.v1.ScrubStatus.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ScrubStatus.
+                 * @typedef {lumeo.common.v1.ScrubStatus.$Properties} lumeo.common.v1.ScrubStatus.$Shape
+                 */
+
+                /**
+                 * Constructs a new ScrubStatus.
+                 * @memberof lumeo.common.v1
+                 * @classdesc Represents a ScrubStatus.
+                 * @constructor
+                 * @param {lumeo.common.v1.ScrubStatus.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ScrubStatus = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ScrubStatus roundCount.
+                 * @member {number} roundCount
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.roundCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ScrubStatus roundBeganAtMs.
+                 * @member {number} roundBeganAtMs
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.roundBeganAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ScrubStatus lastRoundBeganAtMs.
+                 * @member {number} lastRoundBeganAtMs
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.lastRoundBeganAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ScrubStatus lastRoundEndedAtMs.
+                 * @member {number} lastRoundEndedAtMs
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.lastRoundEndedAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ScrubStatus position.
+                 * @member {number} position
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.position = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ScrubStatus readCount.
+                 * @member {number} readCount
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.readCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ScrubStatus readBytes.
+                 * @member {number} readBytes
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.readBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ScrubStatus foundCount.
+                 * @member {number} foundCount
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.foundCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ScrubStatus paused.
+                 * @member {boolean} paused
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.paused = false;
+
+                /**
+                 * Encodes the specified ScrubStatus message. Does not implicitly {@link lumeo.common.v1.ScrubStatus.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @static
+                 * @param {lumeo.common.v1.ScrubStatus.$Properties} m ScrubStatus message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ScrubStatus.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.roundCount != null && $Object.hasOwnProperty.call(m, "roundCount") && (typeof m.roundCount === "object" ? m.roundCount.low || m.roundCount.high : m.roundCount !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.roundCount);
+                    if (m.roundBeganAtMs != null && $Object.hasOwnProperty.call(m, "roundBeganAtMs") && (typeof m.roundBeganAtMs === "object" ? m.roundBeganAtMs.low || m.roundBeganAtMs.high : m.roundBeganAtMs !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.roundBeganAtMs);
+                    if (m.lastRoundBeganAtMs != null && $Object.hasOwnProperty.call(m, "lastRoundBeganAtMs") && (typeof m.lastRoundBeganAtMs === "object" ? m.lastRoundBeganAtMs.low || m.lastRoundBeganAtMs.high : m.lastRoundBeganAtMs !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.lastRoundBeganAtMs);
+                    if (m.lastRoundEndedAtMs != null && $Object.hasOwnProperty.call(m, "lastRoundEndedAtMs") && (typeof m.lastRoundEndedAtMs === "object" ? m.lastRoundEndedAtMs.low || m.lastRoundEndedAtMs.high : m.lastRoundEndedAtMs !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.lastRoundEndedAtMs);
+                    if (m.position != null && $Object.hasOwnProperty.call(m, "position") && (typeof m.position === "object" ? m.position.low || m.position.high : m.position !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.position);
+                    if (m.readCount != null && $Object.hasOwnProperty.call(m, "readCount") && (typeof m.readCount === "object" ? m.readCount.low || m.readCount.high : m.readCount !== 0))
+                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.readCount);
+                    if (m.readBytes != null && $Object.hasOwnProperty.call(m, "readBytes") && (typeof m.readBytes === "object" ? m.readBytes.low || m.readBytes.high : m.readBytes !== 0))
+                        w.uint32(/* id 7, wireType 0 =*/56).uint64(m.readBytes);
+                    if (m.foundCount != null && $Object.hasOwnProperty.call(m, "foundCount") && (typeof m.foundCount === "object" ? m.foundCount.low || m.foundCount.high : m.foundCount !== 0))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.foundCount);
+                    if (m.paused != null && $Object.hasOwnProperty.call(m, "paused") && m.paused !== false)
+                        w.uint32(/* id 9, wireType 0 =*/72).bool(m.paused);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ScrubStatus message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.common.v1.ScrubStatus & lumeo.common.v1.ScrubStatus.$Shape} ScrubStatus
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ScrubStatus.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.common.v1.ScrubStatus();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.roundCount = v;
+                                else
+                                    delete m.roundCount;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.roundBeganAtMs = v;
+                                else
+                                    delete m.roundBeganAtMs;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.lastRoundBeganAtMs = v;
+                                else
+                                    delete m.lastRoundBeganAtMs;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.lastRoundEndedAtMs = v;
+                                else
+                                    delete m.lastRoundEndedAtMs;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.position = v;
+                                else
+                                    delete m.position;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.readCount = v;
+                                else
+                                    delete m.readCount;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.readBytes = v;
+                                else
+                                    delete m.readBytes;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.foundCount = v;
+                                else
+                                    delete m.foundCount;
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.paused = v;
+                                else
+                                    delete m.paused;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ScrubStatus;
             })();
 
             v1.ErrorDetail = (function() {
@@ -5428,6 +7097,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [lastHeartbeatMsAgo] ChunkserverStatus lastHeartbeatMsAgo
                  * @property {boolean|null} [readOnly] ChunkserverStatus readOnly
                  * @property {Object.<string,string>|null} [labels] ChunkserverStatus labels
+                 * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] ChunkserverStatus scrub
+                 * @property {Array.<number>|null} [stoppedHandles] ChunkserverStatus stoppedHandles
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5454,6 +7125,7 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 const ChunkserverStatus = function (p) {
                     this.labels = {};
+                    this.stoppedHandles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -5549,6 +7221,22 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkserverStatus.prototype.labels = $util.emptyObject;
 
                 /**
+                 * ChunkserverStatus scrub.
+                 * @member {lumeo.common.v1.ScrubStatus.$Properties|null|undefined} scrub
+                 * @memberof lumeo.master.v1.ChunkserverStatus
+                 * @instance
+                 */
+                ChunkserverStatus.prototype.scrub = null;
+
+                /**
+                 * ChunkserverStatus stoppedHandles.
+                 * @member {Array.<number>} stoppedHandles
+                 * @memberof lumeo.master.v1.ChunkserverStatus
+                 * @instance
+                 */
+                ChunkserverStatus.prototype.stoppedHandles = $util.emptyArray;
+
+                /**
                  * Encodes the specified ChunkserverStatus message. Does not implicitly {@link lumeo.master.v1.ChunkserverStatus.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ChunkserverStatus
@@ -5588,6 +7276,11 @@ export const lumeo = $root.lumeo = (() => {
                         for (var ks = $Object.keys(m.labels), i = 0; i < ks.length; ++i) {
                             w.uint32(/* id 11, wireType 2 =*/90).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.labels[ks[i]]).ldelim();
                         }
+                    }
+                    if (m.scrub != null && $Object.hasOwnProperty.call(m, "scrub"))
+                        $root.lumeo.common.v1.ScrubStatus.encode(m.scrub, w.uint32(/* id 12, wireType 2 =*/98).fork(), q + 1).ldelim();
+                    if (m.stoppedHandles != null && m.stoppedHandles.length) {
+                        w.uint32(/* id 13, wireType 2 =*/106).uint64s(m.stoppedHandles);
                     }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
@@ -5757,6 +7450,26 @@ export const lumeo = $root.lumeo = (() => {
                                 if (k === "__proto__")
                                     $util.makeProp(m.labels, k);
                                 m.labels[k] = v;
+                                continue;
+                            }
+                        case 12: {
+                                if (u !== 2)
+                                    break;
+                                m.scrub = $root.lumeo.common.v1.ScrubStatus.decode(r, r.size(), $undefined, q + 1, m.scrub);
+                                continue;
+                            }
+                        case 13: {
+                                if (u === 2) {
+                                    if (!(m.stoppedHandles && m.stoppedHandles.length))
+                                        m.stoppedHandles = [];
+                                    r.uint64s(m.stoppedHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.stoppedHandles && m.stoppedHandles.length))
+                                    m.stoppedHandles = [];
+                                m.stoppedHandles.push(r.uint64());
                                 continue;
                             }
                         }
@@ -7164,6 +8877,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {boolean|null} [readOnly] HeartbeatRequest readOnly
                  * @property {Array.<number>|null} [damagedHandles] HeartbeatRequest damagedHandles
                  * @property {number|null} [writesInFlight] HeartbeatRequest writesInFlight
+                 * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] HeartbeatRequest scrub
+                 * @property {Array.<number>|null} [stoppedHandles] HeartbeatRequest stoppedHandles
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -7190,6 +8905,7 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 const HeartbeatRequest = function (p) {
                     this.damagedHandles = [];
+                    this.stoppedHandles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -7269,6 +8985,22 @@ export const lumeo = $root.lumeo = (() => {
                 HeartbeatRequest.prototype.writesInFlight = 0;
 
                 /**
+                 * HeartbeatRequest scrub.
+                 * @member {lumeo.common.v1.ScrubStatus.$Properties|null|undefined} scrub
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.scrub = null;
+
+                /**
+                 * HeartbeatRequest stoppedHandles.
+                 * @member {Array.<number>} stoppedHandles
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.stoppedHandles = $util.emptyArray;
+
+                /**
                  * Encodes the specified HeartbeatRequest message. Does not implicitly {@link lumeo.master.v1.HeartbeatRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.HeartbeatRequest
@@ -7303,6 +9035,11 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.writesInFlight != null && $Object.hasOwnProperty.call(m, "writesInFlight") && m.writesInFlight !== 0)
                         w.uint32(/* id 9, wireType 0 =*/72).uint32(m.writesInFlight);
+                    if (m.scrub != null && $Object.hasOwnProperty.call(m, "scrub"))
+                        $root.lumeo.common.v1.ScrubStatus.encode(m.scrub, w.uint32(/* id 10, wireType 2 =*/82).fork(), q + 1).ldelim();
+                    if (m.stoppedHandles != null && m.stoppedHandles.length) {
+                        w.uint32(/* id 11, wireType 2 =*/90).uint64s(m.stoppedHandles);
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -7431,6 +9168,26 @@ export const lumeo = $root.lumeo = (() => {
                                     m.writesInFlight = v;
                                 else
                                     delete m.writesInFlight;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 2)
+                                    break;
+                                m.scrub = $root.lumeo.common.v1.ScrubStatus.decode(r, r.size(), $undefined, q + 1, m.scrub);
+                                continue;
+                            }
+                        case 11: {
+                                if (u === 2) {
+                                    if (!(m.stoppedHandles && m.stoppedHandles.length))
+                                        m.stoppedHandles = [];
+                                    r.uint64s(m.stoppedHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.stoppedHandles && m.stoppedHandles.length))
+                                    m.stoppedHandles = [];
+                                m.stoppedHandles.push(r.uint64());
                                 continue;
                             }
                         }
@@ -7626,6 +9383,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [serverId] ReportInventoryRequest serverId
                  * @property {string|null} [storeUuid] ReportInventoryRequest storeUuid
                  * @property {Array.<number>|null} [handles] ReportInventoryRequest handles
+                 * @property {Array.<number>|null} [epochs] ReportInventoryRequest epochs
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -7652,6 +9410,7 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 const ReportInventoryRequest = function (p) {
                     this.handles = [];
+                    this.epochs = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -7683,6 +9442,14 @@ export const lumeo = $root.lumeo = (() => {
                 ReportInventoryRequest.prototype.handles = $util.emptyArray;
 
                 /**
+                 * ReportInventoryRequest epochs.
+                 * @member {Array.<number>} epochs
+                 * @memberof lumeo.master.v1.ReportInventoryRequest
+                 * @instance
+                 */
+                ReportInventoryRequest.prototype.epochs = $util.emptyArray;
+
+                /**
                  * Encodes the specified ReportInventoryRequest message. Does not implicitly {@link lumeo.master.v1.ReportInventoryRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ReportInventoryRequest
@@ -7704,6 +9471,9 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
                     if (m.handles != null && m.handles.length) {
                         w.uint32(/* id 3, wireType 2 =*/26).uint64s(m.handles);
+                    }
+                    if (m.epochs != null && m.epochs.length) {
+                        w.uint32(/* id 4, wireType 2 =*/34).uint64s(m.epochs);
                     }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
@@ -7779,6 +9549,20 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.handles && m.handles.length))
                                     m.handles = [];
                                 m.handles.push(r.uint64());
+                                continue;
+                            }
+                        case 4: {
+                                if (u === 2) {
+                                    if (!(m.epochs && m.epochs.length))
+                                        m.epochs = [];
+                                    r.uint64s(m.epochs);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.epochs && m.epochs.length))
+                                    m.epochs = [];
+                                m.epochs.push(r.uint64());
                                 continue;
                             }
                         }

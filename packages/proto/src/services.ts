@@ -37,6 +37,18 @@ export const ControlService = {
     lumeo.chunkserver.v1.VerifyReplicaResponse,
     { request: false, response: false },
   ),
+  copyReplica: method<lumeo.chunkserver.v1.ICopyReplicaRequest, lumeo.chunkserver.v1.ICopyReplicaResponse>(
+    "/lumeo.chunkserver.v1.ControlService/CopyReplica",
+    lumeo.chunkserver.v1.CopyReplicaRequest,
+    lumeo.chunkserver.v1.CopyReplicaResponse,
+    { request: false, response: false },
+  ),
+  auditReplica: method<lumeo.chunkserver.v1.IAuditReplicaRequest, lumeo.chunkserver.v1.IAuditReplicaResponse>(
+    "/lumeo.chunkserver.v1.ControlService/AuditReplica",
+    lumeo.chunkserver.v1.AuditReplicaRequest,
+    lumeo.chunkserver.v1.AuditReplicaResponse,
+    { request: false, response: false },
+  ),
   getStatus: method<lumeo.chunkserver.v1.IGetStatusRequest, lumeo.chunkserver.v1.IGetStatusResponse>(
     "/lumeo.chunkserver.v1.ControlService/GetStatus",
     lumeo.chunkserver.v1.GetStatusRequest,

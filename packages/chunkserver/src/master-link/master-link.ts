@@ -25,7 +25,7 @@ import {
 } from "@lumeofs/base";
 import { openStream, RpcChannel, type RpcStream, unary } from "@lumeofs/node/rpc";
 import { FleetService, type lumeo } from "@lumeofs/proto";
-import type { ChunkStore } from "../store/chunk-store.js";
+import type { ChunkStore, ReplicaName } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
 import { LeaderSearch } from "./leader-search.js";
 import { DamageReport } from "./report.js";
@@ -256,7 +256,7 @@ export class MasterLink implements Closable {
       if (signal.aborted) return;
       try {
         const page = await store.page(this.#inventoryCursor, INVENTORY_PAGE);
-        this.#inventoryCursor = page.at(-1);
+        this.#inventoryCursor = page.at(-1)?.handle;
         if (0 < page.length) await this.#reportPage(channel, page, signal);
       } catch (error) {
         if (!signal.aborted) logger.warn("inventory not reported", { error });
@@ -264,10 +264,10 @@ export class MasterLink implements Closable {
     }
   }
 
-  /** K2. */
+  /** K2. What was written under a later epoch since it was reported stays. */
   async #reportPage(
     channel: RpcChannel,
-    handles: readonly number[],
+    page: readonly ReplicaName[],
     signal: AbortSignal,
   ): Promise<void> {
     const { store, identity, logger } = this.#ports;
@@ -277,15 +277,16 @@ export class MasterLink implements Closable {
       {
         serverId: this.membership?.serverId ?? 0,
         storeUuid: identity.uuid,
-        handles: [...handles],
+        handles: page.map(({ handle }) => handle),
+        epochs: page.map(({ epoch }) => epoch),
       },
       { timeoutMs: INVENTORY_TIMEOUT_MS, signal },
     );
-    const reported = new Set(handles);
-    const garbage = (answer.garbageHandles ?? []).filter((handle) => reported.has(handle));
+    const named = new Set<number>(answer.garbageHandles ?? []);
+    const garbage = page.filter(({ handle }) => named.has(handle));
     if (garbage.length === 0) return;
-    const removed = await store.remove(garbage.map(chunkHandle));
-    logger.info("garbage removed", { count: removed });
+    const { removedCount } = await store.remove(garbage);
+    logger.info("garbage removed", { count: removedCount });
   }
 
   #pause(ms: number, signal: AbortSignal = this.#stopping.signal): Promise<void> {

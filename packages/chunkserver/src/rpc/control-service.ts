@@ -1,6 +1,6 @@
 // Orders of the leading master and questions of operators, over gRPC.
 
-import { type ChunkHandle, chunkHandle, LumeoError } from "@lumeofs/base";
+import { type ChunkHandle, chunkHandle, type Epoch, epoch, LumeoError } from "@lumeofs/base";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService } from "@lumeofs/proto";
 import type { ChunkStore } from "../store/chunk-store.js";
@@ -28,14 +28,18 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
             `this is "${storeUuid}"`,
         );
       }
-      const handles = request.handles ?? [];
-      if (DELETE_MAX < handles.length) {
+      const replicas = request.replicas ?? [];
+      if (DELETE_MAX < replicas.length) {
         throw new LumeoError(
           "INVALID_ARGUMENT",
-          `Cannot delete ${handles.length} replicas in one order: at most ${DELETE_MAX}`,
+          `Cannot delete ${replicas.length} replicas in one order: at most ${DELETE_MAX}`,
         );
       }
-      return { deletedCount: await store.remove(handles.map(checkedHandle)) };
+      const names = replicas.map(({ handle, epoch: of }) => {
+        return { handle: checkedHandle(handle ?? 0), epoch: checkedEpoch(of ?? 0) };
+      });
+      const { removedCount, refused } = await store.remove(names);
+      return { deletedCount: removedCount, refusedHandles: [...refused] };
     }),
     serveUnary(ControlService.verifyReplica, async (request) => {
       const handle = checkedHandle(request.handle ?? 0);
@@ -59,6 +63,11 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
       };
     }),
   ];
+}
+
+function checkedEpoch(number: number): Epoch {
+  if (Number.isSafeInteger(number) && 0 < number) return epoch(number);
+  throw new LumeoError("INVALID_ARGUMENT", `Cannot use epoch ${number}: out of range`);
 }
 
 function checkedHandle(handle: number): ChunkHandle {

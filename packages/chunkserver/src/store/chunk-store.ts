@@ -9,6 +9,12 @@ export interface NewChunk {
   readonly author: ServerId;
 }
 
+/** A chunk as of an epoch. */
+export interface ReplicaName {
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+}
+
 export interface ChunkContent {
   readonly length: number;
   /** Of the whole chunk. */
@@ -41,11 +47,14 @@ export interface ChunkStore extends Closable {
   /** Reads a chunk through and checks it. */
   verify(handle: ChunkHandle): Promise<Verdict>;
 
-  /** Forgets chunks; those that are not here are ignored. Returns how many there were. */
-  remove(handles: readonly ChunkHandle[]): Promise<number>;
+  /**
+   * Forgets chunks of these epochs or of earlier ones; those that are not here are ignored. A
+   * later epoch is what somebody has written since the order was given: it stays (rule 22).
+   */
+  remove(replicas: readonly ReplicaName[]): Promise<Removal>;
 
-  /** Up to `count` handles above `after`, rising. */
-  page(after: ChunkHandle | undefined, count: number): Promise<readonly ChunkHandle[]>;
+  /** Up to `count` chunks with handles above `after`, rising. */
+  page(after: ChunkHandle | undefined, count: number): Promise<readonly ReplicaName[]>;
 
   /** Chunks that are here but not as they were written. */
   damaged(): readonly ChunkHandle[];
@@ -76,6 +85,12 @@ export interface ChunkReader {
    * @throws  LumeoError CHECKSUM if a block is not what was written; STORE_FAILED.
    */
   read(offset: number, into: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface Removal {
+  readonly removedCount: number;
+  /** Of a later epoch here than was named. */
+  readonly refused: readonly ChunkHandle[];
 }
 
 export type Verdict =

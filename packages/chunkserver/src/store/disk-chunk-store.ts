@@ -35,6 +35,8 @@ import type {
   ChunkStore,
   LargeWrite,
   NewChunk,
+  Removal,
+  ReplicaName,
   StoreStatus,
   Verdict,
 } from "./chunk-store.js";
@@ -208,18 +210,21 @@ export class DiskChunkStore implements ChunkStore {
     return { kind: "intact", length: entry.length, crc32c: entry.crc32c };
   }
 
-  async remove(handles: readonly ChunkHandle[]): Promise<number> {
+  async remove(replicas: readonly ReplicaName[]): Promise<Removal> {
     this.#checkOpen();
-    const removed = await Promise.all(
-      handles.map((handle) => this.#locks.run(handle, () => this.#removeOne(handle))),
+    const ends = await Promise.all(
+      replicas.map((name) => this.#locks.run(name.handle, () => this.#removeOne(name))),
     );
-    return removed.filter((wasHere) => wasHere).length;
+    return {
+      removedCount: ends.filter((end) => end === "removed").length,
+      refused: replicas.flatMap(({ handle }, i) => (ends[i] === "refused" ? [handle] : [])),
+    };
   }
 
-  async page(after: ChunkHandle | undefined, count: number): Promise<readonly ChunkHandle[]> {
+  async page(after: ChunkHandle | undefined, count: number): Promise<readonly ReplicaName[]> {
     this.#checkOpen();
     const entries = await this.#io(() => this.#catalog.page(after ?? 0, count));
-    return entries.map((entry) => entry.handle);
+    return entries.map(({ handle, version }) => ({ handle, epoch: version.epoch }));
   }
 
   damaged(): readonly ChunkHandle[] {
@@ -330,15 +335,16 @@ export class DiskChunkStore implements ChunkStore {
     return "recorded";
   }
 
-  async #removeOne(handle: ChunkHandle): Promise<boolean> {
+  async #removeOne({ handle, epoch }: ReplicaName): Promise<"removed" | "refused" | "missing"> {
     const previous = this.#find(handle);
-    if (previous === undefined) return false;
+    if (previous === undefined) return "missing";
+    if (epoch < previous.version.epoch) return "refused";
     await this.#append([encodeTombstone(handle, previous.version.epoch)], (place, after) => {
       this.#catalog.apply({ kind: "remove", previous, place }, after);
     });
     this.#damaged.delete(handle);
     await this.#removeFile(previous);
-    return true;
+    return "removed";
   }
 
   /** The record that named the file is dead: a crash before this leaves an orphan. */

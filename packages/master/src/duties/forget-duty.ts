@@ -16,7 +16,7 @@ import { getServer } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import type { Duty } from "./duty.js";
 import type { MetadataLog } from "./metadata-log.js";
-import type { Orders } from "./orders.js";
+import type { Orders, ReplicaName } from "./orders.js";
 
 const PAGE = 512;
 
@@ -52,12 +52,14 @@ export function forgetDuty(
 function copiesOf(
   state: StateReader,
   handles: readonly ChunkHandle[],
-): ReadonlyMap<ServerId, readonly ChunkHandle[]> {
-  const copies = new Map<ServerId, ChunkHandle[]>();
+): ReadonlyMap<ServerId, readonly ReplicaName[]> {
+  const copies = new Map<ServerId, ReplicaName[]>();
   for (const handle of handles) {
-    for (const server of getChunk(state, handle)?.members ?? []) {
+    const chunk = getChunk(state, handle);
+    if (chunk === undefined) continue;
+    for (const server of chunk.members) {
       const list = copies.get(server) ?? [];
-      list.push(handle);
+      list.push({ handle, epoch: chunk.epoch });
       copies.set(server, list);
     }
   }
@@ -67,15 +69,15 @@ function copiesOf(
 async function deleteCopies(
   parts: ForgetParts,
   id: ServerId,
-  handles: readonly ChunkHandle[],
+  replicas: readonly ReplicaName[],
 ): Promise<void> {
   const server = getServer(parts.log.local, id);
   if (server === undefined || server.isRetired) return;
   if (parts.fleet.liveness(id, parts.clock.monotonicMs()) !== "alive") return;
   try {
-    await parts.orders.deleteReplicas(server, handles);
+    await parts.orders.deleteReplicas(server, replicas);
   } catch (error) {
     const { code } = asLumeoError(error);
-    parts.logger.debug("delete order failed", { server: id, count: handles.length, code });
+    parts.logger.debug("delete order failed", { server: id, count: replicas.length, code });
   }
 }

@@ -1,4 +1,4 @@
-import type { ChunkHandle } from "@lumeofs/base";
+import type { ChunkHandle, Epoch, ServerId } from "@lumeofs/base";
 import type { Server } from "../metadata/servers.js";
 
 export type Verdict =
@@ -6,10 +6,96 @@ export type Verdict =
   /** The server has read its copy and found it damaged, or has none. */
   | { readonly kind: "bad"; readonly why: string };
 
-/** Orders to chunkservers. Each throws a LumeoError if the server cannot be reached or refuses. */
+/** A replica to delete: of this epoch or an earlier one. A later one stays. */
+export interface ReplicaName {
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+}
+
+/** What every intact replica of a sealed chunk is. */
+export interface SealedReplica extends ReplicaName {
+  readonly lengthBytes: number;
+  readonly crc32c: number;
+}
+
+/** A server that has, or should have, a replica. */
+export interface Holder {
+  readonly id: ServerId;
+  readonly server: Server;
+}
+
+export interface CopyOrder {
+  readonly chunk: SealedReplica;
+  /** Asked in this order, 1 to COPY_SOURCES_MAX: the next goes on where the one before failed. */
+  readonly sources: readonly Holder[];
+  /** For all copies that the target makes with a limit; 0 for none. */
+  readonly bytesPerSecondMax: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface AuditOrder {
+  readonly chunk: SealedReplica;
+  readonly holder: Holder;
+  readonly bytesPerSecondMax: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Sources in one order to copy. */
+export const COPY_SOURCES_MAX = 8;
+
+/** Why a source did not give what it should have. */
+export interface SourceFault {
+  readonly server: ServerId;
+  /** Its replica is damaged, missing or another one; else it was not reached, or broke off. */
+  readonly isBad: boolean;
+  readonly why: string;
+}
+
+export type CopyOutcome =
+  /** The target has it durably, from the sources. */
+  | {
+      readonly kind: "copied";
+      readonly readBytes: number;
+      readonly faults: readonly SourceFault[];
+    }
+  /** The target had it already, and has read it from its disk. */
+  | { readonly kind: "here" }
+  | { readonly kind: "noSource"; readonly why: string; readonly faults: readonly SourceFault[] }
+  /** Two primaries wrote this chunk without knowing of each other: the target stopped it. */
+  | { readonly kind: "twoHistories"; readonly why: string };
+
+export type AuditOutcome =
+  | { readonly kind: "intact"; readonly readBytes: number }
+  | { readonly kind: "bad"; readonly why: string }
+  /** The auditor could not reach the holder: nothing is known. */
+  | { readonly kind: "unreached"; readonly why: string }
+  | { readonly kind: "twoHistories"; readonly why: string };
+
+/**
+ * Orders to chunkservers. Each throws a LumeoError if the server cannot be reached or refuses;
+ * after CONNECTION_LOST, TIMEOUT or ABORTED it may have been obeyed.
+ */
 export interface Orders {
-  /** Deletes copies that nobody needs any more. Those that are not there are no error. */
-  deleteReplicas(server: Server, handles: readonly ChunkHandle[]): Promise<void>;
+  /**
+   * Deletes copies that nobody needs any more. Those that are not there are no error.
+   *
+   * @returns The chunks that the server has at a later epoch, and keeps.
+   */
+  deleteReplicas(server: Server, replicas: readonly ReplicaName[]): Promise<readonly ChunkHandle[]>;
   /** Has a copy read from the disk and every block of it checked. */
   verifyReplica(server: Server, handle: ChunkHandle): Promise<Verdict>;
+  /**
+   * Has a replica made or healed from others, durably. The same order twice is harmless.
+   *
+   * @throws LumeoError OVERLOADED if the target makes as many copies as it can; NO_SPACE;
+   *         STALE_EPOCH if the target has a later epoch; CONFLICT if it has other intact bytes of
+   *         the same epoch, which is an alarm; TIMEOUT, UNAVAILABLE and the like.
+   */
+  copyReplica(target: Server, order: CopyOrder): Promise<CopyOutcome>;
+  /**
+   * Has `auditor` read the replica of another server, as that one's disk has it.
+   *
+   * @throws LumeoError OVERLOADED as `copyReplica`, TIMEOUT, UNAVAILABLE (the auditor) and the like.
+   */
+  auditReplica(auditor: Server, order: AuditOrder): Promise<AuditOutcome>;
 }

@@ -1,15 +1,33 @@
-import { asLumeoError, type ChunkHandle } from "@lumeofs/base";
+// Orders over gRPC to the control services of chunkservers.
+
+import { asLumeoError, type ChunkHandle, LumeoError, serverId } from "@lumeofs/base";
 import { unary } from "@lumeofs/node/rpc";
-import { ControlService } from "@lumeofs/proto";
-import type { Orders, Verdict } from "../duties/orders.js";
+import { ControlService, lumeo } from "@lumeofs/proto";
+import type {
+  AuditOrder,
+  AuditOutcome,
+  CopyOrder,
+  CopyOutcome,
+  Holder,
+  Orders,
+  ReplicaName,
+  SealedReplica,
+  SourceFault,
+  Verdict,
+} from "../duties/orders.js";
 import type { Server } from "../metadata/servers.js";
 import type { ChannelPool } from "./channel-pool.js";
+import { decodeHandle } from "./wire.js";
 
 const DELETE_TIMEOUT_MS = 10_000;
 /** A whole chunk is read from a disk that has other things to do. */
 const VERIFY_TIMEOUT_MS = 30_000;
+/** A whole chunk also crosses the network, and other copies share the limit. */
+const COPY_TIMEOUT_MS = 120_000;
+/** How many copies may share a limit before one of them runs out of time. */
+const COPIES_SHARING = 8;
 
-/** Orders over gRPC to the control services of chunkservers. */
+/** See the head of this file. */
 export class ChunkserverClient implements Orders {
   readonly #channels: ChannelPool;
 
@@ -17,11 +35,16 @@ export class ChunkserverClient implements Orders {
     this.#channels = channels;
   }
 
-  async deleteReplicas(server: Server, handles: readonly ChunkHandle[]): Promise<void> {
+  async deleteReplicas(
+    server: Server,
+    replicas: readonly ReplicaName[],
+  ): Promise<readonly ChunkHandle[]> {
     const channel = this.#channels.to(server.controlAddress);
-    const request = { storeUuid: server.storeUuid, handles: [...handles] };
+    const named = replicas.map(({ handle, epoch }) => ({ handle, epoch }));
+    const request = { storeUuid: server.storeUuid, replicas: named };
     const options = { timeoutMs: DELETE_TIMEOUT_MS };
-    await unary(channel, ControlService.deleteReplicas, request, options);
+    const answer = await unary(channel, ControlService.deleteReplicas, request, options);
+    return (answer.refusedHandles ?? []).map(decodeHandle);
   }
 
   async verifyReplica(server: Server, handle: ChunkHandle): Promise<Verdict> {
@@ -35,5 +58,84 @@ export class ChunkserverClient implements Orders {
       if (error.code === "REPLICA_MISSING") return { kind: "bad", why: error.message };
       throw error;
     }
+  }
+
+  async copyReplica(target: Server, order: CopyOrder): Promise<CopyOutcome> {
+    const channel = this.#channels.to(target.controlAddress);
+    const request = {
+      storeUuid: target.storeUuid,
+      chunk: chunkRef(order.chunk),
+      sources: order.sources.map(holder),
+      bytesPerSecondMax: order.bytesPerSecondMax,
+    };
+    const options = { timeoutMs: timeoutMs(order), signal: order.signal };
+    const answer = await unary(channel, ControlService.copyReplica, request, options);
+    return decodeCopy(answer);
+  }
+
+  async auditReplica(auditor: Server, order: AuditOrder): Promise<AuditOutcome> {
+    const channel = this.#channels.to(auditor.controlAddress);
+    const request = {
+      chunk: chunkRef(order.chunk),
+      holder: holder(order.holder),
+      bytesPerSecondMax: order.bytesPerSecondMax,
+    };
+    const options = { timeoutMs: timeoutMs(order), signal: order.signal };
+    const answer = await unary(channel, ControlService.auditReplica, request, options);
+    return decodeAudit(answer);
+  }
+}
+
+function chunkRef({ handle, epoch, lengthBytes, crc32c }: SealedReplica) {
+  return { handle, epoch, lengthBytes, crc32c };
+}
+
+function holder({ id, server }: Holder) {
+  return { serverId: id, dataAddress: server.dataAddress };
+}
+
+function timeoutMs(order: { readonly chunk: SealedReplica; readonly bytesPerSecondMax: number }) {
+  const { chunk, bytesPerSecondMax } = order;
+  if (bytesPerSecondMax === 0) return COPY_TIMEOUT_MS;
+  const seconds = (COPIES_SHARING * chunk.lengthBytes) / bytesPerSecondMax;
+  return COPY_TIMEOUT_MS + Math.ceil(seconds * 1_000);
+}
+
+function decodeCopy(answer: lumeo.chunkserver.v1.ICopyReplicaResponse): CopyOutcome {
+  const { CopyOutcome: Wire } = lumeo.chunkserver.v1;
+  const why = answer.why ?? "";
+  const faults = (answer.faults ?? []).map(decodeFault);
+  switch (answer.outcome) {
+    case Wire.COPY_OUTCOME_COPIED:
+      return { kind: "copied", readBytes: answer.readBytes ?? 0, faults };
+    case Wire.COPY_OUTCOME_HERE:
+      return { kind: "here" };
+    case Wire.COPY_OUTCOME_NO_SOURCE:
+      return { kind: "noSource", why, faults };
+    case Wire.COPY_OUTCOME_TWO_HISTORIES:
+      return { kind: "twoHistories", why };
+    default:
+      throw new LumeoError("PROTOCOL", "A chunkserver answered a copy with no outcome");
+  }
+}
+
+function decodeFault(wire: lumeo.chunkserver.v1.ISourceFault): SourceFault {
+  return { server: serverId(wire.serverId ?? 0), isBad: wire.bad ?? false, why: wire.why ?? "" };
+}
+
+function decodeAudit(answer: lumeo.chunkserver.v1.IAuditReplicaResponse): AuditOutcome {
+  const { AuditVerdict: Wire } = lumeo.chunkserver.v1;
+  const why = answer.why ?? "";
+  switch (answer.verdict) {
+    case Wire.AUDIT_VERDICT_INTACT:
+      return { kind: "intact", readBytes: answer.readBytes ?? 0 };
+    case Wire.AUDIT_VERDICT_BAD:
+      return { kind: "bad", why };
+    case Wire.AUDIT_VERDICT_UNREACHED:
+      return { kind: "unreached", why };
+    case Wire.AUDIT_VERDICT_TWO_HISTORIES:
+      return { kind: "twoHistories", why };
+    default:
+      throw new LumeoError("PROTOCOL", "A chunkserver answered an audit with no verdict");
   }
 }

@@ -1,0 +1,73 @@
+// What a store has promised, and what it may have done besides: whoever checks a store after a
+// failure knows from here what must, may and must not be in it.
+
+import { sample } from "../replicas.js";
+
+/** A chunk as somebody wrote it; `seed` and `length` say which bytes. */
+export interface WrittenChunk {
+  readonly epoch: number;
+  readonly length: number;
+  readonly seed: number;
+}
+
+/** Undefined: it is not there. */
+export type ChunkState = WrittenChunk | undefined;
+
+interface Account {
+  readonly settled: ChunkState;
+  /** What it becomes if the call that is under way has its effect. */
+  readonly next: { readonly state: ChunkState } | undefined;
+}
+
+const NOTHING: Account = { settled: undefined, next: undefined };
+const BYTES = new Map<string, Uint8Array>();
+
+/** One handle has one call under way at a time. */
+export class Ledger {
+  readonly #accounts: Map<number, Account>;
+  #version = 0;
+
+  constructor(accounts: ReadonlyMap<number, Account> = new Map()) {
+    this.#accounts = new Map(accounts);
+  }
+
+  /** Rises with each change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get handles(): readonly number[] {
+    return [...this.#accounts.keys()];
+  }
+
+  begin(handle: number, state: ChunkState): void {
+    this.#set(handle, { ...this.of(handle), next: { state } });
+  }
+
+  /** The call was acknowledged. */
+  settle(handle: number): void {
+    const { settled, next } = this.of(handle);
+    this.#set(handle, { settled: next === undefined ? settled : next.state, next: undefined });
+  }
+
+  of(handle: number): Account {
+    return this.#accounts.get(handle) ?? NOTHING;
+  }
+
+  copy(): Ledger {
+    return new Ledger(this.#accounts);
+  }
+
+  #set(handle: number, account: Account): void {
+    this.#version++;
+    this.#accounts.set(handle, account);
+  }
+}
+
+/** The bytes of a chunk. They are kept: do not change them. */
+export function bytesOf({ length, seed }: WrittenChunk): Uint8Array {
+  const key = `${length} ${seed}`;
+  const bytes = BYTES.get(key) ?? sample(length, seed);
+  BYTES.set(key, bytes);
+  return bytes;
+}

@@ -39,7 +39,12 @@ export {
 export type { Checksum, ChunkInfo, FileInfo, Redundancy, ReplicaInfo } from "./file-info.js";
 export type { Listing, Page } from "./listing.js";
 export { Lease, type LockInfo, type LockOptions, Locks } from "./locks.js";
-export { type AddMastersOptions, Masters, type NewMaster } from "./masters.js";
+export {
+  type AddMastersOptions,
+  type CheckMastersOptions,
+  Masters,
+  type NewMaster,
+} from "./masters.js";
 export type { Consistency, Fence, Freshness, Policy, Quota, Usage } from "./operations.js";
 export type {
   AttributeOptions,
@@ -60,4 +65,5 @@ export type { Removed } from "./removals.js";
 export type { RetryPolicy } from "./retry.js";
 export { type SnapshotInfo, Snapshots, Versions } from "./snapshots.js";
 export type { ByteRange } from "./span.js";
+export type { CheckedMaster, MasterAgreement, StateCheck } from "./state-check.js";
 export { Trash, type TrashItem } from "./trash.js";

@@ -9,6 +9,7 @@ import type { ClusterStatus, MasterStatus } from "./cluster-status.js";
 import type { RunCall } from "./metadata-runner.js";
 import type { CallOptions } from "./options.js";
 import type { AdminClient } from "./rpc/admin-client.js";
+import { type CheckFinding, compareStates, mayTellMore, type StateCheck } from "./state-check.js";
 
 /** A master that runs and waits to be taken in. */
 export interface NewMaster {
@@ -28,7 +29,16 @@ export interface AddMastersOptions extends CallOptions {
   ) => void;
 }
 
+export interface CheckMastersOptions extends CallOptions {
+  /** Called again and again with what is known so far. */
+  readonly onProgress?: (check: StateCheck) => void;
+}
+
 const POLL_MS = 200;
+/** A master that is busy with an earlier comparison misses the next one. */
+const CHECKS_MAX = 3;
+/** A master that cannot be reached may have just been started. */
+const UNREACHABLE_WAIT_MS = 3_000;
 /** A master may fall behind again between the look and the vote. */
 const PROMOTIONS_MAX = 20;
 const STEP = { idempotent: true, limitMs: () => Infinity } as const;
@@ -88,6 +98,83 @@ export class Masters {
         await call.pause(POLL_MS);
       }
     });
+  }
+
+  /**
+   * Has all masters compare their states at the same entry of the log, and waits until everybody
+   * who can be reached has a result. It takes the longer the more files there are, and is no
+   * burden: the states are read slowly, while the masters work.
+   *
+   * @throws LumeoError LUMEO_TIMEOUT at the deadline; `onProgress` has heard what was known then.
+   */
+  check(options: CheckMastersOptions = {}): Promise<StateCheck> {
+    return this.#run("masters.check", undefined, options, async (call) => {
+      for (let tries = 1; ; tries++) {
+        const { check, isMissed } = await this.#compare(call, options.onProgress);
+        if (!isMissed || check.verdict === "different" || CHECKS_MAX <= tries) return check;
+      }
+    });
+  }
+
+  /** Compares once; somebody may have missed it who would not miss the next one. */
+  async #compare(
+    call: Call,
+    onProgress: CheckMastersOptions["onProgress"],
+  ): Promise<{ readonly check: StateCheck; readonly isMissed: boolean }> {
+    const index = await this.#beginCheck(call);
+    const startedMs = call.elapsedMs;
+    let found: readonly CheckFinding[] = [];
+    for (;;) {
+      const { masters } = await this.#status(call);
+      found = (await this.#findings(call, index, masters)) ?? found;
+      const check = compareStates(index, found, masters);
+      onProgress?.(check);
+      const isPatient = call.elapsedMs - startedMs < UNREACHABLE_WAIT_MS;
+      const isMissed = found.some(({ kind }) => kind === "unknown");
+      const isWorthWaiting = isPatient && check.verdict !== "equal" && !isMissed;
+      if (!isWorthWaiting && !mayTellMore(found, masters)) return { check, isMissed };
+      await call.pause(POLL_MS);
+    }
+  }
+
+  /** Only one comparison begins at a time: one that is under way is waited for. */
+  async #beginCheck(call: Call): Promise<number> {
+    for (;;) {
+      const index = await call.run(STEP, async () => {
+        const { leader, masters } = await this.#admin.clusterStatus(call);
+        const address = masters.find(({ id }) => id === leader)?.address;
+        if (address === undefined) {
+          throw new LumeoError("NO_LEADER", "Cannot compare the masters' states: nobody leads");
+        }
+        return this.#admin.beginCheck(address, call).catch((error: unknown) => {
+          if (error instanceof LumeoError && error.code === "OVERLOADED") return undefined;
+          throw error;
+        });
+      });
+      if (index !== undefined) return index;
+      await call.pause(POLL_MS);
+    }
+  }
+
+  /** Of the leader, or of whoever knows something after it has gone; undefined if nobody does. */
+  async #findings(
+    call: Call,
+    index: number,
+    masters: readonly MasterStatus[],
+  ): Promise<readonly CheckFinding[] | undefined> {
+    const reachable = masters.filter(({ role }) => role !== "unreachable");
+    const leaderFirst = reachable.sort(
+      (a, b) => Number(b.role === "leader") - Number(a.role === "leader"),
+    );
+    for (const { address } of leaderFirst) {
+      try {
+        return await this.#admin.checkAt(address, index, call);
+      } catch (error) {
+        call.cancellation.throwIfAborted();
+        if (!(error instanceof LumeoError)) throw error; // it is asked again later
+      }
+    }
+    return undefined;
   }
 
   async #promote(call: Call, ids: readonly string[]): Promise<void> {

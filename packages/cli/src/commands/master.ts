@@ -1,9 +1,9 @@
 // The group of masters.
 
-import type { MasterStatus, NewMaster } from "@lumeofs/client";
+import type { MasterAgreement, MasterStatus, NewMaster, StateCheck } from "@lumeofs/client";
 import { UsageError } from "../args.js";
 import type { Context } from "../context.js";
-import { EXIT, type ExitStatus } from "../exit-status.js";
+import { codeOf, EXIT, type ExitStatus } from "../exit-status.js";
 import { formatCount } from "../format.js";
 import { table } from "../table.js";
 
@@ -74,6 +74,58 @@ export async function masterTransfer(
   const leader = await client.masters.transferLeadership(to, context.call);
   context.output.result(`${leader} leads`, { leader });
   return EXIT.ok;
+}
+
+const AGREEMENT_TEXTS: Readonly<Record<MasterAgreement, string>> = {
+  agrees: "agrees",
+  differs: "DIFFERS",
+  unconfirmed: "no majority",
+  unknown: "unknown",
+};
+/** Of a hash, as people see it; `--json` has all of it. */
+const HASH_SHOWN = 16;
+
+/**
+ * Has the masters compare their states, and waits for the result.
+ *
+ * Exit code 1 if states differ, 6 if not all are known.
+ */
+export async function masterCheck(context: Context): Promise<ExitStatus> {
+  const client = await context.client();
+  let check: StateCheck | undefined;
+  try {
+    const onProgress = (known: StateCheck): void => {
+      if (check === undefined) {
+        context.output.note(
+          `The masters compare their states at entry ${formatCount(known.index)}`,
+        );
+      }
+      check = known;
+    };
+    check = await client.masters.check({ ...context.call, onProgress });
+  } catch (error) {
+    if (check === undefined || codeOf(error) !== "LUMEO_TIMEOUT") throw error;
+    context.output.warn("Not all had a result in time: --timeout 10m waits longer");
+  }
+  await context.output.line(await describeCheck(check), check);
+  if (check.verdict === "equal") return EXIT.ok;
+  return check.verdict === "different" ? EXIT.failed : EXIT.unavailable;
+}
+
+async function describeCheck({ index, verdict, masters }: StateCheck): Promise<string> {
+  const rows = masters.map(({ id, agreement, hash }) => [
+    ...[id, AGREEMENT_TEXTS[agreement], hash.slice(0, HASH_SHOWN)],
+  ]);
+  const at = `at entry ${formatCount(index)} of the log`;
+  const silent = masters.filter(({ agreement }) => agreement === "unknown").map(({ id }) => id);
+  const texts: Readonly<Record<StateCheck["verdict"], string>> = {
+    equal: `All masters have the same state ${at}`,
+    different:
+      `THE MASTERS DIFFER ${at}: one that a majority contradicts stops by itself; remove it, and ` +
+      "add another one under a new name",
+    unknown: `No difference is known ${at}, but nothing is known of ${silent.join(", ")}`,
+  };
+  return [texts[verdict], "", await table(["MASTER", "STATE", "HASH"], rows)].join("\n");
 }
 
 function parseMaster(text: string): NewMaster {

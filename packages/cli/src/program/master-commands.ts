@@ -1,4 +1,4 @@
-// The group of masters: master ls, add, promote, remove, transfer-leader.
+// The group of masters: master ls, check, add, promote, remove, transfer-leader.
 
 import type { Command } from "commander";
 import { examples, type RunCommand } from "./command-line.js";
@@ -18,6 +18,20 @@ export function addMasterCommands(program: Command, run: RunCommand): void {
     .action(async (_options, command: Command) => {
       const { masterList } = await import("../commands/master.js");
       await run(command.optsWithGlobals(), masterList);
+    });
+  master
+    .command("check")
+    .description("Compare the states of all masters at one entry of the log, while they work.")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo master check", "exit code 1 if two differ, 6 if not all are known"],
+        ["lumeo master check --timeout 10m --json", "of many files, for scripts"],
+      ),
+    )
+    .action(async (_options, command: Command) => {
+      const { masterCheck } = await import("../commands/master.js");
+      await run(command.optsWithGlobals(), masterCheck);
     });
   master
     .command("add")

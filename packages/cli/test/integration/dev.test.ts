@@ -2,64 +2,17 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import {
   findPortBase,
   identifyProcess,
-  LumeoCommand,
-  type LumeoRun,
   type MemberRecord,
   TOPOLOGY_DEFAULT,
   waitUntil,
 } from "@lumeofs/local-cluster";
-import test, { type ExecutionContext } from "ava";
-
-const BIN = fileURLToPath(new URL("../../../bin/lumeo.mjs", import.meta.url));
-const PATIENCE = { timeoutMs: 60_000 };
-/** One master and one chunkserver: nothing here depends on more. */
-const SMALL = ["--masters", "1", "--chunkservers", "1"];
-
-class DevFolder {
-  readonly dir = mkdtempSync(join(tmpdir(), "lumeo-dev-"));
-  readonly #lumeo = new LumeoCommand(BIN, { NO_COLOR: "1" });
-
-  constructor(t: ExecutionContext) {
-    t.teardown(async () => {
-      if (existsSync(join(this.dir, "cluster.json"))) await this.run("dev", "stop");
-      rmSync(this.dir, { recursive: true, force: true });
-    });
-  }
-
-  /** `lumeo dev …` gets the folder; every other command the endpoints. */
-  run(...args: readonly string[]): Promise<LumeoRun> {
-    if (args[0] === "dev") return this.#lumeo.run([...args, "--dir", this.dir]);
-    const environment = { LUMEO_ENDPOINTS: readFileSync(join(this.dir, "endpoints"), "utf8") };
-    return this.#lumeo.run(args, { environment });
-  }
-
-  async start(t: ExecutionContext): Promise<void> {
-    const portBase = String(await findPortBase(TOPOLOGY_DEFAULT));
-    const { status, stderr } = await this.run(
-      ...["dev", ...SMALL, "--port-base", portBase, "--detach"],
-    );
-    t.is(status, 0, stderr);
-  }
-
-  members(): readonly MemberRecord[] {
-    return JSON.parse(readFileSync(join(this.dir, "members.json"), "utf8")) as MemberRecord[];
-  }
-
-  /** Puts a file of this content, with one copy. */
-  async store(t: ExecutionContext, path: string, content: string): Promise<void> {
-    const file = join(this.dir, "local");
-    writeFileSync(file, content);
-    const { status, stderr } = await this.run("put", "--replicas", "1", file, path);
-    t.is(status, 0, stderr);
-  }
-}
+import test from "ava";
+import { BIN, DevFolder, PATIENCE, SMALL } from "./dev-folder.js";
 
 /** A zombie that nobody reaps is not alive. */
 function isAlive(pid: number | null): boolean {

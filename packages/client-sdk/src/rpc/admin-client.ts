@@ -2,14 +2,15 @@
 
 import { asLumeoError, LumeoError } from "@lumeofs/base";
 import { type RpcChannel, unary } from "@lumeofs/node/rpc";
-import { AdminService, ChunkService, lumeo } from "@lumeofs/proto";
+import { AdminService, ChunkService, IntegrityService, lumeo } from "@lumeofs/proto";
 import type { ChunkserverStatus, ClusterStatus, MasterStatus } from "../cluster-status.js";
 import type { NewMaster } from "../masters.js";
 import type { LocatedChunk, ReplicaState } from "../operations.js";
+import type { CheckFinding } from "../state-check.js";
 import { type MasterPool, unreachable } from "./master-pool.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
 
-const { MasterRole, MasterStanding } = lumeo.master.v1;
+const { CheckState, MasterRole, MasterStanding } = lumeo.master.v1;
 
 /** A unary method as the generated code describes it. */
 type Method<Q, A> = Parameters<typeof unary<Q, A>>[1];
@@ -67,6 +68,27 @@ export class AdminClient {
   /** Hands the leadership over; to the nearest master if `to` is empty. */
   async transferLeadership(to: string, options: UnaryOptions): Promise<void> {
     await this.#askAny(AdminService.transferLeadership, { to }, options);
+  }
+
+  /** Has all masters compare their states. @returns Where in the log; only the leader can. */
+  async beginCheck(address: string, options: UnaryOptions): Promise<number> {
+    const channel = this.#masters.channel(address);
+    return (await unary(channel, IntegrityService.beginCheck, {}, options)).index ?? 0;
+  }
+
+  /**
+   * What a master knows of a comparison.
+   *
+   * @throws LumeoError NOT_FOUND if it knows nothing.
+   */
+  async checkAt(
+    address: string,
+    index: number,
+    options: UnaryOptions,
+  ): Promise<readonly CheckFinding[]> {
+    const channel = this.#masters.channel(address);
+    const report = await unary(channel, IntegrityService.getCheck, { index }, options);
+    return (report.masters ?? []).map(decodeFinding);
   }
 
   /** Where the copies of a chunk are now. */
@@ -153,6 +175,18 @@ function decodeMaster(master: lumeo.master.v1.MasterStatus.$Properties): MasterS
     memoryBytes: master.memoryBytes ?? 0,
     stateHash: master.stateHash ?? "",
   };
+}
+
+function decodeFinding(master: lumeo.master.v1.MasterCheck.$Properties): CheckFinding {
+  const id = master.id ?? "";
+  switch (master.state) {
+    case CheckState.CHECK_STATE_DONE:
+      return { id, kind: "hash", hash: master.hash ?? "" };
+    case CheckState.CHECK_STATE_PENDING:
+      return { id, kind: "pending" };
+    default:
+      return { id, kind: "unknown" };
+  }
 }
 
 function decodeRole(role: lumeo.master.v1.MasterRole | null | undefined): MasterStatus["role"] {

@@ -14,7 +14,9 @@ import {
   type Inode,
 } from "../src/metadata/inode-record.js";
 import { decodeOrphan, type Orphan } from "../src/metadata/inodes.js";
+import { decodeJob, isOpen, jobKindNumber } from "../src/metadata/jobs.js";
 import { expiryOf, historyIdOf, nameOf, numberOf } from "../src/metadata/keys.js";
+import { decodeMove } from "../src/metadata/moves.js";
 import { countOf } from "../src/metadata/references.js";
 import type { StateReader } from "../src/metadata/state.js";
 import { decodeTrashItem } from "../src/metadata/trash.js";
@@ -37,6 +39,9 @@ const TABLE = {
   released: 0x21,
   upload: 0x23,
   expiry: 0x61,
+  job: 0x70,
+  openJob: 0x71,
+  move: 0x72,
 } as const;
 const ALL = 10_000_000;
 
@@ -58,6 +63,7 @@ export async function audit(reader: StateReader): Promise<readonly string[]> {
   report.checkContents();
   report.checkChunks();
   report.checkExpiries();
+  report.checkMoves();
   return report.faults;
 }
 
@@ -181,6 +187,34 @@ class Audit {
       const inode = this.#inodes.get(id);
       if (inode?.kind !== "file" || inode.expiresAt === 0) continue;
       this.#expect(records.has(`${parent}/${name}`), `no expiry of ${parent}/${name}`);
+    }
+  }
+
+  /** J1, J2, M1, M2: jobs that are open are named, and moves are those of their jobs. */
+  checkMoves(): void {
+    const jobs = new Map(this.#of("job").map(([key, value]) => [numberOf(key), decodeJob(value)]));
+    const open = new Map<string, number>();
+    for (const [id, job] of jobs) {
+      if (isOpen(job)) open.set(`${jobKindNumber(job.kind)}/${job.subject ?? 0}`, id);
+    }
+    const named = this.#of("openJob").map(([key]) => `${key[1]}/${keyNumber(key, 2)}`);
+    this.#same([...named].sort(), [...open.keys()].sort(), "open jobs");
+    const moves = this.#of("move").map(([key, value]) => ({
+      handle: numberOf(key),
+      ...decodeMove(value),
+    }));
+    const counts = countBy(moves.map((move) => move.job));
+    for (const [id, job] of jobs) this.#same(job.moves, counts.get(id) ?? 0, `moves of job ${id}`);
+    const chunks = new Map(
+      this.#of("chunk").map(([key, value]) => [numberOf(key), decodeChunk(value)]),
+    );
+    for (const { handle, job, target, leaving } of moves) {
+      this.#expect(jobs.has(job), `job ${job} of a move is missing`);
+      const members = chunks.get(handle)?.members ?? [];
+      const leaves = leaving === undefined || members.includes(leaving);
+      this.#expect(leaves, `${leaving} leaves chunk ${handle} and is no member`);
+      const isNew = target === leaving || !members.includes(target);
+      this.#expect(isNew && 0 < members.length, `target ${target} of chunk ${handle}`);
     }
   }
 

@@ -87,6 +87,13 @@ export function forgetChunks(state: State, handles: readonly ChunkHandle[]): voi
   }
 }
 
+/** The copies are with these servers now, the primary first. */
+export function putMembers(state: State, handle: ChunkHandle, members: readonly ServerId[]): void {
+  const record = getChunk(state, handle);
+  invariant(record !== undefined, "a chunk with members is in the table", { handle });
+  state.put(chunkKey(handle), encodeChunk({ ...record, members }));
+}
+
 /** Whether no file has, had lately, or may still get this chunk, nor a backup may know it. */
 export function isGarbage(view: StateView, handle: ChunkHandle): boolean {
   if (view.get(chunkKey(handle)) !== undefined) return false;

@@ -13,6 +13,7 @@ import fc from "fast-check";
 import type { Command, Proposal, Reply } from "./command.js";
 import { decodeProposal, encodeProposal } from "./command-codec.js";
 import { emptyDirectory } from "./inodes.js";
+import { jobId } from "./jobs.js";
 import { decodeReply, encodeReply } from "./reply-codec.js";
 
 const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
@@ -39,6 +40,7 @@ const inode = id.map(inodeId);
 const texts = fc.array(text, { maxLength: 4 });
 const labels = fc.dictionary(text, text, { maxKeys: 4, noNullPrototype: true });
 const optional = fc.option(fc.maxSafeNat(), { nil: undefined });
+const jobKind = fc.constantFrom("repair", "mend", "drain", "decommission", "rebalance" as const);
 const fence = fc.option(fc.record({ lock: text, token: id }), { nil: undefined });
 
 function record<K extends Command["kind"]>(
@@ -153,6 +155,48 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     floor: fc.maxSafeNat(),
   }),
   record("checkState", {}),
+  record("createJob", {
+    job: jobKind,
+    subject: fc.option(id.map(serverId), { nil: undefined }),
+  }),
+  record("changeJob", {
+    job: id.map(jobId),
+    to: fc.constantFrom("running", "paused", "done", "cancelled"),
+    note: text,
+  }),
+  record("noteJob", {
+    job: id.map(jobId),
+    total: fc.record({ chunks: fc.maxSafeNat(), bytes: fc.maxSafeNat() }),
+    note: text,
+  }),
+  record("dropJobs", { jobs: fc.array(id.map(jobId)) }),
+  record("beginMoves", {
+    moves: fc.array(
+      fc.record({
+        handle: id.map(chunkHandle),
+        job: id.map(jobId),
+        target: id.map(serverId),
+        leaving: fc.option(id.map(serverId), { nil: undefined }),
+      }),
+    ),
+  }),
+  record("endMoves", {
+    moves: fc.array(
+      fc.record({
+        handle: id.map(chunkHandle),
+        outcome: fc.constantFrom("moved" as const, "failed" as const, "dropped" as const),
+      }),
+    ),
+  }),
+  record("changeNode", {
+    name: text,
+    standing: fc.option(
+      fc.constantFrom("active", "draining", "maintenance", "decommissioned" as const),
+      { nil: undefined },
+    ),
+    setLabels: labels,
+    removeLabels: texts,
+  }),
 );
 
 const proposal: fc.Arbitrary<Proposal> = fc.record({
@@ -199,6 +243,8 @@ const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc
     .tuple(id, text)
     .map(([n, clusterId]): Reply => ({ kind: "registered", server: serverId(n), clusterId })),
+  id.map((n): Reply => ({ kind: "jobCreated", job: jobId(n) })),
+  fc.array(id).map((ns): Reply => ({ kind: "movesBegun", handles: ns.map(chunkHandle) })),
   text.map((message): Reply => ({ kind: "refused", code: "CONFLICT", message })),
 );
 

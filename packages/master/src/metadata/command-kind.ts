@@ -37,4 +37,11 @@ export const KIND = {
   trimChanges: 32,
   checkState: 33,
   expireLocks: 34,
+  createJob: 35,
+  changeJob: 36,
+  noteJob: 37,
+  dropJobs: 38,
+  beginMoves: 39,
+  endMoves: 40,
+  changeNode: 41,
 } as const satisfies Record<Command["kind"], number>;

@@ -15,8 +15,11 @@ import type {
 import type { AttributesChange, Labels } from "./attributes.js";
 import type { Policy, Quota } from "./directory-record.js";
 import type { Inode } from "./inode-record.js";
+import type { Amount, JobChange, JobId, JobKind } from "./jobs.js";
 import type { ChangePosition, HistoryId } from "./keys.js";
 import type { Fence } from "./locks.js";
+import type { MoveEnd, NewMove } from "./moves.js";
+import type { NodeChange } from "./nodes.js";
 
 export interface SealedChunk {
   readonly handle: ChunkHandle;
@@ -51,7 +54,7 @@ export const COMMAND_CHUNKS_MAX = 256;
 /** At most this many things to be freed, expired or forgotten in one command. */
 export const COMMAND_ITEMS_MAX = 256;
 
-export type Command = ClientCommand | FleetCommand | DutyCommand;
+export type Command = ClientCommand | FleetCommand | HealingCommand | DutyCommand;
 
 export type ClientCommand =
   | WriteCommand
@@ -190,6 +193,29 @@ export type FleetCommand = {
   readonly labels: Readonly<Record<string, string>>;
 };
 
+/** Where copies are to be: what operators and the leader's healing change. */
+export type HealingCommand =
+  | {
+      readonly kind: "createJob";
+      readonly job: JobKind;
+      /** Undefined for a job that is for all servers. */
+      readonly subject: ServerId | undefined;
+    }
+  | ({ readonly kind: "changeJob" } & JobChange)
+  /** What was counted of a job, and what it waits for. */
+  | {
+      readonly kind: "noteJob";
+      readonly job: JobId;
+      readonly total: Amount;
+      readonly note: string;
+    }
+  /** Jobs that ended long ago. */
+  | { readonly kind: "dropJobs"; readonly jobs: readonly JobId[] }
+  /** Those of the moves that still make sense begin. */
+  | { readonly kind: "beginMoves"; readonly moves: readonly NewMove[] }
+  | { readonly kind: "endMoves"; readonly moves: readonly MoveEnd[] }
+  | ({ readonly kind: "changeNode" } & NodeChange);
+
 export type DutyCommand =
   /** Frees what a detached directory has; the directory itself when nothing is left. */
   | {
@@ -260,6 +286,8 @@ export type Reply =
       readonly token: number;
       readonly expiresAt: WallMs;
     }
+  | { readonly kind: "jobCreated"; readonly job: JobId }
+  | { readonly kind: "movesBegun"; readonly handles: readonly ChunkHandle[] }
   | { readonly kind: "registered"; readonly server: ServerId; readonly clusterId: string }
   | Refused;
 

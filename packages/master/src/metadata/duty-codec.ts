@@ -1,7 +1,6 @@
 // Commands of the fleet and of the leader's duties ⇄ bytes: docs/formats/command.md.
 
 import {
-  assertNever,
   type ByteReader,
   type ByteWriter,
   chunkHandle,
@@ -10,10 +9,9 @@ import {
   sessionId,
   wallMs,
 } from "@lumeofs/base";
-import type { Command, DueFile, DutyCommand, FleetCommand } from "./command.js";
+import type { Command, DueFile, DutyCommand, FleetCommand, HealingCommand } from "./command.js";
 import { KIND } from "./command-kind.js";
 import {
-  corrupt,
   readId,
   readIds,
   readLabels,
@@ -24,9 +22,14 @@ import {
   writeNumber,
   writeText,
 } from "./fields.js";
+import { readHealing, writeHealing } from "./healing-codec.js";
 import type { ChangePosition, HistoryId } from "./keys.js";
 
-export function writeDuty(w: ByteWriter, command: FleetCommand | DutyCommand): void {
+/** Also what goes on to the codec of healing. */
+export function writeDuty(
+  w: ByteWriter,
+  command: FleetCommand | DutyCommand | HealingCommand,
+): void {
   switch (command.kind) {
     case "registerServer":
       writeText(w, command.name);
@@ -67,7 +70,7 @@ export function writeDuty(w: ByteWriter, command: FleetCommand | DutyCommand): v
     case "checkState":
       return;
     default:
-      assertNever(command);
+      writeHealing(w, command);
   }
 }
 
@@ -117,7 +120,7 @@ export function readDuty(r: ByteReader, kind: number): Command {
     case KIND.checkState:
       return { kind: "checkState" };
     default:
-      throw corrupt("proposal", `its kind is ${kind}`);
+      return readHealing(r, kind);
   }
 }
 

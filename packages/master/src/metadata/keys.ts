@@ -34,12 +34,16 @@ const TABLE = {
   server: 0x30,
   serverName: 0x31,
   serverUuid: 0x32,
+  node: 0x33,
   session: 0x40,
   answer: 0x41,
   change: 0x50,
   changeFloor: 0x51,
   lock: 0x60,
   expiry: 0x61,
+  job: 0x70,
+  openJob: 0x71,
+  move: 0x72,
   restoration: 0x7e,
 } as const;
 
@@ -53,6 +57,7 @@ export const COUNTER = {
   locks: 5,
   snapshots: 6,
   checked: 7,
+  job: 8,
 } as const;
 export type CounterName = keyof typeof COUNTER;
 
@@ -86,6 +91,9 @@ export const restorationKey = (): Uint8Array => Uint8Array.of(TABLE.restoration)
 export const changeFloorKey = (): Uint8Array => Uint8Array.of(TABLE.changeFloor);
 export const serverNameKey = (name: string): Uint8Array => named(TABLE.serverName, name);
 export const lockKey = (name: string): Uint8Array => named(TABLE.lock, name);
+export const nodeKey = (name: string): Uint8Array => named(TABLE.node, name);
+export const jobKey = (job: number): Uint8Array => numbered(TABLE.job, job);
+export const moveKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.move, handle);
 export const serverUuidKey = (uuid: string): Uint8Array => named(TABLE.serverUuid, uuid);
 
 /** One name in a directory; names sort by their UTF-8 bytes. */
@@ -120,6 +128,15 @@ export function expiryKey(at: WallMs, parent: InodeId, name: string): Uint8Array
   const key = new Uint8Array(17 + utf8Length(name));
   key.set(numberedTwice(TABLE.expiry, at, parent));
   writeUtf8(name, key, 17);
+  return key;
+}
+
+/** The open job of a kind (its number), and of a server unless it is for all of them. */
+export function openJobKey(kind: number, subject: ServerId | undefined): Uint8Array {
+  const key = new Uint8Array(10);
+  key[0] = TABLE.openJob;
+  key[1] = kind;
+  writeU64(key, 2, subject ?? 0);
   return key;
 }
 
@@ -172,6 +189,9 @@ export const grantsAfter = (grant: number): KeyRange => after(TABLE.grant, grant
 export const uploadsAfter = (upload: number): KeyRange => after(TABLE.upload, upload);
 export const sessionsAfter = (session: number): KeyRange => after(TABLE.session, session);
 export const trashAfter = (id: number): KeyRange => after(TABLE.trash, id);
+export const chunksAfter = (handle: number): KeyRange => after(TABLE.chunk, handle);
+export const jobsAfter = (job: number): KeyRange => after(TABLE.job, job);
+export const movesAfter = (handle: number): KeyRange => after(TABLE.move, handle);
 export const orphansAfter = (inode: number): KeyRange => after(TABLE.orphan, inode);
 
 /** What a name led to until after `ended`, in the order of time. */

@@ -16,6 +16,7 @@ import { decodeChunk, decodePage, encodeChunk, encodePage } from "./chunk-table.
 import { decodeGrant, encodeGrant } from "./grants.js";
 import { decodePast, encodePast } from "./history.js";
 import { decodeEntry, decodeInode, encodeEntry, encodeInode } from "./inode-record.js";
+import { decodeJob, encodeJob, type Job, jobId } from "./jobs.js";
 import {
   answerPageKey,
   chunkKey,
@@ -26,9 +27,13 @@ import {
   historyKey,
   historyOf,
   inodeKey,
+  jobKey,
   type KeyRange,
+  moveKey,
   nameOf,
+  nodeKey,
   numberOf,
+  openJobKey,
   pageKey,
   releasedHandleOf,
   releasedKey,
@@ -36,6 +41,8 @@ import {
   snapshotKey,
   trashKey,
 } from "./keys.js";
+import { decodeMove, encodeMove } from "./moves.js";
+import { decodeNode, encodeNode, type NodeSettings } from "./nodes.js";
 import { decodeServer, encodeServer } from "./servers.js";
 import { decodeSession, encodeSession, findAnswer, withAnswer } from "./sessions.js";
 import { decodeSnapshot, encodeSnapshot } from "./snapshots.js";
@@ -146,6 +153,21 @@ const trashItem = {
 } as const;
 const snapshot = { revision: 78, at: wallMs(3000) };
 
+const job: Job = {
+  kind: "drain",
+  subject: serverId(3),
+  state: "paused",
+  createdAt: wallMs(1000),
+  endedAt: wallMs(0),
+  total: { chunks: 9, bytes: 90 },
+  done: { chunks: 4, bytes: 40 },
+  failures: 1,
+  moves: 2,
+  note: "n",
+};
+const move = { job: jobId(7), target: serverId(4), leaving: serverId(3) };
+const node: NodeSettings = { standing: "maintenance", labels: { rack: "r1" } };
+
 const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
   [
     "file inode",
@@ -205,6 +227,18 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
     "02090000000000000001040000002f642f66b80b000000000000a00f0000000000000500000000000000" +
       "01000000000000000000000000000000",
   ],
+  [
+    "job",
+    encodeJob(job),
+    "0203030000000000000002e80300000000000000000000000000000900000000000000" +
+      "5a000000000000000400000000000000280000000000000001000000000000000200000000000000010000006e",
+  ],
+  ["move", encodeMove(move), "02070000000000000004000000000000000300000000000000"],
+  ["node", encodeNode(node), "020301000000040000007261636b020000007231"],
+  ["node key", nodeKey("cs1"), "33637331"],
+  ["job key", jobKey(7), "700000000000000007"],
+  ["open job key", openJobKey(3, serverId(3)), "71030000000000000003"],
+  ["move key", moveKey(chunkHandle(64)), "720000000000000040"],
   ["snapshot", encodeSnapshot(snapshot), "024e00000000000000b80b000000000000"],
   [
     "history key",
@@ -236,6 +270,11 @@ test("records survive their bytes", (t) => {
   t.deepEqual(decodeTrashItem(encodeTrashItem(trashItem)), trashItem);
   t.deepEqual(decodeSnapshot(encodeSnapshot(snapshot)), snapshot);
   t.deepEqual(decodeChunk(encodeChunk(chunk)), chunk);
+  t.deepEqual(decodeJob(encodeJob(job)), job);
+  t.deepEqual(decodeMove(encodeMove(move)), move);
+  t.deepEqual(decodeNode(encodeNode(node)), node);
+  const lone = { ...move, leaving: undefined };
+  t.deepEqual(decodeMove(encodeMove(lone)), lone);
   const kept = { ...chunk, releasedAt: undefined };
   t.deepEqual(decodeChunk(encodeChunk(kept)), kept);
   t.deepEqual(decodePage(encodePage([chunkHandle(64)])), [chunkHandle(64)]);
@@ -311,6 +350,9 @@ test("a record with a byte too few or too many, or of another version, is CORRUP
     decodePast,
     decodeTrashItem,
     decodeSnapshot,
+    decodeJob,
+    decodeMove,
+    decodeNode,
   ];
   const values = [
     encodeInode(file),
@@ -324,6 +366,9 @@ test("a record with a byte too few or too many, or of another version, is CORRUP
     encodePast(past),
     encodeTrashItem(trashItem),
     encodeSnapshot(snapshot),
+    encodeJob(job),
+    encodeMove(move),
+    encodeNode(node),
   ];
   for (const [i, decode] of decoders.entries()) {
     const good = values[i] as Uint8Array;

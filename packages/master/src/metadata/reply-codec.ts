@@ -5,6 +5,7 @@ import {
   assertNever,
   type ByteReader,
   type ByteWriter,
+  chunkHandle,
   grantId,
   inodeId,
   isErrorCode,
@@ -25,6 +26,7 @@ import {
   writeText,
 } from "./fields.js";
 import { readInode, writeInode } from "./inode-record.js";
+import { jobId } from "./jobs.js";
 
 const KIND = {
   done: 1,
@@ -37,6 +39,8 @@ const KIND = {
   inode: 8,
   snapshotCreated: 9,
   locked: 10,
+  jobCreated: 11,
+  movesBegun: 12,
 } as const satisfies Record<Reply["kind"], number>;
 
 export function encodeReply(reply: Reply): Uint8Array {
@@ -69,6 +73,12 @@ function writeReply(writer: ByteWriter, reply: Reply): void {
       break;
     case "locked":
       writeText(w.u53(reply.token).u53(reply.expiresAt), reply.holder);
+      break;
+    case "jobCreated":
+      w.u53(reply.job);
+      break;
+    case "movesBegun":
+      writeList(w, reply.handles, writeNumber);
       break;
     case "registered":
       w.u53(reply.server);
@@ -119,6 +129,10 @@ function readReply(r: ByteReader): Reply {
       const expiresAt = wallMs(r.u53());
       return { kind: "locked", holder: readText(r), token, expiresAt };
     }
+    case KIND.jobCreated:
+      return { kind: "jobCreated", job: readId(r, jobId) };
+    case KIND.movesBegun:
+      return { kind: "movesBegun", handles: readIds(r, chunkHandle) };
     case KIND.registered:
       return { kind: "registered", server: readId(r, serverId), clusterId: readText(r) };
     case KIND.refused: {

@@ -35,7 +35,13 @@ type Pair = readonly [key: Uint8Array, value: Uint8Array];
 /** The log of the new group begins so far behind the backup: ten months at 40,000 entries/s. */
 export const REVISION_GAP = 2 ** 40;
 /** Counted numbers go on so far behind the backup. */
-const COUNTER_GAPS = { inode: 2 ** 34, grant: 2 ** 34, server: 2 ** 20, session: 2 ** 34 } as const;
+const COUNTER_GAPS = {
+  inode: 2 ** 34,
+  grant: 2 ** 34,
+  server: 2 ** 20,
+  session: 2 ** 34,
+  job: 2 ** 20,
+} as const;
 
 /** Tables behind the sessions and the feed, and those before: see `keys.ts`. */
 const SESSIONS = 0x40;
@@ -104,6 +110,12 @@ export function isOfLostTime(view: StateView, handle: ChunkHandle): boolean {
   if (bytes === undefined) return false;
   const { handlesFrom, handlesTo, until } = decodeRestoration(bytes);
   return handlesFrom <= handle && handle < handlesTo && stateClock(view) < until;
+}
+
+/** Whether this group is so new that members of chunks may be those of the time of its backup. */
+export function isRestoring(view: StateView): boolean {
+  const bytes = view.get(restorationKey());
+  return bytes !== undefined && stateClock(view) < decodeRestoration(bytes).until;
 }
 
 export function encodeRestoration(restoration: Restoration): Uint8Array {

@@ -8,12 +8,12 @@
 import { assertNever } from "@lumeofs/base";
 import { setAttributes } from "./attribute-changes.js";
 import { trimChanges } from "./changes.js";
-import { forgetChunks } from "./chunk-table.js";
 import { getClusterId, initCluster } from "./cluster.js";
 import {
   type Command,
   DONE,
   type DutyCommand,
+  type HealingCommand,
   type KeptCommand,
   type LockCommand,
   type Reply,
@@ -28,8 +28,11 @@ import { expireFiles } from "./due-files.js";
 import { allocate, expireGrants } from "./grants.js";
 import { dropHistory } from "./history.js";
 import type { Moment } from "./inodes.js";
+import { changeJob, createJob, dropJobs, noteJob } from "./jobs.js";
 import { acquireLock, expireLocks, releaseLock, renewLock } from "./locks.js";
+import { beginMoves, endMoves, forgetMovedChunks } from "./moves.js";
 import { commitFile, makeDirectory, refuseTarget, remove, rename } from "./namespace.js";
+import { changeNode } from "./nodes.js";
 import { parsePath } from "./path.js";
 import { reapDirectory, reapFile } from "./reap.js";
 import { encodeReply } from "./reply-codec.js";
@@ -123,7 +126,7 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
 /** Also what goes on to the duties. */
 function dispatchKept(
   state: State,
-  command: KeptCommand | LockCommand | SnapshotCommand | DutyCommand,
+  command: KeptCommand | LockCommand | SnapshotCommand | HealingCommand | DutyCommand,
   now: Moment,
 ): Reply {
   switch (command.kind) {
@@ -144,6 +147,30 @@ function dispatchKept(
     case "releaseLock":
       return releaseLock(state, command, now);
     default:
+      return dispatchHealing(state, command, now);
+  }
+}
+
+function dispatchHealing(state: State, command: HealingCommand | DutyCommand, now: Moment): Reply {
+  switch (command.kind) {
+    case "createJob":
+      return createJob(state, { kind: command.job, subject: command.subject }, now.at);
+    case "changeJob":
+      return changeJob(state, command, now.at);
+    case "noteJob":
+      noteJob(state, command);
+      return DONE;
+    case "dropJobs":
+      dropJobs(state, command.jobs);
+      return DONE;
+    case "beginMoves":
+      return beginMoves(state, command.moves);
+    case "endMoves":
+      endMoves(state, command.moves);
+      return DONE;
+    case "changeNode":
+      return changeNode(state, command);
+    default:
       dispatchDuty(state, command, now);
       return DONE;
   }
@@ -162,7 +189,7 @@ function dispatchDuty(state: State, command: DutyCommand, now: Moment): void {
     case "expireSessions":
       return expireSessions(state, command.sessions, command.unusedSince);
     case "forgetChunks":
-      return forgetChunks(state, command.handles);
+      return forgetMovedChunks(state, command.handles);
     case "initCluster":
       return initCluster(state, command.clusterId, now);
     case "expireLocks":

@@ -1,0 +1,126 @@
+// Commands about jobs, moves and nodes ⇄ bytes: docs/formats/command.md.
+
+import {
+  assertNever,
+  type ByteReader,
+  type ByteWriter,
+  chunkHandle,
+  serverId,
+} from "@lumeofs/base";
+import type { Command, HealingCommand } from "./command.js";
+import { KIND } from "./command-kind.js";
+import {
+  corrupt,
+  readFlag,
+  readId,
+  readIds,
+  readLabels,
+  readList,
+  readText,
+  writeFlag,
+  writeLabels,
+  writeList,
+  writeNumber,
+  writeText,
+} from "./fields.js";
+import { jobId, jobKindNumber, jobKindOf, jobStateNumber, jobStateOf } from "./jobs.js";
+import type { MoveEnd, NewMove } from "./moves.js";
+import { standingNumber, standingOfNumber } from "./nodes.js";
+
+const OUTCOME = ["moved", "failed", "dropped"] as const;
+const MOVE_BYTES = 32;
+const END_BYTES = 9;
+
+export function writeHealing(w: ByteWriter, command: HealingCommand): void {
+  switch (command.kind) {
+    case "createJob":
+      w.u8(jobKindNumber(command.job)).u53(command.subject ?? 0);
+      return;
+    case "changeJob":
+      return writeText(w.u53(command.job).u8(jobStateNumber(command.to)), command.note);
+    case "noteJob":
+      w.u53(command.job).u53(command.total.chunks).u53(command.total.bytes);
+      return writeText(w, command.note);
+    case "dropJobs":
+      return writeList(w, command.jobs, writeNumber);
+    case "beginMoves":
+      return writeList(w, command.moves, writeMove);
+    case "endMoves":
+      return writeList(w, command.moves, writeEnd);
+    case "changeNode":
+      writeText(w, command.name);
+      writeFlag(w, command.standing !== undefined);
+      if (command.standing !== undefined) w.u8(standingNumber(command.standing));
+      writeLabels(w, command.setLabels);
+      return writeList(w, command.removeLabels, writeText);
+    default:
+      assertNever(command);
+  }
+}
+
+export function readHealing(r: ByteReader, kind: number): Command {
+  switch (kind) {
+    case KIND.createJob: {
+      const job = jobKindOf(r.u8());
+      const subject = r.u53();
+      return { kind: "createJob", job, subject: subject === 0 ? undefined : serverId(subject) };
+    }
+    case KIND.changeJob:
+      return {
+        kind: "changeJob",
+        job: readId(r, jobId),
+        to: jobStateOf(r.u8()),
+        note: readText(r),
+      };
+    case KIND.noteJob: {
+      const job = readId(r, jobId);
+      const total = { chunks: r.u53(), bytes: r.u53() };
+      return { kind: "noteJob", job, total, note: readText(r) };
+    }
+    case KIND.dropJobs:
+      return { kind: "dropJobs", jobs: readIds(r, jobId) };
+    case KIND.beginMoves:
+      return { kind: "beginMoves", moves: readList(r, MOVE_BYTES, readMove) };
+    case KIND.endMoves:
+      return { kind: "endMoves", moves: readList(r, END_BYTES, readEnd) };
+    case KIND.changeNode: {
+      const name = readText(r);
+      const standing = readFlag(r) ? standingOfNumber(r.u8()) : undefined;
+      const setLabels = readLabels(r);
+      return { kind: "changeNode", name, standing, setLabels, removeLabels: readTexts(r) };
+    }
+    default:
+      throw corrupt("proposal", `its kind is ${kind}`);
+  }
+}
+
+function writeMove(w: ByteWriter, { handle, job, target, leaving }: NewMove): void {
+  w.u53(handle)
+    .u53(job)
+    .u53(target)
+    .u53(leaving ?? 0);
+}
+
+function readMove(r: ByteReader): NewMove {
+  const handle = readId(r, chunkHandle);
+  const job = readId(r, jobId);
+  const target = readId(r, serverId);
+  const leaving = r.u53();
+  return { handle, job, target, leaving: leaving === 0 ? undefined : serverId(leaving) };
+}
+
+function writeEnd(w: ByteWriter, { handle, outcome }: MoveEnd): void {
+  w.u53(handle).u8(OUTCOME.indexOf(outcome));
+}
+
+function readEnd(r: ByteReader): MoveEnd {
+  const handle = readId(r, chunkHandle);
+  const number = r.u8();
+  const outcome = OUTCOME[number];
+  if (outcome === undefined) throw corrupt("end of a move", `its outcome is ${number}`);
+  return { handle, outcome };
+}
+
+function readTexts(r: ByteReader): readonly string[] {
+  return readList(r, 4, readText);
+}

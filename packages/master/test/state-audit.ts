@@ -10,6 +10,7 @@ import {
   contentOf,
   decodeEntry,
   decodeInode,
+  ENTRY_RECORD_BYTES_MAX,
   type FileInode,
   type Inode,
 } from "../src/metadata/inode-record.js";
@@ -52,6 +53,7 @@ interface Entry {
   readonly name: string;
   readonly inode: InodeId;
   readonly since: number;
+  readonly record: Uint8Array | undefined;
 }
 
 /** What contradicts the invariants; empty for a sound state. */
@@ -59,6 +61,7 @@ export async function audit(reader: StateReader): Promise<readonly string[]> {
   const pairs = await reader.range(Uint8Array.of(0), Uint8Array.of(0xff), ALL);
   const report = new Audit(pairs);
   report.checkReferences();
+  report.checkEntries();
   report.checkDirectories();
   report.checkContents();
   report.checkChunks();
@@ -88,8 +91,8 @@ class Audit {
       this.#orphans.set(numberOf(key), decodeOrphan(value));
     }
     this.#entries = this.#of("entry").map(([key, value]) => {
-      const { inode, since } = decodeEntry(value);
-      return { parent: numberOf(key) as InodeId, name: nameOf(key), inode, since };
+      const { inode, since, record } = decodeEntry(value);
+      return { parent: numberOf(key) as InodeId, name: nameOf(key), inode, since, record };
     });
   }
 
@@ -117,6 +120,18 @@ class Audit {
     }
     for (const id of written.keys()) {
       this.#expect(counted.has(id as InodeId), `references of missing inode ${id}`);
+    }
+  }
+
+  /** E1: what an entry holds of a file is what the table has. */
+  checkEntries(): void {
+    const records = new Map(this.#of("inode").map(([key, value]) => [numberOf(key), value]));
+    for (const { name, inode, record } of this.#entries) {
+      const kept = records.get(inode);
+      const isFile = this.#inodes.get(inode)?.kind === "file";
+      const isShort = kept !== undefined && kept.byteLength <= ENTRY_RECORD_BYTES_MAX;
+      const expected = isFile && isShort ? kept : undefined;
+      this.#same(hexOf(record), hexOf(expected), `record in entry ${name} of inode ${inode}`);
     }
   }
 
@@ -300,6 +315,10 @@ class Audit {
   #expect(holds: boolean, fault: string): void {
     if (!holds) this.faults.push(fault);
   }
+}
+
+function hexOf(bytes: Uint8Array | undefined): string | undefined {
+  return bytes === undefined ? undefined : Buffer.from(bytes).toString("hex");
 }
 
 function countBy(ids: readonly number[]): ReadonlyMap<number, number> {

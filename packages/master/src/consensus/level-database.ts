@@ -6,7 +6,7 @@
 // D3. A rejected or throwing call means that the database must not be used any more: after a failed
 //     write LevelDB may acknowledge later ones and still lose them.
 
-import { type Closable, type ErrorCode, LumeoError } from "@lumeofs/base";
+import { type Closable, type ErrorCode, LumeoError, MiB } from "@lumeofs/base";
 import { ClassicLevel } from "classic-level";
 
 export type LevelOperation =
@@ -52,6 +52,9 @@ export interface LevelSettings {
 export type OpenLevel = (location: string, settings: LevelSettings) => Promise<LevelDatabase>;
 
 type Level = ClassicLevel<Uint8Array, Uint8Array>;
+
+/** So many bytes are read for `LevelScan.next` at most: far more pairs than its callers ask for. */
+const SCAN_BYTES_MAX = 1 * MiB;
 
 /**
  * The real thing.
@@ -159,6 +162,7 @@ class Scan implements LevelScan {
     this.#iterator = level.iterator({
       gte: range.from,
       lt: range.to,
+      highWaterMarkBytes: SCAN_BYTES_MAX,
       ...(view === undefined ? {} : { snapshot: view }),
     });
   }

@@ -16,13 +16,16 @@ let isScratchUsed = false;
 const slab = new ByteSlab();
 
 /** The bytes of a value: the version, then what `write` writes. */
-export function encodeWhole(write: (writer: ByteWriter) => unknown): Uint8Array {
+export function encodeWhole(
+  write: (writer: ByteWriter) => unknown,
+  version = RECORD_VERSION,
+): Uint8Array {
   // Making a writer costs more than filling it: one is shared. A value inside a value has its own.
   const isNested = isScratchUsed;
   const writer = isNested ? new ByteWriter() : scratch.clear();
   isScratchUsed = true;
   try {
-    write(writer.u8(RECORD_VERSION));
+    write(writer.u8(version));
     return writer.copyTo(slab);
   } finally {
     isScratchUsed = isNested;
@@ -34,18 +37,23 @@ export function encodeWhole(write: (writer: ByteWriter) => unknown): Uint8Array 
  *
  * @throws LumeoError CORRUPT if the version is unknown, the bytes end early, or some are left over.
  */
-export function readWhole<T>(what: string, bytes: Uint8Array, read: (r: ByteReader) => T): T {
+export function readWhole<T>(
+  what: string,
+  bytes: Uint8Array,
+  read: (r: ByteReader) => T,
+  expected = RECORD_VERSION,
+): T {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (version !== RECORD_VERSION) throw corrupt(what, faultOfVersion(version));
+  if (version !== expected) throw corrupt(what, faultOfVersion(version, expected));
   const value = read(reader);
   if (0 < reader.remaining) throw corrupt(what, `${reader.remaining} bytes are left over`);
   return value;
 }
 
-function faultOfVersion(version: number): string {
-  const fault = `its version is ${version}, expected ${RECORD_VERSION}`;
-  if (version !== 1) return fault;
+function faultOfVersion(version: number, expected: number): string {
+  const fault = `its version is ${version}, expected ${expected}`;
+  if (version === 0 || expected < version) return fault;
   return `${fault}: it was made by an earlier development version; begin with an empty folder`;
 }
 

@@ -1,5 +1,10 @@
 // The bytes of inodes, and of the entries that lead to them. What few files have (a shared content,
 // an end, attributes) costs the others one bit.
+//
+// E1. The entry of a file holds the file's record besides, byte for byte as the table of inodes has
+//     it, unless that is longer than ENTRY_RECORD_BYTES_MAX: so a directory is listed by reading one
+//     range, and a file is found by one look-up. Directories change with everything below them, and
+//     are never held twice.
 
 import {
   type ByteReader,
@@ -56,7 +61,15 @@ export interface DirectoryEntry {
   readonly kind: Inode["kind"];
   /** Log index since which this name leads to this inode. */
   readonly since: number;
+  /** The record of a file (E1); undefined for a directory, and read back for a long record too. */
+  readonly record: Uint8Array | undefined;
 }
+
+/** A longer record of a file, which has much metadata, is not kept in its entry too. */
+export const ENTRY_RECORD_BYTES_MAX = 512;
+
+/** Entries have got the record of a file with version 3. */
+const ENTRY_VERSION = 3;
 
 export const NEVER = wallMs(0);
 
@@ -91,15 +104,23 @@ export function readInode(r: ByteReader): Inode {
 }
 
 export function encodeEntry(entry: DirectoryEntry): Uint8Array {
-  return encodeWhole((w) => w.u53(entry.inode).u8(KIND[entry.kind]).u53(entry.since));
+  const { record } = entry;
+  return encodeWhole((w) => {
+    w.u53(entry.inode).u8(KIND[entry.kind]).u53(entry.since);
+    if (record !== undefined && record.byteLength <= ENTRY_RECORD_BYTES_MAX) w.bytes(record);
+  }, ENTRY_VERSION);
 }
 
 export function decodeEntry(bytes: Uint8Array): DirectoryEntry {
-  return readWhole("directory entry", bytes, (r) => ({
-    inode: inodeId(r.u53()),
-    kind: readKind(r),
-    since: r.u53(),
-  }));
+  return readWhole("directory entry", bytes, readEntry, ENTRY_VERSION);
+}
+
+function readEntry(r: ByteReader): DirectoryEntry {
+  const inode = inodeId(r.u53());
+  const kind = readKind(r);
+  const since = r.u53();
+  const isHeld = kind === "file" && 0 < r.remaining;
+  return { inode, kind, since, record: isHeld ? r.bytes(r.remaining) : undefined };
 }
 
 export function writeKind(writer: ByteWriter, kind: Inode["kind"]): ByteWriter {

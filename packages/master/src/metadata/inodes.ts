@@ -93,8 +93,11 @@ export function mustGetDirectory(view: StateView, id: InodeId): DirectoryInode {
   return inode;
 }
 
-export function putInode(state: State, id: InodeId, inode: Inode): void {
-  state.put(inodeKey(id), encodeInode(inode));
+/** @returns The record, as it was put. */
+export function putInode(state: State, id: InodeId, inode: Inode): Uint8Array {
+  const record = encodeInode(inode);
+  state.put(inodeKey(id), record);
+  return record;
 }
 
 export function deleteInode(state: State, id: InodeId): void {
@@ -108,6 +111,18 @@ export function getEntry(
 ): DirectoryEntry | undefined {
   const bytes = view.get(entryKey(parent, name));
   return bytes === undefined ? undefined : decodeEntry(bytes);
+}
+
+/** What an entry leads to: in the entry itself, or in the table. */
+export function getEntered(view: StateView, entry: DirectoryEntry): Inode | undefined {
+  const { record, inode } = entry;
+  return record === undefined ? getInode(view, inode) : decodeInode(record);
+}
+
+/** The entry of an inode since a log index. */
+export function entryOf(id: InodeId, inode: Inode, since: number): DirectoryEntry {
+  const record = inode.kind === "file" ? encodeInode(inode) : undefined;
+  return { inode: id, kind: inode.kind, since, record };
 }
 
 /**
@@ -140,6 +155,11 @@ export function link(state: State, place: Place, entry: DirectoryEntry, now: Mom
 export function relink(state: State, place: Place, entry: DirectoryEntry, now: Moment): void {
   state.put(entryKey(place.parent, place.name), encodeEntry(entry));
   countChildren(state, place.parent, 0, now);
+}
+
+/** Repeats in the entry of a file what has changed in its record. */
+export function rewriteEntry(state: State, place: Place, entry: DirectoryEntry): void {
+  state.put(entryKey(place.parent, place.name), encodeEntry(entry));
 }
 
 /** Takes away a name that is there. */

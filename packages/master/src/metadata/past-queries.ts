@@ -22,7 +22,13 @@ import {
   trashAfter,
 } from "./keys.js";
 import { type Path, parsePath, parseReadPath, type SnapshotPath } from "./path.js";
-import { type DirectoryPage, listPage, type NamedInode, stat } from "./queries.js";
+import {
+  type DirectoryPage,
+  type ListedInode,
+  listPage,
+  type NamedInode,
+  stat,
+} from "./queries.js";
 import { decodeSnapshot, getSnapshot, type Snapshot } from "./snapshots.js";
 import type { StateReader } from "./state.js";
 import { decodeTrashItem, type TrashItem } from "./trash.js";
@@ -91,11 +97,11 @@ export async function listAt(
     return refuse("NOT_DIRECTORY", `Cannot list ${quoted(path.text)}: it is a file`);
   }
   const page = await namesAt(reader, { ...request, directory: found.id }, found.revision);
-  const entries: NamedInode[] = [];
+  const entries: ListedInode[] = [];
   for (const { name, id } of page.found) {
     const inode = getInode(reader, id);
     const text = `${path.text}/${name}`;
-    if (inode !== undefined) entries.push({ kind: "found", path: text, id, inode });
+    if (inode !== undefined) entries.push({ kind: "found", path: text, name, id, inode });
   }
   const last = page.found.at(-1)?.name ?? request.after;
   return { kind: "page", entries, hasMore: page.hasMore, last };
@@ -170,7 +176,7 @@ async function listSnapshots(
   if (page.kind === "refused") return page;
   const { id, inode } = directory;
   const entries = page.found.map(
-    ({ name }): NamedInode => ({ kind: "found", path: `${path.text}/${name}`, id, inode }),
+    ({ name }): ListedInode => ({ kind: "found", path: `${path.text}/${name}`, name, id, inode }),
   );
   const last = page.found.at(-1)?.name ?? request.after;
   return { kind: "page", entries, hasMore: page.hasMore, last };

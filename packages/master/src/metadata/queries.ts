@@ -22,7 +22,7 @@ import { type ChunkRecord, getChunk, getPage, PAGE_CHUNKS } from "./chunk-table.
 import { quoted, type Refused, refuse } from "./command.js";
 import { decodeGrant } from "./grants.js";
 import { contentOf, decodeEntry, type FileInode, type Inode } from "./inode-record.js";
-import { decodeOrphan, getInode, type Orphan } from "./inodes.js";
+import { decodeOrphan, getEntered, type Orphan } from "./inodes.js";
 import {
   entriesAfter,
   grantsAfter,
@@ -55,9 +55,15 @@ export interface FileChunk {
   readonly chunk: ChunkRecord;
 }
 
+/** Something in a directory. */
+export interface ListedInode extends NamedInode {
+  /** The end of its path. */
+  readonly name: string;
+}
+
 export interface DirectoryPage {
   readonly kind: "page";
-  readonly entries: readonly NamedInode[];
+  readonly entries: readonly ListedInode[];
   /** More names follow the last entry. */
   readonly hasMore: boolean;
   /** Where the next page begins: the last name looked at, though its entry may have vanished. */
@@ -94,15 +100,18 @@ export async function listPage(
   const { from, to } = entriesAfter(directory.id, after);
   const pairs = await reader.range(from, to, countMax + 1);
   const prefix = path === "/" ? "/" : `${path}/`;
-  const entries: NamedInode[] = [];
+  const entries: ListedInode[] = [];
   let last = after;
-  for (const [key, value] of pairs.slice(0, countMax)) {
-    last = nameOf(key);
-    const { inode: id } = decodeEntry(value);
-    const inode = getInode(reader, id);
-    if (inode !== undefined) entries.push({ kind: "found", path: prefix + last, id, inode });
+  const hasMore = countMax < pairs.length;
+  for (const [key, value] of hasMore ? pairs.slice(0, countMax) : pairs) {
+    const name = nameOf(key);
+    const entry = decodeEntry(value);
+    const inode = getEntered(reader, entry);
+    const { inode: id } = entry;
+    if (inode !== undefined) entries.push({ kind: "found", path: prefix + name, name, id, inode });
+    last = name;
   }
-  return { kind: "page", entries, hasMore: countMax < pairs.length, last };
+  return { kind: "page", entries, hasMore, last };
 }
 
 /** Chunks of a file from position `first` on, at most `countMax`. */

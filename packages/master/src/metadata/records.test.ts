@@ -92,7 +92,13 @@ const directory = {
   metadata: { a: "1" },
   tags: {},
 } as const;
-const entry = { inode: inodeId(9), kind: "file", since: 77 } as const;
+const entry = { inode: inodeId(9), kind: "directory", since: 77, record: undefined } as const;
+const fileEntry = {
+  inode: inodeId(9),
+  kind: "file",
+  since: 77,
+  record: encodeInode(file),
+} as const;
 const chunk = {
   epoch: epoch(1),
   lengthBytes: 10,
@@ -190,7 +196,12 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
       "00000001000000000000004d000000000000004c00000000000000e80300000000000001000000000000" +
       "0002000000000000000100000064010000000100000061010000003100000000",
   ],
-  ["entry", encodeEntry(entry), "020900000000000000014d00000000000000"],
+  ["entry", encodeEntry(entry), "030900000000000000024d00000000000000"],
+  [
+    "entry of a file",
+    encodeEntry(fileEntry),
+    "030900000000000000014d00000000000000" + Buffer.from(encodeInode(file)).toString("hex"),
+  ],
   [
     "chunk",
     encodeChunk(chunk),
@@ -266,6 +277,7 @@ test("records survive their bytes", (t) => {
   t.deepEqual(decodeInode(encodeInode(richFile)), richFile);
   t.deepEqual(decodeInode(encodeInode(directory)), directory);
   t.deepEqual(decodeEntry(encodeEntry(entry)), entry);
+  t.deepEqual(decodeEntry(encodeEntry(fileEntry)), fileEntry);
   t.deepEqual(decodePast(encodePast(past)), past);
   t.deepEqual(decodeTrashItem(encodeTrashItem(trashItem)), trashItem);
   t.deepEqual(decodeSnapshot(encodeSnapshot(snapshot)), snapshot);
@@ -373,7 +385,7 @@ test("a record with a byte too few or too many, or of another version, is CORRUP
   for (const [i, decode] of decoders.entries()) {
     const good = values[i] as Uint8Array;
     const other = Uint8Array.from(good);
-    other[0] = 3;
+    other[0] = (good[0] as number) + 1;
     for (const bad of [good.subarray(0, -1), Uint8Array.from([...good, 0]), other]) {
       t.like(
         t.throws(() => decode(bad), { instanceOf: LumeoError }),

@@ -1,8 +1,8 @@
 // Everything in the namespace, directory by directory, out of a state that does not change.
 
-import { type InodeId, ROOT_INODE } from "@lumeofs/base";
-import { decodeEntry } from "./inode-record.js";
-import { mustGetInode } from "./inodes.js";
+import { type InodeId, invariant, ROOT_INODE } from "@lumeofs/base";
+import { type DirectoryEntry, decodeEntry } from "./inode-record.js";
+import { getEntered, mustGetInode } from "./inodes.js";
 import { entriesAfter, nameOf } from "./keys.js";
 import type { NamedInode } from "./queries.js";
 import type { StateReader } from "./state.js";
@@ -14,7 +14,7 @@ const PAGE = 1_000;
 interface Level {
   readonly directory: InodeId;
   readonly path: string;
-  names: readonly { readonly name: string; readonly inode: InodeId }[];
+  names: readonly { readonly name: string; readonly entry: DirectoryEntry }[];
   next: number;
   after: string;
   isEnd: boolean;
@@ -26,16 +26,18 @@ export async function* walkTree(reader: StateReader): AsyncGenerator<NamedInode,
   yield { kind: "found", path: "/", id: ROOT_INODE, inode: root };
   const levels: Level[] = [levelOf(ROOT_INODE, "")];
   for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
-    const entry = level.names[level.next++];
-    if (entry === undefined) {
+    const named = level.names[level.next++];
+    if (named === undefined) {
       if (level.isEnd) levels.pop();
       else await load(reader, level);
       continue;
     }
-    const path = `${level.path}/${entry.name}`;
-    const inode = mustGetInode(reader, entry.inode);
-    yield { kind: "found", path, id: entry.inode, inode };
-    if (inode.kind === "directory") levels.push(levelOf(entry.inode, path));
+    const path = `${level.path}/${named.name}`;
+    const { inode: id } = named.entry;
+    const inode = getEntered(reader, named.entry);
+    invariant(inode !== undefined, "what an entry leads to is in the table", { id });
+    yield { kind: "found", path, id, inode };
+    if (inode.kind === "directory") levels.push(levelOf(id, path));
   }
 }
 
@@ -46,10 +48,7 @@ function levelOf(directory: InodeId, path: string): Level {
 async function load(reader: StateReader, level: Level): Promise<void> {
   const { from, to } = entriesAfter(level.directory, level.after);
   const pairs = await reader.range(from, to, PAGE);
-  level.names = pairs.map(([key, value]) => ({
-    name: nameOf(key),
-    inode: decodeEntry(value).inode,
-  }));
+  level.names = pairs.map(([key, value]) => ({ name: nameOf(key), entry: decodeEntry(value) }));
   level.next = 0;
   level.after = level.names.at(-1)?.name ?? level.after;
   level.isEnd = pairs.length < PAGE;

@@ -14,6 +14,7 @@ import { capturedUpTo, putHistory } from "./history.js";
 import { contentOf, type DirectoryEntry, type FileInode } from "./inode-record.js";
 import {
   emptyDirectory,
+  entryOf,
   getInode,
   link,
   type Moment,
@@ -21,6 +22,7 @@ import {
   putGone,
   putInode,
   relink,
+  rewriteEntry,
   unlink,
 } from "./inodes.js";
 import { ancestor, type Path } from "./path.js";
@@ -55,8 +57,8 @@ export function placeFile(
 ): Refused | undefined {
   const { path, walked } = target;
   const { id, file } = made;
-  putInode(state, id, file);
-  const entry: DirectoryEntry = { inode: id, kind: "file", since: now.index };
+  const record = putInode(state, id, file);
+  const entry: DirectoryEntry = { inode: id, kind: "file", since: now.index, record };
   const old = walked.kind === "file" ? walked : undefined;
   const place = old?.place ?? makeParents(state, path, walked as Missing, now);
   if (old === undefined) {
@@ -95,17 +97,18 @@ export function editFile(state: State, found: FoundFile, edited: FileInode, now:
   const isCaptured = found.since <= capturedUpTo(state, place.parent);
   cancelExpiry(state, place, inode.expiresAt);
   if (!isCaptured && !isShared(state, id)) {
-    putInode(state, id, edited);
+    const record = putInode(state, id, edited);
+    rewriteEntry(state, place, { inode: id, kind: "file", since: found.since, record });
     scheduleExpiry(state, place, id, edited.expiresAt);
     return id;
   }
   const copy = inodeId(takeNumber(state, "inode"));
   const content = contentOf(id, inode);
   shareContent(state, content);
-  putInode(state, copy, { ...edited, content });
+  const record = putInode(state, copy, { ...edited, content });
   if (isCaptured) putHistory(state, place, { ...pastOf(found), version: 0 }, now);
   else releaseInode(state, id, now);
-  relink(state, place, { inode: copy, kind: "file", since: now.index }, now);
+  relink(state, place, { inode: copy, kind: "file", since: now.index, record }, now);
   scheduleExpiry(state, place, copy, edited.expiresAt);
   return copy;
 }
@@ -139,7 +142,7 @@ export function moveFound(
   detach(state, found);
   keepForSnapshots(state, found, now);
   unlink(state, found.place, now);
-  const entry: DirectoryEntry = { inode: found.id, kind: found.kind, since: now.index };
+  const entry = entryOf(found.id, found.inode, now.index);
   if (replaced === undefined) {
     link(state, place, entry, now);
   } else {
@@ -165,7 +168,7 @@ export function linkAgain(
 ): Refused | undefined {
   const inode = getInode(state, id);
   invariant(inode !== undefined, "what is in the trash is in the table", { id });
-  link(state, to.place, { inode: id, kind: inode.kind, since: now.index }, now);
+  link(state, to.place, entryOf(id, inode, now.index), now);
   attach(state, id, to.place, now);
   const excess = addUsage(state, to.place.parent, usageOf(inode));
   if (excess !== undefined) return refuseExcess(state, to.what, excess);
@@ -194,8 +197,9 @@ export function lastName(path: Path): string {
 
 function addDirectory(state: State, place: Place, path: string, now: Moment): InodeId {
   const id = inodeId(takeNumber(state, "inode"));
-  putInode(state, id, emptyDirectory(now, place));
-  link(state, place, { inode: id, kind: "directory", since: now.index }, now);
+  const directory = emptyDirectory(now, place);
+  putInode(state, id, directory);
+  link(state, place, entryOf(id, directory, now.index), now);
   addFitting(state, place.parent, { ...NO_USAGE, directories: 1 });
   emit(state, now, { kind: "create", file: "directory", path, sizeBytes: 0 });
   return id;

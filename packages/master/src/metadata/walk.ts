@@ -1,10 +1,10 @@
 // From a path to an inode, name by name from the root.
 
-import { type InodeId, ROOT_INODE } from "@lumeofs/base";
+import { type InodeId, invariant, ROOT_INODE } from "@lumeofs/base";
 import { type Precondition, quoted, type Refused, refuse } from "./command.js";
 import type { DirectoryInode } from "./directory-record.js";
 import type { DirectoryEntry, FileInode } from "./inode-record.js";
-import { getEntry, mustGetDirectory, mustGetInode, type Place } from "./inodes.js";
+import { getEntered, getEntry, mustGetDirectory, type Place } from "./inodes.js";
 import { ancestor, type Path } from "./path.js";
 import type { StateView } from "./state.js";
 
@@ -88,8 +88,10 @@ export function refusePrecondition(
   return refuse("PRECONDITION", `${what}: ${is}, expected revision ${revision}`);
 }
 
-function found(view: StateView, { inode: id, since }: DirectoryEntry, place: Place): Walk {
-  const inode = mustGetInode(view, id);
+function found(view: StateView, entry: DirectoryEntry, place: Place): Walk {
+  const { inode: id, since } = entry;
+  const inode = getEntered(view, entry);
+  invariant(inode !== undefined, "what an entry leads to is in the table", { id });
   return inode.kind === "file"
     ? { kind: "file", id, inode, place, since }
     : { kind: "directory", id, inode, place, since };

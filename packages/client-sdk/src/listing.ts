@@ -10,7 +10,7 @@ import { LumeoError, toPublic } from "./error.js";
 import type { FileInfo } from "./file-info.js";
 
 /** Entries asked for at once. */
-const PAGE_DEFAULT = 1_000;
+export const PAGE_DEFAULT = 1_000;
 const PAGE_MAX = 10_000;
 /** Directories inside each other: no path can have more. */
 const DEPTH_MAX = 2_048;
@@ -63,9 +63,7 @@ export class DirectoryListing implements Listing<FileInfo> {
     options: { readonly size?: number; readonly after?: string } = {},
   ): AsyncGenerator<Page<FileInfo>, void, undefined> {
     const { size = PAGE_DEFAULT, after = "" } = options;
-    if (!Number.isInteger(size) || size < 1 || PAGE_MAX < size) {
-      throw this.#refusal(`Cannot list in pages of ${size}: expected 1 to ${PAGE_MAX}`);
-    }
+    checkPageSize(size, this.#root);
     let items: FileInfo[] = [];
     for await (const entry of this.#walk(after, size)) {
       if (items.length === size) {
@@ -145,6 +143,13 @@ export class DirectoryListing implements Listing<FileInfo> {
     const last = page.entries.at(-1);
     if (last !== undefined) level.after = last.path.slice(last.path.lastIndexOf("/") + 1);
   }
+}
+
+/** @throws LumeoError LUMEO_INVALID_ARGUMENT if pages cannot have this size. */
+export function checkPageSize(size: number, path?: string): void {
+  if (Number.isInteger(size) && 1 <= size && size <= PAGE_MAX) return;
+  const message = `Cannot list in pages of ${size}: expected 1 to ${PAGE_MAX}`;
+  throw toPublic(new InternalError("INVALID_ARGUMENT", message), path, 1);
 }
 
 function newLevel(path: string, after: string): Level {

@@ -1,9 +1,7 @@
 // A listing that the masters answer page by page, each page naming where the next one begins.
 
-import type { Listing, Page } from "./listing.js";
-
-/** Entries asked for at once. */
-const PAGE_DEFAULT = 1_000;
+import { LumeoError } from "@lumeofs/base";
+import { checkPageSize, type Listing, PAGE_DEFAULT, type Page } from "./listing.js";
 
 /** One page behind a cursor; "" begins at the front. */
 export type FetchItems<T> = (
@@ -29,6 +27,7 @@ export class PagedListing<T> implements Listing<T> {
     options: { readonly size?: number; readonly after?: string } = {},
   ): AsyncGenerator<Page<T>, void, undefined> {
     const { size = PAGE_DEFAULT } = options;
+    checkPageSize(size);
     for (let after = options.after ?? ""; ; ) {
       const { items, more } = await this.#fetch(after, size);
       const last = items.at(-1);
@@ -47,4 +46,18 @@ export class PagedListing<T> implements Listing<T> {
     }
     return all;
   }
+}
+
+/**
+ * The cursor of a listing that goes by numbers; 0 for its beginning.
+ *
+ * @throws LumeoError INVALID_ARGUMENT if it is none.
+ */
+export function numberCursor(after: string): number {
+  const number = /^\d{0,16}$/.test(after) ? Number(after) : Number.NaN;
+  if (Number.isSafeInteger(number)) return number;
+  throw new LumeoError(
+    "INVALID_ARGUMENT",
+    `Cannot list after "${after}": expected a cursor of this listing`,
+  );
 }

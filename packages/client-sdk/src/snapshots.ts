@@ -5,7 +5,7 @@ import type { Listing } from "./listing.js";
 import type { MetadataRunner } from "./metadata-runner.js";
 import type { SnapshotEntry } from "./operations.js";
 import { type CallOptions, versionOf } from "./options.js";
-import { PagedListing } from "./paged-listing.js";
+import { numberCursor, PagedListing } from "./paged-listing.js";
 import { anyPath, directoryPath } from "./path.js";
 
 /** A directory as it was at one moment. */
@@ -71,7 +71,7 @@ export class Versions {
     return new PagedListing(
       (after, countMax) =>
         run("versions.list", path, options, async (call) => {
-          const ask = { path: anyPath(path), before: Number(after), countMax };
+          const ask = { path: anyPath(path), before: numberCursor(after), countMax };
           const { entries, more } = await metadata.query(call, "listVersions", ask);
           return { items: entries.map((entry) => toFileInfo(entry)), more };
         }),

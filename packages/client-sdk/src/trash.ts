@@ -1,10 +1,12 @@
 // What was removed and is still kept.
 
+import { LumeoError } from "@lumeofs/base";
+import type { Call } from "./call.js";
 import type { Listing } from "./listing.js";
 import type { MetadataRunner } from "./metadata-runner.js";
 import type { Usage } from "./operations.js";
 import type { CallOptions } from "./options.js";
-import { PagedListing } from "./paged-listing.js";
+import { numberCursor, PagedListing } from "./paged-listing.js";
 import { directoryPath } from "./path.js";
 
 /** Something in the trash. */
@@ -36,7 +38,7 @@ export class Trash {
     return new PagedListing(
       (after, countMax) =>
         run("trash.list", undefined, options, async (call) => {
-          const ask = { after: Number(after), countMax };
+          const ask = { after: numberCursor(after), countMax };
           const { items, more } = await metadata.query(call, "listTrash", ask);
           const shown = items.map(({ removedAtMs, expiresAtMs, ...item }) => ({
             ...item,
@@ -57,20 +59,61 @@ export class Trash {
     const { run, metadata } = this.#runner;
     await run("trash.restore", options.target, options, (call) => {
       const target = options.target === undefined ? "" : directoryPath(options.target);
-      return metadata.mutate(call, "restoreTrash", { id, target });
+      return metadata.mutate(call, "restoreTrash", { id: trashId(id), target });
     });
   }
 
-  /** Frees these, or all that is in the trash now. @returns How many. */
-  async empty(options: CallOptions & { readonly ids?: readonly number[] } = {}): Promise<number> {
-    const ids = options.ids ?? (await this.list(options).toArray()).map((item) => item.id);
-    const { run, metadata } = this.#runner;
-    await run("trash.empty", undefined, options, async (call) => {
-      for (let from = 0; from < ids.length; from += PURGE_MAX) {
-        const some = ids.slice(from, from + PURGE_MAX);
-        await metadata.mutate(call, "purgeTrash", { ids: some });
-      }
-    });
-    return ids.length;
+  /**
+   * Frees these, or all that is in the trash now. Those that are not there are no error.
+   *
+   * @returns How many were there.
+   */
+  empty(options: CallOptions & { readonly ids?: readonly number[] } = {}): Promise<number> {
+    return this.#runner.run("trash.empty", undefined, options, (call) =>
+      options.ids === undefined ? this.#emptyAll(call) : this.#emptySome(call, options.ids),
+    );
   }
+
+  async #emptySome(call: Call, given: readonly number[]): Promise<number> {
+    const ids = [...new Set(given.map(trashId))];
+    const { metadata } = this.#runner;
+    let count = 0;
+    for (let from = 0; from < ids.length; from += PURGE_MAX) {
+      const some = ids.slice(from, from + PURGE_MAX);
+      const found = await Promise.all(
+        some.map((id) => metadata.query(call, "listTrash", { after: id - 1, countMax: 1 })),
+      );
+      const there = some.filter((id, i) => found[i]?.items[0]?.id === id);
+      if (there.length === 0) continue;
+      await metadata.mutate(call, "purgeTrash", { ids: there });
+      count += there.length;
+    }
+    return count;
+  }
+
+  /** Page by page: all ids at once could be any number. */
+  async #emptyAll(call: Call): Promise<number> {
+    const { metadata } = this.#runner;
+    let count = 0;
+    for (let after = 0; ; ) {
+      const { items, more } = await metadata.query(call, "listTrash", {
+        after,
+        countMax: PURGE_MAX,
+      });
+      const last = items.at(-1)?.id;
+      if (last === undefined) return count;
+      await metadata.mutate(call, "purgeTrash", { ids: items.map(({ id }) => id) });
+      count += items.length;
+      if (!more) return count;
+      after = last;
+    }
+  }
+}
+
+function trashId(id: number): number {
+  if (Number.isSafeInteger(id) && 0 < id) return id;
+  throw new LumeoError(
+    "INVALID_ARGUMENT",
+    `Cannot use ${id} as the id of something in the trash: expected a number, as a listing shows it`,
+  );
 }

@@ -25,15 +25,17 @@ test.after.always(async (t) => {
   await t.context.drill?.stop();
 });
 
+interface Refusal {
+  readonly code: LumeoErrorCode;
+  readonly path?: string | undefined;
+  readonly says?: RegExp;
+}
+
 /** The call must be refused with this code, and say about which path. */
 async function refused(
   t: ExecutionContext,
   call: Promise<unknown>,
-  expected: {
-    readonly code: LumeoErrorCode;
-    readonly path?: string | undefined;
-    readonly says?: RegExp;
-  },
+  expected: Refusal,
 ): Promise<void> {
   const error = await t.throwsAsync(call, { instanceOf: LumeoError });
   t.is(error?.code, expected.code, error?.message);
@@ -241,10 +243,10 @@ test.serial("snapshots refuse names and directories that cannot be", async (t) =
   for (const name of ["", ".", "..", "a/b", ".snapshot", "x".repeat(256), "\0"]) {
     await refused(t, snapshots.create("/s3", name), { code: invalid, path: "/s3" });
   }
-  const none = { code: "LUMEO_NOT_FOUND", path: "/none" };
+  const none: Refusal = { code: "LUMEO_NOT_FOUND", path: "/none" };
   await refused(t, snapshots.create("/none", "n"), none);
   await refused(t, snapshots.list("/none").toArray(), none);
-  const file = { code: "LUMEO_NOT_DIRECTORY", path: "/s3/f" };
+  const file: Refusal = { code: "LUMEO_NOT_DIRECTORY", path: "/s3/f" };
   await refused(t, snapshots.create("/s3/f", "n"), file);
   await refused(t, snapshots.list("/s3/f").toArray(), file);
   await refused(t, snapshots.create("/s3", "there"), { code: "LUMEO_EXISTS", path: "/s3" });
@@ -272,7 +274,7 @@ test.serial("versions are listed newest first, read, and removed one by one", as
   const two = versions[1]?.version ?? "";
   t.is((await client.stat("/v1/f", { version: two })).size, 3);
   await client.versions.remove("/v1/f", two);
-  const gone = { code: "LUMEO_NOT_FOUND", path: "/v1/f" };
+  const gone: Refusal = { code: "LUMEO_NOT_FOUND", path: "/v1/f" };
   await refused(t, client.get("/v1/f", { version: two }), gone);
   await refused(t, client.versions.remove("/v1/f", two), gone);
   t.is(await text(client, "/v1/f"), "four");
@@ -284,7 +286,7 @@ test.serial("versions refuse what names none", async (t) => {
   const { client } = t.context;
   await client.put("/v2/f", "x");
   for (const version of ["", "0", "-1", "abc", "1e3", "1.5", "9".repeat(20)]) {
-    const expected = { code: "LUMEO_INVALID_ARGUMENT", path: "/v2/f", says: /version/ };
+    const expected: Refusal = { code: "LUMEO_INVALID_ARGUMENT", path: "/v2/f", says: /version/ };
     await refused(t, client.versions.remove("/v2/f", version), expected);
     await refused(t, client.get("/v2/f", { version }), expected);
     await refused(t, client.stat("/v2/f", { version }), expected);

@@ -6,6 +6,7 @@
 //   npm run bench -- failover … kills of the leader under load: see failover/failover.ts
 //   npm run bench -- drill …    work under faults and an audit instead: see drill/drill.ts
 //   npm run bench -- chaos …    masters under every fault, and an audit: see drill/chaos.ts
+//   npm run bench -- faults …   storage faults, enumerated: see faults.ts
 //   npm run bench -- migrate    one master becomes five under load: see drill/migration.ts
 //
 // The cluster is started in a fresh folder on free ports and removed at the end. One client, this
@@ -21,6 +22,7 @@ import { runChaosDrill } from "./drill/chaos.js";
 import { runDrill } from "./drill/drill.js";
 import { runMigration } from "./drill/migration.js";
 import { runFailover } from "./failover/failover.js";
+import { runFaults } from "./faults.js";
 import { getLarge, putLarge } from "./load/put-get.js";
 import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
 import { cpuSeconds, describeMachine, peakMemoryMiB } from "./machine.js";
@@ -46,6 +48,7 @@ const [command, ...rest] = process.argv.slice(2);
 if (command === "drill") process.exitCode = await runDrill(rest);
 else if (command === "chaos") process.exitCode = await runChaosDrill(rest);
 else if (command === "migrate") process.exitCode = await runMigration(rest);
+else if (command === "faults") process.exitCode = await runFaults(rest);
 else if (command === "failover") process.exitCode = await runFailover(rest);
 else if (command === "metadata") process.exitCode = await runMetadata(rest);
 else if (command === "scale") process.exitCode = await runScale(rest);

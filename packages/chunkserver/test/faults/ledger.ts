@@ -26,6 +26,8 @@ const BYTES = new Map<string, Uint8Array>();
 export class Ledger {
   readonly #accounts: Map<number, Account>;
   #version = 0;
+  #uuid: string | undefined;
+  #isJoined = false;
 
   constructor(accounts: ReadonlyMap<number, Account> = new Map()) {
     this.#accounts = new Map(accounts);
@@ -34,6 +36,26 @@ export class Ledger {
   /** Rises with each change. */
   get version(): number {
     return this.#version;
+  }
+
+  /** Who the store is, once it has been opened. */
+  get uuid(): string | undefined {
+    return this.#uuid;
+  }
+
+  opened(uuid: string): void {
+    this.#version++;
+    this.#uuid ??= uuid;
+  }
+
+  /** Whether the store has been told its number in the cluster. */
+  get isJoined(): boolean {
+    return this.#isJoined;
+  }
+
+  join(): void {
+    this.#version++;
+    this.#isJoined = true;
   }
 
   get handles(): readonly number[] {
@@ -55,7 +77,10 @@ export class Ledger {
   }
 
   copy(): Ledger {
-    return new Ledger(this.#accounts);
+    const copy = new Ledger(this.#accounts);
+    if (this.#uuid !== undefined) copy.opened(this.#uuid);
+    if (this.#isJoined) copy.join();
+    return copy;
   }
 
   #set(handle: number, account: Account): void {

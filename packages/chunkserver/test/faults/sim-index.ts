@@ -1,76 +1,100 @@
 // An index whose calls count among those of the machine: they fail when the machine says so, and
 // the power may go before or after any of them. A write lands as a whole or not, as in LevelDB.
 
-import type { ChunkHandle } from "@lumeofs/base";
+import { type ChunkHandle, LumeoError } from "@lumeofs/base";
 import type { DiskFault } from "@lumeofs/testkit";
-import { LumeoError } from "@lumeofs/base";
 import type {
   ChunkIndex,
   IndexChanges,
   IndexSummary,
   SegmentUse,
 } from "../../src/store/chunk-index.js";
-import { MemoryIndex } from "../../src/store/memory-index.js";
 import type { ChunkEntry } from "../../src/store/record.js";
 
-/** Takes the number of a call and says what befalls it. */
-export type IndexCall = (what: string) => DiskFault | undefined;
+/** What is durable of an index. Never changed: a write makes another. */
+export interface IndexContents {
+  readonly entries: ReadonlyMap<ChunkHandle, ChunkEntry>;
+  readonly segments: ReadonlyMap<number, SegmentUse>;
+  readonly summary: IndexSummary | undefined;
+}
+
+export const EMPTY_INDEX: IndexContents = {
+  entries: new Map(),
+  segments: new Map(),
+  summary: undefined,
+};
+
+/** What the machine gives the index. */
+export interface IndexMachine {
+  contents: IndexContents;
+  /** Takes the number of a call and says what befalls it. */
+  call(what: string): DiskFault | undefined;
+}
 
 export class SimIndex implements ChunkIndex {
-  readonly #stored: MemoryIndex;
-  readonly #call: IndexCall;
+  readonly #machine: IndexMachine;
 
-  constructor(stored: MemoryIndex, call: IndexCall) {
-    this.#stored = stored;
-    this.#call = call;
+  constructor(machine: IndexMachine) {
+    this.#machine = machine;
   }
 
-  summary(): Promise<IndexSummary | undefined> {
-    return this.#run("summary", () => this.#stored.summary());
+  async summary(): Promise<IndexSummary | undefined> {
+    this.#call("summary");
+    return this.#machine.contents.summary;
   }
 
-  segments(): Promise<ReadonlyMap<number, SegmentUse>> {
-    return this.#run("segments", () => this.#stored.segments());
+  async segments(): Promise<ReadonlyMap<number, SegmentUse>> {
+    this.#call("segments");
+    return this.#machine.contents.segments;
   }
 
   get(handle: ChunkHandle): ChunkEntry | undefined {
-    if (this.#call("get") !== undefined) throw failed("get");
-    return this.#stored.get(handle);
+    this.#call("get");
+    return this.#machine.contents.entries.get(handle);
   }
 
-  page(after: number, count: number): Promise<readonly ChunkEntry[]> {
-    return this.#run("page", () => this.#stored.page(after, count));
+  async page(after: number, count: number): Promise<readonly ChunkEntry[]> {
+    this.#call("page");
+    const above = [...this.#machine.contents.entries.values()].filter((e) => after < e.handle);
+    return above.sort((a, b) => a.handle - b.handle).slice(0, count);
   }
 
   /** With the fault "short" the write lands before it fails. */
   async write(changes: IndexChanges, summary: IndexSummary): Promise<void> {
-    const fault = this.#call("write");
-    if (fault === undefined || fault === "short") await this.#stored.write(changes, summary);
+    const machine = this.#machine;
+    const fault = machine.call("write");
+    await Promise.resolve();
+    if (fault === undefined || fault === "short") {
+      const entries = changed(machine.contents.entries, changes.entries);
+      const segments = changed(machine.contents.segments, changes.segments);
+      machine.contents = { entries, segments, summary };
+    }
     if (fault !== undefined) throw failed("write");
-    if (this.#call("written") !== undefined) throw failed("write");
+    this.#call("written");
   }
 
-  clear(): Promise<void> {
-    return this.#run("clear", () => this.#stored.clear());
+  async clear(): Promise<void> {
+    this.#call("clear");
+    this.#machine.contents = EMPTY_INDEX;
   }
 
   async close(): Promise<void> {}
 
-  async #run<T>(what: string, work: () => Promise<T>): Promise<T> {
-    if (this.#call(what) !== undefined) throw failed(what);
-    return work();
+  #call(what: string): void {
+    if (this.#machine.call(what) !== undefined) throw failed(what);
   }
 }
 
-/** The same content, for another machine. */
-export async function copyOfIndex(index: MemoryIndex): Promise<MemoryIndex> {
-  const copy = new MemoryIndex();
-  const summary = await index.summary();
-  if (summary === undefined) return copy;
-  const all = await index.page(0, Number.MAX_SAFE_INTEGER);
-  const entries = new Map(all.map((entry) => [entry.handle, entry]));
-  await copy.write({ entries, segments: await index.segments() }, summary);
-  return copy;
+function changed<K, V>(
+  from: ReadonlyMap<K, V>,
+  changes: ReadonlyMap<K, V | undefined>,
+): ReadonlyMap<K, V> {
+  const to = new Map(from);
+  for (const [key, value] of changes) {
+    if (value === undefined) to.delete(key);
+    else to.set(key, value);
+  }
+  return to;
 }
 
 function failed(what: string): LumeoError {

@@ -180,3 +180,64 @@ test("a stalled disk answers when the stall is over", async (t) => {
   await opening;
   t.true(isOpen);
 });
+
+test("D5: an aftermath has what it was told to keep, and disturbs nobody", async (t) => {
+  const random = new SeededRandom(1);
+  const machine = new SimDisk({ random });
+  const disk = machine.mount();
+  const file = await durableFile(disk, "a", new Uint8Array(1024));
+  await file.writeAt([new Uint8Array(1024).fill(1)], 0);
+  await disk.rename("a", "b");
+  const pieces: string[] = [];
+  const moment = machine.moment();
+  await file.writeAt([new Uint8Array(1024).fill(7)], 0);
+  const last = moment.aftermath(
+    (piece) => {
+      pieces.push(`${piece.kind} ${piece.index} of ${piece.count}`);
+      return piece.kind === "sector" && piece.index === 1;
+    },
+    { random },
+  );
+  t.deepEqual(pieces, ["name 0 of 1", "sector 0 of 2", "sector 1 of 2"]);
+  const found = await contentOf(last.mount(), "a");
+  t.deepEqual([found[511], found[512], found[1023]], [0, 1, 1]);
+  const whole = moment.aftermath(() => true, { random });
+  t.deepEqual((await contentOf(whole.mount(), "b"))[0], 1, "as it was then");
+  await file.sync();
+  t.deepEqual((await contentOf(disk, "b"))[0], 7);
+});
+
+test("D5: every call is told while a crash could still lose it", async (t) => {
+  const told: string[] = [];
+  const machine: SimDisk = new SimDisk({
+    random: new SeededRandom(1),
+    began: ({ kind }) => {
+      const rest = machine.moment().aftermath(() => false, { random: new SeededRandom(1) });
+      told.push(`${kind} ${rest.paths().join()}`);
+    },
+  });
+  await durableFile(machine.mount(), "a", Uint8Array.of(1));
+  t.deepEqual(told, ["open ", "write ", "sync ", "syncFolder "]);
+  t.deepEqual(
+    machine
+      .moment()
+      .aftermath(() => false, { random: new SeededRandom(1) })
+      .paths(),
+    ["a"],
+  );
+});
+
+test("D4: what a killed process has written is there, and durable only after a sync", async (t) => {
+  const machine = new SimDisk({ random: new SeededRandom(1) });
+  const file = await durableFile(machine.mount(), "a", Uint8Array.of(1));
+  await file.writeAt([Uint8Array.of(2)], 0);
+  machine.kill();
+  const late = file.writeAt([Uint8Array.of(3)], 0).then(() => "told");
+  t.is(await Promise.race([late, new Promise((resolve) => setImmediate(resolve))]), undefined);
+  const disk = machine.mount();
+  t.deepEqual(await contentOf(disk, "a"), [2]);
+  const lose = () => machine.moment().aftermath(() => false, { random: new SeededRandom(1) });
+  t.deepEqual(await contentOf(lose().mount(), "a"), [1]);
+  await (await disk.open("a", { create: false })).sync();
+  t.deepEqual(await contentOf(lose().mount(), "a"), [2]);
+});

@@ -9,13 +9,22 @@
 // D2. Anything else may be there after a crash, in part, or not at all.
 // D3. After a failed sync its writes count as written but never become durable: a later sync that
 //     succeeds does not bring them back (as on Linux, where the page cache drops its dirty marks).
-// D4. After `crash`, calls of the old users never end and change nothing.
+// D4. After `crash` or `kill`, calls of the old users never end and change nothing.
+// D5. `moment` is what a crash now could leave, to be made into other disks; it disturbs nobody. So
+//     one run serves to try every crash at every call: `began` says when there is a new one to try.
 
 import { type Disk, type File, LumeoError, type Random, type Timers } from "@lumeofs/base";
 import { FileBytes, FileTree, folderOf, normalized } from "../file-tree.js";
+import {
+  type Change,
+  type Frozen,
+  freeze,
+  type Sector,
+  SimNode,
+  settled,
+  writing,
+} from "./disk-node.js";
 
-/** Disks write a sector as a whole or not. */
-const SECTOR_BYTES = 512;
 const TOTAL_BYTES_DEFAULT = 2 ** 40;
 
 /** What a call does: for faults that are aimed at one kind of call. */
@@ -38,11 +47,33 @@ export interface DiskCall {
   readonly path: string;
 }
 
-/** What befalls a call. `crash` and the errors of a write leave a part of it behind. */
-export type DiskFault = "EIO" | "ENOSPC" | "crash";
+/**
+ * What befalls a call. `crash` and the errors of a write leave a part of it behind; `short` leaves
+ * all of it but the last byte, then fails, and fails like EIO where nothing is written.
+ */
+export type DiskFault = "EIO" | "ENOSPC" | "short" | "crash";
 
 /** What of the unsynced writes a crash keeps. */
 export type CrashLoss = "all" | "none" | "some";
+
+/** One of the changes that a crash may keep or lose: a name, or a sector of a write. */
+export interface UnsyncedPiece {
+  readonly kind: "name" | "sector";
+  /** Among those of its kind, in the order in which they were asked for. */
+  readonly index: number;
+  /** How many there are of its kind. */
+  readonly count: number;
+}
+
+/** One moment of a disk, with all that a loss of power could leave of it. */
+export interface DiskMoment {
+  /** Changes of names that are not durable. */
+  readonly names: number;
+  /** Sectors that are not, if all names survive. */
+  readonly sectors: number;
+  /** The disk that the next user finds if just these are kept. */
+  aftermath(keeps: (piece: UnsyncedPiece) => boolean, options: SimDiskOptions): SimDisk;
+}
 
 export interface SimDiskOptions {
   readonly random: Random;
@@ -52,27 +83,10 @@ export interface SimDiskOptions {
   readonly totalBytes?: number;
   /** Asked at each call. */
   readonly faultOf?: (call: DiskCall) => DiskFault | undefined;
+  /** Told of each call when its bytes are on their way and nothing of it is durable (D5). */
+  readonly began?: (call: DiskCall) => void;
   /** Told when `faultOf` said "crash": whoever runs the process ends it and calls `crash`. */
   readonly crashed?: () => void;
-}
-
-interface Change {
-  readonly apply: (bytes: FileBytes) => void;
-  /** The same change cut into sectors, each of which may survive alone. */
-  readonly sectors: readonly ((bytes: FileBytes) => void)[];
-  isFinished: boolean;
-}
-
-class SimNode {
-  readonly visible: FileBytes;
-  readonly durable: FileBytes;
-  /** Changes not yet durable, oldest first. */
-  pending: Change[] = [];
-
-  constructor(durable: FileBytes) {
-    this.durable = durable;
-    this.visible = durable.copy();
-  }
 }
 
 interface NameChange {
@@ -96,6 +110,7 @@ export class SimDisk {
   #durable = new FileTree<SimNode>();
   #nameChanges: NameChange[] = [];
   #calls = 0;
+  #changes = 0;
   #generation = 0;
   #stalledUntil: Promise<void> = Promise.resolve();
   readonly #options: SimDiskOptions;
@@ -107,6 +122,11 @@ export class SimDisk {
   /** Calls so far, by all users: the crash points of a run. */
   get calls(): number {
     return this.#calls;
+  }
+
+  /** Rises whenever that changes which a crash could leave (D5). */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** The disk as the next process sees it, until `crash`. */
@@ -125,6 +145,50 @@ export class SimDisk {
     this.#durable = this.#durable.reachable((node) => settled(node, survives));
     this.#visible = this.#durable.reachable((node) => node);
     this.#stalledUntil = Promise.resolve();
+  }
+
+  /** The process ends, the machine does not: the kernel keeps what it was given, unsynced. */
+  kill(): void {
+    this.#generation++;
+    for (const path of this.#visible.paths()) {
+      for (const change of this.#visible.get(path).pending) change.isFinished = true;
+    }
+  }
+
+  /** What a loss of power now could leave (D5). */
+  moment(): DiskMoment {
+    const durable = this.#durable.reachable((node) => node);
+    const names = [...this.#nameChanges];
+    const frozen = new Map<SimNode, Frozen>();
+    const reached = durable.reachable((node) => node);
+    for (const change of [() => {}, ...names.map(({ apply }) => apply)]) {
+      change(reached);
+      for (const path of reached.paths()) freeze(reached.get(path), frozen);
+    }
+    const sectorsOf = (tree: FileTree<SimNode>): readonly Sector[] => {
+      const pending = tree.paths().flatMap((path) => freeze(tree.get(path), frozen).pending);
+      return pending.sort((a, b) => a.order - b.order).flatMap((change) => change.sectors);
+    };
+    return {
+      names: names.length,
+      sectors: sectorsOf(reached).length,
+      aftermath: (keeps, options) => {
+        const tree = durable.reachable((node) => node);
+        for (const [index, change] of names.entries()) {
+          if (keeps({ kind: "name", index, count: names.length })) change.apply(tree);
+        }
+        const all = sectorsOf(tree);
+        const isKept = (_: Sector, index: number): boolean =>
+          keeps({ kind: "sector", index, count: all.length });
+        const kept = new Set(all.filter(isKept));
+        const disk = new SimDisk(options);
+        disk.#durable = tree.reachable((node) => {
+          return settled(freeze(node, frozen), (sector) => kept.has(sector));
+        });
+        disk.#visible = disk.#durable.reachable((node) => node);
+        return disk;
+      },
+    };
   }
 
   /** Damages a file where it lies: one bit, for the running process and after every crash. */
@@ -159,13 +223,16 @@ export class SimDisk {
       random,
       tree: this.#visible,
       call: (plan) => this.#call(generation, plan),
+      nextOrder: () => ++this.#changes,
       changeName: (change) => {
+        this.#changes++;
         change.apply(this.#visible);
         this.#nameChanges.push(change);
       },
       syncedNames: (folder) => {
         const covered = new Set(this.#nameChanges.filter((c) => c.folders.includes(folder)));
         return () => {
+          this.#changes++;
           for (const change of covered) change.apply(this.#durable);
           this.#nameChanges = this.#nameChanges.filter((change) => !covered.has(change));
         };
@@ -181,6 +248,7 @@ export class SimDisk {
     const number = ++this.#calls;
     const fault = this.#options.faultOf?.({ number, kind, path });
     plan.begin?.(fault);
+    this.#options.began?.({ number, kind, path });
     if (fault === "crash") {
       this.#options.crashed?.();
       return forever();
@@ -188,7 +256,7 @@ export class SimDisk {
     await this.#stalledUntil;
     await this.#delay();
     if (generation !== this.#generation) return forever();
-    if (fault === "EIO") {
+    if (fault === "EIO" || fault === "short") {
       throw new LumeoError("STORE_FAILED", `Cannot ${kind} "${path}": input/output error (EIO)`);
     }
     if (fault === "ENOSPC") {
@@ -210,6 +278,7 @@ interface Machine {
   readonly random: Random;
   readonly tree: FileTree<SimNode>;
   call<T>(plan: CallPlan<T>): Promise<T>;
+  nextOrder(): number;
   changeName(change: NameChange): void;
   /** Gives what makes durable the names changed in this folder so far. */
   syncedNames(folder: string): () => void;
@@ -315,8 +384,9 @@ class SimFile implements File {
     const begin = (fault: DiskFault | undefined): void => {
       const isCutShort = fault !== undefined || isFull;
       const share = isCutShort ? this.#machine.random.fraction() : 1;
-      const length = Math.floor(share * bytes.byteLength);
-      change = this.#change(writing(bytes.subarray(0, length), position));
+      const isShort = fault === "short";
+      const length = isShort ? bytes.byteLength - 1 : Math.floor(share * bytes.byteLength);
+      change = this.#change(writing(bytes.subarray(0, Math.max(0, length)), position));
     };
     const end = (): void => {
       if (isFull) throw new LumeoError("NO_SPACE", `Cannot write "${this.#path}": disk is full`);
@@ -335,6 +405,7 @@ class SimFile implements File {
     const node = this.#node;
     const covered = new Set(node.pending.filter((change) => change.isFinished));
     const forget = (): void => {
+      this.#machine.nextOrder();
       node.pending = node.pending.filter((change) => !covered.has(change));
     };
     const end = (): void => {
@@ -343,14 +414,14 @@ class SimFile implements File {
     };
     // D3: a failed sync has forgotten what it should have written.
     return this.#call("sync", end, (fault) => {
-      if (fault === "EIO" || fault === "ENOSPC") forget();
+      if (fault !== undefined && fault !== "crash") forget();
     });
   }
 
   truncate(length: number): Promise<void> {
     const apply = (bytes: FileBytes): void => bytes.truncate(length);
     const end = (): void => {
-      this.#change({ apply, sectors: [apply], isFinished: true });
+      this.#change({ apply, sectors: [(into) => apply(into)], isFinished: true });
     };
     return this.#call("truncate", end);
   }
@@ -363,7 +434,8 @@ class SimFile implements File {
     this.#isOpen = false;
   }
 
-  #change(change: Change): Change {
+  #change(described: Omit<Change, "order">): Change {
+    const change = { ...described, order: this.#machine.nextOrder() };
     change.apply(this.#node.visible);
     this.#node.pending.push(change);
     return change;
@@ -377,28 +449,6 @@ class SimFile implements File {
     if (!this.#isOpen) throw new LumeoError("CLOSED", `Cannot use "${this.#path}": it is closed`);
     return this.#machine.call({ kind, path: this.#path, end, ...(begin && { begin }) });
   }
-}
-
-function writing(bytes: Uint8Array, position: number): Change {
-  const sectors: ((into: FileBytes) => void)[] = [];
-  let at = 0;
-  while (at < bytes.byteLength) {
-    const end = Math.min(bytes.byteLength, at + SECTOR_BYTES - ((position + at) % SECTOR_BYTES));
-    const part = bytes.subarray(at, end);
-    const target = position + at;
-    sectors.push((into) => into.writeAt(part, target));
-    at = end;
-  }
-  return { apply: (into) => into.writeAt(bytes, position), sectors, isFinished: false };
-}
-
-/** The file as it is after the crash. */
-function settled(node: SimNode, survives: () => boolean): SimNode {
-  const bytes = node.durable.copy();
-  for (const change of node.pending) {
-    for (const sector of change.sectors) if (survives()) sector(bytes);
-  }
-  return new SimNode(bytes);
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

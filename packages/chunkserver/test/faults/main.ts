@@ -1,0 +1,81 @@
+// `npm run bench -- faults`: every fault at every call of the disk, and every bit that may flip, with
+// what was tried and what was lost. The same functions, bounded, are part of the tests.
+
+import { parseArgs } from "node:util";
+import {
+  enumerateCrashes,
+  enumerateCrashPairs,
+  enumerateErrors,
+  enumerateKills,
+  enumerateStartErrors,
+  type Limits,
+  type Tally,
+} from "./enumeration.js";
+import { REAL_PARTS, type StoreParts } from "./store-machine.js";
+
+/** What the command line needs of the machine. */
+export interface Console {
+  print(text: string): void;
+  /** Real time. */
+  nowMs(): number;
+}
+
+interface Row {
+  readonly name: string;
+  readonly limits: Limits;
+  readonly run: (parts: StoreParts, limits: Limits) => Promise<Tally>;
+}
+
+const HELP = `npm run bench -- faults [--every N] [--cuts N]
+
+  --every N  only each N-th call (default 1)
+  --cuts N   kinds of cuts of what is unsynced, at each loss of power (default 12)
+`;
+
+/** Runs all enumerations and prints a table; the exit status is 1 if anything was lost. */
+export async function main(argv: readonly string[], console: Console): Promise<number> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      every: { type: "string", default: "1" },
+      cuts: { type: "string", default: "12" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.print(HELP);
+    return 0;
+  }
+  const [every, cutsMax] = [Number(values.every), Number(values.cuts)];
+  let lost = 0;
+  console.print(`${line(["fault", "points", "starts", "lost", "s"])}\n`);
+  for (const { name, limits, run } of rows(every, cutsMax)) {
+    const begin = console.nowMs();
+    const tally = await run(REAL_PARTS, limits);
+    const seconds = ((console.nowMs() - begin) / 1_000).toFixed(1);
+    const counts = [tally.points, tally.machines, tally.faults.length];
+    console.print(`${line([name, ...counts.map(String), seconds])}\n`);
+    for (const fault of tally.faults) console.print(`  ${fault}\n`);
+    lost += tally.faults.length;
+  }
+  return lost === 0 ? 0 : 1;
+}
+
+function rows(every: number, cutsMax: number): readonly Row[] {
+  const limits = { every, cutsMax };
+  return [
+    { name: "power lost at a call", limits, run: enumerateCrashes },
+    {
+      name: "power lost again at a call of the next start",
+      limits: { every: 4 * every, cutsMax: Math.min(1, cutsMax) },
+      run: enumerateCrashPairs,
+    },
+    { name: "process killed, power lost later", limits, run: enumerateKills },
+    { name: "EIO, ENOSPC, short write, failed sync", limits, run: enumerateErrors },
+    { name: "error while a store opens", limits, run: enumerateStartErrors },
+  ];
+}
+
+function line([name = "", ...counts]: readonly string[]): string {
+  return name.padEnd(46) + counts.map((count) => count.padStart(9)).join("");
+}

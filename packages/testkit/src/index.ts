@@ -11,14 +11,17 @@ export {
   type Verdict,
 } from "./history.js";
 export { MemoryDisk } from "./memory-disk.js";
+export { type ImportPatched, type Patch, withPatchedCopy } from "./patched-copy.js";
 export { type ClockError, SimClock } from "./sim/clock.js";
 export {
   type CrashLoss,
   type DiskCall,
   type DiskCallKind,
   type DiskFault,
+  type DiskMoment,
   SimDisk,
   type SimDiskOptions,
+  type UnsyncedPiece,
 } from "./sim/disk.js";
 export { Lifetime } from "./sim/lifetime.js";
 export {

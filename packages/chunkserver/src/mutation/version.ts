@@ -30,24 +30,27 @@ export function compareVersions(a: ChunkVersion, b: ChunkVersion): number {
   return a.epoch - b.epoch || a.seq - b.seq;
 }
 
+/** Whether V2 holds for two records of one chunk. If not, one of them should not be. */
+export function isOneHistory(a: ChunkVersion, b: ChunkVersion): boolean {
+  const byNumber = compareVersions(a, b);
+  const expected = byNumber < 0 ? "BEFORE" : byNumber === 0 ? "EQUAL" : "AFTER";
+  return compare(a.clock, b.clock) === expected;
+}
+
 /**
  * States V2 for two records of one chunk.
  *
  * @throws InvariantViolation if the two orders differ.
  */
 export function assertOneHistory(a: ChunkVersion, b: ChunkVersion): void {
-  const byNumber = compareVersions(a, b);
-  const expected = byNumber < 0 ? "BEFORE" : byNumber === 0 ? "EQUAL" : "AFTER";
-  const found = compare(a.clock, b.clock);
-  invariant(found === expected, "two histories of one chunk", {
-    expected,
-    found,
-    a: shown(a),
-    b: shown(b),
+  invariant(isOneHistory(a, b), "two histories of one chunk", {
+    a: showVersion(a),
+    b: showVersion(b),
   });
 }
 
-function shown(version: ChunkVersion): string {
+/** For people: epoch, number of the record, and who wrote how many. */
+export function showVersion(version: ChunkVersion): string {
   const clock = [...version.clock].map(([author, count]) => `${author}:${count}`).join(" ");
   return `${version.epoch}.${version.seq} {${clock}}`;
 }

@@ -4,7 +4,14 @@
 // length and checksum. Decisions only: the caller owns the bytes.
 
 import { BLOCK_BYTES, crc32cCombine, type Epoch, type ServerId } from "@lumeofs/base";
-import { type ChunkVersion, firstVersion, nextVersion } from "./version.js";
+import {
+  type ChunkVersion,
+  compareVersions,
+  firstVersion,
+  isOneHistory,
+  nextVersion,
+  showVersion,
+} from "./version.js";
 
 /** What is known of a chunk that is already here. */
 export interface ExistingChunk {
@@ -26,17 +33,24 @@ export type Admission =
   | { readonly kind: "repeated" }
   | { readonly kind: "refused"; readonly code: "CONFLICT" | "STALE_EPOCH"; readonly why: string };
 
+/** Where a write comes from. */
+export type Origin =
+  /** The epoch of the write, and the primary that orders it. */
+  | { readonly epoch: Epoch; readonly author: ServerId }
+  /** A replica is copied: its record is taken over as it is. */
+  | { readonly version: ChunkVersion };
+
 /**
  * Decides about a complete write.
  *
  * @param existing  The chunk of this handle that is here, if any.
- * @param asked     The epoch of the write, and the primary that orders it.
  */
 export function admit(
   existing: ExistingChunk | undefined,
-  asked: { readonly epoch: Epoch; readonly author: ServerId },
+  asked: Origin,
   content: WholeContent,
 ): Admission {
+  if ("version" in asked) return admitCopy(existing, asked.version, content);
   if (existing === undefined) {
     return { kind: "record", version: firstVersion(asked.epoch, asked.author) };
   }
@@ -53,6 +67,31 @@ export function admit(
     return { kind: "refused", code: "CONFLICT", why };
   }
   // The right bytes for a copy that has gone bad heal it: the same record once more.
+  return existing.isDamaged ? { kind: "record", version } : { kind: "repeated" };
+}
+
+/** A copy replaces what is older or damaged, never what is newer, and never another history. */
+function admitCopy(
+  existing: ExistingChunk | undefined,
+  version: ChunkVersion,
+  content: WholeContent,
+): Admission {
+  if (existing === undefined) return { kind: "record", version };
+  const here = existing.version;
+  if (!isOneHistory(here, version)) {
+    const why = `it is ${showVersion(version)}, here is ${showVersion(here)}: two histories`;
+    return { kind: "refused", code: "CONFLICT", why };
+  }
+  const order = compareVersions(version, here);
+  if (order < 0) {
+    const why = `it is ${showVersion(version)}, here is ${showVersion(here)} already`;
+    return { kind: "refused", code: "STALE_EPOCH", why };
+  }
+  if (0 < order) return { kind: "record", version };
+  if (existing.length !== content.length || existing.crc32c !== content.crc32c) {
+    const why = `${showVersion(version)} is ${existing.length} other bytes here`;
+    return { kind: "refused", code: "CONFLICT", why };
+  }
   return existing.isDamaged ? { kind: "record", version } : { kind: "repeated" };
 }
 

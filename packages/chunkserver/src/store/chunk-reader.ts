@@ -2,8 +2,9 @@
 
 import { BLOCK_BYTES, type Crc32c, type LumeoError, MiB } from "@lumeofs/base";
 import { crcOfBlocks, firstBadBlock } from "@lumeofs/node/frames";
+import type { ChunkVersion } from "../mutation/version.js";
 import { crcsOfRange } from "./block-layout.js";
-import type { ChunkReader } from "./chunk-store.js";
+import type { ChunkReader, Pace } from "./chunk-store.js";
 import type { StoreRecord } from "./record.js";
 
 type ChunkRecord = Extract<StoreRecord, { readonly kind: "chunk" }>;
@@ -26,6 +27,10 @@ export class LogChunkReader implements ChunkReader {
     this.#record = record;
     this.#body = body;
     this.#checks = checks;
+  }
+
+  get version(): ChunkVersion {
+    return this.#record.version;
   }
 
   get length(): number {
@@ -59,6 +64,10 @@ export class FileChunkReader implements ChunkReader {
     this.#checks = checks;
   }
 
+  get version(): ChunkVersion {
+    return this.#record.version;
+  }
+
   get length(): number {
     return this.#record.length;
   }
@@ -76,12 +85,13 @@ export class FileChunkReader implements ChunkReader {
   }
 }
 
-/** Reads a whole chunk; returns the CRC32C of what was read. @throws LumeoError as `read`. */
-export async function verifyAll(reader: ChunkReader): Promise<number> {
+/** Reads a whole chunk; returns the CRC32C of what was read. @throws as `read` and `pace`. */
+export async function verifyAll(reader: ChunkReader, pace: Pace): Promise<number> {
   const buffer = new Uint8Array(Math.min(VERIFY_BYTES, reader.length));
   let crc = 0;
   for (let offset = 0; offset < reader.length; offset += VERIFY_BYTES) {
     const part = buffer.subarray(0, Math.min(VERIFY_BYTES, reader.length - offset));
+    await pace(part.byteLength);
     crc = crcOfBlocks(await reader.read(offset, part), part.byteLength, crc);
   }
   return crc;

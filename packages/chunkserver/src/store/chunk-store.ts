@@ -1,6 +1,7 @@
 // The face of a chunkserver's store. One implementation: DiskChunkStore.
 
 import type { ChunkHandle, Closable, Epoch, ServerId } from "@lumeofs/base";
+import type { ChunkVersion } from "../mutation/version.js";
 
 /** A chunk about to be written, and the primary that orders the write. */
 export interface NewChunk {
@@ -8,6 +9,23 @@ export interface NewChunk {
   readonly epoch: Epoch;
   readonly author: ServerId;
 }
+
+/** A replica about to be made from that of another server: its record is taken over. */
+export interface CopiedChunk {
+  readonly handle: ChunkHandle;
+  readonly version: ChunkVersion;
+}
+
+/** What a store knows of a chunk without reading it. */
+export interface KnownChunk {
+  readonly version: ChunkVersion;
+  readonly length: number;
+  readonly crc32c: number;
+  readonly isDamaged: boolean;
+}
+
+/** Asked before each piece of a long work; resolves when it may go on. */
+export type Pace = (bytes: number) => Promise<void>;
 
 /** A chunk as of an epoch. */
 export interface ReplicaName {
@@ -31,10 +49,17 @@ export interface ChunkStore extends Closable {
    *
    * @throws LumeoError CONFLICT, STALE_EPOCH, NO_SPACE, STORE_FAILED, CLOSED.
    */
-  putSmall(chunk: NewChunk, content: ChunkContent, payload: readonly Uint8Array[]): Promise<void>;
+  putSmall(
+    chunk: NewChunk | CopiedChunk,
+    content: ChunkContent,
+    payload: readonly Uint8Array[],
+  ): Promise<void>;
 
   /** Begins to store a chunk of any size. @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
-  beginLarge(chunk: NewChunk): Promise<LargeWrite>;
+  beginLarge(chunk: NewChunk | CopiedChunk): Promise<LargeWrite>;
+
+  /** Undefined if it is not here. @throws LumeoError STORE_FAILED, CLOSED. */
+  find(handle: ChunkHandle): KnownChunk | undefined;
 
   /**
    * Opens a chunk for reading.
@@ -44,8 +69,12 @@ export interface ChunkStore extends Closable {
    */
   open(handle: ChunkHandle, epoch: Epoch): Promise<ChunkReader>;
 
-  /** Reads a chunk through and checks it. */
-  verify(handle: ChunkHandle): Promise<Verdict>;
+  /**
+   * Reads a chunk through and checks it.
+   *
+   * @param pace  Asked before each read of the disk; what it throws ends the work.
+   */
+  verify(handle: ChunkHandle, pace?: Pace): Promise<Verdict>;
 
   /**
    * Forgets chunks of these epochs or of earlier ones; those that are not here are ignored. A
@@ -76,6 +105,7 @@ export interface LargeWrite {
 }
 
 export interface ChunkReader {
+  readonly version: ChunkVersion;
   readonly length: number;
   readonly crc32c: number;
   /**

@@ -33,8 +33,11 @@ import type {
   ChunkContent,
   ChunkReader,
   ChunkStore,
+  CopiedChunk,
+  KnownChunk,
   LargeWrite,
   NewChunk,
+  Pace,
   Removal,
   ReplicaName,
   StoreStatus,
@@ -74,6 +77,8 @@ export interface StoreOptions {
   /** What is left free on the disk in any case. */
   readonly lowWaterBytes: number;
   readonly segmentBytes?: number;
+  /** Called when a chunk is found to be other bytes than were written. */
+  readonly onDamage?: (handle: ChunkHandle) => void;
   /** Called once (K3). */
   readonly onFailure: (error: LumeoError) => void;
 }
@@ -145,7 +150,7 @@ export class DiskChunkStore implements ChunkStore {
   }
 
   async putSmall(
-    chunk: NewChunk,
+    chunk: NewChunk | CopiedChunk,
     content: ChunkContent,
     payload: readonly Uint8Array[],
   ): Promise<void> {
@@ -162,7 +167,7 @@ export class DiskChunkStore implements ChunkStore {
     }
   }
 
-  async beginLarge(chunk: NewChunk): Promise<LargeWrite> {
+  async beginLarge(chunk: NewChunk | CopiedChunk): Promise<LargeWrite> {
     this.#checkOpen();
     const reservation = await this.#space.reserve(RECORD_ROOM_BYTES);
     const fileId = this.#nextFileId++;
@@ -193,12 +198,22 @@ export class DiskChunkStore implements ChunkStore {
     return this.#reader(entry);
   }
 
-  async verify(handle: ChunkHandle): Promise<Verdict> {
+  find(handle: ChunkHandle): KnownChunk | undefined {
+    this.#checkOpen();
+    return this.#find(handle);
+  }
+
+  async verify(handle: ChunkHandle, pace: Pace = async () => undefined): Promise<Verdict> {
     this.#checkOpen();
     const entry = this.#find(handle);
     if (entry === undefined) return { kind: "missing" };
     try {
-      const crc = await verifyAll(await this.#reader(entry));
+      // A file that is open would still be read after somebody has removed its name.
+      if (entry.home.kind === "file") {
+        const path = chunkPath({ handle, fileId: entry.home.fileId });
+        await this.#io(() => this.#files.drop(path));
+      }
+      const crc = await verifyAll(await this.#reader(entry), pace);
       if (crc !== entry.crc32c) throw await this.#foundDamage(entry, "its checksum is wrong");
       if (entry.isDamaged) throw this.#damagedError(handle);
     } catch (error) {
@@ -257,7 +272,7 @@ export class DiskChunkStore implements ChunkStore {
   }
 
   #largeWrite(
-    chunk: NewChunk,
+    chunk: NewChunk | CopiedChunk,
     parts: {
       readonly writer: ChunkFileWriter;
       readonly path: string;
@@ -311,7 +326,7 @@ export class DiskChunkStore implements ChunkStore {
 
   /** Admits a complete write and appends its record. Under the lock of the handle. */
   async #record(
-    chunk: NewChunk,
+    chunk: NewChunk | CopiedChunk,
     content: ChunkContent,
     home: ChunkHome,
     payload: readonly Uint8Array[],
@@ -414,6 +429,7 @@ export class DiskChunkStore implements ChunkStore {
       this.#catalog.setDamaged(current);
       this.#damaged.add(handle);
       this.#options.logger.error("chunk damaged", { chunk: handle, code: "CHECKSUM", error: why });
+      this.#options.onDamage?.(handle);
     }
     return new LumeoError("CHECKSUM", `Cannot read chunk ${handle}: ${why}`);
   }

@@ -31,7 +31,9 @@ export class ReadService {
       const length = Math.min(READ_BYTES, range.end - offset);
       await this.#sendBlocks(reader, { offset, length }, exchange);
     }
-    exchange.send({ type: "readEnd", length: reader.length, crc32c: reader.crc32c });
+    const { length, crc32c, version } = reader;
+    const { seq } = version;
+    exchange.send({ type: "readEnd", length, crc32c, seq, clock: [...version.clock] });
   }
 
   async #sendBlocks(

@@ -174,7 +174,9 @@ export class FakeChunkserver {
       await exchange.send({ type: "readData", offset: at, crcs }, [payload]);
     }
     const { byteLength } = chunk.bytes;
-    exchange.send({ type: "readEnd", length: byteLength, crc32c: chunk.crc32c });
+    const clock = [[serverId(1), 1] as const];
+    const { crc32c: whole } = chunk;
+    exchange.send({ type: "readEnd", length: byteLength, crc32c: whole, seq: 1, clock });
   }
 }
 

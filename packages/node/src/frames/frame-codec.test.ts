@@ -34,7 +34,13 @@ const bare = fc.oneof(
   }),
   fc.record({ type: fc.constant("writeAbort" as const) }),
   fc.record({ type: fc.constant("read" as const), ...target, offset: length, length }),
-  fc.record({ type: fc.constant("readEnd" as const), length, crc32c: crc }),
+  fc.record({
+    type: fc.constant("readEnd" as const),
+    length,
+    crc32c: crc,
+    seq: id,
+    clock: fc.array(fc.tuple(id.map(serverId), id), { maxLength: 9 }),
+  }),
   fc.record({ type: fc.constant("readCancel" as const) }),
   fc.record({
     type: fc.constant("error" as const),

@@ -58,7 +58,7 @@ const serveReads: RequestHandler = async (first, exchange) => {
     const bytes = new Uint8Array(Math.min(MiB, length - offset)).fill(handle % 256);
     await exchange.send({ type: "readData", offset, crcs: blockCrcs([bytes], crc32c) }, [bytes]);
   }
-  exchange.send({ type: "readEnd", length, crc32c: 0 });
+  exchange.send({ type: "readEnd", length, crc32c: 0, seq: 1, clock: [[serverId(1), 1]] });
 };
 
 async function readAll(exchange: Exchange): Promise<Buffer> {

@@ -13,7 +13,7 @@ import {
   serverId,
 } from "@lumeofs/base";
 import { Packr } from "msgpackr";
-import { CHAIN_LENGTH_MAX, CHUNK_BYTES_MAX, TEXT_BYTES_MAX } from "./limits.js";
+import { CHAIN_LENGTH_MAX, CHUNK_BYTES_MAX, CLOCK_ENTRIES_MAX, TEXT_BYTES_MAX } from "./limits.js";
 import type { ChainLink, Message } from "./message.js";
 
 const packr = new Packr({ useRecords: false, moreTypes: false, int64AsType: "number" });
@@ -85,8 +85,11 @@ function parse(type: Message["type"], fields: Fields): Message {
     case "readData":
       return { type, offset: fields.count("offset", CHUNK_BYTES_MAX), crcs: fields.bytes("crcs") };
     case "writeClose":
-    case "readEnd":
       return { type, ...fields.content() };
+    case "readEnd": {
+      const seq = fields.count("seq", Number.MAX_SAFE_INTEGER, 1);
+      return { type, ...fields.content(), seq, clock: fields.clock("clock") };
+    }
     case "writeDone":
       return { type, ...fields.content(), servers: fields.servers("servers").map(serverId) };
     case "read": {
@@ -178,6 +181,16 @@ class Fields {
       }
       const link = new Fields(this.#type, { server: item[0], address: item[1] });
       return { server: link.server("server"), address: link.text("address") };
+    });
+  }
+
+  clock(name: string): (readonly [ServerId, number])[] {
+    return this.#list(name, CLOCK_ENTRIES_MAX).map((item) => {
+      if (!Array.isArray(item) || item.length !== 2) {
+        throw malformed(this.#type, `"${name}" holds something else than [server, count]`);
+      }
+      const entry = new Fields(this.#type, { server: item[0], count: item[1] });
+      return [entry.server("server"), entry.count("count", Number.MAX_SAFE_INTEGER, 1)] as const;
     });
   }
 

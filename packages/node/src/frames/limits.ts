@@ -8,6 +8,8 @@ export const PAYLOAD_BYTES_MAX = 1 * MiB;
 export const CHUNK_BYTES_MAX = 64 * MiB;
 /** Replicas that a write may still have to reach. */
 export const CHAIN_LENGTH_MAX = 7;
+/** Primaries that a chunk may have had: as many as its record can count. */
+export const CLOCK_ENTRIES_MAX = 255;
 /** Requests that one connection carries at once. */
 export const REQUESTS_PER_CONNECTION_MAX = 256;
 /** Frames of one request that wait for its reader; a peer that sends more breaks the protocol. */

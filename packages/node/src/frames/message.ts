@@ -13,6 +13,9 @@ export interface ChainLink {
 /** One CRC32C (four bytes, little-endian) for each 64 KiB block of a payload. */
 export type BlockCrcs = Uint8Array;
 
+/** Records of a chunk by the primaries that wrote them: [server, count] each. */
+export type WireClock = readonly (readonly [ServerId, number])[];
+
 export interface Hello {
   readonly type: "hello";
   readonly role: "client" | "server";
@@ -94,6 +97,9 @@ export interface ReadEnd {
   /** Of the whole chunk. */
   readonly length: number;
   readonly crc32c: number;
+  /** Of the replica's record under the epoch that was asked for. */
+  readonly seq: number;
+  readonly clock: WireClock;
 }
 
 export interface ReadCancel {

@@ -1,0 +1,89 @@
+// Chunks of which two histories were found: two primaries have written them without knowing of each
+// other (rule 21 of the chunk protocol). Nobody can tell which of them is right, so the chunk is
+// neither served nor copied from here any more. That is an alarm for people, and outlives a
+// restart; it ends when the masters have the replica deleted.
+
+import {
+  ByteReader,
+  ByteWriter,
+  type ChunkHandle,
+  type Crc32c,
+  chunkHandle,
+  type Disk,
+  type Logger,
+  LumeoError,
+} from "@lumeofs/base";
+import { SealedFile } from "../store/sealed-file.js";
+
+/** More than a few mean that something is wrong with all of them. */
+const STOPPED_MAX = 10_000;
+
+/** See the head of this file. */
+export class StoppedChunks {
+  readonly #file: SealedFile;
+  readonly #logger: Logger;
+  readonly #handles: Set<ChunkHandle>;
+  /** One write after the other; a write has everything that was stopped before it began. */
+  #written: Promise<void> = Promise.resolve();
+
+  private constructor(file: SealedFile, logger: Logger, handles: Iterable<ChunkHandle>) {
+    this.#file = file;
+    this.#logger = logger;
+    this.#handles = new Set(handles);
+  }
+
+  /** @throws LumeoError CORRUPT if the list is damaged: without it, wrong bytes could be served. */
+  static async open(disk: Disk, crc32c: Crc32c, logger: Logger): Promise<StoppedChunks> {
+    const bytesMax = 4 + 8 * STOPPED_MAX;
+    const path = "stopped";
+    const file = new SealedFile({ disk, crc32c, path, magic: "LUMEOSTP", version: 1, bytesMax });
+    const content = await file.read();
+    if (content === undefined) return new StoppedChunks(file, logger, []);
+    const reader = new ByteReader(content);
+    const handles = Array.from({ length: reader.u32() }, () => chunkHandle(reader.u53()));
+    return new StoppedChunks(file, logger, handles);
+  }
+
+  has(handle: ChunkHandle): boolean {
+    return this.#handles.has(handle);
+  }
+
+  /** All of them, rising. */
+  list(): readonly ChunkHandle[] {
+    return [...this.#handles].sort((a, b) => a - b);
+  }
+
+  /** @throws LumeoError CORRUPT if the chunk is stopped. */
+  check(handle: ChunkHandle): void {
+    if (!this.#handles.has(handle)) return;
+    const why = "two primaries wrote it without knowing of each other; see docs/design/0021";
+    throw new LumeoError("CORRUPT", `Cannot read chunk ${handle}: ${why}`);
+  }
+
+  /** Stops a chunk at once; durable when it resolves. A failure of the disk is the caller's. */
+  async stop(handle: ChunkHandle, why: string): Promise<void> {
+    if (this.#handles.has(handle)) return this.#written;
+    if (STOPPED_MAX <= this.#handles.size) {
+      throw new LumeoError("CORRUPT", `Cannot go on: ${STOPPED_MAX} chunks have two histories`);
+    }
+    this.#handles.add(handle);
+    this.#logger.error("chunk stopped", { chunk: handle, code: "CORRUPT", error: why });
+    return this.#write();
+  }
+
+  /** The replicas were deleted: what may come under their handles is new. */
+  async forget(handles: readonly ChunkHandle[]): Promise<void> {
+    const known = handles.filter((handle) => this.#handles.delete(handle));
+    if (0 < known.length) await this.#write();
+  }
+
+  #write(): Promise<void> {
+    this.#written = this.#written.then(() => {
+      const handles = this.list();
+      const writer = new ByteWriter(4 + 8 * handles.length).u32(handles.length);
+      for (const handle of handles) writer.u53(handle);
+      return this.#file.write(writer.finish());
+    });
+    return this.#written;
+  }
+}

@@ -1,19 +1,18 @@
 // What is in a directory, in the order of names (by their UTF-8 bytes), page by page.
 //
-// L1. Nothing is asked before somebody iterates, and no page before the one before it is used up.
+// L1. Nothing is asked before somebody iterates; who looks at one page pays for one.
 // L2. A recursive listing names each directory right before what is in it. What is added or removed
 //     meanwhile may or may not show; nothing else is named twice or left out.
 // L3. A cursor is the path of the last entry given out; a directory's ends with "/".
 
 import { LumeoError as InternalError } from "@lumeofs/base";
-import { LumeoError, toPublic } from "./error.js";
+import { DirectoryWalk, type FetchPage } from "./directory-walk.js";
+import { toPublic } from "./error.js";
 import type { FileInfo } from "./file-info.js";
 
-/** Entries asked for at once. */
+/** Entries in a page. */
 export const PAGE_DEFAULT = 1_000;
 const PAGE_MAX = 10_000;
-/** Directories inside each other: no path can have more. */
-const DEPTH_MAX = 2_048;
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -28,22 +27,6 @@ export interface Listing<T> extends AsyncIterable<T> {
   toArray(options?: { readonly limit?: number }): Promise<T[]>;
 }
 
-/** One page of one directory: names behind `after`. */
-export type FetchPage = (
-  path: string,
-  after: string,
-  countMax: number,
-) => Promise<{ readonly entries: readonly FileInfo[]; readonly more: boolean }>;
-
-/** A directory that is being walked, from a name on. */
-interface Level {
-  readonly path: string;
-  after: string;
-  entries: readonly FileInfo[];
-  next: number;
-  more: boolean;
-}
-
 export class DirectoryListing implements Listing<FileInfo> {
   readonly #root: string;
   readonly #isRecursive: boolean;
@@ -56,7 +39,10 @@ export class DirectoryListing implements Listing<FileInfo> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<FileInfo, void, undefined> {
-    yield* this.#walk("", PAGE_DEFAULT);
+    const walk = this.#walk("");
+    for (let run = await walk.next(); run !== undefined; run = await walk.next()) {
+      for (const entry of run) yield entry;
+    }
   }
 
   async *pages(
@@ -64,13 +50,17 @@ export class DirectoryListing implements Listing<FileInfo> {
   ): AsyncGenerator<Page<FileInfo>, void, undefined> {
     const { size = PAGE_DEFAULT, after = "" } = options;
     checkPageSize(size, this.#root);
+    const walk = this.#walk(after, size);
     let items: FileInfo[] = [];
-    for await (const entry of this.#walk(after, size)) {
-      if (items.length === size) {
-        yield { items, cursor: cursorOf(items[size - 1] as FileInfo) };
-        items = [];
+    for (let run = await walk.next(); run !== undefined; run = await walk.next()) {
+      for (let at = 0; at < run.length; ) {
+        // Full, and it was not known whether it is the last one: it is not.
+        if (items.length === size) items = yield* giveOut(items);
+        const end = Math.min(run.length, at + size - items.length);
+        for (; at < end; at++) items.push(run[at] as FileInfo);
+        const isFull = items.length === size;
+        if (isFull && (at < run.length || walk.hasMore)) items = yield* giveOut(items);
       }
-      items.push(entry);
     }
     yield { items };
   }
@@ -78,70 +68,24 @@ export class DirectoryListing implements Listing<FileInfo> {
   async toArray({ limit = Infinity }: { readonly limit?: number } = {}): Promise<FileInfo[]> {
     const all: FileInfo[] = [];
     if (limit <= 0) return all;
-    for await (const entry of this) {
-      all.push(entry);
-      if (limit <= all.length) break;
+    const walk = this.#walk("");
+    for (let run = await walk.next(); run !== undefined; run = await walk.next()) {
+      for (const entry of run) {
+        all.push(entry);
+        if (limit <= all.length) return all;
+      }
     }
     return all;
   }
 
-  async *#walk(after: string, pageSize: number): AsyncGenerator<FileInfo, void, undefined> {
-    const stack = this.#resume(after);
-    for (let level = stack.at(-1); level !== undefined; level = stack.at(-1)) {
-      const entry = level.entries[level.next++];
-      if (entry !== undefined) {
-        yield entry;
-        if (this.#isRecursive && entry.kind === "dir") stack.push(this.#enter(entry.path, stack));
-      } else if (level.more) {
-        await this.#load(level, pageSize, stack.length === 1);
-      } else {
-        stack.pop();
-      }
-    }
-  }
-
-  /** The directories on the way to a cursor, each behind the name that leads on (L3). */
-  #resume(after: string): Level[] {
-    const stack = [newLevel(this.#root, "")];
-    if (after === "") return stack;
-    const base = this.#root === "/" ? "/" : `${this.#root}/`;
-    if (!after.startsWith(base)) {
-      throw this.#refusal(
-        `Cannot list "${this.#root}" after "${after}": expected a cursor of this listing`,
-      );
-    }
-    const names = after.slice(base.length).split("/");
-    for (const name of names) {
-      const level = stack.at(-1) as Level;
-      if (name === "") break; // the cursor is a directory: its content comes next
-      level.after = name;
-      stack.push(newLevel(join(level.path, name), ""));
-    }
-    if (names.at(-1) !== "" || !this.#isRecursive) stack.pop();
-    return stack;
-  }
-
-  #enter(path: string, stack: readonly Level[]): Level {
-    if (DEPTH_MAX <= stack.length) {
-      throw this.#refusal(`Cannot list "${path}": it lies too deep`);
-    }
-    return newLevel(path, "");
-  }
-
-  #refusal(message: string): unknown {
-    return toPublic(new InternalError("INVALID_ARGUMENT", message), this.#root, 1);
-  }
-
-  async #load(level: Level, pageSize: number, isRoot: boolean): Promise<void> {
-    const page = await this.#fetch(level.path, level.after, pageSize).catch((error: unknown) => {
-      if (isRoot || !isGone(error)) throw error;
-      return { entries: [], more: false }; // removed meanwhile (L2)
+  #walk(after: string, firstPage?: number): DirectoryWalk {
+    return new DirectoryWalk({
+      root: this.#root,
+      isRecursive: this.#isRecursive,
+      fetch: this.#fetch,
+      after,
+      ...(firstPage === undefined ? {} : { firstPage }),
     });
-    level.entries = page.entries;
-    level.next = 0;
-    level.more = page.more;
-    const last = page.entries.at(-1);
-    if (last !== undefined) level.after = last.path.slice(last.path.lastIndexOf("/") + 1);
   }
 }
 
@@ -152,18 +96,12 @@ export function checkPageSize(size: number, path?: string): void {
   throw toPublic(new InternalError("INVALID_ARGUMENT", message), path, 1);
 }
 
-function newLevel(path: string, after: string): Level {
-  return { path, after, entries: [], next: 0, more: true };
-}
-
-function join(path: string, name: string): string {
-  return path === "/" ? `/${name}` : `${path}/${name}`;
+/** A page behind which more follows. @returns The beginning of the next one. */
+function* giveOut(items: FileInfo[]): Generator<Page<FileInfo>, FileInfo[], undefined> {
+  yield { items, cursor: cursorOf(items.at(-1) as FileInfo) };
+  return [];
 }
 
 function cursorOf(entry: FileInfo): string {
   return entry.kind === "dir" ? `${entry.path}/` : entry.path;
-}
-
-function isGone(error: unknown): boolean {
-  return LumeoError.is(error, "LUMEO_NOT_FOUND") || LumeoError.is(error, "LUMEO_NOT_DIRECTORY");
 }

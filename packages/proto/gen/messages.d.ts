@@ -2310,6 +2310,7 @@ export namespace lumeo {
                 path: string;
                 after: string;
                 countMax: number;
+                packed: boolean;
                 static encode(m: lumeo.master.v1.List.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.List & lumeo.master.v1.List.$Shape;
             }
@@ -2319,6 +2320,7 @@ export namespace lumeo {
                     path?: (string|null);
                     after?: (string|null);
                     countMax?: (number|null);
+                    packed?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.List.$Properties;
@@ -2332,6 +2334,7 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 entries: lumeo.master.v1.FileInfo.$Properties[];
                 more: boolean;
+                packed?: (lumeo.master.v1.PackedEntries.$Properties|null);
                 static encode(m: lumeo.master.v1.Listing.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Listing & lumeo.master.v1.Listing.$Shape;
             }
@@ -2340,9 +2343,33 @@ export namespace lumeo {
                 interface $Properties {
                     entries?: (lumeo.master.v1.FileInfo.$Properties[]|null);
                     more?: (boolean|null);
+                    packed?: (lumeo.master.v1.PackedEntries.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Listing.$Properties;
+            }
+
+            interface IPackedEntries extends lumeo.master.v1.PackedEntries.$Properties {
+            }
+
+            class PackedEntries {
+                constructor(p?: lumeo.master.v1.PackedEntries.$Properties);
+                $unknowns?: Uint8Array[];
+                names: string;
+                rows: Uint8Array;
+                contentTypes: string[];
+                static encode(m: lumeo.master.v1.PackedEntries.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.PackedEntries & lumeo.master.v1.PackedEntries.$Shape;
+            }
+
+            namespace PackedEntries {
+                interface $Properties {
+                    names?: (string|null);
+                    rows?: (Uint8Array|null);
+                    contentTypes?: (string[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.PackedEntries.$Properties;
             }
 
             interface IAllocate extends lumeo.master.v1.Allocate.$Properties {

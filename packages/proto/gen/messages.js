@@ -17054,6 +17054,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [path] List path
                  * @property {string|null} [after] List after
                  * @property {number|null} [countMax] List countMax
+                 * @property {boolean|null} [packed] List packed
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -17110,6 +17111,14 @@ export const lumeo = $root.lumeo = (() => {
                 List.prototype.countMax = 0;
 
                 /**
+                 * List packed.
+                 * @member {boolean} packed
+                 * @memberof lumeo.master.v1.List
+                 * @instance
+                 */
+                List.prototype.packed = false;
+
+                /**
                  * Encodes the specified List message. Does not implicitly {@link lumeo.master.v1.List.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.List
@@ -17131,6 +17140,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 2, wireType 2 =*/18).string(m.after);
                     if (m.countMax != null && $Object.hasOwnProperty.call(m, "countMax") && m.countMax !== 0)
                         w.uint32(/* id 3, wireType 0 =*/24).uint32(m.countMax);
+                    if (m.packed != null && $Object.hasOwnProperty.call(m, "packed") && m.packed !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.packed);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -17202,6 +17213,15 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.countMax;
                                 continue;
                             }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.packed = v;
+                                else
+                                    delete m.packed;
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -17229,6 +17249,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.master.v1.Listing.$Properties
                  * @property {Array.<lumeo.master.v1.FileInfo.$Properties>|null} [entries] Listing entries
                  * @property {boolean|null} [more] Listing more
+                 * @property {lumeo.master.v1.PackedEntries.$Properties|null} [packed] Listing packed
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -17278,6 +17299,14 @@ export const lumeo = $root.lumeo = (() => {
                 Listing.prototype.more = false;
 
                 /**
+                 * Listing packed.
+                 * @member {lumeo.master.v1.PackedEntries.$Properties|null|undefined} packed
+                 * @memberof lumeo.master.v1.Listing
+                 * @instance
+                 */
+                Listing.prototype.packed = null;
+
+                /**
                  * Encodes the specified Listing message. Does not implicitly {@link lumeo.master.v1.Listing.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Listing
@@ -17299,6 +17328,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.more != null && $Object.hasOwnProperty.call(m, "more") && m.more !== false)
                         w.uint32(/* id 2, wireType 0 =*/16).bool(m.more);
+                    if (m.packed != null && $Object.hasOwnProperty.call(m, "packed"))
+                        $root.lumeo.master.v1.PackedEntries.encode(m.packed, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -17360,6 +17391,12 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.more;
                                 continue;
                             }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.packed = $root.lumeo.master.v1.PackedEntries.decode(r, r.size(), $undefined, q + 1, m.packed);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -17378,6 +17415,184 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return Listing;
+            })();
+
+            v1.PackedEntries = (function() {
+
+                /**
+                 * Properties of a PackedEntries.
+                 * @typedef {Object} lumeo.master.v1.PackedEntries.$Properties
+                 * @property {string|null} [names] PackedEntries names
+                 * @property {Uint8Array|null} [rows] PackedEntries rows
+                 * @property {Array.<string>|null} [contentTypes] PackedEntries contentTypes
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a PackedEntries.
+                 * @memberof lumeo.master.v1
+                 * @interface IPackedEntries
+                 * @augments lumeo.master.v1.PackedEntries.$Properties
+                 * @deprecated Use lumeo.master.v1.PackedEntries.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a PackedEntries.
+                 * @typedef {lumeo.master.v1.PackedEntries.$Properties} lumeo.master.v1.PackedEntries.$Shape
+                 */
+
+                /**
+                 * Constructs a new PackedEntries.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a PackedEntries.
+                 * @constructor
+                 * @param {lumeo.master.v1.PackedEntries.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const PackedEntries = function (p) {
+                    this.contentTypes = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * PackedEntries names.
+                 * @member {string} names
+                 * @memberof lumeo.master.v1.PackedEntries
+                 * @instance
+                 */
+                PackedEntries.prototype.names = "";
+
+                /**
+                 * PackedEntries rows.
+                 * @member {Uint8Array} rows
+                 * @memberof lumeo.master.v1.PackedEntries
+                 * @instance
+                 */
+                PackedEntries.prototype.rows = $util.newBuffer([]);
+
+                /**
+                 * PackedEntries contentTypes.
+                 * @member {Array.<string>} contentTypes
+                 * @memberof lumeo.master.v1.PackedEntries
+                 * @instance
+                 */
+                PackedEntries.prototype.contentTypes = $util.emptyArray;
+
+                /**
+                 * Encodes the specified PackedEntries message. Does not implicitly {@link lumeo.master.v1.PackedEntries.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.PackedEntries
+                 * @static
+                 * @param {lumeo.master.v1.PackedEntries.$Properties} m PackedEntries message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                PackedEntries.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.names != null && $Object.hasOwnProperty.call(m, "names") && m.names !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.names);
+                    if (m.rows != null && $Object.hasOwnProperty.call(m, "rows") && m.rows.length)
+                        w.uint32(/* id 2, wireType 2 =*/18).bytes(m.rows);
+                    if (m.contentTypes != null && m.contentTypes.length) {
+                        for (var i = 0; i < m.contentTypes.length; ++i)
+                            w.uint32(/* id 3, wireType 2 =*/26).string(m.contentTypes[i]);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a PackedEntries message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.PackedEntries
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.PackedEntries & lumeo.master.v1.PackedEntries.$Shape} PackedEntries
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                PackedEntries.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.PackedEntries();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.names = v;
+                                else
+                                    delete m.names;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.rows = v;
+                                else
+                                    delete m.rows;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.contentTypes && m.contentTypes.length))
+                                    m.contentTypes = [];
+                                m.contentTypes.push(r.stringVerify());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return PackedEntries;
             })();
 
             v1.Allocate = (function() {

@@ -172,7 +172,7 @@ export class OperationStream {
     const { attempt, service } = open;
     service.follower = decodeFollower(result);
     try {
-      const answer = decodeResult(attempt.kind, result);
+      const answer = decodeResult(attempt.kind, attempt.ask, result);
       attempt.read?.answered(decodeFreshness(result));
       open.resolve(answer);
     } catch (error) {

@@ -25,6 +25,7 @@ import {
   encodePrecondition,
   encodeQuota,
 } from "./inode-wire.js";
+import { decodeListing } from "./listing-wire.js";
 import { broken, expected, positive } from "./wire-fields.js";
 
 const { ReplicaRole, ServerState } = lumeo.common.v1;
@@ -34,7 +35,7 @@ type Result = lumeo.master.v1.OperationResult;
 
 const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = {
   stat: (ask) => ({ stat: ask }),
-  list: (ask) => ({ list: ask }),
+  list: (ask) => ({ list: { ...ask, packed: true } }),
   effectivePolicy: (ask) => ({ effectivePolicy: ask }),
   openSession: () => ({ openSession: {} }),
   commit: (ask) => ({
@@ -90,15 +91,14 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
   }),
 };
 
-const DECODERS: { readonly [K in OperationKind]: (result: Result) => Answer<K> } = {
+const DECODERS: {
+  readonly [K in OperationKind]: (result: Result, ask: Ask<K>) => Answer<K>;
+} = {
   stat: ({ stat }) => {
     const { info, chunks } = expected(stat, "stat");
     return { info: decodeInfo(expected(info, "info")), chunks: (chunks ?? []).map(decodeLocated) };
   },
-  list: ({ listing }) => {
-    const { entries, more } = expected(listing, "listing");
-    return { entries: (entries ?? []).map(decodeInfo), more: more ?? false };
-  },
+  list: ({ listing }, ask) => decodeListing(ask.path, expected(listing, "listing")),
   openSession: ({ sessionOpened }) => ({
     session: positive(expected(sessionOpened, "sessionOpened").session, "session"),
   }),
@@ -161,9 +161,13 @@ export function encodeOperation<K extends OperationKind>(
  *
  * @throws LumeoError as the master refused it, or PROTOCOL if it is no answer to such an operation.
  */
-export function decodeResult<K extends OperationKind>(kind: K, result: Result): Answer<K> {
+export function decodeResult<K extends OperationKind>(
+  kind: K,
+  ask: Ask<K>,
+  result: Result,
+): Answer<K> {
   if (result.error != null) throw decodeErrorDetail(result.error);
-  return DECODERS[kind](result);
+  return DECODERS[kind](result, ask);
 }
 
 /** A chunk with its copies. */

@@ -75,8 +75,11 @@ export class AnswerQueue {
 /** An upper estimate of a result's size on the wire. */
 function bytesOf(result: Result): number {
   if (result.listing) {
-    const entries = result.listing.entries ?? [];
-    return entries.reduce((sum, entry) => sum + 128 + 3 * (entry.path?.length ?? 0), 0);
+    const { entries, packed } = result.listing;
+    const packedBytes = (packed?.rows?.byteLength ?? 0) + 3 * (packed?.names?.length ?? 0);
+    const bytesOfEntry = (sum: number, { path }: lumeo.master.v1.IFileInfo): number =>
+      sum + 128 + 3 * (path?.length ?? 0);
+    return (entries ?? []).reduce(bytesOfEntry, KiB + packedBytes);
   }
   if (result.stat) return 16 * KiB + (result.stat.chunks?.length ?? 0) * KiB;
   if (result.allocated) return (result.allocated.grants?.length ?? 0) * KiB;

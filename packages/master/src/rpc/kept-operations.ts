@@ -18,7 +18,8 @@ import { parseReadPath } from "../metadata/path.js";
 import { decodeReply } from "../metadata/reply-codec.js";
 import { admit } from "../metadata/sessions.js";
 import type { StateReader } from "../metadata/state.js";
-import { encodeFile, encodeInode, encodeKind, encodeUsage } from "./inode-wire.js";
+import { encodeInode, encodeKind, encodeUsage } from "./inode-wire.js";
+import { encodeListing, packListing } from "./listing-wire.js";
 import type { Operation } from "./operation-wire.js";
 import type { Answer } from "./operations.js";
 import { errorOf } from "./wire.js";
@@ -36,8 +37,7 @@ export async function list(
     page = await listAt(state, { ...operation, after: page.last });
   }
   if (page.kind === "refused") throw errorOf(page);
-  const entries = page.entries.map((entry) => encodeFile(entry.path, entry));
-  return { listing: { entries, more: page.hasMore } };
+  return { listing: operation.isPacked ? packListing(page) : encodeListing(page) };
 }
 
 /** What is in the trash, oldest first. */

@@ -10,6 +10,8 @@ import { decodeId, decodeNumber, decodeServerId, decodeSessionId, invalid } from
 type Wire = lumeo.master.v1.IOperation;
 
 export const LIST_COUNT_MAX = 1_000;
+/** The same of a directory, whose entries cost less. They are made while nobody else is served. */
+export const LIST_NAMES_MAX = 4_000;
 export const STAT_CHUNKS_MAX = 256;
 
 /** One operation of a client, checked. */
@@ -44,7 +46,7 @@ export type Operation =
       /** 0 for the current one. */
       readonly version: number;
     }
-  | ({ readonly kind: "list"; readonly path: string } & PageAfter)
+  | ({ readonly kind: "list"; readonly path: string; readonly isPacked: boolean } & PageAfter)
   | { readonly kind: "listTrash"; readonly after: number; readonly countMax: number }
   | {
       readonly kind: "listVersions";
@@ -83,7 +85,12 @@ export function decodeOperation(wire: Wire): Operation {
 
 function decodeQuery(wire: Wire): Operation | undefined {
   if (wire.stat) return decodeStat(wire.stat);
-  if (wire.list) return { kind: "list", path: wire.list.path ?? "", ...decodePage(wire.list) };
+  if (wire.list) {
+    const { path, packed } = wire.list;
+    const isPacked = packed ?? false;
+    const countMax = decodePageSize(wire.list.countMax, LIST_NAMES_MAX);
+    return { kind: "list", path: path ?? "", isPacked, after: wire.list.after ?? "", countMax };
+  }
   if (wire.listTrash) {
     const { after, countMax } = wire.listTrash;
     const above = decodeNumber(after, "trash id");
@@ -137,9 +144,9 @@ function decodePage(wire: {
 }
 
 /** No count asks for as many as fit. */
-function decodePageSize(value: number | null | undefined): number {
+function decodePageSize(value: number | null | undefined, most = LIST_COUNT_MAX): number {
   const countMax = decodeNumber(value, "count");
-  return countMax === 0 ? LIST_COUNT_MAX : Math.min(countMax, LIST_COUNT_MAX);
+  return countMax === 0 ? most : Math.min(countMax, most);
 }
 
 function decodeRequest(wire: lumeo.master.v1.IRequestId | null | undefined): RequestId {

@@ -1,0 +1,61 @@
+import test from "ava";
+import { decodeListing } from "./listing-wire.js";
+
+/** The same bytes are written by the master's test of its own listing-wire.ts. */
+const ROW =
+  "0100000000000100004d00000000000000e803000000000000d007000000000000" +
+  "0900000000000000b80b000000000000efbeadde001000000500000003";
+
+const bytes = (hex: string): Uint8Array => Buffer.from(hex, "hex");
+
+test("rows become files, and what is told in full comes at its place", (t) => {
+  const listing = {
+    entries: [{ path: "/d/b", kind: 1, metadata: { k: "v" } }],
+    more: true,
+    packed: { names: "a/b/ü", rows: bytes(`${ROW}0000${ROW}01`), contentTypes: ["x/y"] },
+  };
+  const { entries, more } = decodeListing("/d", listing);
+  t.true(more);
+  t.deepEqual(
+    entries.map(({ path, contentType }) => [path, contentType]),
+    [
+      ["/d/a", ""],
+      ["/d/b", ""],
+      ["/d/ü", "x/y"],
+    ],
+  );
+  t.like(entries[0], {
+    kind: "file",
+    sizeBytes: 2 ** 40,
+    revision: 77,
+    createdAtMs: 1000,
+    modifiedAtMs: 2000,
+    expiresAtMs: 3000,
+    crc32c: 0xdeadbeef,
+    chunkBytes: 4096,
+    chunkCount: 5,
+    replicas: 3,
+  });
+  t.deepEqual(entries[1]?.metadata, { k: "v" });
+});
+
+test("a listing of the root, without rows, or without anything is one too", (t) => {
+  const rows = bytes(`${ROW}00`);
+  const { entries } = decodeListing("/", { packed: { names: "a", rows } });
+  t.is(entries[0]?.path, "/a");
+  t.is(decodeListing("/", { entries: [{ path: "/a", kind: 1 }] }).entries.length, 1);
+  t.deepEqual(decodeListing("/", { packed: {} }), { entries: [], more: false });
+});
+
+test("rows that contradict their names are refused", (t) => {
+  const cases = [
+    { names: "a", rows: bytes(`${ROW}00${ROW}00`) },
+    { names: "a", rows: bytes("00") },
+    { names: "a", rows: bytes("02") },
+    { names: "a", rows: bytes(`${ROW}01`) },
+  ];
+  for (const packed of cases) {
+    t.throws(() => decodeListing("/", { packed }), { message: /Cannot understand the master/ });
+  }
+  t.throws(() => decodeListing("/", { packed: { names: "a/b", rows: bytes(`${ROW}00`) } }));
+});

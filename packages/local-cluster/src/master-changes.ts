@@ -2,7 +2,7 @@
 // here it is changed, and whoever supervises the members is told to follow.
 
 import { LumeoError } from "@lumeofs/base";
-import { Lumeo, type NewMaster } from "@lumeofs/client";
+import { LumeoError as ClientError, Lumeo, type NewMaster } from "@lumeofs/client";
 import type { ClusterFolder } from "./cluster-folder.js";
 import {
   masterEndpoints,
@@ -18,6 +18,8 @@ const START_TIMEOUT_MS = 30_000;
 /** A change that takes longer has failed: data is copied first. */
 const CHANGE_TIMEOUT_MS = 10 * 60_000;
 const ASK_TIMEOUT_MS = 5_000;
+/** A group that does not answer for so long is not waited for when something else has failed. */
+const FORGET_TIMEOUT_MS = 30_000;
 
 /** Lets the supervisor run what the folder says now; resolves when it does. */
 export type Follow = () => Promise<void>;
@@ -27,7 +29,7 @@ export type Follow = () => Promise<void>;
  *
  * @returns Their ids.
  * @throws LumeoError UNAVAILABLE if they do not start, or what the group says; nothing is left of
- *         them then.
+ *         them then, in the group neither, unless the error says so.
  */
 export async function takeIn(
   folder: ClusterFolder,
@@ -52,11 +54,40 @@ export async function takeIn(
     );
     return ids;
   } catch (error) {
+    if (!(await isForgotten(before, ids))) throw left(ids, error);
     folder.writeTopology(withoutMasters(topology, ids));
     await follow();
     for (const id of ids) folder.removeMember(id);
     throw error;
   }
+}
+
+/** Whether the group knows none of these masters any more: it would wait for them for ever. */
+async function isForgotten(topology: Topology, ids: readonly string[]): Promise<boolean> {
+  try {
+    await withClient(topology, async (client) => {
+      for (const id of ids) {
+        const options = { deadlineMs: FORGET_TIMEOUT_MS };
+        await client.masters.remove([id], options).catch((error: unknown) => {
+          if (!ClientError.is(error, "LUMEO_NOT_FOUND")) throw error;
+        });
+      }
+    });
+    return true;
+  } catch {
+    return false; // the first failure says more
+  }
+}
+
+function left(ids: readonly string[], cause: unknown): LumeoError {
+  const names = ids.join(", ");
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new LumeoError(
+    "UNAVAILABLE",
+    `Cannot add ${names}: ${why}. They run on, for the group may know them already: see ` +
+      "`lumeo master ls`, and remove them with `lumeo dev remove-master` when it answers again",
+    { cause },
+  );
 }
 
 /** Takes masters out of the group, has them ended and deletes their data. */

@@ -1,11 +1,14 @@
 // Masters come and go under a client that writes: no call fails, nothing is lost, and all masters
 // agree. A master whose folder was wiped does not come back under its name.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { connect } from "@lumeofs/client";
 import anyTest, { type TestFn } from "ava";
 import { migrate } from "../../src/index.js";
+import { installedEntryFiles } from "../../src/member-process.js";
 import { Drill } from "./drill.js";
 
 const test = anyTest as TestFn<{ drill: Drill }>;
@@ -65,6 +68,34 @@ test.serial("the states of all masters are equal after every change", async (t) 
   await drill.restartAll();
   t.is((await drill.ok(t, ["ls", "/"])).trim().split(/\s+/).length, 3);
   t.truthy(await drill.agreedState(t));
+});
+
+test.serial("an addition that fails halfway leaves nothing behind in the group", async (t) => {
+  const { drill } = t.context;
+  const [first = ""] = drill.cluster.endpoints;
+  const [host, port] = first.split(":");
+  await using client = await connect(first);
+  // Somebody is where the second of the new masters will be, and is gone when that comes.
+  const squatter = { id: "squatter", address: `${host}:${Number(port) + 2}` };
+  const args = ["--id", squatter.id, "--dir", drill.at("squatter"), "--listen", squatter.address];
+  const { master } = installedEntryFiles();
+  const child = spawn(process.execPath, [master, ...args, "--join", first], { stdio: "ignore" });
+  const ended = once(child, "exit");
+  const joined = await drill.until(t, "the learner", async () => {
+    return client.masters.add([squatter], { asLearners: true }).then(
+      () => true,
+      () => false,
+    );
+  });
+  child.kill("SIGKILL");
+  await ended;
+  t.true(joined);
+  const error = await t.throwsAsync(drill.cluster.addMasters(2));
+  t.regex(error?.message ?? "", /address of master "m3" is another master's/);
+  const known = (await client.masters.list()).map(({ id }) => id);
+  t.deepEqual(known.sort(), ["m1", "squatter"]);
+  await client.masters.remove([squatter.id]);
+  t.deepEqual(await drill.cluster.addMasters(2), ["m4", "m5"]);
 });
 
 test.serial(

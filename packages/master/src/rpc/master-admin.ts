@@ -161,12 +161,10 @@ async function probe(parts: MasterAdminParts, id: NodeId, address: string): Prom
   let status: MasterStatus | null | undefined;
   try {
     const options = { timeoutMs: PROBE_TIMEOUT_MS };
-    const answer = await unary(
-      parts.channels.to(address),
-      AdminService.getMasterStatus,
-      {},
-      options,
-    );
+    const channel = parts.channels.to(address);
+    // Another master may have been there, and the last attempt to reach it may have failed.
+    await channel.ready(options);
+    const answer = await unary(channel, AdminService.getMasterStatus, {}, options);
     status = answer.status;
   } catch (error) {
     throw refuse(

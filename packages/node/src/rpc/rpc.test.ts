@@ -318,6 +318,26 @@ test("openStream() ends when the caller's signal aborts", async (t) => {
   await fails(t, "ABORTED", next as Promise<unknown>);
 });
 
+test("RpcServer serves many streams at once without a warning of a leak", async (t) => {
+  const { promise: over, open: end } = gate();
+  const serve = async (stream: RpcStream<Answer, Ask>): Promise<void> => {
+    await stream.send({});
+    await over;
+  };
+  const { channel } = await start(t, [serveStream(NamespaceService.operate, serve)]);
+  const warnings: string[] = [];
+  const warned = ({ message }: Error): void => void warnings.push(message);
+  process.on("warning", warned);
+  t.teardown(() => process.off("warning", warned));
+  for (let i = 0; i < 20; i++) {
+    const stream = await openStream(channel, NamespaceService.operate);
+    await stream[Symbol.asyncIterator]().next();
+  }
+  await new Promise(setImmediate); // warnings come with the next turn
+  t.deepEqual(warnings, []);
+  end();
+});
+
 test("RpcServer.close() ends streams on both sides", async (t) => {
   const handlerEnded = gate();
   const waiting = serveStream(

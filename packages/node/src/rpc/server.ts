@@ -6,6 +6,7 @@
 //     within the grace, and then cuts what is left.
 // V4. A broken invariant in a handler ends the process: it is thrown where nobody catches it.
 
+import { setMaxListeners } from "node:events";
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import { type Closable, InvariantViolation, type Logger, LumeoError } from "@lumeofs/base";
 import { type CallGate, type RpcMethod, register } from "./handlers.js";
@@ -92,7 +93,10 @@ class Gate implements CallGate {
   constructor(
     private readonly callsMax: number,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    // Every stream listens until it ends: as many as there are calls, and no leak.
+    setMaxListeners(0, this.#stopping.signal);
+  }
 
   get stopping(): AbortSignal {
     return this.#stopping.signal;

@@ -2,8 +2,8 @@
 // frozen and started again; meanwhile masters are added, removed, replaced after the loss of their
 // disk, and made to hand over.
 //
-// G1. At most one process is harmed at a time, with five masters two; besides, one master may have
-//     lost its disk. So the group can always recover as soon as the harm is over.
+// G1. Harmed masters, with the one that has lost its disk, are always a minority: the group works
+//     on, so no call fails. But now and then the power fails for all of them at once, for a moment.
 // G2. Changes of the group come one after the other.
 // G3. Only processes of this cluster get signals, by the pid that the cluster started.
 // G4. When `run` has ended, nothing is frozen any more and every member has been started.
@@ -41,6 +41,8 @@ const STUTTERS = 8;
 const STUTTER_MS_MAX = 300;
 /** A change of the group that takes longer hangs. */
 const CHANGE_MS_MAX = 60_000;
+const POWER_CUT_MS_MAX = 600;
+const NOTHING = new AbortController().signal;
 const REFUSAL = /knows another store under this name|knows a master .+ already/;
 
 export class GroupNemesis {
@@ -51,6 +53,8 @@ export class GroupNemesis {
   readonly #harmed = new Set<string>();
   /** The one whose disk is lost and that was not replaced yet. */
   #wiped: string | undefined;
+  /** The least number of voters while the group is being changed. */
+  #size: number | undefined;
 
   constructor(parts: GroupNemesisParts) {
     this.#parts = parts;
@@ -82,9 +86,9 @@ export class GroupNemesis {
 
   /** Harms a process, if the group can do without it (G1). */
   async #harm(random: Random, end: AbortSignal): Promise<void> {
-    if (Math.ceil(this.#masters.length / 2) - 1 <= this.#harmed.size) return;
-    const id = await this.#victim(random, (one) => !this.#harmed.has(one) && one !== this.#wiped);
-    if (id === undefined) return;
+    const mayBe = (one: string): boolean => !this.#harmed.has(one) && one !== this.#wiped;
+    const id = this.#canSpareOne ? await this.#victim(random, mayBe) : undefined;
+    if (id === undefined || !this.#canSpareOne || !mayBe(id)) return;
     this.#harmed.add(id);
     const ms = HARM_MS_MAX * random.fraction() ** 2;
     const chance = random.fraction();
@@ -123,33 +127,37 @@ export class GroupNemesis {
 
   /** One change of the group, to its end. */
   async #change(random: Random): Promise<void> {
-    const { client } = this.#parts;
+    const { client, cluster } = this.#parts;
     const count = this.#masters.length;
     const chance = random.fraction();
     if (chance < 0.25) {
       await this.#changing("hand over", () => client.masters.transferLeadership());
-    } else if (chance < 0.4 && this.#wiped === undefined) {
+    } else if (chance < 0.4) {
       await this.#wipe(random);
-    } else if (count <= MASTERS_MIN || (count < MASTERS_MAX && chance < 0.7)) {
+    } else if (chance < 0.47) {
+      await this.#powerCut(random);
+    } else if (count <= MASTERS_MIN || (count < MASTERS_MAX && chance < 0.75)) {
       const more = count + 2 <= MASTERS_MAX && random.fraction() < 0.4 ? 2 : 1;
-      await this.#changing(`add ${more}`, () => this.#parts.cluster.addMasters(more));
+      this.#size = count; // the new ones do not vote yet
+      await this.#changing(`add ${more}`, () => cluster.addMasters(more));
     } else {
       const first = await this.#victim(random, () => true);
-      const others = this.#masters.filter((id) => id !== first);
-      const second = random.fraction() < 0.3 ? others[0] : undefined;
-      const isTwo = second !== undefined && MASTERS_MIN + 2 <= count;
+      const second = this.#masters.find((id) => id !== first);
+      const isTwo = MASTERS_MIN + 2 <= count && random.fraction() < 0.4;
       const ids = [first, isTwo ? second : undefined].filter((id) => id !== undefined);
-      await this.#changing(`remove ${ids.join(" and ")}`, () => this.#remove(ids));
+      await this.#remove(ids);
     }
+    this.#size = undefined;
   }
 
   /** A master loses its disk, is not let in again under its name, and is replaced. */
   async #wipe(random: Random): Promise<void> {
     const { cluster, logs, anomaly } = this.#parts;
     const id = await this.#victim(random, (one) => !this.#harmed.has(one));
-    if (id === undefined) return;
+    if (id === undefined || !this.#canSpareOne) return;
     this.#wiped = id;
     this.everWiped.add(id);
+    this.#size = this.#masters.length;
     await this.#changing(`wipe ${id}`, async () => {
       await cluster.kill(id);
       const position = logs.length(id);
@@ -160,15 +168,37 @@ export class GroupNemesis {
       const refused = await waitUntil(hasRefused, { timeoutMs: CHANGE_MS_MAX });
       if (refused === undefined) anomaly(`${id} was not refused after its disk was wiped`);
     });
-    await this.#changing(`replace ${id}`, async () => {
-      if (this.#masters.length <= MASTERS_MIN) await cluster.addMasters(1);
-      await this.#remove([id]);
-    });
+    if (this.#masters.length <= MASTERS_MIN) {
+      await this.#changing(`add 1 for ${id}`, () => cluster.addMasters(1));
+    }
+    await this.#remove([id]);
     this.#wiped = undefined;
   }
 
+  /** All masters lose their power at once. */
+  async #powerCut(random: Random): Promise<void> {
+    const { cluster } = this.#parts;
+    this.#size = 0; // nobody is harmed besides
+    await waitUntil(() => this.#harmed.size === 0 || undefined, { timeoutMs: CHANGE_MS_MAX });
+    await this.#during("power cut", async () => {
+      await Promise.all(this.#masters.map((id) => cluster.kill(id)));
+      await rest(POWER_CUT_MS_MAX * random.fraction(), NOTHING);
+      await cluster.revive();
+      await waitUntil(() => this.#leader(), { timeoutMs: CHANGE_MS_MAX });
+    });
+  }
+
   async #remove(ids: readonly string[]): Promise<void> {
-    await this.#parts.cluster.removeMasters(ids);
+    const before = this.#masters.length;
+    this.#size = before - ids.length;
+    const missingBefore = this.#wiped === undefined ? 0 : 1;
+    const isSafe = (): true | undefined => {
+      const harmed = this.#harmed.size;
+      return (harmed <= this.#minority && harmed + missingBefore < before / 2) || undefined;
+    };
+    await waitUntil(isSafe, { timeoutMs: CHANGE_MS_MAX });
+    const what = `remove ${ids.join(" and ")}`;
+    await this.#changing(what, () => this.#parts.cluster.removeMasters(ids));
   }
 
   /** G2: an operator waits for the end of a change; one that fails or hangs is an anomaly. */
@@ -208,10 +238,20 @@ export class GroupNemesis {
 
   async #leader(): Promise<string | undefined> {
     try {
-      return (await this.#parts.client.clusterStatus({ deadlineMs: 1_000, retry: false })).leader;
+      const ask = { deadlineMs: 1_000, retry: false } as const;
+      return (await this.#parts.client.clusterStatus(ask)).leader || undefined;
     } catch {
       return undefined; // nobody is known to lead: anybody may be chosen
     }
+  }
+
+  /** G1: whether one more may be missing. */
+  get #canSpareOne(): boolean {
+    return this.#harmed.size + (this.#wiped === undefined ? 0 : 1) < this.#minority;
+  }
+
+  get #minority(): number {
+    return Math.ceil((this.#size ?? this.#masters.length) / 2) - 1;
   }
 
   get #masters(): readonly string[] {

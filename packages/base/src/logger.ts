@@ -6,6 +6,7 @@ export interface LogFields {
   readonly index?: number;
   readonly peer?: string;
   readonly server?: number;
+  readonly job?: number;
   readonly chunk?: number;
   readonly epoch?: number;
   readonly path?: string;

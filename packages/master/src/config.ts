@@ -78,6 +78,21 @@ const schema = z
     deadMs: wholeNumber(100, 24 * HOUR)
       .default(10 * SECOND)
       .describe("Silence after which a chunkserver is shown as dead."),
+    steadyMs: wholeNumber(0, HOUR)
+      .default(10 * SECOND)
+      .describe("A chunkserver that was away is back when it was heard without a gap so long."),
+    repairAfterMs: wholeNumber(100, 24 * HOUR)
+      .default(MINUTE)
+      .describe("A chunkserver that is away so long is lost: its copies are made elsewhere."),
+    failureDomain: name
+      .default("rack")
+      .describe("Label of chunkservers that fail together: copies of a chunk are kept apart."),
+    healBytesPerSecond: wholeNumber(64 * 1_024, 1_000_000_000_000)
+      .default(200 * MiB)
+      .describe("Copies that heal or move are read from, and written to, one server so fast."),
+    healMovesPerServer: wholeNumber(1, 64)
+      .default(4)
+      .describe("Copies that one server gives, and takes, at once."),
     grantUsableMs: wholeNumber(SECOND, HOUR)
       .default(10 * MINUTE)
       .describe("How long a client may begin to use a grant."),
@@ -124,6 +139,10 @@ const schema = z
   .refine((c) => c.suspectMs <= c.deadMs, {
     message: "must be at least suspectMs",
     path: ["deadMs"],
+  })
+  .refine((c) => c.deadMs <= c.repairAfterMs, {
+    message: "must be at least deadMs",
+    path: ["repairAfterMs"],
   })
   .refine((c) => c.grantUsableMs * 2 <= c.grantMs, {
     message: "must be at least twice grantUsableMs",

@@ -28,6 +28,8 @@ import { grantExpiryDuty, sessionExpiryDuty, uploadExpiryDuty } from "./duties/e
 import { feedTrimDuty } from "./duties/feed-trim-duty.js";
 import { forgetDuty } from "./duties/forget-duty.js";
 import { foundingDuty } from "./duties/founding-duty.js";
+import { HealingFigures } from "./duties/healing/figures.js";
+import { healingDuty } from "./duties/healing/healing-duty.js";
 import { MetadataLog } from "./duties/metadata-log.js";
 import { reapDuty } from "./duties/reap-duty.js";
 import { stateCheckDuty } from "./duties/state-check-duty.js";
@@ -62,6 +64,9 @@ import { hashPieces, hashState } from "./state-hash.js";
 
 /** Calls and streams at once: clients, chunkservers and masters. */
 const CALLS_MAX = 8_192;
+
+/** Copies under way at once, on all chunkservers together. */
+const HEAL_MOVES_MAX = 256;
 
 export interface MasterPorts {
   readonly logger: Logger;
@@ -122,7 +127,8 @@ export class Master implements Closable {
       return store.freeze();
     };
     const base = { config, disk, consensus, state, channels, logger, onFatal: ports.onFatal };
-    const parts = { ...base, log, reads, freeze, fleet };
+    const healing = new HealingFigures();
+    const parts = { ...base, log, reads, freeze, fleet, healing };
     opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
     const server = opening.use(await serve(parts, links, opening));
     opening.use(new JoinWatch({ ...config, group: consensus.group, channels, timers, logger }));
@@ -152,6 +158,7 @@ interface Parts {
   readonly log: MetadataLog;
   readonly reads: ReadGate;
   readonly fleet: Fleet;
+  readonly healing: HealingFigures;
   readonly channels: ChannelPool;
   readonly logger: Logger;
 }
@@ -201,7 +208,7 @@ function watchedFleet(config: MasterConfig, consensus: Consensus, opening: Resou
   return fleet;
 }
 
-function dutiesOf({ config, state, log, fleet, channels, logger }: Parts) {
+function dutiesOf({ config, state, log, fleet, healing, channels, logger }: Parts) {
   const expiry = { ...config, intervalMs: config.sweepMs };
   const forget = { intervalMs: config.sweepMs, graceMs: config.releasedGraceMs };
   const orders = new ChunkserverClient(channels);
@@ -219,8 +226,15 @@ function dutiesOf({ config, state, log, fleet, channels, logger }: Parts) {
     forgetDuty(parts, forget),
     feedTrimDuty({ log, clock, applied: () => state.applied }, expiry),
     verifyDuty(parts),
+    healingDuty({ ...parts, seen: healing }, healingLimitsOf(config)),
     stateCheckDuty(log, clock, config.checkStateMs),
   ];
+}
+
+function healingLimitsOf(config: MasterConfig) {
+  const { repairAfterMs, failureDomain, healMovesPerServer, healBytesPerSecond } = config;
+  const pace = { movesPerServer: healMovesPerServer, bytesPerSecond: healBytesPerSecond };
+  return { ...pace, movesMax: HEAL_MOVES_MAX, repairAfterMs, failureDomain };
 }
 
 /** Compares this master's state with those of the others, wherever the log says so. */
@@ -265,10 +279,11 @@ async function serve(
     };
     opening.use(await AdminHttp.start(admin));
   }
-  const { grantUsableMs, sessionIdleMs, heartbeatMs, clusterName } = config;
+  const { grantUsableMs, sessionIdleMs, failureDomain, heartbeatMs, clusterName } = config;
   const { group } = consensus;
   const masters = masterDirectory(group);
-  const operations = { log, reads, fleet, clock, random, grantUsableMs, sessionIdleMs };
+  const limits = { grantUsableMs, sessionIdleMs, failureDomain };
+  const operations = { log, reads, fleet, clock, random, ...limits };
   const meter = operationMeter(metrics, clock);
   const checker = opening.use(checkerOf(parts, checkMeter(metrics)));
   const feed = new ChangeFeed({ state, status: () => consensus.status, timers });

@@ -92,7 +92,10 @@ class Office {
     ...SILENT_LOGGER,
     warn: (_message, fields) => this.warnings.push(fields),
   };
-  readonly fleet = new Fleet({ suspectMs: 1e9, deadMs: 1e9 }, this.clock.monotonicMs());
+  readonly fleet = new Fleet(
+    { suspectMs: 1e9, deadMs: 1e9, steadyMs: 0 },
+    this.clock.monotonicMs(),
+  );
   readonly log = new MetadataLog({
     replication: this.replication,
     reader: this.state,

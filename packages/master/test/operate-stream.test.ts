@@ -88,7 +88,10 @@ class Desk {
   readonly world = new World(1);
   readonly clock = new SimClock(this.world, new Lifetime(this.world));
   readonly replication = new LoneReplication();
-  readonly fleet = new Fleet({ suspectMs: 1e9, deadMs: 1e9 }, this.clock.monotonicMs());
+  readonly fleet = new Fleet(
+    { suspectMs: 1e9, deadMs: 1e9, steadyMs: 0 },
+    this.clock.monotonicMs(),
+  );
   readonly counts = new Map<string, number>();
   readonly stream = new StreamPair();
   leaseMs: number | undefined;
@@ -112,6 +115,7 @@ class Desk {
       clock: this.clock,
       random: new SeededRandom(1),
       grantUsableMs: 1,
+      failureDomain: "rack",
       sessionIdleMs: 1,
       timers,
       masters: { addresses: ["m1:1", "m2:1"], revision: 1, onChange: () => () => {} },

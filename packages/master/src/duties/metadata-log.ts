@@ -44,6 +44,11 @@ export class MetadataLog {
     return this.#replication.status.role === "leader";
   }
 
+  /** The term of office: what one leader has begun, the next one finds in the state only. */
+  get term(): number {
+    return this.#replication.status.term;
+  }
+
   /** host:port of the leader, if it is known. */
   get leaderAddress(): string | undefined {
     return this.#replication.status.leaderAddress;

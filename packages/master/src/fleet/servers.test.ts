@@ -14,7 +14,7 @@ const ONE = serverId(1);
 const at = monotonicMs;
 
 function fleetHeardAt(ms: number, damaged: readonly ChunkHandle[] = []): Fleet {
-  const fleet = new Fleet({ suspectMs: 3000, deadMs: 10_000 }, at(0));
+  const fleet = new Fleet({ suspectMs: 3000, deadMs: 10_000, steadyMs: 5_000 }, at(0));
   fleet.heartbeat(ONE, { load: LOAD, damaged, isFirst: true }, at(ms));
   return fleet;
 }
@@ -79,4 +79,31 @@ test("a check that did not reach its server is handed to its next heartbeat, onc
   t.deepEqual(fleet.takeDeferred(ONE), []);
   for (let i = 1; i < 2 * DEFERRED_MAX; i++) fleet.defer({ server: ONE, handle: chunkHandle(i) });
   t.is(fleet.takeDeferred(ONE).length, DEFERRED_MAX);
+});
+
+test("a server that comes and goes is lost until it has stayed for a while", (t) => {
+  const fleet = fleetHeardAt(0);
+  const beat = (ms: number) =>
+    fleet.heartbeat(ONE, { load: LOAD, damaged: [], isFirst: false }, at(ms));
+  for (let ms = 1_000; ms <= 6_000; ms += 1_000) beat(ms);
+  t.is(fleet.lostForMs(ONE, at(6_500)), 0);
+  t.is(fleet.lostForMs(ONE, at(20_000)), 14_000);
+  beat(21_000);
+  t.is(fleet.liveness(ONE, at(21_000)), "alive");
+  t.is(fleet.lostForMs(ONE, at(21_000)), 15_000);
+  beat(30_000);
+  t.is(fleet.lostForMs(ONE, at(30_000)), 24_000, "there was a gap");
+  for (let ms = 31_000; ms <= 35_000; ms += 1_000) beat(ms);
+  t.is(fleet.lostForMs(ONE, at(35_000)), 0);
+  fleet.disconnected(ONE);
+  t.is(fleet.lostForMs(ONE, at(35_100)), 100);
+});
+
+test("a healed copy is no longer damaged", (t) => {
+  const handle = chunkHandle(64);
+  const fleet = fleetHeardAt(0, [handle]);
+  t.deepEqual(fleet.damagedOf(ONE), [handle]);
+  fleet.forgetDamage(ONE, handle);
+  t.false(fleet.isDamaged(ONE, handle));
+  t.deepEqual(fleet.damagedOf(serverId(2)), []);
 });

@@ -4,7 +4,9 @@
 //
 // F1. Times come in as arguments and are monotonic times of this process.
 // F2. A server that was not heard since this master leads is suspect, later dead: never alive.
-// F3. Every list has a limit; what does not fit is dropped, and the next first heartbeat or the
+// F3. A server that comes and goes is not back: `lostForMs` counts on until it has been heard without
+//     a gap for a while, so a flapping server neither hides its loss nor has it announced twice.
+// F4. Every list has a limit; what does not fit is dropped, and the next first heartbeat or the
 //     next reader brings it again.
 
 import type { ChunkHandle, MonotonicMs, ServerId } from "@lumeofs/base";
@@ -16,6 +18,8 @@ export interface FleetLimits {
   readonly suspectMs: number;
   /** Silence after which a server is given up. */
   readonly deadMs: number;
+  /** A server that comes back is trusted to stay when it was heard without a gap for so long. */
+  readonly steadyMs: number;
 }
 
 /** Load of a server as it last told. */
@@ -39,6 +43,10 @@ interface Heard {
   load: ServerLoad;
   /** The heartbeat stream is open. */
   isConnected: boolean;
+  /** Since when it is heard without a gap. */
+  steadySince: MonotonicMs;
+  /** The last time at which it had been heard without a gap for long enough, if ever. */
+  steadyAt: MonotonicMs | undefined;
   readonly damaged: Set<ChunkHandle>;
 }
 
@@ -84,7 +92,12 @@ export class Fleet {
     const damaged =
       before === undefined || report.isFirst ? new Set<ChunkHandle>() : before.damaged;
     for (const handle of report.damaged) addLimited(damaged, handle);
-    this.#heard.set(server, { at: now, load: report.load, isConnected: true, damaged });
+    const { suspectMs, steadyMs } = this.#limits;
+    const hasGap = before === undefined || !before.isConnected || suspectMs <= now - before.at;
+    const steadySince = hasGap ? now : before.steadySince;
+    const steadyAt = steadyMs <= now - steadySince ? now : before?.steadyAt;
+    const { load } = report;
+    this.#heard.set(server, { at: now, load, isConnected: true, steadySince, steadyAt, damaged });
   }
 
   /** Its stream has ended: it is suspect at once, not only after its silence. */
@@ -99,6 +112,17 @@ export class Fleet {
     if (this.#limits.deadMs <= silentMs) return "dead";
     if (heard === undefined || !heard.isConnected) return "suspect";
     return silentMs < this.#limits.suspectMs ? "alive" : "suspect";
+  }
+
+  /**
+   * For how long a server has not been there to stay, though it may come and go; 0 if it is there.
+   * Of one that was never there to stay since this master leads: since then.
+   */
+  lostForMs(server: ServerId, now: MonotonicMs): number {
+    const heard = this.#heard.get(server);
+    const isBack = heard?.steadyAt === heard?.at && this.liveness(server, now) === "alive";
+    if (heard !== undefined && isBack) return 0;
+    return now - (heard?.steadyAt ?? this.#leadingSince);
   }
 
   /** As last told; undefined if it was not heard since this master leads. */
@@ -118,6 +142,16 @@ export class Fleet {
 
   damagedCount(server: ServerId): number {
     return this.#heard.get(server)?.damaged.size ?? 0;
+  }
+
+  /** Copies of this server that are known to be damaged or missing. */
+  damagedOf(server: ServerId): readonly ChunkHandle[] {
+    return [...(this.#heard.get(server)?.damaged ?? [])];
+  }
+
+  /** This copy was replaced by a good one, or is of no use any more. */
+  forgetDamage(server: ServerId, handle: ChunkHandle): void {
+    this.#heard.get(server)?.damaged.delete(handle);
   }
 
   /** The server itself has found this copy damaged or missing. */

@@ -6,9 +6,9 @@ import { type RpcMethod, type RpcStream, serveStream, serveUnary } from "@lumeof
 import { FleetService, type lumeo } from "@lumeofs/proto";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet, ServerLoad } from "../fleet/servers.js";
-import { isGarbage } from "../metadata/chunk-table.js";
 import { getClusterId } from "../metadata/cluster.js";
 import type { FleetCommand } from "../metadata/command.js";
+import { isGarbageAt } from "../metadata/moves.js";
 import { getServer, type Server, serverOfName, serverOfUuid } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import type { MasterDirectory } from "./master-directory.js";
@@ -203,7 +203,7 @@ async function inventory(
   if (INVENTORY_PAGE_MAX < handles.length) {
     throw invalid(`a page of an inventory has at most ${INVENTORY_PAGE_MAX} handles`);
   }
-  await identify(log, request);
+  const server = await identify(log, request);
   const state = await log.read();
-  return { garbageHandles: handles.filter((handle) => isGarbage(state, handle)) };
+  return { garbageHandles: handles.filter((handle) => isGarbageAt(state, handle, server)) };
 }

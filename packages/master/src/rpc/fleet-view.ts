@@ -2,6 +2,7 @@
 
 import type { MonotonicMs, ServerId } from "@lumeofs/base";
 import type { Fleet } from "../fleet/servers.js";
+import { labelsOf, nodeOf } from "../metadata/nodes.js";
 import { serversPage } from "../metadata/queries.js";
 import type { Server } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
@@ -24,17 +25,22 @@ export async function activeServers(
   }
 }
 
-/** The servers as placement sees them. */
+/** The servers as placement sees them: only those that take new chunks. */
 export async function candidates(view: {
   readonly state: StateReader;
   readonly fleet: Fleet;
   readonly now: MonotonicMs;
+  /** Label of servers that fail together. */
+  readonly failureDomain: string;
 }): Promise<readonly Candidate[]> {
   const servers = await activeServers(view.state);
-  return servers.map(({ id, server }) => ({
+  const active = servers.filter(
+    ({ server }) => nodeOf(view.state, server.name).standing === "active",
+  );
+  return active.map(({ id, server }) => ({
     id,
     liveness: view.fleet.liveness(id, view.now),
     load: view.fleet.loadOf(id),
-    rack: server.labels["rack"],
+    rack: labelsOf(view.state, server)[view.failureDomain],
   }));
 }

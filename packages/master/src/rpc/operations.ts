@@ -40,6 +40,8 @@ export interface OperationParts {
   readonly random: Random;
   /** How long a client may use a grant. */
   readonly grantUsableMs: number;
+  /** Label of chunkservers that fail together. */
+  readonly failureDomain: string;
   readonly sessionIdleMs: number;
 }
 
@@ -135,10 +137,10 @@ async function allocate(
   parts: OperationParts,
   operation: OperationOf<"allocate">,
 ): Promise<Answer> {
-  const { log, fleet, clock, random } = parts;
+  const { log, fleet, clock, random, failureDomain } = parts;
   log.checkLeading();
   const now = clock.monotonicMs();
-  const servers = await candidates({ state: log.local, fleet, now });
+  const servers = await candidates({ state: log.local, fleet, now, failureDomain });
   const wish = { replicas: operation.replicas, count: operation.grants, avoid: operation.avoid };
   const placed = choosePlacements(servers, wish, random);
   if (placed.kind === "refused") throw errorOf(placed);

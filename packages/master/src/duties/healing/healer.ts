@@ -1,0 +1,366 @@
+// Healing as one leader does it in one term of office. A piece of work settles the moves that have
+// ended, begins and ends jobs, looks at a page of chunks, and begins moves for those that need one.
+//
+// Z1. What counts is in the state: jobs and moves. All else here (the round, the queue, setbacks)
+//     may be lost at any time: the next round finds it again.
+// Z2. A move is in the state before its copy is ordered, and is ended there only after the copy was
+//     read again: see MoveRunner.
+// Z3. A chunk is assessed again, from the state of that moment, right before its move begins.
+
+import type { ChunkHandle, Clock, Logger, MonotonicMs, ServerId } from "@lumeofs/base";
+import type { Fleet } from "../../fleet/servers.js";
+import { type Assessment, assess, type HeldChunk } from "../../healing/assess.js";
+import { chooseMove, type PlannedMove, sourcesOf } from "../../healing/choose-move.js";
+import {
+  beginByRound,
+  beginMends,
+  callOff,
+  type Decision,
+  judge,
+} from "../../healing/keep-jobs.js";
+import { Pace, type PaceLimits, type Way } from "../../healing/pace.js";
+import type { OpenJob } from "../../healing/picture.js";
+import { MoveQueue } from "../../healing/queue.js";
+import { lostServers, Round } from "../../healing/round.js";
+import { type ChunkRecord, getChunk } from "../../metadata/chunk-table.js";
+import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
+import { chunksPage, grantsNaming, movesPage } from "../../metadata/healing-queries.js";
+import type { JobId } from "../../metadata/jobs.js";
+import { getMove, type NewMove } from "../../metadata/moves.js";
+import type { StateReader } from "../../metadata/state.js";
+import type { MetadataLog } from "../metadata-log.js";
+import type { Holder, Orders } from "../orders.js";
+import type { HealingFigures } from "./figures.js";
+import { MoveRunner } from "./move-runner.js";
+import { Setbacks } from "./setbacks.js";
+import { type PictureTerms, type TakenPicture, takePicture } from "./take-picture.js";
+
+/** Chunks looked at in one piece of work. */
+const CHUNKS_PAGE = 2_000;
+const GRANTS_PAGE = 1_000;
+/** Chunks of the queue looked at in one piece of work. */
+const PLANNED_MAX = 128;
+/** Between two rounds of which the first has found nothing that could be done. */
+const ROUND_PAUSE_MS = 1_000;
+/** And so many times as long as a round took, if that is more. */
+const ROUND_PAUSE_FACTOR = 4;
+/** Between two rounds while nothing is known to be wrong. */
+const IDLE_ROUND_MS = 10 * 60_000;
+/** Ended jobs that are kept for operators to see. */
+const JOBS_KEPT = 200;
+/** Chunks with this many readable copies wait until the round has found those with fewer. */
+const URGENT_MAX = 1;
+
+export interface HealerParts {
+  readonly log: MetadataLog;
+  readonly clock: Clock;
+  readonly fleet: Fleet;
+  readonly orders: Orders;
+  readonly logger: Logger;
+  readonly seen: HealingFigures;
+}
+
+export type HealingLimits = PaceLimits & PictureTerms;
+
+export class Healer {
+  readonly #parts: HealerParts;
+  readonly #limits: HealingLimits;
+  readonly #runner: MoveRunner;
+  readonly #pace: Pace;
+  readonly #ways = new Map<ChunkHandle, Way>();
+  readonly #queue = new MoveQueue();
+  readonly #setbacks = new Setbacks();
+  readonly #homeless = new Map<JobId, number>();
+  #isBegun = false;
+  #round: Round | undefined;
+  #roundTookMs = 0;
+  #roundEndedAt: MonotonicMs | undefined;
+  #hasProgress = false;
+
+  constructor(parts: HealerParts, limits: HealingLimits) {
+    this.#parts = parts;
+    this.#limits = limits;
+    this.#pace = new Pace(limits);
+    const { orders, logger } = parts;
+    this.#runner = new MoveRunner({ orders, logger, bytesPerSecond: limits.bytesPerSecond });
+  }
+
+  /** This master does not lead any more. */
+  stop(): void {
+    this.#runner.stop();
+  }
+
+  /** One bounded piece of work. */
+  async work(): Promise<"done" | "more"> {
+    const state = await this.#parts.log.read();
+    const now = this.#parts.clock.monotonicMs();
+    await this.#settle(state);
+    let picture = await this.#picture(state, now);
+    if (!this.#isBegun) await this.#takeUp(state, picture);
+    if (await this.#keepJobs(picture)) picture = await this.#picture(state, now);
+    if (this.#isRoundDue(picture, now)) this.#beginRound(picture, now);
+    if (this.#round !== undefined) await this.#look(state, picture, this.#round);
+    await this.#plan(state, picture, now);
+    const isBusy = this.#runner.size + this.#queue.size !== 0 || this.#round !== undefined;
+    return isBusy ? "more" : "done";
+  }
+
+  #picture(state: StateReader, now: MonotonicMs): Promise<TakenPicture> {
+    return takePicture({ state, fleet: this.#parts.fleet, now }, this.#limits);
+  }
+
+  /** Writes down what became of the moves that have ended. */
+  async #settle(state: StateReader): Promise<void> {
+    const { log, fleet, clock, seen } = this.#parts;
+    const ended = this.#runner.ended(COMMAND_ITEMS_MAX);
+    if (ended.length === 0) return;
+    const moves = ended.map(({ move, outcome }) => ({ handle: move.handle, outcome }));
+    await log.change({ kind: "endMoves", moves });
+    this.#runner.settled(ended.length);
+    const now = clock.monotonicMs();
+    const picture = await this.#picture(state, now);
+    for (const end of ended) {
+      const { move, outcome, bad } = end;
+      const { handle, target, leaving } = move;
+      this.#endWay(handle);
+      seen.count(end);
+      for (const server of bad) fleet.suspect({ server, handle });
+      if (outcome !== "moved") {
+        this.#setbacks.note(handle, target, now);
+        continue;
+      }
+      this.#hasProgress = true;
+      this.#setbacks.forget(handle);
+      for (const server of [target, leaving ?? target]) fleet.forgetDamage(server, handle);
+      const left = this.#assessNow(state, picture, handle);
+      if (left?.found.need !== undefined) this.#queue.offer(handle, left.found.readable);
+    }
+  }
+
+  /** Orders the moves again that the leader before has left under way. */
+  async #takeUp(state: StateReader, picture: TakenPicture): Promise<void> {
+    for (let after = 0; ; ) {
+      const page = await movesPage(state, after, COMMAND_ITEMS_MAX);
+      for (const move of page) this.#order(state, picture, move);
+      after = page.at(-1)?.handle ?? 0;
+      if (page.length < COMMAND_ITEMS_MAX) break;
+    }
+    this.#isBegun = true;
+  }
+
+  /** Jobs that begin or end by themselves at once. @returns Whether one did. */
+  async #keepJobs(picture: TakenPicture): Promise<boolean> {
+    const { fleet } = this.#parts;
+    const state = this.#parts.log.local;
+    const mends = beginMends(picture, (server) => {
+      for (const handle of fleet.damagedOf(server)) {
+        const chunk = this.#assessNow(state, picture, handle)?.chunk;
+        if (chunk?.members.includes(server) !== true) fleet.forgetDamage(server, handle);
+      }
+      return fleet.damagedCount(server);
+    });
+    const decisions = [...callOff(picture), ...mends];
+    await this.#carryOut(decisions);
+    return 0 < decisions.length;
+  }
+
+  #isRoundDue(picture: TakenPicture, now: MonotonicMs): boolean {
+    if (this.#round !== undefined || 0 < this.#queue.size) return false;
+    const last = this.#parts.seen.round;
+    if (last === undefined || this.#roundEndedAt === undefined) return true;
+    const sinceMs = now - this.#roundEndedAt;
+    const pauseMs = Math.max(ROUND_PAUSE_MS, ROUND_PAUSE_FACTOR * this.#roundTookMs);
+    const lost = lostServers(picture);
+    const isLossNews = lost.some((server) => !last.lostServers.has(server));
+    if (0 < picture.jobs.length || isLossNews) {
+      const isNews = isLossNews || picture.jobs.some((job) => !last.jobs.has(job.id));
+      const isIdle = this.#runner.size === 0;
+      return (isIdle && (isNews || this.#hasProgress)) || pauseMs <= sinceMs;
+    }
+    return IDLE_ROUND_MS <= sinceMs;
+  }
+
+  #beginRound(picture: TakenPicture, now: MonotonicMs): void {
+    this.#hasProgress = false;
+    this.#round = new Round(picture, now);
+  }
+
+  /** Looks at the next page of chunks; after the last one, at the jobs. */
+  async #look(state: StateReader, picture: TakenPicture, round: Round): Promise<void> {
+    const page = await chunksPage(state, round.cursor, CHUNKS_PAGE);
+    for (const { handle, chunk } of page) {
+      round.cursor = handle;
+      if (chunk.releasedAt !== undefined) continue;
+      const found = assess(picture, { handle, members: chunk.members });
+      round.note(chunk.members, chunk.lengthBytes, found);
+      if (found.need === undefined || getMove(state, handle) !== undefined) continue;
+      this.#queue.offer(handle, found.readable);
+    }
+    if (page.length === CHUNKS_PAGE) return;
+    const now = this.#parts.clock.monotonicMs();
+    this.#round = undefined;
+    this.#roundEndedAt = now;
+    this.#roundTookMs = now - round.startedAt;
+    this.#parts.seen.round = round;
+    await this.#conclude(state, round, now);
+  }
+
+  async #conclude(state: StateReader, round: Round, now: MonotonicMs): Promise<void> {
+    const picture = await this.#picture(state, now);
+    const decisions = [...beginByRound(picture, round)];
+    for (const open of picture.jobs) {
+      const job = picture.allJobs.find(({ id }) => id === open.id)?.job;
+      if (job === undefined) continue;
+      const homeless = this.#homeless.get(open.id) ?? 0;
+      const waitsFor = await this.#waitsFor(state, picture, open);
+      decisions.push(...judge({ job, open, round, homeless, waitsFor }));
+    }
+    this.#homeless.clear();
+    await this.#carryOut(decisions);
+    const ended = picture.allJobs.filter(({ job }) => 0 < job.endedAt && job.moves === 0);
+    const old = ended.slice(0, Math.min(COMMAND_ITEMS_MAX, ended.length - JOBS_KEPT));
+    if (JOBS_KEPT < ended.length) {
+      await this.#parts.log.change({ kind: "dropJobs", jobs: old.map(({ id }) => id) });
+    }
+  }
+
+  /**
+   * A server may be switched off for good only when nobody may still write to it, and what is
+   * damaged on a server only it knows.
+   */
+  async #waitsFor(
+    state: StateReader,
+    picture: TakenPicture,
+    { kind, subject }: OpenJob,
+  ): Promise<string> {
+    const site = subject === undefined ? undefined : picture.sites.get(subject);
+    if (site === undefined || subject === undefined) return "";
+    const isUnheard = site.room === undefined && !site.isLost;
+    if (kind === "mend" && isUnheard) return `waits to hear from ${site.name}`;
+    if (kind !== "decommission") return "";
+    const grants = await grantsNaming(state, subject, GRANTS_PAGE);
+    return grants === 0 ? "" : `waits for ${grants} grants of writers to end`;
+  }
+
+  async #carryOut(decisions: readonly Decision[]): Promise<void> {
+    const { log, logger } = this.#parts;
+    for (const decision of decisions) {
+      const reply = await log.change(commandOf(decision));
+      if (decision.kind === "end") logger.info(`job ${decision.to}`, { job: decision.job });
+      if (decision.kind !== "begin" || reply.kind !== "jobCreated") continue;
+      logger.info(`${decision.job} begun`, { job: reply.job, server: decision.subject });
+    }
+  }
+
+  /** Begins moves for the most urgent chunks of the queue, as far as the pace allows. */
+  async #plan(state: StateReader, picture: TakenPicture, now: MonotonicMs): Promise<void> {
+    if (this.#queue.size === 0 || this.#pace.isFull) return;
+    const readableMax = this.#round === undefined ? Infinity : URGENT_MAX;
+    const planned: PlannedMove[] = [];
+    const later: { readonly handle: ChunkHandle; readonly readable: number }[] = [];
+    for (const handle of this.#queue.take(PLANNED_MAX, readableMax)) {
+      const current = this.#assessNow(state, picture, handle);
+      if (current?.found.need === undefined || !this.#setbacks.isOver(handle, now)) continue;
+      const { held, found, chunk } = current;
+      const avoid = this.#setbacks.targetsOf(handle);
+      const circumstances = { picture, pace: this.#pace, now, avoid };
+      const choice = this.#pace.isFull
+        ? ({ kind: "busy" } as const)
+        : chooseMove(held, found, current.found.need, circumstances);
+      if (choice.kind === "busy") later.push({ handle, readable: found.readable });
+      if (choice.kind === "noTarget") this.#noteHomeless(current.found.need.job);
+      if (choice.kind !== "move") continue;
+      planned.push(choice);
+      this.#beginWay(choice, chunk.lengthBytes, now);
+    }
+    for (const { handle, readable } of later) this.#queue.offer(handle, readable);
+    await this.#begin(state, picture, planned);
+  }
+
+  async #begin(
+    state: StateReader,
+    picture: TakenPicture,
+    planned: readonly PlannedMove[],
+  ): Promise<void> {
+    if (planned.length === 0) return;
+    const moves = planned.map(({ move }) => move);
+    const begun = new Set<ChunkHandle>();
+    try {
+      const reply = await this.#parts.log.change({ kind: "beginMoves", moves });
+      if (reply.kind === "movesBegun") for (const handle of reply.handles) begun.add(handle);
+    } finally {
+      for (const { handle } of moves) if (!begun.has(handle)) this.#endWay(handle);
+    }
+    for (const { move, sources } of planned) {
+      if (begun.has(move.handle)) this.#order(state, picture, move, sources);
+    }
+  }
+
+  #order(
+    state: StateReader,
+    picture: TakenPicture,
+    move: NewMove,
+    chosen?: readonly ServerId[],
+  ): void {
+    const { handle } = move;
+    const current = this.#assessNow(state, picture, handle);
+    const target = picture.servers.get(move.target);
+    if (current === undefined || target === undefined) return this.#runner.drop(move);
+    const ids = chosen ?? sourcesOf(current.found, move.target);
+    const sources = ids.flatMap((id): Holder[] => {
+      const server = picture.servers.get(id);
+      return server === undefined ? [] : [{ id, server }];
+    });
+    this.#runner.start({ move, chunk: current.chunk, target, sources });
+  }
+
+  #assessNow(
+    state: StateReader,
+    picture: TakenPicture,
+    handle: ChunkHandle,
+  ):
+    | { readonly chunk: ChunkRecord; readonly held: HeldChunk; readonly found: Assessment }
+    | undefined {
+    const chunk = getChunk(state, handle);
+    if (chunk === undefined || chunk.releasedAt !== undefined) return undefined;
+    const held = { handle, members: chunk.members };
+    return { chunk, held, found: assess(picture, held) };
+  }
+
+  #noteHomeless(job: JobId): void {
+    this.#homeless.set(job, (this.#homeless.get(job) ?? 0) + 1);
+  }
+
+  #beginWay({ move, sources }: PlannedMove, bytes: number, now: MonotonicMs): void {
+    const way = { source: sources[0] ?? move.target, target: move.target, bytes };
+    this.#ways.set(move.handle, way);
+    this.#pace.begin(way, now);
+  }
+
+  #endWay(handle: ChunkHandle): void {
+    const way = this.#ways.get(handle);
+    if (way !== undefined) this.#pace.end(way);
+    this.#ways.delete(handle);
+  }
+}
+
+function commandOf(decision: Decision) {
+  switch (decision.kind) {
+    case "begin":
+      return { kind: "createJob", job: decision.job, subject: decision.subject } as const;
+    case "end":
+      return {
+        kind: "changeJob",
+        job: decision.job,
+        to: decision.to,
+        note: decision.note,
+      } as const;
+    case "note":
+      return {
+        kind: "noteJob",
+        job: decision.job,
+        total: decision.total,
+        note: decision.note,
+      } as const;
+  }
+}

@@ -1,0 +1,124 @@
+// How one chunk's need becomes a move: where the new copy goes, who gives it, who reads it again.
+// The same picture and the same pace give the same answer.
+//
+// T1. The target holds no copy, unless it replaces its own damaged one; two copies share a failure
+//     domain only if no server with room stands in another one.
+// T2. Nobody is asked for more than the pace allows: then the chunk waits, and a worse target is
+//     not taken instead.
+// T3. The auditor is not the target.
+
+import type { MonotonicMs, ServerId } from "@lumeofs/base";
+import type { NewMove } from "../metadata/moves.js";
+import { FREE_BYTES_MIN } from "../placement/choose.js";
+import type { Assessment, HeldChunk, Need } from "./assess.js";
+import type { Pace } from "./pace.js";
+import type { Picture, Site } from "./picture.js";
+
+export interface PlannedMove {
+  readonly kind: "move";
+  readonly move: NewMove;
+  /** Who may give the bytes, the one to ask first at the front. */
+  readonly sources: readonly ServerId[];
+  readonly auditor: ServerId;
+}
+
+/**
+ * `busy`: those who could do it have enough to do. `noTarget`: no server can take the copy.
+ * `noSource`: no copy can be read now.
+ */
+export type Choice = PlannedMove | { readonly kind: "busy" | "noTarget" | "noSource" };
+
+export interface Circumstances {
+  readonly picture: Picture;
+  readonly pace: Pace;
+  readonly now: MonotonicMs;
+  /** Targets that failed this chunk lately. */
+  readonly avoid: ReadonlySet<ServerId>;
+}
+
+/** Targets whose fill differs by less than this part count as equally full. */
+const FILL_STEP = 0.05;
+
+export function chooseMove(
+  chunk: HeldChunk,
+  { health }: Assessment,
+  need: Need,
+  circumstances: Circumstances,
+): Choice {
+  const { pace, now } = circumstances;
+  const target = targetOf(chunk, need, circumstances);
+  if (target === "noTarget" || target === "busy") return { kind: target };
+  const readable = [...health].flatMap(([member, found]) =>
+    member !== target && (found === "good" || found === "leaving") ? [member] : [],
+  );
+  const sources = readable.sort((a, b) => pace.under(a, "out") - pace.under(b, "out") || a - b);
+  if (sources.length === 0) return { kind: "noSource" };
+  const ready = sources.filter((source) => pace.mayTake(source, "out", now));
+  const [first] = ready;
+  if (first === undefined) return { kind: "busy" };
+  const { job, leaving } = need;
+  const move = { handle: chunk.handle, job, target, leaving };
+  const rest = sources.filter((source) => source !== first);
+  return { kind: "move", move, sources: [first, ...rest], auditor: first };
+}
+
+/** Who may give the copy of a move that was begun already, those that are away included. */
+export function sourcesOf({ health }: Assessment, target: ServerId): readonly ServerId[] {
+  return [...health].flatMap(([member, found]) =>
+    member !== target && found !== "lost" && found !== "damaged" ? [member] : [],
+  );
+}
+
+function targetOf(
+  chunk: HeldChunk,
+  need: Need,
+  circumstances: Circumstances,
+): ServerId | "busy" | "noTarget" {
+  const { picture, pace, now, avoid } = circumstances;
+  const holder = picture.sites.get(need.leaving);
+  if (need.health === "damaged" && holder !== undefined && mayTakeCopy(holder)) {
+    if (!avoid.has(holder.id)) return pace.mayTake(holder.id, "in", now) ? holder.id : "busy";
+  }
+  const able = [...picture.sites.values()].filter(
+    (site) => mayTakeCopy(site) && !chunk.members.includes(site.id) && !avoid.has(site.id),
+  );
+  const pool = inOtherDomains(able, domainsOf(picture, chunk, need.leaving));
+  const ready = pool.filter((site) => pace.mayTake(site.id, "in", now));
+  const [best] = ready.sort((a, b) => compareTargets(a, b, pace));
+  return best?.id ?? (0 < pool.length ? "busy" : "noTarget");
+}
+
+/** A server that is alive, stays, and has room. */
+export function mayTakeCopy({ liveness, isLost, standing, room }: Site): boolean {
+  if (isLost || liveness !== "alive" || standing !== "active" || room === undefined) return false;
+  return !room.isReadOnly && FREE_BYTES_MIN <= room.freeBytes;
+}
+
+/** T1: those in domains without a copy, or all of them if there are none. */
+export function inOtherDomains(
+  sites: readonly Site[],
+  taken: ReadonlySet<string>,
+): readonly Site[] {
+  const others = sites.filter(({ domain }) => domain === undefined || !taken.has(domain));
+  return 0 < others.length ? others : sites;
+}
+
+/** Where copies of a chunk stand that stay. */
+export function domainsOf(
+  { sites }: Picture,
+  { members }: HeldChunk,
+  leaving: ServerId,
+): ReadonlySet<string> {
+  const staying = members.filter((member) => member !== leaving);
+  return new Set(staying.flatMap((member) => sites.get(member)?.domain ?? []));
+}
+
+function compareTargets(a: Site, b: Site, pace: Pace): number {
+  const fill = Math.floor(fillOf(a) / FILL_STEP) - Math.floor(fillOf(b) / FILL_STEP);
+  return fill || pace.under(a.id, "in") - pace.under(b.id, "in") || a.id - b.id;
+}
+
+/** How full a server is, from 0 to 1. */
+function fillOf({ room }: Site): number {
+  return room === undefined ? 1 : room.usedBytes / Math.max(1, room.capacityBytes);
+}

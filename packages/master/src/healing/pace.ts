@@ -1,0 +1,75 @@
+// How fast copies are made: moves at once, and bytes a second, of each server in each direction. A
+// server that clients write to and read from must not notice that it heals another one.
+
+import type { MonotonicMs, ServerId } from "@lumeofs/base";
+
+export interface PaceLimits {
+  /** Moves at once of one server, as source and as target each. */
+  readonly movesPerServer: number;
+  /** In all. */
+  readonly movesMax: number;
+  /** Of one server, as source and as target each. */
+  readonly bytesPerSecond: number;
+}
+
+/** Which way bytes go: from a source, or to a target. */
+export type Direction = "out" | "in";
+
+/** A move that is under way. */
+export interface Way {
+  readonly source: ServerId;
+  readonly target: ServerId;
+  readonly bytes: number;
+}
+
+export class Pace {
+  readonly #limits: PaceLimits;
+  readonly #under = { out: new Map<ServerId, number>(), in: new Map<ServerId, number>() };
+  /** When a server may take up more: each move takes the time of its bytes. */
+  readonly #freeAt = { out: new Map<ServerId, number>(), in: new Map<ServerId, number>() };
+  #count = 0;
+
+  constructor(limits: PaceLimits) {
+    this.#limits = limits;
+  }
+
+  /** No more moves may begin anywhere. */
+  get isFull(): boolean {
+    return this.#limits.movesMax <= this.#count;
+  }
+
+  /** Whether a server may take up one more move now. */
+  mayTake(server: ServerId, direction: Direction, now: MonotonicMs): boolean {
+    if (this.#limits.movesPerServer <= this.under(server, direction)) return false;
+    return (this.#freeAt[direction].get(server) ?? 0) <= now;
+  }
+
+  /** Moves of a server that are under way. */
+  under(server: ServerId, direction: Direction): number {
+    return this.#under[direction].get(server) ?? 0;
+  }
+
+  begin(way: Way, now: MonotonicMs): void {
+    this.#count++;
+    for (const [direction, server] of endsOf(way)) {
+      this.#under[direction].set(server, this.under(server, direction) + 1);
+      const from = Math.max(now, this.#freeAt[direction].get(server) ?? 0);
+      const takesMs = (way.bytes / this.#limits.bytesPerSecond) * 1_000;
+      this.#freeAt[direction].set(server, from + takesMs);
+    }
+  }
+
+  end(way: Way): void {
+    this.#count--;
+    for (const [direction, server] of endsOf(way)) {
+      this.#under[direction].set(server, this.under(server, direction) - 1);
+    }
+  }
+}
+
+function endsOf({ source, target }: Way): readonly (readonly [Direction, ServerId])[] {
+  return [
+    ["out", source],
+    ["in", target],
+  ];
+}

@@ -1,0 +1,79 @@
+// One look at all chunks, a page at a time: what is left for each job, what each server holds, and
+// how many chunks are not as they should be.
+
+import type { MonotonicMs, ServerId } from "@lumeofs/base";
+import type { Amount, JobId } from "../metadata/jobs.js";
+import type { Assessment } from "./assess.js";
+import type { Picture } from "./picture.js";
+
+export interface RoundFigures {
+  readonly chunks: number;
+  /** Chunks that have fewer whole copies than members. */
+  readonly underReplicated: number;
+  /** Of these, those without any whole copy. */
+  readonly lost: number;
+  readonly damaged: number;
+}
+
+export class Round {
+  readonly startedAt: MonotonicMs;
+  /** Jobs that were open at its beginning: only for these it says that nothing is left. */
+  readonly jobs: ReadonlySet<JobId>;
+  /** Servers that were lost at its beginning. */
+  readonly lostServers: ReadonlySet<ServerId>;
+  /** Where the next page begins. */
+  cursor = 0;
+  readonly #left = new Map<JobId, Amount>();
+  readonly #unreadable = new Map<JobId, number>();
+  readonly #held = new Map<ServerId, Amount>();
+  #figures = { chunks: 0, underReplicated: 0, lost: 0, damaged: 0 };
+
+  constructor(picture: Picture, now: MonotonicMs) {
+    this.startedAt = now;
+    this.jobs = new Set(picture.jobs.map((job) => job.id));
+    this.lostServers = new Set(lostServers(picture));
+  }
+
+  /** @param bytes  Length of the chunk. */
+  note(members: readonly ServerId[], bytes: number, found: Assessment): void {
+    this.#figures.chunks++;
+    if (found.whole < members.length) this.#figures.underReplicated++;
+    if (found.whole === 0) this.#figures.lost++;
+    if ([...found.health.values()].includes("damaged")) this.#figures.damaged++;
+    for (const member of members) add(this.#held, member, bytes);
+    for (const job of new Set(found.jobs)) {
+      add(this.#left, job, bytes);
+      if (found.readable === 0) this.#unreadable.set(job, this.unreadable(job) + 1);
+    }
+  }
+
+  get figures(): RoundFigures {
+    return this.#figures;
+  }
+
+  /** What is still to be done for a job. */
+  left(job: JobId): Amount {
+    return this.#left.get(job) ?? NOTHING;
+  }
+
+  /** Of these, chunks of which no copy can be read now. */
+  unreadable(job: JobId): number {
+    return this.#unreadable.get(job) ?? 0;
+  }
+
+  /** Copies that the chunk table names on a server. */
+  held(server: ServerId): Amount {
+    return this.#held.get(server) ?? NOTHING;
+  }
+}
+
+const NOTHING: Amount = { chunks: 0, bytes: 0 };
+
+export function lostServers({ sites }: Picture): readonly ServerId[] {
+  return [...sites.values()].flatMap((site) => (site.isLost ? [site.id] : []));
+}
+
+function add<K>(amounts: Map<K, Amount>, key: K, bytes: number): void {
+  const before = amounts.get(key) ?? NOTHING;
+  amounts.set(key, { chunks: before.chunks + 1, bytes: before.bytes + bytes });
+}

@@ -1,0 +1,75 @@
+// Pages of chunks, jobs and moves, for healing and for operators.
+
+import { type ChunkHandle, chunkHandle, type ServerId } from "@lumeofs/base";
+import { type ChunkRecord, decodeChunk } from "./chunk-table.js";
+import { decodeGrant } from "./grants.js";
+import { decodeJob, type Job, type JobId, jobId } from "./jobs.js";
+import { chunksAfter, grantsAfter, jobsAfter, movesAfter, numberOf } from "./keys.js";
+import { decodeMove, type NewMove } from "./moves.js";
+import type { StateReader } from "./state.js";
+
+export interface NumberedChunk {
+  readonly handle: ChunkHandle;
+  readonly chunk: ChunkRecord;
+}
+
+export interface NumberedJob {
+  readonly id: JobId;
+  readonly job: Job;
+}
+
+/** Chunks behind a handle, in the order of the handles. */
+export async function chunksPage(
+  reader: StateReader,
+  after: number,
+  countMax: number,
+): Promise<readonly NumberedChunk[]> {
+  const { from, to } = chunksAfter(after);
+  const pairs = await reader.range(from, to, countMax);
+  return pairs.map(([key, value]) => ({
+    handle: chunkHandle(numberOf(key)),
+    chunk: decodeChunk(value),
+  }));
+}
+
+/** Jobs behind one, oldest first. */
+export async function jobsPage(
+  reader: StateReader,
+  after: number,
+  countMax: number,
+): Promise<readonly NumberedJob[]> {
+  const { from, to } = jobsAfter(after);
+  const pairs = await reader.range(from, to, countMax);
+  return pairs.map(([key, value]) => ({ id: jobId(numberOf(key)), job: decodeJob(value) }));
+}
+
+/** Moves behind a handle, in the order of the handles. */
+export async function movesPage(
+  reader: StateReader,
+  after: number,
+  countMax: number,
+): Promise<readonly NewMove[]> {
+  const { from, to } = movesAfter(after);
+  const pairs = await reader.range(from, to, countMax);
+  return pairs.map(([key, value]) => ({
+    handle: chunkHandle(numberOf(key)),
+    ...decodeMove(value),
+  }));
+}
+
+/** Grants under which somebody may still write to a server; looks at all grants, in pages. */
+export async function grantsNaming(
+  reader: StateReader,
+  server: ServerId,
+  pageCount: number,
+): Promise<number> {
+  let count = 0;
+  for (let after = 0; ; ) {
+    const { from, to } = grantsAfter(after);
+    const pairs = await reader.range(from, to, pageCount);
+    count += pairs.filter(([, value]) => decodeGrant(value).members.includes(server)).length;
+    const last = pairs.at(-1);
+    if (last === undefined || pairs.length < pageCount) return count;
+    after = numberOf(last[0]);
+  }
+}

@@ -1,0 +1,236 @@
+// A leader with its healing, a state of its own and chunkservers that are only maps of copies: for
+// tests of healing in virtual time.
+
+import {
+  type ChunkHandle,
+  LumeoError,
+  monotonicMs,
+  type ServerId,
+  SILENT_LOGGER,
+  serverId,
+} from "@lumeofs/base";
+import { Lifetime, SimClock, World } from "@lumeofs/testkit";
+import { DutyRunner } from "../src/duties/duty.js";
+import { foundingDuty } from "../src/duties/founding-duty.js";
+import { HealingFigures } from "../src/duties/healing/figures.js";
+import { healingDuty } from "../src/duties/healing/healing-duty.js";
+import { MetadataLog } from "../src/duties/metadata-log.js";
+import type {
+  AuditOrder,
+  AuditOutcome,
+  CopyOrder,
+  CopyOutcome,
+  Orders,
+  Verdict,
+} from "../src/duties/orders.js";
+import { Fleet } from "../src/fleet/servers.js";
+import { getChunk } from "../src/metadata/chunk-table.js";
+import type { Command, Reply } from "../src/metadata/command.js";
+import { jobsPage } from "../src/metadata/healing-queries.js";
+import type { Job } from "../src/metadata/jobs.js";
+import type { Server } from "../src/metadata/servers.js";
+import { LoneReplication } from "./lone-replication.js";
+import { commitOf } from "./metadata-driver.js";
+
+const SECOND = 1_000;
+export const LIMITS = {
+  movesPerServer: 2,
+  movesMax: 64,
+  bytesPerSecond: 1e9,
+  repairAfterMs: 60 * SECOND,
+  failureDomain: "rack",
+};
+const LOAD = {
+  chunkCount: 0,
+  usedBytes: 0,
+  capacityBytes: 1e12,
+  freeBytes: 1e12,
+  isReadOnly: false,
+  writesInFlight: 0,
+};
+
+export interface Machine {
+  readonly id: ServerId;
+  readonly name: string;
+  readonly copies: Map<ChunkHandle, "good" | "damaged">;
+  isUp: boolean;
+  isFirstBeat: boolean;
+}
+
+export class HealingOffice implements Orders {
+  readonly world = new World(1);
+  readonly clock = new SimClock(this.world, new Lifetime(this.world));
+  readonly replication = new LoneReplication();
+  readonly state = this.replication.state;
+  readonly machines: Machine[] = [];
+  readonly seen = new HealingFigures();
+  readonly fleet = new Fleet(
+    { suspectMs: 3 * SECOND, deadMs: 10 * SECOND, steadyMs: 10 * SECOND },
+    monotonicMs(0),
+  );
+  readonly log = new MetadataLog({
+    replication: this.replication,
+    reader: this.state,
+    clock: this.clock,
+  });
+  /** Copies and audits in the order in which they were ordered. */
+  readonly history: string[] = [];
+  /** How long a copy takes. */
+  copyMs = 10;
+  /** The most copies that one machine made, or gave, at once. */
+  mostAtOnce = 0;
+  /** Orders that are to fail, by target. */
+  readonly refusing = new Set<ServerId>();
+  readonly #atWork = new Map<string, number>();
+  readonly #runner: DutyRunner;
+
+  constructor(limits = LIMITS) {
+    const { log, clock, fleet, seen, replication } = this;
+    const parts = { log, clock, fleet, orders: this, logger: SILENT_LOGGER, seen };
+    this.#runner = new DutyRunner([foundingDuty(log, "c"), healingDuty(parts, limits)], {
+      replication,
+      timers: clock,
+      logger: SILENT_LOGGER,
+    });
+  }
+
+  async start(names: readonly string[], labels: Readonly<Record<string, string>> = {}) {
+    await this.world.sleep(10);
+    for (const name of names) await this.#add(name, labels[name]);
+    this.clock.every(SECOND, () => this.#beat());
+    this.#beat();
+    await this.world.sleep(15 * SECOND);
+  }
+
+  close(): Promise<void> {
+    return this.#runner.close();
+  }
+
+  async change(command: Command): Promise<Reply> {
+    const reply = await this.log.change(command);
+    if (reply.kind === "refused") throw new Error(reply.message);
+    return reply;
+  }
+
+  /** A file of one chunk with its copies on these servers. */
+  async file(path: string, members: readonly number[]): Promise<ChunkHandle> {
+    const placements = [members.map(serverId)];
+    const reply = await this.change({ kind: "allocate", placements, handles: 1 });
+    if (reply.kind !== "allocated") throw new Error(reply.kind);
+    const handle = ((reply.grants[0] as number) * 64) as ChunkHandle;
+    await this.change(commitOf(path, [handle], {}));
+    for (const member of members) this.machine(member).copies.set(handle, "good");
+    return handle;
+  }
+
+  machine(id: number): Machine {
+    const machine = this.machines.find((one) => one.id === id);
+    if (machine === undefined) throw new Error(`there is no machine ${id}`);
+    return machine;
+  }
+
+  down(id: number): void {
+    this.machine(id).isUp = false;
+    this.fleet.disconnected(serverId(id));
+  }
+
+  up(id: number): void {
+    Object.assign(this.machine(id), { isUp: true, isFirstBeat: true });
+  }
+
+  damage(id: number, handle: ChunkHandle): void {
+    this.machine(id).copies.set(handle, "damaged");
+    this.fleet.markDamaged(serverId(id), handle);
+  }
+
+  members(handle: ChunkHandle): readonly number[] {
+    return getChunk(this.state, handle)?.members ?? [];
+  }
+
+  async jobs(): Promise<readonly Job[]> {
+    return (await jobsPage(this.state, 0, 100)).map(({ job }) => job);
+  }
+
+  seconds(count: number): Promise<void> {
+    return this.world.sleep(count * SECOND);
+  }
+
+  async copyReplica(target: Server, order: CopyOrder): Promise<CopyOutcome> {
+    const { handle } = order.chunk;
+    const to = this.#named(target.name);
+    const source = order.sources.find(({ id }) => this.#hasGood(id, handle));
+    this.history.push(`copy ${handle} to ${target.name}`);
+    if (this.refusing.has(to.id)) throw new LumeoError("NO_SPACE", "no room");
+    if (!to.isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
+    if (to.copies.get(handle) === "good") return { kind: "here" };
+    if (source === undefined) return { kind: "noSource", why: "none", faults: [] };
+    await this.#busy([`in ${to.id}`, `out ${source.id}`]);
+    if (!to.isUp) throw new LumeoError("CONNECTION_LOST", "it went away");
+    to.copies.set(handle, "good");
+    return { kind: "copied", readBytes: order.chunk.lengthBytes, faults: [] };
+  }
+
+  async auditReplica(auditor: Server, order: AuditOrder): Promise<AuditOutcome> {
+    const { chunk, holder } = order;
+    this.history.push(`audit ${chunk.handle} on ${holder.server.name} by ${auditor.name}`);
+    if (!this.#named(auditor.name).isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
+    if (auditor.name === holder.server.name) throw new Error("it audits itself");
+    if (!this.machine(holder.id).isUp) return { kind: "unreached", why: "away" };
+    const isGood = this.#hasGood(holder.id, chunk.handle);
+    return isGood ? { kind: "intact", readBytes: 4 } : { kind: "bad", why: "it is not there" };
+  }
+
+  async deleteReplicas(): Promise<readonly ChunkHandle[]> {
+    return [];
+  }
+
+  async verifyReplica(): Promise<Verdict> {
+    return { kind: "intact" };
+  }
+
+  async #add(name: string, rack: string | undefined): Promise<void> {
+    const reply = await this.change({
+      kind: "registerServer",
+      name,
+      storeUuid: name,
+      dataAddress: "h:1",
+      controlAddress: "h:2",
+      labels: rack === undefined ? {} : { rack },
+    });
+    if (reply.kind !== "registered") throw new Error(reply.kind);
+    const { server: id } = reply;
+    this.machines.push({ id, name, copies: new Map(), isUp: true, isFirstBeat: true });
+  }
+
+  #beat(): void {
+    for (const machine of this.machines) {
+      if (!machine.isUp) continue;
+      const { id, isFirstBeat: isFirst } = machine;
+      const all = [...machine.copies].filter(([, health]) => health === "damaged");
+      const damaged = isFirst ? all.map(([handle]) => handle) : [];
+      this.fleet.heartbeat(id, { load: LOAD, damaged, isFirst }, this.clock.monotonicMs());
+      machine.isFirstBeat = false;
+    }
+  }
+
+  async #busy(who: readonly string[]): Promise<void> {
+    for (const one of who) {
+      const count = (this.#atWork.get(one) ?? 0) + 1;
+      this.#atWork.set(one, count);
+      this.mostAtOnce = Math.max(this.mostAtOnce, count);
+    }
+    await this.world.sleep(this.copyMs);
+    for (const one of who) this.#atWork.set(one, (this.#atWork.get(one) ?? 0) - 1);
+  }
+
+  #named(name: string): Machine {
+    const machine = this.machines.find((one) => one.name === name);
+    if (machine === undefined) throw new Error(`there is no machine ${name}`);
+    return machine;
+  }
+
+  #hasGood(id: ServerId, handle: ChunkHandle): boolean {
+    const machine = this.machine(id);
+    return machine.isUp && machine.copies.get(handle) === "good";
+  }
+}

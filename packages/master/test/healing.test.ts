@@ -1,0 +1,247 @@
+import { serverId } from "@lumeofs/base";
+import test from "ava";
+import { movesPage } from "../src/metadata/healing-queries.js";
+import { nodeOf } from "../src/metadata/nodes.js";
+import { HealingOffice, LIMITS } from "./healing-office.js";
+import { audit } from "./state-audit.js";
+
+const FOUR = ["cs1", "cs2", "cs3", "cs4"];
+
+test("what a lost server had is made elsewhere, and read again by somebody else", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const handles = [];
+  for (let i = 0; i < 20; i++) handles.push(await office.file(`/${i}`, [1, 2, 3]));
+  office.down(1);
+  await office.seconds(55);
+  t.deepEqual(await office.jobs(), []);
+  await office.seconds(20);
+  t.like(await office.jobs(), [
+    {
+      kind: "repair",
+      subject: 1,
+      state: "done",
+      total: { chunks: 20, bytes: 80 },
+      done: { chunks: 20, bytes: 80 },
+      failures: 0,
+      note: "every copy was read again",
+    },
+  ]);
+  for (const handle of handles) {
+    t.deepEqual(office.members(handle), [2, 3, 4]);
+    const audits = office.history.filter((one) => one.startsWith(`audit ${handle} on cs4`));
+    t.is(audits.length, 1);
+  }
+  t.true(office.mostAtOnce <= LIMITS.movesPerServer);
+  t.deepEqual(await movesPage(office.state, 0, 10), []);
+  t.deepEqual(await audit(office.state), []);
+  await office.close();
+});
+
+test("a short absence moves nothing, and neither does one in maintenance", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  await office.file("/a", [1, 2, 3]);
+  office.down(1);
+  await office.seconds(40);
+  office.up(1);
+  await office.seconds(120);
+  const maintenance = { standing: "maintenance", setLabels: {}, removeLabels: [] } as const;
+  await office.change({ kind: "changeNode", name: "cs1", ...maintenance });
+  office.down(1);
+  await office.seconds(600);
+  t.deepEqual([await office.jobs(), office.history], [[], []]);
+  await office.close();
+});
+
+test("chunks with the fewest readable copies are healed first", async (t) => {
+  const office = new HealingOffice({ ...LIMITS, movesPerServer: 1 });
+  office.copyMs = 200;
+  await office.start(["cs1", "cs2", "cs3", "cs4", "cs5", "cs6"]);
+  const two = [];
+  for (let i = 0; i < 30; i++) two.push(await office.file(`/${i}`, [1, 3, 4]));
+  const one = await office.file("/one", [1, 2, 5]);
+  office.down(1);
+  office.down(2);
+  await office.seconds(90);
+  const first = office.history.findIndex((entry) => entry.startsWith(`copy ${one} `));
+  t.true(0 <= first && first < 3, `${first}`);
+  for (const handle of [...two, one]) {
+    t.is(new Set(office.members(handle)).size, 3);
+    t.false(office.members(handle).some((member) => member <= 2));
+  }
+  await office.close();
+});
+
+test("a server that is back calls its repair off, and keeps what was not replaced", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  for (let i = 0; i < 40; i++) await office.file(`/${i}`, [1, 2, 3]);
+  office.copyMs = 20_000;
+  office.down(1);
+  await office.seconds(75);
+  office.up(1);
+  await office.seconds(40);
+  const [job] = await office.jobs();
+  t.like(job, { kind: "repair", state: "cancelled", note: "cs1 is back", moves: 0 });
+  t.true((job?.done.chunks ?? 0) < 40);
+  const { length } = office.history;
+  await office.seconds(60);
+  t.is(office.history.length, length);
+  t.deepEqual(await audit(office.state), []);
+  await office.close();
+});
+
+test("the next leader takes up what the one before has begun", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const handles = [];
+  for (let i = 0; i < 10; i++) handles.push(await office.file(`/${i}`, [1, 2, 3]));
+  office.copyMs = 5_000;
+  office.down(1);
+  await office.seconds(72);
+  t.true(0 < (await movesPage(office.state, 0, 10)).length);
+  office.replication.lead(false);
+  office.fleet.reset(office.clock.monotonicMs());
+  await office.seconds(10);
+  office.copyMs = 10;
+  office.replication.lead(true);
+  await office.seconds(30);
+  t.like(await office.jobs(), [{ state: "done", done: { chunks: 10 }, moves: 0 }]);
+  for (const handle of handles) t.deepEqual(office.members(handle), [2, 3, 4]);
+  t.deepEqual(await audit(office.state), []);
+  await office.close();
+});
+
+test("where no server can take a copy, the job says so, and goes on when one comes", async (t) => {
+  const office = new HealingOffice();
+  await office.start(["cs1", "cs2", "cs3", "cs4"]);
+  const handle = await office.file("/a", [1, 2, 3]);
+  office.down(4);
+  office.down(1);
+  await office.seconds(90);
+  t.like((await office.jobs())[0], {
+    state: "running",
+    total: { chunks: 1, bytes: 4 },
+    note: "1 chunks found no server that can take a copy",
+  });
+  office.up(4);
+  await office.seconds(30);
+  t.like((await office.jobs())[0], { state: "done", done: { chunks: 1, bytes: 4 } });
+  t.deepEqual(office.members(handle), [2, 3, 4]);
+  await office.close();
+});
+
+test("a damaged copy is replaced where it is, from an intact one", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const handle = await office.file("/a", [1, 2, 3]);
+  office.damage(2, handle);
+  await office.seconds(5);
+  t.is(office.machine(2).copies.get(handle), "good");
+  t.deepEqual(office.members(handle), [1, 2, 3]);
+  t.like(await office.jobs(), [{ kind: "mend", subject: 2, state: "done", done: { chunks: 1 } }]);
+  t.false(office.fleet.isDamaged(serverId(2), handle));
+  await office.seconds(600);
+  t.is((await office.jobs()).length, 1);
+  await office.close();
+});
+
+test("a disk that fails the healed copy too is not asked for ever: another server is", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const handle = await office.file("/a", [1, 2, 3]);
+  office.refusing.add(serverId(2));
+  office.damage(2, handle);
+  await office.seconds(10);
+  t.deepEqual(office.members(handle), [1, 3, 4]);
+  t.like(await office.jobs(), [{ state: "done", done: { chunks: 1 }, failures: 1 }]);
+  await office.close();
+});
+
+test("damage of a copy that no chunk names is no reason for a job", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const handle = await office.file("/a", [1, 2, 3]);
+  office.damage(4, handle);
+  await office.seconds(30);
+  t.deepEqual([await office.jobs(), office.fleet.damagedCount(serverId(4))], [[], 0]);
+  await office.close();
+});
+
+test("a drained server holds nothing at the end, and may come back", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const handles = [];
+  for (let i = 0; i < 10; i++) handles.push(await office.file(`/${i}`, [1, 2, 3]));
+  await office.change({ kind: "createJob", job: "drain", subject: serverId(2) });
+  await office.seconds(10);
+  t.like(await office.jobs(), [{ kind: "drain", state: "done", done: { chunks: 10 } }]);
+  for (const handle of handles) t.deepEqual([...office.members(handle)].sort(), [1, 3, 4]);
+  t.is(nodeOf(office.state, "cs2").standing, "draining");
+  t.deepEqual(await audit(office.state), []);
+  await office.close();
+});
+
+test("a chunk that lands late on a drained server leaves it too", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  await office.change({ kind: "createJob", job: "drain", subject: serverId(2) });
+  await office.seconds(5);
+  t.like(await office.jobs(), [{ state: "done", note: "nothing was to be done" }]);
+  const handle = await office.file("/late", [1, 2, 3]);
+  await office.seconds(11 * 60);
+  t.deepEqual(office.members(handle), [1, 3, 4]);
+  t.like((await office.jobs())[1], { kind: "drain", state: "done", done: { chunks: 1 } });
+  await office.close();
+});
+
+test("a server leaves for good only when no writer may still write to it", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const handle = await office.file("/a", [1, 2, 3]);
+  const placements = [[2].map(serverId)];
+  const granted = await office.change({ kind: "allocate", placements, handles: 1 });
+  await office.change({ kind: "createJob", job: "decommission", subject: serverId(2) });
+  await office.seconds(20);
+  t.deepEqual(office.members(handle), [1, 3, 4]);
+  t.like(await office.jobs(), [{ state: "running", note: "waits for 1 grants of writers to end" }]);
+  const grants = granted.kind === "allocated" ? granted.grants : [];
+  const unusedSince = office.clock.wallMs();
+  await office.change({ kind: "expireGrants", grants, unusedSince });
+  await office.seconds(5);
+  t.like(await office.jobs(), [{ state: "done", done: { chunks: 1 } }]);
+  t.is(nodeOf(office.state, "cs2").standing, "decommissioned");
+  await office.close();
+});
+
+test("a paused job begins nothing, and goes on when it is resumed", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const handle = await office.file("/a", [1, 2, 3]);
+  const reply = await office.change({ kind: "createJob", job: "drain", subject: serverId(2) });
+  const job = reply.kind === "jobCreated" ? reply.job : undefined;
+  if (job === undefined) return t.fail();
+  await office.change({ kind: "changeJob", job, to: "paused", note: "" });
+  await office.seconds(60);
+  t.deepEqual(office.members(handle), [1, 2, 3]);
+  t.like(await office.jobs(), [{ state: "paused", total: { chunks: 1 } }]);
+  await office.change({ kind: "changeJob", job, to: "running", note: "" });
+  await office.seconds(10);
+  t.deepEqual(office.members(handle), [1, 3, 4]);
+  await office.close();
+});
+
+test("copies are kept in different racks while there is another one with room", async (t) => {
+  const office = new HealingOffice();
+  const racks = { cs1: "a", cs2: "b", cs3: "c", cs4: "b", cs5: "a" };
+  await office.start(Object.keys(racks), racks);
+  const handle = await office.file("/a", [1, 2, 3]);
+  office.down(1);
+  await office.seconds(80);
+  t.deepEqual(office.members(handle), [2, 3, 5]);
+  office.down(5);
+  await office.seconds(80);
+  t.deepEqual(office.members(handle), [2, 3, 4], "rack b has two: there is no other");
+  await office.close();
+});

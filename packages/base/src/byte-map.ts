@@ -19,25 +19,31 @@ export class ByteMap<Value> {
     return this.#keys.length;
   }
 
-  /** Number of the entry with this key, or -1. */
-  find(key: Uint8Array): number {
+  /**
+   * Number of the entry with this key, or -1.
+   *
+   * @param hash  `hashBytes(key)`, of whoever asks several maps.
+   */
+  find(key: Uint8Array, hash?: number): number {
     if (this.#keys.length === 0) return -1;
-    return this.#findHashed(key, hashOf(key));
+    return this.#findHashed(key, hash ?? hashBytes(key));
   }
 
-  get(key: Uint8Array): Value | undefined {
-    const entry = this.find(key);
+  get(key: Uint8Array, hash?: number): Value | undefined {
+    const entry = this.find(key, hash);
     return entry < 0 ? undefined : this.#values[entry];
   }
 
   /** Adds an entry, or replaces the value of the one with this key. */
   set(key: Uint8Array, value: Value): void {
-    const hash = hashOf(key);
+    const hash = hashBytes(key);
     const entry = this.#findHashed(key, hash);
-    if (0 <= entry) {
-      this.#values[entry] = value;
-      return;
-    }
+    if (0 <= entry) this.#values[entry] = value;
+    else this.add(key, value, hash);
+  }
+
+  /** Adds an entry whose key is not there yet. */
+  add(key: Uint8Array, value: Value, hash: number): void {
     this.#keys.push(key);
     this.#hashes.push(hash);
     this.#values.push(value);
@@ -79,7 +85,9 @@ export class ByteMap<Value> {
 
   #grow(): void {
     this.#slots = new Int32Array(2 * this.#slots.length);
-    for (const [entry, hash] of this.#hashes.entries()) this.#place(entry, hash);
+    for (let entry = 0; entry < this.#hashes.length; entry++) {
+      this.#place(entry, this.#hashes[entry] as number);
+    }
   }
 }
 
@@ -103,7 +111,7 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
 }
 
 /** FNV-1a, with its high bits mixed into the low ones that choose the slot. */
-function hashOf(key: Uint8Array): number {
+export function hashBytes(key: Uint8Array): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ (key[i] as number), 0x01000193);
   return (hash ^ (hash >>> 15)) >>> 1;

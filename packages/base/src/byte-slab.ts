@@ -3,9 +3,9 @@
 // as a view.
 
 /** What is asked for at a time. Whatever is alive in it keeps all of it alive. */
-const SLAB_BYTES = 32 * 1024;
+const SLAB_BYTES = 64 * 1024;
 /** Longer arrays have memory of their own. */
-const CUT_BYTES_MAX = SLAB_BYTES / 8;
+const CUT_BYTES_MAX = SLAB_BYTES / 16;
 
 export class ByteSlab {
   #memory = new ArrayBuffer(0);

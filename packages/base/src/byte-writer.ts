@@ -5,7 +5,7 @@ import { writeUtf8 } from "./utf8.js";
 /** UTF-8 has at most so many bytes for one unit of UTF-16. */
 const BYTES_PER_UNIT = 3;
 /** Up to this length a loop is faster than a copy by the engine. */
-const LOOP_BYTES_MAX = 48;
+const LOOP_BYTES_MAX = 96;
 
 /**
  * Builds bytes front to back, little-endian. Grows by doubling; `finish` gives a view of them.

@@ -1,6 +1,6 @@
 export type { Brand } from "./brand.js";
 export { Budget, type Permit } from "./budget.js";
-export { ByteMap, compareBytes } from "./byte-map.js";
+export { ByteMap, compareBytes, hashBytes, isEqual } from "./byte-map.js";
 export { ByteReader } from "./byte-reader.js";
 export { ByteSlab } from "./byte-slab.js";
 export { ByteWriter } from "./byte-writer.js";

@@ -12,6 +12,11 @@ export function getClusterId(view: StateView): string | undefined {
   return bytes === undefined ? undefined : readWhole("cluster record", bytes, readText);
 }
 
+/** Whether the cluster has its id. */
+export function isSetUp(view: StateView): boolean {
+  return view.get(clusterKey()) !== undefined;
+}
+
 /** Gives the cluster its id and its root, unless it has them. */
 export function initCluster(state: State, clusterId: string, now: Moment): void {
   if (getClusterId(state) !== undefined) return;

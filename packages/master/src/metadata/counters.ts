@@ -32,9 +32,10 @@ export function getCount(view: StateView, name: CountName): number {
 
 /** Moves the state's clock to the leader's, unless that would be back. */
 export function advanceClock(state: State, at: WallMs): WallMs {
-  const now = Math.max(at, stateClock(state));
-  write(state, "clock", now);
-  return wallMs(now);
+  const before = stateClock(state);
+  if (at <= before) return before; // so within a millisecond: one write for all commands
+  write(state, "clock", at);
+  return at;
 }
 
 /** The newest time that a command has brought; 0 before the first. */
@@ -52,9 +53,13 @@ export function lastCheckAt(view: StateView): WallMs {
   return wallMs(read(view, "checked") ?? 0);
 }
 
+export function decodeCounter(bytes: Uint8Array): number {
+  return new ByteReader(bytes).u53();
+}
+
 function read(view: StateView, name: CounterName): number | undefined {
   const bytes = view.get(counterKey(name));
-  return bytes === undefined ? undefined : new ByteReader(bytes).u53();
+  return bytes === undefined ? undefined : decodeCounter(bytes);
 }
 
 function write(state: State, name: CounterName, value: number): void {

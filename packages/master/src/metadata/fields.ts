@@ -7,6 +7,9 @@ import { ByteReader, ByteSlab, ByteWriter, LumeoError } from "@lumeofs/base";
 const RECORD_VERSION = 2;
 /** Bytes before what a value says. */
 export const VERSION_BYTES = 1;
+/** Most lists and labels are empty: all of these are one. */
+const NOTHING: readonly never[] = Object.freeze([]);
+const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Bytes of most values fit in here; longer ones make it grow once. */
@@ -101,7 +104,10 @@ export function readList<T>(
 ): readonly T[] {
   const count = reader.u32();
   if (reader.remaining < count * bytesMin) throw corrupt("list", `it claims ${count} items`);
-  return Array.from({ length: count }, () => read(reader));
+  if (count === 0) return NOTHING;
+  const items: T[] = [];
+  for (let i = 0; i < count; i++) items.push(read(reader));
+  return items;
 }
 
 export function writeNumber(writer: ByteWriter, value: number): void {
@@ -119,9 +125,14 @@ export function readIds<T>(reader: ByteReader, make: (n: number) => T): readonly
   return readList(reader, 8, (r) => readId(r, make));
 }
 
+function readPair(reader: ByteReader): readonly [name: string, value: string] {
+  return [readText(reader), readText(reader)];
+}
+
 /** Text by key, in the order of the keys. */
 export function writeLabels(writer: ByteWriter, labels: Readonly<Record<string, string>>): void {
-  const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = Object.entries(labels);
+  if (1 < sorted.length) sorted.sort(([a], [b]) => (a < b ? -1 : 1));
   writeList(writer, sorted, (w, [name, value]) => {
     writeText(w, name);
     writeText(w, value);
@@ -129,5 +140,6 @@ export function writeLabels(writer: ByteWriter, labels: Readonly<Record<string, 
 }
 
 export function readLabels(reader: ByteReader): Readonly<Record<string, string>> {
-  return Object.fromEntries(readList(reader, 8, (r) => [readText(r), readText(r)] as const));
+  const pairs = readList(reader, 8, readPair);
+  return pairs.length === 0 ? NO_LABELS : Object.fromEntries(pairs);
 }

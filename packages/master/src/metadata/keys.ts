@@ -256,6 +256,11 @@ export function nameOf(key: Uint8Array): string {
   return decoder.decode(key.subarray(9));
 }
 
+/** The directory of a name, by the name's key; -1 for a key of another table. */
+export function entryParentOf(key: Uint8Array): number {
+  return key[0] === TABLE.entry ? u64(key, 1) : -1;
+}
+
 /** The record that a key of the history table names. */
 export function historyIdOf(key: Uint8Array): HistoryId {
   const end = key.byteLength - 8;

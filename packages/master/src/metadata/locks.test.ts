@@ -45,7 +45,7 @@ class Table {
 
   fence(lock: string, token: number): string | undefined {
     const fence = { lock, token };
-    return refuseFence(this.state, "Cannot write", fence, wallMs(this.at))?.code;
+    return refuseFence(this.state, () => "Cannot write", fence, wallMs(this.at))?.code;
   }
 }
 

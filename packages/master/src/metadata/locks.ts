@@ -101,14 +101,14 @@ export function expireLocks(state: State, names: readonly string[], now: Moment)
 /** Why a change under a lock may not take effect; undefined if it may, or if it needs none. */
 export function refuseFence(
   view: StateView,
-  what: string,
+  what: () => string,
   fence: Fence | undefined,
   at: WallMs,
 ): Refused | undefined {
   if (fence === undefined) return undefined;
   const lost = lossOf(getLock(view, fence.lock), fence.token, at);
   if (lost === undefined) return undefined;
-  return refuse("PRECONDITION", `${what}: lock ${quoted(fence.lock)} is lost: ${lost}`);
+  return refuse("PRECONDITION", `${what()}: lock ${quoted(fence.lock)} is lost: ${lost}`);
 }
 
 export function getLock(view: StateView, name: string): Lock | undefined {

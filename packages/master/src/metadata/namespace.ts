@@ -113,7 +113,7 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
   const target = parsePath(command.target);
   if (target.kind === "refused") return target;
   const what = `Cannot rename ${quoted(source.text)} to ${quoted(target.text)}`;
-  const unfenced = refuseFence(state, what, command.fence, now.at);
+  const unfenced = refuseFence(state, () => what, command.fence, now.at);
   if (unfenced !== undefined) return unfenced;
   const from = walk(state, source);
   if (from.kind === "missing" || from.kind === "blocked") {
@@ -137,7 +137,8 @@ export function rename(state: State, command: CommandOf<"rename">, now: Moment):
 export function remove(state: State, command: CommandOf<"remove">, now: Moment): Reply {
   const path = parsePath(command.path);
   if (path.kind === "refused") return path;
-  const unfenced = refuseFence(state, `Cannot remove ${quoted(path.text)}`, command.fence, now.at);
+  const what = (): string => `Cannot remove ${quoted(path.text)}`;
+  const unfenced = refuseFence(state, what, command.fence, now.at);
   if (unfenced !== undefined) return unfenced;
   const walked = walk(state, path);
   switch (walked.kind) {
@@ -169,7 +170,7 @@ export function targetOf(
 ): ({ readonly kind: "target" } & Target) | Refused {
   const path = parsePath(command.path);
   if (path.kind === "refused") return path;
-  const what = `Cannot write ${quoted(path.text)}`;
+  const what = (): string => `Cannot write ${quoted(path.text)}`;
   const unfenced = refuseFence(view, what, command.fence, now.at);
   if (unfenced !== undefined) return unfenced;
   const walked = walk(view, path);

@@ -78,7 +78,26 @@ export function ancestor(path: Path, count: number): string {
   return `/${path.names.slice(0, count).join("/")}`;
 }
 
+const SLASH = 0x2f;
+const DOT = 0x2e;
+
+/** Whether one look at each character shows that a path is good. Most are; others may be, too. */
+function isPlain(text: string): boolean {
+  const { length } = text;
+  if (PATH_BYTES_MAX < length || text.charCodeAt(0) !== SLASH) return false;
+  let start = 1;
+  for (let i = 1; i <= length; i++) {
+    const unit = i === length ? SLASH : text.charCodeAt(i);
+    if (unit === 0 || 0x80 <= unit) return false;
+    if (unit !== SLASH) continue;
+    if (i === start || NAME_BYTES_MAX < i - start || text.charCodeAt(start) === DOT) return false;
+    start = i + 1;
+  }
+  return true;
+}
+
 function faultOf(text: string): string | undefined {
+  if (isPlain(text)) return undefined;
   if (!text.startsWith("/")) return 'it must begin with "/"';
   if (PATH_BYTES_MAX < utf8Length(text)) return `it is longer than ${PATH_BYTES_MAX} bytes`;
   if (text.includes("\0")) return "it contains a NUL character";

@@ -8,7 +8,7 @@
 import { assertNever } from "@lumeofs/base";
 import { setAttributes } from "./attribute-changes.js";
 import { trimChanges } from "./changes.js";
-import { getClusterId, initCluster } from "./cluster.js";
+import { getClusterId, initCluster, isSetUp } from "./cluster.js";
 import {
   type Command,
   DONE,
@@ -76,7 +76,7 @@ export function applyEntry(state: State, index: number, data: Uint8Array): Uint8
 }
 
 function applyCommand(state: State, command: Command, now: Moment): Reply {
-  if (command.kind !== "initCluster" && getClusterId(state) === undefined) {
+  if (command.kind !== "initCluster" && !isSetUp(state)) {
     return refuse("UNAVAILABLE", "The cluster is being set up: try again in a moment");
   }
   const draft = new Draft(state);

@@ -38,7 +38,7 @@ type Missing = Extract<Walk, { kind: "missing" }>;
 /** Where a file goes: in the place of another one, or where nothing is. */
 export interface Target {
   /** For messages: "Cannot write "/a"". */
-  readonly what: string;
+  readonly what: () => string;
   readonly path: Path;
   readonly walked: FoundFile | Missing;
 }
@@ -71,7 +71,7 @@ export function placeFile(
   scheduleExpiry(state, place, id, file.expiresAt);
   const before = old === undefined ? NO_USAGE : usageOf(old.inode);
   const excess = addUsage(state, place.parent, minus(usageOf(file), before));
-  if (excess !== undefined) return refuseExcess(state, target.what, excess);
+  if (excess !== undefined) return refuseExcess(state, target.what(), excess);
   const kind = old === undefined ? "create" : "write";
   emit(state, now, { kind, file: "file", path: path.text, sizeBytes: file.sizeBytes });
   return undefined;

@@ -76,8 +76,8 @@ export function refusePrecondition(
   precondition: Precondition,
   file: FileInode | undefined,
 ): Refused | undefined {
-  const what = `Cannot ${action} ${quoted(path.text)}`;
   if (precondition.kind === "none") return undefined;
+  const what = `Cannot ${action} ${quoted(path.text)}`;
   if (precondition.kind === "absent") {
     if (file === undefined) return undefined;
     return refuse("PRECONDITION", `${what}: it exists, with revision ${file.revision}`);

@@ -1,4 +1,4 @@
-import { ByteMap, compareBytes } from "@lumeofs/base";
+import { ByteMap, compareBytes, hashBytes } from "@lumeofs/base";
 
 /** Bytes that a change holds in memory besides key and value, roughly. */
 const CHANGE_OVERHEAD_BYTES = 64;
@@ -21,8 +21,8 @@ export class Overlay {
   }
 
   /** Number of the change of a key, below `size`; -1 if it has none. */
-  find(key: Uint8Array): number {
-    return this.#changes.find(key);
+  find(key: Uint8Array, hash?: number): number {
+    return this.#changes.find(key, hash);
   }
 
   keyAt(change: number): Uint8Array {
@@ -35,14 +35,15 @@ export class Overlay {
 
   /** Keeps key and value. */
   set(key: Uint8Array, value: Uint8Array | undefined): void {
-    const known = this.#changes.find(key);
+    const hash = hashBytes(key);
+    const known = this.#changes.find(key, hash);
     this.#bytes += value?.byteLength ?? 0;
     if (0 <= known) {
       this.#bytes -= this.#changes.valueAt(known)?.byteLength ?? 0;
       this.#changes.setValueAt(known, value);
     } else {
       this.#bytes += key.byteLength + CHANGE_OVERHEAD_BYTES;
-      this.#changes.set(key, value);
+      this.#changes.add(key, value, hash);
     }
   }
 }

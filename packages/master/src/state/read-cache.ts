@@ -1,4 +1,4 @@
-import { ByteMap } from "@lumeofs/base";
+import { ByteMap, hashBytes } from "@lumeofs/base";
 
 /** Entries of each half. */
 const ENTRIES_MAX = 8_192;
@@ -15,10 +15,11 @@ export class ReadCache {
   #young = new ByteMap<Uint8Array | undefined>();
   #old = new ByteMap<Uint8Array | undefined>();
 
-  get(key: Uint8Array): Uint8Array | undefined {
-    const young = this.#young.get(key);
+  /** @param hash  `hashBytes(key)`, of whoever asks others too. */
+  get(key: Uint8Array, hash = hashBytes(key)): Uint8Array | undefined {
+    const young = this.#young.get(key, hash);
     if (young !== undefined) return young;
-    const old = this.#old.get(key);
+    const old = this.#old.get(key, hash);
     if (old !== undefined) this.add(key, old);
     return old;
   }
@@ -35,7 +36,9 @@ export class ReadCache {
 
   /** The key's value has changed. */
   forget(key: Uint8Array): void {
-    const [young, old] = [this.#young.find(key), this.#old.find(key)];
+    const hash = hashBytes(key);
+    const young = this.#young.find(key, hash);
+    const old = this.#old.find(key, hash);
     if (0 <= young) this.#young.setValueAt(young, undefined);
     if (0 <= old) this.#old.setValueAt(old, undefined);
   }

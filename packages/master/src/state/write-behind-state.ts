@@ -7,10 +7,12 @@
 
 import {
   type Alarm,
+  hashBytes,
   InvariantViolation,
   invariant,
   LumeoError,
   MiB,
+  ROOT_INODE,
   type Timers,
 } from "@lumeofs/base";
 import type {
@@ -20,7 +22,10 @@ import type {
   LevelSnapshot,
 } from "../consensus/level-database.js";
 import type { StateImage } from "../consensus/replicated-state.js";
+import { decodeCounter } from "../metadata/counters.js";
+import { counterKey } from "../metadata/keys.js";
 import { logIndex, term } from "../raft/entry.js";
+import { FreshNames } from "./fresh-names.js";
 import { type FreezableState, type FrozenState, frozenState } from "./frozen-state.js";
 import { decodeImage, encodeImage } from "./image-codec.js";
 import { type Change, changesWithin, Overlay } from "./overlay.js";
@@ -57,6 +62,7 @@ export class WriteBehindState implements FreezableState {
   readonly #limits: WriteBehindLimits;
   /** What was read of the database and not changed since. */
   readonly #cache = new ReadCache();
+  #names: FreshNames;
   #changes = new Overlay();
   #flushing: Overlay | undefined;
   #flush: Promise<void> | undefined;
@@ -79,6 +85,7 @@ export class WriteBehindState implements FreezableState {
     this.#limits = limits;
     this.#standing = standing;
     this.#applied = standing.mark;
+    this.#names = new FreshNames(countOf(databases.current.get(INODE_COUNTER)));
   }
 
   /**
@@ -110,12 +117,14 @@ export class WriteBehindState implements FreezableState {
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.#mustWork();
-    const change = this.#changes.find(key);
+    const hash = hashBytes(key);
+    const change = this.#changes.find(key, hash);
     if (0 <= change) return this.#changes.valueAt(change);
-    const flushing = this.#flushing?.find(key) ?? -1;
+    const flushing = this.#flushing?.find(key, hash) ?? -1;
     if (0 <= flushing) return this.#flushing?.valueAt(flushing);
-    const known = this.#cache.get(key);
+    const known = this.#cache.get(key, hash);
     if (known !== undefined) return known;
+    if (!this.#names.mayHold(key, hash)) return undefined;
     const value = this.#checked(() => this.#db.get(key));
     if (value !== undefined) this.#cache.add(key, value);
     return value;
@@ -217,6 +226,7 @@ export class WriteBehindState implements FreezableState {
       await next.activate(() => {
         this.#changes = new Overlay();
         this.#cache.clear();
+        this.#names = new FreshNames(countOf(next.database.get(INODE_COUNTER)));
         this.#applied = mark;
         this.#standing = standing;
       });
@@ -249,7 +259,6 @@ export class WriteBehindState implements FreezableState {
     const first = key[0] ?? 0;
     invariant(0x01 <= first && first < 0x80, "key does not belong to the state machine", { first });
     this.#withinUnit = true;
-    this.#cache.forget(key);
     this.#changes.set(key, value);
   }
 
@@ -282,11 +291,16 @@ export class WriteBehindState implements FreezableState {
     this.#flushing = flushing;
     this.#changes = new Overlay();
     const operations: LevelOperation[] = standingOperations(standing);
+    const lastInode = countOf(this.get(INODE_COUNTER));
     for (let i = 0; i < flushing.size; i++) {
-      const [key, value] = [flushing.keyAt(i), flushing.valueAt(i)];
+      const key = flushing.keyAt(i);
+      const value = flushing.valueAt(i);
+      if (value !== undefined) this.#names.add(key, lastInode);
       operations.push(value === undefined ? { type: "del", key } : { type: "put", key, value });
     }
     await this.#db.write(operations);
+    // Until now the overlays stood before what was read earlier.
+    for (let i = 0; i < flushing.size; i++) this.#cache.forget(flushing.keyAt(i));
     this.#flushing = undefined;
     this.#standing = standing;
   }
@@ -314,6 +328,12 @@ export class WriteBehindState implements FreezableState {
       throw new LumeoError("CLOSED", "Cannot use the state: it is closed");
     }
   }
+}
+
+const INODE_COUNTER = counterKey("inode");
+
+function countOf(counter: Uint8Array | undefined): number {
+  return counter === undefined ? ROOT_INODE : decodeCounter(counter);
 }
 
 const NEW: Standing = { mark: { index: logIndex(0), term: term(0) }, flushes: 0 };

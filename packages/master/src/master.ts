@@ -49,6 +49,7 @@ import { ChannelPool } from "./rpc/channel-pool.js";
 import { chunkMethods } from "./rpc/chunk-service.js";
 import { ChunkserverClient } from "./rpc/chunkserver-client.js";
 import { fleetMethods } from "./rpc/fleet-service.js";
+import { healingMethods } from "./rpc/healing-service.js";
 import { askMaster, integrityMethods } from "./rpc/integrity-service.js";
 import { JoinWatch } from "./rpc/join-watch.js";
 import { masterAdminMethods } from "./rpc/master-admin.js";
@@ -264,7 +265,8 @@ async function serve(
   transport: RaftTransport,
   opening: ResourceStack,
 ): Promise<RpcServer> {
-  const { config, consensus, state, log, reads, freeze, fleet, channels, logger } = parts;
+  const { config, consensus, state, log, reads, freeze, fleet, healing, channels, logger } = parts;
+  const orders = new ChunkserverClient(channels);
   const { metrics, exposition } = await openMetrics(METRICS);
   const room = new OperationRoom();
   const consensusMeter = new ConsensusMeter(metrics, { consensus, room, folder: config.dir });
@@ -292,6 +294,10 @@ async function serve(
     ...namespaceMethods({ ...operations, masters, timers, meter, room }),
     ...watchMethods(feed),
     ...backupMethods({ freeze, clock, timers, bytesPerSecondMax: config.backupBytesPerSecond }),
+    ...healingMethods({
+      ...{ replication: consensus, channels, log, fleet, clock, orders, seen: healing },
+      terms: config,
+    }),
     ...integrityMethods({ log, checker }),
     ...chunkMethods({ log, fleet, clock }),
     ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, masters }),

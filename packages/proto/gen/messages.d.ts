@@ -606,7 +606,8 @@ export namespace lumeo {
                 readCount: number;
                 readBytes: number;
                 foundCount: number;
-                paused: boolean;
+                yielding: boolean;
+                bytesPerSecond: number;
                 static encode(m: lumeo.common.v1.ScrubStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.ScrubStatus & lumeo.common.v1.ScrubStatus.$Shape;
             }
@@ -621,7 +622,8 @@ export namespace lumeo {
                     readCount?: (number|null);
                     readBytes?: (number|null);
                     foundCount?: (number|null);
-                    paused?: (boolean|null);
+                    yielding?: (boolean|null);
+                    bytesPerSecond?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.common.v1.ScrubStatus.$Properties;
@@ -1298,6 +1300,516 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ReportInventoryResponse.$Properties;
+            }
+
+            enum JobKind {
+                JOB_KIND_UNSPECIFIED = 0,
+                JOB_KIND_REPAIR = 1,
+                JOB_KIND_MEND = 2,
+                JOB_KIND_DRAIN = 3,
+                JOB_KIND_DECOMMISSION = 4,
+                JOB_KIND_REBALANCE = 5
+            }
+
+            enum JobState {
+                JOB_STATE_UNSPECIFIED = 0,
+                JOB_STATE_RUNNING = 1,
+                JOB_STATE_PAUSED = 2,
+                JOB_STATE_DONE = 3,
+                JOB_STATE_CANCELLED = 4
+            }
+
+            interface IJob extends lumeo.master.v1.Job.$Properties {
+            }
+
+            class Job {
+                constructor(p?: lumeo.master.v1.Job.$Properties);
+                $unknowns?: Uint8Array[];
+                id: number;
+                kind: lumeo.master.v1.JobKind;
+                state: lumeo.master.v1.JobState;
+                serverId: number;
+                node: string;
+                createdAtMs: number;
+                endedAtMs: number;
+                totalChunks: number;
+                totalBytes: number;
+                doneChunks: number;
+                doneBytes: number;
+                failures: number;
+                moves: number;
+                note: string;
+                static encode(m: lumeo.master.v1.Job.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Job & lumeo.master.v1.Job.$Shape;
+            }
+
+            namespace Job {
+                interface $Properties {
+                    id?: (number|null);
+                    kind?: (lumeo.master.v1.JobKind|null);
+                    state?: (lumeo.master.v1.JobState|null);
+                    serverId?: (number|null);
+                    node?: (string|null);
+                    createdAtMs?: (number|null);
+                    endedAtMs?: (number|null);
+                    totalChunks?: (number|null);
+                    totalBytes?: (number|null);
+                    doneChunks?: (number|null);
+                    doneBytes?: (number|null);
+                    failures?: (number|null);
+                    moves?: (number|null);
+                    note?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Job.$Properties;
+            }
+
+            interface IListJobsRequest extends lumeo.master.v1.ListJobsRequest.$Properties {
+            }
+
+            class ListJobsRequest {
+                constructor(p?: lumeo.master.v1.ListJobsRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.ListJobsRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListJobsRequest & lumeo.master.v1.ListJobsRequest.$Shape;
+            }
+
+            namespace ListJobsRequest {
+                interface $Properties {
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListJobsRequest.$Properties;
+            }
+
+            interface IListJobsResponse extends lumeo.master.v1.ListJobsResponse.$Properties {
+            }
+
+            class ListJobsResponse {
+                constructor(p?: lumeo.master.v1.ListJobsResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                jobs: lumeo.master.v1.Job.$Properties[];
+                static encode(m: lumeo.master.v1.ListJobsResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListJobsResponse & lumeo.master.v1.ListJobsResponse.$Shape;
+            }
+
+            namespace ListJobsResponse {
+                interface $Properties {
+                    jobs?: (lumeo.master.v1.Job.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListJobsResponse.$Properties;
+            }
+
+            interface ICreateJobRequest extends lumeo.master.v1.CreateJobRequest.$Properties {
+            }
+
+            class CreateJobRequest {
+                constructor(p?: lumeo.master.v1.CreateJobRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                kind: lumeo.master.v1.JobKind;
+                node: string;
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.CreateJobRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CreateJobRequest & lumeo.master.v1.CreateJobRequest.$Shape;
+            }
+
+            namespace CreateJobRequest {
+                interface $Properties {
+                    kind?: (lumeo.master.v1.JobKind|null);
+                    node?: (string|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.CreateJobRequest.$Properties;
+            }
+
+            interface ICreateJobResponse extends lumeo.master.v1.CreateJobResponse.$Properties {
+            }
+
+            class CreateJobResponse {
+                constructor(p?: lumeo.master.v1.CreateJobResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                job?: (lumeo.master.v1.Job.$Properties|null);
+                static encode(m: lumeo.master.v1.CreateJobResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CreateJobResponse & lumeo.master.v1.CreateJobResponse.$Shape;
+            }
+
+            namespace CreateJobResponse {
+                interface $Properties {
+                    job?: (lumeo.master.v1.Job.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.CreateJobResponse.$Properties;
+            }
+
+            enum JobChange {
+                JOB_CHANGE_UNSPECIFIED = 0,
+                JOB_CHANGE_PAUSE = 1,
+                JOB_CHANGE_RESUME = 2,
+                JOB_CHANGE_CANCEL = 3
+            }
+
+            interface IChangeJobRequest extends lumeo.master.v1.ChangeJobRequest.$Properties {
+            }
+
+            class ChangeJobRequest {
+                constructor(p?: lumeo.master.v1.ChangeJobRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                id: number;
+                change: lumeo.master.v1.JobChange;
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.ChangeJobRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChangeJobRequest & lumeo.master.v1.ChangeJobRequest.$Shape;
+            }
+
+            namespace ChangeJobRequest {
+                interface $Properties {
+                    id?: (number|null);
+                    change?: (lumeo.master.v1.JobChange|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ChangeJobRequest.$Properties;
+            }
+
+            interface IChangeJobResponse extends lumeo.master.v1.ChangeJobResponse.$Properties {
+            }
+
+            class ChangeJobResponse {
+                constructor(p?: lumeo.master.v1.ChangeJobResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                job?: (lumeo.master.v1.Job.$Properties|null);
+                static encode(m: lumeo.master.v1.ChangeJobResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChangeJobResponse & lumeo.master.v1.ChangeJobResponse.$Shape;
+            }
+
+            namespace ChangeJobResponse {
+                interface $Properties {
+                    job?: (lumeo.master.v1.Job.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ChangeJobResponse.$Properties;
+            }
+
+            enum NodeStanding {
+                NODE_STANDING_UNSPECIFIED = 0,
+                NODE_STANDING_ACTIVE = 1,
+                NODE_STANDING_DRAINING = 2,
+                NODE_STANDING_MAINTENANCE = 3,
+                NODE_STANDING_DECOMMISSIONED = 4
+            }
+
+            interface INode extends lumeo.master.v1.Node.$Properties {
+            }
+
+            class Node {
+                constructor(p?: lumeo.master.v1.Node.$Properties);
+                $unknowns?: Uint8Array[];
+                name: string;
+                serverId: number;
+                state: lumeo.common.v1.ServerState;
+                standing: lumeo.master.v1.NodeStanding;
+                lost: boolean;
+                labels: { [k: string]: string };
+                dataAddress: string;
+                chunks?: (number|null);
+                bytes: number;
+                usedBytes: number;
+                capacityBytes: number;
+                damagedCount: number;
+                jobs: number[];
+                static encode(m: lumeo.master.v1.Node.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Node & lumeo.master.v1.Node.$Shape;
+            }
+
+            namespace Node {
+                interface $Properties {
+                    name?: (string|null);
+                    serverId?: (number|null);
+                    state?: (lumeo.common.v1.ServerState|null);
+                    standing?: (lumeo.master.v1.NodeStanding|null);
+                    lost?: (boolean|null);
+                    labels?: ({ [k: string]: string }|null);
+                    dataAddress?: (string|null);
+                    chunks?: (number|null);
+                    bytes?: (number|null);
+                    usedBytes?: (number|null);
+                    capacityBytes?: (number|null);
+                    damagedCount?: (number|null);
+                    jobs?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Node.$Properties;
+            }
+
+            interface IListNodesRequest extends lumeo.master.v1.ListNodesRequest.$Properties {
+            }
+
+            class ListNodesRequest {
+                constructor(p?: lumeo.master.v1.ListNodesRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.ListNodesRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListNodesRequest & lumeo.master.v1.ListNodesRequest.$Shape;
+            }
+
+            namespace ListNodesRequest {
+                interface $Properties {
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListNodesRequest.$Properties;
+            }
+
+            interface IListNodesResponse extends lumeo.master.v1.ListNodesResponse.$Properties {
+            }
+
+            class ListNodesResponse {
+                constructor(p?: lumeo.master.v1.ListNodesResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                nodes: lumeo.master.v1.Node.$Properties[];
+                health?: (lumeo.master.v1.ChunkHealth.$Properties|null);
+                static encode(m: lumeo.master.v1.ListNodesResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListNodesResponse & lumeo.master.v1.ListNodesResponse.$Shape;
+            }
+
+            namespace ListNodesResponse {
+                interface $Properties {
+                    nodes?: (lumeo.master.v1.Node.$Properties[]|null);
+                    health?: (lumeo.master.v1.ChunkHealth.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListNodesResponse.$Properties;
+            }
+
+            interface IChunkHealth extends lumeo.master.v1.ChunkHealth.$Properties {
+            }
+
+            class ChunkHealth {
+                constructor(p?: lumeo.master.v1.ChunkHealth.$Properties);
+                $unknowns?: Uint8Array[];
+                chunks: number;
+                underReplicated: number;
+                damaged: number;
+                lost: number;
+                lookedMsAgo: number;
+                static encode(m: lumeo.master.v1.ChunkHealth.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkHealth & lumeo.master.v1.ChunkHealth.$Shape;
+            }
+
+            namespace ChunkHealth {
+                interface $Properties {
+                    chunks?: (number|null);
+                    underReplicated?: (number|null);
+                    damaged?: (number|null);
+                    lost?: (number|null);
+                    lookedMsAgo?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ChunkHealth.$Properties;
+            }
+
+            interface IChangeNodeRequest extends lumeo.master.v1.ChangeNodeRequest.$Properties {
+            }
+
+            class ChangeNodeRequest {
+                constructor(p?: lumeo.master.v1.ChangeNodeRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                name: string;
+                standing: lumeo.master.v1.NodeStanding;
+                setLabels: { [k: string]: string };
+                removeLabels: string[];
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.ChangeNodeRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChangeNodeRequest & lumeo.master.v1.ChangeNodeRequest.$Shape;
+            }
+
+            namespace ChangeNodeRequest {
+                interface $Properties {
+                    name?: (string|null);
+                    standing?: (lumeo.master.v1.NodeStanding|null);
+                    setLabels?: ({ [k: string]: string }|null);
+                    removeLabels?: (string[]|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ChangeNodeRequest.$Properties;
+            }
+
+            interface IChangeNodeResponse extends lumeo.master.v1.ChangeNodeResponse.$Properties {
+            }
+
+            class ChangeNodeResponse {
+                constructor(p?: lumeo.master.v1.ChangeNodeResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                node?: (lumeo.master.v1.Node.$Properties|null);
+                static encode(m: lumeo.master.v1.ChangeNodeResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChangeNodeResponse & lumeo.master.v1.ChangeNodeResponse.$Shape;
+            }
+
+            namespace ChangeNodeResponse {
+                interface $Properties {
+                    node?: (lumeo.master.v1.Node.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ChangeNodeResponse.$Properties;
+            }
+
+            enum ChunkFilter {
+                CHUNK_FILTER_UNSPECIFIED = 0,
+                CHUNK_FILTER_ALL = 1,
+                CHUNK_FILTER_UNDER_REPLICATED = 2,
+                CHUNK_FILTER_CORRUPT = 3,
+                CHUNK_FILTER_ORPHAN = 4
+            }
+
+            interface IListChunksRequest extends lumeo.master.v1.ListChunksRequest.$Properties {
+            }
+
+            class ListChunksRequest {
+                constructor(p?: lumeo.master.v1.ListChunksRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                filter: lumeo.master.v1.ChunkFilter;
+                after: number;
+                limit: number;
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.ListChunksRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListChunksRequest & lumeo.master.v1.ListChunksRequest.$Shape;
+            }
+
+            namespace ListChunksRequest {
+                interface $Properties {
+                    filter?: (lumeo.master.v1.ChunkFilter|null);
+                    after?: (number|null);
+                    limit?: (number|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListChunksRequest.$Properties;
+            }
+
+            interface IListChunksResponse extends lumeo.master.v1.ListChunksResponse.$Properties {
+            }
+
+            class ListChunksResponse {
+                constructor(p?: lumeo.master.v1.ListChunksResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                chunks: lumeo.master.v1.ChunkState.$Properties[];
+                next: number;
+                static encode(m: lumeo.master.v1.ListChunksResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListChunksResponse & lumeo.master.v1.ListChunksResponse.$Shape;
+            }
+
+            namespace ListChunksResponse {
+                interface $Properties {
+                    chunks?: (lumeo.master.v1.ChunkState.$Properties[]|null);
+                    next?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListChunksResponse.$Properties;
+            }
+
+            interface IChunkState extends lumeo.master.v1.ChunkState.$Properties {
+            }
+
+            class ChunkState {
+                constructor(p?: lumeo.master.v1.ChunkState.$Properties);
+                $unknowns?: Uint8Array[];
+                chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
+                goodCopies: number;
+                orphan: boolean;
+                moveTarget: number;
+                moveTargetName: string;
+                job: number;
+                static encode(m: lumeo.master.v1.ChunkState.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkState & lumeo.master.v1.ChunkState.$Shape;
+            }
+
+            namespace ChunkState {
+                interface $Properties {
+                    chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
+                    goodCopies?: (number|null);
+                    orphan?: (boolean|null);
+                    moveTarget?: (number|null);
+                    moveTargetName?: (string|null);
+                    job?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ChunkState.$Properties;
+            }
+
+            interface IVerifyChunkRequest extends lumeo.master.v1.VerifyChunkRequest.$Properties {
+            }
+
+            class VerifyChunkRequest {
+                constructor(p?: lumeo.master.v1.VerifyChunkRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.VerifyChunkRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.VerifyChunkRequest & lumeo.master.v1.VerifyChunkRequest.$Shape;
+            }
+
+            namespace VerifyChunkRequest {
+                interface $Properties {
+                    handle?: (number|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.VerifyChunkRequest.$Properties;
+            }
+
+            interface IVerifyChunkResponse extends lumeo.master.v1.VerifyChunkResponse.$Properties {
+            }
+
+            class VerifyChunkResponse {
+                constructor(p?: lumeo.master.v1.VerifyChunkResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                copies: lumeo.master.v1.CopyVerdict.$Properties[];
+                static encode(m: lumeo.master.v1.VerifyChunkResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.VerifyChunkResponse & lumeo.master.v1.VerifyChunkResponse.$Shape;
+            }
+
+            namespace VerifyChunkResponse {
+                interface $Properties {
+                    copies?: (lumeo.master.v1.CopyVerdict.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.VerifyChunkResponse.$Properties;
+            }
+
+            interface ICopyVerdict extends lumeo.master.v1.CopyVerdict.$Properties {
+            }
+
+            class CopyVerdict {
+                constructor(p?: lumeo.master.v1.CopyVerdict.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                name: string;
+                finding: lumeo.master.v1.CopyFinding;
+                why: string;
+                static encode(m: lumeo.master.v1.CopyVerdict.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CopyVerdict & lumeo.master.v1.CopyVerdict.$Shape;
+            }
+
+            namespace CopyVerdict {
+                interface $Properties {
+                    serverId?: (number|null);
+                    name?: (string|null);
+                    finding?: (lumeo.master.v1.CopyFinding|null);
+                    why?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.CopyVerdict.$Properties;
+            }
+
+            enum CopyFinding {
+                COPY_FINDING_UNSPECIFIED = 0,
+                COPY_FINDING_INTACT = 1,
+                COPY_FINDING_BAD = 2,
+                COPY_FINDING_UNKNOWN = 3
             }
 
             interface IBeginCheckRequest extends lumeo.master.v1.BeginCheckRequest.$Properties {

@@ -4315,7 +4315,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [readCount] ScrubStatus readCount
                  * @property {number|null} [readBytes] ScrubStatus readBytes
                  * @property {number|null} [foundCount] ScrubStatus foundCount
-                 * @property {boolean|null} [paused] ScrubStatus paused
+                 * @property {boolean|null} [yielding] ScrubStatus yielding
+                 * @property {number|null} [bytesPerSecond] ScrubStatus bytesPerSecond
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -4412,12 +4413,20 @@ export const lumeo = $root.lumeo = (() => {
                 ScrubStatus.prototype.foundCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
-                 * ScrubStatus paused.
-                 * @member {boolean} paused
+                 * ScrubStatus yielding.
+                 * @member {boolean} yielding
                  * @memberof lumeo.common.v1.ScrubStatus
                  * @instance
                  */
-                ScrubStatus.prototype.paused = false;
+                ScrubStatus.prototype.yielding = false;
+
+                /**
+                 * ScrubStatus bytesPerSecond.
+                 * @member {number} bytesPerSecond
+                 * @memberof lumeo.common.v1.ScrubStatus
+                 * @instance
+                 */
+                ScrubStatus.prototype.bytesPerSecond = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
                  * Encodes the specified ScrubStatus message. Does not implicitly {@link lumeo.common.v1.ScrubStatus.verify|verify} messages.
@@ -4451,8 +4460,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 7, wireType 0 =*/56).uint64(m.readBytes);
                     if (m.foundCount != null && $Object.hasOwnProperty.call(m, "foundCount") && (typeof m.foundCount === "object" ? m.foundCount.low || m.foundCount.high : m.foundCount !== 0))
                         w.uint32(/* id 8, wireType 0 =*/64).uint64(m.foundCount);
-                    if (m.paused != null && $Object.hasOwnProperty.call(m, "paused") && m.paused !== false)
-                        w.uint32(/* id 9, wireType 0 =*/72).bool(m.paused);
+                    if (m.yielding != null && $Object.hasOwnProperty.call(m, "yielding") && m.yielding !== false)
+                        w.uint32(/* id 9, wireType 0 =*/72).bool(m.yielding);
+                    if (m.bytesPerSecond != null && $Object.hasOwnProperty.call(m, "bytesPerSecond") && (typeof m.bytesPerSecond === "object" ? m.bytesPerSecond.low || m.bytesPerSecond.high : m.bytesPerSecond !== 0))
+                        w.uint32(/* id 10, wireType 0 =*/80).uint64(m.bytesPerSecond);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -4573,9 +4584,18 @@ export const lumeo = $root.lumeo = (() => {
                                 if (u !== 0)
                                     break;
                                 if (v = r.bool())
-                                    m.paused = v;
+                                    m.yielding = v;
                                 else
-                                    delete m.paused;
+                                    delete m.yielding;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.bytesPerSecond = v;
+                                else
+                                    delete m.bytesPerSecond;
                                 continue;
                             }
                         }
@@ -9726,6 +9746,3799 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return ReportInventoryResponse;
+            })();
+
+            /**
+             * JobKind enum.
+             * @name lumeo.master.v1.JobKind
+             * @enum {number}
+             * @property {number} JOB_KIND_UNSPECIFIED=0 JOB_KIND_UNSPECIFIED value
+             * @property {number} JOB_KIND_REPAIR=1 JOB_KIND_REPAIR value
+             * @property {number} JOB_KIND_MEND=2 JOB_KIND_MEND value
+             * @property {number} JOB_KIND_DRAIN=3 JOB_KIND_DRAIN value
+             * @property {number} JOB_KIND_DECOMMISSION=4 JOB_KIND_DECOMMISSION value
+             * @property {number} JOB_KIND_REBALANCE=5 JOB_KIND_REBALANCE value
+             */
+            v1.JobKind = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "JOB_KIND_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "JOB_KIND_REPAIR"] = 1;
+                values[valuesById[2] = "JOB_KIND_MEND"] = 2;
+                values[valuesById[3] = "JOB_KIND_DRAIN"] = 3;
+                values[valuesById[4] = "JOB_KIND_DECOMMISSION"] = 4;
+                values[valuesById[5] = "JOB_KIND_REBALANCE"] = 5;
+                return values;
+            })();
+
+            /**
+             * JobState enum.
+             * @name lumeo.master.v1.JobState
+             * @enum {number}
+             * @property {number} JOB_STATE_UNSPECIFIED=0 JOB_STATE_UNSPECIFIED value
+             * @property {number} JOB_STATE_RUNNING=1 JOB_STATE_RUNNING value
+             * @property {number} JOB_STATE_PAUSED=2 JOB_STATE_PAUSED value
+             * @property {number} JOB_STATE_DONE=3 JOB_STATE_DONE value
+             * @property {number} JOB_STATE_CANCELLED=4 JOB_STATE_CANCELLED value
+             */
+            v1.JobState = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "JOB_STATE_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "JOB_STATE_RUNNING"] = 1;
+                values[valuesById[2] = "JOB_STATE_PAUSED"] = 2;
+                values[valuesById[3] = "JOB_STATE_DONE"] = 3;
+                values[valuesById[4] = "JOB_STATE_CANCELLED"] = 4;
+                return values;
+            })();
+
+            v1.Job = (function() {
+
+                /**
+                 * Properties of a Job.
+                 * @typedef {Object} lumeo.master.v1.Job.$Properties
+                 * @property {number|null} [id] Job id
+                 * @property {lumeo.master.v1.JobKind|null} [kind] Job kind
+                 * @property {lumeo.master.v1.JobState|null} [state] Job state
+                 * @property {number|null} [serverId] Job serverId
+                 * @property {string|null} [node] Job node
+                 * @property {number|null} [createdAtMs] Job createdAtMs
+                 * @property {number|null} [endedAtMs] Job endedAtMs
+                 * @property {number|null} [totalChunks] Job totalChunks
+                 * @property {number|null} [totalBytes] Job totalBytes
+                 * @property {number|null} [doneChunks] Job doneChunks
+                 * @property {number|null} [doneBytes] Job doneBytes
+                 * @property {number|null} [failures] Job failures
+                 * @property {number|null} [moves] Job moves
+                 * @property {string|null} [note] Job note
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Job.
+                 * @memberof lumeo.master.v1
+                 * @interface IJob
+                 * @augments lumeo.master.v1.Job.$Properties
+                 * @deprecated Use lumeo.master.v1.Job.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Job.
+                 * @typedef {lumeo.master.v1.Job.$Properties} lumeo.master.v1.Job.$Shape
+                 */
+
+                /**
+                 * Constructs a new Job.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Job.
+                 * @constructor
+                 * @param {lumeo.master.v1.Job.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Job = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Job id.
+                 * @member {number} id
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job kind.
+                 * @member {lumeo.master.v1.JobKind} kind
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.kind = 0;
+
+                /**
+                 * Job state.
+                 * @member {lumeo.master.v1.JobState} state
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.state = 0;
+
+                /**
+                 * Job serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job node.
+                 * @member {string} node
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.node = "";
+
+                /**
+                 * Job createdAtMs.
+                 * @member {number} createdAtMs
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.createdAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job endedAtMs.
+                 * @member {number} endedAtMs
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.endedAtMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job totalChunks.
+                 * @member {number} totalChunks
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.totalChunks = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job totalBytes.
+                 * @member {number} totalBytes
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.totalBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job doneChunks.
+                 * @member {number} doneChunks
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.doneChunks = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job doneBytes.
+                 * @member {number} doneBytes
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.doneBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job failures.
+                 * @member {number} failures
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.failures = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job moves.
+                 * @member {number} moves
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.moves = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Job note.
+                 * @member {string} note
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.note = "";
+
+                /**
+                 * Encodes the specified Job message. Does not implicitly {@link lumeo.master.v1.Job.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Job
+                 * @static
+                 * @param {lumeo.master.v1.Job.$Properties} m Job message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Job.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.id != null && $Object.hasOwnProperty.call(m, "id") && (typeof m.id === "object" ? m.id.low || m.id.high : m.id !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.id);
+                    if (m.kind != null && $Object.hasOwnProperty.call(m, "kind") && m.kind !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).int32(m.kind);
+                    if (m.state != null && $Object.hasOwnProperty.call(m, "state") && m.state !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).int32(m.state);
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.serverId);
+                    if (m.node != null && $Object.hasOwnProperty.call(m, "node") && m.node !== "")
+                        w.uint32(/* id 5, wireType 2 =*/42).string(m.node);
+                    if (m.createdAtMs != null && $Object.hasOwnProperty.call(m, "createdAtMs") && (typeof m.createdAtMs === "object" ? m.createdAtMs.low || m.createdAtMs.high : m.createdAtMs !== 0))
+                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.createdAtMs);
+                    if (m.endedAtMs != null && $Object.hasOwnProperty.call(m, "endedAtMs") && (typeof m.endedAtMs === "object" ? m.endedAtMs.low || m.endedAtMs.high : m.endedAtMs !== 0))
+                        w.uint32(/* id 7, wireType 0 =*/56).uint64(m.endedAtMs);
+                    if (m.totalChunks != null && $Object.hasOwnProperty.call(m, "totalChunks") && (typeof m.totalChunks === "object" ? m.totalChunks.low || m.totalChunks.high : m.totalChunks !== 0))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.totalChunks);
+                    if (m.totalBytes != null && $Object.hasOwnProperty.call(m, "totalBytes") && (typeof m.totalBytes === "object" ? m.totalBytes.low || m.totalBytes.high : m.totalBytes !== 0))
+                        w.uint32(/* id 9, wireType 0 =*/72).uint64(m.totalBytes);
+                    if (m.doneChunks != null && $Object.hasOwnProperty.call(m, "doneChunks") && (typeof m.doneChunks === "object" ? m.doneChunks.low || m.doneChunks.high : m.doneChunks !== 0))
+                        w.uint32(/* id 10, wireType 0 =*/80).uint64(m.doneChunks);
+                    if (m.doneBytes != null && $Object.hasOwnProperty.call(m, "doneBytes") && (typeof m.doneBytes === "object" ? m.doneBytes.low || m.doneBytes.high : m.doneBytes !== 0))
+                        w.uint32(/* id 11, wireType 0 =*/88).uint64(m.doneBytes);
+                    if (m.failures != null && $Object.hasOwnProperty.call(m, "failures") && (typeof m.failures === "object" ? m.failures.low || m.failures.high : m.failures !== 0))
+                        w.uint32(/* id 12, wireType 0 =*/96).uint64(m.failures);
+                    if (m.moves != null && $Object.hasOwnProperty.call(m, "moves") && (typeof m.moves === "object" ? m.moves.low || m.moves.high : m.moves !== 0))
+                        w.uint32(/* id 13, wireType 0 =*/104).uint64(m.moves);
+                    if (m.note != null && $Object.hasOwnProperty.call(m, "note") && m.note !== "")
+                        w.uint32(/* id 14, wireType 2 =*/114).string(m.note);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Job message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Job
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Job & lumeo.master.v1.Job.$Shape} Job
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Job.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Job();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.id = v;
+                                else
+                                    delete m.id;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.kind = v;
+                                else
+                                    delete m.kind;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.state = v;
+                                else
+                                    delete m.state;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.node = v;
+                                else
+                                    delete m.node;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.createdAtMs = v;
+                                else
+                                    delete m.createdAtMs;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.endedAtMs = v;
+                                else
+                                    delete m.endedAtMs;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.totalChunks = v;
+                                else
+                                    delete m.totalChunks;
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.totalBytes = v;
+                                else
+                                    delete m.totalBytes;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.doneChunks = v;
+                                else
+                                    delete m.doneChunks;
+                                continue;
+                            }
+                        case 11: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.doneBytes = v;
+                                else
+                                    delete m.doneBytes;
+                                continue;
+                            }
+                        case 12: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.failures = v;
+                                else
+                                    delete m.failures;
+                                continue;
+                            }
+                        case 13: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.moves = v;
+                                else
+                                    delete m.moves;
+                                continue;
+                            }
+                        case 14: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.note = v;
+                                else
+                                    delete m.note;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Job;
+            })();
+
+            v1.ListJobsRequest = (function() {
+
+                /**
+                 * Properties of a ListJobsRequest.
+                 * @typedef {Object} lumeo.master.v1.ListJobsRequest.$Properties
+                 * @property {boolean|null} [forwarded] ListJobsRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListJobsRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IListJobsRequest
+                 * @augments lumeo.master.v1.ListJobsRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ListJobsRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListJobsRequest.
+                 * @typedef {lumeo.master.v1.ListJobsRequest.$Properties} lumeo.master.v1.ListJobsRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListJobsRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListJobsRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListJobsRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListJobsRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListJobsRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.ListJobsRequest
+                 * @instance
+                 */
+                ListJobsRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified ListJobsRequest message. Does not implicitly {@link lumeo.master.v1.ListJobsRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListJobsRequest
+                 * @static
+                 * @param {lumeo.master.v1.ListJobsRequest.$Properties} m ListJobsRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListJobsRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListJobsRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListJobsRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListJobsRequest & lumeo.master.v1.ListJobsRequest.$Shape} ListJobsRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListJobsRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListJobsRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListJobsRequest;
+            })();
+
+            v1.ListJobsResponse = (function() {
+
+                /**
+                 * Properties of a ListJobsResponse.
+                 * @typedef {Object} lumeo.master.v1.ListJobsResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.Job.$Properties>|null} [jobs] ListJobsResponse jobs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListJobsResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IListJobsResponse
+                 * @augments lumeo.master.v1.ListJobsResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ListJobsResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListJobsResponse.
+                 * @typedef {lumeo.master.v1.ListJobsResponse.$Properties} lumeo.master.v1.ListJobsResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListJobsResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListJobsResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListJobsResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListJobsResponse = function (p) {
+                    this.jobs = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListJobsResponse jobs.
+                 * @member {Array.<lumeo.master.v1.Job.$Properties>} jobs
+                 * @memberof lumeo.master.v1.ListJobsResponse
+                 * @instance
+                 */
+                ListJobsResponse.prototype.jobs = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ListJobsResponse message. Does not implicitly {@link lumeo.master.v1.ListJobsResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListJobsResponse
+                 * @static
+                 * @param {lumeo.master.v1.ListJobsResponse.$Properties} m ListJobsResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListJobsResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.jobs != null && m.jobs.length) {
+                        for (var i = 0; i < m.jobs.length; ++i)
+                            $root.lumeo.master.v1.Job.encode(m.jobs[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListJobsResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListJobsResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListJobsResponse & lumeo.master.v1.ListJobsResponse.$Shape} ListJobsResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListJobsResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListJobsResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.jobs && m.jobs.length))
+                                    m.jobs = [];
+                                m.jobs.push($root.lumeo.master.v1.Job.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListJobsResponse;
+            })();
+
+            v1.CreateJobRequest = (function() {
+
+                /**
+                 * Properties of a CreateJobRequest.
+                 * @typedef {Object} lumeo.master.v1.CreateJobRequest.$Properties
+                 * @property {lumeo.master.v1.JobKind|null} [kind] CreateJobRequest kind
+                 * @property {string|null} [node] CreateJobRequest node
+                 * @property {boolean|null} [forwarded] CreateJobRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CreateJobRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface ICreateJobRequest
+                 * @augments lumeo.master.v1.CreateJobRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.CreateJobRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CreateJobRequest.
+                 * @typedef {lumeo.master.v1.CreateJobRequest.$Properties} lumeo.master.v1.CreateJobRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new CreateJobRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a CreateJobRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.CreateJobRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CreateJobRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CreateJobRequest kind.
+                 * @member {lumeo.master.v1.JobKind} kind
+                 * @memberof lumeo.master.v1.CreateJobRequest
+                 * @instance
+                 */
+                CreateJobRequest.prototype.kind = 0;
+
+                /**
+                 * CreateJobRequest node.
+                 * @member {string} node
+                 * @memberof lumeo.master.v1.CreateJobRequest
+                 * @instance
+                 */
+                CreateJobRequest.prototype.node = "";
+
+                /**
+                 * CreateJobRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.CreateJobRequest
+                 * @instance
+                 */
+                CreateJobRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified CreateJobRequest message. Does not implicitly {@link lumeo.master.v1.CreateJobRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.CreateJobRequest
+                 * @static
+                 * @param {lumeo.master.v1.CreateJobRequest.$Properties} m CreateJobRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CreateJobRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.kind != null && $Object.hasOwnProperty.call(m, "kind") && m.kind !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.kind);
+                    if (m.node != null && $Object.hasOwnProperty.call(m, "node") && m.node !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.node);
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CreateJobRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.CreateJobRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.CreateJobRequest & lumeo.master.v1.CreateJobRequest.$Shape} CreateJobRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CreateJobRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.CreateJobRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.kind = v;
+                                else
+                                    delete m.kind;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.node = v;
+                                else
+                                    delete m.node;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CreateJobRequest;
+            })();
+
+            v1.CreateJobResponse = (function() {
+
+                /**
+                 * Properties of a CreateJobResponse.
+                 * @typedef {Object} lumeo.master.v1.CreateJobResponse.$Properties
+                 * @property {lumeo.master.v1.Job.$Properties|null} [job] CreateJobResponse job
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CreateJobResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface ICreateJobResponse
+                 * @augments lumeo.master.v1.CreateJobResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.CreateJobResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CreateJobResponse.
+                 * @typedef {lumeo.master.v1.CreateJobResponse.$Properties} lumeo.master.v1.CreateJobResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new CreateJobResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a CreateJobResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.CreateJobResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CreateJobResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CreateJobResponse job.
+                 * @member {lumeo.master.v1.Job.$Properties|null|undefined} job
+                 * @memberof lumeo.master.v1.CreateJobResponse
+                 * @instance
+                 */
+                CreateJobResponse.prototype.job = null;
+
+                /**
+                 * Encodes the specified CreateJobResponse message. Does not implicitly {@link lumeo.master.v1.CreateJobResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.CreateJobResponse
+                 * @static
+                 * @param {lumeo.master.v1.CreateJobResponse.$Properties} m CreateJobResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CreateJobResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.job != null && $Object.hasOwnProperty.call(m, "job"))
+                        $root.lumeo.master.v1.Job.encode(m.job, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CreateJobResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.CreateJobResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.CreateJobResponse & lumeo.master.v1.CreateJobResponse.$Shape} CreateJobResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CreateJobResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.CreateJobResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.job = $root.lumeo.master.v1.Job.decode(r, r.size(), $undefined, q + 1, m.job);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CreateJobResponse;
+            })();
+
+            /**
+             * JobChange enum.
+             * @name lumeo.master.v1.JobChange
+             * @enum {number}
+             * @property {number} JOB_CHANGE_UNSPECIFIED=0 JOB_CHANGE_UNSPECIFIED value
+             * @property {number} JOB_CHANGE_PAUSE=1 JOB_CHANGE_PAUSE value
+             * @property {number} JOB_CHANGE_RESUME=2 JOB_CHANGE_RESUME value
+             * @property {number} JOB_CHANGE_CANCEL=3 JOB_CHANGE_CANCEL value
+             */
+            v1.JobChange = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "JOB_CHANGE_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "JOB_CHANGE_PAUSE"] = 1;
+                values[valuesById[2] = "JOB_CHANGE_RESUME"] = 2;
+                values[valuesById[3] = "JOB_CHANGE_CANCEL"] = 3;
+                return values;
+            })();
+
+            v1.ChangeJobRequest = (function() {
+
+                /**
+                 * Properties of a ChangeJobRequest.
+                 * @typedef {Object} lumeo.master.v1.ChangeJobRequest.$Properties
+                 * @property {number|null} [id] ChangeJobRequest id
+                 * @property {lumeo.master.v1.JobChange|null} [change] ChangeJobRequest change
+                 * @property {boolean|null} [forwarded] ChangeJobRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ChangeJobRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IChangeJobRequest
+                 * @augments lumeo.master.v1.ChangeJobRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ChangeJobRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ChangeJobRequest.
+                 * @typedef {lumeo.master.v1.ChangeJobRequest.$Properties} lumeo.master.v1.ChangeJobRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ChangeJobRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ChangeJobRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ChangeJobRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ChangeJobRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ChangeJobRequest id.
+                 * @member {number} id
+                 * @memberof lumeo.master.v1.ChangeJobRequest
+                 * @instance
+                 */
+                ChangeJobRequest.prototype.id = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ChangeJobRequest change.
+                 * @member {lumeo.master.v1.JobChange} change
+                 * @memberof lumeo.master.v1.ChangeJobRequest
+                 * @instance
+                 */
+                ChangeJobRequest.prototype.change = 0;
+
+                /**
+                 * ChangeJobRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.ChangeJobRequest
+                 * @instance
+                 */
+                ChangeJobRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified ChangeJobRequest message. Does not implicitly {@link lumeo.master.v1.ChangeJobRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ChangeJobRequest
+                 * @static
+                 * @param {lumeo.master.v1.ChangeJobRequest.$Properties} m ChangeJobRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ChangeJobRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.id != null && $Object.hasOwnProperty.call(m, "id") && (typeof m.id === "object" ? m.id.low || m.id.high : m.id !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.id);
+                    if (m.change != null && $Object.hasOwnProperty.call(m, "change") && m.change !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).int32(m.change);
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ChangeJobRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ChangeJobRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ChangeJobRequest & lumeo.master.v1.ChangeJobRequest.$Shape} ChangeJobRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ChangeJobRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ChangeJobRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.id = v;
+                                else
+                                    delete m.id;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.change = v;
+                                else
+                                    delete m.change;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ChangeJobRequest;
+            })();
+
+            v1.ChangeJobResponse = (function() {
+
+                /**
+                 * Properties of a ChangeJobResponse.
+                 * @typedef {Object} lumeo.master.v1.ChangeJobResponse.$Properties
+                 * @property {lumeo.master.v1.Job.$Properties|null} [job] ChangeJobResponse job
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ChangeJobResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IChangeJobResponse
+                 * @augments lumeo.master.v1.ChangeJobResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ChangeJobResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ChangeJobResponse.
+                 * @typedef {lumeo.master.v1.ChangeJobResponse.$Properties} lumeo.master.v1.ChangeJobResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ChangeJobResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ChangeJobResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ChangeJobResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ChangeJobResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ChangeJobResponse job.
+                 * @member {lumeo.master.v1.Job.$Properties|null|undefined} job
+                 * @memberof lumeo.master.v1.ChangeJobResponse
+                 * @instance
+                 */
+                ChangeJobResponse.prototype.job = null;
+
+                /**
+                 * Encodes the specified ChangeJobResponse message. Does not implicitly {@link lumeo.master.v1.ChangeJobResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ChangeJobResponse
+                 * @static
+                 * @param {lumeo.master.v1.ChangeJobResponse.$Properties} m ChangeJobResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ChangeJobResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.job != null && $Object.hasOwnProperty.call(m, "job"))
+                        $root.lumeo.master.v1.Job.encode(m.job, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ChangeJobResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ChangeJobResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ChangeJobResponse & lumeo.master.v1.ChangeJobResponse.$Shape} ChangeJobResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ChangeJobResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ChangeJobResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.job = $root.lumeo.master.v1.Job.decode(r, r.size(), $undefined, q + 1, m.job);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ChangeJobResponse;
+            })();
+
+            /**
+             * NodeStanding enum.
+             * @name lumeo.master.v1.NodeStanding
+             * @enum {number}
+             * @property {number} NODE_STANDING_UNSPECIFIED=0 NODE_STANDING_UNSPECIFIED value
+             * @property {number} NODE_STANDING_ACTIVE=1 NODE_STANDING_ACTIVE value
+             * @property {number} NODE_STANDING_DRAINING=2 NODE_STANDING_DRAINING value
+             * @property {number} NODE_STANDING_MAINTENANCE=3 NODE_STANDING_MAINTENANCE value
+             * @property {number} NODE_STANDING_DECOMMISSIONED=4 NODE_STANDING_DECOMMISSIONED value
+             */
+            v1.NodeStanding = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "NODE_STANDING_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "NODE_STANDING_ACTIVE"] = 1;
+                values[valuesById[2] = "NODE_STANDING_DRAINING"] = 2;
+                values[valuesById[3] = "NODE_STANDING_MAINTENANCE"] = 3;
+                values[valuesById[4] = "NODE_STANDING_DECOMMISSIONED"] = 4;
+                return values;
+            })();
+
+            v1.Node = (function() {
+
+                /**
+                 * Properties of a Node.
+                 * @typedef {Object} lumeo.master.v1.Node.$Properties
+                 * @property {string|null} [name] Node name
+                 * @property {number|null} [serverId] Node serverId
+                 * @property {lumeo.common.v1.ServerState|null} [state] Node state
+                 * @property {lumeo.master.v1.NodeStanding|null} [standing] Node standing
+                 * @property {boolean|null} [lost] Node lost
+                 * @property {Object.<string,string>|null} [labels] Node labels
+                 * @property {string|null} [dataAddress] Node dataAddress
+                 * @property {number|null} [chunks] Node chunks
+                 * @property {number|null} [bytes] Node bytes
+                 * @property {number|null} [usedBytes] Node usedBytes
+                 * @property {number|null} [capacityBytes] Node capacityBytes
+                 * @property {number|null} [damagedCount] Node damagedCount
+                 * @property {Array.<number>|null} [jobs] Node jobs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Node.
+                 * @memberof lumeo.master.v1
+                 * @interface INode
+                 * @augments lumeo.master.v1.Node.$Properties
+                 * @deprecated Use lumeo.master.v1.Node.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Node.
+                 * @typedef {lumeo.master.v1.Node.$Properties} lumeo.master.v1.Node.$Shape
+                 */
+
+                /**
+                 * Constructs a new Node.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Node.
+                 * @constructor
+                 * @param {lumeo.master.v1.Node.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Node = function (p) {
+                    this.labels = {};
+                    this.jobs = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Node name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.name = "";
+
+                /**
+                 * Node serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Node state.
+                 * @member {lumeo.common.v1.ServerState} state
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.state = 0;
+
+                /**
+                 * Node standing.
+                 * @member {lumeo.master.v1.NodeStanding} standing
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.standing = 0;
+
+                /**
+                 * Node lost.
+                 * @member {boolean} lost
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.lost = false;
+
+                /**
+                 * Node labels.
+                 * @member {Object.<string,string>} labels
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.labels = $util.emptyObject;
+
+                /**
+                 * Node dataAddress.
+                 * @member {string} dataAddress
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.dataAddress = "";
+
+                /**
+                 * Node chunks.
+                 * @member {number|null|undefined} chunks
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.chunks = null;
+
+                /**
+                 * Node bytes.
+                 * @member {number} bytes
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.bytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Node usedBytes.
+                 * @member {number} usedBytes
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.usedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Node capacityBytes.
+                 * @member {number} capacityBytes
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.capacityBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Node damagedCount.
+                 * @member {number} damagedCount
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.damagedCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Node jobs.
+                 * @member {Array.<number>} jobs
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.jobs = $util.emptyArray;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Node.prototype, "_chunks", {
+                    get: $util.oneOfGetter($oneOfFields = ["chunks"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified Node message. Does not implicitly {@link lumeo.master.v1.Node.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Node
+                 * @static
+                 * @param {lumeo.master.v1.Node.$Properties} m Node message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Node.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.name);
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.serverId);
+                    if (m.state != null && $Object.hasOwnProperty.call(m, "state") && m.state !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).int32(m.state);
+                    if (m.standing != null && $Object.hasOwnProperty.call(m, "standing") && m.standing !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).int32(m.standing);
+                    if (m.lost != null && $Object.hasOwnProperty.call(m, "lost") && m.lost !== false)
+                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.lost);
+                    if (m.labels != null && $Object.hasOwnProperty.call(m, "labels")) {
+                        for (var ks = $Object.keys(m.labels), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 6, wireType 2 =*/50).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.labels[ks[i]]).ldelim();
+                        }
+                    }
+                    if (m.dataAddress != null && $Object.hasOwnProperty.call(m, "dataAddress") && m.dataAddress !== "")
+                        w.uint32(/* id 7, wireType 2 =*/58).string(m.dataAddress);
+                    if (m.chunks != null && $Object.hasOwnProperty.call(m, "chunks"))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.chunks);
+                    if (m.bytes != null && $Object.hasOwnProperty.call(m, "bytes") && (typeof m.bytes === "object" ? m.bytes.low || m.bytes.high : m.bytes !== 0))
+                        w.uint32(/* id 9, wireType 0 =*/72).uint64(m.bytes);
+                    if (m.usedBytes != null && $Object.hasOwnProperty.call(m, "usedBytes") && (typeof m.usedBytes === "object" ? m.usedBytes.low || m.usedBytes.high : m.usedBytes !== 0))
+                        w.uint32(/* id 10, wireType 0 =*/80).uint64(m.usedBytes);
+                    if (m.capacityBytes != null && $Object.hasOwnProperty.call(m, "capacityBytes") && (typeof m.capacityBytes === "object" ? m.capacityBytes.low || m.capacityBytes.high : m.capacityBytes !== 0))
+                        w.uint32(/* id 11, wireType 0 =*/88).uint64(m.capacityBytes);
+                    if (m.damagedCount != null && $Object.hasOwnProperty.call(m, "damagedCount") && (typeof m.damagedCount === "object" ? m.damagedCount.low || m.damagedCount.high : m.damagedCount !== 0))
+                        w.uint32(/* id 12, wireType 0 =*/96).uint64(m.damagedCount);
+                    if (m.jobs != null && m.jobs.length) {
+                        w.uint32(/* id 13, wireType 2 =*/106).uint64s(m.jobs);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Node message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Node
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Node & lumeo.master.v1.Node.$Shape} Node
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Node.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, k, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Node();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.state = v;
+                                else
+                                    delete m.state;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.standing = v;
+                                else
+                                    delete m.standing;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.lost = v;
+                                else
+                                    delete m.lost;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                if (m.labels === $util.emptyObject)
+                                    m.labels = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.labels, k);
+                                m.labels[k] = v;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.dataAddress = v;
+                                else
+                                    delete m.dataAddress;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                m.chunks = r.uint64();
+                                m._chunks = "chunks";
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.bytes = v;
+                                else
+                                    delete m.bytes;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.usedBytes = v;
+                                else
+                                    delete m.usedBytes;
+                                continue;
+                            }
+                        case 11: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.capacityBytes = v;
+                                else
+                                    delete m.capacityBytes;
+                                continue;
+                            }
+                        case 12: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.damagedCount = v;
+                                else
+                                    delete m.damagedCount;
+                                continue;
+                            }
+                        case 13: {
+                                if (u === 2) {
+                                    if (!(m.jobs && m.jobs.length))
+                                        m.jobs = [];
+                                    r.uint64s(m.jobs);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.jobs && m.jobs.length))
+                                    m.jobs = [];
+                                m.jobs.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Node;
+            })();
+
+            v1.ListNodesRequest = (function() {
+
+                /**
+                 * Properties of a ListNodesRequest.
+                 * @typedef {Object} lumeo.master.v1.ListNodesRequest.$Properties
+                 * @property {boolean|null} [forwarded] ListNodesRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListNodesRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IListNodesRequest
+                 * @augments lumeo.master.v1.ListNodesRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ListNodesRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListNodesRequest.
+                 * @typedef {lumeo.master.v1.ListNodesRequest.$Properties} lumeo.master.v1.ListNodesRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListNodesRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListNodesRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListNodesRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListNodesRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListNodesRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.ListNodesRequest
+                 * @instance
+                 */
+                ListNodesRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified ListNodesRequest message. Does not implicitly {@link lumeo.master.v1.ListNodesRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListNodesRequest
+                 * @static
+                 * @param {lumeo.master.v1.ListNodesRequest.$Properties} m ListNodesRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListNodesRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListNodesRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListNodesRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListNodesRequest & lumeo.master.v1.ListNodesRequest.$Shape} ListNodesRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListNodesRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListNodesRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListNodesRequest;
+            })();
+
+            v1.ListNodesResponse = (function() {
+
+                /**
+                 * Properties of a ListNodesResponse.
+                 * @typedef {Object} lumeo.master.v1.ListNodesResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.Node.$Properties>|null} [nodes] ListNodesResponse nodes
+                 * @property {lumeo.master.v1.ChunkHealth.$Properties|null} [health] ListNodesResponse health
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListNodesResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IListNodesResponse
+                 * @augments lumeo.master.v1.ListNodesResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ListNodesResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListNodesResponse.
+                 * @typedef {lumeo.master.v1.ListNodesResponse.$Properties} lumeo.master.v1.ListNodesResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListNodesResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListNodesResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListNodesResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListNodesResponse = function (p) {
+                    this.nodes = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListNodesResponse nodes.
+                 * @member {Array.<lumeo.master.v1.Node.$Properties>} nodes
+                 * @memberof lumeo.master.v1.ListNodesResponse
+                 * @instance
+                 */
+                ListNodesResponse.prototype.nodes = $util.emptyArray;
+
+                /**
+                 * ListNodesResponse health.
+                 * @member {lumeo.master.v1.ChunkHealth.$Properties|null|undefined} health
+                 * @memberof lumeo.master.v1.ListNodesResponse
+                 * @instance
+                 */
+                ListNodesResponse.prototype.health = null;
+
+                /**
+                 * Encodes the specified ListNodesResponse message. Does not implicitly {@link lumeo.master.v1.ListNodesResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListNodesResponse
+                 * @static
+                 * @param {lumeo.master.v1.ListNodesResponse.$Properties} m ListNodesResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListNodesResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.nodes != null && m.nodes.length) {
+                        for (var i = 0; i < m.nodes.length; ++i)
+                            $root.lumeo.master.v1.Node.encode(m.nodes[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.health != null && $Object.hasOwnProperty.call(m, "health"))
+                        $root.lumeo.master.v1.ChunkHealth.encode(m.health, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListNodesResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListNodesResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListNodesResponse & lumeo.master.v1.ListNodesResponse.$Shape} ListNodesResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListNodesResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListNodesResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.nodes && m.nodes.length))
+                                    m.nodes = [];
+                                m.nodes.push($root.lumeo.master.v1.Node.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.health = $root.lumeo.master.v1.ChunkHealth.decode(r, r.size(), $undefined, q + 1, m.health);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListNodesResponse;
+            })();
+
+            v1.ChunkHealth = (function() {
+
+                /**
+                 * Properties of a ChunkHealth.
+                 * @typedef {Object} lumeo.master.v1.ChunkHealth.$Properties
+                 * @property {number|null} [chunks] ChunkHealth chunks
+                 * @property {number|null} [underReplicated] ChunkHealth underReplicated
+                 * @property {number|null} [damaged] ChunkHealth damaged
+                 * @property {number|null} [lost] ChunkHealth lost
+                 * @property {number|null} [lookedMsAgo] ChunkHealth lookedMsAgo
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ChunkHealth.
+                 * @memberof lumeo.master.v1
+                 * @interface IChunkHealth
+                 * @augments lumeo.master.v1.ChunkHealth.$Properties
+                 * @deprecated Use lumeo.master.v1.ChunkHealth.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ChunkHealth.
+                 * @typedef {lumeo.master.v1.ChunkHealth.$Properties} lumeo.master.v1.ChunkHealth.$Shape
+                 */
+
+                /**
+                 * Constructs a new ChunkHealth.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ChunkHealth.
+                 * @constructor
+                 * @param {lumeo.master.v1.ChunkHealth.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ChunkHealth = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ChunkHealth chunks.
+                 * @member {number} chunks
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @instance
+                 */
+                ChunkHealth.prototype.chunks = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ChunkHealth underReplicated.
+                 * @member {number} underReplicated
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @instance
+                 */
+                ChunkHealth.prototype.underReplicated = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ChunkHealth damaged.
+                 * @member {number} damaged
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @instance
+                 */
+                ChunkHealth.prototype.damaged = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ChunkHealth lost.
+                 * @member {number} lost
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @instance
+                 */
+                ChunkHealth.prototype.lost = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ChunkHealth lookedMsAgo.
+                 * @member {number} lookedMsAgo
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @instance
+                 */
+                ChunkHealth.prototype.lookedMsAgo = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ChunkHealth message. Does not implicitly {@link lumeo.master.v1.ChunkHealth.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @static
+                 * @param {lumeo.master.v1.ChunkHealth.$Properties} m ChunkHealth message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ChunkHealth.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.chunks != null && $Object.hasOwnProperty.call(m, "chunks") && (typeof m.chunks === "object" ? m.chunks.low || m.chunks.high : m.chunks !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.chunks);
+                    if (m.underReplicated != null && $Object.hasOwnProperty.call(m, "underReplicated") && (typeof m.underReplicated === "object" ? m.underReplicated.low || m.underReplicated.high : m.underReplicated !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.underReplicated);
+                    if (m.damaged != null && $Object.hasOwnProperty.call(m, "damaged") && (typeof m.damaged === "object" ? m.damaged.low || m.damaged.high : m.damaged !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.damaged);
+                    if (m.lost != null && $Object.hasOwnProperty.call(m, "lost") && (typeof m.lost === "object" ? m.lost.low || m.lost.high : m.lost !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.lost);
+                    if (m.lookedMsAgo != null && $Object.hasOwnProperty.call(m, "lookedMsAgo") && (typeof m.lookedMsAgo === "object" ? m.lookedMsAgo.low || m.lookedMsAgo.high : m.lookedMsAgo !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.lookedMsAgo);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ChunkHealth message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ChunkHealth & lumeo.master.v1.ChunkHealth.$Shape} ChunkHealth
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ChunkHealth.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ChunkHealth();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.chunks = v;
+                                else
+                                    delete m.chunks;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.underReplicated = v;
+                                else
+                                    delete m.underReplicated;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.damaged = v;
+                                else
+                                    delete m.damaged;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.lost = v;
+                                else
+                                    delete m.lost;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.lookedMsAgo = v;
+                                else
+                                    delete m.lookedMsAgo;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ChunkHealth;
+            })();
+
+            v1.ChangeNodeRequest = (function() {
+
+                /**
+                 * Properties of a ChangeNodeRequest.
+                 * @typedef {Object} lumeo.master.v1.ChangeNodeRequest.$Properties
+                 * @property {string|null} [name] ChangeNodeRequest name
+                 * @property {lumeo.master.v1.NodeStanding|null} [standing] ChangeNodeRequest standing
+                 * @property {Object.<string,string>|null} [setLabels] ChangeNodeRequest setLabels
+                 * @property {Array.<string>|null} [removeLabels] ChangeNodeRequest removeLabels
+                 * @property {boolean|null} [forwarded] ChangeNodeRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ChangeNodeRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IChangeNodeRequest
+                 * @augments lumeo.master.v1.ChangeNodeRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ChangeNodeRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ChangeNodeRequest.
+                 * @typedef {lumeo.master.v1.ChangeNodeRequest.$Properties} lumeo.master.v1.ChangeNodeRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ChangeNodeRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ChangeNodeRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ChangeNodeRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ChangeNodeRequest = function (p) {
+                    this.setLabels = {};
+                    this.removeLabels = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ChangeNodeRequest name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.ChangeNodeRequest
+                 * @instance
+                 */
+                ChangeNodeRequest.prototype.name = "";
+
+                /**
+                 * ChangeNodeRequest standing.
+                 * @member {lumeo.master.v1.NodeStanding} standing
+                 * @memberof lumeo.master.v1.ChangeNodeRequest
+                 * @instance
+                 */
+                ChangeNodeRequest.prototype.standing = 0;
+
+                /**
+                 * ChangeNodeRequest setLabels.
+                 * @member {Object.<string,string>} setLabels
+                 * @memberof lumeo.master.v1.ChangeNodeRequest
+                 * @instance
+                 */
+                ChangeNodeRequest.prototype.setLabels = $util.emptyObject;
+
+                /**
+                 * ChangeNodeRequest removeLabels.
+                 * @member {Array.<string>} removeLabels
+                 * @memberof lumeo.master.v1.ChangeNodeRequest
+                 * @instance
+                 */
+                ChangeNodeRequest.prototype.removeLabels = $util.emptyArray;
+
+                /**
+                 * ChangeNodeRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.ChangeNodeRequest
+                 * @instance
+                 */
+                ChangeNodeRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified ChangeNodeRequest message. Does not implicitly {@link lumeo.master.v1.ChangeNodeRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ChangeNodeRequest
+                 * @static
+                 * @param {lumeo.master.v1.ChangeNodeRequest.$Properties} m ChangeNodeRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ChangeNodeRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.name);
+                    if (m.standing != null && $Object.hasOwnProperty.call(m, "standing") && m.standing !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).int32(m.standing);
+                    if (m.setLabels != null && $Object.hasOwnProperty.call(m, "setLabels")) {
+                        for (var ks = $Object.keys(m.setLabels), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 3, wireType 2 =*/26).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.setLabels[ks[i]]).ldelim();
+                        }
+                    }
+                    if (m.removeLabels != null && m.removeLabels.length) {
+                        for (var i = 0; i < m.removeLabels.length; ++i)
+                            w.uint32(/* id 4, wireType 2 =*/34).string(m.removeLabels[i]);
+                    }
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ChangeNodeRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ChangeNodeRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ChangeNodeRequest & lumeo.master.v1.ChangeNodeRequest.$Shape} ChangeNodeRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ChangeNodeRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, k, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ChangeNodeRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.standing = v;
+                                else
+                                    delete m.standing;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (m.setLabels === $util.emptyObject)
+                                    m.setLabels = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.setLabels, k);
+                                m.setLabels[k] = v;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.removeLabels && m.removeLabels.length))
+                                    m.removeLabels = [];
+                                m.removeLabels.push(r.stringVerify());
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ChangeNodeRequest;
+            })();
+
+            v1.ChangeNodeResponse = (function() {
+
+                /**
+                 * Properties of a ChangeNodeResponse.
+                 * @typedef {Object} lumeo.master.v1.ChangeNodeResponse.$Properties
+                 * @property {lumeo.master.v1.Node.$Properties|null} [node] ChangeNodeResponse node
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ChangeNodeResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IChangeNodeResponse
+                 * @augments lumeo.master.v1.ChangeNodeResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ChangeNodeResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ChangeNodeResponse.
+                 * @typedef {lumeo.master.v1.ChangeNodeResponse.$Properties} lumeo.master.v1.ChangeNodeResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ChangeNodeResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ChangeNodeResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ChangeNodeResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ChangeNodeResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ChangeNodeResponse node.
+                 * @member {lumeo.master.v1.Node.$Properties|null|undefined} node
+                 * @memberof lumeo.master.v1.ChangeNodeResponse
+                 * @instance
+                 */
+                ChangeNodeResponse.prototype.node = null;
+
+                /**
+                 * Encodes the specified ChangeNodeResponse message. Does not implicitly {@link lumeo.master.v1.ChangeNodeResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ChangeNodeResponse
+                 * @static
+                 * @param {lumeo.master.v1.ChangeNodeResponse.$Properties} m ChangeNodeResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ChangeNodeResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.node != null && $Object.hasOwnProperty.call(m, "node"))
+                        $root.lumeo.master.v1.Node.encode(m.node, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ChangeNodeResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ChangeNodeResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ChangeNodeResponse & lumeo.master.v1.ChangeNodeResponse.$Shape} ChangeNodeResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ChangeNodeResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ChangeNodeResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.node = $root.lumeo.master.v1.Node.decode(r, r.size(), $undefined, q + 1, m.node);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ChangeNodeResponse;
+            })();
+
+            /**
+             * ChunkFilter enum.
+             * @name lumeo.master.v1.ChunkFilter
+             * @enum {number}
+             * @property {number} CHUNK_FILTER_UNSPECIFIED=0 CHUNK_FILTER_UNSPECIFIED value
+             * @property {number} CHUNK_FILTER_ALL=1 CHUNK_FILTER_ALL value
+             * @property {number} CHUNK_FILTER_UNDER_REPLICATED=2 CHUNK_FILTER_UNDER_REPLICATED value
+             * @property {number} CHUNK_FILTER_CORRUPT=3 CHUNK_FILTER_CORRUPT value
+             * @property {number} CHUNK_FILTER_ORPHAN=4 CHUNK_FILTER_ORPHAN value
+             */
+            v1.ChunkFilter = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "CHUNK_FILTER_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "CHUNK_FILTER_ALL"] = 1;
+                values[valuesById[2] = "CHUNK_FILTER_UNDER_REPLICATED"] = 2;
+                values[valuesById[3] = "CHUNK_FILTER_CORRUPT"] = 3;
+                values[valuesById[4] = "CHUNK_FILTER_ORPHAN"] = 4;
+                return values;
+            })();
+
+            v1.ListChunksRequest = (function() {
+
+                /**
+                 * Properties of a ListChunksRequest.
+                 * @typedef {Object} lumeo.master.v1.ListChunksRequest.$Properties
+                 * @property {lumeo.master.v1.ChunkFilter|null} [filter] ListChunksRequest filter
+                 * @property {number|null} [after] ListChunksRequest after
+                 * @property {number|null} [limit] ListChunksRequest limit
+                 * @property {boolean|null} [forwarded] ListChunksRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListChunksRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IListChunksRequest
+                 * @augments lumeo.master.v1.ListChunksRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ListChunksRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListChunksRequest.
+                 * @typedef {lumeo.master.v1.ListChunksRequest.$Properties} lumeo.master.v1.ListChunksRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListChunksRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListChunksRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListChunksRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListChunksRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListChunksRequest filter.
+                 * @member {lumeo.master.v1.ChunkFilter} filter
+                 * @memberof lumeo.master.v1.ListChunksRequest
+                 * @instance
+                 */
+                ListChunksRequest.prototype.filter = 0;
+
+                /**
+                 * ListChunksRequest after.
+                 * @member {number} after
+                 * @memberof lumeo.master.v1.ListChunksRequest
+                 * @instance
+                 */
+                ListChunksRequest.prototype.after = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListChunksRequest limit.
+                 * @member {number} limit
+                 * @memberof lumeo.master.v1.ListChunksRequest
+                 * @instance
+                 */
+                ListChunksRequest.prototype.limit = 0;
+
+                /**
+                 * ListChunksRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.ListChunksRequest
+                 * @instance
+                 */
+                ListChunksRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified ListChunksRequest message. Does not implicitly {@link lumeo.master.v1.ListChunksRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListChunksRequest
+                 * @static
+                 * @param {lumeo.master.v1.ListChunksRequest.$Properties} m ListChunksRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListChunksRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.filter != null && $Object.hasOwnProperty.call(m, "filter") && m.filter !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.filter);
+                    if (m.after != null && $Object.hasOwnProperty.call(m, "after") && (typeof m.after === "object" ? m.after.low || m.after.high : m.after !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.after);
+                    if (m.limit != null && $Object.hasOwnProperty.call(m, "limit") && m.limit !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.limit);
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListChunksRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListChunksRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListChunksRequest & lumeo.master.v1.ListChunksRequest.$Shape} ListChunksRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListChunksRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListChunksRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.filter = v;
+                                else
+                                    delete m.filter;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.after = v;
+                                else
+                                    delete m.after;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.limit = v;
+                                else
+                                    delete m.limit;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListChunksRequest;
+            })();
+
+            v1.ListChunksResponse = (function() {
+
+                /**
+                 * Properties of a ListChunksResponse.
+                 * @typedef {Object} lumeo.master.v1.ListChunksResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.ChunkState.$Properties>|null} [chunks] ListChunksResponse chunks
+                 * @property {number|null} [next] ListChunksResponse next
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListChunksResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IListChunksResponse
+                 * @augments lumeo.master.v1.ListChunksResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ListChunksResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListChunksResponse.
+                 * @typedef {lumeo.master.v1.ListChunksResponse.$Properties} lumeo.master.v1.ListChunksResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListChunksResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListChunksResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListChunksResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListChunksResponse = function (p) {
+                    this.chunks = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListChunksResponse chunks.
+                 * @member {Array.<lumeo.master.v1.ChunkState.$Properties>} chunks
+                 * @memberof lumeo.master.v1.ListChunksResponse
+                 * @instance
+                 */
+                ListChunksResponse.prototype.chunks = $util.emptyArray;
+
+                /**
+                 * ListChunksResponse next.
+                 * @member {number} next
+                 * @memberof lumeo.master.v1.ListChunksResponse
+                 * @instance
+                 */
+                ListChunksResponse.prototype.next = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ListChunksResponse message. Does not implicitly {@link lumeo.master.v1.ListChunksResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListChunksResponse
+                 * @static
+                 * @param {lumeo.master.v1.ListChunksResponse.$Properties} m ListChunksResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListChunksResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.chunks != null && m.chunks.length) {
+                        for (var i = 0; i < m.chunks.length; ++i)
+                            $root.lumeo.master.v1.ChunkState.encode(m.chunks[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.next != null && $Object.hasOwnProperty.call(m, "next") && (typeof m.next === "object" ? m.next.low || m.next.high : m.next !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.next);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListChunksResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListChunksResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListChunksResponse & lumeo.master.v1.ListChunksResponse.$Shape} ListChunksResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListChunksResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListChunksResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.chunks && m.chunks.length))
+                                    m.chunks = [];
+                                m.chunks.push($root.lumeo.master.v1.ChunkState.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.next = v;
+                                else
+                                    delete m.next;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListChunksResponse;
+            })();
+
+            v1.ChunkState = (function() {
+
+                /**
+                 * Properties of a ChunkState.
+                 * @typedef {Object} lumeo.master.v1.ChunkState.$Properties
+                 * @property {lumeo.common.v1.LocatedChunk.$Properties|null} [chunk] ChunkState chunk
+                 * @property {number|null} [goodCopies] ChunkState goodCopies
+                 * @property {boolean|null} [orphan] ChunkState orphan
+                 * @property {number|null} [moveTarget] ChunkState moveTarget
+                 * @property {string|null} [moveTargetName] ChunkState moveTargetName
+                 * @property {number|null} [job] ChunkState job
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ChunkState.
+                 * @memberof lumeo.master.v1
+                 * @interface IChunkState
+                 * @augments lumeo.master.v1.ChunkState.$Properties
+                 * @deprecated Use lumeo.master.v1.ChunkState.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ChunkState.
+                 * @typedef {lumeo.master.v1.ChunkState.$Properties} lumeo.master.v1.ChunkState.$Shape
+                 */
+
+                /**
+                 * Constructs a new ChunkState.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ChunkState.
+                 * @constructor
+                 * @param {lumeo.master.v1.ChunkState.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ChunkState = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ChunkState chunk.
+                 * @member {lumeo.common.v1.LocatedChunk.$Properties|null|undefined} chunk
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @instance
+                 */
+                ChunkState.prototype.chunk = null;
+
+                /**
+                 * ChunkState goodCopies.
+                 * @member {number} goodCopies
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @instance
+                 */
+                ChunkState.prototype.goodCopies = 0;
+
+                /**
+                 * ChunkState orphan.
+                 * @member {boolean} orphan
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @instance
+                 */
+                ChunkState.prototype.orphan = false;
+
+                /**
+                 * ChunkState moveTarget.
+                 * @member {number} moveTarget
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @instance
+                 */
+                ChunkState.prototype.moveTarget = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ChunkState moveTargetName.
+                 * @member {string} moveTargetName
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @instance
+                 */
+                ChunkState.prototype.moveTargetName = "";
+
+                /**
+                 * ChunkState job.
+                 * @member {number} job
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @instance
+                 */
+                ChunkState.prototype.job = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ChunkState message. Does not implicitly {@link lumeo.master.v1.ChunkState.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @static
+                 * @param {lumeo.master.v1.ChunkState.$Properties} m ChunkState message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ChunkState.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.chunk != null && $Object.hasOwnProperty.call(m, "chunk"))
+                        $root.lumeo.common.v1.LocatedChunk.encode(m.chunk, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.goodCopies != null && $Object.hasOwnProperty.call(m, "goodCopies") && m.goodCopies !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.goodCopies);
+                    if (m.orphan != null && $Object.hasOwnProperty.call(m, "orphan") && m.orphan !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.orphan);
+                    if (m.moveTarget != null && $Object.hasOwnProperty.call(m, "moveTarget") && (typeof m.moveTarget === "object" ? m.moveTarget.low || m.moveTarget.high : m.moveTarget !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.moveTarget);
+                    if (m.moveTargetName != null && $Object.hasOwnProperty.call(m, "moveTargetName") && m.moveTargetName !== "")
+                        w.uint32(/* id 5, wireType 2 =*/42).string(m.moveTargetName);
+                    if (m.job != null && $Object.hasOwnProperty.call(m, "job") && (typeof m.job === "object" ? m.job.low || m.job.high : m.job !== 0))
+                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.job);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ChunkState message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ChunkState & lumeo.master.v1.ChunkState.$Shape} ChunkState
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ChunkState.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ChunkState();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.chunk = $root.lumeo.common.v1.LocatedChunk.decode(r, r.size(), $undefined, q + 1, m.chunk);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.goodCopies = v;
+                                else
+                                    delete m.goodCopies;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.orphan = v;
+                                else
+                                    delete m.orphan;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.moveTarget = v;
+                                else
+                                    delete m.moveTarget;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.moveTargetName = v;
+                                else
+                                    delete m.moveTargetName;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.job = v;
+                                else
+                                    delete m.job;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ChunkState;
+            })();
+
+            v1.VerifyChunkRequest = (function() {
+
+                /**
+                 * Properties of a VerifyChunkRequest.
+                 * @typedef {Object} lumeo.master.v1.VerifyChunkRequest.$Properties
+                 * @property {number|null} [handle] VerifyChunkRequest handle
+                 * @property {boolean|null} [forwarded] VerifyChunkRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a VerifyChunkRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IVerifyChunkRequest
+                 * @augments lumeo.master.v1.VerifyChunkRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.VerifyChunkRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a VerifyChunkRequest.
+                 * @typedef {lumeo.master.v1.VerifyChunkRequest.$Properties} lumeo.master.v1.VerifyChunkRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new VerifyChunkRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a VerifyChunkRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.VerifyChunkRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const VerifyChunkRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * VerifyChunkRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.VerifyChunkRequest
+                 * @instance
+                 */
+                VerifyChunkRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * VerifyChunkRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.VerifyChunkRequest
+                 * @instance
+                 */
+                VerifyChunkRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified VerifyChunkRequest message. Does not implicitly {@link lumeo.master.v1.VerifyChunkRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.VerifyChunkRequest
+                 * @static
+                 * @param {lumeo.master.v1.VerifyChunkRequest.$Properties} m VerifyChunkRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                VerifyChunkRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a VerifyChunkRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.VerifyChunkRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.VerifyChunkRequest & lumeo.master.v1.VerifyChunkRequest.$Shape} VerifyChunkRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                VerifyChunkRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.VerifyChunkRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return VerifyChunkRequest;
+            })();
+
+            v1.VerifyChunkResponse = (function() {
+
+                /**
+                 * Properties of a VerifyChunkResponse.
+                 * @typedef {Object} lumeo.master.v1.VerifyChunkResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.CopyVerdict.$Properties>|null} [copies] VerifyChunkResponse copies
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a VerifyChunkResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IVerifyChunkResponse
+                 * @augments lumeo.master.v1.VerifyChunkResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.VerifyChunkResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a VerifyChunkResponse.
+                 * @typedef {lumeo.master.v1.VerifyChunkResponse.$Properties} lumeo.master.v1.VerifyChunkResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new VerifyChunkResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a VerifyChunkResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.VerifyChunkResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const VerifyChunkResponse = function (p) {
+                    this.copies = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * VerifyChunkResponse copies.
+                 * @member {Array.<lumeo.master.v1.CopyVerdict.$Properties>} copies
+                 * @memberof lumeo.master.v1.VerifyChunkResponse
+                 * @instance
+                 */
+                VerifyChunkResponse.prototype.copies = $util.emptyArray;
+
+                /**
+                 * Encodes the specified VerifyChunkResponse message. Does not implicitly {@link lumeo.master.v1.VerifyChunkResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.VerifyChunkResponse
+                 * @static
+                 * @param {lumeo.master.v1.VerifyChunkResponse.$Properties} m VerifyChunkResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                VerifyChunkResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.copies != null && m.copies.length) {
+                        for (var i = 0; i < m.copies.length; ++i)
+                            $root.lumeo.master.v1.CopyVerdict.encode(m.copies[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a VerifyChunkResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.VerifyChunkResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.VerifyChunkResponse & lumeo.master.v1.VerifyChunkResponse.$Shape} VerifyChunkResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                VerifyChunkResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.VerifyChunkResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.copies && m.copies.length))
+                                    m.copies = [];
+                                m.copies.push($root.lumeo.master.v1.CopyVerdict.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return VerifyChunkResponse;
+            })();
+
+            v1.CopyVerdict = (function() {
+
+                /**
+                 * Properties of a CopyVerdict.
+                 * @typedef {Object} lumeo.master.v1.CopyVerdict.$Properties
+                 * @property {number|null} [serverId] CopyVerdict serverId
+                 * @property {string|null} [name] CopyVerdict name
+                 * @property {lumeo.master.v1.CopyFinding|null} [finding] CopyVerdict finding
+                 * @property {string|null} [why] CopyVerdict why
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CopyVerdict.
+                 * @memberof lumeo.master.v1
+                 * @interface ICopyVerdict
+                 * @augments lumeo.master.v1.CopyVerdict.$Properties
+                 * @deprecated Use lumeo.master.v1.CopyVerdict.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CopyVerdict.
+                 * @typedef {lumeo.master.v1.CopyVerdict.$Properties} lumeo.master.v1.CopyVerdict.$Shape
+                 */
+
+                /**
+                 * Constructs a new CopyVerdict.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a CopyVerdict.
+                 * @constructor
+                 * @param {lumeo.master.v1.CopyVerdict.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CopyVerdict = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CopyVerdict serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.CopyVerdict
+                 * @instance
+                 */
+                CopyVerdict.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * CopyVerdict name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.CopyVerdict
+                 * @instance
+                 */
+                CopyVerdict.prototype.name = "";
+
+                /**
+                 * CopyVerdict finding.
+                 * @member {lumeo.master.v1.CopyFinding} finding
+                 * @memberof lumeo.master.v1.CopyVerdict
+                 * @instance
+                 */
+                CopyVerdict.prototype.finding = 0;
+
+                /**
+                 * CopyVerdict why.
+                 * @member {string} why
+                 * @memberof lumeo.master.v1.CopyVerdict
+                 * @instance
+                 */
+                CopyVerdict.prototype.why = "";
+
+                /**
+                 * Encodes the specified CopyVerdict message. Does not implicitly {@link lumeo.master.v1.CopyVerdict.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.CopyVerdict
+                 * @static
+                 * @param {lumeo.master.v1.CopyVerdict.$Properties} m CopyVerdict message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CopyVerdict.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.name);
+                    if (m.finding != null && $Object.hasOwnProperty.call(m, "finding") && m.finding !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).int32(m.finding);
+                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
+                        w.uint32(/* id 4, wireType 2 =*/34).string(m.why);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CopyVerdict message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.CopyVerdict
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.CopyVerdict & lumeo.master.v1.CopyVerdict.$Shape} CopyVerdict
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CopyVerdict.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.CopyVerdict();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.finding = v;
+                                else
+                                    delete m.finding;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.why = v;
+                                else
+                                    delete m.why;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CopyVerdict;
+            })();
+
+            /**
+             * CopyFinding enum.
+             * @name lumeo.master.v1.CopyFinding
+             * @enum {number}
+             * @property {number} COPY_FINDING_UNSPECIFIED=0 COPY_FINDING_UNSPECIFIED value
+             * @property {number} COPY_FINDING_INTACT=1 COPY_FINDING_INTACT value
+             * @property {number} COPY_FINDING_BAD=2 COPY_FINDING_BAD value
+             * @property {number} COPY_FINDING_UNKNOWN=3 COPY_FINDING_UNKNOWN value
+             */
+            v1.CopyFinding = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "COPY_FINDING_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "COPY_FINDING_INTACT"] = 1;
+                values[valuesById[2] = "COPY_FINDING_BAD"] = 2;
+                values[valuesById[3] = "COPY_FINDING_UNKNOWN"] = 3;
+                return values;
             })();
 
             v1.BeginCheckRequest = (function() {

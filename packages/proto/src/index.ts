@@ -6,6 +6,7 @@ export {
   ChunkService,
   ControlService,
   FleetService,
+  HealingService,
   IntegrityService,
   NamespaceService,
   RaftService,

@@ -141,6 +141,51 @@ export const FleetService = {
   ),
 } as const;
 
+export const HealingService = {
+  listJobs: method<lumeo.master.v1.IListJobsRequest, lumeo.master.v1.IListJobsResponse>(
+    "/lumeo.master.v1.HealingService/ListJobs",
+    lumeo.master.v1.ListJobsRequest,
+    lumeo.master.v1.ListJobsResponse,
+    { request: false, response: false },
+  ),
+  createJob: method<lumeo.master.v1.ICreateJobRequest, lumeo.master.v1.ICreateJobResponse>(
+    "/lumeo.master.v1.HealingService/CreateJob",
+    lumeo.master.v1.CreateJobRequest,
+    lumeo.master.v1.CreateJobResponse,
+    { request: false, response: false },
+  ),
+  changeJob: method<lumeo.master.v1.IChangeJobRequest, lumeo.master.v1.IChangeJobResponse>(
+    "/lumeo.master.v1.HealingService/ChangeJob",
+    lumeo.master.v1.ChangeJobRequest,
+    lumeo.master.v1.ChangeJobResponse,
+    { request: false, response: false },
+  ),
+  listNodes: method<lumeo.master.v1.IListNodesRequest, lumeo.master.v1.IListNodesResponse>(
+    "/lumeo.master.v1.HealingService/ListNodes",
+    lumeo.master.v1.ListNodesRequest,
+    lumeo.master.v1.ListNodesResponse,
+    { request: false, response: false },
+  ),
+  changeNode: method<lumeo.master.v1.IChangeNodeRequest, lumeo.master.v1.IChangeNodeResponse>(
+    "/lumeo.master.v1.HealingService/ChangeNode",
+    lumeo.master.v1.ChangeNodeRequest,
+    lumeo.master.v1.ChangeNodeResponse,
+    { request: false, response: false },
+  ),
+  listChunks: method<lumeo.master.v1.IListChunksRequest, lumeo.master.v1.IListChunksResponse>(
+    "/lumeo.master.v1.HealingService/ListChunks",
+    lumeo.master.v1.ListChunksRequest,
+    lumeo.master.v1.ListChunksResponse,
+    { request: false, response: false },
+  ),
+  verifyChunk: method<lumeo.master.v1.IVerifyChunkRequest, lumeo.master.v1.IVerifyChunkResponse>(
+    "/lumeo.master.v1.HealingService/VerifyChunk",
+    lumeo.master.v1.VerifyChunkRequest,
+    lumeo.master.v1.VerifyChunkResponse,
+    { request: false, response: false },
+  ),
+} as const;
+
 export const IntegrityService = {
   beginCheck: method<lumeo.master.v1.IBeginCheckRequest, lumeo.master.v1.IBeginCheckResponse>(
     "/lumeo.master.v1.IntegrityService/BeginCheck",

@@ -10,15 +10,13 @@ import type { GroupControl } from "../consensus/group.js";
 import type { Replication } from "../consensus/replication.js";
 import type { MemberChange } from "../raft/member-change.js";
 import { isVoter, membersOf } from "../raft/membership.js";
+import { atLeader, type Forwardable, type Method } from "./at-leader.js";
 import type { ChannelPool } from "./channel-pool.js";
 
-/** A unary method as the generated code describes it. */
-type Method<Q, A> = Parameters<typeof unary<Q, A>>[1];
 type MasterStatus = lumeo.master.v1.IMasterStatus;
 
 /** A new master that does not answer in this time is not there. */
 const PROBE_TIMEOUT_MS = 3_000;
-const FORWARD_TIMEOUT_MS = 20_000;
 /** While another change is under way a wish waits for so long. */
 const PATIENCE_MS = 10_000;
 const PAUSE_MS = 50;
@@ -37,40 +35,16 @@ export function masterAdminMethods(parts: MasterAdminParts): readonly RpcMethod[
   const led = <Q extends Forwardable, A>(
     method: Method<Q, A>,
     serve: (request: Q) => Promise<A>,
-  ): RpcMethod => serveUnary(method, (request: Q) => atLeader(parts, { method, request, serve }));
+  ): RpcMethod =>
+    serveUnary(method, (request: Q) =>
+      atLeader(parts, { what: "change the masters", method, request, serve }),
+    );
   return [
     led(AdminService.addMaster, (request) => addMaster(parts, request)),
     led(AdminService.promoteMasters, (request) => promote(parts, idsOf(request.ids))),
     led(AdminService.removeMasters, (request) => remove(parts, idsOf(request.ids))),
     led(AdminService.transferLeadership, (request) => transfer(parts, request.to ?? "")),
   ];
-}
-
-interface Forwardable {
-  readonly forwarded?: boolean | null;
-}
-
-interface Wish<Q, A> {
-  readonly method: Method<Q, A>;
-  readonly request: Q;
-  readonly serve: (request: Q) => Promise<A>;
-}
-
-/** Serves here, or lets the leader do it. */
-async function atLeader<Q extends Forwardable, A>(
-  parts: MasterAdminParts,
-  { method, request, serve }: Wish<Q, A>,
-): Promise<A> {
-  const { role, leader, leaderAddress } = parts.replication.status;
-  if (role === "leader") return serve(request);
-  if (leaderAddress === undefined || request.forwarded === true) {
-    const details = leaderAddress === undefined ? {} : { leader: leaderAddress };
-    const who = leader === undefined ? "no leader is known" : `the leader is "${leader}"`;
-    const code = leaderAddress === undefined ? "NO_LEADER" : "NOT_LEADER";
-    throw new LumeoError(code, `Cannot change the masters here: ${who}. Try again`, details);
-  }
-  const options = { timeoutMs: FORWARD_TIMEOUT_MS };
-  return unary(parts.channels.to(leaderAddress), method, { ...request, forwarded: true }, options);
 }
 
 async function addMaster(

@@ -1,0 +1,111 @@
+// For operators: which chunks are not as they should be, and what their copies on disk are like.
+
+import { asLumeoError, type Clock, LumeoError } from "@lumeofs/base";
+import { lumeo } from "@lumeofs/proto";
+import type { TakenPicture } from "../duties/healing/take-picture.js";
+import type { MetadataLog } from "../duties/metadata-log.js";
+import type { Orders } from "../duties/orders.js";
+import type { Fleet } from "../fleet/servers.js";
+import { type Assessment, assess } from "../healing/assess.js";
+import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
+import { chunksPage, type NumberedChunk } from "../metadata/healing-queries.js";
+import { getMove } from "../metadata/moves.js";
+import { getServer } from "../metadata/servers.js";
+import { decodeHandle, decodeNumber, encodeLocatedChunk, invalid } from "./wire.js";
+
+const { ChunkFilter, CopyFinding } = lumeo.master.v1;
+
+export interface InspectionParts {
+  readonly log: MetadataLog;
+  readonly fleet: Fleet;
+  readonly clock: Clock;
+  readonly orders: Orders;
+}
+
+const LIMIT_MAX = 1_000;
+/** Chunks looked at for one page of an answer: few of them may be what is asked for. */
+const LOOKED_MAX = 20_000;
+
+/** A page of the chunks that a filter lets through. */
+export async function listChunks(
+  parts: InspectionParts,
+  request: lumeo.master.v1.IListChunksRequest,
+  picture: TakenPicture,
+): Promise<lumeo.master.v1.IListChunksResponse> {
+  const lets = filterOf(request.filter);
+  const limit = decodeNumber(request.limit, "limit");
+  if (limit < 1 || LIMIT_MAX < limit) throw invalid(`a page has 1 to ${LIMIT_MAX} chunks`);
+  const after = decodeNumber(request.after, "handle");
+  const page = await chunksPage(parts.log.local, after, LOOKED_MAX);
+  const chunks: lumeo.master.v1.IChunkState[] = [];
+  for (const one of page) {
+    const found = assess(picture, { handle: one.handle, members: one.chunk.members });
+    if (!lets(one.chunk, found)) continue;
+    chunks.push(encodeChunkState(parts, one, found));
+    if (chunks.length === limit) return { chunks, next: one.handle };
+  }
+  return { chunks, next: page.length < LOOKED_MAX ? 0 : (page.at(-1)?.handle ?? 0) };
+}
+
+/** Asks every member to read its copy through. What is bad is known as damaged afterwards. */
+export async function verifyChunk(
+  { log, fleet, orders }: InspectionParts,
+  request: lumeo.master.v1.IVerifyChunkRequest,
+): Promise<lumeo.master.v1.IVerifyChunkResponse> {
+  const handle = decodeHandle(request.handle);
+  const state = await log.read();
+  const chunk = getChunk(state, handle);
+  if (chunk === undefined) {
+    throw new LumeoError("NOT_FOUND", `Cannot verify chunk ${handle}: no file has it`);
+  }
+  const copies = chunk.members.map(async (id): Promise<lumeo.master.v1.ICopyVerdict> => {
+    const server = getServer(state, id);
+    const name = server?.name ?? "";
+    const unknown = { serverId: id, name, finding: CopyFinding.COPY_FINDING_UNKNOWN };
+    if (server === undefined) return { ...unknown, why: "the server has never registered" };
+    try {
+      const verdict = await orders.verifyReplica(server, handle);
+      const finding = CopyFinding.COPY_FINDING_INTACT;
+      if (verdict.kind === "intact") return { serverId: id, name, finding };
+      fleet.markDamaged(id, handle);
+      return { serverId: id, name, finding: CopyFinding.COPY_FINDING_BAD, why: verdict.why };
+    } catch (error) {
+      return { ...unknown, why: asLumeoError(error).message };
+    }
+  });
+  return { copies: await Promise.all(copies) };
+}
+
+function filterOf(
+  filter: lumeo.master.v1.ChunkFilter | null | undefined,
+): (chunk: ChunkRecord, found: Assessment) => boolean {
+  switch (filter) {
+    case ChunkFilter.CHUNK_FILTER_ALL:
+      return () => true;
+    case ChunkFilter.CHUNK_FILTER_UNDER_REPLICATED:
+      return (chunk, { whole }) => chunk.releasedAt === undefined && whole < chunk.members.length;
+    case ChunkFilter.CHUNK_FILTER_CORRUPT:
+      return (_chunk, { health }) => [...health.values()].includes("damaged");
+    case ChunkFilter.CHUNK_FILTER_ORPHAN:
+      return (chunk) => chunk.releasedAt !== undefined;
+    default:
+      throw invalid("it does not say which chunks to list");
+  }
+}
+
+function encodeChunkState(
+  { log, fleet, clock }: InspectionParts,
+  { handle, chunk }: NumberedChunk,
+  { whole }: Assessment,
+): lumeo.master.v1.IChunkState {
+  const state = log.local;
+  const move = getMove(state, handle);
+  return {
+    chunk: encodeLocatedChunk({ state, fleet, now: clock.monotonicMs() }, handle, chunk),
+    goodCopies: whole,
+    orphan: chunk.releasedAt !== undefined,
+    moveTarget: move?.target ?? 0,
+    moveTargetName: move === undefined ? "" : (getServer(state, move.target)?.name ?? ""),
+    job: move?.job ?? 0,
+  };
+}

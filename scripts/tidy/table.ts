@@ -69,10 +69,12 @@ export const TABLE: TidyTable = {
     },
     "packages/chunkserver": {
       mutation: [],
+      replication: ["mutation"],
       store: ["mutation"],
       transfer: ["mutation", "store"],
-      "master-link": ["mutation", "store"],
-      rpc: ["mutation", "store", "transfer", "master-link"],
+      scrub: ["store", "transfer"],
+      "master-link": ["mutation", "store", "transfer", "scrub"],
+      rpc: ["mutation", "store", "transfer", "scrub", "master-link"],
     },
     "packages/node": {
       rpc: [],

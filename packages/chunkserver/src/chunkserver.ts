@@ -17,9 +17,13 @@ import type { ChunkserverConfig } from "./config.js";
 import { MasterLink } from "./master-link/master-link.js";
 import { controlService } from "./rpc/control-service.js";
 import { DataService, LARGE_WRITES_MAX } from "./rpc/data-service.js";
+import { Scrub } from "./scrub/scrub.js";
 import { DiskChunkStore } from "./store/disk-chunk-store.js";
 import { LevelIndex } from "./store/level-index.js";
 import { Volume } from "./store/volume.js";
+import { CopyService } from "./transfer/copy-service.js";
+import { StoppedChunks } from "./transfer/stopped-chunks.js";
+import { Throttle } from "./transfer/throttle.js";
 
 const INDEX_FOLDER = "index";
 
@@ -35,10 +39,7 @@ export class Chunkserver implements Closable {
   readonly dataAddress: string;
   readonly controlAddress: string;
 
-  private constructor(
-    opened: ResourceStack,
-    addresses: { readonly data: string; readonly control: string },
-  ) {
+  private constructor(opened: ResourceStack, addresses: Addresses) {
     this.#opened = opened;
     this.dataAddress = addresses.data;
     this.controlAddress = addresses.control;
@@ -51,9 +52,13 @@ export class Chunkserver implements Closable {
     const timers = new SystemTimers();
     const disk = await FileDisk.open(config.dir);
     const volume = await Volume.open(disk, randomUUID, nativeCrc32c);
+    const stopped = await StoppedChunks.open(disk, nativeCrc32c, logger);
     const index = await LevelIndex.open(join(config.dir, INDEX_FOLDER), nativeCrc32c, logger);
-    const store = await openStore(config, { disk, volume, index, timers, logger, control });
-    opening.use(store);
+    let tellMasters = (): void => {};
+    const onDamage = (): void => tellMasters();
+    const store = opening.use(
+      await openStore(config, { disk, volume, index, timers, logger, control, onDamage }),
+    );
     const hello = () => ({
       type: "hello" as const,
       role: "server" as const,
@@ -67,47 +72,36 @@ export class Chunkserver implements Closable {
         store,
         storeUuid: volume.uuid,
         membership: () => volume.membership,
+        stopped,
         pool,
         crc32c: nativeCrc32c,
         logger: logger.child({ component: "data" }),
       }),
     );
+    const parts = { ...ports, volume, disk, store, stopped, pool, data, timers };
+    const copies = opening.use(copyService(config, parts));
+    const scrub = opening.use(await startScrub(config, parts));
     const rpc = opening.use(
       await RpcServer.start(
         { ...parseAddress(config.listenControl), logger: logger.child({ component: "control" }) },
         controlService({
           store,
           storeUuid: volume.uuid,
+          copies,
+          stopped,
+          scrub: () => scrub.status(),
           serverId: () => volume.membership?.serverId,
           memoryBytes: () => process.memoryUsage.rss(),
         }),
       ),
     );
+    opening.use({ close: () => copies.close() }); // first: orders under way would be waited for
     const addresses = {
       data: advertised(config, config.listenData, data.port),
       control: advertised(config, config.listenControl, rpc.port),
     };
-    opening.use(
-      MasterLink.start(
-        {
-          name: config.name,
-          masters: config.masters,
-          labels: config.labels,
-          dataAddress: addresses.data,
-          controlAddress: addresses.control,
-          inventoryPauseMs: config.inventoryPauseMs,
-        },
-        {
-          identity: volume,
-          store,
-          writesInFlight: () => data.writesInFlight,
-          clock: new SystemClock(),
-          timers,
-          random: new SystemRandom(),
-          logger: logger.child({ component: "masters" }),
-        },
-      ),
-    );
+    const link = opening.use(startLink(config, addresses, { ...parts, copies, scrub }));
+    tellMasters = () => link.reportNow();
     const { chunkCount, usedBytes } = store.status();
     logger.info("serving", { address: addresses.data, count: chunkCount, bytes: usedBytes });
     return new Chunkserver(opening.move(), addresses);
@@ -118,6 +112,77 @@ export class Chunkserver implements Closable {
   }
 }
 
+/** What the services of one chunkserver share. */
+interface Parts extends ChunkserverPorts {
+  readonly volume: Volume;
+  readonly disk: FileDisk;
+  readonly store: DiskChunkStore;
+  readonly stopped: StoppedChunks;
+  readonly pool: FramePool;
+  readonly data: DataService;
+  readonly timers: SystemTimers;
+}
+
+interface Addresses {
+  readonly data: string;
+  readonly control: string;
+}
+
+function copyService(config: ChunkserverConfig, parts: Parts): CopyService {
+  const { store, pool, stopped, timers } = parts;
+  const throttle = new Throttle({ clock: new SystemClock(), timers });
+  const { copiesMax } = config;
+  return new CopyService({
+    ...{ store, pool, stopped, timers, throttle, copiesMax },
+    crc32c: nativeCrc32c,
+  });
+}
+
+function startScrub(config: ChunkserverConfig, parts: Parts): Promise<Scrub> {
+  const { store, disk, data, timers, logger, control } = parts;
+  return Scrub.start(
+    { bytesPerSecond: config.scrubBytesPerSecond, roundMsMin: config.scrubRoundMs },
+    {
+      store,
+      disk,
+      crc32c: nativeCrc32c,
+      served: () => data.served,
+      clock: new SystemClock(),
+      timers,
+      logger: logger.child({ component: "scrub" }),
+      onFailure: (error) => control.crash(error),
+    },
+  );
+}
+
+function startLink(
+  config: ChunkserverConfig,
+  addresses: Addresses,
+  parts: Parts & { readonly copies: CopyService; readonly scrub: Scrub },
+): MasterLink {
+  const { name, masters, labels, inventoryPauseMs } = config;
+  const { volume, store, stopped, data, timers, copies, scrub } = parts;
+  return MasterLink.start(
+    {
+      ...{ name, masters, labels, inventoryPauseMs },
+      dataAddress: addresses.data,
+      controlAddress: addresses.control,
+    },
+    {
+      identity: volume,
+      store,
+      copies,
+      stopped,
+      scrub: () => scrub.status(),
+      writesInFlight: () => data.writesInFlight,
+      clock: new SystemClock(),
+      timers,
+      random: new SystemRandom(),
+      logger: parts.logger.child({ component: "masters" }),
+    },
+  );
+}
+
 /** Opens the store, or closes the index again. */
 async function openStore(
   config: ChunkserverConfig,
@@ -126,9 +191,10 @@ async function openStore(
     readonly volume: Volume;
     readonly index: LevelIndex;
     readonly timers: SystemTimers;
+    readonly onDamage: () => void;
   },
 ): Promise<DiskChunkStore> {
-  const { disk, volume, index, timers, logger, control } = parts;
+  const { disk, volume, index, timers, logger, control, onDamage } = parts;
   try {
     return await DiskChunkStore.open({
       disk,
@@ -139,6 +205,7 @@ async function openStore(
       logger: logger.child({ component: "store" }),
       capacityBytes: config.capacityBytes,
       lowWaterBytes: config.reserveBytes,
+      onDamage,
       onFailure: (error: LumeoError) => control.crash(error),
     });
   } catch (error) {

@@ -38,6 +38,15 @@ const schema = z.strictObject({
   inventoryPauseMs: wholeNumber(10, 3_600_000)
     .default(10_000)
     .describe("Pause between two pages of the inventory sent to the leader."),
+  scrubBytesPerSecond: wholeNumber(0, 100 * 2 ** 30)
+    .default(8 * MiB)
+    .describe("Read the replicas again for damage this fast; 0 for never."),
+  scrubRoundMs: wholeNumber(0, 365 * 86_400_000)
+    .default(3_600_000)
+    .describe("From the start of a round over all replicas to that of the next, at least."),
+  copiesMax: wholeNumber(1, 64)
+    .default(4)
+    .describe("Replicas copied to this server at once, and as many audited by it."),
   logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
 });
 
@@ -55,6 +64,9 @@ const FLAGS = {
   "capacity-bytes": { type: "string" },
   "reserve-bytes": { type: "string" },
   "inventory-pause-ms": { type: "string" },
+  "scrub-bytes-per-second": { type: "string" },
+  "scrub-round-ms": { type: "string" },
+  "copies-max": { type: "string" },
   "log-level": { type: "string" },
 } as const;
 
@@ -84,6 +96,9 @@ export async function readConfig(
       capacityBytes: flags["capacity-bytes"],
       reserveBytes: flags["reserve-bytes"],
       inventoryPauseMs: flags["inventory-pause-ms"],
+      scrubBytesPerSecond: flags["scrub-bytes-per-second"],
+      scrubRoundMs: flags["scrub-round-ms"],
+      copiesMax: flags["copies-max"],
       logLevel: flags["log-level"],
     },
   });

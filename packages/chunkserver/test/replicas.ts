@@ -27,6 +27,7 @@ import { MemoryDisk } from "@lumeofs/testkit";
 import { DataService } from "../src/rpc/data-service.js";
 import { DiskChunkStore } from "../src/store/disk-chunk-store.js";
 import { MemoryIndex } from "../src/store/memory-index.js";
+import { StoppedChunks } from "../src/transfer/stopped-chunks.js";
 
 export interface Replica {
   readonly id: ServerId;
@@ -35,6 +36,8 @@ export interface Replica {
   readonly disk: Disk;
   readonly store: DiskChunkStore;
   readonly data: DataService;
+  readonly stopped: StoppedChunks;
+  readonly pool: FramePool;
   close(): Promise<void>;
 }
 
@@ -57,12 +60,14 @@ export async function startReplica(
   const pool = new FramePool({
     hello: () => ({ type: "hello", role: "server", clusterId: "c", name: `cs${number}` }),
   });
+  const stopped = await StoppedChunks.open(disk, nativeCrc32c, SILENT_LOGGER);
   const data = await DataService.start({
     host: "127.0.0.1",
     port: 0,
     store,
     storeUuid: `u${number}`,
     membership: () => ({ serverId: id, clusterId: "c" }),
+    stopped,
     pool,
     crc32c: nativeCrc32c,
     logger: SILENT_LOGGER,
@@ -75,6 +80,8 @@ export async function startReplica(
     disk,
     store,
     data,
+    stopped,
+    pool,
     async close() {
       await data.close();
       await pool.close();

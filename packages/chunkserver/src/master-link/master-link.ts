@@ -25,10 +25,14 @@ import {
 } from "@lumeofs/base";
 import { openStream, RpcChannel, type RpcStream, unary } from "@lumeofs/node/rpc";
 import { FleetService, type lumeo } from "@lumeofs/proto";
+import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore, ReplicaName } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
+import type { CopyService, CopyWatch } from "../transfer/copy-service.js";
+import type { StoppedChunks } from "../transfer/stopped-chunks.js";
 import { LeaderSearch } from "./leader-search.js";
 import { DamageReport } from "./report.js";
+import { encodeScrub } from "./scrub-wire.js";
 
 const REGISTER_TIMEOUT_MS = 3_000;
 const INVENTORY_TIMEOUT_MS = 10_000;
@@ -66,6 +70,9 @@ export interface StoreIdentity {
 export interface MasterLinkPorts {
   readonly identity: StoreIdentity;
   readonly store: ChunkStore;
+  readonly copies: Pick<CopyService, "watch" | "remove">;
+  readonly stopped: StoppedChunks;
+  readonly scrub: () => ScrubStatus;
   readonly writesInFlight: () => number;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -84,6 +91,8 @@ export class MasterLink implements Closable {
   #verifying: Promise<void> | undefined;
   readonly #toVerify = new Set<number>();
   #running: Promise<void> = Promise.resolve();
+  /** Sends a heartbeat out of turn, while there is a stream. */
+  #beat: () => void = () => {};
 
   constructor(config: MasterLinkConfig, ports: MasterLinkPorts) {
     this.#config = config;
@@ -108,6 +117,11 @@ export class MasterLink implements Closable {
 
   get membership(): Membership | undefined {
     return this.#ports.identity.membership;
+  }
+
+  /** Tells the leader at once what is new, such as damage; or as soon as there is a leader. */
+  reportNow(): void {
+    this.#beat();
   }
 
   async close(): Promise<void> {
@@ -188,9 +202,17 @@ export class MasterLink implements Closable {
     const stream = await openStream(channel, FleetService.heartbeat, { signal });
     const report = new DamageReport();
     let sending = Promise.resolve();
+    let isWaiting = false;
     const beat = (): void => {
-      sending = sending.then(() => this.#heartbeat(stream, report)).catch(() => stream.cancel());
+      if (isWaiting) return; // the one that waits tells this too
+      isWaiting = true;
+      const send = (): Promise<void> => {
+        isWaiting = false;
+        return this.#heartbeat(stream, report);
+      };
+      sending = sending.then(send).catch(() => stream.cancel());
     };
+    this.#beat = beat;
     const alarm = this.#ports.timers.every(heartbeatMs, beat);
     const inventory = this.#reportInventory(channel, signal);
     try {
@@ -199,6 +221,7 @@ export class MasterLink implements Closable {
       throw new LumeoError("CONNECTION_LOST", `${channel.address} ended the heartbeats`);
     } finally {
       alarm.cancel();
+      this.#beat = () => {};
       ended.abort(new LumeoError("CONNECTION_LOST", "The stream of heartbeats has ended"));
       await Promise.all([sending, inventory]);
     }
@@ -219,6 +242,8 @@ export class MasterLink implements Closable {
       readOnly: state !== "serving",
       writesInFlight: writesInFlight(),
       damagedHandles: [...report.take(store.damaged())],
+      scrub: encodeScrub(this.#ports.scrub()),
+      stoppedHandles: [...this.#ports.stopped.list()],
     });
   }
 
@@ -250,27 +275,40 @@ export class MasterLink implements Closable {
 
   /** Goes round and round over the inventory, a page at a time, until the stream ends. */
   async #reportInventory(channel: RpcChannel, signal: AbortSignal): Promise<void> {
-    const { store, logger } = this.#ports;
+    const { logger } = this.#ports;
     while (!signal.aborted) {
       await this.#pause(this.#config.inventoryPauseMs, signal);
       if (signal.aborted) return;
       try {
-        const page = await store.page(this.#inventoryCursor, INVENTORY_PAGE);
-        this.#inventoryCursor = page.at(-1)?.handle;
-        if (0 < page.length) await this.#reportPage(channel, page, signal);
+        await this.#reportNextPage(channel, signal);
       } catch (error) {
         if (!signal.aborted) logger.warn("inventory not reported", { error });
       }
     }
   }
 
-  /** K2. What was written under a later epoch since it was reported stays. */
+  async #reportNextPage(channel: RpcChannel, signal: AbortSignal): Promise<void> {
+    const copies = this.#ports.copies.watch();
+    try {
+      const page = await this.#ports.store.page(this.#inventoryCursor, INVENTORY_PAGE);
+      this.#inventoryCursor = page.at(-1)?.handle;
+      if (0 < page.length) await this.#reportPage(channel, page, { copies, signal });
+    } finally {
+      copies.end();
+    }
+  }
+
+  /**
+   * K2. What was written under a later epoch since it was reported stays; so does what the masters
+   * ordered to be copied meanwhile: the answer may be older than the order.
+   */
   async #reportPage(
     channel: RpcChannel,
     page: readonly ReplicaName[],
-    signal: AbortSignal,
+    during: { readonly copies: CopyWatch; readonly signal: AbortSignal },
   ): Promise<void> {
-    const { store, identity, logger } = this.#ports;
+    const { identity, logger } = this.#ports;
+    const { copies, signal } = during;
     const answer = await unary(
       channel,
       FleetService.reportInventory,
@@ -283,9 +321,9 @@ export class MasterLink implements Closable {
       { timeoutMs: INVENTORY_TIMEOUT_MS, signal },
     );
     const named = new Set<number>(answer.garbageHandles ?? []);
-    const garbage = page.filter(({ handle }) => named.has(handle));
+    const garbage = page.filter(({ handle }) => named.has(handle) && !copies.touched.has(handle));
     if (garbage.length === 0) return;
-    const { removedCount } = await store.remove(garbage);
+    const { removedCount } = await this.#ports.copies.remove(garbage);
     logger.info("garbage removed", { count: removedCount });
   }
 

@@ -1,9 +1,21 @@
 // Orders of the leading master and questions of operators, over gRPC.
 
-import { type ChunkHandle, chunkHandle, type Epoch, epoch, LumeoError } from "@lumeofs/base";
+import { LumeoError } from "@lumeofs/base";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService } from "@lumeofs/proto";
+import { encodeScrub } from "../master-link/scrub-wire.js";
+import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore } from "../store/chunk-store.js";
+import type { CopyService } from "../transfer/copy-service.js";
+import type { StoppedChunks } from "../transfer/stopped-chunks.js";
+import {
+  decodeAudit,
+  decodeCopy,
+  decodeEpoch,
+  decodeHandle,
+  encodeAudited,
+  encodeCopied,
+} from "./replica-orders.js";
 
 /** Handles in one order to delete. */
 const DELETE_MAX = 10_000;
@@ -11,6 +23,9 @@ const DELETE_MAX = 10_000;
 export interface ControlContext {
   readonly store: ChunkStore;
   readonly storeUuid: string;
+  readonly copies: CopyService;
+  readonly stopped: StoppedChunks;
+  readonly scrub: () => ScrubStatus;
   /** The store's number, once the masters have given it one. */
   readonly serverId: () => number | undefined;
   /** Bytes resident in memory. */
@@ -18,16 +33,10 @@ export interface ControlContext {
 }
 
 export function controlService(context: ControlContext): readonly RpcMethod[] {
-  const { store, storeUuid } = context;
+  const { store, storeUuid, copies } = context;
   return [
     serveUnary(ControlService.deleteReplicas, async (request) => {
-      if (request.storeUuid !== storeUuid) {
-        throw new LumeoError(
-          "CONFLICT",
-          `Cannot delete replicas: the order is for store "${request.storeUuid}", ` +
-            `this is "${storeUuid}"`,
-        );
-      }
+      checkStore(context, request.storeUuid, "delete replicas");
       const replicas = request.replicas ?? [];
       if (DELETE_MAX < replicas.length) {
         throw new LumeoError(
@@ -35,20 +44,27 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
           `Cannot delete ${replicas.length} replicas in one order: at most ${DELETE_MAX}`,
         );
       }
-      const names = replicas.map(({ handle, epoch: of }) => {
-        return { handle: checkedHandle(handle ?? 0), epoch: checkedEpoch(of ?? 0) };
+      const names = replicas.map(({ handle, epoch }) => {
+        return { handle: decodeHandle(handle ?? 0), epoch: decodeEpoch(epoch ?? 0) };
       });
-      const { removedCount, refused } = await store.remove(names);
+      const { removedCount, refused } = await copies.remove(names);
       return { deletedCount: removedCount, refusedHandles: [...refused] };
     }),
     serveUnary(ControlService.verifyReplica, async (request) => {
-      const handle = checkedHandle(request.handle ?? 0);
+      const handle = decodeHandle(request.handle ?? 0);
       const verdict = await store.verify(handle);
       if (verdict.kind === "missing") {
         throw new LumeoError("REPLICA_MISSING", `Cannot verify chunk ${handle}: it is not here`);
       }
       if (verdict.kind === "damaged") return { intact: false, damage: verdict.why };
       return { intact: true, lengthBytes: verdict.length, crc32c: verdict.crc32c };
+    }),
+    serveUnary(ControlService.copyReplica, async (request, { signal }) => {
+      checkStore(context, request.storeUuid, "copy a replica");
+      return encodeCopied(await copies.copy(decodeCopy(request), signal));
+    }),
+    serveUnary(ControlService.auditReplica, async (request, { signal }) => {
+      return encodeAudited(await copies.audit(decodeAudit(request), signal));
     }),
     serveUnary(ControlService.getStatus, async () => {
       const { state, chunkCount, usedBytes, freeBytes } = store.status();
@@ -60,17 +76,19 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
         freeBytes,
         memoryBytes: context.memoryBytes(),
         state,
+        scrub: encodeScrub(context.scrub()),
+        damagedCount: store.damaged().length,
+        copiesInFlight: copies.inFlight,
+        stoppedHandles: [...context.stopped.list()],
       };
     }),
   ];
 }
 
-function checkedEpoch(number: number): Epoch {
-  if (Number.isSafeInteger(number) && 0 < number) return epoch(number);
-  throw new LumeoError("INVALID_ARGUMENT", `Cannot use epoch ${number}: out of range`);
-}
-
-function checkedHandle(handle: number): ChunkHandle {
-  if (Number.isSafeInteger(handle) && 0 < handle) return chunkHandle(handle);
-  throw new LumeoError("INVALID_ARGUMENT", `Cannot use chunk handle ${handle}: out of range`);
+/** A store that was wiped and set up anew at the same address is not meant. */
+function checkStore(context: ControlContext, meant: string | null | undefined, what: string): void {
+  const { storeUuid } = context;
+  if (meant === storeUuid) return;
+  const who = `the order is for store "${meant}", this is "${storeUuid}"`;
+  throw new LumeoError("CONFLICT", `Cannot ${what}: ${who}`);
 }

@@ -15,6 +15,7 @@ import type { ChunkStore } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
 import { ReadService } from "../transfer/read-service.js";
 import { Rooms } from "../transfer/rooms.js";
+import type { StoppedChunks } from "../transfer/stopped-chunks.js";
 import { writeLarge, writeSmall } from "../transfer/write-service.js";
 
 /**
@@ -31,6 +32,8 @@ export interface DataServiceOptions {
   readonly storeUuid: string;
   /** Undefined until the masters have taken this store in: nothing is served before. */
   readonly membership: () => Membership | undefined;
+  /** Chunks that are not served. */
+  readonly stopped: StoppedChunks;
   /** Connections to other chunkservers. */
   readonly pool: FramePool;
   readonly crc32c: Crc32c;
@@ -45,12 +48,14 @@ export class DataService {
   readonly #rooms = new Rooms();
   readonly #reads: ReadService;
   #writesInFlight = 0;
+  #requestCount = 0;
+  #requestsInFlight = 0;
   #largeWrites = 0;
   #server: FrameServer | undefined;
 
   private constructor(options: DataServiceOptions) {
     this.#options = options;
-    this.#reads = new ReadService(options.store, this.#rooms);
+    this.#reads = new ReadService(options.store, this.#rooms, options.stopped);
   }
 
   /** @throws LumeoError UNAVAILABLE if the address cannot be taken. */
@@ -78,6 +83,11 @@ export class DataService {
     return this.#writesInFlight;
   }
 
+  /** Requests of clients and other servers: how many ever came, and how many are served now. */
+  get served(): { readonly count: number; readonly inFlight: number } {
+    return { count: this.#requestCount, inFlight: this.#requestsInFlight };
+  }
+
   /** Refuses new requests, waits shortly for those in flight. */
   async close(): Promise<void> {
     await this.#server?.close();
@@ -101,6 +111,16 @@ export class DataService {
   }
 
   readonly #handle: RequestHandler = async (first, exchange) => {
+    this.#requestCount++;
+    this.#requestsInFlight++;
+    try {
+      await this.#serve(first, exchange);
+    } finally {
+      this.#requestsInFlight--;
+    }
+  };
+
+  readonly #serve: RequestHandler = async (first, exchange) => {
     const { message } = first;
     switch (message.type) {
       case "read":

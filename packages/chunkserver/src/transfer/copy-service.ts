@@ -9,6 +9,7 @@ import {
   LumeoError,
 } from "@lumeofs/base";
 import { isOneHistory, showVersion } from "../mutation/version.js";
+import type { Removal, ReplicaName } from "../store/chunk-store.js";
 import { KeyedLock } from "../store/keyed-lock.js";
 import { type CopyOrder, type CopyPorts, type CopyResult, ReplicaCopy } from "./replica-copy.js";
 import {
@@ -41,11 +42,20 @@ export interface CopyServiceOptions extends CopyPorts {
 
 type Kind = "copy" | "audit";
 
+/** Which chunks orders to copy were under way for, or came for, since the watch began. */
+export interface CopyWatch {
+  readonly touched: ReadonlySet<ChunkHandle>;
+  end(): void;
+}
+
 /** Serves the orders. */
 export class CopyService implements Closable {
   readonly #options: CopyServiceOptions;
   readonly #running: Record<Kind, Set<Promise<unknown>>> = { copy: new Set(), audit: new Set() };
   readonly #handles = new KeyedLock<ChunkHandle>();
+  /** Chunks with orders under way, one entry for each order. */
+  readonly #ordered: ChunkHandle[] = [];
+  readonly #watches = new Set<Set<ChunkHandle>>();
   readonly #closing = new CancelSource();
 
   constructor(options: CopyServiceOptions) {
@@ -63,10 +73,39 @@ export class CopyService implements Closable {
    * @throws LumeoError OVERLOADED, and as ReplicaCopy.run.
    */
   copy(order: CopyOrder, signal: Cancellation): Promise<CopyResult> {
-    const work = (ended: Cancellation) => new ReplicaCopy(this.#options, order, ended).run();
-    return this.#run("copy", signal, (ended) => {
-      return this.#handles.run(order.chunk.handle, () => work(ended));
+    const { handle } = order.chunk;
+    return this.#run("copy", signal, async (ended) => {
+      this.#ordered.push(handle);
+      for (const touched of this.#watches) touched.add(handle);
+      const work = () => new ReplicaCopy(this.#options, order, ended).run();
+      try {
+        return await this.#handles.run(handle, work);
+      } finally {
+        this.#ordered.splice(this.#ordered.indexOf(handle), 1);
+      }
     });
+  }
+
+  /**
+   * Begins to note the chunks of orders to copy. What the masters said about a replica before such
+   * an order does not count any more.
+   */
+  watch(): CopyWatch {
+    const touched = new Set(this.#ordered);
+    this.#watches.add(touched);
+    return { touched, end: () => void this.#watches.delete(touched) };
+  }
+
+  /** Deletes replicas, each when no copy of it is being made. @throws as ChunkStore.remove. */
+  async remove(replicas: readonly ReplicaName[]): Promise<Removal> {
+    const { store, stopped } = this.#options;
+    const removals = await Promise.all(
+      replicas.map((name) => this.#handles.run(name.handle, () => store.remove([name]))),
+    );
+    const refused = removals.flatMap((removal) => removal.refused);
+    const kept = new Set(refused);
+    await stopped.forget(replicas.map(({ handle }) => handle).filter((one) => !kept.has(one)));
+    return { removedCount: removals.reduce((sum, one) => sum + one.removedCount, 0), refused };
   }
 
   /** Reads a replica of another server through. @throws LumeoError OVERLOADED, CLOSED. */

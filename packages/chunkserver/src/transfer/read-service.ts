@@ -6,6 +6,7 @@ import { coveringBlocks } from "../store/block-layout.js";
 import type { ChunkReader, ChunkStore } from "../store/chunk-store.js";
 import { BlockBuffers } from "./block-buffers.js";
 import type { Rooms } from "./rooms.js";
+import type { StoppedChunks } from "./stopped-chunks.js";
 
 /** One frame, one read of the disk. */
 const READ_BYTES = 1 * MiB;
@@ -14,15 +15,22 @@ const BUFFERS_KEPT_MAX = 24;
 export class ReadService {
   readonly #store: ChunkStore;
   readonly #rooms: Rooms;
+  readonly #stopped: StoppedChunks;
   readonly #buffers = new BlockBuffers(READ_BYTES, BUFFERS_KEPT_MAX);
 
-  constructor(store: ChunkStore, rooms: Rooms) {
+  constructor(store: ChunkStore, rooms: Rooms, stopped: StoppedChunks) {
     this.#store = store;
     this.#rooms = rooms;
+    this.#stopped = stopped;
   }
 
-  /** Serves one `read`. @throws LumeoError as ChunkStore.open and ChunkReader.read. */
+  /**
+   * Serves one `read`.
+   *
+   * @throws LumeoError as ChunkStore.open and ChunkReader.read; CORRUPT if the chunk is stopped.
+   */
   async serve(message: Read, exchange: Exchange): Promise<void> {
+    this.#stopped.check(message.handle);
     const reader = await this.#store.open(message.handle, message.epoch);
     const range = coveringBlocks(message.offset, message.length, reader.length);
     const cancelled = watchForCancel(exchange);

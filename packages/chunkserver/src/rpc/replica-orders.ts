@@ -1,0 +1,113 @@
+// Orders to copy and to audit replicas, between the wire and the parts that obey them.
+
+import {
+  type ChunkHandle,
+  chunkHandle,
+  type Epoch,
+  epoch,
+  LumeoError,
+  serverId,
+} from "@lumeofs/base";
+import { CHUNK_BYTES_MAX, parseAddress } from "@lumeofs/node/frames";
+import { lumeo } from "@lumeofs/proto";
+import type { AuditOrder, AuditResult } from "../transfer/copy-service.js";
+import type { CopyOrder, CopyResult, SourceFault } from "../transfer/replica-copy.js";
+import type { Holder, SealedChunk } from "../transfer/replica-source.js";
+
+/** Sources in one order. */
+const SOURCES_MAX = 8;
+const U32_MAX = 0xffffffff;
+
+/** @throws LumeoError INVALID_ARGUMENT */
+export function decodeCopy(wire: lumeo.chunkserver.v1.ICopyReplicaRequest): CopyOrder {
+  const sources = wire.sources ?? [];
+  if (sources.length === 0 || SOURCES_MAX < sources.length) {
+    throw invalid(`a copy has 1 to ${SOURCES_MAX} sources, not ${sources.length}`);
+  }
+  return {
+    chunk: decodeChunk(wire.chunk),
+    sources: sources.map(decodeHolder),
+    bytesPerSecondMax: wire.bytesPerSecondMax ?? 0,
+  };
+}
+
+/** @throws LumeoError INVALID_ARGUMENT */
+export function decodeAudit(wire: lumeo.chunkserver.v1.IAuditReplicaRequest): AuditOrder {
+  return {
+    chunk: decodeChunk(wire.chunk),
+    holder: decodeHolder(wire.holder ?? {}),
+    bytesPerSecondMax: wire.bytesPerSecondMax ?? 0,
+  };
+}
+
+export function encodeCopied(result: CopyResult): lumeo.chunkserver.v1.ICopyReplicaResponse {
+  const { CopyOutcome } = lumeo.chunkserver.v1;
+  switch (result.kind) {
+    case "copied": {
+      const { readBytes, faults } = result;
+      const outcome = CopyOutcome.COPY_OUTCOME_COPIED;
+      return { outcome, readBytes, faults: faults.map(encodeFault) };
+    }
+    case "here":
+      return { outcome: CopyOutcome.COPY_OUTCOME_HERE };
+    case "noSource": {
+      const { faults } = result;
+      const why = faults.map((fault) => `server ${fault.server}: ${fault.why}`).join("; ");
+      const outcome = CopyOutcome.COPY_OUTCOME_NO_SOURCE;
+      return { outcome, why, faults: faults.map(encodeFault) };
+    }
+    case "twoHistories":
+      return { outcome: CopyOutcome.COPY_OUTCOME_TWO_HISTORIES, why: result.why };
+  }
+}
+
+export function encodeAudited(result: AuditResult): lumeo.chunkserver.v1.IAuditReplicaResponse {
+  const { AuditVerdict } = lumeo.chunkserver.v1;
+  switch (result.kind) {
+    case "intact":
+      return { verdict: AuditVerdict.AUDIT_VERDICT_INTACT, readBytes: result.readBytes };
+    case "bad":
+      return { verdict: AuditVerdict.AUDIT_VERDICT_BAD, why: result.why };
+    case "unreached":
+      return { verdict: AuditVerdict.AUDIT_VERDICT_UNREACHED, why: result.why };
+    case "twoHistories":
+      return { verdict: AuditVerdict.AUDIT_VERDICT_TWO_HISTORIES, why: result.why };
+  }
+}
+
+/** @throws LumeoError INVALID_ARGUMENT */
+export function decodeHandle(handle: number): ChunkHandle {
+  if (Number.isSafeInteger(handle) && 0 < handle) return chunkHandle(handle);
+  throw invalid(`chunk handle ${handle} is out of range`);
+}
+
+/** @throws LumeoError INVALID_ARGUMENT */
+export function decodeEpoch(number: number): Epoch {
+  if (Number.isSafeInteger(number) && 0 < number) return epoch(number);
+  throw invalid(`epoch ${number} is out of range`);
+}
+
+function decodeChunk(wire: lumeo.common.v1.IChunkRef | null | undefined): SealedChunk {
+  const length = wire?.lengthBytes ?? 0;
+  const crc32c = wire?.crc32c ?? 0;
+  if (CHUNK_BYTES_MAX < length) throw invalid(`a chunk has at most ${CHUNK_BYTES_MAX} bytes`);
+  if (U32_MAX < crc32c) throw invalid(`checksum ${crc32c} is out of range`);
+  const handle = decodeHandle(wire?.handle ?? 0);
+  return { handle, epoch: decodeEpoch(wire?.epoch ?? 0), length, crc32c };
+}
+
+function decodeHolder(wire: lumeo.chunkserver.v1.IReplicaHolder): Holder {
+  const number = wire.serverId ?? 0;
+  if (!Number.isSafeInteger(number) || number < 1) throw invalid(`server ${number} is no number`);
+  const address = wire.dataAddress ?? "";
+  parseAddress(address);
+  return { server: serverId(number), address };
+}
+
+function encodeFault(fault: SourceFault): lumeo.chunkserver.v1.ISourceFault {
+  return { serverId: fault.server, bad: fault.isBad, why: fault.why };
+}
+
+function invalid(why: string): LumeoError {
+  return new LumeoError("INVALID_ARGUMENT", `Cannot obey the order: ${why}`);
+}

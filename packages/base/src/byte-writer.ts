@@ -58,6 +58,21 @@ export class ByteWriter {
     return this;
   }
 
+  /** A short part of other bytes: no view of it has to be made. */
+  part(value: Uint8Array, from: number, to: number): this {
+    let at = this.#reserve(to - from);
+    const bytes = this.#bytes;
+    for (let i = from; i < to; i++) bytes[at++] = value[i] as number;
+    return this;
+  }
+
+  /** Text as UTF-8, without its length. */
+  utf8(value: string): this {
+    const at = this.#reserve(BYTES_PER_UNIT * value.length);
+    this.#length = at + writeUtf8(value, this.#bytes, at);
+    return this;
+  }
+
   /** Length in four bytes, then the bytes. */
   sized(value: Uint8Array): this {
     return this.u32(value.byteLength).bytes(value);

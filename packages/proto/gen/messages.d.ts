@@ -2867,7 +2867,7 @@ export namespace lumeo {
             class PackedEntries {
                 constructor(p?: lumeo.master.v1.PackedEntries.$Properties);
                 $unknowns?: Uint8Array[];
-                names: string;
+                names: Uint8Array;
                 rows: Uint8Array;
                 contentTypes: string[];
                 static encode(m: lumeo.master.v1.PackedEntries.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
@@ -2876,7 +2876,7 @@ export namespace lumeo {
 
             namespace PackedEntries {
                 interface $Properties {
-                    names?: (string|null);
+                    names?: (Uint8Array|null);
                     rows?: (Uint8Array|null);
                     contentTypes?: (string[]|null);
                     $unknowns?: Uint8Array[];

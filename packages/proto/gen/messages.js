@@ -21235,7 +21235,7 @@ export const lumeo = $root.lumeo = (() => {
                 /**
                  * Properties of a PackedEntries.
                  * @typedef {Object} lumeo.master.v1.PackedEntries.$Properties
-                 * @property {string|null} [names] PackedEntries names
+                 * @property {Uint8Array|null} [names] PackedEntries names
                  * @property {Uint8Array|null} [rows] PackedEntries rows
                  * @property {Array.<string>|null} [contentTypes] PackedEntries contentTypes
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
@@ -21272,11 +21272,11 @@ export const lumeo = $root.lumeo = (() => {
 
                 /**
                  * PackedEntries names.
-                 * @member {string} names
+                 * @member {Uint8Array} names
                  * @memberof lumeo.master.v1.PackedEntries
                  * @instance
                  */
-                PackedEntries.prototype.names = "";
+                PackedEntries.prototype.names = $util.newBuffer([]);
 
                 /**
                  * PackedEntries rows.
@@ -21310,8 +21310,8 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $util.recursionLimit)
                         throw $Error("max depth exceeded");
-                    if (m.names != null && $Object.hasOwnProperty.call(m, "names") && m.names !== "")
-                        w.uint32(/* id 1, wireType 2 =*/10).string(m.names);
+                    if (m.names != null && $Object.hasOwnProperty.call(m, "names") && m.names.length)
+                        w.uint32(/* id 1, wireType 2 =*/10).bytes(m.names);
                     if (m.rows != null && $Object.hasOwnProperty.call(m, "rows") && m.rows.length)
                         w.uint32(/* id 2, wireType 2 =*/18).bytes(m.rows);
                     if (m.contentTypes != null && m.contentTypes.length) {
@@ -21365,7 +21365,7 @@ export const lumeo = $root.lumeo = (() => {
                         case 1: {
                                 if (u !== 2)
                                     break;
-                                if ((v = r.stringVerify()).length)
+                                if ((v = r.bytes()).length)
                                     m.names = v;
                                 else
                                     delete m.names;

@@ -1,10 +1,14 @@
 import test from "ava";
+import type { InodeInfo } from "../operations.js";
 import { decodeListing } from "./listing-wire.js";
 
 /** The same bytes are written by the master's test of its own listing-wire.ts. */
-const ROW =
-  "0100000000000100004d00000000000000e803000000000000d007000000000000" +
-  "0900000000000000b80b000000000000efbeadde001000000500000003";
+const NUMBERS =
+  "09000000000000000000000000010000efbeadde00100000034d00000000000000" +
+  "e803000000000000d0070000000000000500000000000000";
+const PLAIN_ROW = `01${NUMBERS}`;
+const ROW = `02${NUMBERS}b80b000000000000`;
+const utf8 = (text: string): Uint8Array => Buffer.from(text);
 
 const bytes = (hex: string): Uint8Array => Buffer.from(hex, "hex");
 
@@ -12,7 +16,11 @@ test("rows become files, and what is told in full comes at its place", (t) => {
   const listing = {
     entries: [{ path: "/d/b", kind: 1, metadata: { k: "v" } }],
     more: true,
-    packed: { names: "a/b/ü", rows: bytes(`${ROW}0000${ROW}01`), contentTypes: ["x/y"] },
+    packed: {
+      names: utf8("a/b/ü/p"),
+      rows: bytes(`${ROW}0000${ROW}01${PLAIN_ROW}`),
+      contentTypes: ["x/y"],
+    },
   };
   const { entries, more } = decodeListing("/d", listing);
   t.true(more);
@@ -22,6 +30,7 @@ test("rows become files, and what is told in full comes at its place", (t) => {
       ["/d/a", ""],
       ["/d/b", ""],
       ["/d/ü", "x/y"],
+      ["/d/p", ""],
     ],
   );
   t.like(entries[0], {
@@ -36,12 +45,13 @@ test("rows become files, and what is told in full comes at its place", (t) => {
     chunkCount: 5,
     replicas: 3,
   });
+  t.deepEqual(entries[3], { ...entries[0], path: "/d/p", expiresAtMs: 0 } as InodeInfo);
   t.deepEqual(entries[1]?.metadata, { k: "v" });
 });
 
 test("a listing of the root, without rows, or without anything is one too", (t) => {
   const rows = bytes(`${ROW}00`);
-  const { entries } = decodeListing("/", { packed: { names: "a", rows } });
+  const { entries } = decodeListing("/", { packed: { names: utf8("a"), rows } });
   t.is(entries[0]?.path, "/a");
   t.is(decodeListing("/", { entries: [{ path: "/a", kind: 1 }] }).entries.length, 1);
   t.deepEqual(decodeListing("/", { packed: {} }), { entries: [], more: false });
@@ -49,13 +59,13 @@ test("a listing of the root, without rows, or without anything is one too", (t) 
 
 test("rows that contradict their names are refused", (t) => {
   const cases = [
-    { names: "a", rows: bytes(`${ROW}00${ROW}00`) },
-    { names: "a", rows: bytes("00") },
-    { names: "a", rows: bytes("02") },
-    { names: "a", rows: bytes(`${ROW}01`) },
+    { names: utf8("a"), rows: bytes(`${PLAIN_ROW}${PLAIN_ROW}`) },
+    { names: utf8("a"), rows: bytes("00") },
+    { names: utf8("a"), rows: bytes("03") },
+    { names: utf8("a"), rows: bytes(`${ROW}01`) },
   ];
   for (const packed of cases) {
     t.throws(() => decodeListing("/", { packed }), { message: /Cannot understand the master/ });
   }
-  t.throws(() => decodeListing("/", { packed: { names: "a/b", rows: bytes(`${ROW}00`) } }));
+  t.throws(() => decodeListing("/", { packed: { names: utf8("a/b"), rows: bytes(PLAIN_ROW) } }));
 });

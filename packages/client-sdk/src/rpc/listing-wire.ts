@@ -10,7 +10,8 @@ import { broken, expected } from "./wire-fields.js";
 type Listing = lumeo.master.v1.Listing.$Properties;
 type PackedEntries = lumeo.master.v1.PackedEntries.$Properties;
 
-const ROW = { entry: 0, file: 1 } as const;
+const ROW = { entry: 0, plainFile: 1, file: 2 } as const;
+const decoder = new TextDecoder();
 /** Shared by all files of rows. */
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 const NO_QUOTA: Quota = Object.freeze({});
@@ -33,6 +34,7 @@ function unpack(path: string, packed: PackedEntries, full: readonly InodeInfo[])
   let told = 0;
   const unpacked = namesOf(packed).map((name) => {
     const kind = rows.u8();
+    if (kind === ROW.plainFile) return readFile(rows, prefix + name, undefined);
     if (kind === ROW.file) return readFile(rows, prefix + name, types);
     if (kind !== ROW.entry) throw broken(`a row of kind ${kind}`);
     return expected(full[told++], "entry");
@@ -42,20 +44,22 @@ function unpack(path: string, packed: PackedEntries, full: readonly InodeInfo[])
 }
 
 function namesOf({ names }: PackedEntries): string[] {
-  return names == null || names === "" ? [] : names.split("/");
+  return names == null || names.byteLength === 0 ? [] : decoder.decode(names).split("/");
 }
 
-function readFile(rows: ByteReader, path: string, types: readonly string[]): InodeInfo {
+/** @param types  Content types, if the row says which. */
+function readFile(rows: ByteReader, path: string, types: readonly string[] | undefined): InodeInfo {
+  rows.u53(); // the inode's number, which users are not shown
   const sizeBytes = rows.u53();
+  const crc32c = rows.u32();
+  const chunkBytes = rows.u32();
+  const replicas = rows.u8();
   const revision = rows.u53();
   const createdAtMs = rows.u53();
   const modifiedAtMs = rows.u53();
-  rows.u53(); // the inode's number, which users are not shown
-  const expiresAtMs = rows.u53();
-  const crc32c = rows.u32();
-  const chunkBytes = rows.u32();
-  const chunkCount = rows.u32();
-  const replicas = rows.u8();
+  const chunkCount = rows.u53();
+  const expiresAtMs = types === undefined ? 0 : rows.u53();
+  const contentType = types === undefined ? "" : expected(types[rows.u8()], "content type");
   return {
     path,
     kind: "file",
@@ -67,7 +71,7 @@ function readFile(rows: ByteReader, path: string, types: readonly string[]): Ino
     chunkBytes,
     replicas,
     chunkCount,
-    contentType: expected(types[rows.u8()], "content type"),
+    contentType,
     metadata: NO_LABELS,
     tags: NO_LABELS,
     expiresAtMs,

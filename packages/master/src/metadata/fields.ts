@@ -4,7 +4,8 @@
 
 import { ByteReader, ByteSlab, ByteWriter, LumeoError } from "@lumeofs/base";
 
-const RECORD_VERSION = 2;
+/** Of all records, replies and proposals that have none of their own. */
+export const RECORD_VERSION = 2;
 /** Bytes before what a value says. */
 export const VERSION_BYTES = 1;
 /** Most lists and labels are empty: all of these are one. */

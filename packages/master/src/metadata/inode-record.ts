@@ -21,6 +21,7 @@ import { type DirectoryInode, readDirectory, writeDirectory } from "./directory-
 import {
   corrupt,
   encodeWhole,
+  RECORD_VERSION,
   readIds,
   readLabels,
   readText,
@@ -70,6 +71,11 @@ export const ENTRY_RECORD_BYTES_MAX = 512;
 
 /** Entries have got the record of a file with version 3. */
 const ENTRY_VERSION = 3;
+/** An entry before the record that it holds: version, inode, kind, since. */
+const ENTRY_BYTES = 18;
+/** The numbers of a file come behind version and kind of its record. */
+const NUMBERS_AT = ENTRY_BYTES + 2;
+export const FILE_NUMBERS_BYTES = 49;
 
 export const NEVER = wallMs(0);
 
@@ -146,6 +152,25 @@ function writeFile(w: ByteWriter, file: FileInode): void {
   if (file.contentType !== "") writeText(w, file.contentType);
   if (has & HAS.metadata) writeLabels(w, file.metadata);
   if (has & HAS.tags) writeLabels(w, file.tags);
+}
+
+/**
+ * The numbers of a file, as they lie in an entry that holds its record, if the file has neither end,
+ * content type, metadata nor tags: size, CRC32C (u32), chunk size (u32), replicas (u8), revision,
+ * created at, modified at and chunk count (u53 where nothing is said). Undefined for all others.
+ *
+ * For listings: reading and writing them one by one costs ten times as much as copying them.
+ *
+ * @returns Where the FILE_NUMBERS_BYTES begin.
+ */
+export function fileNumbersAt(entry: Uint8Array): number | undefined {
+  const inlineAt = NUMBERS_AT + FILE_NUMBERS_BYTES;
+  if (entry.byteLength <= inlineAt + 4 || entry[0] !== ENTRY_VERSION) return undefined;
+  if (entry[ENTRY_BYTES] !== RECORD_VERSION || entry[NUMBERS_AT - 1] !== KIND.file)
+    return undefined;
+  const inlineCount = entry[inlineAt] as number; // little-endian, and at most 8
+  const has = entry[inlineAt + 4 + 8 * inlineCount];
+  return has !== undefined && (has & ~HAS.content) === 0 ? NUMBERS_AT : undefined;
 }
 
 /** Field by field into one object: spreading costs as much as all the reading. */

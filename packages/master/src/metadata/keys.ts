@@ -251,9 +251,12 @@ export function lockNameOf(key: Uint8Array): string {
   return decoder.decode(key.subarray(1));
 }
 
+/** The UTF-8 of the name in the key of an entry begins here. */
+export const ENTRY_NAME_AT = 9;
+
 /** The name in the key of an entry or a snapshot. */
 export function nameOf(key: Uint8Array): string {
-  return decoder.decode(key.subarray(9));
+  return decoder.decode(key.subarray(ENTRY_NAME_AT));
 }
 
 /** The directory of a name, by the name's key; -1 for a key of another table. */

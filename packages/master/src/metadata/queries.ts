@@ -43,6 +43,8 @@ import type { StateReader, StateView } from "./state.js";
 import { decodeUpload } from "./uploads.js";
 import { refuseUnreached, walk } from "./walk.js";
 
+type Pair = readonly [key: Uint8Array, value: Uint8Array];
+
 export interface NamedInode {
   readonly kind: "found";
   readonly path: string;
@@ -86,12 +88,28 @@ export function stat(view: StateView, text: string): NamedInode | Refused {
   }
 }
 
+/** Entries of a directory as the state has them, still to be read. */
+export interface EntryPage {
+  readonly kind: "entries";
+  readonly path: string;
+  readonly pairs: readonly Pair[];
+  /** More names follow the last entry. */
+  readonly hasMore: boolean;
+}
+
+export interface PageRequest {
+  /** Of a directory. */
+  readonly path: string;
+  /** Names behind this one; "" for all. */
+  readonly after: string;
+  readonly countMax: number;
+}
+
 /** Entries of a directory behind the name `after`, in the byte order of their names. */
-export async function listPage(
+export async function entryPage(
   reader: StateReader,
-  request: { readonly path: string; readonly after: string; readonly countMax: number },
-): Promise<DirectoryPage | Refused> {
-  const { path, after, countMax } = request;
+  { path, after, countMax }: PageRequest,
+): Promise<EntryPage | Refused> {
   const directory = stat(reader, path);
   if (directory.kind === "refused") return directory;
   if (directory.inode.kind === "file") {
@@ -99,19 +117,39 @@ export async function listPage(
   }
   const { from, to } = entriesAfter(directory.id, after);
   const pairs = await reader.range(from, to, countMax + 1);
-  const prefix = path === "/" ? "/" : `${path}/`;
-  const entries: ListedInode[] = [];
-  let last = after;
   const hasMore = countMax < pairs.length;
-  for (const [key, value] of hasMore ? pairs.slice(0, countMax) : pairs) {
-    const name = nameOf(key);
-    const entry = decodeEntry(value);
-    const inode = getEntered(reader, entry);
-    const { inode: id } = entry;
-    if (inode !== undefined) entries.push({ kind: "found", path: prefix + name, name, id, inode });
-    last = name;
+  return { kind: "entries", path, pairs: hasMore ? pairs.slice(0, countMax) : pairs, hasMore };
+}
+
+/** The same, read. */
+export async function listPage(
+  reader: StateReader,
+  request: PageRequest,
+): Promise<DirectoryPage | Refused> {
+  const page = await entryPage(reader, request);
+  if (page.kind === "refused") return page;
+  const entries: ListedInode[] = [];
+  let last = request.after;
+  for (const pair of page.pairs) {
+    last = nameOf(pair[0]);
+    const listed = listedInode(reader, page.path, pair);
+    if (listed !== undefined) entries.push(listed);
   }
-  return { kind: "page", entries, hasMore, last };
+  return { kind: "page", entries, hasMore: page.hasMore, last };
+}
+
+/** What an entry leads to; undefined if that has vanished since the entry was read. */
+export function listedInode(
+  view: StateView,
+  directory: string,
+  [key, value]: Pair,
+): ListedInode | undefined {
+  const name = nameOf(key);
+  const entry = decodeEntry(value);
+  const inode = getEntered(view, entry);
+  if (inode === undefined) return undefined;
+  const path = directory === "/" ? `/${name}` : `${directory}/${name}`;
+  return { kind: "found", path, name, id: entry.inode, inode };
 }
 
 /** Chunks of a file from position `first` on, at most `countMax`. */
@@ -232,8 +270,6 @@ export async function firstNames(
   const pairs = await readRange(reader, entriesAfter(directory, ""), countMax);
   return pairs.map(([key]) => nameOf(key));
 }
-
-type Pair = readonly [Uint8Array, Uint8Array];
 
 function readRange(
   reader: StateReader,

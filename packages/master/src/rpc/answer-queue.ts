@@ -76,7 +76,7 @@ export class AnswerQueue {
 function bytesOf(result: Result): number {
   if (result.listing) {
     const { entries, packed } = result.listing;
-    const packedBytes = (packed?.rows?.byteLength ?? 0) + 3 * (packed?.names?.length ?? 0);
+    const packedBytes = (packed?.rows?.byteLength ?? 0) + (packed?.names?.byteLength ?? 0);
     const bytesOfEntry = (sum: number, { path }: lumeo.master.v1.IFileInfo): number =>
       sum + 128 + 3 * (path?.length ?? 0);
     return (entries ?? []).reduce(bytesOfEntry, KiB + packedBytes);

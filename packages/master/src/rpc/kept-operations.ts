@@ -7,6 +7,7 @@ import { LumeoError } from "@lumeofs/base";
 import type { lumeo } from "@lumeofs/proto";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Command, Refused, Reply, RequestId } from "../metadata/command.js";
+import { nameOf } from "../metadata/keys.js";
 import {
   listAt,
   snapshotsPage,
@@ -15,11 +16,12 @@ import {
   versionsPage,
 } from "../metadata/past-queries.js";
 import { parseReadPath } from "../metadata/path.js";
+import { entryPage } from "../metadata/queries.js";
 import { decodeReply } from "../metadata/reply-codec.js";
 import { admit } from "../metadata/sessions.js";
 import type { StateReader } from "../metadata/state.js";
 import { encodeInode, encodeKind, encodeUsage } from "./inode-wire.js";
-import { encodeListing, packListing } from "./listing-wire.js";
+import { encodeListing, type PackedListing, packEntries, packListing } from "./listing-wire.js";
 import type { Operation } from "./operation-wire.js";
 import type { Answer } from "./operations.js";
 import { errorOf } from "./wire.js";
@@ -31,6 +33,10 @@ export async function list(
   state: StateReader,
   operation: OperationOf<"list">,
 ): Promise<Pick<Answer, "listing">> {
+  const path = parseReadPath(operation.path);
+  if (path.kind === "refused") throw errorOf(path);
+  if (operation.isPacked && path.kind === "path")
+    return { listing: await listNow(state, operation) };
   let page = await listAt(state, operation);
   // Where all of a page vanished while it was read, the caller would not know how to go on.
   while (page.kind === "page" && page.entries.length === 0 && page.hasMore) {
@@ -38,6 +44,18 @@ export async function list(
   }
   if (page.kind === "refused") throw errorOf(page);
   return { listing: operation.isPacked ? packListing(page) : encodeListing(page) };
+}
+
+/** The same of now, packed: nearly all listings are. */
+async function listNow(state: StateReader, operation: OperationOf<"list">): Promise<PackedListing> {
+  for (let { after } = operation; ; ) {
+    const page = await entryPage(state, { ...operation, after });
+    if (page.kind === "refused") throw errorOf(page);
+    const listing = packEntries(state, page);
+    const last = page.pairs.at(-1);
+    if (0 < listing.packed.rows.byteLength || !page.hasMore || last === undefined) return listing;
+    after = nameOf(last[0]); // all of the page has vanished
+  }
 }
 
 /** What is in the trash, oldest first. */

@@ -1,9 +1,10 @@
-import { inodeId, wallMs } from "@lumeofs/base";
+import { chunkHandle, inodeId, wallMs } from "@lumeofs/base";
 import test from "ava";
-import type { FileInode, Inode } from "../metadata/inode-record.js";
-import { emptyDirectory } from "../metadata/inodes.js";
+import { encodeEntry, type FileInode, type Inode } from "../metadata/inode-record.js";
+import { emptyDirectory, entryOf } from "../metadata/inodes.js";
+import { entryKey } from "../metadata/keys.js";
 import type { ListedInode } from "../metadata/queries.js";
-import { encodeListing, packListing } from "./listing-wire.js";
+import { encodeListing, packEntries, packListing } from "./listing-wire.js";
 
 const file: FileInode = {
   kind: "file",
@@ -24,12 +25,18 @@ const file: FileInode = {
 };
 
 /** The same bytes are read by the SDK's test of its own listing-wire.ts. */
-const ROW =
-  "0100000000000100004d00000000000000e803000000000000d007000000000000" +
-  "0900000000000000b80b000000000000efbeadde001000000500000003";
+const NUMBERS =
+  "09000000000000000000000000010000efbeadde00100000034d00000000000000" +
+  "e803000000000000d0070000000000000500000000000000";
+const PLAIN_ROW = `01${NUMBERS}`;
+const ROW = `02${NUMBERS}b80b000000000000`;
 
 function listed(name: string, inode: Inode): ListedInode {
   return { kind: "found", path: `/d/${name}`, name, id: inodeId(9), inode };
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
 
 function pack(entries: readonly ListedInode[]) {
@@ -42,7 +49,7 @@ test("files are packed into rows, their content types once for all", (t) => {
   const { entries: full, more, packed } = pack(entries.map((one, i) => listed(`f${i}`, one)));
   t.deepEqual(full, []);
   t.true(more);
-  t.is(packed?.names, "f0/f1/f2/f3");
+  t.is(textOf(packed.names), "f0/f1/f2/f3");
   t.deepEqual(packed?.contentTypes, ["a/b", "c/d"]);
   const hex = Buffer.from(packed?.rows ?? []).toString("hex");
   t.is(hex, `${ROW}00${ROW}01${ROW}02${ROW}01`);
@@ -61,8 +68,32 @@ test("what does not fit into a row is told in full, at its place", (t) => {
     full?.map(({ path }) => path),
     ["/d/a", "/d/c", "/d/d"],
   );
-  t.is(packed?.names, "a/b/c/d");
+  t.is(textOf(packed.names), "a/b/c/d");
   t.is(Buffer.from(packed?.rows ?? []).toString("hex"), `00${ROW}000000`);
+});
+
+test("an entry of a plain file is copied, and gives what reading it would", (t) => {
+  const plain = { ...file, expiresAt: wallMs(0) };
+  const view = { get: (): undefined => undefined };
+  const rowOf = (inode: FileInode): string => {
+    const pair = [entryKey(inodeId(2), "ü"), encodeEntry(entryOf(inodeId(9), inode, 7))] as const;
+    const { packed } = packEntries(view, {
+      kind: "entries",
+      path: "/d",
+      pairs: [pair],
+      hasMore: false,
+    });
+    t.is(textOf(packed.names), "ü");
+    return Buffer.from(packed.rows).toString("hex");
+  };
+  t.is(rowOf(plain), PLAIN_ROW);
+  for (const count of [1, 8]) {
+    const inline = Array.from({ length: count }, (_, i) => chunkHandle(i + 0x1f1f1f));
+    t.is(rowOf({ ...plain, inline }), PLAIN_ROW);
+    t.is(rowOf({ ...plain, inline, content: inodeId(5) }), PLAIN_ROW);
+    t.is(rowOf({ ...file, inline }), `${ROW}00`);
+    t.is(rowOf({ ...plain, inline, tags: { k: "v" } }), "00");
+  }
 });
 
 test("there are no more content types in a page than a byte can name", (t) => {

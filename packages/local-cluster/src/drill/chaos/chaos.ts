@@ -4,6 +4,7 @@
 //
 // A1. Every acknowledged change is there, none has come back, and nothing else is there.
 // A2. No answer was impossible, no call failed, and none hangs: the group could always recover.
+//     Only while all masters are down at once may a client give up.
 // A3. The feed told every change once, to every watcher.                            (watchers.ts)
 // A4. All masters vote and have the same state, also after a restart of everything.
 // A5. No process ended by itself, crashed, or raised an alarm, but a master whose disk was wiped,
@@ -18,8 +19,8 @@ import { SeededRandom } from "@lumeofs/base";
 import { type FsEvent, Lumeo } from "@lumeofs/client";
 import { LocalCluster, type MemberLoss } from "../../local-cluster.js";
 import { waitUntil } from "../../wait-until.js";
-import type { Ledger } from "../ledger.js";
-import type { ChaosFault } from "./group-nemesis.js";
+import type { Failure, Ledger } from "../ledger.js";
+import { type ChaosFault, POWER_CUT } from "./group-nemesis.js";
 import { MemberLogs, type Suspicion } from "./member-logs.js";
 import { FOLDER, LAST, type Played, play } from "./play.js";
 import { compareFeed, compareWatchers } from "./watchers.js";
@@ -91,7 +92,7 @@ export async function runChaos(options: ChaosOptions, ports: ChaosPorts): Promis
       ...{ seed, settings, ledger, faults, events, backups, agreedState },
       wrong: [
         ...ledger.anomalies,
-        ...ledger.failures.map(shownFailure),
+        ...ledger.failures.filter((one) => !isBlackout(one)).map(shownFailure),
         ...wrong,
         ...said.map(({ member, text }) => `${member}: ${text}`),
       ],
@@ -166,7 +167,12 @@ function isRefusal({ member, text }: Suspicion, wiped: ReadonlySet<string>): boo
   return wiped.has(member) && text.includes("knows another store under this name");
 }
 
-function shownFailure(failure: Ledger["failures"][number]): string {
+/** When no master was there at all for as long as a client looks for one (A2). */
+function isBlackout({ code, faults }: Failure): boolean {
+  return code === "LUMEO_UNAVAILABLE" && faults.includes(POWER_CUT);
+}
+
+function shownFailure(failure: Failure): string {
   const { atMs, kind, path, code, message, faults } = failure;
   return `${(atMs / 1_000).toFixed(1)} s: ${kind} ${path}: ${code} ${message} [faults: ${faults}]`;
 }

@@ -34,6 +34,11 @@ export class Counter {
     this.#ledger = ledger;
   }
 
+  /** Makes the counter. */
+  async begin(client: Lumeo): Promise<void> {
+    await client.put(this.#path, EMPTY, { metadata: { n: "0" } });
+  }
+
   /** Counts until told to end. Only one may. */
   async count(client: Lumeo, end: AbortSignal): Promise<void> {
     while (!end.aborted) {
@@ -67,14 +72,12 @@ export class Counter {
       const found = await client.stat(this.#path, { consistency });
       return { value: Number(found.metadata["n"] ?? 0), ageMs: found.freshness?.ageMs ?? 0 };
     };
-    const isMissing = (code: string): boolean => code === "LUMEO_NOT_FOUND";
-    const kind = `read ${consistency}`;
-    const outcome = await this.#ledger.call(kind, this.#path, read, isMissing);
-    if (outcome.kind === "unknown") return;
-    const { value, ageMs } = outcome.kind === "ok" ? outcome.value : { value: 0, ageMs: 0 };
-    // A missing file tells no age: it is held to be as old as can be.
     const isStale = consistency === "stale";
-    if (isStale && outcome.kind === "refused") return;
+    // A master that has just joined may not know of the file yet.
+    const isMissing = (code: string): boolean => isStale && code === "LUMEO_NOT_FOUND";
+    const outcome = await this.#ledger.call(`read ${consistency}`, this.#path, read, isMissing);
+    if (outcome.kind !== "ok") return;
+    const { value, ageMs } = outcome.value;
     const floor = isStale ? this.#knownAt(beganMs - ageMs - AGE_STEP_MS) : known;
     const what = `a ${consistency} read of age ${ageMs} ms shows ${value}`;
     if (value < floor) this.#ledger.anomaly(`${what}, ${floor} was known before`);

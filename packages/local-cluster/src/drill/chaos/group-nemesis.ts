@@ -11,7 +11,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Random } from "@lumeofs/base";
-import type { Lumeo } from "@lumeofs/client";
+import type { ClusterStatus, Lumeo } from "@lumeofs/client";
 import type { LocalCluster } from "../../local-cluster.js";
 import { waitUntil } from "../../wait-until.js";
 import { rest } from "../rest.js";
@@ -33,10 +33,13 @@ export interface GroupNemesisParts {
   readonly anomaly: (text: string) => void;
 }
 
+export const POWER_CUT = "power cut";
 const MASTERS_MIN = 3;
 const MASTERS_MAX = 5;
 const REST_MS_MAX = 1_500;
 const HARM_MS_MAX = 3_500;
+/** A member that is whole again takes part by then. */
+const RETURN_MS_MAX = 45_000;
 const STUTTERS = 8;
 const STUTTER_MS_MAX = 300;
 /** A change of the group that takes longer hangs. */
@@ -92,15 +95,32 @@ export class GroupNemesis {
     this.#harmed.add(id);
     const ms = HARM_MS_MAX * random.fraction() ** 2;
     const chance = random.fraction();
-    try {
-      if (chance < 0.35) await this.#during(`kill ${id}`, () => this.#end(id, "SIGKILL", ms, end));
-      else if (chance < 0.55)
-        await this.#during(`end ${id}`, () => this.#end(id, "SIGTERM", ms, end));
-      else if (chance < 0.85) await this.#during(`freeze ${id}`, () => this.#freeze(id, ms, end));
-      else await this.#during(`stutter ${id}`, () => this.#stutter(id, random, end));
-    } finally {
-      this.#harmed.delete(id);
-    }
+    const [what, act] =
+      chance < 0.35
+        ? ["kill", () => this.#end(id, "SIGKILL", ms, end)]
+        : chance < 0.55
+          ? ["end", () => this.#end(id, "SIGTERM", ms, end)]
+          : chance < 0.85
+            ? ["freeze", () => this.#freeze(id, ms, end)]
+            : ["stutter", () => this.#stutter(id, random, end)];
+    await this.#during(`${what} ${id}`, async () => {
+      await act();
+      await this.#awaitReturn(id);
+    });
+    this.#harmed.delete(id);
+  }
+
+  /** Until it takes part again, or is no member. */
+  async #awaitReturn(id: string): Promise<void> {
+    const isBack = async (): Promise<true | undefined> => {
+      if (!this.#masters.includes(id)) return true;
+      const status = await this.#status();
+      const one = status?.masters.find((master) => master.id === id);
+      if (status === undefined || status.leader === "") return undefined;
+      return one === undefined || one.leader === status.leader || undefined;
+    };
+    const back = await waitUntil(isBack, { timeoutMs: RETURN_MS_MAX });
+    if (back === undefined) this.#parts.anomaly(`${id} did not come back`);
   }
 
   async #end(id: string, signal: "SIGKILL" | "SIGTERM", ms: number, end: AbortSignal) {
@@ -180,7 +200,7 @@ export class GroupNemesis {
     const { cluster } = this.#parts;
     this.#size = 0; // nobody is harmed besides
     await waitUntil(() => this.#harmed.size === 0 || undefined, { timeoutMs: CHANGE_MS_MAX });
-    await this.#during("power cut", async () => {
+    await this.#during(POWER_CUT, async () => {
       await Promise.all(this.#masters.map((id) => cluster.kill(id)));
       await rest(POWER_CUT_MS_MAX * random.fraction(), NOTHING);
       await cluster.revive();
@@ -237,11 +257,14 @@ export class GroupNemesis {
   }
 
   async #leader(): Promise<string | undefined> {
+    return (await this.#status())?.leader || undefined;
+  }
+
+  async #status(): Promise<ClusterStatus | undefined> {
     try {
-      const ask = { deadlineMs: 1_000, retry: false } as const;
-      return (await this.#parts.client.clusterStatus(ask)).leader || undefined;
+      return await this.#parts.client.clusterStatus({ deadlineMs: 1_000, retry: false });
     } catch {
-      return undefined; // nobody is known to lead: anybody may be chosen
+      return undefined; // nobody answers: the next look tells more
     }
   }
 

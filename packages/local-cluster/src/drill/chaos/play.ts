@@ -69,6 +69,7 @@ export async function play(cluster: LocalCluster, parts: PlayParts): Promise<Pla
   try {
     await client(0).mkdir(FOLDER);
     for (const { folder } of keepers) await client(0).mkdir(folder);
+    await counter.begin(client(0));
     const end = new AbortController();
     setMaxListeners(0, end.signal); // one for everybody who rests
     const listening = watchers.map((watcher) => {

@@ -28,6 +28,7 @@ export async function audit(process: StoreProcess, ledger: Ledger): Promise<read
   if (state === "failed") faults.push("has failed");
   const damaged = process.store.damaged();
   if (0 < damaged.length) faults.push(`calls chunks ${damaged} damaged`);
+  if (0 < process.alarms.length) faults.push(`raises the alarm: ${process.alarms}`);
   return faults;
 }
 

@@ -27,6 +27,10 @@ export interface Limits {
   readonly offset?: number;
   /** Kinds of cuts at each point, of writes and of names (see survivals.ts). */
   readonly cutsMax: number;
+  /** The same for calls before the store has been formatted; default `every`. */
+  readonly formattingEvery?: number;
+  /** Ends with the first fault found. */
+  readonly untilFound?: boolean;
 }
 
 export interface Tally {
@@ -54,6 +58,7 @@ interface Point {
 export async function enumerateCrashes(parts: StoreParts, limits: Limits): Promise<Tally> {
   const tally = emptyTally();
   for (const point of await pointsOfScript(parts, limits, tally)) {
+    if (isEnough(tally, limits)) break;
     await tryPoint(parts, point, limits.cutsMax, tally);
   }
   return tally;
@@ -64,6 +69,7 @@ export async function enumerateCrashPairs(parts: StoreParts, limits: Limits): Pr
   const tally = emptyTally();
   for (const first of await pointsOfScript(parts, limits, emptyTally())) {
     for (const point of await pointsOfStart(parts, first, tally)) {
+      if (isEnough(tally, limits)) return tally;
       await tryPoint(parts, point, limits.cutsMax, tally);
     }
   }
@@ -76,6 +82,7 @@ export async function enumerateKills(parts: StoreParts, limits: Limits): Promise
   const clean = StoreMachine.blank({ parts });
   await runScript(await clean.boot(), new Ledger());
   for (let at = 1 + (limits.offset ?? 0); at <= clean.calls; at += limits.every) {
+    if (isEnough(tally, limits)) break;
     tally.points++;
     const { machine, ledger } = await killedAt(parts, at);
     await judge(tally, `killed at call ${at}`, async () => {
@@ -96,8 +103,11 @@ export async function enumerateErrors(parts: StoreParts, limits: Limits): Promis
   const clean = StoreMachine.blank({ parts });
   await runScript(await clean.boot(), new Ledger());
   for (let at = 1 + (limits.offset ?? 0); at <= clean.calls; at += limits.every) {
+    if (isEnough(tally, limits)) break;
     tally.points++;
-    for (const fault of WAYS) await failAt(parts, { at, fault }, tally);
+    for (const fault of WAYS) {
+      await judge(tally, `${fault} at call ${at}`, () => failAt(parts, { at, fault }));
+    }
   }
   return tally;
 }
@@ -114,6 +124,7 @@ export async function enumerateStartErrors(parts: StoreParts, limits: Limits): P
     const clean = StoreMachine.after({ parts }, origin);
     await clean.boot();
     for (let at = 1 + (limits.offset ?? 0); at <= clean.calls; at += limits.every) {
+      if (isEnough(tally, limits)) break;
       tally.points++;
       const machine = StoreMachine.after({ parts, hooks: failing({ at, fault: "EIO" }) }, origin);
       await judge(tally, `EIO at call ${at} of a start, index ${index}`, async () => {
@@ -125,6 +136,10 @@ export async function enumerateStartErrors(parts: StoreParts, limits: Limits): P
     }
   }
   return tally;
+}
+
+function isEnough(tally: Tally, { untilFound = false }: Limits): boolean {
+  return untilFound && 0 < tally.faults.length;
 }
 
 /** Points and machines of several enumerations together. */
@@ -232,8 +247,9 @@ class Points {
   }
 
   take(machine: StoreMachine, call: MachineCall, ledger: Ledger): void {
-    const { every, offset = 0 } = this.#limits;
-    if (this.#calls++ % every !== offset % every) return;
+    const { every, offset = 0, formattingEvery = every } = this.#limits;
+    const step = ledger.uuid === undefined ? formattingEvery : every;
+    if (this.#calls++ % step !== offset % step) return;
     this.#tally.points++;
     const state = [machine.disk.changes, machine.indexContents, ledger.version];
     if (state.every((part, i) => part === this.#last[i])) return;
@@ -249,43 +265,34 @@ interface Failure {
 }
 
 /** E2 and E3 for one failure. */
-async function failAt(parts: StoreParts, failure: Failure, tally: Tally): Promise<void> {
+async function failAt(parts: StoreParts, failure: Failure): Promise<readonly string[]> {
   const ledger = new Ledger();
-  const calls: MachineCall[] = [];
+  const faults: string[] = [];
   let process: StoreProcess | undefined;
   let failed: MachineCall | undefined;
-  const faults: string[] = [];
-  const machine = StoreMachine.blank({
-    parts,
-    seed: failure.at,
-    hooks: {
-      ...failing(failure),
-      began: (call) => {
-        calls.push(call);
-        if (call.number === failure.at) failed = call;
-        const hasStopped = 0 < (process?.failures.length ?? 0);
-        if (hasStopped && failed !== undefined && isSame(call, failed)) faults.push("tries again");
-      },
-    },
-  });
-  let isEnded = false;
+  const began = (call: MachineCall): void => {
+    if (call.number === failure.at) failed = call;
+    const hasStopped = process !== undefined && 0 < process.failures.length;
+    if (hasStopped && failed !== undefined && isSame(call, failed)) faults.push("tries again");
+  };
+  const hooks = { ...failing(failure), began };
+  const machine = StoreMachine.blank({ parts, seed: failure.at, hooks });
+  let isTold = false;
   try {
     process = await machine.boot();
     await runScript(process, ledger);
   } catch (error) {
     expected(error);
-    isEnded = true;
+    isTold = true;
   }
-  const { path, kind } = calls[failure.at - 1] ?? { path: "", kind: "" };
-  await judge(tally, `${failure.fault} at call ${failure.at} (${kind} ${path})`, async () => {
-    if (!isEnded) faults.push("nobody is told");
-    const isStore = ledger.isJoined && process !== undefined;
-    if (isStore) faults.push(...(await refuses(process as StoreProcess, ledger)));
-    const keeps = (): boolean => failure.at % 2 === 0;
-    const index = failure.at % 3 === 0 ? "lost" : "kept";
-    const next = { moment: machine.moment(), keeps, index } as const;
-    return [...faults, ...(await auditMachine(parts, next, ledger))];
-  });
+  if (!isTold) faults.push("nobody is told");
+  if (process !== undefined && ledger.isJoined) faults.push(...(await refuses(process, ledger)));
+  const keeps = (): boolean => failure.at % 2 === 0;
+  const index = failure.at % 3 === 0 ? "lost" : "kept";
+  const next = { moment: machine.moment(), keeps, index } as const;
+  const what = `(${failed?.kind} ${failed?.path})`;
+  const found = [...faults, ...(await auditMachine(parts, next, ledger))];
+  return found.map((fault) => `${what} ${fault}`);
 }
 
 /** What is wrong with how a failed store answers. */

@@ -25,12 +25,14 @@ const BYTES = new Map<string, Uint8Array>();
 /** One handle has one call under way at a time. */
 export class Ledger {
   readonly #accounts: Map<number, Account>;
+  readonly #written: Map<number, readonly WrittenChunk[]>;
   #version = 0;
   #uuid: string | undefined;
   #isJoined = false;
 
-  constructor(accounts: ReadonlyMap<number, Account> = new Map()) {
-    this.#accounts = new Map(accounts);
+  constructor(from?: Ledger) {
+    this.#accounts = from === undefined ? new Map() : new Map(from.#accounts);
+    this.#written = from === undefined ? new Map() : new Map(from.#written);
   }
 
   /** Rises with each change. */
@@ -63,6 +65,7 @@ export class Ledger {
   }
 
   begin(handle: number, state: ChunkState): void {
+    if (state !== undefined) this.#written.set(handle, [...this.everWritten(handle), state]);
     this.#set(handle, { ...this.of(handle), next: { state } });
   }
 
@@ -76,8 +79,13 @@ export class Ledger {
     return this.#accounts.get(handle) ?? NOTHING;
   }
 
+  /** All that somebody has begun to write under a handle. */
+  everWritten(handle: number): readonly WrittenChunk[] {
+    return this.#written.get(handle) ?? [];
+  }
+
   copy(): Ledger {
-    const copy = new Ledger(this.#accounts);
+    const copy = new Ledger(this);
     if (this.#uuid !== undefined) copy.opened(this.#uuid);
     if (this.#isJoined) copy.join();
     return copy;

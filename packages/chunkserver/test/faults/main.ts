@@ -11,6 +11,8 @@ import {
   type Limits,
   type Tally,
 } from "./enumeration.js";
+import { enumerateFlips } from "./flips.js";
+import { enumerateIndexFlips } from "./index-flips.js";
 import { REAL_PARTS, type StoreParts } from "./store-machine.js";
 
 /** What the command line needs of the machine. */
@@ -30,6 +32,8 @@ const HELP = `npm run bench -- faults [--every N] [--cuts N]
 
   --every N  only each N-th call (default 1)
   --cuts N   kinds of cuts of what is unsynced, at each loss of power (default 12)
+  --flips N  about so many bits in each kind of region, and ten times as many in the index
+             (default 200)
 `;
 
 /** Runs all enumerations and prints a table; the exit status is 1 if anything was lost. */
@@ -39,6 +43,7 @@ export async function main(argv: readonly string[], console: Console): Promise<n
     options: {
       every: { type: "string", default: "1" },
       cuts: { type: "string", default: "12" },
+      flips: { type: "string", default: "200" },
       help: { type: "boolean", default: false },
     },
   });
@@ -58,7 +63,28 @@ export async function main(argv: readonly string[], console: Console): Promise<n
     for (const fault of tally.faults) console.print(`  ${fault}\n`);
     lost += tally.faults.length;
   }
+  lost += await flip(Number(values.flips), console);
   return lost === 0 ? 0 : 1;
+}
+
+/** Prints the table of the flips; returns how many chunks or stores were lost or served wrong. */
+async function flip(flipsMax: number, console: Console): Promise<number> {
+  const heads = ["bit flipped in", "flips", "detected", "harmless", "torn", "lost"];
+  console.print(`\n${line(heads)}\n`);
+  let lost = 0;
+  for (const count of await enumerateFlips(REAL_PARTS, { flipsMax })) {
+    const { region, points, detected, harmless, torn, faults } = count;
+    const counts = [points, detected, harmless, torn, faults.length];
+    console.print(`${line([region, ...counts.map(String)])}\n`);
+    for (const fault of faults) console.print(`  ${fault}\n`);
+    lost += faults.length;
+  }
+  const { points, faults } = await enumerateIndexFlips(10 * flipsMax);
+  console.print(
+    `${line(["index (LevelDB files)", String(points), "", "", "", `${faults.length}`])}\n`,
+  );
+  for (const fault of faults) console.print(`  ${fault}\n`);
+  return lost + faults.length;
 }
 
 function rows(every: number, cutsMax: number): readonly Row[] {

@@ -48,6 +48,8 @@ export interface StoreProcess {
   readonly timers: HandTimers;
   /** What the store has said of its end. */
   readonly failures: readonly LumeoError[];
+  /** What it has logged as errors. */
+  readonly alarms: readonly string[];
 }
 
 export interface MachineOptions {
@@ -142,19 +144,20 @@ export class StoreMachine {
     const volume = await this.#options.parts.Volume.open(disk, () => this.#newUuid(), nativeCrc32c);
     const timers = new HandTimers();
     const failures: LumeoError[] = [];
+    const alarms: string[] = [];
     const store = await this.#options.parts.DiskChunkStore.open({
       disk,
       index: new SimIndex(this.#index),
       owner: volume.owner,
       crc32c: nativeCrc32c,
       timers,
-      logger: SILENT_LOGGER,
+      logger: { ...SILENT_LOGGER, error: (message) => void alarms.push(message) },
       capacityBytes: undefined,
       lowWaterBytes: 0,
       segmentBytes: SEGMENT_BYTES,
       onFailure: (error) => failures.push(error),
     });
-    return { volume, store, timers, failures };
+    return { volume, store, timers, failures, alarms };
   }
 
   #count(kind: string, path: string): DiskFault | undefined {

@@ -5,6 +5,19 @@ export { ByteReader } from "./byte-reader.js";
 export { ByteSlab } from "./byte-slab.js";
 export { ByteWriter } from "./byte-writer.js";
 export { type Cancellation, CancelSource } from "./cancellation.js";
+export {
+  type ActiveSet,
+  type AuthorityAnswer,
+  activateEpoch,
+  type ChunkAuthority,
+  createAuthority,
+  type EpochGrant,
+  grantEpoch,
+  isActive,
+  isSuperfluous,
+  type SealedContent,
+  sealChunk,
+} from "./chunk-authority.js";
 export { type Crc32c, crc32c, crc32cCombine } from "./crc32c.js";
 export type { Disk, File } from "./disk.js";
 export {

@@ -22,7 +22,7 @@ export interface Position {
 /** Before the first record. */
 export const NOWHERE: Position = { epoch: 0, seq: 0 };
 
-/** What makes a write the same write when it is sent again.                             (rule 18) */
+/** What makes a write the same write when it is sent again.                            (rule 18) */
 export interface WriteId {
   readonly client: SessionId;
   readonly writeSeq: number;
@@ -37,13 +37,13 @@ export type RecordContent =
     }
   /** The first record of an epoch: what lies before it is committed with it.           (rule 7) */
   | { readonly kind: "barrier" }
-  /** No data follows. Both are of the whole chunk.                                      (rule 17) */
+  /** No data follows. Both are of the whole chunk.                                     (rule 17) */
   | { readonly kind: "seal"; readonly lengthBytes: number; readonly crc32c: number };
 
 export interface AppendRecord {
   readonly epoch: Epoch;
   readonly seq: number;
-  /** How many records of this history each primary has written; evidence only.          (rule 21) */
+  /** How many records of this history each primary has written; evidence only.         (rule 21) */
   readonly clock: VectorClock;
   readonly content: RecordContent;
 }
@@ -58,7 +58,7 @@ export function recordBehind(
   return { epoch: by.epoch, seq: previous.seq + 1, clock, content };
 }
 
-/** Negative if `a` is older than `b`. The only order by which histories are chosen.      (rule 6) */
+/** Negative if `a` is older than `b`. The only order by which histories are chosen.     (rule 6) */
 export function comparePositions(a: Position, b: Position): number {
   return a.epoch - b.epoch || a.seq - b.seq;
 }

@@ -12,11 +12,11 @@ export type ReplicaMessage =
    * it restarted meanwhile, and the epoch is over for it.                               (rule 12)
    */
   | { readonly kind: "claim"; readonly epoch: Epoch }
-  /** Promise to take nothing of an earlier epoch any more, and say what you have.        (rule 4) */
+  /** Promise to take nothing of an earlier epoch any more, and say what you have.       (rule 4) */
   | { readonly kind: "fence"; readonly epoch: Epoch }
-  /** Give the records behind `after`; the same promise.                                  (rule 4) */
+  /** Give the records behind `after`; the same promise.                                 (rule 4) */
   | { readonly kind: "fetch"; readonly epoch: Epoch; readonly after: number }
-  /** Have these records behind `previous`; the same promise.                         (rules 9, 10) */
+  /** Have these records behind `previous`; the same promise.                       (rules 9, 10) */
   | {
       readonly kind: "append";
       readonly epoch: Epoch;
@@ -25,7 +25,7 @@ export type ReplicaMessage =
       /** So far the primary knows everything to be committed. */
       readonly commitSeq: number;
     }
-  /** From the masters: this epoch is active without you, remove the copy.           (rules 8, 22) */
+  /** From the masters: this epoch is active without you, remove the copy.          (rules 8, 22) */
   | { readonly kind: "remove"; readonly epoch: Epoch };
 
 /** From a replica. Leaves only when all that the replica decided before is durable. */
@@ -37,7 +37,7 @@ export type ReplicaReply =
       readonly commitSeq: number;
       readonly last: Position;
     }
-  /** The promise is made, but what was here is damaged: this is not "I have nothing".   (rule 20) */
+  /** The promise is made, but what was here is damaged: this is not "I have nothing".  (rule 20) */
   | { readonly kind: "unknown"; readonly epoch: Epoch }
   | {
       readonly kind: "fetched";

@@ -10,7 +10,7 @@
 // P3. Whoever is answered in an epoch, other than by `stale`, knows that no earlier epoch will be
 //     taken any more.                                                                 (rules 4, 10)
 // P4. Nothing at or below `commitSeq` is replaced, and it never falls; only damage, and removal by
-//     the masters, take something away.                                               (rules 10, 20)
+//     the masters, take something away.                                              (rules 10, 20)
 
 import { assertNever, type Epoch, invariant } from "@lumeofs/base";
 import {

@@ -21,6 +21,7 @@ export type Client = Pick<
   | "locks"
   | "watch"
   | "masters"
+  | "healing"
   | "clusterStatus"
   | "close"
 >;

@@ -65,7 +65,10 @@ const CHUNKS: readonly ChunkInfo[] = [
 ];
 
 /** What is kept of the past, and locks, need the state machine: tested with real masters. */
-export type FakedClient = Omit<Client, "trash" | "versions" | "snapshots" | "locks" | "masters">;
+export type FakedClient = Omit<
+  Client,
+  "trash" | "versions" | "snapshots" | "locks" | "masters" | "healing"
+>;
 
 interface Carried {
   metadata: Record<string, string>;

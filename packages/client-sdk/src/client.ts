@@ -13,6 +13,7 @@ import { formatEtag } from "./etag.js";
 import { Events, type LumeoEvents } from "./events.js";
 import { Feed, type Watch, type WatchOptions } from "./feed.js";
 import { type Checksum, type FileInfo, toChecksum, toFileInfo } from "./file-info.js";
+import { Healing } from "./healing.js";
 import { DirectoryListing, type Listing } from "./listing.js";
 import { Locks } from "./locks.js";
 import { Masters } from "./masters.js";
@@ -50,6 +51,7 @@ import { type Removed, removeMany } from "./removals.js";
 import { AdminClient } from "./rpc/admin-client.js";
 import { ChunkserverPool } from "./rpc/chunkserver-pool.js";
 import { feedOpener } from "./rpc/feed-client.js";
+import { HealingClient } from "./rpc/healing-client.js";
 import { MasterPool } from "./rpc/master-pool.js";
 import { ServerHealth } from "./server-health.js";
 import { Snapshots, Versions } from "./snapshots.js";
@@ -100,6 +102,8 @@ export class Lumeo implements AsyncDisposable {
   readonly locks: Locks;
   /** Who the masters are, and who leads. */
   readonly masters: Masters;
+  /** Jobs that make and move copies, the nodes that hold them, and single chunks. */
+  readonly healing: Healing;
   #isUsed = false;
   #closing: Promise<void> | undefined;
 
@@ -132,6 +136,7 @@ export class Lumeo implements AsyncDisposable {
     this.versions = new Versions(runner);
     this.locks = new Locks(runner, ports);
     this.masters = new Masters(runner.run, this.#admin);
+    this.healing = new Healing(runner.run, new HealingClient(this.#admin));
     const open = feedOpener(this.#masters, ports.random);
     const settings = this.#callSettings.bind(this, "watch");
     this.#feed = new Feed({ open, calls: this.#calls, ports, settings });

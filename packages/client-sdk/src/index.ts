@@ -13,6 +13,7 @@ export type {
   ClusterStatus,
   MasterStanding,
   MasterStatus,
+  ScrubStatus,
 } from "./cluster-status.js";
 export {
   AbortedError,
@@ -37,6 +38,19 @@ export {
   type WatchOptions,
 } from "./feed.js";
 export type { Checksum, ChunkInfo, FileInfo, Redundancy, ReplicaInfo } from "./file-info.js";
+export {
+  type ChunkFilter,
+  type ChunkHealth,
+  type ChunkState,
+  type CopyVerdict,
+  Healing,
+  type JobInfo,
+  type JobKind,
+  type NodeChange,
+  type NodeInfo,
+  type NodeListing,
+  type NodeStanding,
+} from "./healing.js";
 export type { Listing, Page } from "./listing.js";
 export { Lease, type LockInfo, type LockOptions, Locks } from "./locks.js";
 export {

@@ -6,15 +6,18 @@ import { CONCURRENCY_DEFAULT, TIMEOUT_DEFAULT } from "../settings.js";
 import { addAttributeCommands } from "./attribute-commands.js";
 import { addBackupCommands } from "./backup-commands.js";
 import { addChangeCommands } from "./change-commands.js";
+import { addChunkCommands } from "./chunk-commands.js";
 import { addClusterCommands } from "./cluster-commands.js";
 import { collect, type RunCommand } from "./command-line.js";
 import { addDataCommands } from "./data-commands.js";
 import { addDevCommands } from "./dev-commands.js";
 import { addFeedCommands } from "./feed-commands.js";
 import { addHistoryCommands } from "./history-commands.js";
+import { addJobCommands } from "./job-commands.js";
 import { addLockCommands } from "./lock-commands.js";
 import { addLookCommands } from "./look-commands.js";
 import { addMasterCommands } from "./master-commands.js";
+import { addNodeCommands } from "./node-commands.js";
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed (also: some of many), 2 wrong usage, 3 not found, 4 conflict or
@@ -46,6 +49,9 @@ export function buildProgram(version: string, run: RunCommand, args: readonly st
   addLockCommands(program, run);
   addClusterCommands(program, run);
   addMasterCommands(program, run);
+  addNodeCommands(program, run);
+  addJobCommands(program, run);
+  addChunkCommands(program, run);
   addBackupCommands(program, run);
   addDevCommands(program, run);
   const isCommand = (arg: string): boolean => program.commands.some((one) => one.name() === arg);

@@ -3,7 +3,12 @@
 import { asLumeoError, LumeoError } from "@lumeofs/base";
 import { type RpcChannel, unary } from "@lumeofs/node/rpc";
 import { AdminService, ChunkService, IntegrityService, lumeo } from "@lumeofs/proto";
-import type { ChunkserverStatus, ClusterStatus, MasterStatus } from "../cluster-status.js";
+import type {
+  ChunkserverStatus,
+  ClusterStatus,
+  MasterStatus,
+  ScrubStatus,
+} from "../cluster-status.js";
 import type { NewMaster } from "../masters.js";
 import type { LocatedChunk, ReplicaState } from "../operations.js";
 import type { CheckFinding } from "../state-check.js";
@@ -47,27 +52,28 @@ export class AdminClient {
       }
     }
     const last = failure ?? new LumeoError("UNAVAILABLE", "no master is known");
+    if (last.code === "PROTOCOL") throw new LumeoError("UNAVAILABLE", last.message); // no master
     throw last.code === "UNAVAILABLE" ? unreachable(endpoints, last) : last;
   }
 
   /** Has a master taken into the group, which gets the log and does not vote yet. */
   async addMaster(master: NewMaster, options: UnaryOptions): Promise<void> {
-    await this.#askAny(AdminService.addMaster, { ...master }, options);
+    await this.askAny(AdminService.addMaster, { ...master }, options);
   }
 
   /** Lets learners vote. */
   async promoteMasters(ids: readonly string[], options: UnaryOptions): Promise<void> {
-    await this.#askAny(AdminService.promoteMasters, { ids: [...ids] }, options);
+    await this.askAny(AdminService.promoteMasters, { ids: [...ids] }, options);
   }
 
   /** Takes masters out of the group. */
   async removeMasters(ids: readonly string[], options: UnaryOptions): Promise<void> {
-    await this.#askAny(AdminService.removeMasters, { ids: [...ids] }, options);
+    await this.askAny(AdminService.removeMasters, { ids: [...ids] }, options);
   }
 
   /** Hands the leadership over; to the nearest master if `to` is empty. */
   async transferLeadership(to: string, options: UnaryOptions): Promise<void> {
-    await this.#askAny(AdminService.transferLeadership, { to }, options);
+    await this.askAny(AdminService.transferLeadership, { to }, options);
   }
 
   /** Has all masters compare their states. @returns Where in the log; only the leader can. */
@@ -107,7 +113,7 @@ export class AdminClient {
   }
 
   /** Any master passes it on to the leader: the first that answers decides. */
-  async #askAny<Q, A>(method: Method<Q, A>, request: Q, options: UnaryOptions): Promise<A> {
+  async askAny<Q, A>(method: Method<Q, A>, request: Q, options: UnaryOptions): Promise<A> {
     const { leader, endpoints } = this.#masters;
     let failure: LumeoError | undefined;
     for (const address of new Set(leader === undefined ? endpoints : [leader, ...endpoints])) {
@@ -228,5 +234,22 @@ function decodeChunkserver(
     lastHeartbeatMsAgo: server.lastHeartbeatMsAgo ?? 0,
     readOnly: server.readOnly ?? false,
     labels: { ...server.labels },
+    scrub: decodeScrub(server.scrub ?? {}),
+    stopped: [...(server.stoppedHandles ?? [])],
+  };
+}
+
+function decodeScrub(scrub: lumeo.common.v1.IScrubStatus): ScrubStatus {
+  return {
+    rounds: scrub.roundCount ?? 0,
+    roundBeganAt: scrub.roundBeganAtMs ?? 0,
+    lastRoundBeganAt: scrub.lastRoundBeganAtMs ?? 0,
+    lastRoundEndedAt: scrub.lastRoundEndedAtMs ?? 0,
+    position: scrub.position ?? 0,
+    replicasRead: scrub.readCount ?? 0,
+    bytesRead: scrub.readBytes ?? 0,
+    found: scrub.foundCount ?? 0,
+    yielding: scrub.yielding ?? false,
+    bytesPerSecond: scrub.bytesPerSecond ?? 0,
   };
 }

@@ -1,0 +1,100 @@
+// Single chunks: which are not as they should be, where their copies are, what the disks say.
+
+import type { ChunkFilter, ChunkState } from "@lumeofs/client";
+import { parseCount, UsageError } from "../args.js";
+import type { Context } from "../context.js";
+import { EXIT, type ExitStatus } from "../exit-status.js";
+import { formatBytes } from "../format.js";
+import { table } from "../table.js";
+
+export interface ChunkListOptions {
+  readonly underReplicated?: boolean;
+  readonly corrupt?: boolean;
+  readonly orphan?: boolean;
+  readonly limit?: string;
+}
+
+const LIMIT_DEFAULT = "1000";
+const LIMIT_MAX = 10_000_000;
+
+/** Lists chunks, one a line. */
+export async function chunkList(context: Context, options: ChunkListOptions): Promise<ExitStatus> {
+  const filter = filterOf(options);
+  const limit = parseCount(options.limit ?? LIMIT_DEFAULT, 1, LIMIT_MAX);
+  const client = await context.client();
+  let count = 0;
+  for await (const chunk of client.healing.chunks(filter, context.call)) {
+    await context.output.line(lineOf(chunk), chunk);
+    count++;
+    if (limit <= count) break;
+  }
+  return EXIT.ok;
+}
+
+/** Shows one chunk with its copies. */
+export async function chunkShow(context: Context, text: string): Promise<ExitStatus> {
+  const client = await context.client();
+  const chunk = await client.healing.chunk(parseHandle(text), context.call);
+  const rows = chunk.replicas.map((one) => [
+    ...[one.name, one.address, one.role, one.state, one.damaged ? "damaged" : "good"],
+  ]);
+  const { move } = chunk;
+  const shown = [
+    `Chunk ${chunk.handle}, epoch ${chunk.epoch}, ${formatBytes(chunk.lengthBytes)}, crc32c ` +
+      `${hex(chunk.crc32c)}${chunk.orphan ? ", no file has it" : ""}`,
+    ...(move === undefined ? [] : [`A copy is under way to ${move.target}, for job ${move.job}`]),
+    "",
+    await table(["NODE", "ADDRESS", "ROLE", "STATE", "COPY"], rows),
+  ].join("\n");
+  await context.output.line(shown, chunk);
+  return EXIT.ok;
+}
+
+/** Has all copies of chunks read from their disks; exit code 7 if one is bad. */
+export async function chunkVerify(context: Context, texts: readonly string[]): Promise<ExitStatus> {
+  const client = await context.client();
+  let status: ExitStatus = EXIT.ok;
+  for (const handle of texts.map(parseHandle)) {
+    const copies = await client.healing.verify(handle, context.call);
+    const words = copies.map(({ node, finding, why }) =>
+      finding === "intact" ? `${node} intact` : `${node} ${finding}: ${why}`,
+    );
+    await context.output.line(`${handle}  ${words.join("; ")}`, { handle, copies });
+    if (copies.some(({ finding }) => finding === "bad")) status = EXIT.integrity;
+    else if (status === EXIT.ok && copies.some(({ finding }) => finding === "unknown")) {
+      status = EXIT.unavailable;
+    }
+  }
+  return status;
+}
+
+function filterOf({ underReplicated, corrupt, orphan }: ChunkListOptions): ChunkFilter {
+  const chosen: readonly (readonly [boolean | undefined, ChunkFilter])[] = [
+    [underReplicated, "underReplicated"],
+    [corrupt, "corrupt"],
+    [orphan, "orphan"],
+  ];
+  const filters = chosen.filter(([isChosen]) => isChosen === true).map(([, filter]) => filter);
+  if (1 < filters.length) {
+    throw new UsageError("Choose one of --under-replicated, --corrupt and --orphan");
+  }
+  return filters[0] ?? "all";
+}
+
+function lineOf(chunk: ChunkState): string {
+  const copies = chunk.replicas.map(({ name, state, damaged }) => {
+    const fault = damaged ? "damaged" : state;
+    return fault === "alive" ? name : `${name}(${fault})`;
+  });
+  const going = chunk.move === undefined ? "" : `  → ${chunk.move.target}`;
+  const length = formatBytes(chunk.lengthBytes).padStart(10);
+  return `${String(chunk.handle).padStart(12)}  ${length}  ${copies.join(" ")}${going}`;
+}
+
+function hex(crc: number): string {
+  return crc.toString(16).padStart(8, "0");
+}
+
+function parseHandle(text: string): number {
+  return parseCount(text, 1, Number.MAX_SAFE_INTEGER);
+}

@@ -1,0 +1,133 @@
+// The machines that hold copies: what part they take, and where they stand.
+
+import { LumeoError, type NodeInfo } from "@lumeofs/client";
+import { parsePairs, UsageError } from "../args.js";
+import type { Context } from "../context.js";
+import { EXIT, type ExitStatus } from "../exit-status.js";
+import { formatBytes, formatCount } from "../format.js";
+import { table } from "../table.js";
+import { progressOf, viewOf } from "./job.js";
+
+export interface WaitOptions {
+  readonly wait?: boolean;
+}
+
+/** Shows all nodes. */
+export async function nodeList(context: Context): Promise<ExitStatus> {
+  const client = await context.client();
+  const { nodes, health } = await client.healing.nodes(context.call);
+  const rows = nodes.map((node) => [
+    ...[node.name, stateOf(node), node.standing, labelsOf(node)],
+    ...[node.chunks === undefined ? "?" : formatCount(node.chunks)],
+    `${formatBytes(node.usedBytes)} of ${formatBytes(node.capacityBytes)}`,
+    ...[String(node.damaged), node.jobs.join(" ")],
+  ]);
+  const head = ["NODE", "STATE", "PART", "LABELS", "CHUNKS", "USED", "DAMAGED", "JOBS"];
+  await context.output.line(await table(head, rows), { nodes, health: health ?? null });
+  return EXIT.ok;
+}
+
+/** Shows one node. */
+export async function nodeShow(context: Context, name: string): Promise<ExitStatus> {
+  const client = await context.client();
+  const { nodes } = await client.healing.nodes(context.call);
+  const node = nodes.find((one) => one.name === name);
+  if (node === undefined) {
+    const why = "no chunkserver has this name; see lumeo node ls";
+    throw new LumeoError("LUMEO_NOT_FOUND", `Cannot find node "${name}": ${why}`);
+  }
+  const text = [
+    `${node.name} at ${node.address}: ${stateOf(node)}, ${node.standing}`,
+    `Labels   ${labelsOf(node) || "none"}`,
+    `Chunks   ${node.chunks === undefined ? "not counted yet" : formatCount(node.chunks)}`,
+    `Used     ${formatBytes(node.usedBytes)} of ${formatBytes(node.capacityBytes)}`,
+    `Damaged  ${formatCount(node.damaged)}`,
+    `Jobs     ${node.jobs.join(" ") || "none"}`,
+  ].join("\n");
+  await context.output.line(text, node);
+  return EXIT.ok;
+}
+
+/** Sets labels (`rack=r1`) and removes them (`rack-`). */
+export async function nodeLabel(
+  context: Context,
+  name: string,
+  texts: readonly string[],
+): Promise<ExitStatus> {
+  const isRemoval = (text: string): boolean => text.endsWith("-") && !text.includes("=");
+  const setLabels = parsePairs(texts.filter((text) => !isRemoval(text)));
+  const removeLabels = texts.filter(isRemoval).map((text) => text.slice(0, -1));
+  const client = await context.client();
+  const change = { setLabels, removeLabels };
+  const node = await client.healing.changeNode(name, change, context.call);
+  context.output.result(`${name}: ${labelsOf(node) || "no labels"}`, node);
+  return EXIT.ok;
+}
+
+/** Empties a node, for a while or for good. */
+export async function nodeLeave(
+  context: Context,
+  kind: "drain" | "decommission",
+  name: string,
+  { wait = false }: WaitOptions,
+): Promise<ExitStatus> {
+  const client = await context.client();
+  const job = await client.healing.begin(kind, name, context.call);
+  if (!wait) {
+    context.output.result(
+      `job ${job.id} empties ${name}; see lumeo job show ${job.id}`,
+      viewOf(job),
+    );
+    return EXIT.ok;
+  }
+  return untilEnded(context, job.id);
+}
+
+/** Lets a node take new chunks again; cancels what empties it. */
+export async function nodeUndrain(context: Context, name: string): Promise<ExitStatus> {
+  const client = await context.client();
+  const node = await client.healing.changeNode(name, { standing: "active" }, context.call);
+  context.output.result(`${name} is active`, node);
+  return EXIT.ok;
+}
+
+/** Begins or ends the maintenance of a node. */
+export async function nodeMaintenance(
+  context: Context,
+  word: string,
+  name: string,
+): Promise<ExitStatus> {
+  if (word !== "on" && word !== "off") throw new UsageError(`"${word}" is neither on nor off`);
+  const client = await context.client();
+  const standing = word === "on" ? "maintenance" : "active";
+  const node = await client.healing.changeNode(name, { standing }, context.call);
+  context.output.result(`${name} is ${word === "on" ? "in maintenance" : "active"}`, node);
+  return EXIT.ok;
+}
+
+/** Waits for the end of a job, and says on the way how far it is. */
+export async function untilEnded(context: Context, id: number): Promise<ExitStatus> {
+  const client = await context.client();
+  let told = "";
+  const job = await client.healing.untilEnded(id, {
+    signal: context.signal,
+    onProgress: (now) => {
+      const line = progressOf(now);
+      if (line !== told) context.output.note(line);
+      told = line;
+    },
+  });
+  context.output.result(progressOf(job), viewOf(job));
+  return job.state === "done" ? EXIT.ok : EXIT.failed;
+}
+
+function stateOf({ state, lost }: NodeInfo): string {
+  return lost ? `${state}, lost` : state;
+}
+
+function labelsOf({ labels }: NodeInfo): string {
+  return Object.entries(labels)
+    .map(([label, value]) => `${label}=${value}`)
+    .sort()
+    .join(",");
+}

@@ -1,0 +1,197 @@
+// Jobs, nodes and single chunks over gRPC: any master passes a call on to the leader.
+
+import { LumeoError } from "@lumeofs/base";
+import { HealingService, lumeo } from "@lumeofs/proto";
+import type {
+  ChunkFilter,
+  ChunkHealth,
+  ChunkState,
+  CopyVerdict,
+  JobInfo,
+  JobKind,
+  NodeChange,
+  NodeInfo,
+  NodeListing,
+  NodeStanding,
+} from "../healing.js";
+import type { AdminClient, UnaryOptions } from "./admin-client.js";
+import { decodeLocated, decodeServerState } from "./wire.js";
+
+const Wire = lumeo.master.v1;
+
+const KINDS: ReadonlyMap<lumeo.master.v1.JobKind, JobKind> = new Map([
+  [Wire.JobKind.JOB_KIND_REPAIR, "repair"],
+  [Wire.JobKind.JOB_KIND_MEND, "mend"],
+  [Wire.JobKind.JOB_KIND_DRAIN, "drain"],
+  [Wire.JobKind.JOB_KIND_DECOMMISSION, "decommission"],
+  [Wire.JobKind.JOB_KIND_REBALANCE, "rebalance"],
+]);
+const STATES: ReadonlyMap<lumeo.master.v1.JobState, JobInfo["state"]> = new Map([
+  [Wire.JobState.JOB_STATE_RUNNING, "running"],
+  [Wire.JobState.JOB_STATE_PAUSED, "paused"],
+  [Wire.JobState.JOB_STATE_DONE, "done"],
+  [Wire.JobState.JOB_STATE_CANCELLED, "cancelled"],
+]);
+const STANDINGS: ReadonlyMap<lumeo.master.v1.NodeStanding, NodeStanding> = new Map([
+  [Wire.NodeStanding.NODE_STANDING_ACTIVE, "active"],
+  [Wire.NodeStanding.NODE_STANDING_DRAINING, "draining"],
+  [Wire.NodeStanding.NODE_STANDING_MAINTENANCE, "maintenance"],
+  [Wire.NodeStanding.NODE_STANDING_DECOMMISSIONED, "decommissioned"],
+]);
+const BEGUN = {
+  drain: Wire.JobKind.JOB_KIND_DRAIN,
+  decommission: Wire.JobKind.JOB_KIND_DECOMMISSION,
+  rebalance: Wire.JobKind.JOB_KIND_REBALANCE,
+} as const;
+const CHANGES = {
+  pause: Wire.JobChange.JOB_CHANGE_PAUSE,
+  resume: Wire.JobChange.JOB_CHANGE_RESUME,
+  cancel: Wire.JobChange.JOB_CHANGE_CANCEL,
+} as const;
+const FILTERS = {
+  all: Wire.ChunkFilter.CHUNK_FILTER_ALL,
+  underReplicated: Wire.ChunkFilter.CHUNK_FILTER_UNDER_REPLICATED,
+  corrupt: Wire.ChunkFilter.CHUNK_FILTER_CORRUPT,
+  orphan: Wire.ChunkFilter.CHUNK_FILTER_ORPHAN,
+} as const satisfies Record<ChunkFilter, lumeo.master.v1.ChunkFilter>;
+
+export class HealingClient {
+  readonly #admin: AdminClient;
+
+  constructor(admin: AdminClient) {
+    this.#admin = admin;
+  }
+
+  async jobs(options: UnaryOptions): Promise<readonly JobInfo[]> {
+    const { jobs } = await this.#admin.askAny(HealingService.listJobs, {}, options);
+    return (jobs ?? []).map(decodeJob);
+  }
+
+  async begin(kind: keyof typeof BEGUN, node: string, options: UnaryOptions): Promise<JobInfo> {
+    const request = { kind: BEGUN[kind], node };
+    const { job } = await this.#admin.askAny(HealingService.createJob, request, options);
+    return decodeJob(job ?? {});
+  }
+
+  async changeJob(
+    id: number,
+    change: keyof typeof CHANGES,
+    options: UnaryOptions,
+  ): Promise<JobInfo> {
+    const request = { id, change: CHANGES[change] };
+    const { job } = await this.#admin.askAny(HealingService.changeJob, request, options);
+    return decodeJob(job ?? {});
+  }
+
+  async nodes(options: UnaryOptions): Promise<NodeListing> {
+    const answer = await this.#admin.askAny(HealingService.listNodes, {}, options);
+    const { nodes, health } = answer;
+    return {
+      nodes: (nodes ?? []).map(decodeNode),
+      health: health == null ? undefined : decodeHealth(health),
+    };
+  }
+
+  async changeNode(name: string, change: NodeChange, options: UnaryOptions): Promise<NodeInfo> {
+    const { standing, setLabels, removeLabels } = change;
+    const { NODE_STANDING_ACTIVE, NODE_STANDING_MAINTENANCE, NODE_STANDING_UNSPECIFIED } =
+      Wire.NodeStanding;
+    const part = standing === "active" ? NODE_STANDING_ACTIVE : NODE_STANDING_MAINTENANCE;
+    const request = {
+      name,
+      standing: standing === undefined ? NODE_STANDING_UNSPECIFIED : part,
+      setLabels: { ...setLabels },
+      removeLabels: [...(removeLabels ?? [])],
+    };
+    const { node } = await this.#admin.askAny(HealingService.changeNode, request, options);
+    return decodeNode(node ?? {});
+  }
+
+  async chunks(
+    window: { readonly filter: ChunkFilter; readonly after: number; readonly limit: number },
+    options: UnaryOptions,
+  ): Promise<{ readonly chunks: readonly ChunkState[]; readonly next: number }> {
+    const request = { ...window, filter: FILTERS[window.filter] };
+    const answer = await this.#admin.askAny(HealingService.listChunks, request, options);
+    return { chunks: (answer.chunks ?? []).map(decodeChunkState), next: answer.next ?? 0 };
+  }
+
+  async verify(handle: number, options: UnaryOptions): Promise<readonly CopyVerdict[]> {
+    const answer = await this.#admin.askAny(HealingService.verifyChunk, { handle }, options);
+    return (answer.copies ?? []).map(decodeVerdict);
+  }
+}
+
+function decodeJob(job: lumeo.master.v1.Job.$Properties): JobInfo {
+  const endedAtMs = job.endedAtMs ?? 0;
+  return {
+    id: job.id ?? 0,
+    kind: known(KINDS, job.kind, "kind of a job"),
+    node: job.node === "" || job.node == null ? undefined : job.node,
+    state: known(STATES, job.state, "state of a job"),
+    createdAt: new Date(job.createdAtMs ?? 0),
+    endedAt: endedAtMs === 0 ? undefined : new Date(endedAtMs),
+    totalChunks: job.totalChunks ?? 0,
+    totalBytes: job.totalBytes ?? 0,
+    doneChunks: job.doneChunks ?? 0,
+    doneBytes: job.doneBytes ?? 0,
+    failures: job.failures ?? 0,
+    moves: job.moves ?? 0,
+    note: job.note ?? "",
+  };
+}
+
+function decodeNode(node: lumeo.master.v1.Node.$Properties): NodeInfo {
+  return {
+    name: node.name ?? "",
+    serverId: node.serverId ?? 0,
+    state: decodeServerState(node.state),
+    standing: known(STANDINGS, node.standing, "part of a node"),
+    lost: node.lost ?? false,
+    labels: { ...node.labels },
+    address: node.dataAddress ?? "",
+    chunks: node.chunks ?? undefined,
+    bytes: node.bytes ?? 0,
+    usedBytes: node.usedBytes ?? 0,
+    capacityBytes: node.capacityBytes ?? 0,
+    damaged: node.damagedCount ?? 0,
+    jobs: [...(node.jobs ?? [])],
+  };
+}
+
+function decodeHealth(health: lumeo.master.v1.ChunkHealth.$Properties): ChunkHealth {
+  return {
+    chunks: health.chunks ?? 0,
+    underReplicated: health.underReplicated ?? 0,
+    damaged: health.damaged ?? 0,
+    lost: health.lost ?? 0,
+    lookedMsAgo: health.lookedMsAgo ?? 0,
+  };
+}
+
+function decodeChunkState(state: lumeo.master.v1.ChunkState.$Properties): ChunkState {
+  const target = state.moveTargetName ?? "";
+  return {
+    ...decodeLocated(state.chunk ?? {}),
+    goodCopies: state.goodCopies ?? 0,
+    orphan: state.orphan ?? false,
+    move: (state.moveTarget ?? 0) === 0 ? undefined : { target, job: state.job ?? 0 },
+  };
+}
+
+function decodeVerdict(verdict: lumeo.master.v1.CopyVerdict.$Properties): CopyVerdict {
+  const { COPY_FINDING_INTACT, COPY_FINDING_BAD } = Wire.CopyFinding;
+  const isBad = verdict.finding === COPY_FINDING_BAD ? "bad" : "unknown";
+  return {
+    node: verdict.name ?? "",
+    serverId: verdict.serverId ?? 0,
+    finding: verdict.finding === COPY_FINDING_INTACT ? "intact" : isBad,
+    why: verdict.why ?? "",
+  };
+}
+
+function known<K, V>(table: ReadonlyMap<K, V>, key: K | null | undefined, what: string): V {
+  const value = key == null ? undefined : table.get(key);
+  if (value !== undefined) return value;
+  throw new LumeoError("PROTOCOL", `Cannot read the answer: unknown ${what}`);
+}

@@ -6,6 +6,7 @@
 // D3. A rejected or throwing call means that the database must not be used any more: after a failed
 //     write LevelDB may acknowledge later ones and still lose them.
 
+import { setImmediate } from "node:timers/promises";
 import { type Closable, type ErrorCode, LumeoError, MiB } from "@lumeofs/base";
 import { ClassicLevel } from "classic-level";
 
@@ -36,8 +37,11 @@ export interface LevelScan extends Closable {
 /** What the stores need of LevelDB; tests put a failing one in its place. */
 export interface LevelDatabase extends Closable {
   get(key: Uint8Array): Uint8Array | undefined;
-  /** One atomic durable batch. */
-  write(operations: readonly LevelOperation[]): Promise<void>;
+  /**
+   * One atomic durable batch. A long one is gathered in slices, and others have their turn between
+   * two of them: what is iterated must not change meanwhile.
+   */
+  write(operations: Iterable<LevelOperation>): Promise<void>;
   scan(range: LevelRange): LevelScan;
   snapshot(): LevelSnapshot;
 }
@@ -52,6 +56,9 @@ export interface LevelSettings {
 export type OpenLevel = (location: string, settings: LevelSettings) => Promise<LevelDatabase>;
 
 type Level = ClassicLevel<Uint8Array, Uint8Array>;
+
+/** So many operations go into a batch in one turn, at 1 to 2 µs each. */
+const SLICE_OPERATIONS = 1_000;
 
 /** So many bytes are read for `LevelScan.next` at most: far more pairs than its callers ask for. */
 const SCAN_BYTES_MAX = 1 * MiB;
@@ -97,13 +104,14 @@ class Database implements LevelDatabase {
     return get(this.#level, key, undefined);
   }
 
-  async write(operations: readonly LevelOperation[]): Promise<void> {
+  async write(operations: Iterable<LevelOperation>): Promise<void> {
     try {
       // Filled call by call: an array would be copied twice, at three times the cost.
       const batch = this.#level.batch();
       for (const operation of operations) {
         if (operation.type === "put") batch.put(operation.key, operation.value);
         else batch.del(operation.key);
+        if (batch.length % SLICE_OPERATIONS === 0) await setImmediate();
       }
       await batch.write({ sync: true });
     } catch (error) {

@@ -77,10 +77,11 @@ export class MemoryDatabase implements LevelDatabase {
     return this.#contents.get(nameOf(key));
   }
 
-  async write(operations: readonly LevelOperation[]): Promise<void> {
+  async write(operations: Iterable<LevelOperation>): Promise<void> {
     this.#mustBeOpen();
+    const all = [...operations];
     await this.#durability(() => {
-      for (const operation of operations) {
+      for (const operation of all) {
         const name = nameOf(operation.key);
         if (operation.type === "put") this.#contents.set(name, new Uint8Array(operation.value));
         else this.#contents.delete(name);

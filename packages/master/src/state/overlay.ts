@@ -1,7 +1,11 @@
+import { setImmediate } from "node:timers/promises";
 import { ByteMap, compareBytes, hashBytes } from "@lumeofs/base";
 
 /** Bytes that a change holds in memory besides key and value, roughly. */
 const CHANGE_OVERHEAD_BYTES = 64;
+
+/** So many are sorted or merged in one turn: some milliseconds. */
+const SLICE_CHANGES = 4_096;
 
 /** A key and what becomes of it: undefined is "removed". */
 export type Change = readonly [key: Uint8Array, value: Uint8Array | undefined];
@@ -54,6 +58,15 @@ export function changesWithin(
   from: Uint8Array,
   to: Uint8Array,
 ): readonly Change[] {
+  return unsortedWithin(overlays, from, to).sort(inKeyOrder);
+}
+
+/** The same in any order. */
+export function unsortedWithin(
+  overlays: readonly Overlay[],
+  from: Uint8Array,
+  to: Uint8Array,
+): Change[] {
   const found: Change[] = [];
   for (const [age, overlay] of overlays.entries()) {
     const later = overlays.slice(age + 1);
@@ -64,5 +77,47 @@ export function changesWithin(
       found.push([key, overlay.valueAt(i)]);
     }
   }
-  return found.sort(([a], [b]) => compareBytes(a, b));
+  return found;
+}
+
+/** Sorts many changes by their keys without keeping everybody waiting meanwhile. */
+export async function sortedInSlices(changes: readonly Change[]): Promise<readonly Change[]> {
+  let runs: (readonly Change[])[] = [];
+  for (let at = 0; at < changes.length; at += SLICE_CHANGES) {
+    if (0 < at) await setImmediate();
+    runs.push(changes.slice(at, at + SLICE_CHANGES).sort(inKeyOrder));
+  }
+  while (1 < runs.length) {
+    const merged: (readonly Change[])[] = [];
+    for (let i = 0; i < runs.length; i += 2) {
+      const [one, other] = [runs[i] as readonly Change[], runs[i + 1]];
+      merged.push(other === undefined ? one : await mergedInSlices(one, other));
+    }
+    runs = merged;
+  }
+  return runs[0] ?? [];
+}
+
+async function mergedInSlices(
+  one: readonly Change[],
+  other: readonly Change[],
+): Promise<readonly Change[]> {
+  const merged: Change[] = [];
+  let [i, k] = [0, 0];
+  while (i < one.length || k < other.length) {
+    if (merged.length % SLICE_CHANGES === 0) await setImmediate();
+    const [left, right] = [one[i], other[k]];
+    if (right === undefined || (left !== undefined && inKeyOrder(left, right) < 0)) {
+      merged.push(left as Change);
+      i += 1;
+    } else {
+      merged.push(right);
+      k += 1;
+    }
+  }
+  return merged;
+}
+
+function inKeyOrder([a]: Change, [b]: Change): number {
+  return compareBytes(a, b);
 }

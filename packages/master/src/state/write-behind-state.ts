@@ -28,7 +28,7 @@ import { logIndex, term } from "../raft/entry.js";
 import { FreshNames } from "./fresh-names.js";
 import { type FreezableState, type FrozenState, frozenState } from "./frozen-state.js";
 import { decodeImage, encodeImage } from "./image-codec.js";
-import { type Change, changesWithin, Overlay } from "./overlay.js";
+import { type Change, changesWithin, Overlay, sortedInSlices, unsortedWithin } from "./overlay.js";
 import { MergedScan } from "./range.js";
 import { ReadCache } from "./read-cache.js";
 import type { StateDatabases } from "./state-databases.js";
@@ -117,6 +117,10 @@ export class WriteBehindState implements FreezableState {
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.#mustWork();
+    return this.#find(key);
+  }
+
+  #find(key: Uint8Array): Uint8Array | undefined {
     const hash = hashBytes(key);
     const change = this.#changes.find(key, hash);
     if (0 <= change) return this.#changes.valueAt(change);
@@ -125,7 +129,7 @@ export class WriteBehindState implements FreezableState {
     const known = this.#cache.get(key, hash);
     if (known !== undefined) return known;
     if (!this.#names.mayHold(key, hash)) return undefined;
-    const value = this.#checked(() => this.#db.get(key));
+    const value = this.#look(key);
     if (value !== undefined) this.#cache.add(key, value);
     return value;
   }
@@ -193,7 +197,7 @@ export class WriteBehindState implements FreezableState {
     const snapshot = this.#checked(() => this.#db.snapshot());
     const overlays =
       this.#flushing === undefined ? [this.#changes] : [this.#flushing, this.#changes];
-    const changes = changesWithin(overlays, from, to);
+    const changes = unsortedWithin(overlays, from, to);
     const { index, term } = this.#applied;
     return imageOf({ index, term }, snapshot, changes);
   }
@@ -290,19 +294,30 @@ export class WriteBehindState implements FreezableState {
     const flushing = this.#changes;
     this.#flushing = flushing;
     this.#changes = new Overlay();
-    const operations: LevelOperation[] = standingOperations(standing);
-    const lastInode = countOf(this.get(INODE_COUNTER));
+    const lastInode = countOf(this.#find(INODE_COUNTER));
+    await this.#db.write(this.#operationsOf(flushing, standing, lastInode));
+    this.#flushing = undefined;
+    this.#standing = standing;
+  }
+
+  /** In slices, between which all goes on; `flushing` stands before cache and database until then. */
+  *#operationsOf(
+    flushing: Overlay,
+    standing: Standing,
+    lastInode: number,
+  ): Generator<LevelOperation, void> {
     for (let i = 0; i < flushing.size; i++) {
       const key = flushing.keyAt(i);
       const value = flushing.valueAt(i);
       if (value !== undefined) this.#names.add(key, lastInode);
-      operations.push(value === undefined ? { type: "del", key } : { type: "put", key, value });
+      this.#cache.forget(key);
+      yield value === undefined ? { type: "del", key } : { type: "put", key, value };
     }
-    await this.#db.write(operations);
-    // Until now the overlays stood before what was read earlier.
-    for (let i = 0; i < flushing.size; i++) this.#cache.forget(flushing.keyAt(i));
-    this.#flushing = undefined;
-    this.#standing = standing;
+    yield* standingOperations(standing);
+  }
+
+  #look(key: Uint8Array): Uint8Array | undefined {
+    return this.#checked(() => this.#db.get(key));
   }
 
   #checked<T>(read: () => T): T {
@@ -341,14 +356,14 @@ const NEW: Standing = { mark: { index: logIndex(0), term: term(0) }, flushes: 0 
 /** An image goes into the database in batches of this size: each is synced. */
 const INSTALL_BATCH_BYTES = 2 * MiB;
 
-/** The pairs of a snapshot, with changes laid over them. */
+/** The pairs of a snapshot, with changes laid over them, which come in any order. */
 function imageOf(
   mark: AppliedMark,
   snapshot: LevelSnapshot,
   changes: readonly Change[],
 ): StateImage {
   const pieces = async function* (): AsyncIterable<Uint8Array> {
-    const scan = new MergedScan(snapshot.scan(MACHINE_KEYS), changes);
+    const scan = new MergedScan(snapshot.scan(MACHINE_KEYS), await sortedInSlices(changes));
     try {
       yield* encodeImage(mark, scan);
     } finally {

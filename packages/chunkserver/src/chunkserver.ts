@@ -52,7 +52,10 @@ export class Chunkserver implements Closable {
     const timers = new SystemTimers();
     const disk = await FileDisk.open(config.dir);
     const volume = await Volume.open(disk, randomUUID, nativeCrc32c);
-    const stopped = await StoppedChunks.open(disk, nativeCrc32c, logger);
+    const stopped = await StoppedChunks.open(disk, nativeCrc32c, {
+      logger,
+      onFailure: (error) => control.crash(error),
+    });
     const index = await LevelIndex.open(join(config.dir, INDEX_FOLDER), nativeCrc32c, logger);
     let tellMasters = (): void => {};
     const onDamage = (): void => tellMasters();

@@ -202,7 +202,10 @@ test("two histories stop the chunk, for readers and copies, over restarts", asyn
   t.is(copied.kind, "twoHistories");
   await t.throwsAsync(client.read(one, target(3), 0, 10), { code: "CORRUPT" });
   t.deepEqual(one.stopped.list(), [chunk.handle]);
-  const again = await StoppedChunks.open(one.disk, nativeCrc32c, SILENT_LOGGER);
+  const again = await StoppedChunks.open(one.disk, nativeCrc32c, {
+    logger: SILENT_LOGGER,
+    onFailure: () => t.fail(),
+  });
   t.deepEqual(again.list(), [chunk.handle]);
 
   t.like(await service(third).copy(order(chunk, [two]), NEVER), { kind: "copied" });

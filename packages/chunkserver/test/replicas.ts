@@ -60,7 +60,10 @@ export async function startReplica(
   const pool = new FramePool({
     hello: () => ({ type: "hello", role: "server", clusterId: "c", name: `cs${number}` }),
   });
-  const stopped = await StoppedChunks.open(disk, nativeCrc32c, SILENT_LOGGER);
+  const stopped = await StoppedChunks.open(disk, nativeCrc32c, {
+    logger: SILENT_LOGGER,
+    onFailure: () => undefined,
+  });
   const data = await DataService.start({
     host: "127.0.0.1",
     port: 0,

@@ -29,6 +29,28 @@ export interface MasterStatus {
   readonly stateHash: string;
 }
 
+/** How far a chunkserver is with reading all its replicas again, over and over. */
+export interface ScrubStatus {
+  /** Rounds over the whole store that are complete. */
+  readonly rounds: number;
+  /** When the round under way began: milliseconds since 1970, 0 between two rounds. */
+  readonly roundBeganAt: number;
+  /** The last complete round, 0 before it: what was there when it began has been read since. */
+  readonly lastRoundBeganAt: number;
+  readonly lastRoundEndedAt: number;
+  /** The highest handle that the round under way has read; it goes upwards. */
+  readonly position: number;
+  /** Replicas and bytes read since the store was formatted. */
+  readonly replicasRead: number;
+  readonly bytesRead: number;
+  /** Replicas found damaged that nobody had found before. */
+  readonly found: number;
+  /** Slowed down now, because requests are served. */
+  readonly yielding: boolean;
+  /** The setting; 0 if it is switched off. */
+  readonly bytesPerSecond: number;
+}
+
 export interface ChunkserverStatus {
   /** Name, such as "cs1". */
   readonly id: string;
@@ -45,6 +67,9 @@ export interface ChunkserverStatus {
   readonly lastHeartbeatMsAgo: number;
   readonly readOnly: boolean;
   readonly labels: Readonly<Record<string, string>>;
+  readonly scrub: ScrubStatus;
+  /** Handles of chunks that two primaries wrote without knowing of each other: not served here. */
+  readonly stopped: readonly number[];
 }
 
 export interface ClusterStatus {

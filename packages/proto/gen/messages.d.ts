@@ -1245,6 +1245,7 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 verifyHandles: number[];
                 masters: string[];
+                stopHandles: number[];
                 static encode(m: lumeo.master.v1.HeartbeatResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatResponse & lumeo.master.v1.HeartbeatResponse.$Shape;
             }
@@ -1253,6 +1254,7 @@ export namespace lumeo {
                 interface $Properties {
                     verifyHandles?: (number[]|null);
                     masters?: (string[]|null);
+                    stopHandles?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.HeartbeatResponse.$Properties;

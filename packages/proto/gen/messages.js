@@ -9237,6 +9237,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.master.v1.HeartbeatResponse.$Properties
                  * @property {Array.<number>|null} [verifyHandles] HeartbeatResponse verifyHandles
                  * @property {Array.<string>|null} [masters] HeartbeatResponse masters
+                 * @property {Array.<number>|null} [stopHandles] HeartbeatResponse stopHandles
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -9264,6 +9265,7 @@ export const lumeo = $root.lumeo = (() => {
                 const HeartbeatResponse = function (p) {
                     this.verifyHandles = [];
                     this.masters = [];
+                    this.stopHandles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -9287,6 +9289,14 @@ export const lumeo = $root.lumeo = (() => {
                 HeartbeatResponse.prototype.masters = $util.emptyArray;
 
                 /**
+                 * HeartbeatResponse stopHandles.
+                 * @member {Array.<number>} stopHandles
+                 * @memberof lumeo.master.v1.HeartbeatResponse
+                 * @instance
+                 */
+                HeartbeatResponse.prototype.stopHandles = $util.emptyArray;
+
+                /**
                  * Encodes the specified HeartbeatResponse message. Does not implicitly {@link lumeo.master.v1.HeartbeatResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.HeartbeatResponse
@@ -9308,6 +9318,9 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.masters != null && m.masters.length) {
                         for (var i = 0; i < m.masters.length; ++i)
                             w.uint32(/* id 2, wireType 2 =*/18).string(m.masters[i]);
+                    }
+                    if (m.stopHandles != null && m.stopHandles.length) {
+                        w.uint32(/* id 3, wireType 2 =*/26).uint64s(m.stopHandles);
                     }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
@@ -9373,6 +9386,20 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.masters && m.masters.length))
                                     m.masters = [];
                                 m.masters.push(r.stringVerify());
+                                continue;
+                            }
+                        case 3: {
+                                if (u === 2) {
+                                    if (!(m.stopHandles && m.stopHandles.length))
+                                        m.stopHandles = [];
+                                    r.uint64s(m.stopHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.stopHandles && m.stopHandles.length))
+                                    m.stopHandles = [];
+                                m.stopHandles.push(r.uint64());
                                 continue;
                             }
                         }

@@ -249,6 +249,7 @@ export class MasterLink implements Closable {
 
   #obey(answer: lumeo.master.v1.IHeartbeatResponse): void {
     this.#search.follow(answer.masters ?? []);
+    for (const handle of answer.stopHandles ?? []) this.#stop(chunkHandle(handle));
     for (const handle of answer.verifyHandles ?? []) {
       if (VERIFY_WAITING_MAX <= this.#toVerify.size) break;
       this.#toVerify.add(handle);
@@ -256,6 +257,14 @@ export class MasterLink implements Closable {
     this.#verifying ??= this.#verifyAll().finally(() => {
       this.#verifying = undefined;
     });
+  }
+
+  /** Two histories are known of a chunk: which one is here does not matter. */
+  #stop(handle: ChunkHandle): void {
+    const { store, stopped } = this.#ports;
+    if (stopped.has(handle) || store.find(handle) === undefined) return;
+    const why = "another server has found two histories of it";
+    stopped.stop(handle, why).catch(() => undefined); // whoever owns the disk has been told
   }
 
   /** One after the other: a verification reads a whole replica. Damage is reported by the store. */

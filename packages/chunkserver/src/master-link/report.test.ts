@@ -10,6 +10,14 @@ test("DamageReport.take() gives each damaged replica once", (t) => {
   t.deepEqual(report.take([first, second]), [second]);
 });
 
+test("DamageReport.take() gives a replica again that was healed and is damaged anew", (t) => {
+  const report = new DamageReport();
+  const handle = chunkHandle(64);
+  report.take([handle]);
+  t.deepEqual(report.take([]), []);
+  t.deepEqual(report.take([handle]), [handle]);
+});
+
 test("DamageReport.take() leaves what is too much for one heartbeat to the next", (t) => {
   const report = new DamageReport();
   const all = Array.from({ length: DAMAGED_PER_HEARTBEAT_MAX + 5 }, (_, n) => chunkHandle(n + 1));

@@ -11,9 +11,11 @@ export class DamageReport {
 
   /**
    * Takes what the next heartbeat carries of what is damaged now. If it is lost, so is the stream,
-   * and with it this report.
+   * and with it this report. What was healed and is damaged again is news.
    */
   take(damaged: readonly ChunkHandle[]): readonly ChunkHandle[] {
+    const now = new Set(damaged);
+    for (const handle of this.#told) if (!now.has(handle)) this.#told.delete(handle);
     const news = damaged
       .filter((handle) => !this.#told.has(handle))
       .slice(0, DAMAGED_PER_HEARTBEAT_MAX);

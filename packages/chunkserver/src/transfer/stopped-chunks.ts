@@ -18,30 +18,36 @@ import { SealedFile } from "../store/sealed-file.js";
 /** More than a few mean that something is wrong with all of them. */
 const STOPPED_MAX = 10_000;
 
+export interface StoppedChunksPorts {
+  readonly logger: Logger;
+  /** The list could not be written: the disk has failed. */
+  readonly onFailure: (error: LumeoError) => void;
+}
+
 /** See the head of this file. */
 export class StoppedChunks {
   readonly #file: SealedFile;
-  readonly #logger: Logger;
+  readonly #ports: StoppedChunksPorts;
   readonly #handles: Set<ChunkHandle>;
   /** One write after the other; a write has everything that was stopped before it began. */
   #written: Promise<void> = Promise.resolve();
 
-  private constructor(file: SealedFile, logger: Logger, handles: Iterable<ChunkHandle>) {
+  private constructor(file: SealedFile, ports: StoppedChunksPorts, handles: Iterable<ChunkHandle>) {
     this.#file = file;
-    this.#logger = logger;
+    this.#ports = ports;
     this.#handles = new Set(handles);
   }
 
   /** @throws LumeoError CORRUPT if the list is damaged: without it, wrong bytes could be served. */
-  static async open(disk: Disk, crc32c: Crc32c, logger: Logger): Promise<StoppedChunks> {
+  static async open(disk: Disk, crc32c: Crc32c, ports: StoppedChunksPorts): Promise<StoppedChunks> {
     const bytesMax = 4 + 8 * STOPPED_MAX;
     const path = "stopped";
     const file = new SealedFile({ disk, crc32c, path, magic: "LUMEOSTP", version: 1, bytesMax });
     const content = await file.read();
-    if (content === undefined) return new StoppedChunks(file, logger, []);
+    if (content === undefined) return new StoppedChunks(file, ports, []);
     const reader = new ByteReader(content);
     const handles = Array.from({ length: reader.u32() }, () => chunkHandle(reader.u53()));
-    return new StoppedChunks(file, logger, handles);
+    return new StoppedChunks(file, ports, handles);
   }
 
   has(handle: ChunkHandle): boolean {
@@ -60,14 +66,14 @@ export class StoppedChunks {
     throw new LumeoError("CORRUPT", `Cannot read chunk ${handle}: ${why}`);
   }
 
-  /** Stops a chunk at once; durable when it resolves. A failure of the disk is the caller's. */
+  /** Stops a chunk at once; durable when it resolves. @throws LumeoError STORE_FAILED */
   async stop(handle: ChunkHandle, why: string): Promise<void> {
     if (this.#handles.has(handle)) return this.#written;
     if (STOPPED_MAX <= this.#handles.size) {
       throw new LumeoError("CORRUPT", `Cannot go on: ${STOPPED_MAX} chunks have two histories`);
     }
     this.#handles.add(handle);
-    this.#logger.error("chunk stopped", { chunk: handle, code: "CORRUPT", error: why });
+    this.#ports.logger.error("chunk stopped", { chunk: handle, code: "CORRUPT", error: why });
     return this.#write();
   }
 
@@ -82,7 +88,12 @@ export class StoppedChunks {
       const handles = this.list();
       const writer = new ByteWriter(4 + 8 * handles.length).u32(handles.length);
       for (const handle of handles) writer.u53(handle);
-      return this.#file.write(writer.finish());
+      return this.#file.write(writer.finish()).catch((cause: Error) => {
+        const message = `The list of stopped chunks was not written: ${cause.message}`;
+        const error = new LumeoError("STORE_FAILED", message, { cause });
+        this.#ports.onFailure(error);
+        throw error;
+      });
     });
     return this.#written;
   }

@@ -1,7 +1,7 @@
-import type { ClusterStatus } from "@lumeofs/client";
+import type { ClusterStatus, ScrubStatus } from "@lumeofs/client";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
-import { formatBytes, formatCount } from "../format.js";
+import { formatBytes, formatCount, formatDuration } from "../format.js";
 import { table } from "../table.js";
 
 /** Shows the masters and chunkservers as the leading master knows them. */
@@ -23,12 +23,35 @@ async function describe(status: ClusterStatus, context: Context): Promise<string
     formatCount(one.chunks),
     `${formatBytes(one.usedBytes)} of ${formatBytes(one.capacityBytes)}`,
     String(one.damaged),
+    scrubbed(one.scrub, context.clock.wallMs()),
   ]);
   return [
     `${output.bold("Leader")} ${leads}, term ${status.term}`,
     "",
     await table(["MASTER", "ADDRESS", "ROLE", "TERM", "APPLIED"], masters),
     "",
-    await table(["CHUNKSERVER", "ADDRESS", "STATE", "CHUNKS", "USED", "DAMAGED"], chunkservers),
+    await table(
+      ["CHUNKSERVER", "ADDRESS", "STATE", "CHUNKS", "USED", "DAMAGED", "SCRUBBED"],
+      chunkservers,
+    ),
+    ...alarms(status),
   ].join("\n");
+}
+
+/** Since when everything that was there then has been read again, or how far the first round is. */
+function scrubbed(scrub: ScrubStatus, nowMs: number): string {
+  if (scrub.bytesPerSecond === 0) return "off";
+  if (scrub.rounds === 0) return `first round, ${formatCount(scrub.replicasRead)} read`;
+  return `${formatDuration(Math.max(0, nowMs - scrub.lastRoundBeganAt))} ago`;
+}
+
+/** Two primaries have written a chunk without knowing of each other: people must decide. */
+function alarms(status: ClusterStatus): readonly string[] {
+  const servers = new Map<number, string[]>();
+  for (const { id, stopped } of status.chunkservers) {
+    for (const handle of stopped) servers.set(handle, [...(servers.get(handle) ?? []), id]);
+  }
+  return [...servers].map(([handle, names]) => {
+    return `ALARM: chunk ${handle} has two histories and is not served by ${names.join(", ")}`;
+  });
 }

@@ -10,6 +10,7 @@
 //     next reader brings it again.
 
 import type { ChunkHandle, MonotonicMs, ServerId } from "@lumeofs/base";
+import { Checks } from "./checks.js";
 
 export type Liveness = "alive" | "suspect" | "dead";
 
@@ -63,6 +64,8 @@ export class Fleet {
   readonly #suspicions = new Map<string, Suspicion>();
   /** Complaints whose server is to hear of them with its next heartbeat. */
   readonly #deferred = new Map<ServerId, Set<ChunkHandle>>();
+  /** What servers say of reading their own copies again. */
+  readonly checks = new Checks();
   #leadingSince: MonotonicMs;
 
   constructor(limits: FleetLimits, now: MonotonicMs) {
@@ -76,6 +79,7 @@ export class Fleet {
     this.#heard.clear();
     this.#suspicions.clear();
     this.#deferred.clear();
+    this.checks.reset();
   }
 
   /** A heartbeat. The first one of a stream names all damaged copies, later ones the news. */

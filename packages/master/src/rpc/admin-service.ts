@@ -12,6 +12,7 @@ import { getClusterId } from "../metadata/cluster.js";
 import type { ChannelPool } from "./channel-pool.js";
 import { activeServers } from "./fleet-view.js";
 import { standingOf } from "./master-admin.js";
+import { encodeScrub } from "./scrub-wire.js";
 import { encodeLiveness } from "./wire.js";
 
 const { MasterRole } = lumeo.master.v1;
@@ -180,6 +181,8 @@ async function chunkservers(parts: AdminParts): Promise<lumeo.master.v1.IChunkse
       lastHeartbeatMsAgo: Math.round(fleet.silenceOf(id, now) ?? 0),
       readOnly: load?.isReadOnly ?? false,
       labels: { ...server.labels },
+      scrub: encodeScrub(fleet.checks.scrubOf(id)),
+      stoppedHandles: [...fleet.checks.stoppedOf(id)],
     };
   });
 }

@@ -12,6 +12,7 @@ import { isGarbageAt } from "../metadata/moves.js";
 import { getServer, type Server, serverOfName, serverOfUuid } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import type { MasterDirectory } from "./master-directory.js";
+import { decodeScrub } from "./scrub-wire.js";
 import {
   decodeHandle,
   decodeNumber,
@@ -152,10 +153,13 @@ async function listen(
       if (decodeServerId(beat.serverId) !== server) throw invalid("the server id has changed");
       const report = { load: decodeLoad(beat), damaged: decodeHandles(beat), isFirst };
       fleet.heartbeat(server, report, clock.monotonicMs());
+      noteChecks(parts, server, beat);
       streams.set(server, stream); // a newer stream of a server takes its place
       const masters = told === parts.masters.addresses ? [] : [...parts.masters.addresses];
       told = parts.masters.addresses;
-      await stream.send({ verifyHandles: [...fleet.takeDeferred(server)], masters });
+      const verifyHandles = [...fleet.takeDeferred(server)];
+      const stopHandles = [...fleet.checks.stoppedElsewhere(server)];
+      await stream.send({ verifyHandles, masters, stopHandles });
     }
   } finally {
     if (server !== undefined && streams.get(server) === stream) {
@@ -188,6 +192,18 @@ function decodeLoad(wire: lumeo.master.v1.IHeartbeatRequest): ServerLoad {
     isReadOnly: wire.readOnly ?? false,
     writesInFlight: decodeNumber(wire.writesInFlight, "writes in flight"),
   };
+}
+
+/** A chunk with two histories is an alarm: it is logged when it is first heard of. */
+function noteChecks(
+  { fleet, logger }: FleetServiceParts,
+  server: ServerId,
+  beat: lumeo.master.v1.IHeartbeatRequest,
+): void {
+  const stopped = (beat.stoppedHandles ?? []).map(decodeHandle);
+  for (const chunk of fleet.checks.told(server, { scrub: decodeScrub(beat.scrub), stopped })) {
+    logger.error("chunk has two histories", { chunk, server, code: "CORRUPT" });
+  }
 }
 
 function decodeHandles(wire: lumeo.master.v1.IHeartbeatRequest): readonly ChunkHandle[] {

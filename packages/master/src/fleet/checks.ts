@@ -1,0 +1,72 @@
+// What chunkservers say of reading their own copies again: how far they are, and of which chunks
+// two histories were found. Heartbeats bring all of it again to a new leader.
+
+import type { ChunkHandle, ServerId } from "@lumeofs/base";
+
+/** How far a server is with reading all its copies. Times are milliseconds since 1970, 0 for none. */
+export interface ScrubReport {
+  /** Rounds over the whole store that are complete. */
+  readonly roundCount: number;
+  readonly roundBeganAtMs: number;
+  /** What was there before this has been read since. */
+  readonly lastRoundBeganAtMs: number;
+  readonly lastRoundEndedAtMs: number;
+  /** The highest handle that the round under way has read. */
+  readonly position: number;
+  readonly readCount: number;
+  readonly readBytes: number;
+  /** Copies found damaged that nobody had found before. */
+  readonly foundCount: number;
+  /** Slowed down, because requests are served. */
+  readonly isYielding: boolean;
+  /** 0 if it is switched off. */
+  readonly bytesPerSecond: number;
+}
+
+/** Chunks with two histories that are remembered of one server. */
+export const STOPPED_MAX = 10_000;
+
+interface Told {
+  readonly scrub: ScrubReport;
+  readonly stopped: ReadonlySet<ChunkHandle>;
+}
+
+export class Checks {
+  readonly #told = new Map<ServerId, Told>();
+
+  reset(): void {
+    this.#told.clear();
+  }
+
+  /** Takes what a server says. @returns The chunks that no server had stopped before. */
+  told(
+    server: ServerId,
+    said: { readonly scrub: ScrubReport; readonly stopped: readonly ChunkHandle[] },
+  ): readonly ChunkHandle[] {
+    const known = new Set(this.#all());
+    const stopped = new Set(said.stopped.slice(0, STOPPED_MAX));
+    this.#told.set(server, { scrub: said.scrub, stopped });
+    return [...stopped].filter((handle) => !known.has(handle));
+  }
+
+  /** Undefined if the server was not heard since this master leads. */
+  scrubOf(server: ServerId): ScrubReport | undefined {
+    return this.#told.get(server)?.scrub;
+  }
+
+  /** Chunks of which this server serves nothing, because they have two histories. */
+  stoppedOf(server: ServerId): readonly ChunkHandle[] {
+    return [...(this.#told.get(server)?.stopped ?? [])];
+  }
+
+  /** Chunks that others have stopped and this server has not, if it has them at all. */
+  stoppedElsewhere(server: ServerId): readonly ChunkHandle[] {
+    const own = this.#told.get(server)?.stopped;
+    const others = new Set(this.#all());
+    return [...others].filter((handle) => own?.has(handle) !== true).slice(0, STOPPED_MAX);
+  }
+
+  *#all(): Generator<ChunkHandle, void, void> {
+    for (const { stopped } of this.#told.values()) yield* stopped;
+  }
+}

@@ -25,7 +25,7 @@ import type { Policy } from "./directory-record.js";
 import { readDuty, writeDuty } from "./duty-codec.js";
 import {
   corrupt,
-  encodeWhole,
+  encodeValue,
   readFlag,
   readId,
   readIds,
@@ -46,23 +46,26 @@ const CHUNK_BYTES = 24;
 
 /** The bytes of a log entry. */
 export function encodeProposal(proposal: Proposal): Uint8Array {
-  const { at, request, command } = proposal;
-  return encodeWhole((writer) => {
-    writeFlag(writer.u53(at), request !== undefined);
-    if (request !== undefined) {
-      writer.u53(request.session).u53(request.sequence).u53(request.answeredBelow);
-    }
-    writeCommand(writer.u8(KIND[command.kind]), command);
-  });
+  return encodeValue(proposal, writeProposal);
+}
+
+function writeProposal(writer: ByteWriter, { at, request, command }: Proposal): void {
+  writeFlag(writer.u53(at), request !== undefined);
+  if (request !== undefined) {
+    writer.u53(request.session).u53(request.sequence).u53(request.answeredBelow);
+  }
+  writeCommand(writer.u8(KIND[command.kind]), command);
 }
 
 /** @throws LumeoError CORRUPT if these bytes are no proposal. */
 export function decodeProposal(bytes: Uint8Array): Proposal {
-  return readWhole("proposal", bytes, (r) => ({
-    at: wallMs(r.u53()),
-    request: readFlag(r) ? readRequest(r) : undefined,
-    command: readCommand(r),
-  }));
+  return readWhole("proposal", bytes, readProposal);
+}
+
+function readProposal(r: ByteReader): Proposal {
+  const at = wallMs(r.u53());
+  const request = readFlag(r) ? readRequest(r) : undefined;
+  return { at, request, command: readCommand(r) };
 }
 
 function writeCommand(w: ByteWriter, command: Command): void {

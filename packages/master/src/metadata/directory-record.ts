@@ -78,6 +78,9 @@ export const NO_POLICY: Policy = {
 
 const slab = new ByteSlab();
 
+/** Two numbers below it have a sum that can be counted. */
+const USAGE_NEAR_MAX = 2 ** 52;
+
 /** Places in the whole record: a byte of version and one of kind come before. */
 const AT = {
   parent: 2,
@@ -171,6 +174,7 @@ export function recordQuota(record: Uint8Array): Quota {
 }
 
 export function recordPolicy(record: Uint8Array): Policy {
+  if (isZero(record, AT.replicas, AT.since)) return NO_POLICY;
   return {
     replicas: unlessZero(record[AT.replicas] as number),
     versions: unlessZero(load32(record, AT.versions)),
@@ -185,6 +189,24 @@ export function withUsage(record: Uint8Array, usage: Usage): Uint8Array {
   store(copy, AT.sizeBytes, usage.sizeBytes);
   store(copy, AT.files, usage.files);
   store(copy, AT.directories, usage.directories);
+  return copy;
+}
+
+/** No quota limits the directory, and this change does not come near to the end of counting. */
+export function isUnlimited(record: Uint8Array, more: Usage): boolean {
+  const isFar =
+    Math.max(load(record, AT.sizeBytes), more.sizeBytes) < USAGE_NEAR_MAX &&
+    Math.max(load(record, AT.files), more.files) < USAGE_NEAR_MAX &&
+    Math.max(load(record, AT.directories), more.directories) < USAGE_NEAR_MAX;
+  return isFar && load(record, AT.quotaSizeBytes) === 0 && load(record, AT.quotaFiles) === 0;
+}
+
+/** A copy of an unlimited directory's record with more usage, or with less. */
+export function withMoreUsage(record: Uint8Array, more: Usage): Uint8Array {
+  const copy = copyOf(record);
+  store(copy, AT.sizeBytes, load(record, AT.sizeBytes) + more.sizeBytes);
+  store(copy, AT.files, load(record, AT.files) + more.files);
+  store(copy, AT.directories, load(record, AT.directories) + more.directories);
   return copy;
 }
 
@@ -216,6 +238,11 @@ export function withHistory(record: Uint8Array, more: number): Uint8Array {
   const copy = copyOf(record);
   store(copy, AT.historyCount, historyCount);
   return copy;
+}
+
+function isZero(record: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (record[at] !== 0) return false;
+  return true;
 }
 
 /** Numbers that may be missing are kept one higher: 0 says that there is none. */

@@ -24,12 +24,21 @@ export function encodeWhole(
   write: (writer: ByteWriter) => unknown,
   version = RECORD_VERSION,
 ): Uint8Array {
+  return encodeValue(undefined, write, version);
+}
+
+/** The same for a function that takes the value: none has to be made for each. */
+export function encodeValue<T>(
+  value: T,
+  write: (writer: ByteWriter, value: T) => unknown,
+  version = RECORD_VERSION,
+): Uint8Array {
   // Making a writer costs more than filling it: one is shared. A value inside a value has its own.
   const isNested = isScratchUsed;
   const writer = isNested ? new ByteWriter() : scratch.clear();
   isScratchUsed = true;
   try {
-    write(writer.u8(version));
+    write(writer.u8(version), value);
     return writer.copyTo(slab);
   } finally {
     isScratchUsed = isNested;

@@ -20,7 +20,7 @@ import type { Labels } from "./attributes.js";
 import { type DirectoryInode, readDirectory, writeDirectory } from "./directory-record.js";
 import {
   corrupt,
-  encodeWhole,
+  encodeValue,
   RECORD_VERSION,
   readIds,
   readLabels,
@@ -91,7 +91,7 @@ export function contentOf(id: InodeId, file: FileInode): InodeId {
 }
 
 export function encodeInode(inode: Inode): Uint8Array {
-  return encodeWhole((writer) => writeInode(writer, inode));
+  return encodeValue(inode, writeInode);
 }
 
 export function decodeInode(bytes: Uint8Array): Inode {
@@ -110,11 +110,12 @@ export function readInode(r: ByteReader): Inode {
 }
 
 export function encodeEntry(entry: DirectoryEntry): Uint8Array {
-  const { record } = entry;
-  return encodeWhole((w) => {
-    w.u53(entry.inode).u8(KIND[entry.kind]).u53(entry.since);
-    if (record !== undefined && record.byteLength <= ENTRY_RECORD_BYTES_MAX) w.bytes(record);
-  }, ENTRY_VERSION);
+  return encodeValue(entry, writeEntry, ENTRY_VERSION);
+}
+
+function writeEntry(w: ByteWriter, { inode, kind, since, record }: DirectoryEntry): void {
+  w.u53(inode).u8(KIND[kind]).u53(since);
+  if (record !== undefined && record.byteLength <= ENTRY_RECORD_BYTES_MAX) w.bytes(record);
 }
 
 export function decodeEntry(bytes: Uint8Array): DirectoryEntry {

@@ -69,9 +69,14 @@ export interface KeyRange {
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-export const clusterKey = (): Uint8Array => Uint8Array.of(TABLE.cluster);
+const CLUSTER_KEY = Uint8Array.of(TABLE.cluster);
+const COUNTER_KEYS: readonly Uint8Array[] = Object.values(COUNTER).map((counter) =>
+  Uint8Array.of(TABLE.counter, counter),
+);
+
+export const clusterKey = (): Uint8Array => CLUSTER_KEY;
 export const counterKey = (name: CounterName): Uint8Array =>
-  Uint8Array.of(TABLE.counter, COUNTER[name]);
+  COUNTER_KEYS[COUNTER[name]] as Uint8Array;
 export const inodeKey = (inode: InodeId): Uint8Array => numbered(TABLE.inode, inode);
 export const orphanKey = (inode: InodeId): Uint8Array => numbered(TABLE.orphan, inode);
 export const referencesKey = (inode: InodeId): Uint8Array => numbered(TABLE.references, inode);
@@ -305,10 +310,21 @@ function placed(table: number, parent: InodeId, name: string): Uint8Array {
   return key;
 }
 
+/** Keys that were made lately: one command asks for the same few again and again. */
+const LATELY_MAX = 256;
+const lately: (Uint8Array | undefined)[] = new Array<undefined>(LATELY_MAX).fill(undefined);
+const latelyIds: number[] = new Array<number>(LATELY_MAX).fill(-1);
+
+/** The key is shared: nobody may change it. */
 function numbered(table: number, id: number): Uint8Array {
+  const slot = (id ^ (table << 2)) & (LATELY_MAX - 1);
+  const known = lately[slot];
+  if (latelyIds[slot] === id && known !== undefined && known[0] === table) return known;
   const key = new Uint8Array(9);
   key[0] = table;
   writeU64(key, 1, id);
+  lately[slot] = key;
+  latelyIds[slot] = id;
   return key;
 }
 

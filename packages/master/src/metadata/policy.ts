@@ -4,7 +4,13 @@
 import type { InodeId } from "@lumeofs/base";
 import { invariant } from "@lumeofs/base";
 import { type Refused, refuse } from "./command.js";
-import { type Policy, type Quota, recordParent, recordPolicy } from "./directory-record.js";
+import {
+  NO_POLICY,
+  type Policy,
+  type Quota,
+  recordParent,
+  recordPolicy,
+} from "./directory-record.js";
 import { REPLICAS_MAX } from "./grants.js";
 import { inodeKey } from "./keys.js";
 import type { StateView } from "./state.js";
@@ -26,6 +32,13 @@ export interface EffectivePolicy {
   readonly ttlMs: number;
 }
 
+const DEFAULT_POLICY: EffectivePolicy = {
+  replicas: undefined,
+  versions: 0,
+  trashMs: 0,
+  ttlMs: 0,
+};
+
 /** The policy for what lies in a directory, by its number. */
 export function effectivePolicy(view: StateView, directory: InodeId): EffectivePolicy {
   let policy: Policy | undefined;
@@ -33,9 +46,11 @@ export function effectivePolicy(view: StateView, directory: InodeId): EffectiveP
   while (id !== undefined) {
     const record = view.get(inodeKey(id));
     invariant(record !== undefined, "a directory above is in the table", { id });
-    policy = policy === undefined ? recordPolicy(record) : orAbove(policy, recordPolicy(record));
+    const own = recordPolicy(record);
+    policy = policy === undefined || policy === NO_POLICY ? own : orAbove(policy, own);
     id = isComplete(policy) ? undefined : recordParent(record);
   }
+  if (policy === NO_POLICY) return DEFAULT_POLICY;
   return {
     replicas: policy?.replicas,
     versions: policy?.versions ?? 0,

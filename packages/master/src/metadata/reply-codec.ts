@@ -16,7 +16,7 @@ import {
 import type { Reply } from "./command.js";
 import {
   corrupt,
-  encodeWhole,
+  encodeValue,
   readId,
   readIds,
   readText,
@@ -44,7 +44,7 @@ const KIND = {
 } as const satisfies Record<Reply["kind"], number>;
 
 export function encodeReply(reply: Reply): Uint8Array {
-  return encodeWhole((writer) => writeReply(writer, reply));
+  return encodeValue(reply, writeReply);
 }
 
 function writeReply(writer: ByteWriter, reply: Reply): void {

@@ -10,10 +10,24 @@
 // E3. Pages below `freedPages` are deleted. One command deletes at most TRIM_PAGES_MAX of them, one
 //     expiry EXPIRE_PAGES_MAX.
 
-import { type SessionId, sessionId, type WallMs, wallMs } from "@lumeofs/base";
+import {
+  type ByteReader,
+  type ByteWriter,
+  type SessionId,
+  sessionId,
+  type WallMs,
+  wallMs,
+} from "@lumeofs/base";
 import { type Refused, type RequestId, refuse } from "./command.js";
 import { takeNumber } from "./counters.js";
-import { encodeWhole, readFlag, readWhole, VERSION_BYTES, writeFlag } from "./fields.js";
+import {
+  encodeValue,
+  encodeWhole,
+  readFlag,
+  readWhole,
+  VERSION_BYTES,
+  writeFlag,
+} from "./fields.js";
 import { answerPageKey, sessionKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
@@ -111,21 +125,27 @@ export function getSession(view: StateView, id: SessionId): Session | undefined 
 }
 
 export function encodeSession(session: Session): Uint8Array {
-  return encodeWhole((writer) => {
-    writer.u53(session.at).u53(session.trimmedBelow);
-    writer.u53(session.freedPages).u53(session.highest);
-    writeFlag(writer, session.isExpired);
-  });
+  return encodeValue(session, writeSession);
+}
+
+function writeSession(writer: ByteWriter, session: Session): void {
+  writer.u53(session.at).u53(session.trimmedBelow);
+  writer.u53(session.freedPages).u53(session.highest);
+  writeFlag(writer, session.isExpired);
 }
 
 export function decodeSession(bytes: Uint8Array): Session {
-  return readWhole("session record", bytes, (r) => ({
+  return readWhole("session record", bytes, readSession);
+}
+
+function readSession(r: ByteReader): Session {
+  return {
     at: wallMs(r.u53()),
     trimmedBelow: r.u53(),
     freedPages: r.u53(),
     highest: r.u53(),
     isExpired: readFlag(r),
-  }));
+  };
 }
 
 /** The answer to a request in a page of answers. */

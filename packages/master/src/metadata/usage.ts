@@ -14,10 +14,12 @@ import { type InodeId, invariant } from "@lumeofs/base";
 import { quoted, type Refused, refuse } from "./command.js";
 import {
   type DirectoryInode,
+  isUnlimited,
   recordParent,
   recordQuota,
   recordUsage,
   type Usage,
+  withMoreUsage,
   withUsage,
 } from "./directory-record.js";
 import type { Inode } from "./inode-record.js";
@@ -119,6 +121,11 @@ function addUpTo(
   while (id !== undefined && id !== end) {
     const key = inodeKey(id);
     const record = mustGetRecord(state, id, key);
+    if (isUnlimited(record, more)) {
+      state.put(key, withMoreUsage(record, more));
+      id = recordParent(record);
+      continue;
+    }
     const holds = recordUsage(record);
     const next: Usage = {
       sizeBytes: holds.sizeBytes + more.sizeBytes,

@@ -18,6 +18,21 @@ export {
   type SealedContent,
   sealChunk,
 } from "./chunk-authority.js";
+export {
+  endGiven,
+  type GivenLease,
+  type HeldLease,
+  type Instant,
+  isHeld,
+  isOver,
+  LEASE_TERMS,
+  type LeaseTerms,
+  leaseOfUnknownHolder,
+  NOBODYS_LEASE,
+  releaseGiven,
+  renewGiven,
+  renewHeld,
+} from "./chunk-lease.js";
 export { type Crc32c, crc32c, crc32cCombine } from "./crc32c.js";
 export type { Disk, File } from "./disk.js";
 export {
@@ -83,6 +98,7 @@ export {
   SEGMENT_HEADER_BYTES,
   segmentSeed,
 } from "./wal/record.js";
+export { type ScanItem, type ScanOptions, scanSegment } from "./wal/segment-scan.js";
 export {
   type ReplayItem,
   Wal,

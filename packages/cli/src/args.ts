@@ -57,7 +57,8 @@ export function parsePairs(texts: readonly string[]): Record<string, string> {
 export function parseCount(text: string, min: number, max: number): number {
   const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (min <= count && count <= max) return count;
-  throw new UsageError(`"${text}" is not a whole number from ${min} to ${max}`);
+  const range = max < Number.MAX_SAFE_INTEGER ? `from ${min} to ${max}` : `of at least ${min}`;
+  throw new UsageError(`"${text}" is not a whole number ${range}`);
 }
 
 /** Bytes from `start` up to, not including, `end`. */

@@ -1,7 +1,7 @@
 // A file or directory of the cluster as `ls` and `stat` show it.
 
-import type { ChunkInfo, FileInfo } from "@lumeofs/client";
-import { formatBytes, plural, printable } from "./format.js";
+import type { ChunkInfo, FileInfo, Policy } from "@lumeofs/client";
+import { formatBytes, formatLifetime, plural, printable } from "./format.js";
 
 /** For `--json`. */
 export function entryJson(entry: FileInfo): object {
@@ -96,8 +96,18 @@ function describeAttributes(entry: FileInfo): readonly (readonly [string, string
     ["Expires", entry.expiresAt?.toISOString()],
     ["Below", usage === undefined ? undefined : `${below}, ${formatBytes(bytes)}`],
     ["Quota", pairs(quota)],
-    ["Policy", pairs(policy)],
+    ["Policy", pairs(policyTexts(policy))],
   ];
+}
+
+/** What a directory sets, named as the flags of `policy set`. */
+function policyTexts({ replicas, versions, trashMs, ttlMs }: Policy): object {
+  return {
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(versions === undefined ? {} : { versions }),
+    ...(trashMs === undefined ? {} : { trash: formatLifetime(trashMs) }),
+    ...(ttlMs === undefined ? {} : { ttl: formatLifetime(ttlMs) }),
+  };
 }
 
 /** One chunk with its replicas, for people. */

@@ -8,7 +8,9 @@ export function errorText(error: unknown): string {
   const { message } = error;
   // "ENOENT: no such file or directory, open '/a'" becomes "no such file or directory".
   const system = /^E[A-Z0-9]+: (.+?)(?:, \w+(?: '.*')?)?$/s.exec(message);
-  return system?.[1] ?? message;
+  const text = system?.[1] ?? message;
+  // The flag belongs to the command, not to the client library.
+  return codeOf(error) === "LUMEO_TIMEOUT" ? `${text}; --timeout waits longer` : text;
 }
 
 /** The object that `--json` prints for an error, on the error output. */

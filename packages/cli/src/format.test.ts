@@ -1,5 +1,12 @@
 import test from "ava";
-import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.js";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatLifetime,
+  formatRate,
+  plural,
+} from "./format.js";
 
 test("formatBytes() chooses the unit", (t) => {
   t.deepEqual([0, 1023, 1536, 200 * 2 ** 20, 2 ** 31].map(formatBytes), [
@@ -10,6 +17,13 @@ test("formatBytes() chooses the unit", (t) => {
 test("formatDuration() chooses the unit", (t) => {
   t.deepEqual([0, 999, 1_500, 61_500, 7_260_000].map(formatDuration), [
     ...["0 ms", "999 ms", "1.5 s", "1m 02s", "2h 1m"],
+  ]);
+});
+
+test("formatLifetime() counts days as people write them", (t) => {
+  const hour = 3_600_000;
+  t.deepEqual([7 * 24 * hour, 36 * hour, 47.9 * hour, 2 * hour].map(formatLifetime), [
+    ...["7d", "1d 12h", "2d", "2h 0m"],
   ]);
 });
 

@@ -28,6 +28,15 @@ export function formatDuration(ms: number): string {
   return minutes < 60 ? `${minutes}m ${rest}s` : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }
 
+/** How long something is kept: `604800000` → `7d`, `129600000` → `1d 12h`. */
+export function formatLifetime(ms: number): string {
+  const [day, hour] = [86_400_000, 3_600_000];
+  if (ms < day) return formatDuration(ms);
+  const hours = Math.round((ms % day) / hour);
+  const days = Math.floor(ms / day);
+  return hours === 0 || hours === 24 ? `${days + Number(hours === 24)}d` : `${days}d ${hours}h`;
+}
+
 /** Bytes per second of a transfer, for people. */
 export function formatRate(bytes: number, ms: number): string {
   return `${formatBytes(ms <= 0 ? 0 : (bytes * 1_000) / ms)}/s`;

@@ -105,7 +105,10 @@ function parseFailure(error: unknown): ExitStatus {
     if (error.exitCode === 0) return EXIT.ok;
     if (error.code.startsWith("commander.help")) return EXIT.usage;
     return usageFailure(
-      `${error.message.replace(/^error: /, "").replace("\n", " ")}; --help says how it is used`,
+      `${error.message
+        .replace(/^error: /, "")
+        .replace("\n", " ")
+        .replace(/\.$/, "")}; --help says how it is used`,
     );
   }
   if (!(error instanceof UsageError)) throw error;

@@ -1,7 +1,7 @@
 // How fresh the answers of commands that look are to be.
 
 import type { CallOptions, Consistency } from "@lumeofs/client";
-import { parseDuration } from "./args.js";
+import { parseDuration, UsageError } from "./args.js";
 
 export const CONSISTENCIES = [
   "linearizable",
@@ -14,11 +14,14 @@ export interface ReadOptions {
   readonly maxAge?: string;
 }
 
-/** @throws UsageError if the age is no duration. */
+/** @throws UsageError if the age is no duration, or says nothing. */
 export function wishOf({
   consistency,
   maxAge,
 }: ReadOptions): Pick<CallOptions, "consistency" | "maxAgeMs"> {
+  if (maxAge !== undefined && consistency !== "stale") {
+    throw new UsageError("--max-age says how old a stale answer may be: add --consistency stale");
+  }
   return {
     ...(consistency === undefined ? {} : { consistency }),
     ...(maxAge === undefined ? {} : { maxAgeMs: parseDuration(maxAge) }),

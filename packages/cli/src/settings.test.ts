@@ -58,3 +58,19 @@ test("resolveSettings() refuses values that are no choice", (t) => {
     t.throws(() => resolveSettings(raw, around()), { instanceOf: UsageError });
   }
 });
+
+test("resolveSettings() names the variable that is wrong", (t) => {
+  const wrong = {
+    LUMEO_OUTPUT: "xml",
+    LUMEO_TIMEOUT: "soon",
+    LUMEO_CONCURRENCY: "0",
+    LUMEO_ENDPOINTS: "nonsense",
+  };
+  for (const [name, value] of Object.entries(wrong)) {
+    const message = new RegExp(`${name}`);
+    t.throws(() => resolveSettings({}, around({ [name]: value })), { message });
+  }
+  t.throws(() => resolveSettings({ timeout: "soon" }, around()), { message: /--timeout/ });
+  t.true(resolveSettings({}, around({ LUMEO_OUTPUT: "json" })).json);
+  t.false(resolveSettings({}, around({ LUMEO_OUTPUT: "text" })).json);
+});

@@ -4,6 +4,7 @@ import { parseCount, parseDuration, parseEndpoints, UsageError } from "./args.js
 
 export const PROGRESS_KINDS = ["auto", "bar", "plain", "json", "none"] as const;
 export type ProgressKind = (typeof PROGRESS_KINDS)[number];
+const OUTPUT_KINDS = ["text", "json"] as const;
 export const COLOR_KINDS = ["auto", "always", "never"] as const;
 
 export interface Settings {
@@ -49,16 +50,37 @@ export function resolveSettings(raw: RawSettings, around: Surroundings): Setting
   const { environment } = around;
   const concurrency = raw.concurrency ?? environment["LUMEO_CONCURRENCY"];
   return {
-    endpoints: parseEndpoints(raw.endpoint ?? [environment["LUMEO_ENDPOINTS"] ?? ""]),
-    json: raw.json ?? environment["LUMEO_OUTPUT"] === "json",
+    endpoints: named(raw.endpoint === undefined ? "LUMEO_ENDPOINTS" : "--endpoint", () =>
+      parseEndpoints(raw.endpoint ?? [environment["LUMEO_ENDPOINTS"] ?? ""]),
+    ),
+    json: wantsJson(raw, environment),
     quiet: raw.quiet ?? false,
     debug: raw.debug ?? isSet(environment["LUMEO_DEBUG"]),
     color: wantsColor(raw.color, around),
     progress: chooseProgress(raw, around),
-    concurrency:
+    concurrency: named(raw.concurrency === undefined ? "LUMEO_CONCURRENCY" : "--concurrency", () =>
       concurrency === undefined ? CONCURRENCY_DEFAULT : parseCount(concurrency, 1, CONCURRENCY_MAX),
-    timeoutMs: parseDuration(raw.timeout ?? environment["LUMEO_TIMEOUT"] ?? TIMEOUT_DEFAULT),
+    ),
+    timeoutMs: named(raw.timeout === undefined ? "LUMEO_TIMEOUT" : "--timeout", () =>
+      parseDuration(raw.timeout ?? environment["LUMEO_TIMEOUT"] ?? TIMEOUT_DEFAULT),
+    ),
   };
+}
+
+/** Says where a wrong value comes from: nobody looks for it in the environment. */
+function named<T>(source: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${source}: ${error.message}`);
+  }
+}
+
+function wantsJson(raw: RawSettings, environment: Surroundings["environment"]): boolean {
+  const output = environment["LUMEO_OUTPUT"] ?? "";
+  const kind = oneOf("LUMEO_OUTPUT", output === "" ? "text" : output, OUTPUT_KINDS);
+  return raw.json ?? kind === "json";
 }
 
 function wantsColor(flag: string | undefined, around: Surroundings): boolean {

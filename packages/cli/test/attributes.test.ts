@@ -10,6 +10,8 @@ import {
   setQuota,
 } from "../src/commands/attributes.js";
 import { cp } from "../src/commands/cp.js";
+import { mv } from "../src/commands/mv.js";
+import { stat } from "../src/commands/stat.js";
 import { Stage } from "./stage.js";
 
 function withTree(stage: Stage): Stage {
@@ -77,7 +79,7 @@ test("quota get shows use and limits", async (t) => {
   const stage = withTree(new Stage(t));
   t.is(await setQuota(stage.context(), "/d", { bytes: "10G" }), 0);
   t.is(await getQuota(stage.context(), "/d"), 0);
-  t.is(stage.stdout, "Bytes  2.0 KiB of 10.0 GiB\nFiles  3 of any number\n");
+  t.is(stage.stdout, "Bytes  2.0 KiB of 10.0 GiB\nFiles  3, no limit\n");
 });
 
 test("du counts a file as one", async (t) => {
@@ -87,6 +89,25 @@ test("du counts a file as one", async (t) => {
     { path: "/d", bytes: 2_053, files: 3, directories: 1 },
     { path: "/d/a", bytes: 5, files: 1, directories: 0 },
   ]);
+});
+
+test("stat and du name what is missing, and go on with the rest", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await du(stage.context({ json: true }), ["/d/a", "/none", "/d/sub/c"], {}), 1);
+  t.is(await stat(stage.context({ json: true }), ["/d/a", "/none", "/d/sub/c"], {}), 1);
+  const paths = ["/d/a", "/d/sub/c"];
+  t.deepEqual(
+    stage.objects.map(({ path }) => path),
+    [...paths, ...paths],
+  );
+  t.is(stage.stderr.trimEnd().split("\n").length, 2);
+  t.is(await stat(stage.context(), ["/none"], {}), 3);
+});
+
+test("mv to a directory that is to be made does not make it for nothing", async (t) => {
+  const stage = withTree(new Stage(t));
+  await t.throwsAsync(mv(stage.context(), ["/none", "/new/"], {}));
+  t.false(stage.client.tree.has("/new"));
 });
 
 test("cp -r copies a tree; into itself, and without -r, it is refused", async (t) => {

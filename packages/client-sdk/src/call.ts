@@ -202,7 +202,7 @@ export class Call {
     const { deadlineMs, method } = this.#settings;
     if (deadlineMs === Infinity) return undefined;
     return this.#ports.timers.after(deadlineMs, () => {
-      this.cancel(new LumeoError("TIMEOUT", `Cannot end "${method}" within ${deadlineMs} ms`));
+      this.cancel(new LumeoError("TIMEOUT", `No answer to "${method}" within ${deadlineMs} ms`));
     });
   }
 

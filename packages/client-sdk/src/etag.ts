@@ -19,6 +19,6 @@ export function revisionOf(etag: string): number {
   if (Number.isSafeInteger(revision) && 0 < revision) return revision;
   throw new LumeoError(
     "INVALID_ARGUMENT",
-    `Cannot use ifMatch "${etag}": expected an etag such as "2f-8a9136aa", as stat() gives it`,
+    `Cannot use etag "${etag}": expected one such as "2f-8a9136aa", as stat shows it`,
   );
 }

@@ -203,7 +203,9 @@ export function parseEndpoints(given: string | readonly string[]): readonly stri
 export function chunkBytesOf({ chunkSize = CHUNK_BYTES_DEFAULT }: PutOptions): number {
   const isWhole = Number.isSafeInteger(chunkSize) && chunkSize % BLOCK_BYTES === 0;
   if (isWhole && 0 < chunkSize && chunkSize <= CHUNK_BYTES_DEFAULT) return chunkSize;
-  throw invalid(`Cannot use chunkSize ${chunkSize}: expected a multiple of 65536 up to 67108864`);
+  throw invalid(
+    `Cannot store in chunks of ${chunkSize} bytes: expected a multiple of 65536 up to 67108864`,
+  );
 }
 
 /** How many copies a put makes; undefined if its caller does not say. */
@@ -221,7 +223,7 @@ export function preconditionOf(options: {
 }): Precondition {
   const { ifMatch, ifNoneMatch } = options;
   if (ifMatch !== undefined && ifNoneMatch !== undefined) {
-    throw invalid("Cannot use ifMatch and ifNoneMatch together");
+    throw invalid("Cannot ask for a certain etag and for no file at the same time");
   }
   if (ifMatch !== undefined) return { kind: "revision", revision: revisionOf(ifMatch) };
   if (ifNoneMatch === undefined) return NO_PRECONDITION;
@@ -238,7 +240,7 @@ export function attributesOf(options: PutOptions): Attributes {
 /** Milliseconds that a file or lock lives. */
 export function timeToLive(ttlMs: number): number {
   if (Number.isSafeInteger(ttlMs) && 0 <= ttlMs) return ttlMs;
-  throw invalid(`Cannot use ttlMs ${ttlMs}: expected whole milliseconds`);
+  throw invalid(`Cannot let anything live ${ttlMs} ms: expected a whole number, 0 for ever`);
 }
 
 /** The revision that a version names; 0 for none given. */

@@ -1,7 +1,7 @@
 // Asking the machine whether ports can be bound, before processes are started that need them.
 
 import { randomInt } from "node:crypto";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { LumeoError } from "@lumeofs/base";
 import { addressesOf, type MemberPlan, planMembers, type Topology } from "./topology.js";
 
@@ -44,14 +44,35 @@ export async function findPortBase(topology: Omit<Topology, "portBase">): Promis
   throw new LumeoError("CONFLICT", "Cannot find free ports: every range that was tried is in use");
 }
 
+/** Whether somebody listens on every address of a member. */
+export async function acceptsConnections(member: MemberPlan): Promise<boolean> {
+  const answers = await Promise.all(addressesOf(member).map(tryConnect));
+  return answers.every(Boolean);
+}
+
+function tryConnect(address: string): Promise<boolean> {
+  const { host, port } = partsOf(address);
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once("error", () => resolve(false));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}
+
 /** The error code of binding, or undefined if it worked. */
 function tryBind(address: string): Promise<string | undefined> {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon);
-  const port = Number(address.slice(colon + 1));
+  const { host, port } = partsOf(address);
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
   });
+}
+
+function partsOf(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(":");
+  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
 }

@@ -31,10 +31,17 @@ export type { ReportedStatus } from "./readiness.js";
 export {
   addMastersIn,
   inspectCluster,
+  type Revival,
   type RunningCluster,
   removeMastersIn,
   reviveClusterIn,
   stopClusterIn,
 } from "./running-cluster.js";
-export { TOPOLOGY_DEFAULT, type Topology } from "./topology.js";
+export {
+  CHUNKSERVERS_MAX,
+  MASTERS_ALLOWED,
+  PORT_BASE_MAX,
+  TOPOLOGY_DEFAULT,
+  type Topology,
+} from "./topology.js";
 export { waitUntil } from "./wait-until.js";

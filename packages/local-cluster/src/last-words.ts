@@ -14,8 +14,13 @@ export function lastWords(
   log: readonly string[],
 ): string {
   if (exit.signal !== null) return exit.signal;
-  const said = saidError(log) ?? log.at(-1) ?? "";
+  const said = lastError(log);
   return `exit status ${exit.code}${said === "" ? "" : `: ${said}`}`;
+}
+
+/** The last error of a log, or its last line. */
+export function lastError(log: readonly string[]): string {
+  return saidError(log) ?? log.at(-1) ?? "";
 }
 
 function saidError(log: readonly string[]): string | undefined {

@@ -4,8 +4,10 @@
 import { LumeoError } from "@lumeofs/base";
 import { ClusterFolder, type MemberRecord } from "./cluster-folder.js";
 import { lockHolder } from "./folder-lock.js";
+import { acceptsConnections, requireFreePorts } from "./free-ports.js";
+import { lastError } from "./last-words.js";
 import { letGo, takeIn } from "./master-changes.js";
-import { isRunning, type ProcessIdentity, signalProcess } from "./process-identity.js";
+import { isRunning, signalProcess } from "./process-identity.js";
 import { STOP_GRACE_MS, stopProcesses } from "./stop-processes.js";
 import { masterEndpoints, planMembers } from "./topology.js";
 import { waitUntil } from "./wait-until.js";
@@ -22,7 +24,8 @@ export interface RunningCluster {
 
 /** The supervisor waits for its members, then this long is left for itself. */
 const SUPERVISOR_GRACE_MS = STOP_GRACE_MS + 10_000;
-const REVIVE_TIMEOUT_MS = 10_000;
+/** A large store takes its time. */
+const REVIVE_TIMEOUT_MS = 60_000;
 const FOLLOW_TIMEOUT_MS = SUPERVISOR_GRACE_MS;
 
 /**
@@ -71,29 +74,64 @@ export async function stopClusterIn(dir: string): Promise<number> {
   return before.length;
 }
 
+/** What became of members that did not run. */
+export interface Revival {
+  /** These run and accept connections. */
+  readonly revived: readonly string[];
+  /** These ended again, with why. */
+  readonly losses: readonly { readonly id: string; readonly why: string }[];
+}
+
 /**
- * Has the supervisor start the members that do not run, and waits until their processes do.
+ * Has the supervisor start the members that do not run, and waits until they accept connections or
+ * have ended again.
  *
- * @returns Their ids.
- * @throws LumeoError NOT_FOUND, UNAVAILABLE if no supervisor runs, TIMEOUT.
+ * @throws LumeoError NOT_FOUND, UNAVAILABLE if no supervisor runs, CONFLICT if a port is taken,
+ *         TIMEOUT.
  */
-export async function reviveClusterIn(dir: string): Promise<readonly string[]> {
+export async function reviveClusterIn(dir: string): Promise<Revival> {
   const folder = openFolder(dir);
   const supervisor = lockHolder(folder.lockFile);
   if (supervisor === undefined) throw notSupervised(folder);
-  const down = inspectCluster(dir).members.filter((member) => member.pid === null);
-  if (down.length === 0) return [];
+  const down = downIn(dir);
+  if (down.length === 0) return { revived: [], losses: [] };
+  const topology = folder.readTopology();
+  const plans = (topology === undefined ? [] : planMembers(topology)).filter((plan) =>
+    down.includes(plan.id),
+  );
+  await requireFreePorts(plans);
   signalProcess(supervisor, "SIGUSR2");
-  const done = await waitUntil(() => allRun(dir, supervisor), { timeoutMs: REVIVE_TIMEOUT_MS });
-  if (done === undefined) {
-    const still = inspectCluster(dir).members.filter((member) => member.pid === null);
+  const begun = new Set<string>();
+  const pending = new Map(plans.map((plan) => [plan.id, plan]));
+  const losses: { id: string; why: string }[] = [];
+  const settle = async (): Promise<true | undefined> => {
+    if (!isRunning(supervisor)) throw notSupervised(folder);
+    const stillDown = downIn(dir);
+    for (const [id, plan] of pending) {
+      const isUp = !stillDown.includes(id);
+      if (isUp) begun.add(id);
+      if (isUp && (await acceptsConnections(plan))) pending.delete(id);
+      if (isUp || !begun.has(id)) continue;
+      losses.push({ id, why: lastError(folder.logTail(id)) });
+      pending.delete(id);
+    }
+    return pending.size === 0 ? true : undefined;
+  };
+  if ((await waitUntil(settle, { timeoutMs: REVIVE_TIMEOUT_MS })) === undefined) {
     throw new LumeoError(
       "TIMEOUT",
-      `Cannot revive ${still.map((member) => member.id).join(", ")}: the processes do not stay ` +
-        `up. Their logs are "${folder.path}/<member>/log"`,
+      `Cannot revive ${[...pending.keys()].join(", ")}: no connection is accepted yet. The logs ` +
+        `are "${folder.path}/<member>/log"`,
     );
   }
-  return down.map((member) => member.id);
+  const lost = losses.map(({ id }) => id);
+  return { revived: down.filter((id) => !lost.includes(id)), losses };
+}
+
+function downIn(dir: string): readonly string[] {
+  return inspectCluster(dir)
+    .members.filter((member) => member.pid === null)
+    .map(({ id }) => id);
 }
 
 /**
@@ -132,11 +170,6 @@ async function followed(folder: ClusterFolder): Promise<void> {
     `Cannot change the masters in "${folder.path}": the processes do not follow. Their logs are ` +
       `"${folder.path}/<member>/log"`,
   );
-}
-
-function allRun(dir: string, supervisor: ProcessIdentity): true | undefined {
-  if (!isRunning(supervisor)) throw notSupervised(new ClusterFolder(dir));
-  return inspectCluster(dir).members.every((member) => member.pid !== null) ? true : undefined;
 }
 
 function notSupervised(folder: ClusterFolder): LumeoError {

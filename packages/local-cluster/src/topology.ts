@@ -45,8 +45,10 @@ export const CHUNKSERVERS_MAX = 20;
 const DATA_PORT_OFFSET = 10;
 const CONTROL_PORT_OFFSET = 30;
 const PORTS_SPAN = CONTROL_PORT_OFFSET + CHUNKSERVERS_MAX;
-const PORT_BASE_MAX = 65_535 - PORTS_SPAN;
-const MASTERS_ALLOWED: readonly number[] = [1, 3, 5];
+/** So that every member has a port. */
+export const PORT_BASE_MAX = 65_535 - PORTS_SPAN;
+/** Founders; an even number adds a voter without adding tolerance. */
+export const MASTERS_ALLOWED: readonly number[] = [1, 3, 5];
 
 export type MemberPlan =
   | {

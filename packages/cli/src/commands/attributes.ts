@@ -3,8 +3,9 @@
 import type { FileInfo, Policy, Quota } from "@lumeofs/client";
 import { parseCount, parseLifetime, parsePairs, parseSize, UsageError } from "../args.js";
 import type { Context } from "../context.js";
+import { forEach } from "../each.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
-import { formatBytes, formatCount, formatDuration, printable } from "../format.js";
+import { formatBytes, formatCount, formatLifetime, printable } from "../format.js";
 import { parseRemotePath } from "../remote-path.js";
 
 /** Which of the two kinds of pairs. */
@@ -80,7 +81,7 @@ export interface PolicyOptions {
 
 /** Shows what a directory itself sets, and what holds there. */
 export async function getPolicy(context: Context, text: string): Promise<ExitStatus> {
-  const { path, policy = {} } = await directory(context, text);
+  const { path, policy = {} } = await directory(context, text, "policy");
   const client = await context.client();
   const effective = await client.effectivePolicy(path, context.call);
   await context.output.line(describePolicy(policy, effective), { path, policy, effective });
@@ -103,7 +104,7 @@ export async function setPolicy(
   if (Object.values(changes).every((change) => change === undefined)) {
     throw new UsageError("Nothing to set: give --replicas, --versions, --trash or --ttl");
   }
-  const { path, policy: before = {} } = await directory(context, text);
+  const { path, policy: before = {} } = await directory(context, text, "policy");
   const policy: Policy = merged(before, changes);
   const client = await context.client();
   await client.setPolicy(path, policy, context.call);
@@ -118,9 +119,10 @@ export interface QuotaOptions {
 
 /** Shows the limits of a directory and what they count. */
 export async function getQuota(context: Context, text: string): Promise<ExitStatus> {
-  const { path, quota = {}, usage } = await directory(context, text);
+  const { path, quota = {}, usage } = await directory(context, text, "quota");
   const { bytes = 0, files = 0 } = usage ?? {};
-  const of = (used: string, limit: string | undefined) => `${used} of ${limit ?? "any number"}`;
+  const of = (used: string, limit: string | undefined) =>
+    limit === undefined ? `${used}, no limit` : `${used} of ${limit}`;
   const most = {
     bytes: quota.bytes === undefined ? undefined : formatBytes(quota.bytes),
     files: quota.files === undefined ? undefined : formatCount(quota.files),
@@ -147,7 +149,7 @@ export async function setQuota(
   if (changes.bytes === undefined && changes.files === undefined) {
     throw new UsageError("Nothing to set: give --bytes or --files");
   }
-  const { path, quota: before = {} } = await directory(context, text);
+  const { path, quota: before = {} } = await directory(context, text, "quota");
   const quota: Quota = merged(before, changes);
   const client = await context.client();
   await client.setQuota(path, quota, context.call);
@@ -166,7 +168,8 @@ export async function du(
   options: DuOptions,
 ): Promise<ExitStatus> {
   const client = await context.client();
-  for (const { path } of (paths.length === 0 ? ["/"] : paths).map(parseRemotePath)) {
+  const parsed = (paths.length === 0 ? ["/"] : paths).map(parseRemotePath);
+  return forEach(context, parsed, async ({ path }) => {
     const entry = await client.stat(path, context.call);
     const usage = entry.usage ?? { bytes: entry.size, files: 1, directories: 0 };
     const { bytes, files, directories } = usage;
@@ -174,16 +177,19 @@ export async function du(
     const counts = `${formatCount(files).padStart(10)} ${formatCount(directories).padStart(8)}`;
     const text = `${size.padStart(14)} ${counts}  ${printable(path)}`;
     await context.output.line(text, { path, ...usage });
-  }
-  return EXIT.ok;
+  });
 }
 
-async function directory(context: Context, text: string): Promise<FileInfo> {
+async function directory(
+  context: Context,
+  text: string,
+  what: "policy" | "quota",
+): Promise<FileInfo> {
   const { path } = parseRemotePath(text);
   const client = await context.client();
   const entry = await client.stat(path, context.call);
   if (entry.kind === "dir") return entry;
-  throw new UsageError(`Cannot do this for "${path}": it is a file, this is for directories`);
+  throw new UsageError(`"${path}" has no ${what}: it is a file; name the directory it lies in`);
 }
 
 /** Undefined: not named. Null: taken away. */
@@ -209,7 +215,7 @@ function merged(
 
 /** Every field with what holds; marked where it comes from above. */
 function describePolicy(own: Policy, effective: Policy): string {
-  const lasting = (ms: number, zero: string) => (ms === 0 ? zero : formatDuration(ms));
+  const lasting = (ms: number, zero: string) => (ms === 0 ? zero : formatLifetime(ms));
   const { replicas, versions = 0, trashMs = 0, ttlMs = 0 } = effective;
   const facts = [
     ["Replicas", replicas?.toString() ?? "as the writer says", own.replicas],

@@ -36,7 +36,10 @@ export async function backupCreate(
 ): Promise<ExitStatus> {
   const { output, signal, clock } = context;
   const mode = parseMode(options.mode ?? "full");
-  const rate = options.limitRate === undefined ? undefined : parseSize(options.limitRate);
+  const rate = options.limitRate === undefined ? undefined : parseRate(options.limitRate);
+  if ((await stat(folder).catch(() => undefined))?.isDirectory() === false) {
+    throw new LumeoError("EXISTS", `Cannot keep backups in "${folder}": it is no folder`);
+  }
   const startedMs = clock.monotonicMs();
   const endpoints = await followersFirst(context);
   const state = await openExport({ endpoints, mode, bytesPerSecond: rate, signal });
@@ -212,4 +215,10 @@ function parseMasters(text: string): Readonly<Record<NodeId, string>> {
     members[nodeId(id)] = address;
   }
   return members;
+}
+
+function parseRate(text: string): number {
+  const rate = parseSize(text);
+  if (0 < rate) return rate;
+  throw new UsageError("--limit-rate 0 would never end: leave it out for as fast as it goes");
 }

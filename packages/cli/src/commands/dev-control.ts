@@ -41,12 +41,14 @@ export async function status({ output }: Context, dir = DEV_DIR_DEFAULT): Promis
   return down.length === 0 ? EXIT.ok : EXIT.failed;
 }
 
-/** Starts the members that do not run. */
+/** Starts the members that do not run. Exit code 1 if one of them does not stay. */
 export async function revive({ output }: Context, dir = DEV_DIR_DEFAULT): Promise<ExitStatus> {
-  const revived = await reviveClusterIn(dir);
-  const text = revived.length === 0 ? "All members run" : `Started ${revived.join(", ")}`;
-  output.result(text, { dir, revived });
-  return EXIT.ok;
+  const { revived, losses } = await reviveClusterIn(dir);
+  for (const { id, why } of losses) output.warn(`${id} ended again: ${why}`);
+  if (0 < revived.length) output.result(`Started ${revived.join(", ")}`, { dir, revived, losses });
+  else if (0 < losses.length) output.result("Started nobody", { dir, revived, losses });
+  else output.result("All members run", { dir, revived, losses });
+  return losses.length === 0 ? EXIT.ok : EXIT.failed;
 }
 
 /** More at once would only make the group slower. */

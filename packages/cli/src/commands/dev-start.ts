@@ -8,13 +8,16 @@ import { closeSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  CHUNKSERVERS_MAX,
   ClusterFolder,
   enoughForDefaults,
   LocalCluster,
   type LocalClusterOptions,
+  MASTERS_ALLOWED,
   type MemberLoss,
+  PORT_BASE_MAX,
 } from "@lumeofs/local-cluster";
-import { parseCount } from "../args.js";
+import { parseCount, UsageError } from "../args.js";
 import type { Context } from "../context.js";
 import { errorJson } from "../error-text.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
@@ -137,11 +140,18 @@ function clusterOptions(context: Context, options: DevOptions): LocalClusterOpti
   const { dir, masters, chunkservers, portBase } = options;
   return {
     dir: dir ?? DEV_DIR_DEFAULT,
-    ...(masters === undefined ? {} : { masters: parseCount(masters, 1, 5) }),
-    ...(chunkservers === undefined ? {} : { chunkservers: parseCount(chunkservers, 1, 20) }),
-    ...(portBase === undefined ? {} : { portBase: parseCount(portBase, 1, 65_535) }),
+    ...(masters === undefined ? {} : { masters: parseMasters(masters) }),
+    ...(chunkservers === undefined
+      ? {}
+      : { chunkservers: parseCount(chunkservers, 1, CHUNKSERVERS_MAX) }),
+    ...(portBase === undefined ? {} : { portBase: parseCount(portBase, 1, PORT_BASE_MAX) }),
     onMemberLost: (loss) => context.output.warn(describeLoss(loss, dir ?? DEV_DIR_DEFAULT)),
   };
+}
+
+function parseMasters(text: string): number {
+  if (MASTERS_ALLOWED.map(String).includes(text)) return Number(text);
+  throw new UsageError(`Cannot run "${text}" masters: choose one of ${MASTERS_ALLOWED.join(", ")}`);
 }
 
 function flagsOf(options: DevOptions, dir: string): readonly string[] {

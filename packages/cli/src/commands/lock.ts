@@ -6,7 +6,7 @@ import { constants, hostname } from "node:os";
 import type { LockInfo } from "@lumeofs/client";
 import { parseCount, parseLifetime, UsageError } from "../args.js";
 import type { Context } from "../context.js";
-import { EXIT, type ExitStatus } from "../exit-status.js";
+import { codeOf, EXIT, type ExitStatus } from "../exit-status.js";
 import { formatDuration, printable } from "../format.js";
 
 export interface LockOptions {
@@ -89,10 +89,19 @@ export async function lockRun(
   };
   lease.lost.addEventListener("abort", end);
   signal.addEventListener("abort", end);
-  const [code, ended] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  const [code, ended] = (await once(child, "exit").catch((error: unknown) => {
+    throw cannotRun(program, error);
+  })) as [number | null, NodeJS.Signals | null];
   if (lease.lost.aborted) context.output.error(lease.lost.reason);
   // As a shell says it: 128 and the number of the signal.
   return (code ?? 128 + constants.signals[ended ?? "SIGTERM"]) as ExitStatus;
+}
+
+/** "spawn x ENOENT" is not for people. */
+function cannotRun(program: string, error: unknown): Error {
+  const code = codeOf(error) ?? "";
+  const why = code === "ENOENT" ? "there is no such program" : `it cannot be started (${code})`;
+  return Object.assign(new Error(`Cannot run "${program}": ${why}`), { code });
 }
 
 function chosen({ ttl, holder }: LockOptions): { readonly ttlMs: number; readonly holder: string } {

@@ -43,6 +43,8 @@ export async function placeRemote(
     isFolder: target.isFolder,
   });
   if (placement === "inside" && found === "nothing") {
+    // A slip of the pen must not leave a directory behind.
+    for (const source of sources) await client.stat(source, call);
     await client.mkdir(target.path, { ...call, recursive: true });
   }
   return sources.map((source) => {

@@ -3,6 +3,7 @@
 import type { FileInfo, SnapshotInfo } from "@lumeofs/client";
 import type { Client } from "../client.js";
 import type { Context } from "../context.js";
+import { forEach } from "../each.js";
 import { entryName } from "../entry-view.js";
 import { EXIT, type ExitStatus, exitStatusOfMany } from "../exit-status.js";
 import { nameBelow, parseRemotePath } from "../remote-path.js";
@@ -43,11 +44,10 @@ export async function snapshotRemove(
   const { path } = parseRemotePath(text);
   const { output, call } = context;
   const client = await context.client();
-  for (const name of names) {
+  return forEach(context, names, async (name) => {
     await client.snapshots.remove(path, name, call);
     if (output.json) output.result("", { directory: path, name, removed: true });
-  }
-  return EXIT.ok;
+  });
 }
 
 /** Copies a snapshot to a place where nothing is; the content is shared, no bytes move. */

@@ -1,6 +1,7 @@
 import type { Context } from "../context.js";
+import { forEach } from "../each.js";
 import { describeChunk, describeEntry, entryJson } from "../entry-view.js";
-import { EXIT, type ExitStatus } from "../exit-status.js";
+import type { ExitStatus } from "../exit-status.js";
 import { type ReadOptions, wishOf } from "../read-options.js";
 import { parseRemotePath } from "../remote-path.js";
 
@@ -17,16 +18,17 @@ export async function stat(
 ): Promise<ExitStatus> {
   const { output, call } = context;
   const client = await context.client();
-  for (const [i, { path }] of paths.map(parseRemotePath).entries()) {
+  let isFirst = true;
+  return forEach(context, paths.map(parseRemotePath), async ({ path }) => {
     const version = options.version === undefined ? {} : { version: options.version };
     const ask = { ...call, ...version, ...wishOf(options), chunks: options.chunks ?? false };
     const entry = await client.stat(path, ask);
     const { chunks } = entry;
     const lines = [...describeEntry(entry), ...(chunks ?? []).map(describeChunk)];
-    await output.line(`${i === 0 ? "" : "\n"}${lines.join("\n")}`, {
+    await output.line(`${isFirst ? "" : "\n"}${lines.join("\n")}`, {
       ...entryJson(entry),
       ...(chunks === undefined ? {} : { chunks }),
     });
-  }
-  return EXIT.ok;
+    isFirst = false;
+  });
 }

@@ -1,5 +1,6 @@
 import { parseCount, UsageError } from "../args.js";
 import type { Context } from "../context.js";
+import { forEach } from "../each.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
 import { formatBytes, plural, printable } from "../format.js";
 import { parseRemotePath } from "../remote-path.js";
@@ -32,11 +33,10 @@ export async function trashRestore(
   const { output, call } = context;
   const target = options.to === undefined ? {} : { target: parseRemotePath(options.to).path };
   const client = await context.client();
-  for (const id of ids.map(parseId)) {
+  return forEach(context, ids.map(parseId), async (id) => {
     await client.trash.restore(id, { ...call, ...target });
     if (output.json) output.result("", { id, restored: true, ...target });
-  }
-  return EXIT.ok;
+  });
 }
 
 /** Frees these, or everything that is in the trash. */

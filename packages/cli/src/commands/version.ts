@@ -1,4 +1,5 @@
 import type { Context } from "../context.js";
+import { forEach } from "../each.js";
 import { entryJson } from "../entry-view.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
 import { parseRemotePath } from "../remote-path.js";
@@ -40,9 +41,8 @@ export async function versionRemove(
   const { path } = parseRemotePath(text);
   const { output, call } = context;
   const client = await context.client();
-  for (const version of versions) {
+  return forEach(context, versions, async (version) => {
     await client.versions.remove(path, version, call);
     if (output.json) output.result("", { path, version, removed: true });
-  }
-  return EXIT.ok;
+  });
 }

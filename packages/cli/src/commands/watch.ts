@@ -24,7 +24,11 @@ export async function watch(
   const { path } = parseRemotePath(text);
   const since = parseSince(options.since ?? "now");
   const types = options.events === undefined ? FS_EVENT_TYPES : parseTypes(options.events);
-  const limit = parseCount(options.limit ?? String(Number.MAX_SAFE_INTEGER), 1, Infinity);
+  const limit = parseCount(
+    options.limit ?? String(Number.MAX_SAFE_INTEGER),
+    1,
+    Number.MAX_SAFE_INTEGER,
+  );
   const client = await context.client();
   await using changes = client.watch(path, { since, types, signal });
   try {

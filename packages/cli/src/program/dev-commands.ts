@@ -15,6 +15,8 @@ export function addDevCommands(program: Command, run: RunCommand): void {
     .option("--chunkservers <n>", "4 without it")
     .option("--port-base <port>", "first port, 7400 without it")
     .allowExcessArguments()
+    // `dev stop --masters 5` means nothing: behind their names the others take only their own.
+    .enablePositionalOptions()
     .option("--detach", "return when the cluster accepts writes; it runs on")
     .addHelpText(
       "after",

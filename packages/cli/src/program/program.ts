@@ -30,11 +30,15 @@ condition not met, 5 permission, 6 cluster unavailable (try again later), 7 inte
  * @param args  What it will parse: behind the name of a command, --version is that command's own.
  */
 export function buildProgram(version: string, run: RunCommand, args: readonly string[]): Command {
-  const program = new Command("lumeo")
+  const program: Command = new Command("lumeo")
     .description("Store files in a LumeoFS cluster, and run one on this machine.")
     .helpOption("-h, --help", "explain a command")
     .helpCommand("help [command]", "explain a command")
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({
+      showGlobalOptions: true,
+      // Not those of commands in between: `dev stop` takes nothing of what `dev` takes.
+      visibleGlobalOptions: (command) => (command === program ? [] : [...program.options]),
+    })
     // Wrong usage is said by whoever catches it, like every other error.
     .configureOutput({ outputError: () => {} })
     .exitOverride();

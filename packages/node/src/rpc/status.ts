@@ -100,9 +100,11 @@ export function fromServiceError(
     return decodeErrorDetail(lumeo.common.v1.ErrorDetail.decode(trailer));
   }
   const code = codeWithoutTrailer(failed, sent);
-  return new LumeoError(code, `Cannot finish the call to ${address}: ${failed.details}`, {
-    cause: failed,
-  });
+  const why =
+    failed.code === status.UNIMPLEMENTED
+      ? "it is another kind of server, or of another version, and does not know this call"
+      : failed.details;
+  return new LumeoError(code, `Cannot finish the call to ${address}: ${why}`, { cause: failed });
 }
 
 function codeWithoutTrailer(

@@ -106,7 +106,8 @@ function open(
   switch (declared.kind) {
     case "counter": {
       const metric = new library.Counter(settings);
-      return { add: (amount = 1, labels = {}) => metric.inc(labels, amount) };
+      const childOf = remembered(declared.labels, (labels) => metric.labels(labels));
+      return { add: (amount = 1, labels = {}) => childOf(labels).inc(amount) };
     }
     case "gauge": {
       const metric = new library.Gauge(settings);
@@ -114,7 +115,26 @@ function open(
     }
     case "histogram": {
       const metric = new library.Histogram({ ...settings, buckets: [...declared.buckets] });
-      return { observe: (value, labels = {}) => metric.observe(labels, value) };
+      const childOf = remembered(declared.labels, (labels) => metric.labels(labels));
+      return { observe: (value, labels = {}) => childOf(labels).observe(value) };
     }
   }
+}
+
+/** The metric of each combination of labels, made once: there are few, and finding one is slow. */
+function remembered<Child>(
+  names: readonly string[],
+  make: (labels: Labels) => Child,
+): (labels: Labels) => Child {
+  const children = new Map<string, Child>();
+  return (labels) => {
+    let key = "";
+    for (const name of names) key += `${labels[name] ?? ""}\0`;
+    let child = children.get(key);
+    if (child === undefined) {
+      child = make(labels);
+      children.set(key, child);
+    }
+    return child;
+  };
 }

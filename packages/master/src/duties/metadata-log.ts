@@ -24,9 +24,9 @@ export class MetadataLog {
   }
 
   /** Applies a command on a majority. Throws as `Replication.propose`; a refusal is a reply. */
-  async change(command: Command, request?: RequestId): Promise<Reply> {
+  change(command: Command, request?: RequestId): Promise<Reply> {
     const bytes = encodeProposal({ at: this.#clock.wallMs(), request, command });
-    return decodeReply(await this.#replication.propose(bytes));
+    return this.#replication.propose(bytes).then(decodeReply);
   }
 
   /**

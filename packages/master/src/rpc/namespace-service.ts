@@ -11,7 +11,7 @@
 //     the others when those that it was given are gone.
 // N6. A client that takes no answers for STALLED_MS is given up: what it holds is for others.
 
-import type { Timers } from "@lumeofs/base";
+import type { Alarm, Timers } from "@lumeofs/base";
 import {
   asLumeoError,
   Budget,
@@ -59,6 +59,20 @@ export function namespaceMethods(parts: NamespaceParts): readonly RpcMethod[] {
   ];
 }
 
+/** An operation that has no answer yet, or whose answer has not left. */
+interface UnderWay {
+  readonly wire: Wire;
+  readonly slot: Permit;
+  readonly bytes: number;
+  readonly timeoutMs: number;
+  /** On the monotonic clock. */
+  readonly deadlineMs: number;
+  readonly done: (code: string) => void;
+  isAnswered: boolean;
+  isFinished: boolean;
+  isSent: boolean;
+}
+
 /** One client on its stream. */
 export class OperateSession {
   readonly #parts: NamespaceParts;
@@ -66,6 +80,9 @@ export class OperateSession {
   readonly #slots = new Budget(OPERATIONS_MAX);
   readonly #refusals = new Budget(REFUSALS_MAX);
   readonly #ending = new AbortController();
+  /** What has no answer yet. */
+  readonly #underWay = new Set<UnderWay>();
+  #alarm: { readonly atMs: number; readonly alarm: Alarm } | undefined;
   #heldBytes = 0;
   #hasEnded = false;
   readonly #answers: AnswerQueue;
@@ -89,6 +106,7 @@ export class OperateSession {
       await this.#serve();
     } finally {
       stop();
+      this.#alarm?.alarm.cancel();
       this.#hasEnded = true;
       this.#parts.room.leave(this.#heldBytes);
     }
@@ -143,49 +161,85 @@ export class OperateSession {
   }
 
   #begin(wire: Wire, slot: Permit, bytes: number): void {
-    const { timers, meter } = this.#parts;
+    const { clock, meter } = this.#parts;
     this.#heldBytes += bytes;
-    const id = wire.id ?? 0;
-    const done = meter.began(kindOf(wire));
-    let isAnswered = false;
-    let isFinished = false;
-    let isSent = false;
-    const release = (): void => {
-      if (!isFinished || !isSent) return;
-      slot.release();
-      this.#leave(bytes);
-    };
-    const answer = (given: Answer, code: string): void => {
-      if (isAnswered) return;
-      isAnswered = true;
-      alarm.cancel();
-      done(code);
-      this.#answers.push({ id, ...given }, () => {
-        isSent = true;
-        release();
-      });
-    };
     const timeoutMs = Math.min(wire.timeoutMs || TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX);
-    const alarm = timers.after(timeoutMs, () => {
-      answer(answerOfError(timeoutError(wire, timeoutMs)), "TIMEOUT");
-    });
-    void this.#execute(wire).then(({ given, code }) => {
-      isFinished = true;
-      answer(given, code);
-      release();
+    const underWay: UnderWay = {
+      wire,
+      slot,
+      bytes,
+      timeoutMs,
+      deadlineMs: clock.monotonicMs() + timeoutMs,
+      done: meter.began(kindOf(wire)),
+      isAnswered: false,
+      isFinished: false,
+      isSent: false,
+    };
+    this.#underWay.add(underWay);
+    this.#watch(underWay.deadlineMs);
+    const finish = (given: Answer): void => this.#finish(underWay, given, "OK");
+    const fail = (thrown: unknown): void => this.#finishFailed(underWay, thrown);
+    try {
+      const operation = decodeOperation(wire);
+      void execute(this.#parts, operation, decodeReadWish(wire)).then(finish, fail);
+    } catch (thrown) {
+      fail(thrown);
+    }
+  }
+
+  #finishFailed(underWay: UnderWay, thrown: unknown): void {
+    if (thrown instanceof InvariantViolation) throw thrown;
+    const error = asLumeoError(thrown);
+    const given = { ...answerOfError(error), ...servedBy(this.#parts.log) };
+    this.#finish(underWay, given, error.code);
+  }
+
+  #finish(underWay: UnderWay, given: Answer, code: string): void {
+    underWay.isFinished = true;
+    this.#answer(underWay, given, code);
+    this.#release(underWay);
+  }
+
+  /** Answers, unless that has happened (N4). */
+  #answer(underWay: UnderWay, given: Answer, code: string): void {
+    if (underWay.isAnswered) return;
+    underWay.isAnswered = true;
+    this.#underWay.delete(underWay);
+    underWay.done(code);
+    const result: Result = given;
+    result.id = underWay.wire.id ?? 0;
+    this.#answers.push(result, () => {
+      underWay.isSent = true;
+      this.#release(underWay);
     });
   }
 
-  async #execute(wire: Wire): Promise<{ readonly given: Answer; readonly code: string }> {
-    try {
-      const operation = decodeOperation(wire);
-      return { given: await execute(this.#parts, operation, decodeReadWish(wire)), code: "OK" };
-    } catch (thrown) {
-      if (thrown instanceof InvariantViolation) throw thrown;
-      const error = asLumeoError(thrown);
-      const given = { ...answerOfError(error), ...servedBy(this.#parts.log) };
-      return { given, code: error.code };
+  #release({ isFinished, isSent, slot, bytes }: UnderWay): void {
+    if (!isFinished || !isSent) return;
+    slot.release();
+    this.#leave(bytes);
+  }
+
+  /** One alarm for all: at or before the earliest deadline. */
+  #watch(deadlineMs: number): void {
+    if (this.#alarm !== undefined && this.#alarm.atMs <= deadlineMs) return;
+    this.#alarm?.alarm.cancel();
+    const { clock, timers } = this.#parts;
+    const waitMs = Math.max(0, deadlineMs - clock.monotonicMs());
+    this.#alarm = { atMs: deadlineMs, alarm: timers.after(waitMs, () => this.#expire()) };
+  }
+
+  /** Answers what is late, and sets the alarm for what is not. */
+  #expire(): void {
+    this.#alarm = undefined;
+    const nowMs = this.#parts.clock.monotonicMs();
+    let nextMs = Infinity;
+    for (const underWay of [...this.#underWay]) {
+      const { wire, timeoutMs, deadlineMs } = underWay;
+      if (nowMs < deadlineMs) nextMs = Math.min(nextMs, deadlineMs);
+      else this.#answer(underWay, answerOfError(timeoutError(wire, timeoutMs)), "TIMEOUT");
     }
+    if (nextMs < Infinity) this.#watch(nextMs);
   }
 
   #newMasters(): { masters: string[]; mastersRevision: number } | undefined {
@@ -207,9 +261,10 @@ function timeoutError(wire: Wire, timeoutMs: number): LumeoError {
   return new LumeoError("TIMEOUT", `${what}: it may still take effect`);
 }
 
+/** The most frequent ones first. */
 const KINDS = [
-  "openSession",
   "commit",
+  "openSession",
   "addChunks",
   "beginUpload",
   "abortUpload",

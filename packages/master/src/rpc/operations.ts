@@ -49,9 +49,9 @@ type OperationOf<Kind extends Operation["kind"]> = Extract<Operation, { kind: Ki
 
 /**
  * @param wish  How fresh it must be, if it only reads.
- * @throws LumeoError for everything that is no answer.
+ * @throws LumeoError for everything that is no answer: at once, or as the promise's rejection.
  */
-export async function execute(
+export function execute(
   parts: OperationParts,
   operation: Operation,
   wish: ReadWish,
@@ -86,13 +86,24 @@ export function answerOfError(error: LumeoError): Answer {
   return { error: encodeErrorDetail(error) };
 }
 
-async function change(parts: OperationParts, operation: OperationOf<"change">): Promise<Answer> {
+function change(parts: OperationParts, operation: OperationOf<"change">): Promise<Answer> {
   const { command, request } = operation;
-  for (const path of pathsOf(command)) {
-    const parsed = parsePath(path);
-    if (parsed.kind === "refused") throw errorOf(parsed); // without a place in the log
-  }
-  const reply = await parts.log.change(command, request);
+  if (command.kind === "commit") checkPath(command.path);
+  else for (const path of pathsOf(command)) checkPath(path);
+  return parts.log.change(command, request).then((reply) => answerOf(parts, command, reply));
+}
+
+/** What is malformed gets no place in the log. */
+function checkPath(path: string): void {
+  const parsed = parsePath(path);
+  if (parsed.kind === "refused") throw errorOf(parsed);
+}
+
+function answerOf(
+  parts: OperationParts,
+  command: OperationOf<"change">["command"],
+  reply: Reply,
+): Answer {
   switch (reply.kind) {
     case "refused":
       throw errorOf(reply);

@@ -1,18 +1,10 @@
 // Bytes that rot on a disk are never handed out: the reader takes another replica, and the masters
-// learn of the damage.
+// learn of the damage and have the copy made again.
 
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
-import { join } from "node:path";
+import { statSync, writeFileSync } from "node:fs";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { digestFile, seededBytes } from "../../src/index.js";
+import { damageLargeChunks, damageSmall } from "./damage.js";
 import { Drill } from "./drill.js";
 
 const test = anyTest as TestFn<{ drill: Drill }>;
@@ -25,61 +17,37 @@ test.after.always(async (t) => {
   await t.context.drill.stop();
 });
 
-function filesBelow(folder: string): readonly string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
+interface Job {
+  readonly kind: string;
+  readonly node: string;
+  readonly doneChunks: number;
 }
 
-/** Inverts one bit of a file. */
-function flipBit(file: string, position: number): void {
-  const fd = openSync(file, "r+");
-  try {
-    const byte = new Uint8Array(1);
-    readSync(fd, byte, 0, 1, position);
-    byte[0] = (byte[0] ?? 0) ^ 1;
-    writeSync(fd, byte, 0, 1, position);
-  } finally {
-    closeSync(fd);
-  }
+/** Copies that were found damaged on a chunkserver, and made again from intact ones. */
+async function mendedOn(t: ExecutionContext<{ drill: Drill }>, id: string): Promise<number> {
+  const [answer] = await t.context.drill.json<{ readonly jobs: readonly Job[] }>(t, ["job", "ls"]);
+  const mends = (answer?.jobs ?? []).filter(({ kind, node }) => kind === "mend" && node === id);
+  return mends.reduce((sum, { doneChunks }) => sum + doneChunks, 0);
 }
 
-/** The files of a chunkserver's store that hold this text or, if large, are this long. */
-function damageWhere(drill: Drill, id: string, isIt: (file: string) => number | undefined): number {
-  const member = drill.cluster.members().find((one) => one.id === id);
-  let count = 0;
-  for (const file of filesBelow(join(member?.dir ?? "", "data"))) {
-    const position = isIt(file);
-    if (position === undefined) continue;
-    flipBit(file, position);
-    count++;
-  }
-  return count;
-}
-
-async function damagedOf(t: ExecutionContext<{ drill: Drill }>, id: string): Promise<number> {
-  const { chunkservers } = await t.context.drill.status(t);
-  return chunkservers.find((server) => server.id === id)?.damaged ?? 0;
-}
-
-test.serial("a flipped bit in a large chunk is never handed out, and is reported", async (t) => {
-  const { drill } = t.context;
-  const chunks = 8;
-  const source = seededBytes(5, chunks * MIB);
-  await drill.ok(t, ["put", "--chunk-size", "1M", "-", "/large"], { stdin: source });
-  for (const id of ["cs1", "cs2"]) {
-    const hits = damageWhere(drill, id, (file) => {
-      const isChunk = file.includes("/chunks/") && MIB <= statSync(file).size;
-      return isChunk ? MIB / 2 + 5 : undefined;
+test.serial(
+  "a flipped bit in a large chunk is never handed out, is reported and mended",
+  async (t) => {
+    const { drill } = t.context;
+    const chunks = 8;
+    const source = seededBytes(5, chunks * MIB);
+    await drill.ok(t, ["put", "--chunk-size", "1M", "-", "/large"], { stdin: source });
+    for (const id of ["cs1", "cs2"]) {
+      const hits = damageLargeChunks(drill, id, MIB);
+      t.is(hits, chunks, `${id} has each chunk in a file of its own`);
+    }
+    await drill.ok(t, ["get", "/large", drill.at("large")]);
+    t.is(await digestFile(drill.at("large")), source.sha256());
+    await drill.until(t, "damage that was reported and mended", async () => {
+      return 0 < (await mendedOn(t, "cs1")) + (await mendedOn(t, "cs2"));
     });
-    t.is(hits, chunks, `${id} has each chunk in a file of its own`);
-  }
-  await drill.ok(t, ["get", "/large", drill.at("large")]);
-  t.is(await digestFile(drill.at("large")), source.sha256());
-  await drill.until(t, "a report of the damage", async () => {
-    return 0 < (await damagedOf(t, "cs1")) + (await damagedOf(t, "cs2"));
-  });
-});
+  },
+);
 
 test.serial("a flipped bit in a small chunk is never handed out", async (t) => {
   const { drill } = t.context;
@@ -103,23 +71,3 @@ test.serial("when every replica is damaged a read ends with 7 and leaves no file
   t.regex(stderr, /^lumeo: error: [^\n]+\n$/);
   t.throws(() => statSync(drill.at("never")));
 });
-
-/** Damages a text wherever it lies in a store. */
-function damageSmall(drill: Drill, id: string, text: string): number {
-  return damageWhere(drill, id, (file) => {
-    const at = contentOf(file).indexOf(text);
-    return 0 <= at ? at + 20 : undefined;
-  });
-}
-
-function contentOf(file: string): Buffer {
-  const { size } = statSync(file);
-  const bytes = Buffer.alloc(Math.min(size, 64 * MIB));
-  const fd = openSync(file, "r");
-  try {
-    readSync(fd, bytes, 0, bytes.length, 0);
-  } finally {
-    closeSync(fd);
-  }
-  return bytes;
-}

@@ -28,6 +28,7 @@ export interface ClusterStatus {
   readonly chunkservers: readonly {
     readonly id: string;
     readonly state: string;
+    readonly chunks: number;
     readonly damaged: number;
   }[];
 }
@@ -43,10 +44,17 @@ export class Drill {
     this.#lumeo = commandFor(cluster);
   }
 
-  static async start(topology: { masters: number; chunkservers: number }): Promise<Drill> {
+  /** @param environment  Settings of the members, beside those that all clusters have. */
+  static async start(
+    topology: { masters: number; chunkservers: number },
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<Drill> {
     const scratch = mkdtempSync(join(tmpdir(), "lumeo-drill-"));
     const dir = join(scratch, "cluster");
-    const cluster = await LocalCluster.start({ dir, portBase: "free", ...topology });
+    const cluster = await LocalCluster.start({
+      ...{ dir, portBase: "free", environment },
+      ...topology,
+    });
     await cluster.waitReady();
     return new Drill(scratch, cluster);
   }

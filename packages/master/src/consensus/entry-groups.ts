@@ -12,13 +12,7 @@ export interface EntryGroup {
 
 /** The last group that begins at or before an index. */
 export function findGroup(groups: readonly EntryGroup[], index: LogIndex): EntryGroup {
-  let [low, high] = [0, groups.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((groups[middle] as EntryGroup).first <= index) low = middle + 1;
-    else high = middle;
-  }
-  const found = groups[low - 1];
+  const found = groups[countUpTo(groups, index) - 1];
   invariant(found !== undefined, "an entry of the log lies in no group", { index });
   return found;
 }
@@ -37,9 +31,16 @@ export function groupsBehind(
   last: LogIndex,
 ): EntryGroup[] {
   if (last <= base) return [];
-  const needed = groups.findIndex((_, i) => {
-    const next = groups[i + 1];
-    return next === undefined || base + 1 < next.first;
-  });
-  return groups.slice(Math.max(0, needed));
+  return groups.slice(Math.max(0, countUpTo(groups, base + 1) - 1));
+}
+
+/** How many groups begin at or before an index. */
+function countUpTo(groups: readonly EntryGroup[], index: number): number {
+  let [low, high] = [0, groups.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((groups[middle] as EntryGroup).first <= index) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -4,7 +4,10 @@
 //
 // H1. Each list of changes is in rising order of `from`; its first stands for the base of the log.
 // H2. Nothing is forgotten that an index from the base on still needs.
-// H3. sizes[i] belongs to the entry at base + 1 + i, and `bytes` is their sum.
+// H3. Nothing walks all entries: a log has 100,000 of them, and where thousands are forgotten at once
+//     that would be the longest pause of the whole process.
+// H4. ends[i] belongs to the entry at first + i: the bytes of all entries up to its end, counted from
+//     some place before the base. first is at most base + 1.
 
 import { invariant } from "@lumeofs/base";
 import { type Entry, type LogIndex, logIndex, type Membership, type Term } from "../raft/entry.js";
@@ -28,11 +31,14 @@ export class LogHistory {
   #base: LogIndex;
   #terms: Change<Term>[];
   #memberships: Change<Membership>[];
-  #sizes: number[] = [];
-  #bytes = 0;
+  #ends: number[] = [];
+  #first: number;
+  /** Where the entry at the base ends. */
+  #baseEnd = 0;
 
   constructor(base: LogBase) {
     this.#base = base.index;
+    this.#first = base.index + 1;
     this.#terms = [{ from: base.index, value: base.term }];
     this.#memberships = [{ from: base.index, value: base.membership }];
   }
@@ -43,11 +49,11 @@ export class LogHistory {
   }
 
   get last(): LogIndex {
-    return logIndex(this.#base + this.#sizes.length);
+    return logIndex(this.#first + this.#ends.length - 1);
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#end - this.#baseEnd;
   }
 
   /** Term of the entry at an index from the base to the end. */
@@ -63,8 +69,7 @@ export class LogHistory {
     const { index, term, kind, data } = entry;
     invariant(index === this.last + 1, "log has a gap", { index, last: this.last });
     invariant(this.termAt(this.last) <= term, "terms go down", { index, term });
-    this.#sizes.push(encodedLength(entry));
-    this.#bytes += encodedLength(entry);
+    this.#ends.push(this.#end + encodedLength(entry));
     if (this.#terms.at(-1)?.value !== term) this.#terms.push({ from: index, value: term });
     if (kind === "membership") {
       this.#memberships.push({ from: index, value: decodeMembership(data) });
@@ -74,7 +79,7 @@ export class LogHistory {
   /** Forgets entries from an index on, which may lie behind the end. */
   truncate(from: LogIndex): void {
     invariant(this.#base < from, "truncation reaches before the log", { from, base: this.#base });
-    this.#forget(this.#sizes.splice(from - this.#base - 1));
+    this.#ends.length = Math.min(this.#ends.length, from - this.#first);
     this.#terms = this.#terms.filter((change) => change.from < from);
     this.#memberships = this.#memberships.filter((change) => change.from < from);
   }
@@ -82,14 +87,21 @@ export class LogHistory {
   /** Moves the base up. */
   compact(upTo: LogIndex): void {
     invariant(upTo <= this.last, "compaction reaches behind the log", { upTo, last: this.last });
-    this.#forget(this.#sizes.splice(0, upTo - this.#base));
+    this.#baseEnd = this.#ends[upTo - this.#first] ?? this.#baseEnd;
     this.#base = upTo;
+    const gone = upTo + 1 - this.#first;
+    // They stay until they are the larger half: each is moved O(1) times.
+    if (this.#ends.length < 2 * gone) {
+      this.#ends = this.#ends.slice(gone);
+      this.#first = upTo + 1;
+    }
     this.#terms = behind(this.#terms, upTo);
     this.#memberships = behind(this.#memberships, upTo);
   }
 
-  #forget(sizes: readonly number[]): void {
-    for (const size of sizes) this.#bytes -= size;
+  /** Where the last entry ends. */
+  get #end(): number {
+    return this.#ends.at(-1) ?? this.#baseEnd;
   }
 }
 

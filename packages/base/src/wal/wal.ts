@@ -149,6 +149,11 @@ export class Wal {
     return [...this.#segments.keys()];
   }
 
+  /** Bytes of each segment, by rising number. */
+  get sizes(): ReadonlyMap<number, number> {
+    return this.#segments;
+  }
+
   /** Of all segments. */
   get bytes(): number {
     let sum = 0;

@@ -10,12 +10,15 @@ import {
   assertNever,
   type ChunkHandle,
   invariant,
+  recordBytes,
+  SEGMENT_HEADER_BYTES,
   type WalMark,
   type WalPlace,
 } from "@lumeofs/base";
 import { assertOneHistory } from "../mutation/version.js";
 import type { ChunkIndex, IndexSummary, SegmentUse } from "./chunk-index.js";
-import type { ChunkEntry } from "./record.js";
+import type { SegmentFacts } from "./compaction-plan.js";
+import { type ChunkEntry, entryDigest } from "./record.js";
 
 export type CatalogChange =
   /** A chunk was recorded; `previous` is what the catalog had for its handle. */
@@ -27,7 +30,7 @@ export type CatalogChange =
   /** A tombstone was recorded at `place`. */
   | { readonly kind: "remove"; readonly previous: ChunkEntry; readonly place: WalPlace };
 
-const UNUSED: SegmentUse = { live: 0, buries: [] };
+const UNUSED: SegmentUse = { live: 0, liveBytes: 0, buries: [] };
 const START: WalMark = { segment: 0, position: 0, chain: 0 };
 
 type Entries = Map<ChunkHandle, ChunkEntry | undefined>;
@@ -45,6 +48,7 @@ export class Catalog {
   #flushedMark: WalMark;
   #chunkCount: number;
   #fileBytes: number;
+  #digest: number;
 
   private constructor(
     index: ChunkIndex,
@@ -57,6 +61,7 @@ export class Catalog {
     this.#flushedMark = this.#mark;
     this.#chunkCount = summary?.chunkCount ?? 0;
     this.#fileBytes = summary?.fileBytes ?? 0;
+    this.#digest = summary?.digest ?? 0;
   }
 
   static async open(index: ChunkIndex): Promise<Catalog> {
@@ -76,6 +81,16 @@ export class Catalog {
     return this.#fileBytes;
   }
 
+  /** Of all entries: that of an index which has lost or mixed up some is another. */
+  get digest(): number {
+    return this.#digest;
+  }
+
+  /** The index holds everything before it. */
+  get flushedMark(): WalMark {
+    return this.#flushedMark;
+  }
+
   /** Changes that the index does not hold yet. */
   get pendingCount(): number {
     return this.#pending.size;
@@ -86,6 +101,12 @@ export class Catalog {
       if (entries.has(handle)) return entries.get(handle);
     }
     return this.#index.get(handle);
+  }
+
+  /** What `find` would say without asking the index, where it is `known`; never throws. */
+  latest(known: ChunkEntry): ChunkEntry {
+    const { handle } = known;
+    return this.#pending.get(handle) ?? this.#flushing.get(handle) ?? known;
   }
 
   /** Takes a durable record into account; `after` is the border of the log behind it (C1). */
@@ -101,7 +122,10 @@ export class Catalog {
         this.#forget(previous, entry.place.segment);
         this.#chunkCount++;
         this.#fileBytes += fileBytes(entry);
-        this.#use(entry.place.segment, (use) => ({ ...use, live: use.live + 1 }));
+        this.#digest = (this.#digest ^ entryDigest(entry)) >>> 0;
+        this.#use(entry.place.segment, (use) => {
+          return { ...use, live: use.live + 1, liveBytes: use.liveBytes + bytesInLog(entry) };
+        });
         this.#pending.set(entry.handle, entry);
         return;
       }
@@ -138,6 +162,7 @@ export class Catalog {
       mark: this.#mark,
       chunkCount: this.#chunkCount,
       fileBytes: this.#fileBytes,
+      digest: this.#digest,
     };
     await this.#index.write({ entries, segments }, summary);
     this.#flushing = new Map();
@@ -187,6 +212,19 @@ export class Catalog {
     });
   }
 
+  /** Of records that chunks are read from. */
+  liveBytes(segment: number): number {
+    return this.#segments.get(segment)?.liveBytes ?? 0;
+  }
+
+  /** What is known of these segments. @param sizes  Bytes of each, with its header. */
+  segmentFacts(sizes: ReadonlyMap<number, number>): readonly SegmentFacts[] {
+    return [...sizes].map(([number, size]) => {
+      const { liveBytes, buries } = this.#segments.get(number) ?? UNUSED;
+      return { number, bytes: Math.max(0, size - SEGMENT_HEADER_BYTES), liveBytes, buries };
+    });
+  }
+
   /** A segment was removed. */
   forgetSegment(number: number): void {
     this.#segments.delete(number);
@@ -198,8 +236,11 @@ export class Catalog {
     if (entry === undefined) return;
     this.#chunkCount--;
     this.#fileBytes -= fileBytes(entry);
+    this.#digest = (this.#digest ^ entryDigest(entry)) >>> 0;
     const buried = entry.place.segment;
-    this.#use(buried, (use) => ({ ...use, live: use.live - 1 }));
+    this.#use(buried, (use) => {
+      return { ...use, live: use.live - 1, liveBytes: use.liveBytes - bytesInLog(entry) };
+    });
     if (buried === segment) return;
     this.#use(segment, (use) => {
       return use.buries.includes(buried) ? use : { ...use, buries: [...use.buries, buried] };
@@ -216,4 +257,8 @@ export class Catalog {
 
 function fileBytes(entry: ChunkEntry): number {
   return entry.home.kind === "file" ? entry.length : 0;
+}
+
+function bytesInLog(entry: ChunkEntry): number {
+  return recordBytes(entry.place.bodyBytes);
 }

@@ -7,6 +7,8 @@ import type { ChunkEntry } from "./record.js";
 export interface SegmentUse {
   /** Records of chunks that are here. */
   readonly live: number;
+  /** What they take in the segment. */
+  readonly liveBytes: number;
   /** Older segments that hold records which only tombstones in this one keep dead. */
   readonly buries: readonly number[];
 }
@@ -17,6 +19,8 @@ export interface IndexSummary {
   readonly chunkCount: number;
   /** Of chunk files. */
   readonly fileBytes: number;
+  /** Of all entries: what is read back must have the same (see `entryDigest`). */
+  readonly digest: number;
 }
 
 /** Undefined stands for "remove". */
@@ -27,7 +31,11 @@ export interface IndexChanges {
 
 /** Port. Any rejection ends the store's use of it. */
 export interface ChunkIndex extends Closable {
-  /** What it stands for; undefined if it is new or has to be built again. */
+  /**
+   * What it stands for; undefined if it is new.
+   *
+   * @throws LumeoError CORRUPT if it has to be built again.
+   */
   summary(): Promise<IndexSummary | undefined>;
   segments(): Promise<ReadonlyMap<number, SegmentUse>>;
   /** @throws LumeoError CORRUPT if the entry is not as it was written. */

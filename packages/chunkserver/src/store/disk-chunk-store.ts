@@ -17,6 +17,7 @@ import {
   InvariantViolation,
   type Logger,
   LumeoError,
+  MiB,
   OpenFiles,
   type Timers,
   Wal,
@@ -43,6 +44,9 @@ import type {
   StoreStatus,
   Verdict,
 } from "./chunk-store.js";
+import { Compactor } from "./compactor.js";
+import { Housekeeping, ROUND_MS } from "./housekeeping.js";
+import { IndexFloor } from "./index-floor.js";
 import { KeyedLock } from "./keyed-lock.js";
 import {
   type ChunkEntry,
@@ -50,20 +54,24 @@ import {
   decodeRecord,
   encodeChunkRecord,
   encodeTombstone,
+  isMoved,
+  isSamePlace,
 } from "./record.js";
 import { isIndexDamage, type Recovered, recover } from "./recovery.js";
 import { type Reservation, Space } from "./space.js";
 
 const LOG_FOLDER = "log";
 const OPEN_CHUNK_FILES_MAX = 128;
-/** The index is at most this far behind the log, in time and in changes. */
-const FLUSH_MS = 200;
+/** So many changes do not wait for the next round of housekeeping. */
 const FLUSH_CHANGES = 4_096;
 /** What a record takes in the log beside its data and checksums. */
 const RECORD_ROOM_BYTES = 256;
 /** Less than one more chunk: no new chunks here. */
 const READ_ONLY_BYTES = 64 * 2 ** 20;
-const MEASURE_MS = 1_000;
+/** How fast living records are moved out of old segments. */
+const COMPACT_BYTES_PER_SECOND = 16 * MiB;
+/** Dead bytes that are left where they are; with short segments, one segment. */
+const DEAD_BYTES_MIN = 64 * MiB;
 
 export interface StoreOptions {
   readonly disk: Disk;
@@ -92,9 +100,8 @@ export class DiskChunkStore implements ChunkStore {
   readonly #files: OpenFiles;
   readonly #locks = new KeyedLock<ChunkHandle>();
   readonly #damaged: Set<ChunkHandle>;
-  readonly #cancelTimers: () => void;
+  readonly #housekeeping: Housekeeping;
   #nextFileId: number;
-  #flushing: Promise<void> | undefined;
   #failedBy: LumeoError | undefined;
   #isClosed = false;
 
@@ -106,14 +113,7 @@ export class DiskChunkStore implements ChunkStore {
     this.#damaged = new Set(recovered.damaged);
     this.#nextFileId = recovered.nextFileId;
     this.#files = new OpenFiles(options.disk, OPEN_CHUNK_FILES_MAX);
-    const flushing = options.timers.every(FLUSH_MS, () => this.#flushSoon());
-    const measuring = options.timers.every(MEASURE_MS, () => {
-      this.#io(() => this.#space.measure()).catch(() => undefined); // #io has told everybody
-    });
-    this.#cancelTimers = () => {
-      flushing.cancel();
-      measuring.cancel();
-    };
+    this.#housekeeping = this.#keepHouse();
   }
 
   /** Opens and recovers; see recovery.ts. A damaged index is built again from the log. */
@@ -132,9 +132,10 @@ export class DiskChunkStore implements ChunkStore {
   static async #recover(options: StoreOptions): Promise<DiskChunkStore> {
     const { disk, index, owner, crc32c, logger, segmentBytes } = options;
     const bound = segmentBytes === undefined ? {} : { segmentBytes };
+    const floor = new IndexFloor(disk, crc32c);
     const wal = await Wal.open(disk, { folder: LOG_FOLDER, owner, crc32c, ...bound });
     try {
-      const recovered = await recover({ disk, wal, index, logger });
+      const recovered = await recover({ disk, wal, index, floor, logger });
       const { catalog } = recovered;
       const space = await Space.open({
         disk,
@@ -263,9 +264,8 @@ export class DiskChunkStore implements ChunkStore {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#cancelTimers();
+    await this.#housekeeping.stop();
     await this.#wal.close();
-    await this.#flushing;
     if (this.#failedBy === undefined) await this.#io(() => this.#catalog.flush());
     await this.#files.close();
     await this.#options.index.close();
@@ -378,7 +378,7 @@ export class DiskChunkStore implements ChunkStore {
     durable: (place: WalPlace, after: WalMark) => void,
   ): Promise<void> {
     await this.#io(() => this.#wal.append(body, durable));
-    if (FLUSH_CHANGES <= this.#catalog.pendingCount) this.#flushSoon();
+    if (FLUSH_CHANGES <= this.#catalog.pendingCount) this.#housekeeping.soon();
   }
 
   #find(handle: ChunkHandle): ChunkEntry | undefined {
@@ -392,6 +392,9 @@ export class DiskChunkStore implements ChunkStore {
 
   async #reader(entry: ChunkEntry): Promise<ChunkReader> {
     const body = await this.#io(() => this.#wal.read(entry.place));
+    const current = body === undefined ? this.#find(entry.handle) : undefined;
+    // It was moved, and the segment was removed, between finding and reading it.
+    if (current !== undefined && isMoved(entry, current)) return this.#reader(current);
     if (body === undefined) throw await this.#foundDamage(entry, "its log record is damaged");
     const record = decodeRecord(body);
     const isRight =
@@ -424,8 +427,8 @@ export class DiskChunkStore implements ChunkStore {
     if (current === undefined) {
       return new LumeoError("REPLICA_MISSING", `Cannot read chunk ${handle}: it was removed`);
     }
-    const isSame = current.place.segment === entry.place.segment;
-    if (isSame && current.place.position === entry.place.position && !current.isDamaged) {
+    const isSame = isSamePlace(entry, current) || isMoved(entry, current);
+    if (isSame && !current.isDamaged) {
       this.#catalog.setDamaged(current);
       this.#damaged.add(handle);
       this.#options.logger.error("chunk damaged", { chunk: handle, code: "CHECKSUM", error: why });
@@ -438,22 +441,21 @@ export class DiskChunkStore implements ChunkStore {
     return new LumeoError("CHECKSUM", `Cannot read chunk ${handle}: it is damaged here`);
   }
 
-  #flushSoon(): void {
-    if (this.#flushing !== undefined || this.#failedBy !== undefined || this.#isClosed) return;
-    this.#flushing = this.#io(() => this.#flush())
-      .catch(() => undefined) // #io has told everybody
-      .finally(() => {
-        this.#flushing = undefined;
-      });
-  }
-
-  async #flush(): Promise<void> {
-    await this.#catalog.flush();
-    for (const segment of this.#catalog.freeSegments(this.#wal.segments)) {
-      if (segment === this.#wal.headSegment) continue;
-      await this.#wal.removeSegment(segment);
-      this.#catalog.forgetSegment(segment);
-    }
+  #keepHouse(): Housekeeping {
+    const { disk, owner, crc32c, timers, logger, segmentBytes } = this.#options;
+    const stepBytes = (COMPACT_BYTES_PER_SECOND * ROUND_MS) / 1_000;
+    const [catalog, wal, space] = [this.#catalog, this.#wal, this.#space];
+    const compactor = new Compactor({
+      ...{ disk, wal, catalog, owner, crc32c, logger, stepBytes, locks: this.#locks },
+      append: (body, durable) => wal.append(body, durable),
+      deadBytesMin: segmentBytes ?? DEAD_BYTES_MIN,
+    });
+    const floor = new IndexFloor(disk, crc32c);
+    const io = <T>(work: () => Promise<T>): Promise<T> => this.#io(work);
+    return new Housekeeping({
+      ...{ timers, catalog, wal, space, floor, compactor, io },
+      roomBytesMin: 2 * stepBytes,
+    });
   }
 
   /** Runs work on the disk or the index; its failure is the end of the store (K3). */

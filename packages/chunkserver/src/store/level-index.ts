@@ -20,6 +20,9 @@ type Database = ClassicLevel<Uint8Array, Uint8Array>;
 const ENTRY = 0x63;
 const SEGMENT = 0x73;
 const SUMMARY_KEY = Uint8Array.of(0x6d);
+/** Of all values. An index of another version is built again. */
+const VERSION = 2;
+const SUMMARY_BYTES = 41;
 const CACHE_BYTES = 32 * 2 ** 20;
 const OPEN_FILES_MAX = 256;
 
@@ -57,8 +60,12 @@ export class LevelIndex implements ChunkIndex {
     const bytes = await attempt(() => this.#database.get(SUMMARY_KEY));
     const reader = bytes === undefined ? undefined : this.#checked(bytes);
     if (reader === undefined) return undefined;
+    if (reader.remaining !== SUMMARY_BYTES || reader.u8() !== VERSION) {
+      throw new LumeoError("CORRUPT", "Cannot read index: another version has written it");
+    }
     const mark = { segment: reader.u53(), position: reader.u53(), chain: reader.u32() };
-    return { mark, chunkCount: reader.u53(), fileBytes: reader.u53() };
+    const [chunkCount, fileBytes] = [reader.u53(), reader.u53()];
+    return { mark, chunkCount, fileBytes, digest: reader.u32() };
   }
 
   async segments(): Promise<ReadonlyMap<number, SegmentUse>> {
@@ -93,9 +100,10 @@ export class LevelIndex implements ChunkIndex {
       if (use === undefined) batch.del(key);
       else batch.put(key, this.#encodeUse(use));
     }
-    const { mark, chunkCount, fileBytes } = summary;
-    const writer = new ByteWriter(64).u53(mark.segment).u53(mark.position).u32(mark.chain);
-    batch.put(SUMMARY_KEY, this.#sealed(writer.u53(chunkCount).u53(fileBytes)));
+    const { mark, chunkCount, fileBytes, digest } = summary;
+    const writer = new ByteWriter(64).u8(VERSION);
+    writer.u53(mark.segment).u53(mark.position).u32(mark.chain);
+    batch.put(SUMMARY_KEY, this.#sealed(writer.u53(chunkCount).u53(fileBytes).u32(digest)));
     await attempt(() => batch.write({ sync: true }));
   }
 
@@ -113,12 +121,12 @@ export class LevelIndex implements ChunkIndex {
     if (reader === undefined) {
       throw new LumeoError("CORRUPT", `Cannot read index: segment ${numberIn(key)} is damaged`);
     }
-    const live = reader.u53();
-    return { live, buries: Array.from({ length: reader.u32() }, () => reader.u53()) };
+    const [live, liveBytes] = [reader.u53(), reader.u53()];
+    return { live, liveBytes, buries: Array.from({ length: reader.u32() }, () => reader.u53()) };
   }
 
   #encodeUse(use: SegmentUse): Uint8Array {
-    const writer = new ByteWriter(32).u53(use.live).u32(use.buries.length);
+    const writer = new ByteWriter(32).u53(use.live).u53(use.liveBytes).u32(use.buries.length);
     for (const segment of use.buries) writer.u53(segment);
     return this.#sealed(writer);
   }

@@ -15,7 +15,7 @@ import {
   type WalPlace,
 } from "@lumeofs/base";
 import type { VectorClock } from "../mutation/vector-clock.js";
-import type { ChunkVersion } from "../mutation/version.js";
+import { type ChunkVersion, compareVersions } from "../mutation/version.js";
 import { blockCount } from "./block-layout.js";
 
 /** Where a chunk's bytes are: in its log record, or in a file of its own. */
@@ -50,6 +50,23 @@ export interface ChunkEntry extends ChunkFacts {
 }
 
 const KINDS = { log: 1, file: 2, tombstone: 3 } as const;
+
+/** Whether both are read from one record. */
+export function isSamePlace({ place: a }: ChunkEntry, { place: b }: ChunkEntry): boolean {
+  return a.segment === b.segment && a.position === b.position;
+}
+
+export function isSameFile(a: ChunkHome, b: ChunkHome): boolean {
+  return a.kind === "file" && b.kind === "file" && a.fileId === b.fileId;
+}
+
+/** The same content under the same version, with its record in another place. */
+export function isMoved(from: ChunkEntry, to: ChunkEntry): boolean {
+  const isSameHome =
+    isSameFile(from.home, to.home) || (from.home.kind === "log" && to.home.kind === "log");
+  const isSameVersion = compareVersions(from.version, to.version) === 0;
+  return isSameHome && isSameVersion && !isSamePlace(from, to);
+}
 
 /** A chunk's record without the data, which follows as it is when the home is the log. */
 export function encodeChunkRecord(facts: ChunkFacts, crcs: Uint8Array): Uint8Array {
@@ -88,6 +105,21 @@ export function encodeEntry(entry: ChunkEntry, crc32c: Crc32c): Uint8Array {
     .u32(place.bodyBytes)
     .u8(entry.isDamaged ? 1 : 0);
   return writer.u32(crc32c(writer.finish())).finish();
+}
+
+/**
+ * A number for what an entry says, but for damage. All of an index are combined by XOR, so that an
+ * index which has lost some of its writes, each value intact, is not taken for a whole one.
+ */
+export function entryDigest({ handle, version, place }: ChunkEntry): number {
+  const { epoch, seq } = version;
+  let mixed = 0;
+  for (const part of [handle, epoch, seq, place.segment, place.position]) {
+    mixed = Math.imul(mixed ^ (part >>> 0), 0x9e3779b1);
+    mixed = Math.imul(mixed ^ (mixed >>> 15) ^ Math.floor(part / 2 ** 32), 0x85ebca6b);
+    mixed ^= mixed >>> 13;
+  }
+  return mixed >>> 0;
 }
 
 /** @throws LumeoError CORRUPT if the entry is not as it was written, or is of another handle. */

@@ -20,7 +20,8 @@ import { compareVersions } from "../mutation/version.js";
 import { Catalog } from "./catalog.js";
 import { chunkPath, listChunkFiles } from "./chunk-files.js";
 import type { ChunkIndex } from "./chunk-index.js";
-import { type ChunkEntry, decodeRecord } from "./record.js";
+import type { IndexFloor } from "./index-floor.js";
+import { type ChunkEntry, decodeRecord, entryDigest, isSameFile } from "./record.js";
 
 /** Replayed changes that may wait for the index. */
 const PENDING_MAX = 4_096;
@@ -42,12 +43,17 @@ interface Parts {
   readonly disk: Disk;
   readonly wal: Wal;
   readonly index: ChunkIndex;
+  readonly floor: IndexFloor;
   readonly logger: Logger;
 }
 
 /** @throws LumeoError CORRUPT if the index is damaged: `clear` it and recover again. */
 export async function recover(parts: Parts): Promise<Recovered> {
   const catalog = await Catalog.open(parts.index);
+  const isNew = catalog.mark.segment === 0;
+  if (!isNew && !(await parts.floor.admits(catalog.mark))) {
+    throw new LumeoError("CORRUPT", "Cannot use index: it is older than what the log still tells");
+  }
   const ranges = await replay(parts, catalog);
   await catalog.flush();
   const found = await inspect(parts, catalog, ranges);
@@ -77,7 +83,10 @@ function replayRecord(
     return catalog.advance(item.after);
   }
   const { handle, version, length, crc32c, home } = record;
-  const entry = { handle, version, length, crc32c, home, place: item.place, isDamaged: false };
+  const { place } = item;
+  // A record that was moved still stands for the same file; one that heals names another.
+  const isDamaged = previous?.isDamaged === true && isSameFile(previous.home, home);
+  const entry = { handle, version, length, crc32c, home, place, isDamaged };
   catalog.apply({ kind: "put", entry, previous }, item.after);
 }
 
@@ -120,10 +129,11 @@ async function inspect(
   let { nextFileId } = files;
   const segments = new Set(wal.segments);
   const damaged = new Set<ChunkHandle>();
-  const total = { count: 0, fileBytes: 0 };
+  const total = { count: 0, fileBytes: 0, digest: 0 };
   for await (const entry of catalog.entries()) {
     const { handle, home, place } = entry;
     total.count++;
+    total.digest = (total.digest ^ entryDigest(entry)) >>> 0;
     if (home.kind === "file") {
       total.fileBytes += entry.length;
       nextFileId = Math.max(nextFileId, home.fileId + 1);
@@ -137,8 +147,12 @@ async function inspect(
       logger.error("chunk damaged", { chunk: handle, code: "CORRUPT" });
     }
   }
-  if (total.count !== catalog.chunkCount || total.fileBytes !== catalog.fileBytes) {
-    const found = `${total.count} chunks, where ${catalog.chunkCount} were counted`;
+  const isWhole =
+    total.count === catalog.chunkCount &&
+    total.fileBytes === catalog.fileBytes &&
+    total.digest === catalog.digest;
+  if (!isWhole) {
+    const found = `${total.count} chunks, which are not the ${catalog.chunkCount} of its summary`;
     throw new LumeoError("CORRUPT", `Cannot use index: it has ${found}`);
   }
   // Only now is it sure that a file without an entry is nobody's.

@@ -57,6 +57,11 @@ export class Space {
     return Math.max(0, Math.min(onDisk, underCapacity) - this.#reservedBytes);
   }
 
+  /** What the disk has free beyond all promises, low water included: for what gives space back. */
+  get unreservedBytes(): number {
+    return this.#diskFreeBytes - this.#spentBytes - this.#reservedBytes;
+  }
+
   /** Asks the disk again. Calls at the same time share one question. */
   measure(): Promise<void> {
     this.#measuring ??= this.#measure().finally(() => {

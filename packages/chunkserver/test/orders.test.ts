@@ -1,0 +1,138 @@
+// The control service over gRPC: orders that name a store, an epoch, a limit; and their callers.
+
+import { CancelSource, LumeoError, MiB, SILENT_LOGGER } from "@lumeofs/base";
+import { nativeCrc32c, SystemClock, SystemTimers } from "@lumeofs/node";
+import { RpcChannel, RpcServer, unary } from "@lumeofs/node/rpc";
+import { ControlService, lumeo } from "@lumeofs/proto";
+import test, { type ExecutionContext } from "ava";
+import { controlService } from "../src/rpc/control-service.js";
+import { NOTHING_SCRUBBED } from "../src/scrub/progress.js";
+import { CopyService } from "../src/transfer/copy-service.js";
+import { Throttle } from "../src/transfer/throttle.js";
+import { crcOf, DataClient, type Replica, sample, startReplica, target } from "./replicas.js";
+
+const { AuditVerdict, CopyOutcome } = lumeo.chunkserver.v1;
+const LIMITS = { timeoutMs: 30_000 };
+const UUID = "u2";
+const BYTES = sample(3 * MiB, 1);
+
+/** A source, and a target whose control service listens. */
+async function cast(t: ExecutionContext) {
+  const [source, holder] = await Promise.all([startReplica(1), startReplica(2)]);
+  const timers = new SystemTimers({ unref: true });
+  const { store, pool, stopped } = holder;
+  const throttle = new Throttle({ clock: new SystemClock(), timers });
+  const parts = { store, pool, stopped, timers, throttle, crc32c: nativeCrc32c, copiesMax: 1 };
+  const copies = new CopyService(parts);
+  const server = await RpcServer.start(
+    { host: "127.0.0.1", port: 0, logger: SILENT_LOGGER },
+    controlService({
+      ...{ store, copies, stopped, storeUuid: UUID },
+      scrub: () => ({ ...NOTHING_SCRUBBED, bytesPerSecond: 7, isYielding: true }),
+      serverId: () => 2,
+      memoryBytes: () => 1,
+    }),
+  );
+  const channel = new RpcChannel(`127.0.0.1:${server.port}`);
+  const client = new DataClient();
+  t.teardown(async () => {
+    await copies.close();
+    await channel.close();
+    await server.close();
+    await client.close();
+    await Promise.all([source.close(), holder.close()]);
+  });
+  return { source, holder, copies, channel, client };
+}
+
+function copyOf(source: Replica, handle: number, bytesPerSecondMax = 0) {
+  const serverId: number = source.id;
+  return {
+    storeUuid: UUID,
+    chunk: { handle, epoch: 1, lengthBytes: BYTES.byteLength, crc32c: crcOf(BYTES) },
+    sources: [{ serverId, dataAddress: source.address }],
+    bytesPerSecondMax,
+  };
+}
+
+test("copies, audits and figures go over gRPC", async (t) => {
+  const { source, holder, channel, client } = await cast(t);
+  await client.writeLarge([source], target(1), BYTES);
+  const copied = await unary(channel, ControlService.copyReplica, copyOf(source, 1), LIMITS);
+  t.like(copied, { outcome: CopyOutcome.COPY_OUTCOME_COPIED, readBytes: BYTES.byteLength });
+  const here = await unary(channel, ControlService.copyReplica, copyOf(source, 1), LIMITS);
+  t.is(here.outcome, CopyOutcome.COPY_OUTCOME_HERE);
+  const none = await unary(channel, ControlService.copyReplica, copyOf(source, 9), LIMITS);
+  t.is(none.outcome, CopyOutcome.COPY_OUTCOME_NO_SOURCE);
+  t.like(none.faults?.[0], { serverId: 1, bad: true });
+  const { chunk } = copyOf(source, 1);
+  const asked = { chunk, holder: { serverId: 1, dataAddress: source.address } };
+  const audited = await unary(channel, ControlService.auditReplica, asked, LIMITS);
+  t.is(audited.verdict, AuditVerdict.AUDIT_VERDICT_INTACT);
+  await holder.stopped.stop(target(1).handle, "test");
+  const status = await unary(channel, ControlService.getStatus, {}, LIMITS);
+  t.deepEqual(status.stoppedHandles, [1]);
+  t.like(status.scrub, { bytesPerSecond: 7, yielding: true });
+  t.like(status, { chunkCount: 1, damagedCount: 0, copiesInFlight: 0 });
+});
+
+test("an order for another store, or that makes no sense, is refused", async (t) => {
+  const { source, channel } = await cast(t);
+  const order = copyOf(source, 1);
+  const copy = (wire: Partial<typeof order>) => {
+    return unary(channel, ControlService.copyReplica, { ...order, ...wire }, LIMITS);
+  };
+  await t.throwsAsync(copy({ storeUuid: "another" }), { code: "CONFLICT" });
+  const remove = { storeUuid: "another", replicas: [{ handle: 1, epoch: 1 }] };
+  const removal = unary(channel, ControlService.deleteReplicas, remove, LIMITS);
+  await t.throwsAsync(removal, { code: "CONFLICT" });
+  const [holder] = order.sources;
+  const nonsense: readonly Partial<typeof order>[] = [
+    { sources: [] },
+    { sources: Array.from({ length: 9 }, () => ({ serverId: 1, dataAddress: "h:1" })) },
+    { sources: [{ serverId: 0, dataAddress: holder?.dataAddress ?? "" }] },
+    { sources: [{ serverId: 1, dataAddress: "nowhere" }] },
+    { chunk: { ...order.chunk, handle: 0 } },
+    { chunk: { ...order.chunk, epoch: 0 } },
+    { chunk: { ...order.chunk, lengthBytes: 65 * MiB } },
+  ];
+  for (const wire of nonsense) await t.throwsAsync(copy(wire), { code: "INVALID_ARGUMENT" });
+});
+
+test("an order to delete is refused where a later epoch is", async (t) => {
+  const { holder, channel, client } = await cast(t);
+  await client.writeSmall([holder], target(1), sample(10, 1));
+  await client.writeSmall([holder], target(2, 3), sample(10, 1));
+  const replicas = [1, 2, 3].map((handle) => ({ handle, epoch: 2 }));
+  const order = { storeUuid: UUID, replicas };
+  const answer = await unary(channel, ControlService.deleteReplicas, order, LIMITS);
+  t.is(answer.deletedCount, 1);
+  t.deepEqual(answer.refusedHandles, [2]);
+  t.is(holder.store.status().chunkCount, 1);
+});
+
+test("a caller that goes away ends its copy, and makes room for the next", async (t) => {
+  const { source, copies, channel, client } = await cast(t);
+  await client.writeLarge([source], target(1), BYTES);
+  const caller = new AbortController();
+  const slow = copyOf(source, 1, 1_000); // the second piece would come in a quarter of an hour
+  const options = { ...LIMITS, signal: caller.signal };
+  const copy = unary(channel, ControlService.copyReplica, slow, options);
+  await until(() => copies.inFlight === 1);
+  const second = unary(channel, ControlService.copyReplica, copyOf(source, 1), LIMITS);
+  await t.throwsAsync(second, { code: "OVERLOADED" });
+  caller.abort(new LumeoError("ABORTED", "enough"));
+  await t.throwsAsync(copy, { code: "ABORTED" });
+  await until(() => copies.inFlight === 0);
+  t.like(await copies.copy(sealedOrder(source), new CancelSource()), { kind: "copied" });
+});
+
+function sealedOrder(source: Replica) {
+  const { lengthBytes: length, crc32c } = copyOf(source, 1).chunk;
+  const chunk = { ...target(1), length, crc32c };
+  return { chunk, sources: [source.link], bytesPerSecondMax: 0 };
+}
+
+async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -245,3 +245,28 @@ test("copies are kept in different racks while there is another one with room", 
   t.deepEqual(office.members(handle), [2, 3, 4], "rack b has two: there is no other");
   await office.close();
 });
+
+test("a rebalance evens servers out and ends; a second one has nothing to do", async (t) => {
+  const office = new HealingOffice();
+  await office.start([...FOUR, "cs5", "cs6"]);
+  for (let i = 0; i < 30; i++) await office.file(`/${i}`, [1, 2, 3]);
+  await office.change({ kind: "createJob", job: "rebalance", subject: undefined });
+  await office.seconds(30);
+  const counts = new Map<number, number>();
+  for (let i = 1; i <= 30; i++) {
+    const handle = [...office.machine(1).copies.keys()][i - 1];
+    if (handle === undefined) continue;
+    for (const member of office.members(handle)) {
+      counts.set(member, (counts.get(member) ?? 0) + 1);
+    }
+  }
+  for (let id = 1; id <= 6; id++) t.true(Math.abs((counts.get(id) ?? 0) - 15) <= 1, `${id}`);
+  const [job] = await office.jobs();
+  t.like(job, { kind: "rebalance", state: "done", moves: 0 });
+  t.is(job?.done.chunks, job?.total.chunks);
+  await office.change({ kind: "createJob", job: "rebalance", subject: undefined });
+  await office.seconds(10);
+  t.like((await office.jobs())[1], { state: "done", done: { chunks: 0, bytes: 0 } });
+  t.deepEqual(await audit(office.state), []);
+  await office.close();
+});

@@ -23,6 +23,8 @@ export interface Need {
   readonly job: JobId;
   readonly leaving: ServerId;
   readonly health: CopyHealth;
+  /** Where the copy is to go; undefined lets the planner choose. */
+  readonly target?: ServerId;
 }
 
 export interface Assessment {

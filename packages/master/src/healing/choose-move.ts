@@ -82,7 +82,8 @@ function targetOf(
   const able = [...picture.sites.values()].filter(
     (site) => mayTakeCopy(site) && !chunk.members.includes(site.id) && !avoid.has(site.id),
   );
-  const pool = inOtherDomains(able, domainsOf(picture, chunk, need.leaving));
+  const wanted = able.filter((site) => need.target === undefined || need.target === site.id);
+  const pool = inOtherDomains(wanted, domainsOf(picture, chunk, need.leaving));
   const ready = pool.filter((site) => pace.mayTake(site.id, "in", now));
   const [best] = ready.sort((a, b) => compareTargets(a, b, pace));
   return best?.id ?? (0 < pool.length ? "busy" : "noTarget");

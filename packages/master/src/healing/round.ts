@@ -17,6 +17,8 @@ export interface RoundFigures {
 
 export class Round {
   readonly startedAt: MonotonicMs;
+  /** Nothing moved when it began, and nothing was chosen in it: it says what servers hold. */
+  readonly isMeasure: boolean;
   /** Jobs that were open at its beginning: only for these it says that nothing is left. */
   readonly jobs: ReadonlySet<JobId>;
   /** Servers that were lost at its beginning. */
@@ -28,8 +30,9 @@ export class Round {
   readonly #held = new Map<ServerId, Amount>();
   #figures = { chunks: 0, underReplicated: 0, lost: 0, damaged: 0 };
 
-  constructor(picture: Picture, now: MonotonicMs) {
-    this.startedAt = now;
+  constructor(picture: Picture, begin: { readonly now: MonotonicMs; readonly isMeasure: boolean }) {
+    this.startedAt = begin.now;
+    this.isMeasure = begin.isMeasure;
     this.jobs = new Set(picture.jobs.map((job) => job.id));
     this.lostServers = new Set(lostServers(picture));
   }
@@ -45,6 +48,11 @@ export class Round {
       add(this.#left, job, bytes);
       if (found.readable === 0) this.#unreadable.set(job, this.unreadable(job) + 1);
     }
+  }
+
+  /** One more chunk is to be moved for a job. */
+  leave(job: JobId, bytes: number): void {
+    add(this.#left, job, bytes);
   }
 
   get figures(): RoundFigures {

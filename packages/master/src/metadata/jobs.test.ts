@@ -1,4 +1,4 @@
-import { type ChunkHandle, serverId } from "@lumeofs/base";
+import { type ChunkHandle, type ServerId, serverId } from "@lumeofs/base";
 import test from "ava";
 import { MetadataDriver } from "../../test/metadata-driver.js";
 import { audit } from "../../test/state-audit.js";
@@ -62,6 +62,8 @@ class Cluster extends MetadataDriver {
   }
 }
 
+/** A server whose copy is looked at, while all members are fine. */
+const at = (server: ServerId) => ({ server, isGood: () => true });
 const SEAL = { epoch: 1 as never, lengthBytes: 4, crc32c: 0 };
 
 function commitShape(path: string) {
@@ -90,11 +92,12 @@ test("a copy of a lost server is made anew elsewhere, and only its end changes t
   t.true(m.move(handle, job, 4, 1));
   t.deepEqual(m.members(handle), [1, 2, 3]);
   t.deepEqual(getMove(m.state, handle), { job, target: FOUR, leaving: ONE });
-  t.false(isGarbageAt(m.state, handle, FOUR));
+  t.false(isGarbageAt(m.state, handle, at(FOUR)));
   t.deepEqual(await audit(m.state), []);
   m.end(handle, "moved");
   t.deepEqual(m.members(handle), [2, 3, 4]);
-  t.true(isGarbageAt(m.state, handle, ONE));
+  t.true(isGarbageAt(m.state, handle, at(ONE)));
+  t.false(isGarbageAt(m.state, handle, { server: ONE, isGood: (member) => member !== 4 }));
   t.like(getJob(m.state, job), { moves: 0, done: { chunks: 1, bytes: 4 }, failures: 0 });
   t.deepEqual(await audit(m.state), []);
 });
@@ -109,7 +112,7 @@ test("a move that ends twice ends once, and one that failed leaves the members a
   m.end(handle, "failed");
   t.like(getJob(m.state, job), { moves: 0, done: { chunks: 0, bytes: 0 }, failures: 1 });
   t.deepEqual(m.members(handle), [1, 2, 3]);
-  t.true(isGarbageAt(m.state, handle, FOUR));
+  t.true(isGarbageAt(m.state, handle, at(FOUR)));
   t.true(m.move(handle, job, 4, 1));
   m.end(handle, "moved");
   m.end(handle, "moved");
@@ -154,7 +157,7 @@ test("a chunk that is forgotten takes its move along, and its copies are garbage
   m.apply({ kind: "forgetChunks", handles: [handle] });
   t.is(getMove(m.state, handle), undefined);
   t.like(getJob(m.state, job), { moves: 0 });
-  t.true(isGarbageAt(m.state, handle, FOUR));
+  t.true(isGarbageAt(m.state, handle, at(FOUR)));
   m.end(handle, "moved");
   t.deepEqual(await audit(m.state), []);
 });

@@ -77,14 +77,20 @@ export function forgetMovedChunks(state: State, handles: readonly ChunkHandle[])
 }
 
 /**
- * Whether a server's copy is of no use: the chunk is garbage, or the server is none of its members
- * and is not to become one. A member that was replaced while it was away is cleaned that way.
+ * Whether a server's copy is of no use: the chunk is garbage; or the server is none of its members
+ * and is not to become one, and all members have good copies, as far as is known. A member that was
+ * replaced while it was away is cleaned that way, and not while its copy might be the last one.
  */
-export function isGarbageAt(view: StateView, handle: ChunkHandle, server: ServerId): boolean {
+export function isGarbageAt(
+  view: StateView,
+  handle: ChunkHandle,
+  at: { readonly server: ServerId; readonly isGood: (member: ServerId) => boolean },
+): boolean {
   const chunk = getChunk(view, handle);
   if (chunk === undefined) return isGarbage(view, handle);
-  if (chunk.members.includes(server) || getMove(view, handle)?.target === server) return false;
-  return !isRestoring(view);
+  const { members } = chunk;
+  if (members.includes(at.server) || getMove(view, handle)?.target === at.server) return false;
+  return members.every(at.isGood) && !isRestoring(view);
 }
 
 /**

@@ -212,7 +212,7 @@ function decodeHandles(wire: lumeo.master.v1.IHeartbeatRequest): readonly ChunkH
 
 /** Names what nobody needs any more in a page of what a store holds. */
 async function inventory(
-  { log }: FleetServiceParts,
+  { log, fleet, clock }: FleetServiceParts,
   request: lumeo.master.v1.IReportInventoryRequest,
 ): Promise<lumeo.master.v1.IReportInventoryResponse> {
   const handles = (request.handles ?? []).map(decodeHandle);
@@ -221,5 +221,11 @@ async function inventory(
   }
   const server = await identify(log, request);
   const state = await log.read();
-  return { garbageHandles: handles.filter((handle) => isGarbageAt(state, handle, server)) };
+  const now = clock.monotonicMs();
+  const garbage = handles.filter((handle) => {
+    const isGood = (member: ServerId): boolean =>
+      fleet.liveness(member, now) === "alive" && !fleet.isDamaged(member, handle);
+    return isGarbageAt(state, handle, { server, isGood });
+  });
+  return { garbageHandles: garbage };
 }

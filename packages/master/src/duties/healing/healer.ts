@@ -9,7 +9,8 @@
 
 import type { ChunkHandle, Clock, Logger, MonotonicMs, ServerId } from "@lumeofs/base";
 import type { Fleet } from "../../fleet/servers.js";
-import { type Assessment, assess, type HeldChunk } from "../../healing/assess.js";
+import { type Assessment, assess, type HeldChunk, type Need } from "../../healing/assess.js";
+import { Balance } from "../../healing/balance.js";
 import { chooseMove, type PlannedMove, sourcesOf } from "../../healing/choose-move.js";
 import {
   beginByRound,
@@ -20,11 +21,16 @@ import {
 } from "../../healing/keep-jobs.js";
 import { Pace, type PaceLimits, type Way } from "../../healing/pace.js";
 import type { OpenJob } from "../../healing/picture.js";
-import { MoveQueue } from "../../healing/queue.js";
+import { MoveQueue, QUEUE_MAX } from "../../healing/queue.js";
 import { lostServers, Round } from "../../healing/round.js";
 import { type ChunkRecord, getChunk } from "../../metadata/chunk-table.js";
 import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
-import { chunksPage, grantsNaming, movesPage } from "../../metadata/healing-queries.js";
+import {
+  chunksPage,
+  grantsNaming,
+  movesPage,
+  type NumberedChunk,
+} from "../../metadata/healing-queries.js";
 import type { JobId } from "../../metadata/jobs.js";
 import { getMove, type NewMove } from "../../metadata/moves.js";
 import type { StateReader } from "../../metadata/state.js";
@@ -70,6 +76,9 @@ export class Healer {
   readonly #ways = new Map<ChunkHandle, Way>();
   readonly #queue = new MoveQueue();
   readonly #setbacks = new Setbacks();
+  /** Of the round under way, if a rebalance chooses in it. */
+  #balance: Balance | undefined;
+  readonly #picks = new Map<ChunkHandle, Need>();
   readonly #homeless = new Map<JobId, number>();
   #isBegun = false;
   #round: Round | undefined;
@@ -98,7 +107,7 @@ export class Healer {
     let picture = await this.#picture(state, now);
     if (!this.#isBegun) await this.#takeUp(state, picture);
     if (await this.#keepJobs(picture)) picture = await this.#picture(state, now);
-    if (this.#isRoundDue(picture, now)) this.#beginRound(picture, now);
+    if (this.#isRoundDue(picture, now)) this.#round = this.#newRound(picture, now);
     if (this.#round !== undefined) await this.#look(state, picture, this.#round);
     await this.#plan(state, picture, now);
     const isBusy = this.#runner.size + this.#queue.size !== 0 || this.#round !== undefined;
@@ -180,9 +189,19 @@ export class Healer {
     return IDLE_ROUND_MS <= sinceMs;
   }
 
-  #beginRound(picture: TakenPicture, now: MonotonicMs): void {
+  /** A rebalance measures in one round, while nothing moves, and chooses moves in the next. */
+  #newRound(picture: TakenPicture, now: MonotonicMs): Round {
+    const job = picture.jobs.find((one) => one.kind === "rebalance" && one.isRunning);
+    const measured = this.#parts.seen.round;
+    const isMeasured = measured?.isMeasure === true && this.#runner.size === 0;
+    this.#picks.clear();
+    this.#balance =
+      job !== undefined && isMeasured && measured.jobs.has(job.id) && !this.#hasProgress
+        ? new Balance(job, picture, measured)
+        : undefined;
+    const isMeasure = this.#balance === undefined && this.#runner.size === 0;
     this.#hasProgress = false;
-    this.#round = new Round(picture, now);
+    return new Round(picture, { now, isMeasure });
   }
 
   /** Looks at the next page of chunks; after the last one, at the jobs. */
@@ -193,8 +212,9 @@ export class Healer {
       if (chunk.releasedAt !== undefined) continue;
       const found = assess(picture, { handle, members: chunk.members });
       round.note(chunk.members, chunk.lengthBytes, found);
-      if (found.need === undefined || getMove(state, handle) !== undefined) continue;
-      this.#queue.offer(handle, found.readable);
+      if (getMove(state, handle) !== undefined) continue;
+      if (found.need !== undefined) this.#queue.offer(handle, found.readable);
+      else this.#weigh(round, { handle, chunk }, found);
     }
     if (page.length === CHUNKS_PAGE) return;
     const now = this.#parts.clock.monotonicMs();
@@ -205,6 +225,18 @@ export class Healer {
     await this.#conclude(state, round, now);
   }
 
+  /** Whether a rebalance moves a copy of a chunk that lacks nothing. */
+  #weigh(round: Round, { handle, chunk }: NumberedChunk, { readable }: Assessment): void {
+    const balance = this.#balance;
+    const { members, lengthBytes } = chunk;
+    if (balance === undefined || readable < members.length) return;
+    if (QUEUE_MAX <= this.#queue.size) return;
+    const pick = balance.take({ handle, members }, lengthBytes);
+    if (pick === undefined || !this.#queue.offer(handle, readable)) return;
+    this.#picks.set(handle, { job: balance.job.id, health: "leaving", ...pick });
+    round.leave(balance.job.id, lengthBytes);
+  }
+
   async #conclude(state: StateReader, round: Round, now: MonotonicMs): Promise<void> {
     const picture = await this.#picture(state, now);
     const decisions = [...beginByRound(picture, round)];
@@ -213,6 +245,7 @@ export class Healer {
       if (job === undefined) continue;
       const homeless = this.#homeless.get(open.id) ?? 0;
       const waitsFor = await this.#waitsFor(state, picture, open);
+      if (open.kind === "rebalance" && this.#balance === undefined) continue;
       decisions.push(...judge({ job, open, round, homeless, waitsFor }));
     }
     this.#homeless.clear();
@@ -260,15 +293,17 @@ export class Healer {
     const later: { readonly handle: ChunkHandle; readonly readable: number }[] = [];
     for (const handle of this.#queue.take(PLANNED_MAX, readableMax)) {
       const current = this.#assessNow(state, picture, handle);
-      if (current?.found.need === undefined || !this.#setbacks.isOver(handle, now)) continue;
+      const need = current?.found.need ?? this.#pickOf(picture, handle);
+      if (current === undefined || need === undefined) continue;
+      if (!this.#setbacks.isOver(handle, now)) continue;
       const { held, found, chunk } = current;
       const avoid = this.#setbacks.targetsOf(handle);
       const circumstances = { picture, pace: this.#pace, now, avoid };
       const choice = this.#pace.isFull
         ? ({ kind: "busy" } as const)
-        : chooseMove(held, found, current.found.need, circumstances);
+        : chooseMove(held, found, need, circumstances);
       if (choice.kind === "busy") later.push({ handle, readable: found.readable });
-      if (choice.kind === "noTarget") this.#noteHomeless(current.found.need.job);
+      if (choice.kind === "noTarget") this.#noteHomeless(need.job);
       if (choice.kind !== "move") continue;
       planned.push(choice);
       this.#beginWay(choice, chunk.lengthBytes, now);
@@ -325,6 +360,12 @@ export class Healer {
     if (chunk === undefined || chunk.releasedAt !== undefined) return undefined;
     const held = { handle, members: chunk.members };
     return { chunk, held, found: assess(picture, held) };
+  }
+
+  /** What a rebalance has chosen for a chunk, unless it was ended or paused meanwhile. */
+  #pickOf({ jobs }: TakenPicture, handle: ChunkHandle): Need | undefined {
+    const pick = this.#picks.get(handle);
+    return jobs.some(({ id, isRunning }) => id === pick?.job && isRunning) ? pick : undefined;
   }
 
   #noteHomeless(job: JobId): void {

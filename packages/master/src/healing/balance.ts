@@ -1,0 +1,86 @@
+// Which copies a rebalance moves: from servers that are fuller than the mean to emptier ones, judged
+// by the copies that the chunk table names and the capacities that servers tell.
+//
+// B1. A move is chosen only if afterwards the giver is still at least as full as the taker: so each
+//     move brings the two nearer to each other, and no sequence of moves goes on for ever.
+// B2. Copies that stand in different failure domains stay in different ones.
+
+import type { ServerId } from "@lumeofs/base";
+import type { HeldChunk } from "./assess.js";
+import { domainsOf, mayTakeCopy } from "./choose-move.js";
+import type { OpenJob, Picture, Site } from "./picture.js";
+import type { Round } from "./round.js";
+
+/** Servers this near to the mean give nothing: a part of it. */
+const TOLERANCE = 0.05;
+
+export interface BalanceMove {
+  readonly leaving: ServerId;
+  readonly target: ServerId;
+}
+
+interface Scale {
+  readonly site: Site;
+  /** Bytes of copies, those that are to come included, and those that are to go not. */
+  bytes: number;
+  readonly capacityBytes: number;
+}
+
+export class Balance {
+  readonly job: OpenJob;
+  readonly #picture: Picture;
+  readonly #scales: readonly Scale[];
+  readonly #mean: number;
+
+  /** @param round  A complete look at all chunks, during which none moved. */
+  constructor(job: OpenJob, picture: Picture, round: Round) {
+    this.job = job;
+    this.#picture = picture;
+    this.#scales = [...picture.sites.values()].filter(mayTakeCopy).map((site) => ({
+      site,
+      bytes: round.held(site.id).bytes,
+      capacityBytes: Math.max(1, site.room?.capacityBytes ?? 1),
+    }));
+    const bytes = this.#scales.reduce((sum, scale) => sum + scale.bytes, 0);
+    const capacity = this.#scales.reduce((sum, scale) => sum + scale.capacityBytes, 0);
+    this.#mean = capacity === 0 ? 0 : bytes / capacity;
+  }
+
+  /** A move of one of the chunk's copies that evens servers out, if there is one; it is counted. */
+  take(chunk: HeldChunk, bytes: number): BalanceMove | undefined {
+    const givers = this.#scales.filter(
+      (scale) => chunk.members.includes(scale.site.id) && this.#gives(scale),
+    );
+    for (const giver of givers.sort((a, b) => fillOf(b) - fillOf(a) || a.site.id - b.site.id)) {
+      const taker = this.#takerFor(chunk, giver, bytes);
+      if (taker === undefined) continue;
+      giver.bytes -= bytes;
+      taker.bytes += bytes;
+      return { leaving: giver.site.id, target: taker.site.id };
+    }
+    return undefined;
+  }
+
+  #gives(scale: Scale): boolean {
+    return this.#mean * (1 + TOLERANCE) < fillOf(scale);
+  }
+
+  #takerFor(chunk: HeldChunk, giver: Scale, bytes: number): Scale | undefined {
+    const taken = domainsOf(this.#picture, chunk, giver.site.id);
+    const able = this.#scales.filter(({ site }) => {
+      const isApart = site.domain === undefined || !taken.has(site.domain);
+      return isApart && !chunk.members.includes(site.id);
+    });
+    const [emptiest] = able.sort((a, b) => fillOf(a) - fillOf(b) || a.site.id - b.site.id);
+    if (emptiest === undefined) return undefined;
+    const after = {
+      giver: (giver.bytes - bytes) / giver.capacityBytes,
+      taker: (emptiest.bytes + bytes) / emptiest.capacityBytes,
+    };
+    return after.taker <= after.giver ? emptiest : undefined;
+  }
+}
+
+function fillOf({ bytes, capacityBytes }: Scale): number {
+  return bytes / capacityBytes;
+}

@@ -1,0 +1,192 @@
+// Properties of the decisions, over random fleets and chunks.
+
+import { chunkHandle, monotonicMs, type ServerId, serverId } from "@lumeofs/base";
+import test from "ava";
+import fc from "fast-check";
+import { jobId } from "../metadata/jobs.js";
+import { membersAfter } from "../metadata/moves.js";
+import { assess, type HeldChunk } from "./assess.js";
+import { Balance } from "./balance.js";
+import { chooseMove, mayTakeCopy } from "./choose-move.js";
+import { Pace } from "./pace.js";
+import type { OpenJob, Picture, Site } from "./picture.js";
+import { MoveQueue, QUEUE_MAX } from "./queue.js";
+import { Round } from "./round.js";
+
+const GIB = 2 ** 30;
+const NOW = monotonicMs(1_000);
+const LIMITS = { movesPerServer: 2, movesMax: 8, bytesPerSecond: 1_000 };
+const NOBODY: ReadonlySet<ServerId> = new Set();
+
+const site = fc.record({
+  liveness: fc.constantFrom("alive", "alive", "alive", "suspect", "dead" as const),
+  standing: fc.constantFrom("active", "active", "draining", "maintenance" as const),
+  domain: fc.constantFrom("a", "b", "c", undefined),
+  usedBytes: fc.nat({ max: 50 }).map((n) => n * GIB),
+  freeBytes: fc.constantFrom(0, 100 * GIB),
+});
+
+/** Servers 1 to n, of which those that are dead are lost, and all jobs that they need. */
+const picture: fc.Arbitrary<Picture & { readonly damaged: ReadonlySet<ServerId> }> = fc
+  .tuple(fc.array(site, { minLength: 3, maxLength: 9 }), fc.array(fc.nat({ max: 8 })))
+  .map(([drawn, damagedIds]) => {
+    const sites = new Map<ServerId, Site>();
+    const jobs: OpenJob[] = [];
+    for (const [i, { liveness, standing, domain, usedBytes, freeBytes }] of drawn.entries()) {
+      const id = serverId(i + 1);
+      const isLost = liveness === "dead" && standing !== "maintenance";
+      const room = { usedBytes, freeBytes, capacityBytes: 100 * GIB, isReadOnly: false };
+      sites.set(id, { id, name: `cs${id}`, liveness, isLost, standing, domain, room });
+      const kinds = standing === "draining" ? (["drain"] as const) : (["mend", "repair"] as const);
+      for (const kind of kinds) {
+        jobs.push({ id: jobId(jobs.length + 1), kind, subject: id, isRunning: true });
+      }
+    }
+    const damaged = new Set(damagedIds.map((n) => serverId(n + 1)));
+    return { sites, jobs, damaged, isDamaged: (server) => damaged.has(server) };
+  });
+
+const members = fc.uniqueArray(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 });
+
+function held(all: Picture, ids: readonly number[]): HeldChunk {
+  const known = ids.map(serverId).filter((id) => all.sites.has(id));
+  return { handle: chunkHandle(64), members: known.length === 0 ? [serverId(1)] : known };
+}
+
+test("a move takes nothing that is good away, and puts no two copies together", (t) => {
+  fc.assert(
+    fc.property(picture, members, (all, ids) => {
+      const chunk = held(all, ids);
+      const found = assess(all, chunk);
+      const { need } = found;
+      if (need === undefined) return;
+      const circumstances = { picture: all, pace: new Pace(LIMITS), now: NOW, avoid: NOBODY };
+      const choice = chooseMove(chunk, found, need, circumstances);
+      if (choice.kind !== "move") return;
+      const { target, leaving } = choice.move;
+      t.not(found.health.get(need.leaving), "good");
+      const after = membersAfter(chunk.members, choice.move);
+      t.is(new Set(after).size, chunk.members.length);
+      t.true(target === leaving || !chunk.members.includes(target));
+      const goal = all.sites.get(target);
+      t.true(goal !== undefined && mayTakeCopy(goal));
+      t.not(choice.auditor, target);
+      for (const source of choice.sources) {
+        t.true(["good", "leaving"].includes(found.health.get(source) ?? ""));
+        t.not(source, target);
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test("a copy shares a failure domain only if every server with room would make it so", (t) => {
+  fc.assert(
+    fc.property(picture, members, (all, ids) => {
+      const chunk = held(all, ids);
+      const found = assess(all, chunk);
+      if (found.need === undefined || found.need.health === "damaged") return;
+      const circumstances = { picture: all, pace: new Pace(LIMITS), now: NOW, avoid: NOBODY };
+      const choice = chooseMove(chunk, found, found.need, circumstances);
+      if (choice.kind !== "move") return;
+      const { target, leaving } = choice.move;
+      const staying = chunk.members.filter((member) => member !== leaving);
+      const domains = new Set(staying.map((member) => all.sites.get(member)?.domain));
+      domains.delete(undefined);
+      const chosen = all.sites.get(target)?.domain;
+      if (chosen === undefined || !domains.has(chosen)) return;
+      const apart = [...all.sites.values()].filter(
+        (one) =>
+          mayTakeCopy(one) &&
+          !chunk.members.includes(one.id) &&
+          (one.domain === undefined || !domains.has(one.domain)),
+      );
+      t.deepEqual(apart, []);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test("the same facts give the same move", (t) => {
+  fc.assert(
+    fc.property(picture, members, (all, ids) => {
+      const chunk = held(all, ids);
+      const found = assess(all, chunk);
+      const { need } = found;
+      if (need === undefined) return;
+      const choose = () =>
+        chooseMove(chunk, found, need, {
+          picture: all,
+          pace: new Pace(LIMITS),
+          now: NOW,
+          avoid: NOBODY,
+        });
+      t.deepEqual(choose(), choose());
+    }),
+  );
+});
+
+test("a server gives and takes only so many copies at once, and so many bytes a second", (t) => {
+  const pace = new Pace(LIMITS);
+  const [one, two, three] = [1, 2, 3].map(serverId) as [ServerId, ServerId, ServerId];
+  const way = { source: one, target: two, bytes: 500 };
+  pace.begin(way, NOW);
+  t.false(pace.mayTake(one, "out", NOW));
+  t.true(pace.mayTake(one, "in", NOW));
+  t.true(pace.mayTake(three, "in", NOW));
+  t.true(pace.mayTake(two, "in", monotonicMs(NOW + 500)));
+  pace.begin({ ...way, bytes: 0 }, monotonicMs(NOW + 500));
+  t.false(pace.mayTake(two, "in", monotonicMs(NOW + 9_000)), "two are under way");
+  pace.end(way);
+  t.true(pace.mayTake(two, "in", monotonicMs(NOW + 9_000)));
+  t.is(pace.under(one, "out"), 1);
+});
+
+test("the queue hands out the most endangered first, each chunk once, and is bounded", (t) => {
+  const queue = new MoveQueue();
+  queue.offer(chunkHandle(70), 2);
+  queue.offer(chunkHandle(71), 9);
+  queue.offer(chunkHandle(72), 1);
+  queue.offer(chunkHandle(72), 1);
+  t.deepEqual(queue.take(9, 1), [chunkHandle(72)]);
+  t.deepEqual(queue.take(1, Infinity), [chunkHandle(70)]);
+  t.deepEqual(queue.take(9, Infinity), [chunkHandle(71)]);
+  t.is(queue.size, 0);
+  for (let i = 1; i <= QUEUE_MAX; i++) queue.offer(chunkHandle(i), 2);
+  t.false(queue.offer(chunkHandle(QUEUE_MAX + 1), 0));
+});
+
+test("a rebalance never makes a taker fuller than its giver, and comes to an end", (t) => {
+  const bytes = fc.integer({ min: 1, max: 64 }).map((n) => n * 2 ** 20);
+  const chunks = fc.array(fc.tuple(members, bytes), { maxLength: 60 });
+  fc.assert(
+    fc.property(picture, chunks, (all, drawn) => {
+      const job: OpenJob = {
+        id: jobId(99),
+        kind: "rebalance",
+        subject: undefined,
+        isRunning: true,
+      };
+      const table = drawn.map(([ids, length]) => ({ chunk: held(all, ids), length }));
+      let moves = 0;
+      for (let i = 0; ; i++) {
+        t.true(i < 50, "it goes on and on");
+        const round = new Round(all, { now: NOW, isMeasure: true });
+        for (const { chunk, length } of table) {
+          round.note(chunk.members, length, assess(all, chunk));
+        }
+        const balance = new Balance(job, all, round);
+        const before = moves;
+        for (const entry of table) {
+          const move = balance.take(entry.chunk, entry.length);
+          if (move === undefined) continue;
+          moves++;
+          const after = membersAfter(entry.chunk.members, { job: job.id, ...move });
+          t.is(new Set(after).size, entry.chunk.members.length);
+          entry.chunk = { ...entry.chunk, members: after };
+        }
+        if (moves === before) break;
+      }
+    }),
+  );
+});

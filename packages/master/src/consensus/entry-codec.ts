@@ -1,7 +1,7 @@
 // Entry ⇄ bytes, as in docs/formats/raft-log.md. The same bytes go to the disk and to every peer:
-// an entry is encoded at most once, and an entry that came from a peer not at all.
+// an entry is seldom encoded more than once, and one that came from a peer not at all.
 
-import { ByteReader, ByteSlab, ByteWriter, invariant, LumeoError, MiB } from "@lumeofs/base";
+import { ByteReader, ByteSlab, ByteWriter, invariant, KiB, LumeoError, MiB } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
 import { type Entry, type EntryKind, type LogIndex, logIndex, term } from "../raft/entry.js";
 
@@ -20,8 +20,28 @@ const scratch = new ByteWriter(1_024);
 /** Entries next to each other are forgotten at about the same time. */
 const slab = new ByteSlab();
 
-/** Entries are values that nobody changes, so their bytes may be kept as long as they live. */
-const encoded = new WeakMap<Entry, Uint8Array>();
+/**
+ * The newest entries with their bytes: entries are values that nobody changes. An entry is needed
+ * again within moments, by the log and by all peers. A WeakMap of all that are alive held up the
+ * whole process for 70 ms each time it grew, and every collection of garbage had to walk it.
+ */
+const REMEMBERED_ENTRIES = 8_192;
+/** Longer ones are encoded anew, so that the memory of all is bounded: 32 MiB. */
+const REMEMBERED_BYTES_MAX = 4 * KiB;
+const rememberedEntries: (Entry | undefined)[] = new Array(REMEMBERED_ENTRIES).fill(undefined);
+const rememberedBytes: (Uint8Array | undefined)[] = new Array(REMEMBERED_ENTRIES).fill(undefined);
+
+function recall(entry: Entry): Uint8Array | undefined {
+  const slot = entry.index % REMEMBERED_ENTRIES;
+  return rememberedEntries[slot] === entry ? rememberedBytes[slot] : undefined;
+}
+
+function remember(entry: Entry, bytes: Uint8Array): void {
+  if (REMEMBERED_BYTES_MAX < bytes.byteLength) return;
+  const slot = entry.index % REMEMBERED_ENTRIES;
+  rememberedEntries[slot] = entry;
+  rememberedBytes[slot] = bytes;
+}
 
 /** What `encodeEntry` would return is this long. */
 export function encodedLength(entry: Entry): number {
@@ -30,7 +50,7 @@ export function encodedLength(entry: Entry): number {
 
 /** The entry's bytes; nobody may change them. */
 export function encodeEntry(entry: Entry): Uint8Array {
-  const known = encoded.get(entry);
+  const known = recall(entry);
   if (known !== undefined) return known;
   const { data } = entry;
   invariant(data.byteLength <= ENTRY_DATA_BYTES_MAX, "entry is too large", {
@@ -45,7 +65,7 @@ export function encodeEntry(entry: Entry): Uint8Array {
   const bytes = writer.copyTo(slab);
   const crc = nativeCrc32c(bytes.subarray(PREFIX_BYTES));
   for (let i = 0; i < 4; i++) bytes[4 + i] = crc >>> (8 * i);
-  encoded.set(entry, bytes);
+  remember(entry, bytes);
   return bytes;
 }
 
@@ -77,7 +97,7 @@ export function decodeEntry(reader: ByteReader, bytes: Uint8Array): Entry {
     term: term(fields.u53()),
     data: fields.bytes(fields.remaining),
   };
-  encoded.set(entry, bytes.subarray(start, reader.position));
+  remember(entry, bytes.subarray(start, reader.position));
   return entry;
 }
 

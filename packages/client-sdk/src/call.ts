@@ -151,21 +151,42 @@ export class Call {
    * @param step  Gets the number of the attempt, from 1.
    * @throws LumeoError of the last attempt; what is not a LumeoError passes at once.
    */
-  async run<T>(options: StepOptions, step: (attempt: number) => Promise<T>): Promise<T> {
+  run<T>(options: StepOptions, step: (attempt: number) => Promise<T>): Promise<T> {
+    if (this.#cancelled.aborted) return Promise.reject(this.#cancelled.reason);
     const began = this.#ports.clock.monotonicMs();
+    // The first attempt is mostly the only one, and needs no loop.
+    const again = (thrown: unknown): Promise<T> => {
+      return this.#runAgain(options, step, { began, thrown });
+    };
+    try {
+      return step(1).catch(again);
+    } catch (thrown) {
+      return again(thrown);
+    }
+  }
+
+  /** Goes on after the first attempt has failed. */
+  async #runAgain<T>(
+    options: StepOptions,
+    step: (attempt: number) => Promise<T>,
+    first: { readonly began: MonotonicMs; readonly thrown: unknown },
+  ): Promise<T> {
+    const { began } = first;
+    let { thrown } = first;
     let redirects = 0;
     for (let count = 1; ; count++) {
+      if (!(thrown instanceof LumeoError)) throw thrown;
+      options.onFailure?.(thrown);
       this.#cancelled.throwIfAborted();
-      this.attempts = Math.max(this.attempts, count);
+      if (this.#givenUp?.has(thrown)) throw thrown;
+      if (isRedirect(thrown)) redirects++;
+      await this.#waitOrThrow(thrown, { ...options, count, redirects, began });
+      this.#cancelled.throwIfAborted();
+      this.attempts = Math.max(this.attempts, count + 1);
       try {
-        return await step(count);
-      } catch (thrown) {
-        if (!(thrown instanceof LumeoError)) throw thrown;
-        options.onFailure?.(thrown);
-        this.#cancelled.throwIfAborted();
-        if (this.#givenUp?.has(thrown)) throw thrown;
-        if (isRedirect(thrown)) redirects++;
-        await this.#waitOrThrow(thrown, { ...options, count, redirects, began });
+        return await step(count + 1);
+      } catch (again) {
+        thrown = again;
       }
     }
   }

@@ -44,18 +44,27 @@ export class Calls {
   }
 
   /** Runs an action as one call. Rejects with what the caller is to see. */
-  async run<T>(settings: CallSettings, action: (call: Call) => Promise<T>): Promise<T> {
-    let call: Call | undefined;
-    let failure: unknown;
+  run<T>(settings: CallSettings, action: (call: Call) => Promise<T>): Promise<T> {
+    let call: Call;
     try {
       call = this.begin(settings);
-      call.cancellation.throwIfAborted();
-      return await action(call);
     } catch (error) {
-      failure = call === undefined ? toPublic(error, settings.path, 1) : call.toPublic(error);
+      return Promise.reject(toPublic(error, settings.path, 1));
+    }
+    const succeed = (value: T): T => {
+      this.end(call);
+      return value;
+    };
+    const fail = (error: unknown): never => {
+      const failure = call.toPublic(error);
+      this.end(call, failure);
       throw failure;
-    } finally {
-      if (call !== undefined) this.end(call, failure);
+    };
+    try {
+      call.cancellation.throwIfAborted();
+      return action(call).then(succeed, fail);
+    } catch (error) {
+      return Promise.reject(error).catch(fail);
     }
   }
 

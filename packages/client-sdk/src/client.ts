@@ -377,7 +377,10 @@ export class Lumeo implements AsyncDisposable {
   }
 
   #callSettings(method: string, path: string | undefined, options: CallOptions): CallSettings {
-    return { method, path, signal: options.signal, ...callSettings(this.#settings, options) };
+    const settings = callSettings(this.#settings, options);
+    const { policy, wish, tellsFreshness, timeoutMs, deadlineMs } = settings;
+    const { signal } = options;
+    return { method, path, signal, timeoutMs, deadlineMs, policy, wish, tellsFreshness };
   }
 
   /** A reading is a call of its own, from the first byte that is asked for to the last. */

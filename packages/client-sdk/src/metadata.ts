@@ -33,6 +33,19 @@ interface Session {
   readonly waiting: (() => void)[];
 }
 
+/** The place of a mutation in a session. */
+interface Turn {
+  readonly session: Session;
+  readonly sequence: number;
+}
+
+interface Mutation<K extends keyof Mutations> {
+  readonly kind: K;
+  readonly ask: Ask<K>;
+  /** How many sessions before this one had been forgotten. */
+  readonly changes: number;
+}
+
 /** How often a mutation that has surely not taken effect moves to a new session. */
 const SESSION_CHANGES_MAX = 3;
 
@@ -79,26 +92,48 @@ export class Metadata {
   }
 
   /** An operation that changes something: takes effect at most once, however often it is sent. */
-  async mutate<K extends keyof Mutations>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
-    for (let changes = 0; ; changes++) {
-      const session = this.#current ?? (await this.#openSession(call));
-      const sequence = session.ledger.begin() ?? (await begin(session));
-      let mayHaveApplied = false;
-      const onFailure = (error: LumeoError): void => {
-        if (error.outcome === "unknown" && !isForgotten(error)) mayHaveApplied = true;
-      };
-      try {
-        return await call.run({ ...this.#step, onFailure }, () =>
-          this.#attempt(call, { session, sequence, kind, ask }),
-        );
-      } catch (error) {
-        if (!isForgotten(error)) throw error;
-        this.#forget(session);
-        if (mayHaveApplied || SESSION_CHANGES_MAX <= changes) throw unknownOutcome(kind, error);
-      } finally {
-        end(session, sequence);
-      }
+  mutate<K extends keyof Mutations>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
+    return this.#mutate(call, { kind, ask, changes: 0 });
+  }
+
+  /** At once, or when there is a session with room in its window. */
+  #mutate<K extends keyof Mutations>(call: Call, mutation: Mutation<K>): Promise<Answer<K>> {
+    const session = this.#current;
+    const sequence = session?.ledger.begin();
+    if (session !== undefined && sequence !== undefined) {
+      return this.#mutateIn(call, { ...mutation, session, sequence });
     }
+    return this.#turn(call).then((turn) => this.#mutateIn(call, { ...mutation, ...turn }));
+  }
+
+  async #turn(call: Call): Promise<Turn> {
+    const session = this.#current ?? (await this.#openSession(call));
+    return { session, sequence: session.ledger.begin() ?? (await begin(session)) };
+  }
+
+  #mutateIn<K extends keyof Mutations>(
+    call: Call,
+    mutation: Mutation<K> & Turn,
+  ): Promise<Answer<K>> {
+    const { session, sequence, kind, ask, changes } = mutation;
+    const { idempotent, limitMs } = this.#step;
+    let mayHaveApplied = false;
+    const onFailure = (error: LumeoError): void => {
+      if (error.outcome === "unknown" && !isForgotten(error)) mayHaveApplied = true;
+    };
+    const succeeded = (answer: Answer<K>): Answer<K> => {
+      end(session, sequence);
+      return answer;
+    };
+    const failed = (error: unknown): Promise<Answer<K>> => {
+      end(session, sequence);
+      if (!isForgotten(error)) throw error;
+      this.#forget(session);
+      if (mayHaveApplied || SESSION_CHANGES_MAX <= changes) throw unknownOutcome(kind, error);
+      return this.#mutate(call, { kind, ask, changes: changes + 1 });
+    };
+    const attempt = (): Promise<Answer<K>> => this.#attempt(call, mutation);
+    return call.run({ idempotent, limitMs, onFailure }, attempt).then(succeeded, failed);
   }
 
   #attempt<K extends OperationKind>(
@@ -164,6 +199,7 @@ async function begin(session: Session): Promise<number> {
 
 function end(session: Session, sequence: number): void {
   session.ledger.end(sequence);
+  if (session.waiting.length === 0) return;
   for (const resume of session.waiting.splice(0)) resume();
 }
 

@@ -180,12 +180,20 @@ export function callSettings(
   settings: ClientSettings,
   options: CallOptions,
 ): Omit<ClientSettings, "endpoints"> {
+  if (isPlain(options)) return settings;
   return {
     ...readSettings(settings, options),
     policy: mergePolicy(settings.policy, options.retry),
     timeoutMs: duration(options.timeoutMs ?? settings.timeoutMs, "timeoutMs"),
     deadlineMs: duration(options.deadlineMs ?? settings.deadlineMs, "deadlineMs"),
   };
+}
+
+/** Whether a call is to be as its client is: most are, and nothing is made for them. */
+function isPlain(options: CallOptions): boolean {
+  const { retry, timeoutMs, deadlineMs, consistency, maxAgeMs } = options;
+  const isPatient = retry === undefined && timeoutMs === undefined && deadlineMs === undefined;
+  return isPatient && consistency === undefined && maxAgeMs === undefined;
 }
 
 /** "lumeo://a:1,b:2/", "a:1,b:2" or a list → host:port, each once. */

@@ -29,12 +29,20 @@ export class PlacementPolicies {
     this.#clock = clock;
   }
 
+  /** The same, if it is known without asking. */
+  knownReplicasFor(path: string): number | undefined {
+    const known = this.#known.get(directoryOf(path));
+    return known !== undefined && this.#clock.monotonicMs() < known.until
+      ? known.replicas
+      : undefined;
+  }
+
   /** For a file at this path, which may be still to be made with the directories on the way. */
   async replicasFor(call: Call, path: string): Promise<number> {
-    const directory = path.slice(0, Math.max(1, path.lastIndexOf("/")));
+    const known = this.knownReplicasFor(path);
+    if (known !== undefined) return known;
+    const directory = directoryOf(path);
     const askedAt = this.#clock.monotonicMs();
-    const known = this.#known.get(directory);
-    if (known !== undefined && askedAt < known.until) return known.replicas;
     const policy = await this.#metadata.query(call, "effectivePolicy", { path: directory });
     const replicas = policy.replicas ?? REPLICAS_DEFAULT;
     this.#remember(directory, { replicas, until: askedAt + POLICY_MS_MAX });
@@ -50,4 +58,8 @@ export class PlacementPolicies {
       break;
     }
   }
+}
+
+function directoryOf(path: string): string {
+  return path.slice(0, Math.max(1, path.lastIndexOf("/")));
 }

@@ -15,25 +15,33 @@ export const SESSION_WINDOW = 4_096;
 /** The requests of one session that have no answer yet. */
 export class RequestLedger {
   #next = 1;
-  /** Insertion order is rising order, so the first is the lowest. */
-  readonly #open = new Set<number>();
+  /** The lowest that is open; `#next` if none is. */
+  #lowest = 1;
+  /** 1 for each open sequence, at its remainder by SESSION_WINDOW: no two in a window share one. */
+  readonly #open = new Uint8Array(SESSION_WINDOW);
 
   /** The next sequence, or undefined while the window is full (Q3). */
   begin(): number | undefined {
-    if (SESSION_WINDOW <= this.#next - this.answeredBelow) return undefined;
+    if (SESSION_WINDOW <= this.#next - this.#lowest) return undefined;
     const sequence = this.#next++;
-    this.#open.add(sequence);
+    this.#open[sequence % SESSION_WINDOW] = 1;
     return sequence;
   }
 
   /** The caller has its answer, or wants none any more. */
   end(sequence: number): void {
-    invariant(this.#open.delete(sequence), "request ended twice", { sequence });
+    const isKnown = this.#lowest <= sequence && sequence < this.#next;
+    invariant(isKnown && this.#isOpen(sequence), "request ended twice", { sequence });
+    this.#open[sequence % SESSION_WINDOW] = 0;
+    while (this.#lowest < this.#next && !this.#isOpen(this.#lowest)) this.#lowest++;
   }
 
   /** All sequences below are answered (Q2). */
   get answeredBelow(): number {
-    for (const lowest of this.#open) return lowest;
-    return this.#next;
+    return this.#lowest;
+  }
+
+  #isOpen(sequence: number): boolean {
+    return this.#open[sequence % SESSION_WINDOW] === 1;
   }
 }

@@ -62,6 +62,12 @@ const NOTHING: FinishedList = {
   chunkCount: 0,
 };
 
+/** What a put has stored. */
+interface Written {
+  readonly info: InodeInfo;
+  readonly chunkCount: number;
+}
+
 interface SettledOptions extends WriteOptions {
   readonly replicas: number;
 }
@@ -96,13 +102,13 @@ export class Writer {
   }
 
   /** Stores a body as the file at `path`; the call's path may have been given differently. */
-  async put(
-    call: Call,
-    path: string,
-    body: Body,
-    wishes: WriteOptions,
-  ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
-    if (isEmpty(body)) return this.#putEmpty(call, path, await this.#settle(call, path, wishes));
+  put(call: Call, path: string, body: Body, wishes: WriteOptions): Promise<Written> {
+    return isEmpty(body)
+      ? this.#putEmpty(call, path, wishes)
+      : this.#putBody(call, path, body, wishes);
+  }
+
+  async #putBody(call: Call, path: string, body: Body, wishes: WriteOptions): Promise<Written> {
     const source = await openBody(body);
     try {
       checkSize(source, wishes.sizeBytes);
@@ -130,11 +136,10 @@ export class Writer {
   }
 
   /** A file without chunks is made by its commit alone. */
-  async #putEmpty(
-    call: Call,
-    path: string,
-    options: SettledOptions,
-  ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
+  async #putEmpty(call: Call, path: string, wishes: WriteOptions): Promise<Written> {
+    const replicas = wishes.replicas ?? this.#policies.knownReplicasFor(path);
+    const options =
+      replicas === undefined ? await this.#settle(call, path, wishes) : { ...wishes, replicas };
     checkWhole(NOTHING, options.sizeBytes);
     return { info: await this.#commit(call, options, path, NOTHING), chunkCount: 0 };
   }
@@ -144,7 +149,7 @@ export class Writer {
     path: string,
     source: Source,
     options: SettledOptions,
-  ): Promise<{ readonly info: InodeInfo; readonly chunkCount: number }> {
+  ): Promise<Written> {
     const { metadata, ports } = this.#parts;
     const list = new ChunkList(call, path, metadata, ports);
     const total = source.kind === "replayable" ? source.sizeBytes : options.sizeBytes;

@@ -42,10 +42,16 @@ export function encodeAttributes(
   const { contentType, metadata, tags, ttlMs } = attributes;
   return {
     contentType,
-    metadata: { ...metadata },
-    tags: { ...tags },
-    ...(ttlMs === undefined ? {} : { ttlMs }),
+    metadata: encodeLabels(metadata),
+    tags: encodeLabels(tags),
+    ttlMs: ttlMs ?? null,
   };
+}
+
+/** No labels are no message. */
+function encodeLabels(labels: Readonly<Record<string, string>>): Record<string, string> | null {
+  for (const _ in labels) return { ...labels };
+  return null;
 }
 
 /** The fields of a change of attributes: null takes a key away. */

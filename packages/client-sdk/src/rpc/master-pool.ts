@@ -81,33 +81,53 @@ export class MasterPool implements Masters, Closable {
     return this.endpoints.every((address) => this.#refused.has(address));
   }
 
-  async attempt<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
+  attempt<K extends OperationKind>(attempt: Attempt<K>): Promise<Answer<K>> {
+    if (this.#isClosed) {
+      return Promise.reject(new LumeoError("CLOSED", "Cannot call: the client is closed"));
+    }
     const { read } = attempt;
     const address =
       read === undefined ? this.#target : this.#spread.choose(read.wish.consistency, this.#target);
     const { operations } = this.#link(address);
     const service: Service = { follower: undefined };
     const ended = read === undefined ? undefined : this.#spread.began(address);
-    try {
-      const answer = await operations.perform(attempt, service);
+    const answered = (answer: Answer<K>): Answer<K> => {
       ended?.(true);
       this.#heard(address, service);
       return answer;
-    } catch (error) {
+    };
+    const failed = (error: unknown): never => {
       // A refusal that stands, such as "it does not exist", is an answer.
       ended?.(error instanceof LumeoError && (!error.retryable || error.code === "OVERLOADED"));
       if (!(error instanceof LumeoError)) throw error;
-      const { isConnected, isStill } = operations;
-      if (isStill) this.#still.set(address, this.#ports.clock.monotonicMs() + STILL_MS);
-      const isRefused = error.code === "UNAVAILABLE" && !isConnected;
-      if (isRefused) this.#refused.add(address);
-      else this.#refused.delete(address);
-      if (service.follower !== undefined && !error.retryable) this.#heard(address, service);
-      else if (read === undefined || address === this.#target) {
-        this.#learn(address, error, isConnected);
-      }
-      throw isRefused && this.isUnreachable ? unreachable(this.endpoints, error) : error;
-    }
+      const matters = read === undefined || address === this.#target;
+      throw this.#failed(address, error, { operations, service, matters });
+    };
+    return operations.perform(attempt, service).then(answered, failed);
+  }
+
+  /**
+   * Notes what a failure says about a master; what its caller is told.
+   *
+   * @param at.matters  Whether it says something about the leader (P3).
+   */
+  #failed(
+    address: string,
+    error: LumeoError,
+    at: {
+      readonly operations: OperationStream;
+      readonly service: Service;
+      readonly matters: boolean;
+    },
+  ): LumeoError {
+    const { isConnected, isStill } = at.operations;
+    if (isStill) this.#still.set(address, this.#ports.clock.monotonicMs() + STILL_MS);
+    const isRefused = error.code === "UNAVAILABLE" && !isConnected;
+    if (isRefused) this.#refused.add(address);
+    else this.#refused.delete(address);
+    if (at.service.follower !== undefined && !error.retryable) this.#heard(address, at.service);
+    else if (at.matters) this.#learn(address, error, isConnected);
+    return isRefused && this.isUnreachable ? unreachable(this.endpoints, error) : error;
   }
 
   /** For unary calls to one master. */

@@ -102,6 +102,19 @@ export interface ChunkState extends LocatedChunk {
   readonly orphan: boolean;
   /** The copy under way. */
   readonly move: { readonly target: string; readonly job: number } | undefined;
+  /** Of each of the replicas, in their order. */
+  readonly checks: readonly CopyCheck[];
+}
+
+/** What a server says of one of its copies. */
+export interface CopyCheck {
+  /**
+   * The copy, if it is that old, has been read from the disk since then; undefined if nothing is
+   * known.
+   */
+  readonly readSince: Date | undefined;
+  /** Two primaries wrote the chunk without knowing of each other: it is not served there. */
+  readonly stopped: boolean;
 }
 
 /** What a server found when it read its copy from the disk. */

@@ -42,6 +42,7 @@ export {
   type ChunkFilter,
   type ChunkHealth,
   type ChunkState,
+  type CopyCheck,
   type CopyVerdict,
   Healing,
   type JobInfo,
@@ -59,7 +60,16 @@ export {
   Masters,
   type NewMaster,
 } from "./masters.js";
-export type { Consistency, Fence, Freshness, Policy, Quota, Usage } from "./operations.js";
+export type {
+  Consistency,
+  Fence,
+  Freshness,
+  Policy,
+  PolicyChanges,
+  Quota,
+  QuotaChanges,
+  Usage,
+} from "./operations.js";
 export type {
   AttributeOptions,
   CallOptions,

@@ -690,6 +690,8 @@ export namespace lumeo {
                 term: number;
                 masters: lumeo.master.v1.MasterStatus.$Properties[];
                 chunkservers: lumeo.master.v1.ChunkserverStatus.$Properties[];
+                health?: (lumeo.master.v1.ChunkHealth.$Properties|null);
+                jobs: lumeo.master.v1.Job.$Properties[];
                 static encode(m: lumeo.master.v1.GetClusterStatusResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.GetClusterStatusResponse & lumeo.master.v1.GetClusterStatusResponse.$Shape;
             }
@@ -701,6 +703,8 @@ export namespace lumeo {
                     term?: (number|null);
                     masters?: (lumeo.master.v1.MasterStatus.$Properties[]|null);
                     chunkservers?: (lumeo.master.v1.ChunkserverStatus.$Properties[]|null);
+                    health?: (lumeo.master.v1.ChunkHealth.$Properties|null);
+                    jobs?: (lumeo.master.v1.Job.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.GetClusterStatusResponse.$Properties;
@@ -989,6 +993,8 @@ export namespace lumeo {
                 labels: { [k: string]: string };
                 scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
                 stoppedHandles: number[];
+                standing: lumeo.master.v1.NodeStanding;
+                lost: boolean;
                 static encode(m: lumeo.master.v1.ChunkserverStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkserverStatus & lumeo.master.v1.ChunkserverStatus.$Shape;
             }
@@ -1008,300 +1014,11 @@ export namespace lumeo {
                     labels?: ({ [k: string]: string }|null);
                     scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
                     stoppedHandles?: (number[]|null);
+                    standing?: (lumeo.master.v1.NodeStanding|null);
+                    lost?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkserverStatus.$Properties;
-            }
-
-            interface IExportRequest extends lumeo.master.v1.ExportRequest.$Properties {
-            }
-
-            class ExportRequest {
-                constructor(p?: lumeo.master.v1.ExportRequest.$Properties);
-                $unknowns?: Uint8Array[];
-                mode: lumeo.backup.v1.Mode;
-                bytesPerSecond: number;
-                static encode(m: lumeo.master.v1.ExportRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape;
-            }
-
-            namespace ExportRequest {
-                interface $Properties {
-                    mode?: (lumeo.backup.v1.Mode|null);
-                    bytesPerSecond?: (number|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.ExportRequest.$Properties;
-            }
-
-            interface IExportResponse extends lumeo.master.v1.ExportResponse.$Properties {
-            }
-
-            class ExportResponse {
-                constructor(p?: lumeo.master.v1.ExportResponse.$Properties);
-                $unknowns?: Uint8Array[];
-                origin?: (lumeo.backup.v1.Origin.$Properties|null);
-                records?: (lumeo.backup.v1.Records.$Properties|null);
-                totals?: (lumeo.backup.v1.Totals.$Properties|null);
-                part?: ("origin"|"records"|"totals");
-                static encode(m: lumeo.master.v1.ExportResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape;
-            }
-
-            namespace ExportResponse {
-                interface $Properties {
-                    origin?: (lumeo.backup.v1.Origin.$Properties|null);
-                    records?: (lumeo.backup.v1.Records.$Properties|null);
-                    totals?: (lumeo.backup.v1.Totals.$Properties|null);
-                    part?: ("origin"|"records"|"totals");
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = {
-                  origin?: lumeo.backup.v1.Origin.$Shape|null;
-                  records?: lumeo.backup.v1.Records.$Shape|null;
-                  totals?: lumeo.backup.v1.Totals.$Shape|null;
-                  $unknowns?: Uint8Array[];
-                } & (
-                  ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
-                );
-            }
-
-            interface ILocateChunkRequest extends lumeo.master.v1.LocateChunkRequest.$Properties {
-            }
-
-            class LocateChunkRequest {
-                constructor(p?: lumeo.master.v1.LocateChunkRequest.$Properties);
-                $unknowns?: Uint8Array[];
-                handle: number;
-                static encode(m: lumeo.master.v1.LocateChunkRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.LocateChunkRequest & lumeo.master.v1.LocateChunkRequest.$Shape;
-            }
-
-            namespace LocateChunkRequest {
-                interface $Properties {
-                    handle?: (number|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.LocateChunkRequest.$Properties;
-            }
-
-            interface ILocateChunkResponse extends lumeo.master.v1.LocateChunkResponse.$Properties {
-            }
-
-            class LocateChunkResponse {
-                constructor(p?: lumeo.master.v1.LocateChunkResponse.$Properties);
-                $unknowns?: Uint8Array[];
-                chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
-                static encode(m: lumeo.master.v1.LocateChunkResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.LocateChunkResponse & lumeo.master.v1.LocateChunkResponse.$Shape;
-            }
-
-            namespace LocateChunkResponse {
-                interface $Properties {
-                    chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.LocateChunkResponse.$Properties;
-            }
-
-            interface IReportDamageRequest extends lumeo.master.v1.ReportDamageRequest.$Properties {
-            }
-
-            class ReportDamageRequest {
-                constructor(p?: lumeo.master.v1.ReportDamageRequest.$Properties);
-                $unknowns?: Uint8Array[];
-                handle: number;
-                serverId: number;
-                reason: string;
-                static encode(m: lumeo.master.v1.ReportDamageRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportDamageRequest & lumeo.master.v1.ReportDamageRequest.$Shape;
-            }
-
-            namespace ReportDamageRequest {
-                interface $Properties {
-                    handle?: (number|null);
-                    serverId?: (number|null);
-                    reason?: (string|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.ReportDamageRequest.$Properties;
-            }
-
-            interface IReportDamageResponse extends lumeo.master.v1.ReportDamageResponse.$Properties {
-            }
-
-            class ReportDamageResponse {
-                constructor(p?: lumeo.master.v1.ReportDamageResponse.$Properties);
-                $unknowns?: Uint8Array[];
-                static encode(m: lumeo.master.v1.ReportDamageResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportDamageResponse & lumeo.master.v1.ReportDamageResponse.$Shape;
-            }
-
-            namespace ReportDamageResponse {
-                interface $Properties {
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.ReportDamageResponse.$Properties;
-            }
-
-            interface IRegisterRequest extends lumeo.master.v1.RegisterRequest.$Properties {
-            }
-
-            class RegisterRequest {
-                constructor(p?: lumeo.master.v1.RegisterRequest.$Properties);
-                $unknowns?: Uint8Array[];
-                name: string;
-                storeUuid: string;
-                dataAddress: string;
-                controlAddress: string;
-                labels: { [k: string]: string };
-                clusterId: string;
-                static encode(m: lumeo.master.v1.RegisterRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RegisterRequest & lumeo.master.v1.RegisterRequest.$Shape;
-            }
-
-            namespace RegisterRequest {
-                interface $Properties {
-                    name?: (string|null);
-                    storeUuid?: (string|null);
-                    dataAddress?: (string|null);
-                    controlAddress?: (string|null);
-                    labels?: ({ [k: string]: string }|null);
-                    clusterId?: (string|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.RegisterRequest.$Properties;
-            }
-
-            interface IRegisterResponse extends lumeo.master.v1.RegisterResponse.$Properties {
-            }
-
-            class RegisterResponse {
-                constructor(p?: lumeo.master.v1.RegisterResponse.$Properties);
-                $unknowns?: Uint8Array[];
-                serverId: number;
-                clusterId: string;
-                heartbeatMs: number;
-                masters: string[];
-                static encode(m: lumeo.master.v1.RegisterResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RegisterResponse & lumeo.master.v1.RegisterResponse.$Shape;
-            }
-
-            namespace RegisterResponse {
-                interface $Properties {
-                    serverId?: (number|null);
-                    clusterId?: (string|null);
-                    heartbeatMs?: (number|null);
-                    masters?: (string[]|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.RegisterResponse.$Properties;
-            }
-
-            interface IHeartbeatRequest extends lumeo.master.v1.HeartbeatRequest.$Properties {
-            }
-
-            class HeartbeatRequest {
-                constructor(p?: lumeo.master.v1.HeartbeatRequest.$Properties);
-                $unknowns?: Uint8Array[];
-                serverId: number;
-                storeUuid: string;
-                chunkCount: number;
-                usedBytes: number;
-                capacityBytes: number;
-                freeBytes: number;
-                readOnly: boolean;
-                damagedHandles: number[];
-                writesInFlight: number;
-                scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
-                stoppedHandles: number[];
-                static encode(m: lumeo.master.v1.HeartbeatRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatRequest & lumeo.master.v1.HeartbeatRequest.$Shape;
-            }
-
-            namespace HeartbeatRequest {
-                interface $Properties {
-                    serverId?: (number|null);
-                    storeUuid?: (string|null);
-                    chunkCount?: (number|null);
-                    usedBytes?: (number|null);
-                    capacityBytes?: (number|null);
-                    freeBytes?: (number|null);
-                    readOnly?: (boolean|null);
-                    damagedHandles?: (number[]|null);
-                    writesInFlight?: (number|null);
-                    scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
-                    stoppedHandles?: (number[]|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.HeartbeatRequest.$Properties;
-            }
-
-            interface IHeartbeatResponse extends lumeo.master.v1.HeartbeatResponse.$Properties {
-            }
-
-            class HeartbeatResponse {
-                constructor(p?: lumeo.master.v1.HeartbeatResponse.$Properties);
-                $unknowns?: Uint8Array[];
-                verifyHandles: number[];
-                masters: string[];
-                stopHandles: number[];
-                static encode(m: lumeo.master.v1.HeartbeatResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatResponse & lumeo.master.v1.HeartbeatResponse.$Shape;
-            }
-
-            namespace HeartbeatResponse {
-                interface $Properties {
-                    verifyHandles?: (number[]|null);
-                    masters?: (string[]|null);
-                    stopHandles?: (number[]|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.HeartbeatResponse.$Properties;
-            }
-
-            interface IReportInventoryRequest extends lumeo.master.v1.ReportInventoryRequest.$Properties {
-            }
-
-            class ReportInventoryRequest {
-                constructor(p?: lumeo.master.v1.ReportInventoryRequest.$Properties);
-                $unknowns?: Uint8Array[];
-                serverId: number;
-                storeUuid: string;
-                handles: number[];
-                epochs: number[];
-                static encode(m: lumeo.master.v1.ReportInventoryRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportInventoryRequest & lumeo.master.v1.ReportInventoryRequest.$Shape;
-            }
-
-            namespace ReportInventoryRequest {
-                interface $Properties {
-                    serverId?: (number|null);
-                    storeUuid?: (string|null);
-                    handles?: (number[]|null);
-                    epochs?: (number[]|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.ReportInventoryRequest.$Properties;
-            }
-
-            interface IReportInventoryResponse extends lumeo.master.v1.ReportInventoryResponse.$Properties {
-            }
-
-            class ReportInventoryResponse {
-                constructor(p?: lumeo.master.v1.ReportInventoryResponse.$Properties);
-                $unknowns?: Uint8Array[];
-                garbageHandles: number[];
-                static encode(m: lumeo.master.v1.ReportInventoryResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportInventoryResponse & lumeo.master.v1.ReportInventoryResponse.$Shape;
-            }
-
-            namespace ReportInventoryResponse {
-                interface $Properties {
-                    garbageHandles?: (number[]|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.ReportInventoryResponse.$Properties;
             }
 
             enum JobKind {
@@ -1725,6 +1442,7 @@ export namespace lumeo {
                 moveTarget: number;
                 moveTargetName: string;
                 job: number;
+                checks: lumeo.master.v1.CopyCheck.$Properties[];
                 static encode(m: lumeo.master.v1.ChunkState.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkState & lumeo.master.v1.ChunkState.$Shape;
             }
@@ -1737,9 +1455,31 @@ export namespace lumeo {
                     moveTarget?: (number|null);
                     moveTargetName?: (string|null);
                     job?: (number|null);
+                    checks?: (lumeo.master.v1.CopyCheck.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkState.$Properties;
+            }
+
+            interface ICopyCheck extends lumeo.master.v1.CopyCheck.$Properties {
+            }
+
+            class CopyCheck {
+                constructor(p?: lumeo.master.v1.CopyCheck.$Properties);
+                $unknowns?: Uint8Array[];
+                readSinceMs: number;
+                stopped: boolean;
+                static encode(m: lumeo.master.v1.CopyCheck.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CopyCheck & lumeo.master.v1.CopyCheck.$Shape;
+            }
+
+            namespace CopyCheck {
+                interface $Properties {
+                    readSinceMs?: (number|null);
+                    stopped?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.CopyCheck.$Properties;
             }
 
             interface IVerifyChunkRequest extends lumeo.master.v1.VerifyChunkRequest.$Properties {
@@ -1812,6 +1552,297 @@ export namespace lumeo {
                 COPY_FINDING_INTACT = 1,
                 COPY_FINDING_BAD = 2,
                 COPY_FINDING_UNKNOWN = 3
+            }
+
+            interface IExportRequest extends lumeo.master.v1.ExportRequest.$Properties {
+            }
+
+            class ExportRequest {
+                constructor(p?: lumeo.master.v1.ExportRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                mode: lumeo.backup.v1.Mode;
+                bytesPerSecond: number;
+                static encode(m: lumeo.master.v1.ExportRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape;
+            }
+
+            namespace ExportRequest {
+                interface $Properties {
+                    mode?: (lumeo.backup.v1.Mode|null);
+                    bytesPerSecond?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ExportRequest.$Properties;
+            }
+
+            interface IExportResponse extends lumeo.master.v1.ExportResponse.$Properties {
+            }
+
+            class ExportResponse {
+                constructor(p?: lumeo.master.v1.ExportResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                origin?: (lumeo.backup.v1.Origin.$Properties|null);
+                records?: (lumeo.backup.v1.Records.$Properties|null);
+                totals?: (lumeo.backup.v1.Totals.$Properties|null);
+                part?: ("origin"|"records"|"totals");
+                static encode(m: lumeo.master.v1.ExportResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape;
+            }
+
+            namespace ExportResponse {
+                interface $Properties {
+                    origin?: (lumeo.backup.v1.Origin.$Properties|null);
+                    records?: (lumeo.backup.v1.Records.$Properties|null);
+                    totals?: (lumeo.backup.v1.Totals.$Properties|null);
+                    part?: ("origin"|"records"|"totals");
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = {
+                  origin?: lumeo.backup.v1.Origin.$Shape|null;
+                  records?: lumeo.backup.v1.Records.$Shape|null;
+                  totals?: lumeo.backup.v1.Totals.$Shape|null;
+                  $unknowns?: Uint8Array[];
+                } & (
+                  ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
+                );
+            }
+
+            interface ILocateChunkRequest extends lumeo.master.v1.LocateChunkRequest.$Properties {
+            }
+
+            class LocateChunkRequest {
+                constructor(p?: lumeo.master.v1.LocateChunkRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                static encode(m: lumeo.master.v1.LocateChunkRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.LocateChunkRequest & lumeo.master.v1.LocateChunkRequest.$Shape;
+            }
+
+            namespace LocateChunkRequest {
+                interface $Properties {
+                    handle?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.LocateChunkRequest.$Properties;
+            }
+
+            interface ILocateChunkResponse extends lumeo.master.v1.LocateChunkResponse.$Properties {
+            }
+
+            class LocateChunkResponse {
+                constructor(p?: lumeo.master.v1.LocateChunkResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
+                static encode(m: lumeo.master.v1.LocateChunkResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.LocateChunkResponse & lumeo.master.v1.LocateChunkResponse.$Shape;
+            }
+
+            namespace LocateChunkResponse {
+                interface $Properties {
+                    chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.LocateChunkResponse.$Properties;
+            }
+
+            interface IReportDamageRequest extends lumeo.master.v1.ReportDamageRequest.$Properties {
+            }
+
+            class ReportDamageRequest {
+                constructor(p?: lumeo.master.v1.ReportDamageRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                serverId: number;
+                reason: string;
+                static encode(m: lumeo.master.v1.ReportDamageRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportDamageRequest & lumeo.master.v1.ReportDamageRequest.$Shape;
+            }
+
+            namespace ReportDamageRequest {
+                interface $Properties {
+                    handle?: (number|null);
+                    serverId?: (number|null);
+                    reason?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReportDamageRequest.$Properties;
+            }
+
+            interface IReportDamageResponse extends lumeo.master.v1.ReportDamageResponse.$Properties {
+            }
+
+            class ReportDamageResponse {
+                constructor(p?: lumeo.master.v1.ReportDamageResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                static encode(m: lumeo.master.v1.ReportDamageResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportDamageResponse & lumeo.master.v1.ReportDamageResponse.$Shape;
+            }
+
+            namespace ReportDamageResponse {
+                interface $Properties {
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReportDamageResponse.$Properties;
+            }
+
+            interface IRegisterRequest extends lumeo.master.v1.RegisterRequest.$Properties {
+            }
+
+            class RegisterRequest {
+                constructor(p?: lumeo.master.v1.RegisterRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                name: string;
+                storeUuid: string;
+                dataAddress: string;
+                controlAddress: string;
+                labels: { [k: string]: string };
+                clusterId: string;
+                static encode(m: lumeo.master.v1.RegisterRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RegisterRequest & lumeo.master.v1.RegisterRequest.$Shape;
+            }
+
+            namespace RegisterRequest {
+                interface $Properties {
+                    name?: (string|null);
+                    storeUuid?: (string|null);
+                    dataAddress?: (string|null);
+                    controlAddress?: (string|null);
+                    labels?: ({ [k: string]: string }|null);
+                    clusterId?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RegisterRequest.$Properties;
+            }
+
+            interface IRegisterResponse extends lumeo.master.v1.RegisterResponse.$Properties {
+            }
+
+            class RegisterResponse {
+                constructor(p?: lumeo.master.v1.RegisterResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                clusterId: string;
+                heartbeatMs: number;
+                masters: string[];
+                static encode(m: lumeo.master.v1.RegisterResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RegisterResponse & lumeo.master.v1.RegisterResponse.$Shape;
+            }
+
+            namespace RegisterResponse {
+                interface $Properties {
+                    serverId?: (number|null);
+                    clusterId?: (string|null);
+                    heartbeatMs?: (number|null);
+                    masters?: (string[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RegisterResponse.$Properties;
+            }
+
+            interface IHeartbeatRequest extends lumeo.master.v1.HeartbeatRequest.$Properties {
+            }
+
+            class HeartbeatRequest {
+                constructor(p?: lumeo.master.v1.HeartbeatRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                storeUuid: string;
+                chunkCount: number;
+                usedBytes: number;
+                capacityBytes: number;
+                freeBytes: number;
+                readOnly: boolean;
+                damagedHandles: number[];
+                writesInFlight: number;
+                scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                stoppedHandles: number[];
+                static encode(m: lumeo.master.v1.HeartbeatRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatRequest & lumeo.master.v1.HeartbeatRequest.$Shape;
+            }
+
+            namespace HeartbeatRequest {
+                interface $Properties {
+                    serverId?: (number|null);
+                    storeUuid?: (string|null);
+                    chunkCount?: (number|null);
+                    usedBytes?: (number|null);
+                    capacityBytes?: (number|null);
+                    freeBytes?: (number|null);
+                    readOnly?: (boolean|null);
+                    damagedHandles?: (number[]|null);
+                    writesInFlight?: (number|null);
+                    scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                    stoppedHandles?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.HeartbeatRequest.$Properties;
+            }
+
+            interface IHeartbeatResponse extends lumeo.master.v1.HeartbeatResponse.$Properties {
+            }
+
+            class HeartbeatResponse {
+                constructor(p?: lumeo.master.v1.HeartbeatResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                verifyHandles: number[];
+                masters: string[];
+                stopHandles: number[];
+                static encode(m: lumeo.master.v1.HeartbeatResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatResponse & lumeo.master.v1.HeartbeatResponse.$Shape;
+            }
+
+            namespace HeartbeatResponse {
+                interface $Properties {
+                    verifyHandles?: (number[]|null);
+                    masters?: (string[]|null);
+                    stopHandles?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.HeartbeatResponse.$Properties;
+            }
+
+            interface IReportInventoryRequest extends lumeo.master.v1.ReportInventoryRequest.$Properties {
+            }
+
+            class ReportInventoryRequest {
+                constructor(p?: lumeo.master.v1.ReportInventoryRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                storeUuid: string;
+                handles: number[];
+                epochs: number[];
+                static encode(m: lumeo.master.v1.ReportInventoryRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportInventoryRequest & lumeo.master.v1.ReportInventoryRequest.$Shape;
+            }
+
+            namespace ReportInventoryRequest {
+                interface $Properties {
+                    serverId?: (number|null);
+                    storeUuid?: (string|null);
+                    handles?: (number[]|null);
+                    epochs?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReportInventoryRequest.$Properties;
+            }
+
+            interface IReportInventoryResponse extends lumeo.master.v1.ReportInventoryResponse.$Properties {
+            }
+
+            class ReportInventoryResponse {
+                constructor(p?: lumeo.master.v1.ReportInventoryResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                garbageHandles: number[];
+                static encode(m: lumeo.master.v1.ReportInventoryResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportInventoryResponse & lumeo.master.v1.ReportInventoryResponse.$Shape;
+            }
+
+            namespace ReportInventoryResponse {
+                interface $Properties {
+                    garbageHandles?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReportInventoryResponse.$Properties;
             }
 
             interface IBeginCheckRequest extends lumeo.master.v1.BeginCheckRequest.$Properties {
@@ -3029,6 +3060,7 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 path: string;
                 policy?: (lumeo.master.v1.Policy.$Properties|null);
+                kept?: (lumeo.master.v1.KeptPolicy.$Properties|null);
                 static encode(m: lumeo.master.v1.SetPolicy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SetPolicy & lumeo.master.v1.SetPolicy.$Shape;
             }
@@ -3037,9 +3069,35 @@ export namespace lumeo {
                 interface $Properties {
                     path?: (string|null);
                     policy?: (lumeo.master.v1.Policy.$Properties|null);
+                    kept?: (lumeo.master.v1.KeptPolicy.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.SetPolicy.$Properties;
+            }
+
+            interface IKeptPolicy extends lumeo.master.v1.KeptPolicy.$Properties {
+            }
+
+            class KeptPolicy {
+                constructor(p?: lumeo.master.v1.KeptPolicy.$Properties);
+                $unknowns?: Uint8Array[];
+                replicas: boolean;
+                versions: boolean;
+                trashMs: boolean;
+                ttlMs: boolean;
+                static encode(m: lumeo.master.v1.KeptPolicy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.KeptPolicy & lumeo.master.v1.KeptPolicy.$Shape;
+            }
+
+            namespace KeptPolicy {
+                interface $Properties {
+                    replicas?: (boolean|null);
+                    versions?: (boolean|null);
+                    trashMs?: (boolean|null);
+                    ttlMs?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.KeptPolicy.$Properties;
             }
 
             interface IEffectivePolicy extends lumeo.master.v1.EffectivePolicy.$Properties {
@@ -3069,6 +3127,7 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 path: string;
                 quota?: (lumeo.master.v1.Quota.$Properties|null);
+                kept?: (lumeo.master.v1.KeptQuota.$Properties|null);
                 static encode(m: lumeo.master.v1.SetQuota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SetQuota & lumeo.master.v1.SetQuota.$Shape;
             }
@@ -3077,9 +3136,31 @@ export namespace lumeo {
                 interface $Properties {
                     path?: (string|null);
                     quota?: (lumeo.master.v1.Quota.$Properties|null);
+                    kept?: (lumeo.master.v1.KeptQuota.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.SetQuota.$Properties;
+            }
+
+            interface IKeptQuota extends lumeo.master.v1.KeptQuota.$Properties {
+            }
+
+            class KeptQuota {
+                constructor(p?: lumeo.master.v1.KeptQuota.$Properties);
+                $unknowns?: Uint8Array[];
+                bytes: boolean;
+                files: boolean;
+                static encode(m: lumeo.master.v1.KeptQuota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.KeptQuota & lumeo.master.v1.KeptQuota.$Shape;
+            }
+
+            namespace KeptQuota {
+                interface $Properties {
+                    bytes?: (boolean|null);
+                    files?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.KeptQuota.$Properties;
             }
 
             interface IListTrash extends lumeo.master.v1.ListTrash.$Properties {

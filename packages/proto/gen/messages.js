@@ -4984,6 +4984,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [term] GetClusterStatusResponse term
                  * @property {Array.<lumeo.master.v1.MasterStatus.$Properties>|null} [masters] GetClusterStatusResponse masters
                  * @property {Array.<lumeo.master.v1.ChunkserverStatus.$Properties>|null} [chunkservers] GetClusterStatusResponse chunkservers
+                 * @property {lumeo.master.v1.ChunkHealth.$Properties|null} [health] GetClusterStatusResponse health
+                 * @property {Array.<lumeo.master.v1.Job.$Properties>|null} [jobs] GetClusterStatusResponse jobs
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5011,6 +5013,7 @@ export const lumeo = $root.lumeo = (() => {
                 const GetClusterStatusResponse = function (p) {
                     this.masters = [];
                     this.chunkservers = [];
+                    this.jobs = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -5058,6 +5061,22 @@ export const lumeo = $root.lumeo = (() => {
                 GetClusterStatusResponse.prototype.chunkservers = $util.emptyArray;
 
                 /**
+                 * GetClusterStatusResponse health.
+                 * @member {lumeo.master.v1.ChunkHealth.$Properties|null|undefined} health
+                 * @memberof lumeo.master.v1.GetClusterStatusResponse
+                 * @instance
+                 */
+                GetClusterStatusResponse.prototype.health = null;
+
+                /**
+                 * GetClusterStatusResponse jobs.
+                 * @member {Array.<lumeo.master.v1.Job.$Properties>} jobs
+                 * @memberof lumeo.master.v1.GetClusterStatusResponse
+                 * @instance
+                 */
+                GetClusterStatusResponse.prototype.jobs = $util.emptyArray;
+
+                /**
                  * Encodes the specified GetClusterStatusResponse message. Does not implicitly {@link lumeo.master.v1.GetClusterStatusResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.GetClusterStatusResponse
@@ -5086,6 +5105,12 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.chunkservers != null && m.chunkservers.length) {
                         for (var i = 0; i < m.chunkservers.length; ++i)
                             $root.lumeo.master.v1.ChunkserverStatus.encode(m.chunkservers[i], w.uint32(/* id 5, wireType 2 =*/42).fork(), q + 1).ldelim();
+                    }
+                    if (m.health != null && $Object.hasOwnProperty.call(m, "health"))
+                        $root.lumeo.master.v1.ChunkHealth.encode(m.health, w.uint32(/* id 6, wireType 2 =*/50).fork(), q + 1).ldelim();
+                    if (m.jobs != null && m.jobs.length) {
+                        for (var i = 0; i < m.jobs.length; ++i)
+                            $root.lumeo.master.v1.Job.encode(m.jobs[i], w.uint32(/* id 7, wireType 2 =*/58).fork(), q + 1).ldelim();
                     }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
@@ -5172,6 +5197,20 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.chunkservers && m.chunkservers.length))
                                     m.chunkservers = [];
                                 m.chunkservers.push($root.lumeo.master.v1.ChunkserverStatus.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                m.health = $root.lumeo.master.v1.ChunkHealth.decode(r, r.size(), $undefined, q + 1, m.health);
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.jobs && m.jobs.length))
+                                    m.jobs = [];
+                                m.jobs.push($root.lumeo.master.v1.Job.decode(r, r.size(), $undefined, q + 1));
                                 continue;
                             }
                         }
@@ -7119,6 +7158,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Object.<string,string>|null} [labels] ChunkserverStatus labels
                  * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] ChunkserverStatus scrub
                  * @property {Array.<number>|null} [stoppedHandles] ChunkserverStatus stoppedHandles
+                 * @property {lumeo.master.v1.NodeStanding|null} [standing] ChunkserverStatus standing
+                 * @property {boolean|null} [lost] ChunkserverStatus lost
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -7257,6 +7298,22 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkserverStatus.prototype.stoppedHandles = $util.emptyArray;
 
                 /**
+                 * ChunkserverStatus standing.
+                 * @member {lumeo.master.v1.NodeStanding} standing
+                 * @memberof lumeo.master.v1.ChunkserverStatus
+                 * @instance
+                 */
+                ChunkserverStatus.prototype.standing = 0;
+
+                /**
+                 * ChunkserverStatus lost.
+                 * @member {boolean} lost
+                 * @memberof lumeo.master.v1.ChunkserverStatus
+                 * @instance
+                 */
+                ChunkserverStatus.prototype.lost = false;
+
+                /**
                  * Encodes the specified ChunkserverStatus message. Does not implicitly {@link lumeo.master.v1.ChunkserverStatus.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ChunkserverStatus
@@ -7302,6 +7359,10 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.stoppedHandles != null && m.stoppedHandles.length) {
                         w.uint32(/* id 13, wireType 2 =*/106).uint64s(m.stoppedHandles);
                     }
+                    if (m.standing != null && $Object.hasOwnProperty.call(m, "standing") && m.standing !== 0)
+                        w.uint32(/* id 14, wireType 0 =*/112).int32(m.standing);
+                    if (m.lost != null && $Object.hasOwnProperty.call(m, "lost") && m.lost !== false)
+                        w.uint32(/* id 15, wireType 0 =*/120).bool(m.lost);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -7492,6 +7553,24 @@ export const lumeo = $root.lumeo = (() => {
                                 m.stoppedHandles.push(r.uint64());
                                 continue;
                             }
+                        case 14: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.standing = v;
+                                else
+                                    delete m.standing;
+                                continue;
+                            }
+                        case 15: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.lost = v;
+                                else
+                                    delete m.lost;
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -7510,2269 +7589,6 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return ChunkserverStatus;
-            })();
-
-            v1.ExportRequest = (function() {
-
-                /**
-                 * Properties of an ExportRequest.
-                 * @typedef {Object} lumeo.master.v1.ExportRequest.$Properties
-                 * @property {lumeo.backup.v1.Mode|null} [mode] ExportRequest mode
-                 * @property {number|null} [bytesPerSecond] ExportRequest bytesPerSecond
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of an ExportRequest.
-                 * @memberof lumeo.master.v1
-                 * @interface IExportRequest
-                 * @augments lumeo.master.v1.ExportRequest.$Properties
-                 * @deprecated Use lumeo.master.v1.ExportRequest.$Properties instead.
-                 */
-
-                /**
-                 * Shape of an ExportRequest.
-                 * @typedef {lumeo.master.v1.ExportRequest.$Properties} lumeo.master.v1.ExportRequest.$Shape
-                 */
-
-                /**
-                 * Constructs a new ExportRequest.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents an ExportRequest.
-                 * @constructor
-                 * @param {lumeo.master.v1.ExportRequest.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ExportRequest = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * ExportRequest mode.
-                 * @member {lumeo.backup.v1.Mode} mode
-                 * @memberof lumeo.master.v1.ExportRequest
-                 * @instance
-                 */
-                ExportRequest.prototype.mode = 0;
-
-                /**
-                 * ExportRequest bytesPerSecond.
-                 * @member {number} bytesPerSecond
-                 * @memberof lumeo.master.v1.ExportRequest
-                 * @instance
-                 */
-                ExportRequest.prototype.bytesPerSecond = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * Encodes the specified ExportRequest message. Does not implicitly {@link lumeo.master.v1.ExportRequest.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.ExportRequest
-                 * @static
-                 * @param {lumeo.master.v1.ExportRequest.$Properties} m ExportRequest message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ExportRequest.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.mode != null && $Object.hasOwnProperty.call(m, "mode") && m.mode !== 0)
-                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.mode);
-                    if (m.bytesPerSecond != null && $Object.hasOwnProperty.call(m, "bytesPerSecond") && (typeof m.bytesPerSecond === "object" ? m.bytesPerSecond.low || m.bytesPerSecond.high : m.bytesPerSecond !== 0))
-                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.bytesPerSecond);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes an ExportRequest message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.ExportRequest
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape} ExportRequest
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ExportRequest.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.ExportRequest();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.int32())
-                                    m.mode = v;
-                                else
-                                    delete m.mode;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.bytesPerSecond = v;
-                                else
-                                    delete m.bytesPerSecond;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ExportRequest;
-            })();
-
-            v1.ExportResponse = (function() {
-
-                /**
-                 * Properties of an ExportResponse.
-                 * @typedef {Object} lumeo.master.v1.ExportResponse.$Properties
-                 * @property {lumeo.backup.v1.Origin.$Properties|null} [origin] ExportResponse origin
-                 * @property {lumeo.backup.v1.Records.$Properties|null} [records] ExportResponse records
-                 * @property {lumeo.backup.v1.Totals.$Properties|null} [totals] ExportResponse totals
-                 * @property {"origin"|"records"|"totals"} [part] ExportResponse part
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of an ExportResponse.
-                 * @memberof lumeo.master.v1
-                 * @interface IExportResponse
-                 * @augments lumeo.master.v1.ExportResponse.$Properties
-                 * @deprecated Use lumeo.master.v1.ExportResponse.$Properties instead.
-                 */
-
-                /**
-                 * Narrowed shape of an ExportResponse.
-                 * @typedef {{
-                 *   origin?: lumeo.backup.v1.Origin.$Shape|null;
-                 *   records?: lumeo.backup.v1.Records.$Shape|null;
-                 *   totals?: lumeo.backup.v1.Totals.$Shape|null;
-                 *   $unknowns?: Array.<Uint8Array>;
-                 * } & (
-                 *   ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
-                 * )} lumeo.master.v1.ExportResponse.$Shape
-                 */
-
-                /**
-                 * Constructs a new ExportResponse.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents an ExportResponse.
-                 * @constructor
-                 * @param {lumeo.master.v1.ExportResponse.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ExportResponse = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * ExportResponse origin.
-                 * @member {lumeo.backup.v1.Origin.$Properties|null|undefined} origin
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @instance
-                 */
-                ExportResponse.prototype.origin = null;
-
-                /**
-                 * ExportResponse records.
-                 * @member {lumeo.backup.v1.Records.$Properties|null|undefined} records
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @instance
-                 */
-                ExportResponse.prototype.records = null;
-
-                /**
-                 * ExportResponse totals.
-                 * @member {lumeo.backup.v1.Totals.$Properties|null|undefined} totals
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @instance
-                 */
-                ExportResponse.prototype.totals = null;
-
-                // OneOf field names bound to virtual getters and setters
-                let $oneOfFields;
-
-                /**
-                 * ExportResponse part.
-                 * @member {"origin"|"records"|"totals"|undefined} part
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @instance
-                 */
-                $Object.defineProperty(ExportResponse.prototype, "part", {
-                    get: $util.oneOfGetter($oneOfFields = ["origin", "records", "totals"]),
-                    set: $util.oneOfSetter($oneOfFields)
-                });
-
-                /**
-                 * Encodes the specified ExportResponse message. Does not implicitly {@link lumeo.master.v1.ExportResponse.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @static
-                 * @param {lumeo.master.v1.ExportResponse.$Properties} m ExportResponse message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ExportResponse.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.origin != null && $Object.hasOwnProperty.call(m, "origin"))
-                        $root.lumeo.backup.v1.Origin.encode(m.origin, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
-                    if (m.records != null && $Object.hasOwnProperty.call(m, "records"))
-                        $root.lumeo.backup.v1.Records.encode(m.records, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
-                    if (m.totals != null && $Object.hasOwnProperty.call(m, "totals"))
-                        $root.lumeo.backup.v1.Totals.encode(m.totals, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes an ExportResponse message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape} ExportResponse
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ExportResponse.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.ExportResponse();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                m.origin = $root.lumeo.backup.v1.Origin.decode(r, r.size(), $undefined, q + 1, m.origin);
-                                m.part = "origin";
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                m.records = $root.lumeo.backup.v1.Records.decode(r, r.size(), $undefined, q + 1, m.records);
-                                m.part = "records";
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                m.totals = $root.lumeo.backup.v1.Totals.decode(r, r.size(), $undefined, q + 1, m.totals);
-                                m.part = "totals";
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ExportResponse;
-            })();
-
-            v1.LocateChunkRequest = (function() {
-
-                /**
-                 * Properties of a LocateChunkRequest.
-                 * @typedef {Object} lumeo.master.v1.LocateChunkRequest.$Properties
-                 * @property {number|null} [handle] LocateChunkRequest handle
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a LocateChunkRequest.
-                 * @memberof lumeo.master.v1
-                 * @interface ILocateChunkRequest
-                 * @augments lumeo.master.v1.LocateChunkRequest.$Properties
-                 * @deprecated Use lumeo.master.v1.LocateChunkRequest.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a LocateChunkRequest.
-                 * @typedef {lumeo.master.v1.LocateChunkRequest.$Properties} lumeo.master.v1.LocateChunkRequest.$Shape
-                 */
-
-                /**
-                 * Constructs a new LocateChunkRequest.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a LocateChunkRequest.
-                 * @constructor
-                 * @param {lumeo.master.v1.LocateChunkRequest.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const LocateChunkRequest = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * LocateChunkRequest handle.
-                 * @member {number} handle
-                 * @memberof lumeo.master.v1.LocateChunkRequest
-                 * @instance
-                 */
-                LocateChunkRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * Encodes the specified LocateChunkRequest message. Does not implicitly {@link lumeo.master.v1.LocateChunkRequest.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.LocateChunkRequest
-                 * @static
-                 * @param {lumeo.master.v1.LocateChunkRequest.$Properties} m LocateChunkRequest message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                LocateChunkRequest.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a LocateChunkRequest message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.LocateChunkRequest
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.LocateChunkRequest & lumeo.master.v1.LocateChunkRequest.$Shape} LocateChunkRequest
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                LocateChunkRequest.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.LocateChunkRequest();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.handle = v;
-                                else
-                                    delete m.handle;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return LocateChunkRequest;
-            })();
-
-            v1.LocateChunkResponse = (function() {
-
-                /**
-                 * Properties of a LocateChunkResponse.
-                 * @typedef {Object} lumeo.master.v1.LocateChunkResponse.$Properties
-                 * @property {lumeo.common.v1.LocatedChunk.$Properties|null} [chunk] LocateChunkResponse chunk
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a LocateChunkResponse.
-                 * @memberof lumeo.master.v1
-                 * @interface ILocateChunkResponse
-                 * @augments lumeo.master.v1.LocateChunkResponse.$Properties
-                 * @deprecated Use lumeo.master.v1.LocateChunkResponse.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a LocateChunkResponse.
-                 * @typedef {lumeo.master.v1.LocateChunkResponse.$Properties} lumeo.master.v1.LocateChunkResponse.$Shape
-                 */
-
-                /**
-                 * Constructs a new LocateChunkResponse.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a LocateChunkResponse.
-                 * @constructor
-                 * @param {lumeo.master.v1.LocateChunkResponse.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const LocateChunkResponse = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * LocateChunkResponse chunk.
-                 * @member {lumeo.common.v1.LocatedChunk.$Properties|null|undefined} chunk
-                 * @memberof lumeo.master.v1.LocateChunkResponse
-                 * @instance
-                 */
-                LocateChunkResponse.prototype.chunk = null;
-
-                /**
-                 * Encodes the specified LocateChunkResponse message. Does not implicitly {@link lumeo.master.v1.LocateChunkResponse.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.LocateChunkResponse
-                 * @static
-                 * @param {lumeo.master.v1.LocateChunkResponse.$Properties} m LocateChunkResponse message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                LocateChunkResponse.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.chunk != null && $Object.hasOwnProperty.call(m, "chunk"))
-                        $root.lumeo.common.v1.LocatedChunk.encode(m.chunk, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a LocateChunkResponse message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.LocateChunkResponse
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.LocateChunkResponse & lumeo.master.v1.LocateChunkResponse.$Shape} LocateChunkResponse
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                LocateChunkResponse.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.LocateChunkResponse();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                m.chunk = $root.lumeo.common.v1.LocatedChunk.decode(r, r.size(), $undefined, q + 1, m.chunk);
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return LocateChunkResponse;
-            })();
-
-            v1.ReportDamageRequest = (function() {
-
-                /**
-                 * Properties of a ReportDamageRequest.
-                 * @typedef {Object} lumeo.master.v1.ReportDamageRequest.$Properties
-                 * @property {number|null} [handle] ReportDamageRequest handle
-                 * @property {number|null} [serverId] ReportDamageRequest serverId
-                 * @property {string|null} [reason] ReportDamageRequest reason
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a ReportDamageRequest.
-                 * @memberof lumeo.master.v1
-                 * @interface IReportDamageRequest
-                 * @augments lumeo.master.v1.ReportDamageRequest.$Properties
-                 * @deprecated Use lumeo.master.v1.ReportDamageRequest.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a ReportDamageRequest.
-                 * @typedef {lumeo.master.v1.ReportDamageRequest.$Properties} lumeo.master.v1.ReportDamageRequest.$Shape
-                 */
-
-                /**
-                 * Constructs a new ReportDamageRequest.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a ReportDamageRequest.
-                 * @constructor
-                 * @param {lumeo.master.v1.ReportDamageRequest.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ReportDamageRequest = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * ReportDamageRequest handle.
-                 * @member {number} handle
-                 * @memberof lumeo.master.v1.ReportDamageRequest
-                 * @instance
-                 */
-                ReportDamageRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * ReportDamageRequest serverId.
-                 * @member {number} serverId
-                 * @memberof lumeo.master.v1.ReportDamageRequest
-                 * @instance
-                 */
-                ReportDamageRequest.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * ReportDamageRequest reason.
-                 * @member {string} reason
-                 * @memberof lumeo.master.v1.ReportDamageRequest
-                 * @instance
-                 */
-                ReportDamageRequest.prototype.reason = "";
-
-                /**
-                 * Encodes the specified ReportDamageRequest message. Does not implicitly {@link lumeo.master.v1.ReportDamageRequest.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.ReportDamageRequest
-                 * @static
-                 * @param {lumeo.master.v1.ReportDamageRequest.$Properties} m ReportDamageRequest message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ReportDamageRequest.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
-                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
-                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.serverId);
-                    if (m.reason != null && $Object.hasOwnProperty.call(m, "reason") && m.reason !== "")
-                        w.uint32(/* id 3, wireType 2 =*/26).string(m.reason);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a ReportDamageRequest message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.ReportDamageRequest
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.ReportDamageRequest & lumeo.master.v1.ReportDamageRequest.$Shape} ReportDamageRequest
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ReportDamageRequest.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.ReportDamageRequest();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.handle = v;
-                                else
-                                    delete m.handle;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.serverId = v;
-                                else
-                                    delete m.serverId;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.reason = v;
-                                else
-                                    delete m.reason;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ReportDamageRequest;
-            })();
-
-            v1.ReportDamageResponse = (function() {
-
-                /**
-                 * Properties of a ReportDamageResponse.
-                 * @typedef {Object} lumeo.master.v1.ReportDamageResponse.$Properties
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a ReportDamageResponse.
-                 * @memberof lumeo.master.v1
-                 * @interface IReportDamageResponse
-                 * @augments lumeo.master.v1.ReportDamageResponse.$Properties
-                 * @deprecated Use lumeo.master.v1.ReportDamageResponse.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a ReportDamageResponse.
-                 * @typedef {lumeo.master.v1.ReportDamageResponse.$Properties} lumeo.master.v1.ReportDamageResponse.$Shape
-                 */
-
-                /**
-                 * Constructs a new ReportDamageResponse.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a ReportDamageResponse.
-                 * @constructor
-                 * @param {lumeo.master.v1.ReportDamageResponse.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ReportDamageResponse = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * Encodes the specified ReportDamageResponse message. Does not implicitly {@link lumeo.master.v1.ReportDamageResponse.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.ReportDamageResponse
-                 * @static
-                 * @param {lumeo.master.v1.ReportDamageResponse.$Properties} m ReportDamageResponse message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ReportDamageResponse.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a ReportDamageResponse message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.ReportDamageResponse
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.ReportDamageResponse & lumeo.master.v1.ReportDamageResponse.$Shape} ReportDamageResponse
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ReportDamageResponse.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.ReportDamageResponse();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        r.skipType(t & 7, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ReportDamageResponse;
-            })();
-
-            v1.RegisterRequest = (function() {
-
-                /**
-                 * Properties of a RegisterRequest.
-                 * @typedef {Object} lumeo.master.v1.RegisterRequest.$Properties
-                 * @property {string|null} [name] RegisterRequest name
-                 * @property {string|null} [storeUuid] RegisterRequest storeUuid
-                 * @property {string|null} [dataAddress] RegisterRequest dataAddress
-                 * @property {string|null} [controlAddress] RegisterRequest controlAddress
-                 * @property {Object.<string,string>|null} [labels] RegisterRequest labels
-                 * @property {string|null} [clusterId] RegisterRequest clusterId
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a RegisterRequest.
-                 * @memberof lumeo.master.v1
-                 * @interface IRegisterRequest
-                 * @augments lumeo.master.v1.RegisterRequest.$Properties
-                 * @deprecated Use lumeo.master.v1.RegisterRequest.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a RegisterRequest.
-                 * @typedef {lumeo.master.v1.RegisterRequest.$Properties} lumeo.master.v1.RegisterRequest.$Shape
-                 */
-
-                /**
-                 * Constructs a new RegisterRequest.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a RegisterRequest.
-                 * @constructor
-                 * @param {lumeo.master.v1.RegisterRequest.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const RegisterRequest = function (p) {
-                    this.labels = {};
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * RegisterRequest name.
-                 * @member {string} name
-                 * @memberof lumeo.master.v1.RegisterRequest
-                 * @instance
-                 */
-                RegisterRequest.prototype.name = "";
-
-                /**
-                 * RegisterRequest storeUuid.
-                 * @member {string} storeUuid
-                 * @memberof lumeo.master.v1.RegisterRequest
-                 * @instance
-                 */
-                RegisterRequest.prototype.storeUuid = "";
-
-                /**
-                 * RegisterRequest dataAddress.
-                 * @member {string} dataAddress
-                 * @memberof lumeo.master.v1.RegisterRequest
-                 * @instance
-                 */
-                RegisterRequest.prototype.dataAddress = "";
-
-                /**
-                 * RegisterRequest controlAddress.
-                 * @member {string} controlAddress
-                 * @memberof lumeo.master.v1.RegisterRequest
-                 * @instance
-                 */
-                RegisterRequest.prototype.controlAddress = "";
-
-                /**
-                 * RegisterRequest labels.
-                 * @member {Object.<string,string>} labels
-                 * @memberof lumeo.master.v1.RegisterRequest
-                 * @instance
-                 */
-                RegisterRequest.prototype.labels = $util.emptyObject;
-
-                /**
-                 * RegisterRequest clusterId.
-                 * @member {string} clusterId
-                 * @memberof lumeo.master.v1.RegisterRequest
-                 * @instance
-                 */
-                RegisterRequest.prototype.clusterId = "";
-
-                /**
-                 * Encodes the specified RegisterRequest message. Does not implicitly {@link lumeo.master.v1.RegisterRequest.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.RegisterRequest
-                 * @static
-                 * @param {lumeo.master.v1.RegisterRequest.$Properties} m RegisterRequest message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                RegisterRequest.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
-                        w.uint32(/* id 1, wireType 2 =*/10).string(m.name);
-                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
-                        w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
-                    if (m.dataAddress != null && $Object.hasOwnProperty.call(m, "dataAddress") && m.dataAddress !== "")
-                        w.uint32(/* id 3, wireType 2 =*/26).string(m.dataAddress);
-                    if (m.controlAddress != null && $Object.hasOwnProperty.call(m, "controlAddress") && m.controlAddress !== "")
-                        w.uint32(/* id 4, wireType 2 =*/34).string(m.controlAddress);
-                    if (m.labels != null && $Object.hasOwnProperty.call(m, "labels")) {
-                        for (var ks = $Object.keys(m.labels), i = 0; i < ks.length; ++i) {
-                            w.uint32(/* id 5, wireType 2 =*/42).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.labels[ks[i]]).ldelim();
-                        }
-                    }
-                    if (m.clusterId != null && $Object.hasOwnProperty.call(m, "clusterId") && m.clusterId !== "")
-                        w.uint32(/* id 6, wireType 2 =*/50).string(m.clusterId);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a RegisterRequest message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.RegisterRequest
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.RegisterRequest & lumeo.master.v1.RegisterRequest.$Shape} RegisterRequest
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                RegisterRequest.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, k, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.RegisterRequest();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.name = v;
-                                else
-                                    delete m.name;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.storeUuid = v;
-                                else
-                                    delete m.storeUuid;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.dataAddress = v;
-                                else
-                                    delete m.dataAddress;
-                                continue;
-                            }
-                        case 4: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.controlAddress = v;
-                                else
-                                    delete m.controlAddress;
-                                continue;
-                            }
-                        case 5: {
-                                if (u !== 2)
-                                    break;
-                                if (m.labels === $util.emptyObject)
-                                    m.labels = {};
-                                var c2 = r.size() + r.pos;
-                                if (c2 > r.len)
-                                    throw $RangeError("index out of range");
-                                r.len = c2;
-                                k = "";
-                                v = "";
-                                while (r.pos < c2) {
-                                    var t2 = r.tag();
-                                    u = t2 & 7;
-                                    switch (t2 >>>= 3) {
-                                    case 1:
-                                        if (u !== 2)
-                                            break;
-                                        k = r.stringVerify();
-                                        continue;
-                                    case 2:
-                                        if (u !== 2)
-                                            break;
-                                        v = r.stringVerify();
-                                        continue;
-                                    }
-                                    r.skipType(u, q, t2);
-                                }
-                                if (r.pos !== c2)
-                                    throw $RangeError("index out of range");
-                                r.len = c;
-                                if (k === "__proto__")
-                                    $util.makeProp(m.labels, k);
-                                m.labels[k] = v;
-                                continue;
-                            }
-                        case 6: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.clusterId = v;
-                                else
-                                    delete m.clusterId;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return RegisterRequest;
-            })();
-
-            v1.RegisterResponse = (function() {
-
-                /**
-                 * Properties of a RegisterResponse.
-                 * @typedef {Object} lumeo.master.v1.RegisterResponse.$Properties
-                 * @property {number|null} [serverId] RegisterResponse serverId
-                 * @property {string|null} [clusterId] RegisterResponse clusterId
-                 * @property {number|null} [heartbeatMs] RegisterResponse heartbeatMs
-                 * @property {Array.<string>|null} [masters] RegisterResponse masters
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a RegisterResponse.
-                 * @memberof lumeo.master.v1
-                 * @interface IRegisterResponse
-                 * @augments lumeo.master.v1.RegisterResponse.$Properties
-                 * @deprecated Use lumeo.master.v1.RegisterResponse.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a RegisterResponse.
-                 * @typedef {lumeo.master.v1.RegisterResponse.$Properties} lumeo.master.v1.RegisterResponse.$Shape
-                 */
-
-                /**
-                 * Constructs a new RegisterResponse.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a RegisterResponse.
-                 * @constructor
-                 * @param {lumeo.master.v1.RegisterResponse.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const RegisterResponse = function (p) {
-                    this.masters = [];
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * RegisterResponse serverId.
-                 * @member {number} serverId
-                 * @memberof lumeo.master.v1.RegisterResponse
-                 * @instance
-                 */
-                RegisterResponse.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * RegisterResponse clusterId.
-                 * @member {string} clusterId
-                 * @memberof lumeo.master.v1.RegisterResponse
-                 * @instance
-                 */
-                RegisterResponse.prototype.clusterId = "";
-
-                /**
-                 * RegisterResponse heartbeatMs.
-                 * @member {number} heartbeatMs
-                 * @memberof lumeo.master.v1.RegisterResponse
-                 * @instance
-                 */
-                RegisterResponse.prototype.heartbeatMs = 0;
-
-                /**
-                 * RegisterResponse masters.
-                 * @member {Array.<string>} masters
-                 * @memberof lumeo.master.v1.RegisterResponse
-                 * @instance
-                 */
-                RegisterResponse.prototype.masters = $util.emptyArray;
-
-                /**
-                 * Encodes the specified RegisterResponse message. Does not implicitly {@link lumeo.master.v1.RegisterResponse.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.RegisterResponse
-                 * @static
-                 * @param {lumeo.master.v1.RegisterResponse.$Properties} m RegisterResponse message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                RegisterResponse.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
-                    if (m.clusterId != null && $Object.hasOwnProperty.call(m, "clusterId") && m.clusterId !== "")
-                        w.uint32(/* id 2, wireType 2 =*/18).string(m.clusterId);
-                    if (m.heartbeatMs != null && $Object.hasOwnProperty.call(m, "heartbeatMs") && m.heartbeatMs !== 0)
-                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.heartbeatMs);
-                    if (m.masters != null && m.masters.length) {
-                        for (var i = 0; i < m.masters.length; ++i)
-                            w.uint32(/* id 4, wireType 2 =*/34).string(m.masters[i]);
-                    }
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a RegisterResponse message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.RegisterResponse
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.RegisterResponse & lumeo.master.v1.RegisterResponse.$Shape} RegisterResponse
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                RegisterResponse.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.RegisterResponse();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.serverId = v;
-                                else
-                                    delete m.serverId;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.clusterId = v;
-                                else
-                                    delete m.clusterId;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.uint32())
-                                    m.heartbeatMs = v;
-                                else
-                                    delete m.heartbeatMs;
-                                continue;
-                            }
-                        case 4: {
-                                if (u !== 2)
-                                    break;
-                                if (!(m.masters && m.masters.length))
-                                    m.masters = [];
-                                m.masters.push(r.stringVerify());
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return RegisterResponse;
-            })();
-
-            v1.HeartbeatRequest = (function() {
-
-                /**
-                 * Properties of a HeartbeatRequest.
-                 * @typedef {Object} lumeo.master.v1.HeartbeatRequest.$Properties
-                 * @property {number|null} [serverId] HeartbeatRequest serverId
-                 * @property {string|null} [storeUuid] HeartbeatRequest storeUuid
-                 * @property {number|null} [chunkCount] HeartbeatRequest chunkCount
-                 * @property {number|null} [usedBytes] HeartbeatRequest usedBytes
-                 * @property {number|null} [capacityBytes] HeartbeatRequest capacityBytes
-                 * @property {number|null} [freeBytes] HeartbeatRequest freeBytes
-                 * @property {boolean|null} [readOnly] HeartbeatRequest readOnly
-                 * @property {Array.<number>|null} [damagedHandles] HeartbeatRequest damagedHandles
-                 * @property {number|null} [writesInFlight] HeartbeatRequest writesInFlight
-                 * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] HeartbeatRequest scrub
-                 * @property {Array.<number>|null} [stoppedHandles] HeartbeatRequest stoppedHandles
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a HeartbeatRequest.
-                 * @memberof lumeo.master.v1
-                 * @interface IHeartbeatRequest
-                 * @augments lumeo.master.v1.HeartbeatRequest.$Properties
-                 * @deprecated Use lumeo.master.v1.HeartbeatRequest.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a HeartbeatRequest.
-                 * @typedef {lumeo.master.v1.HeartbeatRequest.$Properties} lumeo.master.v1.HeartbeatRequest.$Shape
-                 */
-
-                /**
-                 * Constructs a new HeartbeatRequest.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a HeartbeatRequest.
-                 * @constructor
-                 * @param {lumeo.master.v1.HeartbeatRequest.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const HeartbeatRequest = function (p) {
-                    this.damagedHandles = [];
-                    this.stoppedHandles = [];
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * HeartbeatRequest serverId.
-                 * @member {number} serverId
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * HeartbeatRequest storeUuid.
-                 * @member {string} storeUuid
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.storeUuid = "";
-
-                /**
-                 * HeartbeatRequest chunkCount.
-                 * @member {number} chunkCount
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.chunkCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * HeartbeatRequest usedBytes.
-                 * @member {number} usedBytes
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.usedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * HeartbeatRequest capacityBytes.
-                 * @member {number} capacityBytes
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.capacityBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * HeartbeatRequest freeBytes.
-                 * @member {number} freeBytes
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.freeBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * HeartbeatRequest readOnly.
-                 * @member {boolean} readOnly
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.readOnly = false;
-
-                /**
-                 * HeartbeatRequest damagedHandles.
-                 * @member {Array.<number>} damagedHandles
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.damagedHandles = $util.emptyArray;
-
-                /**
-                 * HeartbeatRequest writesInFlight.
-                 * @member {number} writesInFlight
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.writesInFlight = 0;
-
-                /**
-                 * HeartbeatRequest scrub.
-                 * @member {lumeo.common.v1.ScrubStatus.$Properties|null|undefined} scrub
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.scrub = null;
-
-                /**
-                 * HeartbeatRequest stoppedHandles.
-                 * @member {Array.<number>} stoppedHandles
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @instance
-                 */
-                HeartbeatRequest.prototype.stoppedHandles = $util.emptyArray;
-
-                /**
-                 * Encodes the specified HeartbeatRequest message. Does not implicitly {@link lumeo.master.v1.HeartbeatRequest.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @static
-                 * @param {lumeo.master.v1.HeartbeatRequest.$Properties} m HeartbeatRequest message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                HeartbeatRequest.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
-                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
-                        w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
-                    if (m.chunkCount != null && $Object.hasOwnProperty.call(m, "chunkCount") && (typeof m.chunkCount === "object" ? m.chunkCount.low || m.chunkCount.high : m.chunkCount !== 0))
-                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.chunkCount);
-                    if (m.usedBytes != null && $Object.hasOwnProperty.call(m, "usedBytes") && (typeof m.usedBytes === "object" ? m.usedBytes.low || m.usedBytes.high : m.usedBytes !== 0))
-                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.usedBytes);
-                    if (m.capacityBytes != null && $Object.hasOwnProperty.call(m, "capacityBytes") && (typeof m.capacityBytes === "object" ? m.capacityBytes.low || m.capacityBytes.high : m.capacityBytes !== 0))
-                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.capacityBytes);
-                    if (m.freeBytes != null && $Object.hasOwnProperty.call(m, "freeBytes") && (typeof m.freeBytes === "object" ? m.freeBytes.low || m.freeBytes.high : m.freeBytes !== 0))
-                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.freeBytes);
-                    if (m.readOnly != null && $Object.hasOwnProperty.call(m, "readOnly") && m.readOnly !== false)
-                        w.uint32(/* id 7, wireType 0 =*/56).bool(m.readOnly);
-                    if (m.damagedHandles != null && m.damagedHandles.length) {
-                        w.uint32(/* id 8, wireType 2 =*/66).uint64s(m.damagedHandles);
-                    }
-                    if (m.writesInFlight != null && $Object.hasOwnProperty.call(m, "writesInFlight") && m.writesInFlight !== 0)
-                        w.uint32(/* id 9, wireType 0 =*/72).uint32(m.writesInFlight);
-                    if (m.scrub != null && $Object.hasOwnProperty.call(m, "scrub"))
-                        $root.lumeo.common.v1.ScrubStatus.encode(m.scrub, w.uint32(/* id 10, wireType 2 =*/82).fork(), q + 1).ldelim();
-                    if (m.stoppedHandles != null && m.stoppedHandles.length) {
-                        w.uint32(/* id 11, wireType 2 =*/90).uint64s(m.stoppedHandles);
-                    }
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a HeartbeatRequest message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.HeartbeatRequest
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.HeartbeatRequest & lumeo.master.v1.HeartbeatRequest.$Shape} HeartbeatRequest
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                HeartbeatRequest.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.HeartbeatRequest();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.serverId = v;
-                                else
-                                    delete m.serverId;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.storeUuid = v;
-                                else
-                                    delete m.storeUuid;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.chunkCount = v;
-                                else
-                                    delete m.chunkCount;
-                                continue;
-                            }
-                        case 4: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.usedBytes = v;
-                                else
-                                    delete m.usedBytes;
-                                continue;
-                            }
-                        case 5: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.capacityBytes = v;
-                                else
-                                    delete m.capacityBytes;
-                                continue;
-                            }
-                        case 6: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.freeBytes = v;
-                                else
-                                    delete m.freeBytes;
-                                continue;
-                            }
-                        case 7: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.readOnly = v;
-                                else
-                                    delete m.readOnly;
-                                continue;
-                            }
-                        case 8: {
-                                if (u === 2) {
-                                    if (!(m.damagedHandles && m.damagedHandles.length))
-                                        m.damagedHandles = [];
-                                    r.uint64s(m.damagedHandles);
-                                    continue;
-                                }
-                                if (u !== 0)
-                                    break;
-                                if (!(m.damagedHandles && m.damagedHandles.length))
-                                    m.damagedHandles = [];
-                                m.damagedHandles.push(r.uint64());
-                                continue;
-                            }
-                        case 9: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.uint32())
-                                    m.writesInFlight = v;
-                                else
-                                    delete m.writesInFlight;
-                                continue;
-                            }
-                        case 10: {
-                                if (u !== 2)
-                                    break;
-                                m.scrub = $root.lumeo.common.v1.ScrubStatus.decode(r, r.size(), $undefined, q + 1, m.scrub);
-                                continue;
-                            }
-                        case 11: {
-                                if (u === 2) {
-                                    if (!(m.stoppedHandles && m.stoppedHandles.length))
-                                        m.stoppedHandles = [];
-                                    r.uint64s(m.stoppedHandles);
-                                    continue;
-                                }
-                                if (u !== 0)
-                                    break;
-                                if (!(m.stoppedHandles && m.stoppedHandles.length))
-                                    m.stoppedHandles = [];
-                                m.stoppedHandles.push(r.uint64());
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return HeartbeatRequest;
-            })();
-
-            v1.HeartbeatResponse = (function() {
-
-                /**
-                 * Properties of a HeartbeatResponse.
-                 * @typedef {Object} lumeo.master.v1.HeartbeatResponse.$Properties
-                 * @property {Array.<number>|null} [verifyHandles] HeartbeatResponse verifyHandles
-                 * @property {Array.<string>|null} [masters] HeartbeatResponse masters
-                 * @property {Array.<number>|null} [stopHandles] HeartbeatResponse stopHandles
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a HeartbeatResponse.
-                 * @memberof lumeo.master.v1
-                 * @interface IHeartbeatResponse
-                 * @augments lumeo.master.v1.HeartbeatResponse.$Properties
-                 * @deprecated Use lumeo.master.v1.HeartbeatResponse.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a HeartbeatResponse.
-                 * @typedef {lumeo.master.v1.HeartbeatResponse.$Properties} lumeo.master.v1.HeartbeatResponse.$Shape
-                 */
-
-                /**
-                 * Constructs a new HeartbeatResponse.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a HeartbeatResponse.
-                 * @constructor
-                 * @param {lumeo.master.v1.HeartbeatResponse.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const HeartbeatResponse = function (p) {
-                    this.verifyHandles = [];
-                    this.masters = [];
-                    this.stopHandles = [];
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * HeartbeatResponse verifyHandles.
-                 * @member {Array.<number>} verifyHandles
-                 * @memberof lumeo.master.v1.HeartbeatResponse
-                 * @instance
-                 */
-                HeartbeatResponse.prototype.verifyHandles = $util.emptyArray;
-
-                /**
-                 * HeartbeatResponse masters.
-                 * @member {Array.<string>} masters
-                 * @memberof lumeo.master.v1.HeartbeatResponse
-                 * @instance
-                 */
-                HeartbeatResponse.prototype.masters = $util.emptyArray;
-
-                /**
-                 * HeartbeatResponse stopHandles.
-                 * @member {Array.<number>} stopHandles
-                 * @memberof lumeo.master.v1.HeartbeatResponse
-                 * @instance
-                 */
-                HeartbeatResponse.prototype.stopHandles = $util.emptyArray;
-
-                /**
-                 * Encodes the specified HeartbeatResponse message. Does not implicitly {@link lumeo.master.v1.HeartbeatResponse.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.HeartbeatResponse
-                 * @static
-                 * @param {lumeo.master.v1.HeartbeatResponse.$Properties} m HeartbeatResponse message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                HeartbeatResponse.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.verifyHandles != null && m.verifyHandles.length) {
-                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.verifyHandles);
-                    }
-                    if (m.masters != null && m.masters.length) {
-                        for (var i = 0; i < m.masters.length; ++i)
-                            w.uint32(/* id 2, wireType 2 =*/18).string(m.masters[i]);
-                    }
-                    if (m.stopHandles != null && m.stopHandles.length) {
-                        w.uint32(/* id 3, wireType 2 =*/26).uint64s(m.stopHandles);
-                    }
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a HeartbeatResponse message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.HeartbeatResponse
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.HeartbeatResponse & lumeo.master.v1.HeartbeatResponse.$Shape} HeartbeatResponse
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                HeartbeatResponse.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.HeartbeatResponse();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u === 2) {
-                                    if (!(m.verifyHandles && m.verifyHandles.length))
-                                        m.verifyHandles = [];
-                                    r.uint64s(m.verifyHandles);
-                                    continue;
-                                }
-                                if (u !== 0)
-                                    break;
-                                if (!(m.verifyHandles && m.verifyHandles.length))
-                                    m.verifyHandles = [];
-                                m.verifyHandles.push(r.uint64());
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                if (!(m.masters && m.masters.length))
-                                    m.masters = [];
-                                m.masters.push(r.stringVerify());
-                                continue;
-                            }
-                        case 3: {
-                                if (u === 2) {
-                                    if (!(m.stopHandles && m.stopHandles.length))
-                                        m.stopHandles = [];
-                                    r.uint64s(m.stopHandles);
-                                    continue;
-                                }
-                                if (u !== 0)
-                                    break;
-                                if (!(m.stopHandles && m.stopHandles.length))
-                                    m.stopHandles = [];
-                                m.stopHandles.push(r.uint64());
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return HeartbeatResponse;
-            })();
-
-            v1.ReportInventoryRequest = (function() {
-
-                /**
-                 * Properties of a ReportInventoryRequest.
-                 * @typedef {Object} lumeo.master.v1.ReportInventoryRequest.$Properties
-                 * @property {number|null} [serverId] ReportInventoryRequest serverId
-                 * @property {string|null} [storeUuid] ReportInventoryRequest storeUuid
-                 * @property {Array.<number>|null} [handles] ReportInventoryRequest handles
-                 * @property {Array.<number>|null} [epochs] ReportInventoryRequest epochs
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a ReportInventoryRequest.
-                 * @memberof lumeo.master.v1
-                 * @interface IReportInventoryRequest
-                 * @augments lumeo.master.v1.ReportInventoryRequest.$Properties
-                 * @deprecated Use lumeo.master.v1.ReportInventoryRequest.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a ReportInventoryRequest.
-                 * @typedef {lumeo.master.v1.ReportInventoryRequest.$Properties} lumeo.master.v1.ReportInventoryRequest.$Shape
-                 */
-
-                /**
-                 * Constructs a new ReportInventoryRequest.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a ReportInventoryRequest.
-                 * @constructor
-                 * @param {lumeo.master.v1.ReportInventoryRequest.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ReportInventoryRequest = function (p) {
-                    this.handles = [];
-                    this.epochs = [];
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * ReportInventoryRequest serverId.
-                 * @member {number} serverId
-                 * @memberof lumeo.master.v1.ReportInventoryRequest
-                 * @instance
-                 */
-                ReportInventoryRequest.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * ReportInventoryRequest storeUuid.
-                 * @member {string} storeUuid
-                 * @memberof lumeo.master.v1.ReportInventoryRequest
-                 * @instance
-                 */
-                ReportInventoryRequest.prototype.storeUuid = "";
-
-                /**
-                 * ReportInventoryRequest handles.
-                 * @member {Array.<number>} handles
-                 * @memberof lumeo.master.v1.ReportInventoryRequest
-                 * @instance
-                 */
-                ReportInventoryRequest.prototype.handles = $util.emptyArray;
-
-                /**
-                 * ReportInventoryRequest epochs.
-                 * @member {Array.<number>} epochs
-                 * @memberof lumeo.master.v1.ReportInventoryRequest
-                 * @instance
-                 */
-                ReportInventoryRequest.prototype.epochs = $util.emptyArray;
-
-                /**
-                 * Encodes the specified ReportInventoryRequest message. Does not implicitly {@link lumeo.master.v1.ReportInventoryRequest.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.ReportInventoryRequest
-                 * @static
-                 * @param {lumeo.master.v1.ReportInventoryRequest.$Properties} m ReportInventoryRequest message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ReportInventoryRequest.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
-                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
-                        w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
-                    if (m.handles != null && m.handles.length) {
-                        w.uint32(/* id 3, wireType 2 =*/26).uint64s(m.handles);
-                    }
-                    if (m.epochs != null && m.epochs.length) {
-                        w.uint32(/* id 4, wireType 2 =*/34).uint64s(m.epochs);
-                    }
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a ReportInventoryRequest message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.ReportInventoryRequest
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.ReportInventoryRequest & lumeo.master.v1.ReportInventoryRequest.$Shape} ReportInventoryRequest
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ReportInventoryRequest.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.ReportInventoryRequest();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.serverId = v;
-                                else
-                                    delete m.serverId;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.storeUuid = v;
-                                else
-                                    delete m.storeUuid;
-                                continue;
-                            }
-                        case 3: {
-                                if (u === 2) {
-                                    if (!(m.handles && m.handles.length))
-                                        m.handles = [];
-                                    r.uint64s(m.handles);
-                                    continue;
-                                }
-                                if (u !== 0)
-                                    break;
-                                if (!(m.handles && m.handles.length))
-                                    m.handles = [];
-                                m.handles.push(r.uint64());
-                                continue;
-                            }
-                        case 4: {
-                                if (u === 2) {
-                                    if (!(m.epochs && m.epochs.length))
-                                        m.epochs = [];
-                                    r.uint64s(m.epochs);
-                                    continue;
-                                }
-                                if (u !== 0)
-                                    break;
-                                if (!(m.epochs && m.epochs.length))
-                                    m.epochs = [];
-                                m.epochs.push(r.uint64());
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ReportInventoryRequest;
-            })();
-
-            v1.ReportInventoryResponse = (function() {
-
-                /**
-                 * Properties of a ReportInventoryResponse.
-                 * @typedef {Object} lumeo.master.v1.ReportInventoryResponse.$Properties
-                 * @property {Array.<number>|null} [garbageHandles] ReportInventoryResponse garbageHandles
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a ReportInventoryResponse.
-                 * @memberof lumeo.master.v1
-                 * @interface IReportInventoryResponse
-                 * @augments lumeo.master.v1.ReportInventoryResponse.$Properties
-                 * @deprecated Use lumeo.master.v1.ReportInventoryResponse.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a ReportInventoryResponse.
-                 * @typedef {lumeo.master.v1.ReportInventoryResponse.$Properties} lumeo.master.v1.ReportInventoryResponse.$Shape
-                 */
-
-                /**
-                 * Constructs a new ReportInventoryResponse.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a ReportInventoryResponse.
-                 * @constructor
-                 * @param {lumeo.master.v1.ReportInventoryResponse.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ReportInventoryResponse = function (p) {
-                    this.garbageHandles = [];
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * ReportInventoryResponse garbageHandles.
-                 * @member {Array.<number>} garbageHandles
-                 * @memberof lumeo.master.v1.ReportInventoryResponse
-                 * @instance
-                 */
-                ReportInventoryResponse.prototype.garbageHandles = $util.emptyArray;
-
-                /**
-                 * Encodes the specified ReportInventoryResponse message. Does not implicitly {@link lumeo.master.v1.ReportInventoryResponse.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.ReportInventoryResponse
-                 * @static
-                 * @param {lumeo.master.v1.ReportInventoryResponse.$Properties} m ReportInventoryResponse message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ReportInventoryResponse.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.garbageHandles != null && m.garbageHandles.length) {
-                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.garbageHandles);
-                    }
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a ReportInventoryResponse message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.ReportInventoryResponse
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.ReportInventoryResponse & lumeo.master.v1.ReportInventoryResponse.$Shape} ReportInventoryResponse
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ReportInventoryResponse.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.ReportInventoryResponse();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u === 2) {
-                                    if (!(m.garbageHandles && m.garbageHandles.length))
-                                        m.garbageHandles = [];
-                                    r.uint64s(m.garbageHandles);
-                                    continue;
-                                }
-                                if (u !== 0)
-                                    break;
-                                if (!(m.garbageHandles && m.garbageHandles.length))
-                                    m.garbageHandles = [];
-                                m.garbageHandles.push(r.uint64());
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ReportInventoryResponse;
             })();
 
             /**
@@ -12838,6 +10654,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [moveTarget] ChunkState moveTarget
                  * @property {string|null} [moveTargetName] ChunkState moveTargetName
                  * @property {number|null} [job] ChunkState job
+                 * @property {Array.<lumeo.master.v1.CopyCheck.$Properties>|null} [checks] ChunkState checks
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -12863,6 +10680,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const ChunkState = function (p) {
+                    this.checks = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -12918,6 +10736,14 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkState.prototype.job = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * ChunkState checks.
+                 * @member {Array.<lumeo.master.v1.CopyCheck.$Properties>} checks
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @instance
+                 */
+                ChunkState.prototype.checks = $util.emptyArray;
+
+                /**
                  * Encodes the specified ChunkState message. Does not implicitly {@link lumeo.master.v1.ChunkState.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ChunkState
@@ -12945,6 +10771,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 5, wireType 2 =*/42).string(m.moveTargetName);
                     if (m.job != null && $Object.hasOwnProperty.call(m, "job") && (typeof m.job === "object" ? m.job.low || m.job.high : m.job !== 0))
                         w.uint32(/* id 6, wireType 0 =*/48).uint64(m.job);
+                    if (m.checks != null && m.checks.length) {
+                        for (var i = 0; i < m.checks.length; ++i)
+                            $root.lumeo.master.v1.CopyCheck.encode(m.checks[i], w.uint32(/* id 7, wireType 2 =*/58).fork(), q + 1).ldelim();
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -13040,6 +10870,14 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.job;
                                 continue;
                             }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.checks && m.checks.length))
+                                    m.checks = [];
+                                m.checks.push($root.lumeo.master.v1.CopyCheck.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -13058,6 +10896,162 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return ChunkState;
+            })();
+
+            v1.CopyCheck = (function() {
+
+                /**
+                 * Properties of a CopyCheck.
+                 * @typedef {Object} lumeo.master.v1.CopyCheck.$Properties
+                 * @property {number|null} [readSinceMs] CopyCheck readSinceMs
+                 * @property {boolean|null} [stopped] CopyCheck stopped
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CopyCheck.
+                 * @memberof lumeo.master.v1
+                 * @interface ICopyCheck
+                 * @augments lumeo.master.v1.CopyCheck.$Properties
+                 * @deprecated Use lumeo.master.v1.CopyCheck.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CopyCheck.
+                 * @typedef {lumeo.master.v1.CopyCheck.$Properties} lumeo.master.v1.CopyCheck.$Shape
+                 */
+
+                /**
+                 * Constructs a new CopyCheck.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a CopyCheck.
+                 * @constructor
+                 * @param {lumeo.master.v1.CopyCheck.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CopyCheck = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CopyCheck readSinceMs.
+                 * @member {number} readSinceMs
+                 * @memberof lumeo.master.v1.CopyCheck
+                 * @instance
+                 */
+                CopyCheck.prototype.readSinceMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * CopyCheck stopped.
+                 * @member {boolean} stopped
+                 * @memberof lumeo.master.v1.CopyCheck
+                 * @instance
+                 */
+                CopyCheck.prototype.stopped = false;
+
+                /**
+                 * Encodes the specified CopyCheck message. Does not implicitly {@link lumeo.master.v1.CopyCheck.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.CopyCheck
+                 * @static
+                 * @param {lumeo.master.v1.CopyCheck.$Properties} m CopyCheck message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CopyCheck.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.readSinceMs != null && $Object.hasOwnProperty.call(m, "readSinceMs") && (typeof m.readSinceMs === "object" ? m.readSinceMs.low || m.readSinceMs.high : m.readSinceMs !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.readSinceMs);
+                    if (m.stopped != null && $Object.hasOwnProperty.call(m, "stopped") && m.stopped !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.stopped);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CopyCheck message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.CopyCheck
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.CopyCheck & lumeo.master.v1.CopyCheck.$Shape} CopyCheck
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CopyCheck.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.CopyCheck();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.readSinceMs = v;
+                                else
+                                    delete m.readSinceMs;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.stopped = v;
+                                else
+                                    delete m.stopped;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CopyCheck;
             })();
 
             v1.VerifyChunkRequest = (function() {
@@ -13566,6 +11560,2269 @@ export const lumeo = $root.lumeo = (() => {
                 values[valuesById[2] = "COPY_FINDING_BAD"] = 2;
                 values[valuesById[3] = "COPY_FINDING_UNKNOWN"] = 3;
                 return values;
+            })();
+
+            v1.ExportRequest = (function() {
+
+                /**
+                 * Properties of an ExportRequest.
+                 * @typedef {Object} lumeo.master.v1.ExportRequest.$Properties
+                 * @property {lumeo.backup.v1.Mode|null} [mode] ExportRequest mode
+                 * @property {number|null} [bytesPerSecond] ExportRequest bytesPerSecond
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an ExportRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IExportRequest
+                 * @augments lumeo.master.v1.ExportRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ExportRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an ExportRequest.
+                 * @typedef {lumeo.master.v1.ExportRequest.$Properties} lumeo.master.v1.ExportRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ExportRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an ExportRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ExportRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ExportRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ExportRequest mode.
+                 * @member {lumeo.backup.v1.Mode} mode
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @instance
+                 */
+                ExportRequest.prototype.mode = 0;
+
+                /**
+                 * ExportRequest bytesPerSecond.
+                 * @member {number} bytesPerSecond
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @instance
+                 */
+                ExportRequest.prototype.bytesPerSecond = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ExportRequest message. Does not implicitly {@link lumeo.master.v1.ExportRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @static
+                 * @param {lumeo.master.v1.ExportRequest.$Properties} m ExportRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ExportRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.mode != null && $Object.hasOwnProperty.call(m, "mode") && m.mode !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.mode);
+                    if (m.bytesPerSecond != null && $Object.hasOwnProperty.call(m, "bytesPerSecond") && (typeof m.bytesPerSecond === "object" ? m.bytesPerSecond.low || m.bytesPerSecond.high : m.bytesPerSecond !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.bytesPerSecond);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an ExportRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape} ExportRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ExportRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ExportRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.mode = v;
+                                else
+                                    delete m.mode;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.bytesPerSecond = v;
+                                else
+                                    delete m.bytesPerSecond;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ExportRequest;
+            })();
+
+            v1.ExportResponse = (function() {
+
+                /**
+                 * Properties of an ExportResponse.
+                 * @typedef {Object} lumeo.master.v1.ExportResponse.$Properties
+                 * @property {lumeo.backup.v1.Origin.$Properties|null} [origin] ExportResponse origin
+                 * @property {lumeo.backup.v1.Records.$Properties|null} [records] ExportResponse records
+                 * @property {lumeo.backup.v1.Totals.$Properties|null} [totals] ExportResponse totals
+                 * @property {"origin"|"records"|"totals"} [part] ExportResponse part
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an ExportResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IExportResponse
+                 * @augments lumeo.master.v1.ExportResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ExportResponse.$Properties instead.
+                 */
+
+                /**
+                 * Narrowed shape of an ExportResponse.
+                 * @typedef {{
+                 *   origin?: lumeo.backup.v1.Origin.$Shape|null;
+                 *   records?: lumeo.backup.v1.Records.$Shape|null;
+                 *   totals?: lumeo.backup.v1.Totals.$Shape|null;
+                 *   $unknowns?: Array.<Uint8Array>;
+                 * } & (
+                 *   ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
+                 * )} lumeo.master.v1.ExportResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ExportResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an ExportResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ExportResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ExportResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ExportResponse origin.
+                 * @member {lumeo.backup.v1.Origin.$Properties|null|undefined} origin
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                ExportResponse.prototype.origin = null;
+
+                /**
+                 * ExportResponse records.
+                 * @member {lumeo.backup.v1.Records.$Properties|null|undefined} records
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                ExportResponse.prototype.records = null;
+
+                /**
+                 * ExportResponse totals.
+                 * @member {lumeo.backup.v1.Totals.$Properties|null|undefined} totals
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                ExportResponse.prototype.totals = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                /**
+                 * ExportResponse part.
+                 * @member {"origin"|"records"|"totals"|undefined} part
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                $Object.defineProperty(ExportResponse.prototype, "part", {
+                    get: $util.oneOfGetter($oneOfFields = ["origin", "records", "totals"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified ExportResponse message. Does not implicitly {@link lumeo.master.v1.ExportResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @static
+                 * @param {lumeo.master.v1.ExportResponse.$Properties} m ExportResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ExportResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.origin != null && $Object.hasOwnProperty.call(m, "origin"))
+                        $root.lumeo.backup.v1.Origin.encode(m.origin, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.records != null && $Object.hasOwnProperty.call(m, "records"))
+                        $root.lumeo.backup.v1.Records.encode(m.records, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.totals != null && $Object.hasOwnProperty.call(m, "totals"))
+                        $root.lumeo.backup.v1.Totals.encode(m.totals, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an ExportResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape} ExportResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ExportResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ExportResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.origin = $root.lumeo.backup.v1.Origin.decode(r, r.size(), $undefined, q + 1, m.origin);
+                                m.part = "origin";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.records = $root.lumeo.backup.v1.Records.decode(r, r.size(), $undefined, q + 1, m.records);
+                                m.part = "records";
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.totals = $root.lumeo.backup.v1.Totals.decode(r, r.size(), $undefined, q + 1, m.totals);
+                                m.part = "totals";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ExportResponse;
+            })();
+
+            v1.LocateChunkRequest = (function() {
+
+                /**
+                 * Properties of a LocateChunkRequest.
+                 * @typedef {Object} lumeo.master.v1.LocateChunkRequest.$Properties
+                 * @property {number|null} [handle] LocateChunkRequest handle
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a LocateChunkRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface ILocateChunkRequest
+                 * @augments lumeo.master.v1.LocateChunkRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.LocateChunkRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a LocateChunkRequest.
+                 * @typedef {lumeo.master.v1.LocateChunkRequest.$Properties} lumeo.master.v1.LocateChunkRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new LocateChunkRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a LocateChunkRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.LocateChunkRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const LocateChunkRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * LocateChunkRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.LocateChunkRequest
+                 * @instance
+                 */
+                LocateChunkRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified LocateChunkRequest message. Does not implicitly {@link lumeo.master.v1.LocateChunkRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.LocateChunkRequest
+                 * @static
+                 * @param {lumeo.master.v1.LocateChunkRequest.$Properties} m LocateChunkRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                LocateChunkRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a LocateChunkRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.LocateChunkRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.LocateChunkRequest & lumeo.master.v1.LocateChunkRequest.$Shape} LocateChunkRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                LocateChunkRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.LocateChunkRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return LocateChunkRequest;
+            })();
+
+            v1.LocateChunkResponse = (function() {
+
+                /**
+                 * Properties of a LocateChunkResponse.
+                 * @typedef {Object} lumeo.master.v1.LocateChunkResponse.$Properties
+                 * @property {lumeo.common.v1.LocatedChunk.$Properties|null} [chunk] LocateChunkResponse chunk
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a LocateChunkResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface ILocateChunkResponse
+                 * @augments lumeo.master.v1.LocateChunkResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.LocateChunkResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a LocateChunkResponse.
+                 * @typedef {lumeo.master.v1.LocateChunkResponse.$Properties} lumeo.master.v1.LocateChunkResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new LocateChunkResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a LocateChunkResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.LocateChunkResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const LocateChunkResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * LocateChunkResponse chunk.
+                 * @member {lumeo.common.v1.LocatedChunk.$Properties|null|undefined} chunk
+                 * @memberof lumeo.master.v1.LocateChunkResponse
+                 * @instance
+                 */
+                LocateChunkResponse.prototype.chunk = null;
+
+                /**
+                 * Encodes the specified LocateChunkResponse message. Does not implicitly {@link lumeo.master.v1.LocateChunkResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.LocateChunkResponse
+                 * @static
+                 * @param {lumeo.master.v1.LocateChunkResponse.$Properties} m LocateChunkResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                LocateChunkResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.chunk != null && $Object.hasOwnProperty.call(m, "chunk"))
+                        $root.lumeo.common.v1.LocatedChunk.encode(m.chunk, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a LocateChunkResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.LocateChunkResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.LocateChunkResponse & lumeo.master.v1.LocateChunkResponse.$Shape} LocateChunkResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                LocateChunkResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.LocateChunkResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.chunk = $root.lumeo.common.v1.LocatedChunk.decode(r, r.size(), $undefined, q + 1, m.chunk);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return LocateChunkResponse;
+            })();
+
+            v1.ReportDamageRequest = (function() {
+
+                /**
+                 * Properties of a ReportDamageRequest.
+                 * @typedef {Object} lumeo.master.v1.ReportDamageRequest.$Properties
+                 * @property {number|null} [handle] ReportDamageRequest handle
+                 * @property {number|null} [serverId] ReportDamageRequest serverId
+                 * @property {string|null} [reason] ReportDamageRequest reason
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReportDamageRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IReportDamageRequest
+                 * @augments lumeo.master.v1.ReportDamageRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ReportDamageRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReportDamageRequest.
+                 * @typedef {lumeo.master.v1.ReportDamageRequest.$Properties} lumeo.master.v1.ReportDamageRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReportDamageRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReportDamageRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReportDamageRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReportDamageRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReportDamageRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.ReportDamageRequest
+                 * @instance
+                 */
+                ReportDamageRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReportDamageRequest serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.ReportDamageRequest
+                 * @instance
+                 */
+                ReportDamageRequest.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReportDamageRequest reason.
+                 * @member {string} reason
+                 * @memberof lumeo.master.v1.ReportDamageRequest
+                 * @instance
+                 */
+                ReportDamageRequest.prototype.reason = "";
+
+                /**
+                 * Encodes the specified ReportDamageRequest message. Does not implicitly {@link lumeo.master.v1.ReportDamageRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReportDamageRequest
+                 * @static
+                 * @param {lumeo.master.v1.ReportDamageRequest.$Properties} m ReportDamageRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReportDamageRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.serverId);
+                    if (m.reason != null && $Object.hasOwnProperty.call(m, "reason") && m.reason !== "")
+                        w.uint32(/* id 3, wireType 2 =*/26).string(m.reason);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReportDamageRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReportDamageRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReportDamageRequest & lumeo.master.v1.ReportDamageRequest.$Shape} ReportDamageRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReportDamageRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReportDamageRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.reason = v;
+                                else
+                                    delete m.reason;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReportDamageRequest;
+            })();
+
+            v1.ReportDamageResponse = (function() {
+
+                /**
+                 * Properties of a ReportDamageResponse.
+                 * @typedef {Object} lumeo.master.v1.ReportDamageResponse.$Properties
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReportDamageResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IReportDamageResponse
+                 * @augments lumeo.master.v1.ReportDamageResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ReportDamageResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReportDamageResponse.
+                 * @typedef {lumeo.master.v1.ReportDamageResponse.$Properties} lumeo.master.v1.ReportDamageResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReportDamageResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReportDamageResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReportDamageResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReportDamageResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Encodes the specified ReportDamageResponse message. Does not implicitly {@link lumeo.master.v1.ReportDamageResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReportDamageResponse
+                 * @static
+                 * @param {lumeo.master.v1.ReportDamageResponse.$Properties} m ReportDamageResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReportDamageResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReportDamageResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReportDamageResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReportDamageResponse & lumeo.master.v1.ReportDamageResponse.$Shape} ReportDamageResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReportDamageResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReportDamageResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        r.skipType(t & 7, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReportDamageResponse;
+            })();
+
+            v1.RegisterRequest = (function() {
+
+                /**
+                 * Properties of a RegisterRequest.
+                 * @typedef {Object} lumeo.master.v1.RegisterRequest.$Properties
+                 * @property {string|null} [name] RegisterRequest name
+                 * @property {string|null} [storeUuid] RegisterRequest storeUuid
+                 * @property {string|null} [dataAddress] RegisterRequest dataAddress
+                 * @property {string|null} [controlAddress] RegisterRequest controlAddress
+                 * @property {Object.<string,string>|null} [labels] RegisterRequest labels
+                 * @property {string|null} [clusterId] RegisterRequest clusterId
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RegisterRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IRegisterRequest
+                 * @augments lumeo.master.v1.RegisterRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.RegisterRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RegisterRequest.
+                 * @typedef {lumeo.master.v1.RegisterRequest.$Properties} lumeo.master.v1.RegisterRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new RegisterRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RegisterRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.RegisterRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RegisterRequest = function (p) {
+                    this.labels = {};
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RegisterRequest name.
+                 * @member {string} name
+                 * @memberof lumeo.master.v1.RegisterRequest
+                 * @instance
+                 */
+                RegisterRequest.prototype.name = "";
+
+                /**
+                 * RegisterRequest storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.master.v1.RegisterRequest
+                 * @instance
+                 */
+                RegisterRequest.prototype.storeUuid = "";
+
+                /**
+                 * RegisterRequest dataAddress.
+                 * @member {string} dataAddress
+                 * @memberof lumeo.master.v1.RegisterRequest
+                 * @instance
+                 */
+                RegisterRequest.prototype.dataAddress = "";
+
+                /**
+                 * RegisterRequest controlAddress.
+                 * @member {string} controlAddress
+                 * @memberof lumeo.master.v1.RegisterRequest
+                 * @instance
+                 */
+                RegisterRequest.prototype.controlAddress = "";
+
+                /**
+                 * RegisterRequest labels.
+                 * @member {Object.<string,string>} labels
+                 * @memberof lumeo.master.v1.RegisterRequest
+                 * @instance
+                 */
+                RegisterRequest.prototype.labels = $util.emptyObject;
+
+                /**
+                 * RegisterRequest clusterId.
+                 * @member {string} clusterId
+                 * @memberof lumeo.master.v1.RegisterRequest
+                 * @instance
+                 */
+                RegisterRequest.prototype.clusterId = "";
+
+                /**
+                 * Encodes the specified RegisterRequest message. Does not implicitly {@link lumeo.master.v1.RegisterRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RegisterRequest
+                 * @static
+                 * @param {lumeo.master.v1.RegisterRequest.$Properties} m RegisterRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RegisterRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.name != null && $Object.hasOwnProperty.call(m, "name") && m.name !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.name);
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
+                    if (m.dataAddress != null && $Object.hasOwnProperty.call(m, "dataAddress") && m.dataAddress !== "")
+                        w.uint32(/* id 3, wireType 2 =*/26).string(m.dataAddress);
+                    if (m.controlAddress != null && $Object.hasOwnProperty.call(m, "controlAddress") && m.controlAddress !== "")
+                        w.uint32(/* id 4, wireType 2 =*/34).string(m.controlAddress);
+                    if (m.labels != null && $Object.hasOwnProperty.call(m, "labels")) {
+                        for (var ks = $Object.keys(m.labels), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 5, wireType 2 =*/42).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.labels[ks[i]]).ldelim();
+                        }
+                    }
+                    if (m.clusterId != null && $Object.hasOwnProperty.call(m, "clusterId") && m.clusterId !== "")
+                        w.uint32(/* id 6, wireType 2 =*/50).string(m.clusterId);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RegisterRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RegisterRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RegisterRequest & lumeo.master.v1.RegisterRequest.$Shape} RegisterRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RegisterRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, k, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RegisterRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.name = v;
+                                else
+                                    delete m.name;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.dataAddress = v;
+                                else
+                                    delete m.dataAddress;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.controlAddress = v;
+                                else
+                                    delete m.controlAddress;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if (m.labels === $util.emptyObject)
+                                    m.labels = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.labels, k);
+                                m.labels[k] = v;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.clusterId = v;
+                                else
+                                    delete m.clusterId;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RegisterRequest;
+            })();
+
+            v1.RegisterResponse = (function() {
+
+                /**
+                 * Properties of a RegisterResponse.
+                 * @typedef {Object} lumeo.master.v1.RegisterResponse.$Properties
+                 * @property {number|null} [serverId] RegisterResponse serverId
+                 * @property {string|null} [clusterId] RegisterResponse clusterId
+                 * @property {number|null} [heartbeatMs] RegisterResponse heartbeatMs
+                 * @property {Array.<string>|null} [masters] RegisterResponse masters
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RegisterResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IRegisterResponse
+                 * @augments lumeo.master.v1.RegisterResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.RegisterResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RegisterResponse.
+                 * @typedef {lumeo.master.v1.RegisterResponse.$Properties} lumeo.master.v1.RegisterResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new RegisterResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RegisterResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.RegisterResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RegisterResponse = function (p) {
+                    this.masters = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RegisterResponse serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.RegisterResponse
+                 * @instance
+                 */
+                RegisterResponse.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * RegisterResponse clusterId.
+                 * @member {string} clusterId
+                 * @memberof lumeo.master.v1.RegisterResponse
+                 * @instance
+                 */
+                RegisterResponse.prototype.clusterId = "";
+
+                /**
+                 * RegisterResponse heartbeatMs.
+                 * @member {number} heartbeatMs
+                 * @memberof lumeo.master.v1.RegisterResponse
+                 * @instance
+                 */
+                RegisterResponse.prototype.heartbeatMs = 0;
+
+                /**
+                 * RegisterResponse masters.
+                 * @member {Array.<string>} masters
+                 * @memberof lumeo.master.v1.RegisterResponse
+                 * @instance
+                 */
+                RegisterResponse.prototype.masters = $util.emptyArray;
+
+                /**
+                 * Encodes the specified RegisterResponse message. Does not implicitly {@link lumeo.master.v1.RegisterResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RegisterResponse
+                 * @static
+                 * @param {lumeo.master.v1.RegisterResponse.$Properties} m RegisterResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RegisterResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.clusterId != null && $Object.hasOwnProperty.call(m, "clusterId") && m.clusterId !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.clusterId);
+                    if (m.heartbeatMs != null && $Object.hasOwnProperty.call(m, "heartbeatMs") && m.heartbeatMs !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.heartbeatMs);
+                    if (m.masters != null && m.masters.length) {
+                        for (var i = 0; i < m.masters.length; ++i)
+                            w.uint32(/* id 4, wireType 2 =*/34).string(m.masters[i]);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RegisterResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RegisterResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RegisterResponse & lumeo.master.v1.RegisterResponse.$Shape} RegisterResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RegisterResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RegisterResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.clusterId = v;
+                                else
+                                    delete m.clusterId;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.heartbeatMs = v;
+                                else
+                                    delete m.heartbeatMs;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.masters && m.masters.length))
+                                    m.masters = [];
+                                m.masters.push(r.stringVerify());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RegisterResponse;
+            })();
+
+            v1.HeartbeatRequest = (function() {
+
+                /**
+                 * Properties of a HeartbeatRequest.
+                 * @typedef {Object} lumeo.master.v1.HeartbeatRequest.$Properties
+                 * @property {number|null} [serverId] HeartbeatRequest serverId
+                 * @property {string|null} [storeUuid] HeartbeatRequest storeUuid
+                 * @property {number|null} [chunkCount] HeartbeatRequest chunkCount
+                 * @property {number|null} [usedBytes] HeartbeatRequest usedBytes
+                 * @property {number|null} [capacityBytes] HeartbeatRequest capacityBytes
+                 * @property {number|null} [freeBytes] HeartbeatRequest freeBytes
+                 * @property {boolean|null} [readOnly] HeartbeatRequest readOnly
+                 * @property {Array.<number>|null} [damagedHandles] HeartbeatRequest damagedHandles
+                 * @property {number|null} [writesInFlight] HeartbeatRequest writesInFlight
+                 * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] HeartbeatRequest scrub
+                 * @property {Array.<number>|null} [stoppedHandles] HeartbeatRequest stoppedHandles
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a HeartbeatRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IHeartbeatRequest
+                 * @augments lumeo.master.v1.HeartbeatRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.HeartbeatRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a HeartbeatRequest.
+                 * @typedef {lumeo.master.v1.HeartbeatRequest.$Properties} lumeo.master.v1.HeartbeatRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new HeartbeatRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a HeartbeatRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.HeartbeatRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const HeartbeatRequest = function (p) {
+                    this.damagedHandles = [];
+                    this.stoppedHandles = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * HeartbeatRequest serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * HeartbeatRequest storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.storeUuid = "";
+
+                /**
+                 * HeartbeatRequest chunkCount.
+                 * @member {number} chunkCount
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.chunkCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * HeartbeatRequest usedBytes.
+                 * @member {number} usedBytes
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.usedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * HeartbeatRequest capacityBytes.
+                 * @member {number} capacityBytes
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.capacityBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * HeartbeatRequest freeBytes.
+                 * @member {number} freeBytes
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.freeBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * HeartbeatRequest readOnly.
+                 * @member {boolean} readOnly
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.readOnly = false;
+
+                /**
+                 * HeartbeatRequest damagedHandles.
+                 * @member {Array.<number>} damagedHandles
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.damagedHandles = $util.emptyArray;
+
+                /**
+                 * HeartbeatRequest writesInFlight.
+                 * @member {number} writesInFlight
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.writesInFlight = 0;
+
+                /**
+                 * HeartbeatRequest scrub.
+                 * @member {lumeo.common.v1.ScrubStatus.$Properties|null|undefined} scrub
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.scrub = null;
+
+                /**
+                 * HeartbeatRequest stoppedHandles.
+                 * @member {Array.<number>} stoppedHandles
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.stoppedHandles = $util.emptyArray;
+
+                /**
+                 * Encodes the specified HeartbeatRequest message. Does not implicitly {@link lumeo.master.v1.HeartbeatRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @static
+                 * @param {lumeo.master.v1.HeartbeatRequest.$Properties} m HeartbeatRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                HeartbeatRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
+                    if (m.chunkCount != null && $Object.hasOwnProperty.call(m, "chunkCount") && (typeof m.chunkCount === "object" ? m.chunkCount.low || m.chunkCount.high : m.chunkCount !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.chunkCount);
+                    if (m.usedBytes != null && $Object.hasOwnProperty.call(m, "usedBytes") && (typeof m.usedBytes === "object" ? m.usedBytes.low || m.usedBytes.high : m.usedBytes !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.usedBytes);
+                    if (m.capacityBytes != null && $Object.hasOwnProperty.call(m, "capacityBytes") && (typeof m.capacityBytes === "object" ? m.capacityBytes.low || m.capacityBytes.high : m.capacityBytes !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.capacityBytes);
+                    if (m.freeBytes != null && $Object.hasOwnProperty.call(m, "freeBytes") && (typeof m.freeBytes === "object" ? m.freeBytes.low || m.freeBytes.high : m.freeBytes !== 0))
+                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.freeBytes);
+                    if (m.readOnly != null && $Object.hasOwnProperty.call(m, "readOnly") && m.readOnly !== false)
+                        w.uint32(/* id 7, wireType 0 =*/56).bool(m.readOnly);
+                    if (m.damagedHandles != null && m.damagedHandles.length) {
+                        w.uint32(/* id 8, wireType 2 =*/66).uint64s(m.damagedHandles);
+                    }
+                    if (m.writesInFlight != null && $Object.hasOwnProperty.call(m, "writesInFlight") && m.writesInFlight !== 0)
+                        w.uint32(/* id 9, wireType 0 =*/72).uint32(m.writesInFlight);
+                    if (m.scrub != null && $Object.hasOwnProperty.call(m, "scrub"))
+                        $root.lumeo.common.v1.ScrubStatus.encode(m.scrub, w.uint32(/* id 10, wireType 2 =*/82).fork(), q + 1).ldelim();
+                    if (m.stoppedHandles != null && m.stoppedHandles.length) {
+                        w.uint32(/* id 11, wireType 2 =*/90).uint64s(m.stoppedHandles);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a HeartbeatRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.HeartbeatRequest & lumeo.master.v1.HeartbeatRequest.$Shape} HeartbeatRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                HeartbeatRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.HeartbeatRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.chunkCount = v;
+                                else
+                                    delete m.chunkCount;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.usedBytes = v;
+                                else
+                                    delete m.usedBytes;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.capacityBytes = v;
+                                else
+                                    delete m.capacityBytes;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.freeBytes = v;
+                                else
+                                    delete m.freeBytes;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.readOnly = v;
+                                else
+                                    delete m.readOnly;
+                                continue;
+                            }
+                        case 8: {
+                                if (u === 2) {
+                                    if (!(m.damagedHandles && m.damagedHandles.length))
+                                        m.damagedHandles = [];
+                                    r.uint64s(m.damagedHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.damagedHandles && m.damagedHandles.length))
+                                    m.damagedHandles = [];
+                                m.damagedHandles.push(r.uint64());
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.writesInFlight = v;
+                                else
+                                    delete m.writesInFlight;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 2)
+                                    break;
+                                m.scrub = $root.lumeo.common.v1.ScrubStatus.decode(r, r.size(), $undefined, q + 1, m.scrub);
+                                continue;
+                            }
+                        case 11: {
+                                if (u === 2) {
+                                    if (!(m.stoppedHandles && m.stoppedHandles.length))
+                                        m.stoppedHandles = [];
+                                    r.uint64s(m.stoppedHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.stoppedHandles && m.stoppedHandles.length))
+                                    m.stoppedHandles = [];
+                                m.stoppedHandles.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return HeartbeatRequest;
+            })();
+
+            v1.HeartbeatResponse = (function() {
+
+                /**
+                 * Properties of a HeartbeatResponse.
+                 * @typedef {Object} lumeo.master.v1.HeartbeatResponse.$Properties
+                 * @property {Array.<number>|null} [verifyHandles] HeartbeatResponse verifyHandles
+                 * @property {Array.<string>|null} [masters] HeartbeatResponse masters
+                 * @property {Array.<number>|null} [stopHandles] HeartbeatResponse stopHandles
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a HeartbeatResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IHeartbeatResponse
+                 * @augments lumeo.master.v1.HeartbeatResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.HeartbeatResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a HeartbeatResponse.
+                 * @typedef {lumeo.master.v1.HeartbeatResponse.$Properties} lumeo.master.v1.HeartbeatResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new HeartbeatResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a HeartbeatResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.HeartbeatResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const HeartbeatResponse = function (p) {
+                    this.verifyHandles = [];
+                    this.masters = [];
+                    this.stopHandles = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * HeartbeatResponse verifyHandles.
+                 * @member {Array.<number>} verifyHandles
+                 * @memberof lumeo.master.v1.HeartbeatResponse
+                 * @instance
+                 */
+                HeartbeatResponse.prototype.verifyHandles = $util.emptyArray;
+
+                /**
+                 * HeartbeatResponse masters.
+                 * @member {Array.<string>} masters
+                 * @memberof lumeo.master.v1.HeartbeatResponse
+                 * @instance
+                 */
+                HeartbeatResponse.prototype.masters = $util.emptyArray;
+
+                /**
+                 * HeartbeatResponse stopHandles.
+                 * @member {Array.<number>} stopHandles
+                 * @memberof lumeo.master.v1.HeartbeatResponse
+                 * @instance
+                 */
+                HeartbeatResponse.prototype.stopHandles = $util.emptyArray;
+
+                /**
+                 * Encodes the specified HeartbeatResponse message. Does not implicitly {@link lumeo.master.v1.HeartbeatResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.HeartbeatResponse
+                 * @static
+                 * @param {lumeo.master.v1.HeartbeatResponse.$Properties} m HeartbeatResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                HeartbeatResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.verifyHandles != null && m.verifyHandles.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.verifyHandles);
+                    }
+                    if (m.masters != null && m.masters.length) {
+                        for (var i = 0; i < m.masters.length; ++i)
+                            w.uint32(/* id 2, wireType 2 =*/18).string(m.masters[i]);
+                    }
+                    if (m.stopHandles != null && m.stopHandles.length) {
+                        w.uint32(/* id 3, wireType 2 =*/26).uint64s(m.stopHandles);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a HeartbeatResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.HeartbeatResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.HeartbeatResponse & lumeo.master.v1.HeartbeatResponse.$Shape} HeartbeatResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                HeartbeatResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.HeartbeatResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u === 2) {
+                                    if (!(m.verifyHandles && m.verifyHandles.length))
+                                        m.verifyHandles = [];
+                                    r.uint64s(m.verifyHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.verifyHandles && m.verifyHandles.length))
+                                    m.verifyHandles = [];
+                                m.verifyHandles.push(r.uint64());
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.masters && m.masters.length))
+                                    m.masters = [];
+                                m.masters.push(r.stringVerify());
+                                continue;
+                            }
+                        case 3: {
+                                if (u === 2) {
+                                    if (!(m.stopHandles && m.stopHandles.length))
+                                        m.stopHandles = [];
+                                    r.uint64s(m.stopHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.stopHandles && m.stopHandles.length))
+                                    m.stopHandles = [];
+                                m.stopHandles.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return HeartbeatResponse;
+            })();
+
+            v1.ReportInventoryRequest = (function() {
+
+                /**
+                 * Properties of a ReportInventoryRequest.
+                 * @typedef {Object} lumeo.master.v1.ReportInventoryRequest.$Properties
+                 * @property {number|null} [serverId] ReportInventoryRequest serverId
+                 * @property {string|null} [storeUuid] ReportInventoryRequest storeUuid
+                 * @property {Array.<number>|null} [handles] ReportInventoryRequest handles
+                 * @property {Array.<number>|null} [epochs] ReportInventoryRequest epochs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReportInventoryRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IReportInventoryRequest
+                 * @augments lumeo.master.v1.ReportInventoryRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ReportInventoryRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReportInventoryRequest.
+                 * @typedef {lumeo.master.v1.ReportInventoryRequest.$Properties} lumeo.master.v1.ReportInventoryRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReportInventoryRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReportInventoryRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReportInventoryRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReportInventoryRequest = function (p) {
+                    this.handles = [];
+                    this.epochs = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReportInventoryRequest serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.ReportInventoryRequest
+                 * @instance
+                 */
+                ReportInventoryRequest.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReportInventoryRequest storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.master.v1.ReportInventoryRequest
+                 * @instance
+                 */
+                ReportInventoryRequest.prototype.storeUuid = "";
+
+                /**
+                 * ReportInventoryRequest handles.
+                 * @member {Array.<number>} handles
+                 * @memberof lumeo.master.v1.ReportInventoryRequest
+                 * @instance
+                 */
+                ReportInventoryRequest.prototype.handles = $util.emptyArray;
+
+                /**
+                 * ReportInventoryRequest epochs.
+                 * @member {Array.<number>} epochs
+                 * @memberof lumeo.master.v1.ReportInventoryRequest
+                 * @instance
+                 */
+                ReportInventoryRequest.prototype.epochs = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ReportInventoryRequest message. Does not implicitly {@link lumeo.master.v1.ReportInventoryRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReportInventoryRequest
+                 * @static
+                 * @param {lumeo.master.v1.ReportInventoryRequest.$Properties} m ReportInventoryRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReportInventoryRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
+                    if (m.handles != null && m.handles.length) {
+                        w.uint32(/* id 3, wireType 2 =*/26).uint64s(m.handles);
+                    }
+                    if (m.epochs != null && m.epochs.length) {
+                        w.uint32(/* id 4, wireType 2 =*/34).uint64s(m.epochs);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReportInventoryRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReportInventoryRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReportInventoryRequest & lumeo.master.v1.ReportInventoryRequest.$Shape} ReportInventoryRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReportInventoryRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReportInventoryRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        case 3: {
+                                if (u === 2) {
+                                    if (!(m.handles && m.handles.length))
+                                        m.handles = [];
+                                    r.uint64s(m.handles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.handles && m.handles.length))
+                                    m.handles = [];
+                                m.handles.push(r.uint64());
+                                continue;
+                            }
+                        case 4: {
+                                if (u === 2) {
+                                    if (!(m.epochs && m.epochs.length))
+                                        m.epochs = [];
+                                    r.uint64s(m.epochs);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.epochs && m.epochs.length))
+                                    m.epochs = [];
+                                m.epochs.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReportInventoryRequest;
+            })();
+
+            v1.ReportInventoryResponse = (function() {
+
+                /**
+                 * Properties of a ReportInventoryResponse.
+                 * @typedef {Object} lumeo.master.v1.ReportInventoryResponse.$Properties
+                 * @property {Array.<number>|null} [garbageHandles] ReportInventoryResponse garbageHandles
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReportInventoryResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IReportInventoryResponse
+                 * @augments lumeo.master.v1.ReportInventoryResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ReportInventoryResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReportInventoryResponse.
+                 * @typedef {lumeo.master.v1.ReportInventoryResponse.$Properties} lumeo.master.v1.ReportInventoryResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReportInventoryResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReportInventoryResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReportInventoryResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReportInventoryResponse = function (p) {
+                    this.garbageHandles = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReportInventoryResponse garbageHandles.
+                 * @member {Array.<number>} garbageHandles
+                 * @memberof lumeo.master.v1.ReportInventoryResponse
+                 * @instance
+                 */
+                ReportInventoryResponse.prototype.garbageHandles = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ReportInventoryResponse message. Does not implicitly {@link lumeo.master.v1.ReportInventoryResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReportInventoryResponse
+                 * @static
+                 * @param {lumeo.master.v1.ReportInventoryResponse.$Properties} m ReportInventoryResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReportInventoryResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.garbageHandles != null && m.garbageHandles.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.garbageHandles);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReportInventoryResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReportInventoryResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReportInventoryResponse & lumeo.master.v1.ReportInventoryResponse.$Shape} ReportInventoryResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReportInventoryResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReportInventoryResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u === 2) {
+                                    if (!(m.garbageHandles && m.garbageHandles.length))
+                                        m.garbageHandles = [];
+                                    r.uint64s(m.garbageHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.garbageHandles && m.garbageHandles.length))
+                                    m.garbageHandles = [];
+                                m.garbageHandles.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReportInventoryResponse;
             })();
 
             v1.BeginCheckRequest = (function() {
@@ -22601,6 +22858,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.master.v1.SetPolicy.$Properties
                  * @property {string|null} [path] SetPolicy path
                  * @property {lumeo.master.v1.Policy.$Properties|null} [policy] SetPolicy policy
+                 * @property {lumeo.master.v1.KeptPolicy.$Properties|null} [kept] SetPolicy kept
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -22649,6 +22907,14 @@ export const lumeo = $root.lumeo = (() => {
                 SetPolicy.prototype.policy = null;
 
                 /**
+                 * SetPolicy kept.
+                 * @member {lumeo.master.v1.KeptPolicy.$Properties|null|undefined} kept
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @instance
+                 */
+                SetPolicy.prototype.kept = null;
+
+                /**
                  * Encodes the specified SetPolicy message. Does not implicitly {@link lumeo.master.v1.SetPolicy.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.SetPolicy
@@ -22668,6 +22934,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
                     if (m.policy != null && $Object.hasOwnProperty.call(m, "policy"))
                         $root.lumeo.master.v1.Policy.encode(m.policy, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.kept != null && $Object.hasOwnProperty.call(m, "kept"))
+                        $root.lumeo.master.v1.KeptPolicy.encode(m.kept, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -22727,6 +22995,12 @@ export const lumeo = $root.lumeo = (() => {
                                 m.policy = $root.lumeo.master.v1.Policy.decode(r, r.size(), $undefined, q + 1, m.policy);
                                 continue;
                             }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.kept = $root.lumeo.master.v1.KeptPolicy.decode(r, r.size(), $undefined, q + 1, m.kept);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -22745,6 +23019,202 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return SetPolicy;
+            })();
+
+            v1.KeptPolicy = (function() {
+
+                /**
+                 * Properties of a KeptPolicy.
+                 * @typedef {Object} lumeo.master.v1.KeptPolicy.$Properties
+                 * @property {boolean|null} [replicas] KeptPolicy replicas
+                 * @property {boolean|null} [versions] KeptPolicy versions
+                 * @property {boolean|null} [trashMs] KeptPolicy trashMs
+                 * @property {boolean|null} [ttlMs] KeptPolicy ttlMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a KeptPolicy.
+                 * @memberof lumeo.master.v1
+                 * @interface IKeptPolicy
+                 * @augments lumeo.master.v1.KeptPolicy.$Properties
+                 * @deprecated Use lumeo.master.v1.KeptPolicy.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a KeptPolicy.
+                 * @typedef {lumeo.master.v1.KeptPolicy.$Properties} lumeo.master.v1.KeptPolicy.$Shape
+                 */
+
+                /**
+                 * Constructs a new KeptPolicy.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a KeptPolicy.
+                 * @constructor
+                 * @param {lumeo.master.v1.KeptPolicy.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const KeptPolicy = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * KeptPolicy replicas.
+                 * @member {boolean} replicas
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.replicas = false;
+
+                /**
+                 * KeptPolicy versions.
+                 * @member {boolean} versions
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.versions = false;
+
+                /**
+                 * KeptPolicy trashMs.
+                 * @member {boolean} trashMs
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.trashMs = false;
+
+                /**
+                 * KeptPolicy ttlMs.
+                 * @member {boolean} ttlMs
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.ttlMs = false;
+
+                /**
+                 * Encodes the specified KeptPolicy message. Does not implicitly {@link lumeo.master.v1.KeptPolicy.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @static
+                 * @param {lumeo.master.v1.KeptPolicy.$Properties} m KeptPolicy message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                KeptPolicy.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas") && m.replicas !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.replicas);
+                    if (m.versions != null && $Object.hasOwnProperty.call(m, "versions") && m.versions !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.versions);
+                    if (m.trashMs != null && $Object.hasOwnProperty.call(m, "trashMs") && m.trashMs !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.trashMs);
+                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs") && m.ttlMs !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.ttlMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a KeptPolicy message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.KeptPolicy & lumeo.master.v1.KeptPolicy.$Shape} KeptPolicy
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                KeptPolicy.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.KeptPolicy();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.replicas = v;
+                                else
+                                    delete m.replicas;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.versions = v;
+                                else
+                                    delete m.versions;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.trashMs = v;
+                                else
+                                    delete m.trashMs;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.ttlMs = v;
+                                else
+                                    delete m.ttlMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return KeptPolicy;
             })();
 
             v1.EffectivePolicy = (function() {
@@ -22890,6 +23360,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.master.v1.SetQuota.$Properties
                  * @property {string|null} [path] SetQuota path
                  * @property {lumeo.master.v1.Quota.$Properties|null} [quota] SetQuota quota
+                 * @property {lumeo.master.v1.KeptQuota.$Properties|null} [kept] SetQuota kept
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -22938,6 +23409,14 @@ export const lumeo = $root.lumeo = (() => {
                 SetQuota.prototype.quota = null;
 
                 /**
+                 * SetQuota kept.
+                 * @member {lumeo.master.v1.KeptQuota.$Properties|null|undefined} kept
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @instance
+                 */
+                SetQuota.prototype.kept = null;
+
+                /**
                  * Encodes the specified SetQuota message. Does not implicitly {@link lumeo.master.v1.SetQuota.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.SetQuota
@@ -22957,6 +23436,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
                     if (m.quota != null && $Object.hasOwnProperty.call(m, "quota"))
                         $root.lumeo.master.v1.Quota.encode(m.quota, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.kept != null && $Object.hasOwnProperty.call(m, "kept"))
+                        $root.lumeo.master.v1.KeptQuota.encode(m.kept, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -23016,6 +23497,12 @@ export const lumeo = $root.lumeo = (() => {
                                 m.quota = $root.lumeo.master.v1.Quota.decode(r, r.size(), $undefined, q + 1, m.quota);
                                 continue;
                             }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.kept = $root.lumeo.master.v1.KeptQuota.decode(r, r.size(), $undefined, q + 1, m.kept);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -23034,6 +23521,162 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return SetQuota;
+            })();
+
+            v1.KeptQuota = (function() {
+
+                /**
+                 * Properties of a KeptQuota.
+                 * @typedef {Object} lumeo.master.v1.KeptQuota.$Properties
+                 * @property {boolean|null} [bytes] KeptQuota bytes
+                 * @property {boolean|null} [files] KeptQuota files
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a KeptQuota.
+                 * @memberof lumeo.master.v1
+                 * @interface IKeptQuota
+                 * @augments lumeo.master.v1.KeptQuota.$Properties
+                 * @deprecated Use lumeo.master.v1.KeptQuota.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a KeptQuota.
+                 * @typedef {lumeo.master.v1.KeptQuota.$Properties} lumeo.master.v1.KeptQuota.$Shape
+                 */
+
+                /**
+                 * Constructs a new KeptQuota.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a KeptQuota.
+                 * @constructor
+                 * @param {lumeo.master.v1.KeptQuota.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const KeptQuota = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * KeptQuota bytes.
+                 * @member {boolean} bytes
+                 * @memberof lumeo.master.v1.KeptQuota
+                 * @instance
+                 */
+                KeptQuota.prototype.bytes = false;
+
+                /**
+                 * KeptQuota files.
+                 * @member {boolean} files
+                 * @memberof lumeo.master.v1.KeptQuota
+                 * @instance
+                 */
+                KeptQuota.prototype.files = false;
+
+                /**
+                 * Encodes the specified KeptQuota message. Does not implicitly {@link lumeo.master.v1.KeptQuota.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.KeptQuota
+                 * @static
+                 * @param {lumeo.master.v1.KeptQuota.$Properties} m KeptQuota message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                KeptQuota.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.bytes != null && $Object.hasOwnProperty.call(m, "bytes") && m.bytes !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.bytes);
+                    if (m.files != null && $Object.hasOwnProperty.call(m, "files") && m.files !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.files);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a KeptQuota message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.KeptQuota
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.KeptQuota & lumeo.master.v1.KeptQuota.$Shape} KeptQuota
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                KeptQuota.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.KeptQuota();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.bytes = v;
+                                else
+                                    delete m.bytes;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.files = v;
+                                else
+                                    delete m.files;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return KeptQuota;
             })();
 
             v1.ListTrash = (function() {

@@ -96,51 +96,6 @@ export const AdminService = {
   ),
 } as const;
 
-export const BackupService = {
-  export: method<lumeo.master.v1.IExportRequest, lumeo.master.v1.IExportResponse>(
-    "/lumeo.master.v1.BackupService/Export",
-    lumeo.master.v1.ExportRequest,
-    lumeo.master.v1.ExportResponse,
-    { request: false, response: true },
-  ),
-} as const;
-
-export const ChunkService = {
-  locateChunk: method<lumeo.master.v1.ILocateChunkRequest, lumeo.master.v1.ILocateChunkResponse>(
-    "/lumeo.master.v1.ChunkService/LocateChunk",
-    lumeo.master.v1.LocateChunkRequest,
-    lumeo.master.v1.LocateChunkResponse,
-    { request: false, response: false },
-  ),
-  reportDamage: method<lumeo.master.v1.IReportDamageRequest, lumeo.master.v1.IReportDamageResponse>(
-    "/lumeo.master.v1.ChunkService/ReportDamage",
-    lumeo.master.v1.ReportDamageRequest,
-    lumeo.master.v1.ReportDamageResponse,
-    { request: false, response: false },
-  ),
-} as const;
-
-export const FleetService = {
-  register: method<lumeo.master.v1.IRegisterRequest, lumeo.master.v1.IRegisterResponse>(
-    "/lumeo.master.v1.FleetService/Register",
-    lumeo.master.v1.RegisterRequest,
-    lumeo.master.v1.RegisterResponse,
-    { request: false, response: false },
-  ),
-  heartbeat: method<lumeo.master.v1.IHeartbeatRequest, lumeo.master.v1.IHeartbeatResponse>(
-    "/lumeo.master.v1.FleetService/Heartbeat",
-    lumeo.master.v1.HeartbeatRequest,
-    lumeo.master.v1.HeartbeatResponse,
-    { request: true, response: true },
-  ),
-  reportInventory: method<lumeo.master.v1.IReportInventoryRequest, lumeo.master.v1.IReportInventoryResponse>(
-    "/lumeo.master.v1.FleetService/ReportInventory",
-    lumeo.master.v1.ReportInventoryRequest,
-    lumeo.master.v1.ReportInventoryResponse,
-    { request: false, response: false },
-  ),
-} as const;
-
 export const HealingService = {
   listJobs: method<lumeo.master.v1.IListJobsRequest, lumeo.master.v1.IListJobsResponse>(
     "/lumeo.master.v1.HealingService/ListJobs",
@@ -182,6 +137,51 @@ export const HealingService = {
     "/lumeo.master.v1.HealingService/VerifyChunk",
     lumeo.master.v1.VerifyChunkRequest,
     lumeo.master.v1.VerifyChunkResponse,
+    { request: false, response: false },
+  ),
+} as const;
+
+export const BackupService = {
+  export: method<lumeo.master.v1.IExportRequest, lumeo.master.v1.IExportResponse>(
+    "/lumeo.master.v1.BackupService/Export",
+    lumeo.master.v1.ExportRequest,
+    lumeo.master.v1.ExportResponse,
+    { request: false, response: true },
+  ),
+} as const;
+
+export const ChunkService = {
+  locateChunk: method<lumeo.master.v1.ILocateChunkRequest, lumeo.master.v1.ILocateChunkResponse>(
+    "/lumeo.master.v1.ChunkService/LocateChunk",
+    lumeo.master.v1.LocateChunkRequest,
+    lumeo.master.v1.LocateChunkResponse,
+    { request: false, response: false },
+  ),
+  reportDamage: method<lumeo.master.v1.IReportDamageRequest, lumeo.master.v1.IReportDamageResponse>(
+    "/lumeo.master.v1.ChunkService/ReportDamage",
+    lumeo.master.v1.ReportDamageRequest,
+    lumeo.master.v1.ReportDamageResponse,
+    { request: false, response: false },
+  ),
+} as const;
+
+export const FleetService = {
+  register: method<lumeo.master.v1.IRegisterRequest, lumeo.master.v1.IRegisterResponse>(
+    "/lumeo.master.v1.FleetService/Register",
+    lumeo.master.v1.RegisterRequest,
+    lumeo.master.v1.RegisterResponse,
+    { request: false, response: false },
+  ),
+  heartbeat: method<lumeo.master.v1.IHeartbeatRequest, lumeo.master.v1.IHeartbeatResponse>(
+    "/lumeo.master.v1.FleetService/Heartbeat",
+    lumeo.master.v1.HeartbeatRequest,
+    lumeo.master.v1.HeartbeatResponse,
+    { request: true, response: true },
+  ),
+  reportInventory: method<lumeo.master.v1.IReportInventoryRequest, lumeo.master.v1.IReportInventoryResponse>(
+    "/lumeo.master.v1.FleetService/ReportInventory",
+    lumeo.master.v1.ReportInventoryRequest,
+    lumeo.master.v1.ReportInventoryResponse,
     { request: false, response: false },
   ),
 } as const;

@@ -9,7 +9,6 @@ import {
   NOTHING_SCRUBBED,
   PROGRESS_BYTES_MAX,
   passed,
-  readSince,
   type ScrubProgress,
 } from "./progress.js";
 
@@ -45,17 +44,14 @@ test("a progress is decoded to what was encoded, and other bytes are refused", (
   t.throws(() => decodeProgress(new Uint8Array(20)), { instanceOf: LumeoError, code: "CORRUPT" });
 });
 
-test("G1, G2: what is known of a chunk's last reading follows from rounds and position", (t) => {
+test("a round moves the position up and counts, and its end keeps when it began", (t) => {
   const [low, high] = [chunkHandle(5), chunkHandle(9)];
   let progress = began(NOTHING_SCRUBBED, wallMs(100));
-  t.is(readSince(progress, low), undefined);
-  progress = passed(progress, { handle: low, readBytes: 10, isFound: false });
-  t.is(readSince(progress, low), wallMs(100));
-  t.is(readSince(progress, high), undefined);
-  progress = ended(passed(progress, { handle: high, readBytes: 5, isFound: true }), wallMs(200));
-  t.is(readSince(progress, high), wallMs(100));
-  progress = passed(began(progress, wallMs(300)), { handle: low, readBytes: 10, isFound: false });
-  t.is(readSince(progress, low), wallMs(300));
-  t.is(readSince(progress, high), wallMs(100));
-  t.like(progress, { roundCount: 1, readCount: 3, readBytes: 25, foundCount: 1 });
+  progress = passed(progress, { handle: high, readBytes: 10, isFound: false });
+  progress = passed(progress, { handle: low, readBytes: 15, isFound: true });
+  t.like(progress, { position: high, roundBeganAt: wallMs(100), lastRound: undefined });
+  progress = ended(progress, wallMs(200));
+  t.like(progress, { position: 0, roundBeganAt: undefined });
+  t.deepEqual(progress.lastRound, { beganAt: wallMs(100), endedAt: wallMs(200) });
+  t.like(progress, { roundCount: 1, readCount: 2, readBytes: 25, foundCount: 1 });
 });

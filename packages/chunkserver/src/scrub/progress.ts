@@ -66,15 +66,6 @@ export function ended(progress: ScrubProgress, at: WallMs): ScrubProgress {
   };
 }
 
-/**
- * Since when a replica that is as old as the store has certainly been read (G1, G2); undefined if
- * that is not known.
- */
-export function readSince(progress: ScrubProgress, handle: ChunkHandle): WallMs | undefined {
-  const { roundBeganAt, position, lastRound } = progress;
-  return roundBeganAt !== undefined && handle <= position ? roundBeganAt : lastRound?.beganAt;
-}
-
 export function encodeProgress(progress: ScrubProgress): Uint8Array {
   const { roundCount, roundBeganAt, lastRound, position } = progress;
   const writer = new ByteWriter(PROGRESS_BYTES_MAX).u53(roundCount).u53(roundBeganAt ?? 0);

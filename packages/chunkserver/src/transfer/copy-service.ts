@@ -184,7 +184,7 @@ export class CopyService implements Closable {
     }
   }
 
-  /** Rule 21: what is wrong with the holder's record beside the one that is here, if there is one. */
+  /** Rule 21: what is wrong with the holder's record beside the one here, if there is one. */
   #otherHistory({ handle }: SealedChunk, { version }: Piece): string | undefined {
     const own = this.#options.store.find(handle)?.version;
     if (own === undefined || isOneHistory(own, version)) return undefined;

@@ -1,4 +1,4 @@
-// How fast work in the background may go: bytes a second, shared by all that take from one throttle.
+// How fast work in the background may go: bytes a second, shared by all takers of one throttle.
 //
 // Every taker reserves the time that its bytes need behind those that came before it, and waits
 // until that time begins. So takers with different limits share one line: together they are never

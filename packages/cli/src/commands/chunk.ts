@@ -1,10 +1,10 @@
 // Single chunks: which are not as they should be, where their copies are, what the disks say.
 
-import type { ChunkFilter, ChunkState } from "@lumeofs/client";
+import type { ChunkFilter, ChunkState, CopyCheck } from "@lumeofs/client";
 import { parseCount, UsageError } from "../args.js";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
-import { formatBytes } from "../format.js";
+import { formatBytes, formatDuration } from "../format.js";
 import { table } from "../table.js";
 
 export interface ChunkListOptions {
@@ -35,8 +35,10 @@ export async function chunkList(context: Context, options: ChunkListOptions): Pr
 export async function chunkShow(context: Context, text: string): Promise<ExitStatus> {
   const client = await context.client();
   const chunk = await client.healing.chunk(parseHandle(text), context.call);
-  const rows = chunk.replicas.map((one) => [
+  const nowMs = context.clock.wallMs();
+  const rows = chunk.replicas.map((one, i) => [
     ...[one.name, one.address, one.role, one.state, one.damaged ? "damaged" : "good"],
+    checkedText(chunk.checks[i], nowMs),
   ]);
   const { move } = chunk;
   const shown = [
@@ -44,10 +46,16 @@ export async function chunkShow(context: Context, text: string): Promise<ExitSta
       `${hex(chunk.crc32c)}${chunk.orphan ? ", no file has it" : ""}`,
     ...(move === undefined ? [] : [`A copy is under way to ${move.target}, for job ${move.job}`]),
     "",
-    await table(["NODE", "ADDRESS", "ROLE", "STATE", "COPY"], rows),
+    await table(["NODE", "ADDRESS", "ROLE", "STATE", "COPY", "SCRUBBED"], rows),
   ].join("\n");
   await context.output.line(shown, chunk);
   return EXIT.ok;
+}
+
+function checkedText(check: CopyCheck | undefined, nowMs: number): string {
+  if (check?.stopped === true) return "stopped: two histories";
+  if (check?.readSince === undefined) return "not yet";
+  return `within ${formatDuration(Math.max(0, nowMs - check.readSince.getTime()))}`;
 }
 
 /** Has all copies of chunks read from their disks; exit code 7 if one is bad. */

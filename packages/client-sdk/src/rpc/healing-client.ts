@@ -1,43 +1,22 @@
 // Jobs, nodes and single chunks over gRPC: any master passes a call on to the leader.
 
-import { LumeoError } from "@lumeofs/base";
 import { HealingService, lumeo } from "@lumeofs/proto";
 import type {
   ChunkFilter,
-  ChunkHealth,
   ChunkState,
+  CopyCheck,
   CopyVerdict,
   JobInfo,
-  JobKind,
   NodeChange,
   NodeInfo,
   NodeListing,
-  NodeStanding,
 } from "../healing.js";
 import type { AdminClient, UnaryOptions } from "./admin-client.js";
+import { decodeHealth, decodeJob, decodeNodeStanding } from "./healing-wire.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
 
 const Wire = lumeo.master.v1;
 
-const KINDS: ReadonlyMap<lumeo.master.v1.JobKind, JobKind> = new Map([
-  [Wire.JobKind.JOB_KIND_REPAIR, "repair"],
-  [Wire.JobKind.JOB_KIND_MEND, "mend"],
-  [Wire.JobKind.JOB_KIND_DRAIN, "drain"],
-  [Wire.JobKind.JOB_KIND_DECOMMISSION, "decommission"],
-  [Wire.JobKind.JOB_KIND_REBALANCE, "rebalance"],
-]);
-const STATES: ReadonlyMap<lumeo.master.v1.JobState, JobInfo["state"]> = new Map([
-  [Wire.JobState.JOB_STATE_RUNNING, "running"],
-  [Wire.JobState.JOB_STATE_PAUSED, "paused"],
-  [Wire.JobState.JOB_STATE_DONE, "done"],
-  [Wire.JobState.JOB_STATE_CANCELLED, "cancelled"],
-]);
-const STANDINGS: ReadonlyMap<lumeo.master.v1.NodeStanding, NodeStanding> = new Map([
-  [Wire.NodeStanding.NODE_STANDING_ACTIVE, "active"],
-  [Wire.NodeStanding.NODE_STANDING_DRAINING, "draining"],
-  [Wire.NodeStanding.NODE_STANDING_MAINTENANCE, "maintenance"],
-  [Wire.NodeStanding.NODE_STANDING_DECOMMISSIONED, "decommissioned"],
-]);
 const BEGUN = {
   drain: Wire.JobKind.JOB_KIND_DRAIN,
   decommission: Wire.JobKind.JOB_KIND_DECOMMISSION,
@@ -122,31 +101,12 @@ export class HealingClient {
   }
 }
 
-function decodeJob(job: lumeo.master.v1.Job.$Properties): JobInfo {
-  const endedAtMs = job.endedAtMs ?? 0;
-  return {
-    id: job.id ?? 0,
-    kind: known(KINDS, job.kind, "kind of a job"),
-    node: job.node === "" || job.node == null ? undefined : job.node,
-    state: known(STATES, job.state, "state of a job"),
-    createdAt: new Date(job.createdAtMs ?? 0),
-    endedAt: endedAtMs === 0 ? undefined : new Date(endedAtMs),
-    totalChunks: job.totalChunks ?? 0,
-    totalBytes: job.totalBytes ?? 0,
-    doneChunks: job.doneChunks ?? 0,
-    doneBytes: job.doneBytes ?? 0,
-    failures: job.failures ?? 0,
-    moves: job.moves ?? 0,
-    note: job.note ?? "",
-  };
-}
-
 function decodeNode(node: lumeo.master.v1.Node.$Properties): NodeInfo {
   return {
     name: node.name ?? "",
     serverId: node.serverId ?? 0,
     state: decodeServerState(node.state),
-    standing: known(STANDINGS, node.standing, "part of a node"),
+    standing: decodeNodeStanding(node.standing),
     lost: node.lost ?? false,
     labels: { ...node.labels },
     address: node.dataAddress ?? "",
@@ -159,16 +119,6 @@ function decodeNode(node: lumeo.master.v1.Node.$Properties): NodeInfo {
   };
 }
 
-function decodeHealth(health: lumeo.master.v1.ChunkHealth.$Properties): ChunkHealth {
-  return {
-    chunks: health.chunks ?? 0,
-    underReplicated: health.underReplicated ?? 0,
-    damaged: health.damaged ?? 0,
-    lost: health.lost ?? 0,
-    lookedMsAgo: health.lookedMsAgo ?? 0,
-  };
-}
-
 function decodeChunkState(state: lumeo.master.v1.ChunkState.$Properties): ChunkState {
   const target = state.moveTargetName ?? "";
   return {
@@ -176,6 +126,15 @@ function decodeChunkState(state: lumeo.master.v1.ChunkState.$Properties): ChunkS
     goodCopies: state.goodCopies ?? 0,
     orphan: state.orphan ?? false,
     move: (state.moveTarget ?? 0) === 0 ? undefined : { target, job: state.job ?? 0 },
+    checks: (state.checks ?? []).map(decodeCheck),
+  };
+}
+
+function decodeCheck(check: lumeo.master.v1.CopyCheck.$Properties): CopyCheck {
+  const readSinceMs = check.readSinceMs ?? 0;
+  return {
+    readSince: readSinceMs === 0 ? undefined : new Date(readSinceMs),
+    stopped: check.stopped ?? false,
   };
 }
 
@@ -188,10 +147,4 @@ function decodeVerdict(verdict: lumeo.master.v1.CopyVerdict.$Properties): CopyVe
     finding: verdict.finding === COPY_FINDING_INTACT ? "intact" : isBad,
     why: verdict.why ?? "",
   };
-}
-
-function known<K, V>(table: ReadonlyMap<K, V>, key: K | null | undefined, what: string): V {
-  const value = key == null ? undefined : table.get(key);
-  if (value !== undefined) return value;
-  throw new LumeoError("PROTOCOL", `Cannot read the answer: unknown ${what}`);
 }

@@ -33,6 +33,21 @@ test("Checks tells once of a chunk with two histories, and the other servers unt
   t.deepEqual(checks.stoppedOf(two), []);
 });
 
+test("Checks knows since when a copy has been read, from rounds and position", (t) => {
+  const checks = new Checks();
+  const since = (handle: typeof a) => checks.readSince(one, handle);
+  t.is(since(a), 0, "nothing is known of a server that was not heard");
+  const between = { ...SCRUB, lastRoundBeganAtMs: 100, lastRoundEndedAtMs: 200 };
+  checks.told(one, { scrub: between, stopped: [b] });
+  t.is(since(a), 100);
+  checks.told(one, { scrub: { ...between, roundBeganAtMs: 300, position: a }, stopped: [b] });
+  t.is(since(a), 300);
+  t.is(since(b), 100);
+  t.true(checks.isStopped(one, b));
+  t.false(checks.isStopped(one, a));
+  t.false(checks.isStopped(two, b));
+});
+
 test("Checks remembers a bounded number of chunks", (t) => {
   const checks = new Checks();
   const many = Array.from({ length: STOPPED_MAX + 5 }, (_, i) => chunkHandle(i + 1));

@@ -3,7 +3,7 @@
 
 import type { ChunkHandle, ServerId } from "@lumeofs/base";
 
-/** How far a server is with reading all its copies. Times are milliseconds since 1970, 0 for none. */
+/** How far a server is with reading its copies. Times: milliseconds since 1970, 0 for none. */
 export interface ScrubReport {
   /** Rounds over the whole store that are complete. */
   readonly roundCount: number;
@@ -52,6 +52,22 @@ export class Checks {
   /** Undefined if the server was not heard since this master leads. */
   scrubOf(server: ServerId): ScrubReport | undefined {
     return this.#told.get(server)?.scrub;
+  }
+
+  /**
+   * Since when a copy that is that old has been read from its disk: a round goes by rising handles,
+   * so what lies at or below its position was read since it began. 0 if nothing is known.
+   */
+  readSince(server: ServerId, handle: ChunkHandle): number {
+    const scrub = this.#told.get(server)?.scrub;
+    if (scrub === undefined) return 0;
+    const { roundBeganAtMs, position, lastRoundBeganAtMs } = scrub;
+    return 0 < roundBeganAtMs && handle <= position ? roundBeganAtMs : lastRoundBeganAtMs;
+  }
+
+  /** Whether this server serves nothing of a chunk, because it has two histories. */
+  isStopped(server: ServerId, handle: ChunkHandle): boolean {
+    return this.#told.get(server)?.stopped.has(handle) ?? false;
   }
 
   /** Chunks of which this server serves nothing, because they have two histories. */

@@ -11,9 +11,11 @@ import type {
   FsEvent,
   Listing,
   Policy,
+  PolicyChanges,
   PutOptions,
   PutResult,
   Quota,
+  QuotaChanges,
   Reading,
   Watch,
   WatchOptions,
@@ -53,6 +55,15 @@ const STATUS: ClusterStatus = {
         ...{ replicasRead: 14, bytesRead: 3072, found: 0, yielding: false, bytesPerSecond: 1 },
       },
       stopped: [],
+      ...{ standing: "draining", lost: false },
+    },
+  ],
+  health: { chunks: 7, underReplicated: 2, damaged: 1, lost: 0, lookedMsAgo: 5 },
+  jobs: [
+    {
+      ...{ id: 3, kind: "drain", node: "cs1", state: "running", createdAt: CHANGED_AT },
+      ...{ endedAt: undefined, totalChunks: 7, totalBytes: 70, doneChunks: 5, doneBytes: 50 },
+      ...{ failures: 0, moves: 2, note: "" },
     },
   ],
 };
@@ -120,9 +131,11 @@ export class FakeClient implements FakedClient {
     return this.#entry(path, found);
   }
 
-  async setPolicy(path: string, policy: Policy): Promise<void> {
+  async setPolicy(path: string, changes: PolicyChanges): Promise<Policy> {
     this.#begin("setPolicy", path);
-    this.#carriedBy(path).policy = policy;
+    const carried = this.#carriedBy(path);
+    carried.policy = changed(carried.policy, changes);
+    return carried.policy;
   }
 
   async effectivePolicy(path: string): Promise<Policy> {
@@ -132,9 +145,11 @@ export class FakeClient implements FakedClient {
     return Object.assign({}, ...["/", ...above].map((one) => this.#carriedBy(one).policy));
   }
 
-  async setQuota(path: string, quota: Quota): Promise<void> {
+  async setQuota(path: string, changes: QuotaChanges): Promise<Quota> {
     this.#begin("setQuota", path);
-    this.#carriedBy(path).quota = quota;
+    const carried = this.#carriedBy(path);
+    carried.quota = changed(carried.quota, changes);
+    return carried.quota;
   }
 
   #carriedBy(path: string): Carried {
@@ -302,4 +317,10 @@ async function collect(body: Body): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for await (const piece of body as AsyncIterable<Uint8Array>) pieces.push(piece);
   return Buffer.concat(pieces);
+}
+
+/** What is null goes; what is not named stays. */
+function changed(before: object, changes: object): object {
+  const after = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null);
+  return Object.fromEntries(after);
 }

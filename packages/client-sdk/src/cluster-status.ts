@@ -1,5 +1,7 @@
 // What `clusterStatus()` answers.
 
+import type { ChunkHealth, JobInfo, NodeStanding } from "./healing.js";
+
 /**
  * What part a master has in the group: it votes; it only gets the log; it votes until the change
  * under way is complete; it waits to be taken in; or it was removed.
@@ -66,6 +68,10 @@ export interface ChunkserverStatus {
   readonly damaged: number;
   readonly lastHeartbeatMsAgo: number;
   readonly readOnly: boolean;
+  /** What part it takes: new chunks go to active ones only. */
+  readonly standing: NodeStanding;
+  /** Away for so long that its copies are made elsewhere. */
+  readonly lost: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly scrub: ScrubStatus;
   /** Handles of chunks that two primaries wrote without knowing of each other: not served here. */
@@ -78,6 +84,10 @@ export interface ClusterStatus {
   readonly leader: string;
   readonly term: number;
   readonly masters: readonly MasterStatus[];
+  /** What the leader's last look at all chunks has found; undefined before the first one. */
+  readonly health: ChunkHealth | undefined;
+  /** Jobs that repair, drain or balance now. */
+  readonly jobs: readonly JobInfo[];
   /** Empty if the leader did not answer: only it knows them. */
   readonly chunkservers: readonly ChunkserverStatus[];
 }

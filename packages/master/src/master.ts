@@ -303,7 +303,7 @@ async function serve(
     ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, masters }),
     ...masterAdminMethods({ group, replication: consensus, channels, timers, clusterName }),
     ...adminMethods({
-      replication: consensus,
+      ...{ replication: consensus, seen: healing, terms: config },
       ...{ group, clusterName, store: consensus.store },
       log,
       fleet,

@@ -1,8 +1,9 @@
-import type { ClusterStatus, ScrubStatus } from "@lumeofs/client";
+import type { ChunkserverStatus, ClusterStatus, ScrubStatus } from "@lumeofs/client";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
 import { formatBytes, formatCount, formatDuration } from "../format.js";
 import { table } from "../table.js";
+import { progressOf } from "./job.js";
 
 /** Shows the masters and chunkservers as the leading master knows them. */
 export async function clusterStatus(context: Context): Promise<ExitStatus> {
@@ -19,7 +20,7 @@ async function describe(status: ClusterStatus, context: Context): Promise<string
     ...[one.id, one.address, one.role, String(one.term), formatCount(one.lastApplied)],
   ]);
   const chunkservers = status.chunkservers.map((one) => [
-    ...[one.id, one.address, one.readOnly ? `${one.state}, read-only` : one.state],
+    ...[one.id, one.address, stateOf(one)],
     formatCount(one.chunks),
     `${formatBytes(one.usedBytes)} of ${formatBytes(one.capacityBytes)}`,
     String(one.damaged),
@@ -27,6 +28,8 @@ async function describe(status: ClusterStatus, context: Context): Promise<string
   ]);
   return [
     `${output.bold("Leader")} ${leads}, term ${status.term}`,
+    `${output.bold("Chunks")} ${chunksOf(status)}`,
+    ...status.jobs.map((job) => `${output.bold("Job")} ${progressOf(job)}`),
     "",
     await table(["MASTER", "ADDRESS", "ROLE", "TERM", "APPLIED"], masters),
     "",
@@ -36,6 +39,31 @@ async function describe(status: ClusterStatus, context: Context): Promise<string
     ),
     ...alarms(status),
   ].join("\n");
+}
+
+/** In one line: whether anything is degraded, and what. */
+function chunksOf({ health, chunkservers }: ClusterStatus): string {
+  const away = chunkservers.filter(({ state }) => state !== "alive").map(({ id }) => id);
+  const missing = away.length === 0 ? [] : [`${away.join(", ")} away`];
+  if (health === undefined) return ["not looked at yet", ...missing].join("; ");
+  const { chunks, underReplicated, damaged, lost } = health;
+  const faults = [
+    ...(0 < underReplicated ? [`${formatCount(underReplicated)} with too few good copies`] : []),
+    ...(0 < damaged ? [`${formatCount(damaged)} with a damaged copy`] : []),
+    ...(0 < lost ? [`${formatCount(lost)} WITHOUT ANY GOOD COPY`] : []),
+    ...missing,
+  ];
+  const found = faults.length === 0 ? ["all whole"] : faults;
+  return `${formatCount(chunks)}: ${found.join("; ")}`;
+}
+
+function stateOf({ state, readOnly, standing, lost }: ChunkserverStatus): string {
+  return [
+    state,
+    ...(lost ? ["lost"] : []),
+    ...(standing === "active" ? [] : [standing]),
+    ...(readOnly ? ["read-only"] : []),
+  ].join(", ");
 }
 
 /** Since when everything that was there then has been read again, or how far the first round is. */

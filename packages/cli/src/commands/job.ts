@@ -61,8 +61,9 @@ export function viewOf(job: JobInfo) {
 
 /** One line about how far a job is. */
 export function progressOf(job: JobInfo): string {
+  const subject = job.node === undefined ? "" : ` ${job.node}`;
   const note = job.note === "" ? "" : ` (${job.note})`;
-  return `job ${job.id}: ${job.kind} ${job.node ?? ""} ${job.state}, ${partOf(job)} chunks${note}`;
+  return `${job.id}: ${job.kind}${subject} ${job.state}, ${partOf(job)} chunks${note}`;
 }
 
 function describe(job: JobInfo): string {

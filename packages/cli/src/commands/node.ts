@@ -112,12 +112,12 @@ export async function untilEnded(context: Context, id: number): Promise<ExitStat
   const job = await client.healing.untilEnded(id, {
     signal: context.signal,
     onProgress: (now) => {
-      const line = progressOf(now);
+      const line = `job ${progressOf(now)}`;
       if (line !== told) context.output.note(line);
       told = line;
     },
   });
-  context.output.result(progressOf(job), viewOf(job));
+  context.output.result(`job ${progressOf(job)}`, viewOf(job));
   return job.state === "done" ? EXIT.ok : EXIT.failed;
 }
 

@@ -18,6 +18,7 @@ import { addLockCommands } from "./lock-commands.js";
 import { addLookCommands } from "./look-commands.js";
 import { addMasterCommands } from "./master-commands.js";
 import { addNodeCommands } from "./node-commands.js";
+import { addRebalanceCommands } from "./rebalance-commands.js";
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed (also: some of many), 2 wrong usage, 3 not found, 4 conflict or
@@ -55,6 +56,7 @@ export function buildProgram(version: string, run: RunCommand, args: readonly st
   addMasterCommands(program, run);
   addNodeCommands(program, run);
   addJobCommands(program, run);
+  addRebalanceCommands(program, run);
   addChunkCommands(program, run);
   addBackupCommands(program, run);
   addDevCommands(program, run);

@@ -12,6 +12,7 @@ import type {
 import type { NewMaster } from "../masters.js";
 import type { LocatedChunk, ReplicaState } from "../operations.js";
 import type { CheckFinding } from "../state-check.js";
+import { decodeHealth, decodeJob, decodeNodeStanding } from "./healing-wire.js";
 import { type MasterPool, unreachable } from "./master-pool.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
 
@@ -154,6 +155,8 @@ function decodeStatus(status: lumeo.master.v1.IGetClusterStatusResponse): Cluste
     leader: status.leader ?? "",
     term: status.term ?? 0,
     masters: (status.masters ?? []).map(decodeMaster).sort(byId),
+    health: status.health == null ? undefined : decodeHealth(status.health),
+    jobs: (status.jobs ?? []).map(decodeJob),
     chunkservers: (status.chunkservers ?? []).map(decodeChunkserver).sort(byId),
   };
 }
@@ -233,6 +236,8 @@ function decodeChunkserver(
     damaged: server.damagedCount ?? 0,
     lastHeartbeatMsAgo: server.lastHeartbeatMsAgo ?? 0,
     readOnly: server.readOnly ?? false,
+    standing: decodeNodeStanding(server.standing),
+    lost: server.lost ?? false,
     labels: { ...server.labels },
     scrub: decodeScrub(server.scrub ?? {}),
     stopped: [...(server.stoppedHandles ?? [])],

@@ -1,16 +1,24 @@
 // For operators: what the masters and the chunkservers are doing. Any master answers; one that does
 // not lead asks the leader, who alone knows who is alive.
 
-import { type Clock, isErrorCode, type NodeId } from "@lumeofs/base";
+import { type Clock, isErrorCode, type MonotonicMs, type NodeId } from "@lumeofs/base";
 import { type RpcMethod, serveUnary, unary } from "@lumeofs/node/rpc";
 import { AdminService, lumeo } from "@lumeofs/proto";
 import type { GroupControl } from "../consensus/group.js";
 import type { Replication, RoleStatus } from "../consensus/replication.js";
+import type { HealingFigures } from "../duties/healing/figures.js";
+import {
+  type PictureTerms,
+  type TakenPicture,
+  takePicture,
+} from "../duties/healing/take-picture.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet } from "../fleet/servers.js";
 import { getClusterId } from "../metadata/cluster.js";
+import { isOpen } from "../metadata/jobs.js";
+import { labelsOf } from "../metadata/nodes.js";
 import type { ChannelPool } from "./channel-pool.js";
-import { activeServers } from "./fleet-view.js";
+import { encodeHealth, encodeJob, encodeStanding } from "./healing-wire.js";
 import { standingOf } from "./master-admin.js";
 import { encodeScrub } from "./scrub-wire.js";
 import { encodeLiveness } from "./wire.js";
@@ -37,6 +45,8 @@ export interface AdminParts {
   readonly log: MetadataLog;
   readonly fleet: Fleet;
   readonly clock: Clock;
+  readonly seen: HealingFigures;
+  readonly terms: PictureTerms;
   readonly channels: ChannelPool;
   /** Bytes of memory that this process has. */
   readonly memoryBytes: () => number;
@@ -86,7 +96,7 @@ async function clusterStatus(parts: AdminParts): Promise<ClusterStatus> {
     leader: status.leader ?? "",
     term: status.term,
     masters,
-    chunkservers: await chunkservers(parts),
+    ...(await copies(parts)),
   };
 }
 
@@ -161,15 +171,35 @@ function encodeRole(role: RoleStatus["role"]): lumeo.master.v1.MasterRole {
   }
 }
 
-async function chunkservers(parts: AdminParts): Promise<lumeo.master.v1.IChunkserverStatus[]> {
-  const { fleet } = parts;
-  const now = parts.clock.monotonicMs();
-  const servers = [...(await activeServers(parts.log.local))].sort((a, b) =>
-    a.server.name.localeCompare(b.server.name, "en", { numeric: true }),
-  );
-  return servers.map(({ id, server }) => {
+/** The chunkservers, how the chunks are as a whole, and the jobs that go on. */
+async function copies(
+  parts: AdminParts,
+): Promise<Pick<ClusterStatus, "chunkservers" | "health" | "jobs">> {
+  const { log, fleet, clock, seen } = parts;
+  const now = clock.monotonicMs();
+  const picture = await takePicture({ state: log.local, fleet, now }, parts.terms);
+  const open = picture.allJobs.filter(({ job }) => isOpen(job));
+  const round = log.isLeading ? seen.round : undefined;
+  return {
+    chunkservers: chunkservers(parts, picture, now),
+    jobs: open.map((one) => encodeJob(one, picture.servers)),
+    ...(round === undefined ? {} : { health: encodeHealth(round, now) }),
+  };
+}
+
+function chunkservers(
+  { fleet, log }: AdminParts,
+  { servers, sites }: TakenPicture,
+  now: MonotonicMs,
+): lumeo.master.v1.IChunkserverStatus[] {
+  const active = [...servers].filter(([, server]) => !server.isRetired);
+  active.sort(([, a], [, b]) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  return active.map(([id, server]) => {
     const load = fleet.loadOf(id);
+    const site = sites.get(id);
     return {
+      standing: encodeStanding(site?.standing ?? "active"),
+      lost: log.isLeading && (site?.isLost ?? false),
       serverId: id,
       name: server.name,
       dataAddress: server.dataAddress,
@@ -180,7 +210,7 @@ async function chunkservers(parts: AdminParts): Promise<lumeo.master.v1.IChunkse
       damagedCount: fleet.damagedCount(id),
       lastHeartbeatMsAgo: Math.round(fleet.silenceOf(id, now) ?? 0),
       readOnly: load?.isReadOnly ?? false,
-      labels: { ...server.labels },
+      labels: { ...labelsOf(log.local, server) },
       scrub: encodeScrub(fleet.checks.scrubOf(id)),
       stoppedHandles: [...fleet.checks.stoppedOf(id)],
     };

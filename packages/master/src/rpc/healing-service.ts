@@ -23,6 +23,7 @@ import {
   decodeJobChange,
   decodeJobKind,
   decodeStanding,
+  encodeHealth,
   encodeJob,
   encodeStanding,
 } from "./healing-wire.js";
@@ -122,8 +123,7 @@ async function listNodes(parts: HealingServiceParts): Promise<lumeo.master.v1.IL
   );
   nodes.sort((a, b) => (a.name ?? "").localeCompare(b.name ?? "", "en", { numeric: true }));
   if (round === undefined) return { nodes };
-  const looked = parts.clock.monotonicMs() - round.startedAt;
-  return { nodes, health: { ...round.figures, lookedMsAgo: Math.round(looked) } };
+  return { nodes, health: encodeHealth(round, parts.clock.monotonicMs()) };
 }
 
 async function changeNode(

@@ -1,7 +1,8 @@
 // Jobs, nodes and standings ⇄ protobuf.
 
-import type { ServerId } from "@lumeofs/base";
+import type { MonotonicMs, ServerId } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
+import type { Round } from "../healing/round.js";
 import type { NumberedJob } from "../metadata/healing-queries.js";
 import type { JobKind, JobState } from "../metadata/jobs.js";
 import type { Standing } from "../metadata/nodes.js";
@@ -51,6 +52,11 @@ export function encodeJob(
     moves: job.moves,
     note: job.note,
   };
+}
+
+/** What the last complete look has found, and how long ago it began. */
+export function encodeHealth(round: Round, now: MonotonicMs): lumeo.master.v1.IChunkHealth {
+  return { ...round.figures, lookedMsAgo: Math.round(now - round.startedAt) };
 }
 
 /** What an operator may begin. */

@@ -31,12 +31,16 @@ export const UNIT_TESTS: Step = {
   count: countTap,
 };
 
+/** Tests that start real processes may take so long together; a single one has its own limit. */
+const INTEGRATION_LIMIT_MS = 20 * 60_000;
+
 /** Tests that start real processes, one file after the other. */
 export const INTEGRATION_TESTS: Step = {
   name: "integration tests",
   command: [bin("ava"), "--tap", "--serial"],
   environment: { LUMEO_TESTS: "integration" },
   count: countTap,
+  timeLimitMs: INTEGRATION_LIMIT_MS,
 };
 
 /** Seeds of the simulation, in two processes side by side. Each seed is a test. */

@@ -8,7 +8,7 @@ import type { Call, CallSettings } from "./call.js";
 import { Calls } from "./calls.js";
 import { CHUNK_PAGE } from "./chunk-map.js";
 import type { ClusterStatus } from "./cluster-status.js";
-import { LumeoError, toPublic } from "./error.js";
+import { LumeoError, publicly, toPublic } from "./error.js";
 import { formatEtag } from "./etag.js";
 import { Events, type LumeoEvents } from "./events.js";
 import { Feed, type Watch, type WatchOptions } from "./feed.js";
@@ -19,7 +19,14 @@ import { Locks } from "./locks.js";
 import { Masters } from "./masters.js";
 import { Metadata, UNREACHABLE_MS_MAX } from "./metadata.js";
 import type { MetadataRunner } from "./metadata-runner.js";
-import { type LocatedChunk, NO_PRECONDITION, type Policy, type Quota } from "./operations.js";
+import {
+  type LocatedChunk,
+  NO_PRECONDITION,
+  type Policy,
+  type PolicyChanges,
+  type Quota,
+  type QuotaChanges,
+} from "./operations.js";
 import {
   type AttributeOptions,
   attributesOf,
@@ -29,7 +36,6 @@ import {
   callSettings,
   chunkBytesOf,
   clientSettings,
-  environmentOptions,
   type GetOptions,
   type ListOptions,
   type LumeoOptions,
@@ -297,11 +303,12 @@ export class Lumeo implements AsyncDisposable {
     });
   }
 
-  /** Replaces what a directory says of the files below it; nothing set means: as above it. */
-  async setPolicy(path: string, policy: Policy, options: CallOptions = {}): Promise<void> {
-    await this.#run("setPolicy", path, options, (call) =>
-      this.#metadata.mutate(call, "setPolicy", { path: directoryPath(path), policy }),
-    );
+  /** Changes what a directory says of files below it; null: as above it. @returns What it says. */
+  setPolicy(path: string, changes: PolicyChanges, options: CallOptions = {}): Promise<Policy> {
+    return this.#run("setPolicy", path, options, async (call) => {
+      const ask = { path: directoryPath(path), changes };
+      return (await this.#metadata.mutate(call, "setPolicy", ask)).policy;
+    });
   }
 
   /** What holds for files in a directory, inherited or not; it may be still to be made. */
@@ -311,11 +318,12 @@ export class Lumeo implements AsyncDisposable {
     );
   }
 
-  /** Replaces the limits of a directory; nothing set means: no limit. */
-  async setQuota(path: string, quota: Quota, options: CallOptions = {}): Promise<void> {
-    await this.#run("setQuota", path, options, (call) =>
-      this.#metadata.mutate(call, "setQuota", { path: directoryPath(path), quota }),
-    );
+  /** Changes the limits of a directory; null: no limit. @returns All that it has now. */
+  setQuota(path: string, changes: QuotaChanges, options: CallOptions = {}): Promise<Quota> {
+    return this.#run("setQuota", path, options, async (call) => {
+      const ask = { path: directoryPath(path), changes };
+      return (await this.#metadata.mutate(call, "setQuota", ask)).quota;
+    });
   }
 
   /** Removes many, several at a time; answers in the order of the paths, one for each. */
@@ -437,53 +445,6 @@ export class Lumeo implements AsyncDisposable {
       if (!isOver) call.cancel(disposed(call.path ?? "")); // whatever is still being fetched
       this.#calls.end(call, failure);
     }
-  }
-}
-
-/**
- * A client that has found the cluster.
- *
- * @param target  Endpoints, options, or nothing: then LUMEO_ENDPOINTS says where.
- */
-export async function connect(
-  target?: string | readonly string[] | LumeoOptions,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<Lumeo> {
-  const client = new Lumeo(optionsOf(target));
-  try {
-    await client.ready(options);
-    return client;
-  } catch (error) {
-    await client.close({ graceMs: 0 });
-    throw error;
-  }
-}
-
-/**
- * Options out of the environment.
- *
- * @throws LumeoError LUMEO_INVALID_ARGUMENT if LUMEO_ENDPOINTS is not set.
- */
-export function fromEnv(env: Record<string, string | undefined> = process.env): LumeoOptions {
-  return publicly(() => environmentOptions(env));
-}
-
-function optionsOf(target: string | readonly string[] | LumeoOptions | undefined): LumeoOptions {
-  if (target === undefined) return fromEnv();
-  if (typeof target === "string" || isList(target)) return { endpoints: target };
-  return target;
-}
-
-function isList(target: readonly string[] | LumeoOptions): target is readonly string[] {
-  return Array.isArray(target);
-}
-
-/** Runs an action that may throw our internal errors; the caller sees the public ones. */
-function publicly<T>(action: () => T, path?: string): T {
-  try {
-    return action();
-  } catch (error) {
-    throw toPublic(error, path, 1);
   }
 }
 

@@ -185,3 +185,12 @@ export function aborted(signal: { readonly reason: unknown }): InternalError {
     cause: signal.reason,
   });
 }
+
+/** Runs an action that may throw our internal errors; the caller sees the public ones. */
+export function publicly<T>(action: () => T, path?: string): T {
+  try {
+    return action();
+  } catch (error) {
+    throw toPublic(error, path, 1);
+  }
+}

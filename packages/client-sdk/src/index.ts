@@ -3,8 +3,6 @@ export type { Body } from "./body.js";
 export {
   type ClientState,
   type ClusterInfo,
-  connect,
-  fromEnv,
   Lumeo,
   type PutResult,
 } from "./client.js";
@@ -15,6 +13,7 @@ export type {
   MasterStatus,
   ScrubStatus,
 } from "./cluster-status.js";
+export { connect, fromEnv } from "./connect.js";
 export {
   AbortedError,
   ChecksumError,

@@ -52,6 +52,11 @@ export interface Policy {
   readonly ttlMs?: number;
 }
 
+/** Changes of settings: what is absent stays as it is, null takes it away. */
+type SettingsChanges<T> = { readonly [K in keyof T]?: number | null };
+export type PolicyChanges = SettingsChanges<Policy>;
+export type QuotaChanges = SettingsChanges<Quota>;
+
 /** What a file carries besides its content. */
 export interface Attributes {
   readonly contentType: string;
@@ -208,8 +213,8 @@ export interface Mutations {
     ask: { path: string; changes: AttributeChanges; precondition: Precondition };
     answer: InodeInfo;
   };
-  setPolicy: { ask: { path: string; policy: Policy }; answer: Done };
-  setQuota: { ask: { path: string; quota: Quota }; answer: Done };
+  setPolicy: { ask: { path: string; changes: PolicyChanges }; answer: InodeInfo };
+  setQuota: { ask: { path: string; changes: QuotaChanges }; answer: InodeInfo };
   restoreTrash: { ask: { id: number; target: string }; answer: Done };
   purgeTrash: { ask: { ids: readonly number[] }; answer: Done };
   removeVersion: { ask: { path: string; version: number }; answer: Done };

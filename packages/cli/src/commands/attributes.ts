@@ -1,6 +1,6 @@
 // What files and directories carry, and what holds for directories: meta, tag, policy, quota, du.
 
-import type { FileInfo, Policy, Quota } from "@lumeofs/client";
+import type { FileInfo, Policy } from "@lumeofs/client";
 import { parseCount, parseLifetime, parsePairs, parseSize, UsageError } from "../args.js";
 import type { Context } from "../context.js";
 import { forEach } from "../each.js";
@@ -104,10 +104,9 @@ export async function setPolicy(
   if (Object.values(changes).every((change) => change === undefined)) {
     throw new UsageError("Nothing to set: give --replicas, --versions, --trash or --ttl");
   }
-  const { path, policy: before = {} } = await directory(context, text, "policy");
-  const policy: Policy = merged(before, changes);
+  const { path } = parseRemotePath(text);
   const client = await context.client();
-  await client.setPolicy(path, policy, context.call);
+  const policy = await client.setPolicy(path, named(changes), context.call);
   if (context.output.json) context.output.result("", { path, policy });
   return EXIT.ok;
 }
@@ -149,10 +148,9 @@ export async function setQuota(
   if (changes.bytes === undefined && changes.files === undefined) {
     throw new UsageError("Nothing to set: give --bytes or --files");
   }
-  const { path, quota: before = {} } = await directory(context, text, "quota");
-  const quota: Quota = merged(before, changes);
+  const { path } = parseRemotePath(text);
   const client = await context.client();
-  await client.setQuota(path, quota, context.call);
+  const quota = await client.setQuota(path, named(changes), context.call);
   if (context.output.json) context.output.result("", { path, quota });
   return EXIT.ok;
 }
@@ -201,16 +199,14 @@ function optional(
   return text === NONE ? null : parse(text);
 }
 
-function merged(
-  before: Readonly<Record<string, number>> | object,
+/** Without what was not named: that stays as it is. */
+function named(
   changes: Readonly<Record<string, number | null | undefined>>,
-): Record<string, number> {
-  const after: Record<string, number> = { ...before };
-  for (const [key, change] of Object.entries(changes)) {
-    if (change === null) delete after[key];
-    else if (change !== undefined) after[key] = change;
-  }
-  return after;
+): Record<string, number | null> {
+  const entries = Object.entries(changes).flatMap(([key, change]) =>
+    change === undefined ? [] : [[key, change] as const],
+  );
+  return Object.fromEntries(entries);
 }
 
 /** Every field with what holds; marked where it comes from above. */

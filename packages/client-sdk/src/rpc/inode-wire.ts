@@ -8,8 +8,10 @@ import type {
   Fence,
   InodeInfo,
   Policy,
+  PolicyChanges,
   Precondition,
   Quota,
+  QuotaChanges,
   Usage,
 } from "../operations.js";
 import { broken, expected } from "./wire-fields.js";
@@ -118,12 +120,42 @@ export function decodeUsage(usage: lumeo.master.v1.Usage.$Properties): Usage {
 }
 
 /** A limit that is absent does not limit. */
-export function encodeQuota({ bytes, files }: Quota): lumeo.master.v1.Quota.$Properties {
+/** What is absent is kept; what is null is neither set nor kept. */
+export function encodeQuota({ bytes, files }: QuotaChanges): SettingsWire<"quota"> {
   return {
-    ...(bytes === undefined ? {} : { sizeBytes: bytes }),
-    ...(files === undefined ? {} : { files }),
+    quota: {
+      ...(bytes == null ? {} : { sizeBytes: bytes }),
+      ...(files == null ? {} : { files }),
+    },
+    kept: { bytes: bytes === undefined, files: files === undefined },
   };
 }
+
+/** The same. */
+export function encodePolicy(changes: PolicyChanges): SettingsWire<"policy"> {
+  const { replicas, versions, trashMs, ttlMs } = changes;
+  return {
+    policy: {
+      ...(replicas == null ? {} : { replicas }),
+      ...(versions == null ? {} : { versions }),
+      ...(trashMs == null ? {} : { trashMs }),
+      ...(ttlMs == null ? {} : { ttlMs }),
+    },
+    kept: {
+      replicas: replicas === undefined,
+      versions: versions === undefined,
+      trashMs: trashMs === undefined,
+      ttlMs: ttlMs === undefined,
+    },
+  };
+}
+
+type SettingsWire<Kind extends "policy" | "quota"> = Omit<
+  Kind extends "policy"
+    ? lumeo.master.v1.SetPolicy.$Properties
+    : lumeo.master.v1.SetQuota.$Properties,
+  "path"
+>;
 
 function decodeQuota({ sizeBytes, files }: lumeo.master.v1.Quota.$Properties): Quota {
   return {

@@ -22,6 +22,7 @@ import {
   encodeAttributes,
   encodeChanges,
   encodeFence,
+  encodePolicy,
   encodePrecondition,
   encodeQuota,
 } from "./inode-wire.js";
@@ -72,8 +73,8 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
       precondition: encodePrecondition(precondition),
     },
   }),
-  setPolicy: ({ path, policy }) => ({ setPolicy: { path, policy: { ...policy } } }),
-  setQuota: ({ path, quota }) => ({ setQuota: { path, quota: encodeQuota(quota) } }),
+  setPolicy: ({ path, changes }) => ({ setPolicy: { path, ...encodePolicy(changes) } }),
+  setQuota: ({ path, changes }) => ({ setQuota: { path, ...encodeQuota(changes) } }),
   listTrash: (ask) => ({ listTrash: ask }),
   restoreTrash: (ask) => ({ restoreTrash: ask }),
   purgeTrash: ({ ids }) => ({ purgeTrash: { ids: [...ids] } }),
@@ -113,8 +114,8 @@ const DECODERS: {
   remove: decodeDone,
   copy: ({ file }) => decodeInfo(expected(file, "file")),
   setAttributes: ({ file }) => decodeInfo(expected(file, "file")),
-  setPolicy: decodeDone,
-  setQuota: decodeDone,
+  setPolicy: ({ file }) => decodeInfo(expected(file, "file")),
+  setQuota: ({ file }) => decodeInfo(expected(file, "file")),
   listTrash: ({ trash }) => {
     const { items, more } = expected(trash, "trash");
     return { items: (items ?? []).map(decodeTrashEntry), more: more ?? false };

@@ -298,6 +298,32 @@ test.serial("versions refuse what names none", async (t) => {
   t.deepEqual(await list("/v2/f"), [], "without a policy none is kept");
 });
 
+test.serial("changes of different settings at the same moment all hold", async (t) => {
+  const { client } = t.context;
+  await client.mkdir("/p");
+  await Promise.all([
+    client.setPolicy("/p", { versions: 3 }),
+    client.setPolicy("/p", { trashMs: HOUR_MS }),
+    client.setPolicy("/p", { ttlMs: 2 * HOUR_MS }),
+    client.setQuota("/p", { bytes: 100 }),
+    client.setQuota("/p", { files: 7 }),
+  ]);
+  t.like(await client.stat("/p"), {
+    policy: { versions: 3, trashMs: HOUR_MS, ttlMs: 2 * HOUR_MS },
+    quota: { bytes: 100, files: 7 },
+  });
+  t.deepEqual(await client.setPolicy("/p", { ttlMs: null }), { versions: 3, trashMs: HOUR_MS });
+  t.deepEqual(await client.setQuota("/p", { bytes: null, files: null }), {});
+  await refused(t, client.setPolicy("/none", { versions: 1 }), {
+    code: "LUMEO_NOT_FOUND",
+    path: "/none",
+  });
+  await refused(t, client.setPolicy("/p", { replicas: 99 }), {
+    code: "LUMEO_INVALID_ARGUMENT",
+    path: "/p",
+  });
+});
+
 test.serial("copy shares the content, and neither sees what becomes of the other", async (t) => {
   const { client } = t.context;
   const attributes = { metadata: { owner: "ada" }, tags: { k: "v" }, contentType: "text/x" };

@@ -40,6 +40,7 @@ const inode = id.map(inodeId);
 const texts = fc.array(text, { maxLength: 4 });
 const labels = fc.dictionary(text, text, { maxKeys: 4, noNullPrototype: true });
 const optional = fc.option(fc.maxSafeNat(), { nil: undefined });
+const setting = fc.oneof(optional, fc.constant("kept" as const));
 const jobKind = fc.constantFrom("repair", "mend", "drain", "decommission", "rebalance" as const);
 const fence = fc.option(fc.record({ lock: text, token: id }), { nil: undefined });
 
@@ -106,13 +107,13 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   record("setPolicy", {
     path: text,
     policy: fc.record({
-      replicas: optional,
-      versions: optional,
-      trashMs: optional,
-      ttlMs: optional,
+      replicas: setting,
+      versions: setting,
+      trashMs: setting,
+      ttlMs: setting,
     }),
   }),
-  record("setQuota", { path: text, quota: fc.record({ sizeBytes: optional, files: optional }) }),
+  record("setQuota", { path: text, quota: fc.record({ sizeBytes: setting, files: setting }) }),
   record("createSnapshot", { path: text, name: text }),
   record("removeSnapshot", { path: text, name: text }),
   record("restoreTrash", {

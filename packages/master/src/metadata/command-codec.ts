@@ -21,7 +21,7 @@ import type {
   WriteCommand,
 } from "./command.js";
 import { KIND } from "./command-kind.js";
-import type { Policy } from "./directory-record.js";
+import type { Policy, SettingsChange } from "./directory-record.js";
 import { readDuty, writeDuty } from "./duty-codec.js";
 import {
   corrupt,
@@ -42,6 +42,7 @@ import {
 import type { Fence } from "./locks.js";
 
 const PRECONDITION = { none: 0, absent: 1, revision: 2 } as const;
+const SETTING_KEPT = 2;
 const CHUNK_BYTES = 24;
 
 /** The bytes of a log entry. */
@@ -118,8 +119,8 @@ function writeDirectoryCommand(
       return writePolicy(w, command.policy);
     case "setQuota":
       writeText(w, command.path);
-      writeOptional(w, command.quota.sizeBytes);
-      return writeOptional(w, command.quota.files);
+      writeSetting(w, command.quota.sizeBytes);
+      return writeSetting(w, command.quota.files);
     case "createSnapshot":
     case "removeSnapshot":
       writeText(w, command.path);
@@ -200,8 +201,8 @@ function readDirectoryCommand(r: ByteReader, kind: number): Command {
       return { kind: "setPolicy", path: readText(r), policy: readPolicy(r) };
     case KIND.setQuota: {
       const path = readText(r);
-      const sizeBytes = readOptional(r);
-      return { kind: "setQuota", path, quota: { sizeBytes, files: readOptional(r) } };
+      const sizeBytes = readSetting(r);
+      return { kind: "setQuota", path, quota: { sizeBytes, files: readSetting(r) } };
     }
     case KIND.createSnapshot:
       return { kind: "createSnapshot", path: readText(r), name: readText(r) };
@@ -326,20 +327,33 @@ function readAttributesChange(r: ByteReader): Command {
   };
 }
 
-function writePolicy(w: ByteWriter, policy: Policy): void {
-  writeOptional(w, policy.replicas);
-  writeOptional(w, policy.versions);
-  writeOptional(w, policy.trashMs);
-  writeOptional(w, policy.ttlMs);
+function writePolicy(w: ByteWriter, policy: SettingsChange<Policy>): void {
+  writeSetting(w, policy.replicas);
+  writeSetting(w, policy.versions);
+  writeSetting(w, policy.trashMs);
+  writeSetting(w, policy.ttlMs);
 }
 
-function readPolicy(r: ByteReader): Policy {
+function readPolicy(r: ByteReader): SettingsChange<Policy> {
   return {
-    replicas: readOptional(r),
-    versions: readOptional(r),
-    trashMs: readOptional(r),
-    ttlMs: readOptional(r),
+    replicas: readSetting(r),
+    versions: readSetting(r),
+    trashMs: readSetting(r),
+    ttlMs: readSetting(r),
   };
+}
+
+/** As an optional number, with one more value of the byte in front. */
+function writeSetting(w: ByteWriter, value: number | "kept" | undefined): void {
+  if (value === "kept") w.u8(SETTING_KEPT);
+  else writeOptional(w, value);
+}
+
+function readSetting(r: ByteReader): number | "kept" | undefined {
+  const value = r.u8();
+  if (value === SETTING_KEPT) return "kept";
+  if (1 < value) throw corrupt("setting", `it begins with ${value}, expected 0, 1 or 2`);
+  return value === 1 ? r.u53() : undefined;
 }
 
 /** One byte for a number that is not there. */

@@ -13,7 +13,7 @@ import type {
   WallMs,
 } from "@lumeofs/base";
 import type { AttributesChange, Labels } from "./attributes.js";
-import type { Policy, Quota } from "./directory-record.js";
+import type { Policy, Quota, SettingsChange } from "./directory-record.js";
 import type { Inode } from "./inode-record.js";
 import type { Amount, JobChange, JobId, JobKind } from "./jobs.js";
 import type { ChangePosition, HistoryId } from "./keys.js";
@@ -146,10 +146,10 @@ export type NameCommand =
       readonly precondition: Precondition;
     } & AttributesChange);
 
-/** What directories say of what is below them: each replaces what was said before. */
+/** What directories say of what is below them; two that change different things may meet. */
 export type DirectoryCommand =
-  | { readonly kind: "setPolicy"; readonly path: string; readonly policy: Policy }
-  | { readonly kind: "setQuota"; readonly path: string; readonly quota: Quota };
+  | { readonly kind: "setPolicy"; readonly path: string; readonly policy: SettingsChange<Policy> }
+  | { readonly kind: "setQuota"; readonly path: string; readonly quota: SettingsChange<Quota> };
 
 export type SnapshotCommand =
   | { readonly kind: "createSnapshot"; readonly path: string; readonly name: string }

@@ -41,6 +41,18 @@ export interface Policy {
   readonly ttlMs: number | undefined;
 }
 
+/** A change of settings: numbers are set, "kept" stays, undefined is taken away. */
+export type SettingsChange<T> = { readonly [K in keyof T]: number | "kept" | undefined };
+
+/** The settings after a change. */
+export function changedSettings<T extends Policy | Quota>(now: T, change: SettingsChange<T>): T {
+  const after: Record<string, number | undefined> = { ...now };
+  for (const [name, value] of Object.entries<number | "kept" | undefined>(change)) {
+    if (value !== "kept") after[name] = value;
+  }
+  return after as unknown as T;
+}
+
 export interface DirectoryInode {
   readonly kind: "directory";
   /** Undefined for the root, and for a directory that no name leads to any more. */

@@ -27,6 +27,19 @@ test("a policy replaces what the directory said before, and the answer shows it"
   t.like(stat(driver.state, "/d"), { inode: { policy: { ...NO_POLICY, replicas: 2 } } });
 });
 
+test("two who change different settings do not undo each other", (t) => {
+  const driver = setup();
+  const kept = { replicas: "kept", versions: "kept", trashMs: "kept", ttlMs: "kept" } as const;
+  driver.apply({ kind: "setPolicy", path: "/d", policy: { ...kept, versions: 3 } });
+  driver.apply({ kind: "setPolicy", path: "/d", policy: { ...kept, trashMs: 1_000 } });
+  driver.apply({ kind: "setPolicy", path: "/d", policy: { ...kept, versions: undefined } });
+  driver.apply({ kind: "setQuota", path: "/d", quota: { sizeBytes: 5, files: "kept" } });
+  driver.apply({ kind: "setQuota", path: "/d", quota: { sizeBytes: "kept", files: 7 } });
+  t.like(stat(driver.state, "/d"), {
+    inode: { policy: { ...NO_POLICY, trashMs: 1_000 }, quota: { sizeBytes: 5, files: 7 } },
+  });
+});
+
 test("a quota can be set on the root, above or below what it holds, and taken away", (t) => {
   const driver = setup();
   for (const quota of [{ sizeBytes: 1, files: 0 }, { ...NO_QUOTA, files: 9 }, NO_QUOTA]) {

@@ -3,7 +3,7 @@
 import { type InodeId, ROOT_INODE } from "@lumeofs/base";
 import { emit } from "./changes.js";
 import { type Command, quoted, type Refused, type Reply, refuse } from "./command.js";
-import type { DirectoryInode } from "./directory-record.js";
+import { changedSettings, type DirectoryInode, NO_POLICY, NO_QUOTA } from "./directory-record.js";
 import { type Moment, putInode } from "./inodes.js";
 import { type Path, parsePath } from "./path.js";
 import { type EffectivePolicy, effectivePolicy, refusePolicy, refuseQuota } from "./policy.js";
@@ -13,20 +13,22 @@ import { refuseUnreached, type Walk, walk } from "./walk.js";
 type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
 export type WalkedDirectory = Extract<Walk, { kind: "root" | "directory" }>;
 
-/** Replaces the policy of a directory: what is undefined is inherited from then on. */
+/** Changes the policy of a directory: what is undefined is inherited from then on. */
 export function setPolicy(state: State, command: CommandOf<"setPolicy">, now: Moment): Reply {
-  const { policy } = command;
-  const unfit = refusePolicy(policy);
+  const unfit = refusePolicy(changedSettings(NO_POLICY, command.policy));
   if (unfit !== undefined) return unfit;
-  return changeDirectory(state, { action: "set policy of", path: command.path }, now, { policy });
+  return changeDirectory(state, { action: "set policy of", path: command.path }, now, (before) => ({
+    policy: changedSettings(before.policy, command.policy),
+  }));
 }
 
-/** Replaces the quota of a directory. It may hold more already: then it can only shrink. */
+/** Changes the quota of a directory. It may hold more already: then it can only shrink. */
 export function setQuota(state: State, command: CommandOf<"setQuota">, now: Moment): Reply {
-  const { quota } = command;
-  const unfit = refuseQuota(quota);
+  const unfit = refuseQuota(changedSettings(NO_QUOTA, command.quota));
   if (unfit !== undefined) return unfit;
-  return changeDirectory(state, { action: "set quota of", path: command.path }, now, { quota });
+  return changeDirectory(state, { action: "set quota of", path: command.path }, now, (before) => ({
+    quota: changedSettings(before.quota, command.quota),
+  }));
 }
 
 /**
@@ -71,7 +73,7 @@ function changeDirectory(
   state: State,
   what: { readonly action: string; readonly path: string },
   now: Moment,
-  change: Partial<Pick<DirectoryInode, "policy" | "quota">>,
+  change: (before: DirectoryInode) => Partial<Pick<DirectoryInode, "policy" | "quota">>,
 ): Reply {
   const path = parsePath(what.path);
   if (path.kind === "refused") return path;
@@ -86,7 +88,12 @@ function changeDirectory(
     }
     case "root":
     case "directory":
-      return putSettings(state, { path, walked }, { ...walked.inode, ...change }, now);
+      return putSettings(
+        state,
+        { path, walked },
+        { ...walked.inode, ...change(walked.inode) },
+        now,
+      );
   }
 }
 

@@ -8,7 +8,7 @@ import {
   COMMAND_ITEMS_MAX,
   type Precondition,
 } from "../metadata/command.js";
-import type { Policy, Quota } from "../metadata/directory-record.js";
+import type { Policy, Quota, SettingsChange } from "../metadata/directory-record.js";
 import { REPLICAS_MAX } from "../metadata/grants.js";
 import type { Fence } from "../metadata/locks.js";
 import { decodeChunks, decodeId, decodeInodeId, decodeNumber, invalid } from "./wire.js";
@@ -104,12 +104,19 @@ function decodeName(wire: Wire): PlainChange | undefined {
 function decodeDirectory(wire: Wire): PlainChange | undefined {
   if (wire.setAttributes) return decodeAttributes(wire.setAttributes);
   if (wire.setPolicy) {
-    const { path, policy } = wire.setPolicy;
-    return { kind: "setPolicy", path: path ?? "", policy: decodePolicy(policy) };
+    const { path, policy, kept } = wire.setPolicy;
+    const change = keeping(decodePolicy(policy), {
+      replicas: kept?.replicas,
+      versions: kept?.versions,
+      trashMs: kept?.trashMs,
+      ttlMs: kept?.ttlMs,
+    });
+    return { kind: "setPolicy", path: path ?? "", policy: change };
   }
   if (wire.setQuota) {
-    const { path, quota } = wire.setQuota;
-    return { kind: "setQuota", path: path ?? "", quota: decodeQuota(quota) };
+    const { path, quota, kept } = wire.setQuota;
+    const change = keeping(decodeQuota(quota), { sizeBytes: kept?.bytes, files: kept?.files });
+    return { kind: "setQuota", path: path ?? "", quota: change };
   }
   if (wire.createSnapshot) {
     const { path, name } = wire.createSnapshot;
@@ -182,6 +189,20 @@ function decodePolicy(wire: lumeo.master.v1.IPolicy | null | undefined): Policy 
     trashMs: decodeOptional(wire?.trashMs, "time in the trash"),
     ttlMs: decodeOptional(wire?.ttlMs, "time to live"),
   };
+}
+
+/** @throws LumeoError INVALID_ARGUMENT if something is to be set and to stay. */
+function keeping<T extends Policy | Quota>(
+  set: T,
+  kept: { readonly [K in keyof T]: boolean | null | undefined },
+): SettingsChange<T> {
+  const change: Record<string, number | "kept" | undefined> = { ...set };
+  for (const [name, isKept] of Object.entries<boolean | null | undefined>(kept)) {
+    if (isKept !== true) continue;
+    if (change[name] !== undefined) throw invalid(`${name} is both set and kept`);
+    change[name] = "kept";
+  }
+  return change as SettingsChange<T>;
 }
 
 function decodeQuota(wire: lumeo.master.v1.IQuota | null | undefined): Quota {

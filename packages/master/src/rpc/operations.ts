@@ -117,7 +117,7 @@ function answerOf(
       if (command.kind !== "commit") throw unexpected(command, reply);
       return { file: encodeCommitted(command, reply) };
     case "inode":
-      if (command.kind !== "setAttributes") return { done: {} };
+      if (!("path" in command)) return { done: {} };
       return { file: encodeInode(command.path, reply.inode, reply.node) };
     case "locked":
       if (command.kind !== "acquireLock" && command.kind !== "renewLock") break;

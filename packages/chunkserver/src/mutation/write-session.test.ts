@@ -1,7 +1,13 @@
 import { BLOCK_BYTES, crc32c, epoch, serverId } from "@lumeofs/base";
 import test from "ava";
 import fc from "fast-check";
-import { firstVersion } from "./version.js";
+import {
+  type ChunkVersion,
+  compareVersions,
+  firstVersion,
+  isOneHistory,
+  nextVersion,
+} from "./version.js";
 import { admit, type ExistingChunk, WriteSession } from "./write-session.js";
 
 const ASKED = { epoch: epoch(5), author: serverId(1) };
@@ -30,6 +36,44 @@ test("admit() lets a higher epoch replace, with the next seq", (t) => {
     kind: "record",
     version: { epoch: 6, seq: 2 },
   });
+});
+
+/** A version that some row of primaries may have made. */
+const history = fc
+  .array(fc.tuple(fc.nat(1), fc.integer({ min: 1, max: 3 })), { minLength: 1, maxLength: 4 })
+  .map((steps) => {
+    let version: ChunkVersion | undefined;
+    for (const [rise, author] of steps) {
+      const next = epoch((version?.epoch ?? 1) + rise);
+      version =
+        version === undefined
+          ? firstVersion(next, serverId(author))
+          : nextVersion(version, next, serverId(author));
+    }
+    return version as ChunkVersion;
+  });
+
+test("admit() of a copy never replaces what is newer, intact, or of another history", (t) => {
+  const chunk = fc.record({ version: history, isDamaged: fc.boolean(), crc32c: fc.nat(1) });
+  fc.assert(
+    fc.property(chunk, history, fc.nat(1), (held, version, crc32c) => {
+      const here = existing(held);
+      const content = { length: 10, crc32c };
+      const admission = admit(here, { version }, content);
+      const order = compareVersions(version, here.version);
+      if (!isOneHistory(version, here.version)) {
+        t.like(admission, { kind: "refused", code: "CONFLICT" });
+      } else if (order < 0) t.like(admission, { kind: "refused", code: "STALE_EPOCH" });
+      else if (0 < order) t.deepEqual(admission, { kind: "record", version });
+      else if (crc32c !== here.crc32c) t.like(admission, { kind: "refused", code: "CONFLICT" });
+      else t.is(admission.kind, here.isDamaged ? "record" : "repeated");
+      if (admission.kind === "record") {
+        t.true(isOneHistory(admission.version, here.version), "as the catalog demands");
+      }
+    }),
+  );
+  const version = firstVersion(epoch(2), serverId(3));
+  t.deepEqual(admit(undefined, { version }, CONTENT), { kind: "record", version });
 });
 
 test("admit() records the right content again over a damaged copy, but no other", (t) => {

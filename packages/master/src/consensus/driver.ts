@@ -388,10 +388,10 @@ export class Driver implements Replication, Closable {
     invariant(last !== undefined, "nothing to apply");
     const replies = state.apply(entries);
     this.#exchange.applied(entries);
-    for (const [i, entry] of entries.entries()) {
-      const reply = replies[i];
-      invariant(reply !== undefined, "an entry has no reply", { index: entry.index });
-      this.#proposals.applied(entry, reply, () => leadershipLost(this.#role.term));
+    invariant(replies.length === entries.length, "an entry has no reply", { index: last.index });
+    const lost = (): LumeoError => leadershipLost(this.#role.term);
+    for (let i = 0; i < entries.length; i++) {
+      this.#proposals.applied(entries[i] as Entry, replies[i] as Uint8Array, lost);
     }
     this.#reads.applied(state.applied);
     const done = (): void => this.#input({ kind: "applied", index: last.index });

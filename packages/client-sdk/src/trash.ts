@@ -114,6 +114,6 @@ function trashId(id: number): number {
   if (Number.isSafeInteger(id) && 0 < id) return id;
   throw new LumeoError(
     "INVALID_ARGUMENT",
-    `Cannot use ${id} as the id of something in the trash: expected a number, as a listing shows it`,
+    `Cannot use ${id} as the id of a thing in the trash: expected a number, as a listing shows it`,
   );
 }

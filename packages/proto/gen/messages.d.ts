@@ -2514,52 +2514,6 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.Usage.$Properties;
             }
 
-            interface IQuota extends lumeo.master.v1.Quota.$Properties {
-            }
-
-            class Quota {
-                constructor(p?: lumeo.master.v1.Quota.$Properties);
-                $unknowns?: Uint8Array[];
-                sizeBytes?: (number|null);
-                files?: (number|null);
-                static encode(m: lumeo.master.v1.Quota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Quota & lumeo.master.v1.Quota.$Shape;
-            }
-
-            namespace Quota {
-                interface $Properties {
-                    sizeBytes?: (number|null);
-                    files?: (number|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.Quota.$Properties;
-            }
-
-            interface IPolicy extends lumeo.master.v1.Policy.$Properties {
-            }
-
-            class Policy {
-                constructor(p?: lumeo.master.v1.Policy.$Properties);
-                $unknowns?: Uint8Array[];
-                replicas?: (number|null);
-                versions?: (number|null);
-                trashMs?: (number|null);
-                ttlMs?: (number|null);
-                static encode(m: lumeo.master.v1.Policy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Policy & lumeo.master.v1.Policy.$Shape;
-            }
-
-            namespace Policy {
-                interface $Properties {
-                    replicas?: (number|null);
-                    versions?: (number|null);
-                    trashMs?: (number|null);
-                    ttlMs?: (number|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.Policy.$Properties;
-            }
-
             interface ICommit extends lumeo.master.v1.Commit.$Properties {
             }
 
@@ -3052,54 +3006,6 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.SetAttributes.$Properties;
             }
 
-            interface ISetPolicy extends lumeo.master.v1.SetPolicy.$Properties {
-            }
-
-            class SetPolicy {
-                constructor(p?: lumeo.master.v1.SetPolicy.$Properties);
-                $unknowns?: Uint8Array[];
-                path: string;
-                policy?: (lumeo.master.v1.Policy.$Properties|null);
-                kept?: (lumeo.master.v1.KeptPolicy.$Properties|null);
-                static encode(m: lumeo.master.v1.SetPolicy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SetPolicy & lumeo.master.v1.SetPolicy.$Shape;
-            }
-
-            namespace SetPolicy {
-                interface $Properties {
-                    path?: (string|null);
-                    policy?: (lumeo.master.v1.Policy.$Properties|null);
-                    kept?: (lumeo.master.v1.KeptPolicy.$Properties|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.SetPolicy.$Properties;
-            }
-
-            interface IKeptPolicy extends lumeo.master.v1.KeptPolicy.$Properties {
-            }
-
-            class KeptPolicy {
-                constructor(p?: lumeo.master.v1.KeptPolicy.$Properties);
-                $unknowns?: Uint8Array[];
-                replicas: boolean;
-                versions: boolean;
-                trashMs: boolean;
-                ttlMs: boolean;
-                static encode(m: lumeo.master.v1.KeptPolicy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.KeptPolicy & lumeo.master.v1.KeptPolicy.$Shape;
-            }
-
-            namespace KeptPolicy {
-                interface $Properties {
-                    replicas?: (boolean|null);
-                    versions?: (boolean|null);
-                    trashMs?: (boolean|null);
-                    ttlMs?: (boolean|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.KeptPolicy.$Properties;
-            }
-
             interface IEffectivePolicy extends lumeo.master.v1.EffectivePolicy.$Properties {
             }
 
@@ -3117,50 +3023,6 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.EffectivePolicy.$Properties;
-            }
-
-            interface ISetQuota extends lumeo.master.v1.SetQuota.$Properties {
-            }
-
-            class SetQuota {
-                constructor(p?: lumeo.master.v1.SetQuota.$Properties);
-                $unknowns?: Uint8Array[];
-                path: string;
-                quota?: (lumeo.master.v1.Quota.$Properties|null);
-                kept?: (lumeo.master.v1.KeptQuota.$Properties|null);
-                static encode(m: lumeo.master.v1.SetQuota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SetQuota & lumeo.master.v1.SetQuota.$Shape;
-            }
-
-            namespace SetQuota {
-                interface $Properties {
-                    path?: (string|null);
-                    quota?: (lumeo.master.v1.Quota.$Properties|null);
-                    kept?: (lumeo.master.v1.KeptQuota.$Properties|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.SetQuota.$Properties;
-            }
-
-            interface IKeptQuota extends lumeo.master.v1.KeptQuota.$Properties {
-            }
-
-            class KeptQuota {
-                constructor(p?: lumeo.master.v1.KeptQuota.$Properties);
-                $unknowns?: Uint8Array[];
-                bytes: boolean;
-                files: boolean;
-                static encode(m: lumeo.master.v1.KeptQuota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.KeptQuota & lumeo.master.v1.KeptQuota.$Shape;
-            }
-
-            namespace KeptQuota {
-                interface $Properties {
-                    bytes?: (boolean|null);
-                    files?: (boolean|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.KeptQuota.$Properties;
             }
 
             interface IListTrash extends lumeo.master.v1.ListTrash.$Properties {
@@ -3584,6 +3446,144 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Lock.$Properties;
+            }
+
+            interface IQuota extends lumeo.master.v1.Quota.$Properties {
+            }
+
+            class Quota {
+                constructor(p?: lumeo.master.v1.Quota.$Properties);
+                $unknowns?: Uint8Array[];
+                sizeBytes?: (number|null);
+                files?: (number|null);
+                static encode(m: lumeo.master.v1.Quota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Quota & lumeo.master.v1.Quota.$Shape;
+            }
+
+            namespace Quota {
+                interface $Properties {
+                    sizeBytes?: (number|null);
+                    files?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Quota.$Properties;
+            }
+
+            interface IPolicy extends lumeo.master.v1.Policy.$Properties {
+            }
+
+            class Policy {
+                constructor(p?: lumeo.master.v1.Policy.$Properties);
+                $unknowns?: Uint8Array[];
+                replicas?: (number|null);
+                versions?: (number|null);
+                trashMs?: (number|null);
+                ttlMs?: (number|null);
+                static encode(m: lumeo.master.v1.Policy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Policy & lumeo.master.v1.Policy.$Shape;
+            }
+
+            namespace Policy {
+                interface $Properties {
+                    replicas?: (number|null);
+                    versions?: (number|null);
+                    trashMs?: (number|null);
+                    ttlMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Policy.$Properties;
+            }
+
+            interface ISetPolicy extends lumeo.master.v1.SetPolicy.$Properties {
+            }
+
+            class SetPolicy {
+                constructor(p?: lumeo.master.v1.SetPolicy.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                policy?: (lumeo.master.v1.Policy.$Properties|null);
+                kept?: (lumeo.master.v1.KeptPolicy.$Properties|null);
+                static encode(m: lumeo.master.v1.SetPolicy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SetPolicy & lumeo.master.v1.SetPolicy.$Shape;
+            }
+
+            namespace SetPolicy {
+                interface $Properties {
+                    path?: (string|null);
+                    policy?: (lumeo.master.v1.Policy.$Properties|null);
+                    kept?: (lumeo.master.v1.KeptPolicy.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.SetPolicy.$Properties;
+            }
+
+            interface IKeptPolicy extends lumeo.master.v1.KeptPolicy.$Properties {
+            }
+
+            class KeptPolicy {
+                constructor(p?: lumeo.master.v1.KeptPolicy.$Properties);
+                $unknowns?: Uint8Array[];
+                replicas: boolean;
+                versions: boolean;
+                trashMs: boolean;
+                ttlMs: boolean;
+                static encode(m: lumeo.master.v1.KeptPolicy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.KeptPolicy & lumeo.master.v1.KeptPolicy.$Shape;
+            }
+
+            namespace KeptPolicy {
+                interface $Properties {
+                    replicas?: (boolean|null);
+                    versions?: (boolean|null);
+                    trashMs?: (boolean|null);
+                    ttlMs?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.KeptPolicy.$Properties;
+            }
+
+            interface ISetQuota extends lumeo.master.v1.SetQuota.$Properties {
+            }
+
+            class SetQuota {
+                constructor(p?: lumeo.master.v1.SetQuota.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                quota?: (lumeo.master.v1.Quota.$Properties|null);
+                kept?: (lumeo.master.v1.KeptQuota.$Properties|null);
+                static encode(m: lumeo.master.v1.SetQuota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SetQuota & lumeo.master.v1.SetQuota.$Shape;
+            }
+
+            namespace SetQuota {
+                interface $Properties {
+                    path?: (string|null);
+                    quota?: (lumeo.master.v1.Quota.$Properties|null);
+                    kept?: (lumeo.master.v1.KeptQuota.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.SetQuota.$Properties;
+            }
+
+            interface IKeptQuota extends lumeo.master.v1.KeptQuota.$Properties {
+            }
+
+            class KeptQuota {
+                constructor(p?: lumeo.master.v1.KeptQuota.$Properties);
+                $unknowns?: Uint8Array[];
+                bytes: boolean;
+                files: boolean;
+                static encode(m: lumeo.master.v1.KeptQuota.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.KeptQuota & lumeo.master.v1.KeptQuota.$Shape;
+            }
+
+            namespace KeptQuota {
+                interface $Properties {
+                    bytes?: (boolean|null);
+                    files?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.KeptQuota.$Properties;
             }
 
             enum Lane {

@@ -18492,388 +18492,6 @@ export const lumeo = $root.lumeo = (() => {
                 return Usage;
             })();
 
-            v1.Quota = (function() {
-
-                /**
-                 * Properties of a Quota.
-                 * @typedef {Object} lumeo.master.v1.Quota.$Properties
-                 * @property {number|null} [sizeBytes] Quota sizeBytes
-                 * @property {number|null} [files] Quota files
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a Quota.
-                 * @memberof lumeo.master.v1
-                 * @interface IQuota
-                 * @augments lumeo.master.v1.Quota.$Properties
-                 * @deprecated Use lumeo.master.v1.Quota.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a Quota.
-                 * @typedef {lumeo.master.v1.Quota.$Properties} lumeo.master.v1.Quota.$Shape
-                 */
-
-                /**
-                 * Constructs a new Quota.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a Quota.
-                 * @constructor
-                 * @param {lumeo.master.v1.Quota.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const Quota = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * Quota sizeBytes.
-                 * @member {number|null|undefined} sizeBytes
-                 * @memberof lumeo.master.v1.Quota
-                 * @instance
-                 */
-                Quota.prototype.sizeBytes = null;
-
-                /**
-                 * Quota files.
-                 * @member {number|null|undefined} files
-                 * @memberof lumeo.master.v1.Quota
-                 * @instance
-                 */
-                Quota.prototype.files = null;
-
-                // OneOf field names bound to virtual getters and setters
-                let $oneOfFields;
-
-                // Virtual OneOf for proto3 optional field
-                $Object.defineProperty(Quota.prototype, "_sizeBytes", {
-                    get: $util.oneOfGetter($oneOfFields = ["sizeBytes"]),
-                    set: $util.oneOfSetter($oneOfFields)
-                });
-
-                // Virtual OneOf for proto3 optional field
-                $Object.defineProperty(Quota.prototype, "_files", {
-                    get: $util.oneOfGetter($oneOfFields = ["files"]),
-                    set: $util.oneOfSetter($oneOfFields)
-                });
-
-                /**
-                 * Encodes the specified Quota message. Does not implicitly {@link lumeo.master.v1.Quota.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.Quota
-                 * @static
-                 * @param {lumeo.master.v1.Quota.$Properties} m Quota message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                Quota.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.sizeBytes != null && $Object.hasOwnProperty.call(m, "sizeBytes"))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.sizeBytes);
-                    if (m.files != null && $Object.hasOwnProperty.call(m, "files"))
-                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.files);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a Quota message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.Quota
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.Quota & lumeo.master.v1.Quota.$Shape} Quota
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                Quota.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.Quota();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                m.sizeBytes = r.uint64();
-                                m._sizeBytes = "sizeBytes";
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                m.files = r.uint64();
-                                m._files = "files";
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return Quota;
-            })();
-
-            v1.Policy = (function() {
-
-                /**
-                 * Properties of a Policy.
-                 * @typedef {Object} lumeo.master.v1.Policy.$Properties
-                 * @property {number|null} [replicas] Policy replicas
-                 * @property {number|null} [versions] Policy versions
-                 * @property {number|null} [trashMs] Policy trashMs
-                 * @property {number|null} [ttlMs] Policy ttlMs
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a Policy.
-                 * @memberof lumeo.master.v1
-                 * @interface IPolicy
-                 * @augments lumeo.master.v1.Policy.$Properties
-                 * @deprecated Use lumeo.master.v1.Policy.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a Policy.
-                 * @typedef {lumeo.master.v1.Policy.$Properties} lumeo.master.v1.Policy.$Shape
-                 */
-
-                /**
-                 * Constructs a new Policy.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a Policy.
-                 * @constructor
-                 * @param {lumeo.master.v1.Policy.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const Policy = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * Policy replicas.
-                 * @member {number|null|undefined} replicas
-                 * @memberof lumeo.master.v1.Policy
-                 * @instance
-                 */
-                Policy.prototype.replicas = null;
-
-                /**
-                 * Policy versions.
-                 * @member {number|null|undefined} versions
-                 * @memberof lumeo.master.v1.Policy
-                 * @instance
-                 */
-                Policy.prototype.versions = null;
-
-                /**
-                 * Policy trashMs.
-                 * @member {number|null|undefined} trashMs
-                 * @memberof lumeo.master.v1.Policy
-                 * @instance
-                 */
-                Policy.prototype.trashMs = null;
-
-                /**
-                 * Policy ttlMs.
-                 * @member {number|null|undefined} ttlMs
-                 * @memberof lumeo.master.v1.Policy
-                 * @instance
-                 */
-                Policy.prototype.ttlMs = null;
-
-                // OneOf field names bound to virtual getters and setters
-                let $oneOfFields;
-
-                // Virtual OneOf for proto3 optional field
-                $Object.defineProperty(Policy.prototype, "_replicas", {
-                    get: $util.oneOfGetter($oneOfFields = ["replicas"]),
-                    set: $util.oneOfSetter($oneOfFields)
-                });
-
-                // Virtual OneOf for proto3 optional field
-                $Object.defineProperty(Policy.prototype, "_versions", {
-                    get: $util.oneOfGetter($oneOfFields = ["versions"]),
-                    set: $util.oneOfSetter($oneOfFields)
-                });
-
-                // Virtual OneOf for proto3 optional field
-                $Object.defineProperty(Policy.prototype, "_trashMs", {
-                    get: $util.oneOfGetter($oneOfFields = ["trashMs"]),
-                    set: $util.oneOfSetter($oneOfFields)
-                });
-
-                // Virtual OneOf for proto3 optional field
-                $Object.defineProperty(Policy.prototype, "_ttlMs", {
-                    get: $util.oneOfGetter($oneOfFields = ["ttlMs"]),
-                    set: $util.oneOfSetter($oneOfFields)
-                });
-
-                /**
-                 * Encodes the specified Policy message. Does not implicitly {@link lumeo.master.v1.Policy.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.Policy
-                 * @static
-                 * @param {lumeo.master.v1.Policy.$Properties} m Policy message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                Policy.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas"))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint32(m.replicas);
-                    if (m.versions != null && $Object.hasOwnProperty.call(m, "versions"))
-                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.versions);
-                    if (m.trashMs != null && $Object.hasOwnProperty.call(m, "trashMs"))
-                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.trashMs);
-                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs"))
-                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.ttlMs);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a Policy message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.Policy
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.Policy & lumeo.master.v1.Policy.$Shape} Policy
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                Policy.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.Policy();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                m.replicas = r.uint32();
-                                m._replicas = "replicas";
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                m.versions = r.uint32();
-                                m._versions = "versions";
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 0)
-                                    break;
-                                m.trashMs = r.uint64();
-                                m._trashMs = "trashMs";
-                                continue;
-                            }
-                        case 4: {
-                                if (u !== 0)
-                                    break;
-                                m.ttlMs = r.uint64();
-                                m._ttlMs = "ttlMs";
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return Policy;
-            })();
-
             v1.Commit = (function() {
 
                 /**
@@ -22851,372 +22469,6 @@ export const lumeo = $root.lumeo = (() => {
                 return SetAttributes;
             })();
 
-            v1.SetPolicy = (function() {
-
-                /**
-                 * Properties of a SetPolicy.
-                 * @typedef {Object} lumeo.master.v1.SetPolicy.$Properties
-                 * @property {string|null} [path] SetPolicy path
-                 * @property {lumeo.master.v1.Policy.$Properties|null} [policy] SetPolicy policy
-                 * @property {lumeo.master.v1.KeptPolicy.$Properties|null} [kept] SetPolicy kept
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a SetPolicy.
-                 * @memberof lumeo.master.v1
-                 * @interface ISetPolicy
-                 * @augments lumeo.master.v1.SetPolicy.$Properties
-                 * @deprecated Use lumeo.master.v1.SetPolicy.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a SetPolicy.
-                 * @typedef {lumeo.master.v1.SetPolicy.$Properties} lumeo.master.v1.SetPolicy.$Shape
-                 */
-
-                /**
-                 * Constructs a new SetPolicy.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a SetPolicy.
-                 * @constructor
-                 * @param {lumeo.master.v1.SetPolicy.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const SetPolicy = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * SetPolicy path.
-                 * @member {string} path
-                 * @memberof lumeo.master.v1.SetPolicy
-                 * @instance
-                 */
-                SetPolicy.prototype.path = "";
-
-                /**
-                 * SetPolicy policy.
-                 * @member {lumeo.master.v1.Policy.$Properties|null|undefined} policy
-                 * @memberof lumeo.master.v1.SetPolicy
-                 * @instance
-                 */
-                SetPolicy.prototype.policy = null;
-
-                /**
-                 * SetPolicy kept.
-                 * @member {lumeo.master.v1.KeptPolicy.$Properties|null|undefined} kept
-                 * @memberof lumeo.master.v1.SetPolicy
-                 * @instance
-                 */
-                SetPolicy.prototype.kept = null;
-
-                /**
-                 * Encodes the specified SetPolicy message. Does not implicitly {@link lumeo.master.v1.SetPolicy.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.SetPolicy
-                 * @static
-                 * @param {lumeo.master.v1.SetPolicy.$Properties} m SetPolicy message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                SetPolicy.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
-                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
-                    if (m.policy != null && $Object.hasOwnProperty.call(m, "policy"))
-                        $root.lumeo.master.v1.Policy.encode(m.policy, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
-                    if (m.kept != null && $Object.hasOwnProperty.call(m, "kept"))
-                        $root.lumeo.master.v1.KeptPolicy.encode(m.kept, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a SetPolicy message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.SetPolicy
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.SetPolicy & lumeo.master.v1.SetPolicy.$Shape} SetPolicy
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                SetPolicy.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.SetPolicy();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.path = v;
-                                else
-                                    delete m.path;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                m.policy = $root.lumeo.master.v1.Policy.decode(r, r.size(), $undefined, q + 1, m.policy);
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                m.kept = $root.lumeo.master.v1.KeptPolicy.decode(r, r.size(), $undefined, q + 1, m.kept);
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return SetPolicy;
-            })();
-
-            v1.KeptPolicy = (function() {
-
-                /**
-                 * Properties of a KeptPolicy.
-                 * @typedef {Object} lumeo.master.v1.KeptPolicy.$Properties
-                 * @property {boolean|null} [replicas] KeptPolicy replicas
-                 * @property {boolean|null} [versions] KeptPolicy versions
-                 * @property {boolean|null} [trashMs] KeptPolicy trashMs
-                 * @property {boolean|null} [ttlMs] KeptPolicy ttlMs
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a KeptPolicy.
-                 * @memberof lumeo.master.v1
-                 * @interface IKeptPolicy
-                 * @augments lumeo.master.v1.KeptPolicy.$Properties
-                 * @deprecated Use lumeo.master.v1.KeptPolicy.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a KeptPolicy.
-                 * @typedef {lumeo.master.v1.KeptPolicy.$Properties} lumeo.master.v1.KeptPolicy.$Shape
-                 */
-
-                /**
-                 * Constructs a new KeptPolicy.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a KeptPolicy.
-                 * @constructor
-                 * @param {lumeo.master.v1.KeptPolicy.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const KeptPolicy = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * KeptPolicy replicas.
-                 * @member {boolean} replicas
-                 * @memberof lumeo.master.v1.KeptPolicy
-                 * @instance
-                 */
-                KeptPolicy.prototype.replicas = false;
-
-                /**
-                 * KeptPolicy versions.
-                 * @member {boolean} versions
-                 * @memberof lumeo.master.v1.KeptPolicy
-                 * @instance
-                 */
-                KeptPolicy.prototype.versions = false;
-
-                /**
-                 * KeptPolicy trashMs.
-                 * @member {boolean} trashMs
-                 * @memberof lumeo.master.v1.KeptPolicy
-                 * @instance
-                 */
-                KeptPolicy.prototype.trashMs = false;
-
-                /**
-                 * KeptPolicy ttlMs.
-                 * @member {boolean} ttlMs
-                 * @memberof lumeo.master.v1.KeptPolicy
-                 * @instance
-                 */
-                KeptPolicy.prototype.ttlMs = false;
-
-                /**
-                 * Encodes the specified KeptPolicy message. Does not implicitly {@link lumeo.master.v1.KeptPolicy.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.KeptPolicy
-                 * @static
-                 * @param {lumeo.master.v1.KeptPolicy.$Properties} m KeptPolicy message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                KeptPolicy.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas") && m.replicas !== false)
-                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.replicas);
-                    if (m.versions != null && $Object.hasOwnProperty.call(m, "versions") && m.versions !== false)
-                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.versions);
-                    if (m.trashMs != null && $Object.hasOwnProperty.call(m, "trashMs") && m.trashMs !== false)
-                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.trashMs);
-                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs") && m.ttlMs !== false)
-                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.ttlMs);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a KeptPolicy message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.KeptPolicy
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.KeptPolicy & lumeo.master.v1.KeptPolicy.$Shape} KeptPolicy
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                KeptPolicy.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.KeptPolicy();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.replicas = v;
-                                else
-                                    delete m.replicas;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.versions = v;
-                                else
-                                    delete m.versions;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.trashMs = v;
-                                else
-                                    delete m.trashMs;
-                                continue;
-                            }
-                        case 4: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.ttlMs = v;
-                                else
-                                    delete m.ttlMs;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return KeptPolicy;
-            })();
-
             v1.EffectivePolicy = (function() {
 
                 /**
@@ -23351,332 +22603,6 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return EffectivePolicy;
-            })();
-
-            v1.SetQuota = (function() {
-
-                /**
-                 * Properties of a SetQuota.
-                 * @typedef {Object} lumeo.master.v1.SetQuota.$Properties
-                 * @property {string|null} [path] SetQuota path
-                 * @property {lumeo.master.v1.Quota.$Properties|null} [quota] SetQuota quota
-                 * @property {lumeo.master.v1.KeptQuota.$Properties|null} [kept] SetQuota kept
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a SetQuota.
-                 * @memberof lumeo.master.v1
-                 * @interface ISetQuota
-                 * @augments lumeo.master.v1.SetQuota.$Properties
-                 * @deprecated Use lumeo.master.v1.SetQuota.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a SetQuota.
-                 * @typedef {lumeo.master.v1.SetQuota.$Properties} lumeo.master.v1.SetQuota.$Shape
-                 */
-
-                /**
-                 * Constructs a new SetQuota.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a SetQuota.
-                 * @constructor
-                 * @param {lumeo.master.v1.SetQuota.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const SetQuota = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * SetQuota path.
-                 * @member {string} path
-                 * @memberof lumeo.master.v1.SetQuota
-                 * @instance
-                 */
-                SetQuota.prototype.path = "";
-
-                /**
-                 * SetQuota quota.
-                 * @member {lumeo.master.v1.Quota.$Properties|null|undefined} quota
-                 * @memberof lumeo.master.v1.SetQuota
-                 * @instance
-                 */
-                SetQuota.prototype.quota = null;
-
-                /**
-                 * SetQuota kept.
-                 * @member {lumeo.master.v1.KeptQuota.$Properties|null|undefined} kept
-                 * @memberof lumeo.master.v1.SetQuota
-                 * @instance
-                 */
-                SetQuota.prototype.kept = null;
-
-                /**
-                 * Encodes the specified SetQuota message. Does not implicitly {@link lumeo.master.v1.SetQuota.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.SetQuota
-                 * @static
-                 * @param {lumeo.master.v1.SetQuota.$Properties} m SetQuota message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                SetQuota.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
-                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
-                    if (m.quota != null && $Object.hasOwnProperty.call(m, "quota"))
-                        $root.lumeo.master.v1.Quota.encode(m.quota, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
-                    if (m.kept != null && $Object.hasOwnProperty.call(m, "kept"))
-                        $root.lumeo.master.v1.KeptQuota.encode(m.kept, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a SetQuota message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.SetQuota
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.SetQuota & lumeo.master.v1.SetQuota.$Shape} SetQuota
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                SetQuota.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.SetQuota();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.path = v;
-                                else
-                                    delete m.path;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                m.quota = $root.lumeo.master.v1.Quota.decode(r, r.size(), $undefined, q + 1, m.quota);
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                m.kept = $root.lumeo.master.v1.KeptQuota.decode(r, r.size(), $undefined, q + 1, m.kept);
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return SetQuota;
-            })();
-
-            v1.KeptQuota = (function() {
-
-                /**
-                 * Properties of a KeptQuota.
-                 * @typedef {Object} lumeo.master.v1.KeptQuota.$Properties
-                 * @property {boolean|null} [bytes] KeptQuota bytes
-                 * @property {boolean|null} [files] KeptQuota files
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a KeptQuota.
-                 * @memberof lumeo.master.v1
-                 * @interface IKeptQuota
-                 * @augments lumeo.master.v1.KeptQuota.$Properties
-                 * @deprecated Use lumeo.master.v1.KeptQuota.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a KeptQuota.
-                 * @typedef {lumeo.master.v1.KeptQuota.$Properties} lumeo.master.v1.KeptQuota.$Shape
-                 */
-
-                /**
-                 * Constructs a new KeptQuota.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a KeptQuota.
-                 * @constructor
-                 * @param {lumeo.master.v1.KeptQuota.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const KeptQuota = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * KeptQuota bytes.
-                 * @member {boolean} bytes
-                 * @memberof lumeo.master.v1.KeptQuota
-                 * @instance
-                 */
-                KeptQuota.prototype.bytes = false;
-
-                /**
-                 * KeptQuota files.
-                 * @member {boolean} files
-                 * @memberof lumeo.master.v1.KeptQuota
-                 * @instance
-                 */
-                KeptQuota.prototype.files = false;
-
-                /**
-                 * Encodes the specified KeptQuota message. Does not implicitly {@link lumeo.master.v1.KeptQuota.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.KeptQuota
-                 * @static
-                 * @param {lumeo.master.v1.KeptQuota.$Properties} m KeptQuota message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                KeptQuota.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.bytes != null && $Object.hasOwnProperty.call(m, "bytes") && m.bytes !== false)
-                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.bytes);
-                    if (m.files != null && $Object.hasOwnProperty.call(m, "files") && m.files !== false)
-                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.files);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a KeptQuota message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.KeptQuota
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.KeptQuota & lumeo.master.v1.KeptQuota.$Shape} KeptQuota
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                KeptQuota.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.KeptQuota();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.bytes = v;
-                                else
-                                    delete m.bytes;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.files = v;
-                                else
-                                    delete m.files;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return KeptQuota;
             })();
 
             v1.ListTrash = (function() {
@@ -26893,6 +25819,1080 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return Lock;
+            })();
+
+            v1.Quota = (function() {
+
+                /**
+                 * Properties of a Quota.
+                 * @typedef {Object} lumeo.master.v1.Quota.$Properties
+                 * @property {number|null} [sizeBytes] Quota sizeBytes
+                 * @property {number|null} [files] Quota files
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Quota.
+                 * @memberof lumeo.master.v1
+                 * @interface IQuota
+                 * @augments lumeo.master.v1.Quota.$Properties
+                 * @deprecated Use lumeo.master.v1.Quota.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Quota.
+                 * @typedef {lumeo.master.v1.Quota.$Properties} lumeo.master.v1.Quota.$Shape
+                 */
+
+                /**
+                 * Constructs a new Quota.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Quota.
+                 * @constructor
+                 * @param {lumeo.master.v1.Quota.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Quota = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Quota sizeBytes.
+                 * @member {number|null|undefined} sizeBytes
+                 * @memberof lumeo.master.v1.Quota
+                 * @instance
+                 */
+                Quota.prototype.sizeBytes = null;
+
+                /**
+                 * Quota files.
+                 * @member {number|null|undefined} files
+                 * @memberof lumeo.master.v1.Quota
+                 * @instance
+                 */
+                Quota.prototype.files = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Quota.prototype, "_sizeBytes", {
+                    get: $util.oneOfGetter($oneOfFields = ["sizeBytes"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Quota.prototype, "_files", {
+                    get: $util.oneOfGetter($oneOfFields = ["files"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified Quota message. Does not implicitly {@link lumeo.master.v1.Quota.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Quota
+                 * @static
+                 * @param {lumeo.master.v1.Quota.$Properties} m Quota message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Quota.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.sizeBytes != null && $Object.hasOwnProperty.call(m, "sizeBytes"))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.sizeBytes);
+                    if (m.files != null && $Object.hasOwnProperty.call(m, "files"))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.files);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Quota message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Quota
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Quota & lumeo.master.v1.Quota.$Shape} Quota
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Quota.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Quota();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                m.sizeBytes = r.uint64();
+                                m._sizeBytes = "sizeBytes";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                m.files = r.uint64();
+                                m._files = "files";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Quota;
+            })();
+
+            v1.Policy = (function() {
+
+                /**
+                 * Properties of a Policy.
+                 * @typedef {Object} lumeo.master.v1.Policy.$Properties
+                 * @property {number|null} [replicas] Policy replicas
+                 * @property {number|null} [versions] Policy versions
+                 * @property {number|null} [trashMs] Policy trashMs
+                 * @property {number|null} [ttlMs] Policy ttlMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Policy.
+                 * @memberof lumeo.master.v1
+                 * @interface IPolicy
+                 * @augments lumeo.master.v1.Policy.$Properties
+                 * @deprecated Use lumeo.master.v1.Policy.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Policy.
+                 * @typedef {lumeo.master.v1.Policy.$Properties} lumeo.master.v1.Policy.$Shape
+                 */
+
+                /**
+                 * Constructs a new Policy.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Policy.
+                 * @constructor
+                 * @param {lumeo.master.v1.Policy.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Policy = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Policy replicas.
+                 * @member {number|null|undefined} replicas
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.replicas = null;
+
+                /**
+                 * Policy versions.
+                 * @member {number|null|undefined} versions
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.versions = null;
+
+                /**
+                 * Policy trashMs.
+                 * @member {number|null|undefined} trashMs
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.trashMs = null;
+
+                /**
+                 * Policy ttlMs.
+                 * @member {number|null|undefined} ttlMs
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.ttlMs = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Policy.prototype, "_replicas", {
+                    get: $util.oneOfGetter($oneOfFields = ["replicas"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Policy.prototype, "_versions", {
+                    get: $util.oneOfGetter($oneOfFields = ["versions"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Policy.prototype, "_trashMs", {
+                    get: $util.oneOfGetter($oneOfFields = ["trashMs"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Policy.prototype, "_ttlMs", {
+                    get: $util.oneOfGetter($oneOfFields = ["ttlMs"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified Policy message. Does not implicitly {@link lumeo.master.v1.Policy.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Policy
+                 * @static
+                 * @param {lumeo.master.v1.Policy.$Properties} m Policy message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Policy.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas"))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint32(m.replicas);
+                    if (m.versions != null && $Object.hasOwnProperty.call(m, "versions"))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.versions);
+                    if (m.trashMs != null && $Object.hasOwnProperty.call(m, "trashMs"))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.trashMs);
+                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs"))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.ttlMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Policy message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Policy
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Policy & lumeo.master.v1.Policy.$Shape} Policy
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Policy.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Policy();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                m.replicas = r.uint32();
+                                m._replicas = "replicas";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                m.versions = r.uint32();
+                                m._versions = "versions";
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                m.trashMs = r.uint64();
+                                m._trashMs = "trashMs";
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                m.ttlMs = r.uint64();
+                                m._ttlMs = "ttlMs";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Policy;
+            })();
+
+            v1.SetPolicy = (function() {
+
+                /**
+                 * Properties of a SetPolicy.
+                 * @typedef {Object} lumeo.master.v1.SetPolicy.$Properties
+                 * @property {string|null} [path] SetPolicy path
+                 * @property {lumeo.master.v1.Policy.$Properties|null} [policy] SetPolicy policy
+                 * @property {lumeo.master.v1.KeptPolicy.$Properties|null} [kept] SetPolicy kept
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SetPolicy.
+                 * @memberof lumeo.master.v1
+                 * @interface ISetPolicy
+                 * @augments lumeo.master.v1.SetPolicy.$Properties
+                 * @deprecated Use lumeo.master.v1.SetPolicy.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SetPolicy.
+                 * @typedef {lumeo.master.v1.SetPolicy.$Properties} lumeo.master.v1.SetPolicy.$Shape
+                 */
+
+                /**
+                 * Constructs a new SetPolicy.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a SetPolicy.
+                 * @constructor
+                 * @param {lumeo.master.v1.SetPolicy.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SetPolicy = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SetPolicy path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @instance
+                 */
+                SetPolicy.prototype.path = "";
+
+                /**
+                 * SetPolicy policy.
+                 * @member {lumeo.master.v1.Policy.$Properties|null|undefined} policy
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @instance
+                 */
+                SetPolicy.prototype.policy = null;
+
+                /**
+                 * SetPolicy kept.
+                 * @member {lumeo.master.v1.KeptPolicy.$Properties|null|undefined} kept
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @instance
+                 */
+                SetPolicy.prototype.kept = null;
+
+                /**
+                 * Encodes the specified SetPolicy message. Does not implicitly {@link lumeo.master.v1.SetPolicy.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @static
+                 * @param {lumeo.master.v1.SetPolicy.$Properties} m SetPolicy message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SetPolicy.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.policy != null && $Object.hasOwnProperty.call(m, "policy"))
+                        $root.lumeo.master.v1.Policy.encode(m.policy, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.kept != null && $Object.hasOwnProperty.call(m, "kept"))
+                        $root.lumeo.master.v1.KeptPolicy.encode(m.kept, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SetPolicy message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.SetPolicy
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.SetPolicy & lumeo.master.v1.SetPolicy.$Shape} SetPolicy
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SetPolicy.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.SetPolicy();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.policy = $root.lumeo.master.v1.Policy.decode(r, r.size(), $undefined, q + 1, m.policy);
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.kept = $root.lumeo.master.v1.KeptPolicy.decode(r, r.size(), $undefined, q + 1, m.kept);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SetPolicy;
+            })();
+
+            v1.KeptPolicy = (function() {
+
+                /**
+                 * Properties of a KeptPolicy.
+                 * @typedef {Object} lumeo.master.v1.KeptPolicy.$Properties
+                 * @property {boolean|null} [replicas] KeptPolicy replicas
+                 * @property {boolean|null} [versions] KeptPolicy versions
+                 * @property {boolean|null} [trashMs] KeptPolicy trashMs
+                 * @property {boolean|null} [ttlMs] KeptPolicy ttlMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a KeptPolicy.
+                 * @memberof lumeo.master.v1
+                 * @interface IKeptPolicy
+                 * @augments lumeo.master.v1.KeptPolicy.$Properties
+                 * @deprecated Use lumeo.master.v1.KeptPolicy.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a KeptPolicy.
+                 * @typedef {lumeo.master.v1.KeptPolicy.$Properties} lumeo.master.v1.KeptPolicy.$Shape
+                 */
+
+                /**
+                 * Constructs a new KeptPolicy.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a KeptPolicy.
+                 * @constructor
+                 * @param {lumeo.master.v1.KeptPolicy.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const KeptPolicy = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * KeptPolicy replicas.
+                 * @member {boolean} replicas
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.replicas = false;
+
+                /**
+                 * KeptPolicy versions.
+                 * @member {boolean} versions
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.versions = false;
+
+                /**
+                 * KeptPolicy trashMs.
+                 * @member {boolean} trashMs
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.trashMs = false;
+
+                /**
+                 * KeptPolicy ttlMs.
+                 * @member {boolean} ttlMs
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.ttlMs = false;
+
+                /**
+                 * Encodes the specified KeptPolicy message. Does not implicitly {@link lumeo.master.v1.KeptPolicy.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @static
+                 * @param {lumeo.master.v1.KeptPolicy.$Properties} m KeptPolicy message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                KeptPolicy.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas") && m.replicas !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.replicas);
+                    if (m.versions != null && $Object.hasOwnProperty.call(m, "versions") && m.versions !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.versions);
+                    if (m.trashMs != null && $Object.hasOwnProperty.call(m, "trashMs") && m.trashMs !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.trashMs);
+                    if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs") && m.ttlMs !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.ttlMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a KeptPolicy message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.KeptPolicy & lumeo.master.v1.KeptPolicy.$Shape} KeptPolicy
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                KeptPolicy.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.KeptPolicy();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.replicas = v;
+                                else
+                                    delete m.replicas;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.versions = v;
+                                else
+                                    delete m.versions;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.trashMs = v;
+                                else
+                                    delete m.trashMs;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.ttlMs = v;
+                                else
+                                    delete m.ttlMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return KeptPolicy;
+            })();
+
+            v1.SetQuota = (function() {
+
+                /**
+                 * Properties of a SetQuota.
+                 * @typedef {Object} lumeo.master.v1.SetQuota.$Properties
+                 * @property {string|null} [path] SetQuota path
+                 * @property {lumeo.master.v1.Quota.$Properties|null} [quota] SetQuota quota
+                 * @property {lumeo.master.v1.KeptQuota.$Properties|null} [kept] SetQuota kept
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SetQuota.
+                 * @memberof lumeo.master.v1
+                 * @interface ISetQuota
+                 * @augments lumeo.master.v1.SetQuota.$Properties
+                 * @deprecated Use lumeo.master.v1.SetQuota.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SetQuota.
+                 * @typedef {lumeo.master.v1.SetQuota.$Properties} lumeo.master.v1.SetQuota.$Shape
+                 */
+
+                /**
+                 * Constructs a new SetQuota.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a SetQuota.
+                 * @constructor
+                 * @param {lumeo.master.v1.SetQuota.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SetQuota = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SetQuota path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @instance
+                 */
+                SetQuota.prototype.path = "";
+
+                /**
+                 * SetQuota quota.
+                 * @member {lumeo.master.v1.Quota.$Properties|null|undefined} quota
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @instance
+                 */
+                SetQuota.prototype.quota = null;
+
+                /**
+                 * SetQuota kept.
+                 * @member {lumeo.master.v1.KeptQuota.$Properties|null|undefined} kept
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @instance
+                 */
+                SetQuota.prototype.kept = null;
+
+                /**
+                 * Encodes the specified SetQuota message. Does not implicitly {@link lumeo.master.v1.SetQuota.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @static
+                 * @param {lumeo.master.v1.SetQuota.$Properties} m SetQuota message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SetQuota.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.quota != null && $Object.hasOwnProperty.call(m, "quota"))
+                        $root.lumeo.master.v1.Quota.encode(m.quota, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.kept != null && $Object.hasOwnProperty.call(m, "kept"))
+                        $root.lumeo.master.v1.KeptQuota.encode(m.kept, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SetQuota message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.SetQuota
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.SetQuota & lumeo.master.v1.SetQuota.$Shape} SetQuota
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SetQuota.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.SetQuota();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.quota = $root.lumeo.master.v1.Quota.decode(r, r.size(), $undefined, q + 1, m.quota);
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.kept = $root.lumeo.master.v1.KeptQuota.decode(r, r.size(), $undefined, q + 1, m.kept);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SetQuota;
+            })();
+
+            v1.KeptQuota = (function() {
+
+                /**
+                 * Properties of a KeptQuota.
+                 * @typedef {Object} lumeo.master.v1.KeptQuota.$Properties
+                 * @property {boolean|null} [bytes] KeptQuota bytes
+                 * @property {boolean|null} [files] KeptQuota files
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a KeptQuota.
+                 * @memberof lumeo.master.v1
+                 * @interface IKeptQuota
+                 * @augments lumeo.master.v1.KeptQuota.$Properties
+                 * @deprecated Use lumeo.master.v1.KeptQuota.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a KeptQuota.
+                 * @typedef {lumeo.master.v1.KeptQuota.$Properties} lumeo.master.v1.KeptQuota.$Shape
+                 */
+
+                /**
+                 * Constructs a new KeptQuota.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a KeptQuota.
+                 * @constructor
+                 * @param {lumeo.master.v1.KeptQuota.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const KeptQuota = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * KeptQuota bytes.
+                 * @member {boolean} bytes
+                 * @memberof lumeo.master.v1.KeptQuota
+                 * @instance
+                 */
+                KeptQuota.prototype.bytes = false;
+
+                /**
+                 * KeptQuota files.
+                 * @member {boolean} files
+                 * @memberof lumeo.master.v1.KeptQuota
+                 * @instance
+                 */
+                KeptQuota.prototype.files = false;
+
+                /**
+                 * Encodes the specified KeptQuota message. Does not implicitly {@link lumeo.master.v1.KeptQuota.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.KeptQuota
+                 * @static
+                 * @param {lumeo.master.v1.KeptQuota.$Properties} m KeptQuota message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                KeptQuota.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.bytes != null && $Object.hasOwnProperty.call(m, "bytes") && m.bytes !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.bytes);
+                    if (m.files != null && $Object.hasOwnProperty.call(m, "files") && m.files !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.files);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a KeptQuota message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.KeptQuota
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.KeptQuota & lumeo.master.v1.KeptQuota.$Shape} KeptQuota
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                KeptQuota.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.KeptQuota();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.bytes = v;
+                                else
+                                    delete m.bytes;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.files = v;
+                                else
+                                    delete m.files;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return KeptQuota;
             })();
 
             /**

@@ -3,7 +3,7 @@
 
 import { bytesOf, type ChunkState, type Ledger } from "./ledger.js";
 import { MEMBERSHIP, StoreUser, same, served } from "./script.js";
-import { StoreMachine, type StoreParts, type StoreProcess } from "./store-machine.js";
+import { type Origin, StoreMachine, type StoreParts, type StoreProcess } from "./store-machine.js";
 
 /** Above all handles of the script. */
 const LATER_HANDLES = { small: 900, large: 901 } as const;
@@ -43,7 +43,7 @@ export function auditIdentity(process: StoreProcess, ledger: Ledger): readonly s
 /** Opens a machine's store, audits it, works on, and audits what a start without index finds. */
 export async function auditMachine(
   parts: StoreParts,
-  origin: Parameters<typeof StoreMachine.after>[1],
+  origin: Origin,
   ledger: Ledger,
 ): Promise<readonly string[]> {
   const machine = StoreMachine.after({ parts }, origin);

@@ -5,7 +5,16 @@
 // would be now.
 
 /** What must find a bug. */
-export type Finder = "crashes" | "pairs" | "kills" | "errors" | "startErrors" | "flips";
+export type Finder =
+  | "crashes"
+  | "pairs"
+  | "kills"
+  | "errors"
+  | "startErrors"
+  | "flips"
+  | "oldIndexes"
+  | "lives"
+  | "races";
 
 export interface Bug {
   readonly name: string;
@@ -190,5 +199,40 @@ export const BUGS: readonly Bug[] = [
     find: "isProven ||= damaged < found.prefix.durableTo;",
     replace: "",
     foundBy: "flips",
+  },
+  {
+    name: "moves a record and forgets to write it",
+    file: "store/compactor",
+    find: "await append([body], (to, after) => {",
+    replace: "await append([new Uint8Array([3, ...body.subarray(1, 17)])], (to, after) => {",
+    foundBy: "crashes",
+  },
+  {
+    name: "moves an old record over the one that has replaced it meanwhile",
+    file: "store/compactor",
+    find: "if (known === undefined || !isAt(known, place))",
+    replace: "if (known === undefined)",
+    foundBy: "races",
+  },
+  {
+    name: "never empties a segment",
+    file: "store/housekeeping",
+    find: "await compactor.step();",
+    replace: "{}",
+    foundBy: "lives",
+  },
+  {
+    name: "does not remember what the tombstones of a segment bury",
+    file: "store/catalog",
+    find: "if (buried === segment)",
+    replace: "if (true)",
+    foundBy: "crashes",
+  },
+  {
+    name: "does not say how old an index may be",
+    file: "store/housekeeping",
+    find: "await floor.raise(catalog.flushedMark);",
+    replace: "{}",
+    foundBy: "oldIndexes",
   },
 ];

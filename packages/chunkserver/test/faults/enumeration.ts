@@ -5,12 +5,14 @@
 //     again that has failed, and the next start is as after a loss of power.
 // E3. A failed call while a store opens is the end of that start, and of no chunk.
 // E4. What a store shows after its process was killed is still there after a loss of power.
+// E5. An index that has lost its newest writes, each value in it intact, costs nothing.
 
 import { chunkHandle, LumeoError } from "@lumeofs/base";
 import type { DiskFault } from "@lumeofs/testkit";
 import { audit, auditIdentity, auditMachine, settledBy } from "./audit.js";
 import { Ledger } from "./ledger.js";
 import { LAST_EPOCH, runScript, StoreUser } from "./script.js";
+import type { IndexContents } from "./sim-index.js";
 import {
   type MachineCall,
   type MachineHooks,
@@ -142,7 +144,34 @@ function isEnough(tally: Tally, { untilFound = false }: Limits): boolean {
   return untilFound && 0 < tally.faults.length;
 }
 
-/** Points and machines of several enumerations together. */
+/** Gives the store, at each write of its index, every index of before (E5). */
+export async function enumerateOldIndexes(parts: StoreParts, limits: Limits): Promise<Tally> {
+  const tally = emptyTally();
+  const ledger = new Ledger();
+  const older: IndexContents[] = [];
+  const points: Point[] = [];
+  const began = ({ kind, path, number }: MachineCall): void => {
+    if (kind !== "index" || path !== "written") return;
+    const name = `at call ${number}`;
+    points.push({ name, moment: machine.moment(), ledger: ledger.copy() });
+    older.push(machine.indexContents);
+  };
+  const machine: StoreMachine = StoreMachine.blank({ parts, hooks: { began } });
+  await runScript(await machine.boot(), ledger);
+  for (const [n, { name, moment, ledger: promised }] of points.entries()) {
+    if (n % limits.every !== (limits.offset ?? 0) % limits.every) continue;
+    tally.points++;
+    for (const [age, index] of older.slice(0, n).reverse().entries()) {
+      if (isEnough(tally, limits)) return tally;
+      await judge(tally, `${name}, index of ${age + 1} writes before`, () => {
+        return auditMachine(parts, { moment, keeps: () => true, index }, promised);
+      });
+    }
+  }
+  return tally;
+}
+
+/** Nothing tried yet. */
 export function emptyTally(): Tally {
   return { points: 0, machines: 0, faults: [] };
 }

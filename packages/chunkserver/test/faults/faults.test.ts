@@ -6,6 +6,7 @@ import {
   enumerateCrashPairs,
   enumerateErrors,
   enumerateKills,
+  enumerateOldIndexes,
   enumerateStartErrors,
 } from "./enumeration.js";
 import { enumerateFlips } from "./flips.js";
@@ -42,6 +43,12 @@ test("an error at any call of a start ends the start and harms no chunk", async 
   t.deepEqual(tally.faults, []);
 });
 
+test("an index that has lost its newest writes costs nothing", async (t) => {
+  const tally = await enumerateOldIndexes(REAL_PARTS, { every: 1, cutsMax: 0 });
+  t.deepEqual(tally.faults, []);
+  t.true(10 < tally.machines);
+});
+
 test("a flipped bit anywhere is detected or harmless, and never served", async (t) => {
   for (const { region, faults, points, ...count } of await enumerateFlips(REAL_PARTS, FLIPS)) {
     t.deepEqual(faults, [], region);
@@ -59,7 +66,7 @@ test("a flipped bit anywhere in the index changes nothing", async (t) => {
 
 test("the command shows points, starts and losses", async (t) => {
   let text = "";
-  const status = await main(["--every", "150", "--cuts", "0", "--flips", "1"], {
+  const status = await main(["--every", "150", "--cuts", "0", "--flips", "1", "--lives", "2"], {
     print: (more) => {
       text += more;
     },

@@ -7,12 +7,15 @@ import {
   enumerateCrashPairs,
   enumerateErrors,
   enumerateKills,
+  enumerateOldIndexes,
   enumerateStartErrors,
   type Limits,
   type Tally,
 } from "./enumeration.js";
 import { enumerateFlips } from "./flips.js";
 import { enumerateIndexFlips } from "./index-flips.js";
+import { enumerateLives } from "./life.js";
+import { enumerateRaces } from "./races.js";
 import { REAL_PARTS, type StoreParts } from "./store-machine.js";
 
 /** What the command line needs of the machine. */
@@ -32,6 +35,7 @@ const HELP = `npm run bench -- faults [--every N] [--cuts N]
 
   --every N  only each N-th call (default 1)
   --cuts N   kinds of cuts of what is unsynced, at each loss of power (default 12)
+  --lives N  random lives with compaction (default 1000)
   --flips N  about so many bits in each kind of region, and ten times as many in the index
              (default 200)
 `;
@@ -44,6 +48,7 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       every: { type: "string", default: "1" },
       cuts: { type: "string", default: "12" },
       flips: { type: "string", default: "200" },
+      lives: { type: "string", default: "1000" },
       help: { type: "boolean", default: false },
     },
   });
@@ -54,7 +59,7 @@ export async function main(argv: readonly string[], console: Console): Promise<n
   const [every, cutsMax] = [Number(values.every), Number(values.cuts)];
   let lost = 0;
   console.print(`${line(["fault", "points", "starts", "lost", "s"])}\n`);
-  for (const { name, limits, run } of rows(every, cutsMax)) {
+  for (const { name, limits, run } of rows(every, cutsMax, Number(values.lives))) {
     const begin = console.nowMs();
     const tally = await run(REAL_PARTS, limits);
     const seconds = ((console.nowMs() - begin) / 1_000).toFixed(1);
@@ -87,7 +92,7 @@ async function flip(flipsMax: number, console: Console): Promise<number> {
   return lost + faults.length;
 }
 
-function rows(every: number, cutsMax: number): readonly Row[] {
+function rows(every: number, cutsMax: number, livesMax: number): readonly Row[] {
   const limits = { every, cutsMax };
   return [
     { name: "power lost at a call", limits, run: enumerateCrashes },
@@ -98,6 +103,9 @@ function rows(every: number, cutsMax: number): readonly Row[] {
     },
     { name: "process killed, power lost later", limits, run: enumerateKills },
     { name: "EIO, ENOSPC, short write, failed sync", limits, run: enumerateErrors },
+    { name: "changes while records are moved", limits, run: enumerateRaces },
+    { name: "random lives", limits, run: (parts) => enumerateLives(parts, livesMax) },
+    { name: "index without its newest writes", limits, run: enumerateOldIndexes },
     { name: "error while a store opens", limits, run: enumerateStartErrors },
   ];
 }

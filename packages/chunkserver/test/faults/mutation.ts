@@ -14,7 +14,10 @@ const FOLDERS = ["store", "mutation"];
 const FACE = `export * from "@lumeofs/base";
 export { Wal } from "./wal/wal.js";
 export { OpenFiles } from "./wal/open-files.js";
-export * from "./wal/record.js";
+export { scanSegment } from "./wal/segment-scan.js";
+export {
+  RECORD_PREFIX_BYTES, readRecordPrefix, recordBytes, recordIsIntact, SEGMENT_HEADER_BYTES,
+} from "./wal/record.js";
 `;
 
 /** Runs `use` with the parts of the product as this bug has them. */

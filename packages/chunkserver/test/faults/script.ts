@@ -68,23 +68,23 @@ export class StoreUser {
   }
 
   small(handle: number, length: number): Promise<void> {
-    return this.#put(handle, { epoch: 1, length, seed: handle });
+    return this.put(handle, { epoch: 1, length, seed: handle });
   }
 
   large(handle: number, length: number): Promise<void> {
-    return this.#put(handle, { epoch: 1, length, seed: handle });
+    return this.put(handle, { epoch: 1, length, seed: handle });
   }
 
   /** The same once more: nothing changes. */
   async repeat(handle: number): Promise<void> {
     const { settled } = this.#ledger.of(handle);
-    if (settled !== undefined) await this.#put(handle, settled);
+    if (settled !== undefined) await this.put(handle, settled);
   }
 
   /** Other bytes under the next epoch. */
   replace(handle: number, length: number): Promise<void> {
     const before = this.#ledger.of(handle).settled?.epoch ?? 0;
-    return this.#put(handle, { epoch: before + 1, length, seed: handle + 1_000 });
+    return this.put(handle, { epoch: before + 1, length, seed: handle + 1_000 });
   }
 
   async remove(handle: number): Promise<void> {
@@ -111,7 +111,8 @@ export class StoreUser {
     if (!same(bytes, bytesOf(settled))) throw new Error(`chunk ${handle} was served wrong`);
   }
 
-  async #put(handle: number, chunk: WrittenChunk): Promise<void> {
+  /** Even handles are small chunks, odd ones large. */
+  async put(handle: number, chunk: WrittenChunk): Promise<void> {
     const bytes = bytesOf(chunk);
     this.#ledger.begin(handle, chunk);
     if (handle % 2 === 0) {
@@ -153,7 +154,7 @@ export async function served(
   return "STALE_EPOCH";
 }
 
-const EPOCHS_TRIED = 4;
+const EPOCHS_TRIED = 60;
 /** Not below any that the script writes. */
 export const LAST_EPOCH = epoch(EPOCHS_TRIED);
 

@@ -70,10 +70,11 @@ export interface MachineMoment {
 }
 
 /** What of a moment a machine begins with. */
-interface Origin {
+export interface Origin {
   readonly moment: MachineMoment;
   readonly keeps: Survival;
-  readonly index: "kept" | "lost";
+  /** As it was then, empty, or as it was at some earlier time. */
+  readonly index: "kept" | "lost" | IndexContents;
 }
 
 export class StoreMachine {
@@ -95,7 +96,7 @@ export class StoreMachine {
       : new SimDisk(diskOptions);
     this.#uuids = origin?.moment.uuids ?? 0;
     this.#index = {
-      contents: origin?.index === "kept" ? origin.moment.index : EMPTY_INDEX,
+      contents: origin === undefined ? EMPTY_INDEX : indexOf(origin),
       call: (what) => {
         const fault = this.#count("index", what);
         this.#began("index", what);
@@ -111,6 +112,12 @@ export class StoreMachine {
   /** For tests that damage the machine or look at it behind the store's back. */
   get disk(): SimDisk {
     return this.#disk;
+  }
+
+  /** Bytes of all segments of the log. */
+  get logBytes(): number {
+    const segments = this.#disk.paths().filter((path) => path.endsWith(".wal"));
+    return segments.reduce((sum, path) => sum + this.#disk.length(path), 0);
   }
 
   get indexContents(): IndexContents {
@@ -178,3 +185,8 @@ export class StoreMachine {
 
 /** What of the unsynced a loss of power keeps. */
 export type Survival = (piece: UnsyncedPiece) => boolean;
+
+function indexOf({ moment, index }: Origin): IndexContents {
+  if (index === "kept") return moment.index;
+  return index === "lost" ? EMPTY_INDEX : index;
+}

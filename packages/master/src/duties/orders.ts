@@ -95,7 +95,7 @@ export interface Orders {
   /**
    * Has `auditor` read the replica of another server, as that one's disk has it.
    *
-   * @throws LumeoError OVERLOADED as `copyReplica`, TIMEOUT, UNAVAILABLE (the auditor) and the like.
+   * @throws LumeoError OVERLOADED as `copyReplica`; TIMEOUT, UNAVAILABLE (the auditor) and so on.
    */
   auditReplica(auditor: Server, order: AuditOrder): Promise<AuditOutcome>;
 }

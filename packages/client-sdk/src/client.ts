@@ -203,6 +203,11 @@ export class Lumeo implements AsyncDisposable {
       const version = versionOf(options.version);
       const chunkCountMax = options.chunks ? CHUNK_PAGE : 0;
       const ask = { path: directoryPath(path), chunkCountMax, version };
+      if (chunkCountMax === 0) {
+        const page = { ...ask, firstChunk: 0, revision: 0 };
+        const { info } = await this.#metadata.query(call, "stat", page);
+        return toFileInfo(info, undefined, call.freshness);
+      }
       for (let revision = 0; ; ) {
         const page = { ...ask, firstChunk: chunks.length, revision };
         const answer = await this.#metadata.query(call, "stat", page);

@@ -18,17 +18,9 @@ export function encodeFile(path: string, { id, inode }: NamedInode): lumeo.maste
 
 /** The same, without a name that leads to it. */
 export function encodeInode(path: string, id: number, inode: Inode): lumeo.master.v1.IFileInfo {
-  const common = {
-    path,
-    inode: id,
-    revision: inode.revision,
-    createdAtMs: inode.createdAt,
-    modifiedAtMs: inode.modifiedAt,
-    metadata: inode.metadata,
-    tags: inode.tags,
-  };
-  if (inode.kind === "directory") return { ...common, ...encodeDirectory(inode) };
-  return { ...common, ...encodeContent(inode) };
+  return inode.kind === "file"
+    ? encodeFileInode(path, id, inode)
+    : encodeDirectory(path, id, inode);
 }
 
 /** The file that a commit made, as it was then. */
@@ -69,8 +61,16 @@ export function encodeUsage(usage: Usage): lumeo.master.v1.IUsage {
   return { ...usage };
 }
 
-function encodeContent(file: FileInode): lumeo.master.v1.IFileInfo {
+/** One literal: putting parts together cost a tenth of all that a look-up takes. */
+function encodeFileInode(path: string, id: number, file: FileInode): lumeo.master.v1.IFileInfo {
   return {
+    path,
+    inode: id,
+    revision: file.revision,
+    createdAtMs: file.createdAt,
+    modifiedAtMs: file.modifiedAt,
+    metadata: file.metadata,
+    tags: file.tags,
     kind: FileKind.FILE_KIND_FILE,
     sizeBytes: file.sizeBytes,
     crc32c: file.crc32c,
@@ -82,8 +82,19 @@ function encodeContent(file: FileInode): lumeo.master.v1.IFileInfo {
   };
 }
 
-function encodeDirectory(directory: DirectoryInode): lumeo.master.v1.IFileInfo {
+function encodeDirectory(
+  path: string,
+  id: number,
+  directory: DirectoryInode,
+): lumeo.master.v1.IFileInfo {
   return {
+    path,
+    inode: id,
+    revision: directory.revision,
+    createdAtMs: directory.createdAt,
+    modifiedAtMs: directory.modifiedAt,
+    metadata: directory.metadata,
+    tags: directory.tags,
     kind: FileKind.FILE_KIND_DIRECTORY,
     usage: encodeUsage(directory.usage),
     quota: encodeQuota(directory.quota),

@@ -1,5 +1,5 @@
-// `npm run bench -- faults`: lives with the tests of the chunkserver; this hands over the arguments,
-// the terminal and the time.
+// `npm run bench -- faults`: lives with the tests of the chunkserver; this hands over the
+// arguments, the terminal and the time.
 
 interface Console {
   print(text: string): void;

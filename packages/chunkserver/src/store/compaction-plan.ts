@@ -5,8 +5,8 @@
 // all the older ones that it buries, and those that they bury. The group that gives most for what
 // has to be moved goes first.
 //
-// P1. While dead bytes are more than a third of the log (and more than a segment), some group has at
-//     least that share of dead bytes: at most two bytes are moved for one that comes back.
+// P1. While dead bytes are more than a third of the log (and more than a segment), some group has
+//     at least that share of dead bytes: at most two bytes are moved for one that comes back.
 // P2. Groups with a segment that cannot be emptied are left alone.
 
 export interface SegmentFacts {

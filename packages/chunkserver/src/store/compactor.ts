@@ -1,8 +1,8 @@
 // Empties old segments of the log: what lives in them is appended again, as it is, and then belongs
 // to the newest segment. The old record is dead from then on, as after any other change.
 //
-// M1. A record is moved under the lock of its chunk, and only while it is the chunk's record: what is
-//     removed or replaced meanwhile is not brought back.
+// M1. A record is moved under the lock of its chunk, and only while it is the chunk's record: what
+//     is removed or replaced meanwhile is not brought back.
 // M2. The copy is durable before the catalog knows it; the catalog knows it before the old segment
 //     can be free; and that happens after the index holds it, or the log behind its mark does.
 // M3. A step moves and reads a bounded number of bytes.

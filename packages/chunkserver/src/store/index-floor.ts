@@ -1,8 +1,9 @@
-// How old an index may be. When segments are given back, the log no longer tells what an older index
-// would have to learn from them: such an index (one that has lost its newest writes, each value in it
-// intact) must be built again instead.
+// How old an index may be. When segments are given back, the log no longer tells what an older
+// index would have to learn from them: such an index (one that has lost its newest writes, each
+// value in it intact) must be built again instead.
 //
-// The file is written before the first segment goes; it names a mark that the index held durably then.
+// The file is written before the first segment goes; it names a mark that the index held durably
+// then.
 
 import {
   ByteReader,

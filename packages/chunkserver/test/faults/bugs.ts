@@ -1,5 +1,5 @@
-// Deliberate bugs: the proof that the enumerations can see. Each changes a few words of the compiled
-// store or log in a copy; the named enumeration must find it.
+// Deliberate bugs: the proof that the enumerations can see. Each changes a few words of the
+// compiled store or log in a copy; the named enumeration must find it.
 //
 // A bug whose words are no longer found fails the test: whoever changed the code says here where it
 // would be now.

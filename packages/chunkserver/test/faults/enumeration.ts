@@ -78,7 +78,7 @@ export async function enumerateCrashPairs(parts: StoreParts, limits: Limits): Pr
   return tally;
 }
 
-/** Ends the process at each call, then the power after the next start: what was shown stays (E4). */
+/** Ends the process at each call, and the power after the next start (E4). */
 export async function enumerateKills(parts: StoreParts, limits: Limits): Promise<Tally> {
   const tally = emptyTally();
   const clean = StoreMachine.blank({ parts });
@@ -161,7 +161,7 @@ export async function enumerateOldIndexes(parts: StoreParts, limits: Limits): Pr
   for (const [n, { name, moment, ledger: promised }] of points.entries()) {
     if (n % limits.every !== (limits.offset ?? 0) % limits.every) continue;
     tally.points++;
-    for (const [age, index] of older.slice(0, n).reverse().entries()) {
+    for (const [age, index] of older.slice(0, n).toReversed().entries()) {
       if (isEnough(tally, limits)) return tally;
       await judge(tally, `${name}, index of ${age + 1} writes before`, () => {
         return auditMachine(parts, { moment, keeps: () => true, index }, promised);

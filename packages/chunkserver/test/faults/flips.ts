@@ -1,7 +1,8 @@
 // A bit flips, anywhere in any file of a store that is at rest.
 //
-// F1. What is served under an epoch is what was written under it. (An older epoch that has come back
-//     is reported as any loss is, and is never what a reader asks for: masters name the epoch.)
+// F1. What is served under an epoch is what was written under it. (An older epoch that has come
+//     back is reported as any loss is, and is never what a reader asks for: masters name the
+//     epoch.)
 // F2. Whatever is not served is known as damaged, or the loss is reported when the store opens, or
 //     the store does not open and says why. The one exception is a flip in the last batch of the
 //     newest segment while the index is lost too: it looks like a torn write (docs/formats/wal.md).

@@ -1,5 +1,5 @@
-// A bit flips in a file of the index, a real LevelDB, while the store is at rest. The index is a copy:
-// whatever becomes of it, the log has everything.
+// A bit flips in a file of the index, a real LevelDB, while the store is at rest. The index is a
+// copy: whatever becomes of it, the log has everything.
 
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
-// Random lives of a store whose segments are short: chunks of both kinds come, are replaced, removed
-// and come again, while old segments are emptied; restarts, lost indexes and losses of power between.
-// Nothing is lost, nothing comes back, and the space of what is dead does.
+// Random lives of a store whose segments are short: chunks of both kinds come, are replaced,
+// removed and come again, while old segments are emptied; restarts, lost indexes and losses of
+// power between. Nothing is lost, nothing comes back, and the space of what is dead does.
 
 import { SeededRandom } from "@lumeofs/base";
 import fc from "fast-check";
@@ -22,7 +22,8 @@ type Step =
   | { readonly kind: "restart"; readonly index: "kept" | "lost" }
   | { readonly kind: "powerLoss"; readonly index: "kept" | "lost"; readonly seed: number };
 
-const handle = fc.integer({ min: 1, max: 40 }).map((n) => (n % 2 === 1 && 9 < n ? n + 1 : n)); // small chunks mostly;
+/** Small chunks mostly. */
+const handle = fc.integer({ min: 1, max: 40 }).map((n) => (n % 2 === 1 && 9 < n ? n + 1 : n));
 const length = fc.integer({ min: 1_000, max: 9_000 });
 const index = fc.constantFrom("kept" as const, "lost" as const);
 const step: fc.Arbitrary<Step> = fc.oneof(

@@ -1,5 +1,5 @@
-// `npm run bench -- faults`: every fault at every call of the disk, and every bit that may flip, with
-// what was tried and what was lost. The same functions, bounded, are part of the tests.
+// `npm run bench -- faults`: every fault at every call of the disk, and every bit that may flip,
+// with what was tried and what was lost. The same functions, bounded, are part of the tests.
 
 import { parseArgs } from "node:util";
 import {

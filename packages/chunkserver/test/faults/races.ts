@@ -1,4 +1,5 @@
-// Chunks are replaced and removed at every moment of a round of housekeeping that moves their records.
+// Chunks are replaced and removed at every moment of a round of housekeeping that moves their
+// records.
 
 import { audit, auditMachine } from "./audit.js";
 import { emptyTally, judge, type Limits, type Tally } from "./enumeration.js";

@@ -134,7 +134,7 @@ export class StoreUser {
   }
 }
 
-/** What the store serves under a handle; a code if it refuses; undefined if it has no such chunk. */
+/** What the store serves under a handle; a code if it refuses; undefined if it has none. */
 export async function served(
   process: StoreProcess,
   handle: number,

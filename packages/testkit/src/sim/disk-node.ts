@@ -1,5 +1,5 @@
-// One file of a simulated disk: what the running process sees, what is durable, and what lies between:
-// changes that a crash keeps or loses sector by sector.
+// One file of a simulated disk: what the running process sees, what is durable, and what lies
+// between: changes that a crash keeps or loses sector by sector.
 
 import type { FileBytes } from "../file-tree.js";
 

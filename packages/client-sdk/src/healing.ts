@@ -1,8 +1,8 @@
 // Jobs that make, mend and move copies, the nodes that hold them, and single chunks: for operators
 // and their tools.
 //
-// H1. Every step may be repeated when its outcome is unknown, but `drain` and its like: a repetition
-//     that finds the job begun says so (CONFLICT), and `jobs.list` shows it.
+// H1. Every step may be repeated when its outcome is unknown, but `begin`: a repetition that finds
+//     the job begun says so (CONFLICT), and `jobs` shows it.
 
 import { LumeoError } from "@lumeofs/base";
 import type { Call } from "./call.js";

@@ -125,8 +125,42 @@ test.serial(
       return one?.state === "alive" && one.chunks === 0;
     });
     await readAll(t, digests);
+    t.regex(await drill.ok(t, ["cluster", "status"]), /Chunks 20: all whole\n/);
+    await drill.ok(t, ["rebalance", "start", "--wait"]);
+    t.regex(await drill.ok(t, ["rebalance", "status"]), /rebalance, done/);
+    const held = (await nodes(t)).map(({ chunks = 0 }) => chunks);
+    t.true(10 <= Math.min(...held), held.join(" "));
+    await readAll(t, digests);
   },
 );
+
+test.serial("labels and maintenance are said of a node, and stay when it is back", async (t) => {
+  const { drill } = t.context;
+  await fill(t, 2);
+  await drill.ok(t, ["node", "label", "cs1", "rack=r1"]);
+  await drill.ok(t, ["node", "maintenance", "on", "cs1"]);
+  await drill.cluster.kill("cs1");
+  await drill.cluster.kill("cs2");
+  await drill.until(t, "a repair of cs2", async () =>
+    (await jobs(t)).some(({ kind, node }) => kind === "repair" && node === "cs2"),
+  );
+  await drill.cluster.revive();
+  await drill.until(t, "a repair of cs2 that has ended", async () =>
+    (await jobs(t)).every(({ state }) => state === "done" || state === "cancelled"),
+  );
+  await drill.until(t, "cs1 to be alive", async () =>
+    (await nodes(t)).some(({ name, state }) => name === "cs1" && state === "alive"),
+  );
+  t.deepEqual(
+    (await jobs(t)).filter(({ node }) => node === "cs1"),
+    [],
+  );
+  const shown = await drill.ok(t, ["node", "show", "cs1"]);
+  t.regex(shown, /alive, maintenance\nLabels {3}rack=r1\n/);
+  await drill.ok(t, ["node", "maintenance", "off", "cs1"]);
+  const standings = (await nodes(t)).map(({ standing }) => standing);
+  t.deepEqual(standings, ["active", "active", "active", "active"]);
+});
 
 test.serial("a chunkserver is drained under writers, whose leader dies on the way", async (t) => {
   const { drill } = t.context;

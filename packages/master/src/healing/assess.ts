@@ -1,6 +1,6 @@
-// What a sealed chunk needs: whether a copy is lost, damaged or has to leave, and which job is there
-// to do something about it. Sealed chunks do not change, so any copy that is not known to be bad is
-// as good as any other.
+// What a sealed chunk needs: whether a copy is lost, damaged or has to leave, and which job is
+// there to do something about it. Sealed chunks do not change, so any copy that is not known to be
+// bad is as good as any other.
 
 import type { ChunkHandle, ServerId } from "@lumeofs/base";
 import type { JobId } from "../metadata/jobs.js";
@@ -77,7 +77,7 @@ function healthOf(picture: Picture, member: ServerId, handle: ChunkHandle): Copy
   return site.liveness === "alive" ? "good" : "away";
 }
 
-/** Who is to replace a copy. A lost or damaged one on a server that empties leaves with the rest. */
+/** Who is to replace a copy. A bad one on a server that is emptied leaves with the rest. */
 function jobOf(picture: Picture, member: ServerId, health: CopyHealth): OpenJob | undefined {
   const leaving = leavingJob(picture, member);
   switch (health) {

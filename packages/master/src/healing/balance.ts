@@ -1,5 +1,5 @@
-// Which copies a rebalance moves: from servers that are fuller than the mean to emptier ones, judged
-// by the copies that the chunk table names and the capacities that servers tell.
+// Which copies a rebalance moves: from servers that are fuller than the mean to emptier ones,
+// judged by the copies that the chunk table names and the capacities that servers tell.
 //
 // B1. A move is chosen only if afterwards the giver is still at least as full as the taker: so each
 //     move brings the two nearer to each other, and no sequence of moves goes on for ever.

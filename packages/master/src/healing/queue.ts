@@ -34,7 +34,7 @@ export class MoveQueue {
     return true;
   }
 
-  /** Takes up to `countMax` handles, the most urgent ones; those of chunks with up to `readableMax`. */
+  /** Takes up to `countMax` handles, the most urgent first, of chunks with up to `readableMax`. */
   take(countMax: number, readableMax: number): readonly ChunkHandle[] {
     const taken: ChunkHandle[] = [];
     for (const level of this.#levels.slice(0, readableMax + 1)) {

@@ -1,7 +1,7 @@
-// Jobs: what is to become of copies, as an operator sees it. A job says which chunks it is for by its
-// kind and subject; which copies are under way for it, the moves say. What is still to be done is
-// found by looking at the chunks, again and again: so a job needs no place where it has got to, and
-// goes on under the next leader as if nothing had happened.
+// Jobs: what is to become of copies, as an operator sees it. A job says which chunks it is for by
+// its kind and subject; which copies are under way for it, the moves say. What is still to be done
+// is found by looking at the chunks, again and again: so a job needs no place where it has got to,
+// and goes on under the next leader as if nothing had happened.
 //
 // J1. There is at most one open job (running or paused) of a kind and subject: the open table names
 //     it, and names nothing else.

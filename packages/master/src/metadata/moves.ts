@@ -1,5 +1,5 @@
-// Moves: copies of sealed chunks that are being made. A move is in the log before anybody is told to
-// copy, so it survives the leader, and the inventory does not take the new copy for garbage.
+// Moves: copies of sealed chunks that are being made. A move is in the log before anybody is told
+// to copy, so it survives the leader, and the inventory does not take the new copy for garbage.
 //
 // M1. A chunk has at most one move. Its chunk is in the table and its job too.
 // M2. `leaving`, if there is one, is a member. `target` is none, unless it is `leaving`: then the

@@ -1,6 +1,6 @@
-// What operators say of the machines that chunkservers run on: labels, and what part a machine takes.
-// It is said of the name, not of the store: a machine that comes back with a new disk stands where
-// it stood, and is in maintenance if it was.
+// What operators say of the machines that chunkservers run on: labels, and what part a machine
+// takes. It is said of the name, not of the store: a machine that comes back with a new disk stands
+// where it stood, and is in maintenance if it was.
 
 import { DONE, type Reply, refuse } from "./command.js";
 import { corrupt, encodeWhole, readLabels, readWhole, writeLabels } from "./fields.js";

@@ -4,7 +4,7 @@ import { Healer, type HealerParts, type HealingLimits } from "./healer.js";
 /** How late a loss or a damage may be noticed, on a cluster with nothing to heal. */
 const INTERVAL_MS = 500;
 
-/** Keeps all chunks whole: each term of office begins with what the state says of jobs and moves. */
+/** Keeps all chunks whole. Each term of office begins with the jobs and moves of the state. */
 export function healingDuty(parts: HealerParts, limits: HealingLimits): Duty {
   let healer: Healer | undefined;
   let term: number | undefined;

@@ -1,5 +1,5 @@
-// Chunks whose move failed lately: each is left alone for a while, longer after each failure, and is
-// not sent again to a target that failed it. Bounded; what is forgotten is only tried earlier.
+// Chunks whose move failed lately: each is left alone for a while, longer after each failure, and
+// is not sent again to a target that failed it. Bounded; what is forgotten is only tried earlier.
 
 import type { ChunkHandle, MonotonicMs, ServerId } from "@lumeofs/base";
 

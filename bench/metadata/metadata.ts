@@ -37,6 +37,7 @@ interface EtcdLoads {
 interface LumeoFigures {
   readonly creates: readonly MeasuredLoad[];
   readonly stats: readonly MeasuredLoad[];
+  readonly staleStats: readonly MeasuredLoad[];
   readonly lag: Lag;
   readonly list: { readonly names: number; readonly perSecond: number };
   readonly memory: Readonly<Record<string, number>>;
@@ -132,9 +133,11 @@ async function measureLumeo(
   for (const count of inFlight) creates.push(await side.creates(count, seconds));
   const lag = await side.lag(64, seconds);
   const stats: MeasuredLoad[] = [];
-  for (const count of inFlight) stats.push(await side.stats(count, seconds));
-  const list = await side.list();
-  return { creates, stats, lag, list, memory: side.memory() };
+  const staleStats: MeasuredLoad[] = [];
+  for (const count of inFlight) stats.push(await side.stats(count, seconds, "linearizable"));
+  for (const count of inFlight) staleStats.push(await side.stats(count, seconds, "stale"));
+  const list = await side.list(seconds);
+  return { creates, stats, staleStats, lag, list, memory: side.memory() };
 }
 
 function asText({ machine, sync, etcd, lumeo }: Report): string {
@@ -157,6 +160,7 @@ function asText({ machine, sync, etcd, lumeo }: Report): string {
     lines.push("LumeoFS, three masters");
     lines.push(...lumeo.creates.map((load) => lineOf("create", load) + cpuText(load)));
     lines.push(...lumeo.stats.map((load) => lineOf("linearizable stat", load) + cpuText(load)));
+    lines.push(...lumeo.staleStats.map((load) => lineOf("stale stat", load) + cpuText(load)));
     const { lag, list, memory } = lumeo;
     lines.push(
       `followers' lag under creates, asking included: p50 ${lag.p50Ms.toFixed(1)} ms, ` +

@@ -11,16 +11,18 @@ import { FileDisk, folderBytes } from "@lumeofs/node";
 import { DRIVER_LIMITS_DEFAULT } from "../../src/consensus/config.js";
 import { SnapshotPace } from "../../src/consensus/snapshot-pace.js";
 import { SnapshotStore } from "../../src/consensus/snapshot-store.js";
-import { listPage, stat } from "../../src/metadata/queries.js";
+import { nameOf } from "../../src/metadata/keys.js";
+import { entryPage, stat } from "../../src/metadata/queries.js";
 import { term } from "../../src/raft/entry.js";
 import { founders } from "../../src/raft/membership.js";
+import { packEntries } from "../../src/rpc/listing-wire.js";
 import { openLevelState } from "../../src/state/level-state.js";
 import { directoryOf, FILES_PER_DIRECTORY, FileMaker, pathOf } from "./files.js";
 import { clock, startMember, timers } from "./member.js";
 
 const IN_FLIGHT = 1_024;
 const FEW_IN_FLIGHT = 16;
-const PAGE_NAMES = 1_000;
+const PAGE_NAMES = 4_000;
 const STATS = 20_000;
 /** Files created beside a snapshot, and as many without one. */
 const BESIDE_FILES = 20_000;
@@ -91,7 +93,7 @@ async function restart({ dir }: Settings): Promise<Figures> {
   };
 }
 
-/** Lists every directory page by page, and looks up names all over the place. */
+/** Makes the answers that list every directory, and looks up names all over the place. */
 async function read({ dir, files }: Settings): Promise<Figures> {
   const { state } = await startMember(join(dir, "m1"), fatal);
   let names = 0;
@@ -99,10 +101,13 @@ async function read({ dir, files }: Settings): Promise<Figures> {
   for (let n = 0; n < files; n += FILES_PER_DIRECTORY) {
     for (let after = "", more = true; more; ) {
       const request = { path: directoryOf(n), after, countMax: PAGE_NAMES };
-      const page = await listPage(state.reader, request);
+      const page = await entryPage(state.reader, request);
       if (page.kind === "refused") throw new Error(page.message);
-      names += page.entries.length;
-      [after, more] = [page.last, page.hasMore];
+      packEntries(state.reader, page);
+      names += page.pairs.length;
+      const last = page.pairs.at(-1);
+      after = last === undefined ? "" : nameOf(last[0]);
+      more = page.hasMore;
     }
   }
   const listed = clock.monotonicMs() - begin;

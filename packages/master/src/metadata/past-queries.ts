@@ -23,10 +23,12 @@ import {
 } from "./keys.js";
 import { type Path, parsePath, parseReadPath, type SnapshotPath } from "./path.js";
 import {
+  bytesOfListed,
   type DirectoryPage,
   type ListedInode,
   listPage,
   type NamedInode,
+  PAGE_BYTES_MAX,
   stat,
 } from "./queries.js";
 import { decodeSnapshot, getSnapshot, type Snapshot } from "./snapshots.js";
@@ -98,10 +100,15 @@ export async function listAt(
   }
   const page = await namesAt(reader, { ...request, directory: found.id }, found.revision);
   const entries: ListedInode[] = [];
-  for (const { name, id } of page.found) {
+  let bytes = 0;
+  for (const [i, { name, id }] of page.found.entries()) {
     const inode = getInode(reader, id);
-    const text = `${path.text}/${name}`;
-    if (inode !== undefined) entries.push({ kind: "found", path: text, name, id, inode });
+    const listed = `${path.text}/${name}`;
+    if (inode === undefined) continue;
+    entries.push({ kind: "found", path: listed, name, id, inode });
+    bytes += bytesOfListed({ path: listed, inode });
+    const isCut = PAGE_BYTES_MAX <= bytes && i + 1 < page.found.length;
+    if (isCut) return { kind: "page", entries, hasMore: true, last: name };
   }
   const last = page.found.at(-1)?.name ?? request.after;
   return { kind: "page", entries, hasMore: page.hasMore, last };

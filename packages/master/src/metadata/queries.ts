@@ -11,6 +11,7 @@ import {
   grantId,
   type InodeId,
   inodeId,
+  KiB,
   ROOT_INODE,
   type ServerId,
   type SessionId,
@@ -18,6 +19,7 @@ import {
   sessionId,
   type WallMs,
 } from "@lumeofs/base";
+import type { Labels } from "./attributes.js";
 import { type ChunkRecord, getChunk, getPage, PAGE_CHUNKS } from "./chunk-table.js";
 import { quoted, type Refused, refuse } from "./command.js";
 import { decodeGrant } from "./grants.js";
@@ -70,6 +72,26 @@ export interface DirectoryPage {
   readonly hasMore: boolean;
   /** Where the next page begins: the last name looked at, though its entry may have vanished. */
   readonly last: string;
+}
+
+/** A page has fewer entries than it may where users have said much about these. */
+export const PAGE_BYTES_MAX = 512 * KiB;
+/** Of an entry besides. */
+const ENTRY_BYTES = 128;
+/** Around a label. */
+const LABEL_BYTES = 8;
+
+/** Roughly what an entry has in an answer: texts that are not ASCII have up to three times that. */
+export function bytesOfListed({ path, inode }: Omit<NamedInode, "kind" | "id">): number {
+  const { metadata, tags } = inode;
+  return ENTRY_BYTES + path.length + bytesOfLabels(metadata) + bytesOfLabels(tags);
+}
+
+/** As `bytesOfListed`, of what users have said. */
+export function bytesOfLabels(labels: Labels): number {
+  let bytes = 0;
+  for (const key in labels) bytes += LABEL_BYTES + key.length + (labels[key]?.length ?? 0);
+  return bytes;
 }
 
 /** What is at a path; NOT_FOUND, NOT_DIRECTORY or INVALID_ARGUMENT if there is nothing. */
@@ -130,10 +152,14 @@ export async function listPage(
   if (page.kind === "refused") return page;
   const entries: ListedInode[] = [];
   let last = request.after;
+  let bytes = 0;
   for (const pair of page.pairs) {
+    if (PAGE_BYTES_MAX <= bytes) return { kind: "page", entries, hasMore: true, last };
     last = nameOf(pair[0]);
     const listed = listedInode(reader, page.path, pair);
-    if (listed !== undefined) entries.push(listed);
+    if (listed === undefined) continue;
+    entries.push(listed);
+    bytes += bytesOfListed(listed);
   }
   return { kind: "page", entries, hasMore: page.hasMore, last };
 }

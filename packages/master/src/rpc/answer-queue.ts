@@ -3,6 +3,7 @@
 
 import { KiB, MiB } from "@lumeofs/base";
 import type { lumeo } from "@lumeofs/proto";
+import { bytesOfLabels } from "../metadata/queries.js";
 
 /** A message is closed when it has this many bytes, by estimate. */
 export const ANSWER_BYTES_MAX = 1 * MiB;
@@ -77,11 +78,17 @@ function bytesOf(result: Result): number {
   if (result.listing) {
     const { entries, packed } = result.listing;
     const packedBytes = (packed?.rows?.byteLength ?? 0) + (packed?.names?.byteLength ?? 0);
-    const bytesOfEntry = (sum: number, { path }: lumeo.master.v1.IFileInfo): number =>
-      sum + 128 + 3 * (path?.length ?? 0);
-    return (entries ?? []).reduce(bytesOfEntry, KiB + packedBytes);
+    return (entries ?? []).reduce((sum, info) => sum + bytesOfInfo(info), KiB + packedBytes);
   }
+  if (result.versions) {
+    return (result.versions.versions ?? []).reduce((sum, info) => sum + bytesOfInfo(info), KiB);
+  }
+  if (result.file) return KiB + bytesOfInfo(result.file);
   if (result.stat) return 16 * KiB + (result.stat.chunks?.length ?? 0) * KiB;
   if (result.allocated) return (result.allocated.grants?.length ?? 0) * KiB;
   return KiB;
+}
+
+function bytesOfInfo({ path, metadata, tags }: lumeo.master.v1.IFileInfo): number {
+  return 128 + 3 * (path?.length ?? 0) + bytesOfLabels(metadata ?? {}) + bytesOfLabels(tags ?? {});
 }

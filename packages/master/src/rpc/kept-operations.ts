@@ -16,7 +16,7 @@ import {
   versionsPage,
 } from "../metadata/past-queries.js";
 import { parseReadPath } from "../metadata/path.js";
-import { entryPage } from "../metadata/queries.js";
+import { bytesOfListed, entryPage, PAGE_BYTES_MAX } from "../metadata/queries.js";
 import { decodeReply } from "../metadata/reply-codec.js";
 import { admit } from "../metadata/sessions.js";
 import type { StateReader } from "../metadata/state.js";
@@ -84,7 +84,14 @@ export async function listVersions(
 ): Promise<Pick<Answer, "versions">> {
   const page = await versionsPage(state, operation);
   if (page.kind === "refused") throw errorOf(page);
-  const versions = page.found.map(({ id, inode }) => encodeInode(operation.path, id, inode));
+  const { path } = operation;
+  const versions: lumeo.master.v1.IFileInfo[] = [];
+  let bytes = 0;
+  for (const { id, inode } of page.found) {
+    if (PAGE_BYTES_MAX <= bytes) return { versions: { versions, more: true } };
+    versions.push(encodeInode(path, id, inode));
+    bytes += bytesOfListed({ path, inode });
+  }
   return { versions: { versions, more: page.hasMore } };
 }
 

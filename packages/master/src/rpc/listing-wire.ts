@@ -7,10 +7,12 @@ import type { lumeo } from "@lumeofs/proto";
 import { FILE_NUMBERS_BYTES, type FileInode, fileNumbersAt } from "../metadata/inode-record.js";
 import { ENTRY_NAME_AT } from "../metadata/keys.js";
 import {
+  bytesOfListed,
   type DirectoryPage,
   type EntryPage,
   type ListedInode,
   listedInode,
+  PAGE_BYTES_MAX,
 } from "../metadata/queries.js";
 import type { StateView } from "../metadata/state.js";
 import { encodeFile } from "./inode-wire.js";
@@ -48,6 +50,7 @@ export function packEntries(view: StateView, page: EntryPage): PackedListing {
   const { path, pairs, hasMore } = page;
   const packer = new Packer(pairs.length);
   for (const pair of pairs) {
+    if (packer.isFull) return packer.finish(true);
     if (packer.addPlain(pair)) continue;
     const listed = listedInode(view, path, pair);
     if (listed !== undefined) packer.add(listed);
@@ -60,11 +63,18 @@ class Packer {
   readonly #rows: ByteWriter;
   readonly #full: lumeo.master.v1.IFileInfo[] = [];
   readonly #types = new ContentTypes();
+  /** Of what does not fit into rows. */
+  #fullBytes = 0;
 
   /** @param count  Entries that are expected. */
   constructor(count: number) {
     this.#names = new ByteWriter(count * NAME_BYTES);
     this.#rows = new ByteWriter(count * PLAIN_ROW_BYTES);
+  }
+
+  /** Nothing more fits into the answer. */
+  get isFull(): boolean {
+    return PAGE_BYTES_MAX <= this.#fullBytes;
   }
 
   /** @returns Whether it was a file that is copied as it is; otherwise nothing was done. */
@@ -87,6 +97,7 @@ class Packer {
     } else {
       this.#rows.u8(ROW.entry);
       this.#full.push(encodeFile(entry.path, entry));
+      this.#fullBytes += bytesOfListed(entry);
     }
   }
 

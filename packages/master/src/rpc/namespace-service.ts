@@ -25,7 +25,7 @@ import { type lumeo, NamespaceService } from "@lumeofs/proto";
 import { AnswerQueue } from "./answer-queue.js";
 import type { MasterDirectory } from "./master-directory.js";
 import type { Meter } from "./meter.js";
-import { noRoom, type OperationRoom, roomOf } from "./operation-room.js";
+import { noRoom, roomOf } from "./operation-room.js";
 import { decodeOperation } from "./operation-wire.js";
 import { type Answer, answerOfError, execute, type OperationParts } from "./operations.js";
 import { decodeReadWish, servedBy } from "./served-read.js";
@@ -49,8 +49,6 @@ export interface NamespaceParts extends OperationParts {
   readonly masters: MasterDirectory;
   readonly timers: Timers;
   readonly meter: Meter;
-  /** Shared by all streams of this master. */
-  readonly room: OperationRoom;
 }
 
 export function namespaceMethods(parts: NamespaceParts): readonly RpcMethod[] {

@@ -6,11 +6,11 @@ import type { lumeo } from "@lumeofs/proto";
 import type { ReadGate } from "../consensus/read-gate.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet } from "../fleet/servers.js";
-import type { Command, Reply } from "../metadata/command.js";
+import type { Command, Refused, Reply } from "../metadata/command.js";
 import { FRESH_EPOCH, getGrant } from "../metadata/grants.js";
 import { statAt } from "../metadata/past-queries.js";
-import { parsePath } from "../metadata/path.js";
-import { fileChunks } from "../metadata/queries.js";
+import { parsePath, SNAPSHOTS_NAME } from "../metadata/path.js";
+import { fileChunks, type NamedInode, stat } from "../metadata/queries.js";
 import { policyAt } from "../metadata/settings.js";
 import type { StateReader } from "../metadata/state.js";
 import { choosePlacements } from "../placement/choose.js";
@@ -25,6 +25,7 @@ import {
   removeVersion,
 } from "./kept-operations.js";
 import { encodeLock, listLocks } from "./lock-operations.js";
+import type { OperationRoom } from "./operation-room.js";
 import type { Operation } from "./operation-wire.js";
 import { type ReadWish, serveRead } from "./served-read.js";
 import { encodeLocatedChunk, encodeReplicas, errorOf, type FleetView, HOPES } from "./wire.js";
@@ -43,6 +44,8 @@ export interface OperationParts {
   /** Label of chunkservers that fail together. */
   readonly failureDomain: string;
   readonly sessionIdleMs: number;
+  /** Shared by all streams of this master. */
+  readonly room: OperationRoom;
 }
 
 type OperationOf<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
@@ -64,22 +67,32 @@ export function execute(
     case "stat":
       return serveRead(parts, wish, (state) => statFile(parts, state, operation));
     case "list":
-      return serveRead(parts, wish, (state) => list(state, operation));
+      return servePage(parts, wish, operation, (state) => list(state, operation));
     case "listLocks":
-      return serveRead(parts, wish, (state) => listLocks(parts, state, operation));
+      return servePage(parts, wish, operation, (state) => listLocks(parts, state, operation));
     case "effectivePolicy":
       return serveRead(parts, wish, (state) => effectivePolicy(state, operation));
     case "listTrash":
-      return serveRead(parts, wish, (state) => listTrash(state, operation));
+      return servePage(parts, wish, operation, (state) => listTrash(state, operation));
     case "listVersions":
-      return serveRead(parts, wish, (state) => listVersions(state, operation));
+      return servePage(parts, wish, operation, (state) => listVersions(state, operation));
     case "listSnapshots":
-      return serveRead(parts, wish, (state) => listSnapshots(state, operation));
+      return servePage(parts, wish, operation, (state) => listSnapshots(state, operation));
     case "copy":
       return copy(parts.log, operation);
     case "removeVersion":
       return removeVersion(parts.log, operation);
   }
+}
+
+/** A read of many entries: it waits for its turn. */
+function servePage(
+  parts: OperationParts,
+  wish: ReadWish,
+  { countMax }: { readonly countMax: number },
+  read: (state: StateReader) => Answer | Promise<Answer>,
+): Promise<Answer> {
+  return serveRead(parts, wish, (state) => parts.room.inTurn(countMax, () => read(state)));
 }
 
 export function answerOfError(error: LumeoError): Answer {
@@ -181,13 +194,27 @@ async function allocate(
   return { allocated: { grants } };
 }
 
-async function statFile(
+/** At once, unless it may take a walk through the past. */
+function statFile(
   parts: OperationParts,
   state: StateReader,
   operation: OperationOf<"stat">,
-): Promise<Answer> {
-  const { path, version, revision, firstChunk, chunkCountMax } = operation;
-  const found = await statAt(state, { path, version: version === 0 ? undefined : version });
+): Answer | Promise<Answer> {
+  const { path, version } = operation;
+  if (version === 0 && !path.includes(SNAPSHOTS_NAME)) {
+    return tellFile(parts, state, operation, stat(state, path));
+  }
+  const asked = { path, version: version === 0 ? undefined : version };
+  return statAt(state, asked).then((found) => tellFile(parts, state, operation, found));
+}
+
+function tellFile(
+  parts: OperationParts,
+  state: StateReader,
+  operation: OperationOf<"stat">,
+  found: NamedInode | Refused,
+): Answer {
+  const { revision, firstChunk, chunkCountMax } = operation;
   if (found.kind === "refused") throw errorOf(found);
   const { inode } = found;
   if (revision !== undefined && inode.revision !== revision) {

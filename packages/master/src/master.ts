@@ -37,6 +37,7 @@ import { historySweepDuty, trashExpiryDuty } from "./duties/sweep-duty.js";
 import { verifyDuty } from "./duties/verify-duty.js";
 import { ChangeFeed } from "./feed/change-feed.js";
 import { Fleet } from "./fleet/servers.js";
+import { HealingMeter } from "./healing-metrics.js";
 import { quarantine, refuseQuarantined } from "./integrity/quarantine.js";
 import { StateChecker } from "./integrity/state-checker.js";
 import type { Verdict } from "./integrity/verdict.js";
@@ -270,13 +271,17 @@ async function serve(
   const { metrics, exposition } = await openMetrics(METRICS);
   const room = new OperationRoom();
   const consensusMeter = new ConsensusMeter(metrics, { consensus, room, folder: config.dir });
+  const healingMeter = new HealingMeter(metrics, healing);
   const stopMeter = consensusMeter.begin();
   opening.use({ close: async () => stopMeter() });
   if (config.admin !== undefined) {
     const admin = {
       ...splitAddress(config.admin),
       readiness: () => readinessOf(consensus),
-      metrics: readFirst(exposition, () => consensusMeter.read()),
+      metrics: readFirst(exposition, () => {
+        healingMeter.read(log.isLeading);
+        return consensusMeter.read();
+      }),
       logger,
     };
     opening.use(await AdminHttp.start(admin));

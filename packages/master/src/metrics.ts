@@ -3,11 +3,13 @@
 import type { Clock } from "@lumeofs/base";
 import { counter, gauge, histogram, type Metrics, type MetricsText } from "@lumeofs/node";
 import { CONSENSUS_METRICS } from "./consensus-metrics.js";
+import { HEALING_METRICS } from "./healing-metrics.js";
 import type { Verdict } from "./integrity/verdict.js";
 import type { Meter } from "./rpc/meter.js";
 
 export const METRICS = {
   ...CONSENSUS_METRICS,
+  ...HEALING_METRICS,
   stateChecks: counter(
     "lumeo_master_state_checks_total",
     "Comparisons of the masters' states, by verdict of this master.",

@@ -166,9 +166,9 @@ test.serial("a chunkserver is drained under writers, whose leader dies on the wa
   const { drill } = t.context;
   const digests = new Map(await fill(t, 6));
   const leader = await drill.leader(t);
-  let isWriting = true;
+  const writing = new AbortController();
   const writer = (async () => {
-    for (let i = 0; isWriting; i++) {
+    for (let i = 0; !writing.signal.aborted; i++) {
       const source = seededBytes(1_000 + i, i % 3 === 0 ? 2 * MIB : 4_000);
       const path = `/during/${i}`;
       await drill.ok(t, ["put", "--chunk-size", "1M", "-", path], { stdin: source });
@@ -178,7 +178,7 @@ test.serial("a chunkserver is drained under writers, whose leader dies on the wa
   await drill.ok(t, ["node", "drain", "cs2"]);
   await drill.cluster.kill(leader);
   await jobDone(t, "drain", "cs2");
-  isWriting = false;
+  writing.abort();
   await writer;
   await drill.cluster.revive();
   await drill.until(t, "cs2 to be empty", async () =>

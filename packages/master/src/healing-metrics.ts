@@ -1,0 +1,50 @@
+// Metrics of healing: brought here from its figures when somebody asks.
+
+import { counter, gauge, type Metrics } from "@lumeofs/node";
+import type { HealingFigures } from "./duties/healing/figures.js";
+
+export const HEALING_METRICS = {
+  chunks: gauge("lumeo_master_chunks", "Chunks at this leader's last look; 0 if it does not lead."),
+  chunksDegraded: gauge(
+    "lumeo_master_chunks_degraded",
+    "Chunks with fewer good copies than they should have, with a damaged one, or with none.",
+    ["fault"],
+  ),
+  healMoves: counter(
+    "lumeo_master_heal_moves_total",
+    "Copies made (and read again by another server), failed or dropped.",
+    ["outcome"],
+  ),
+  healBytes: counter("lumeo_master_heal_bytes_total", "Bytes of the copies made."),
+} as const;
+
+/** Reads figures into metrics; what is counted there only grows. */
+export class HealingMeter {
+  readonly #metrics: Metrics<typeof HEALING_METRICS>;
+  readonly #figures: HealingFigures;
+  readonly #told = new Map<string, number>();
+
+  constructor(metrics: Metrics<typeof HEALING_METRICS>, figures: HealingFigures) {
+    this.#metrics = metrics;
+    this.#figures = figures;
+  }
+
+  /** @param isLeading  Whether this master looks at the chunks now. */
+  read(isLeading: boolean): void {
+    const { moves, movedBytes, round } = this.#figures;
+    const seen = isLeading ? round?.figures : undefined;
+    this.#metrics.chunks.set(seen?.chunks ?? 0);
+    const faults = ["underReplicated", "damaged", "lost"] as const;
+    for (const fault of faults) this.#metrics.chunksDegraded.set(seen?.[fault] ?? 0, { fault });
+    for (const [outcome, count] of Object.entries(moves)) {
+      this.#metrics.healMoves.add(this.#more(outcome, count), { outcome });
+    }
+    this.#metrics.healBytes.add(this.#more("bytes", movedBytes));
+  }
+
+  #more(name: string, count: number): number {
+    const more = count - (this.#told.get(name) ?? 0);
+    this.#told.set(name, count);
+    return more;
+  }
+}

@@ -4,10 +4,10 @@
 //
 // H1. Each list of changes is in rising order of `from`; its first stands for the base of the log.
 // H2. Nothing is forgotten that an index from the base on still needs.
-// H3. Nothing walks all entries: a log has 100,000 of them, and where thousands are forgotten at once
-//     that would be the longest pause of the whole process.
-// H4. ends[i] belongs to the entry at first + i: the bytes of all entries up to its end, counted from
-//     some place before the base. first is at most base + 1.
+// H3. Nothing walks all entries: a log has 100,000 of them, and where thousands are forgotten at
+//     once that would be the longest pause of the whole process.
+// H4. ends[i] belongs to the entry at first + i: the bytes of all entries up to its end, counted
+//     from some place before the base. first is at most base + 1.
 
 import { invariant } from "@lumeofs/base";
 import { type Entry, type LogIndex, logIndex, type Membership, type Term } from "../raft/entry.js";

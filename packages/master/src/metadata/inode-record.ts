@@ -1,10 +1,10 @@
 // The bytes of inodes, and of the entries that lead to them. What few files have (a shared content,
 // an end, attributes) costs the others one bit.
 //
-// E1. The entry of a file holds the file's record besides, byte for byte as the table of inodes has
-//     it, unless that is longer than ENTRY_RECORD_BYTES_MAX: so a directory is listed by reading one
-//     range, and a file is found by one look-up. Directories change with everything below them, and
-//     are never held twice.
+// E1. The entry of a file holds the file's record besides, byte for byte as the table of inodes
+//     has it, unless that is longer than ENTRY_RECORD_BYTES_MAX: so a directory is listed by
+//     reading one range, and a file is found by one look-up. Directories change with everything
+//     below them, and are never held twice.
 
 import {
   type ByteReader,
@@ -156,9 +156,10 @@ function writeFile(w: ByteWriter, file: FileInode): void {
 }
 
 /**
- * The numbers of a file, as they lie in an entry that holds its record, if the file has neither end,
- * content type, metadata nor tags: size, CRC32C (u32), chunk size (u32), replicas (u8), revision,
- * created at, modified at and chunk count (u53 where nothing is said). Undefined for all others.
+ * The numbers of a file, as they lie in an entry that holds its record, if the file has neither
+ * end, content type, metadata nor tags: size, CRC32C (u32), chunk size (u32), replicas (u8),
+ * revision, created at, modified at and chunk count (u53 where nothing is said). Undefined for all
+ * others.
  *
  * For listings: reading and writing them one by one costs ten times as much as copying them.
  *

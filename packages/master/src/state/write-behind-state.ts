@@ -300,7 +300,7 @@ export class WriteBehindState implements FreezableState {
     this.#standing = standing;
   }
 
-  /** In slices, between which all goes on; `flushing` stands before cache and database until then. */
+  /** Taken in slices, between which all goes on: `flushing` stands before cache and database. */
   *#operationsOf(
     flushing: Overlay,
     standing: Standing,

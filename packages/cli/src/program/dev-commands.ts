@@ -5,6 +5,13 @@ import { examples, type RunCommand } from "./command-line.js";
 
 const DEV_COMMANDS = "stop, status, revive, add-master and remove-master";
 
+const START_OPTIONS = [
+  { key: "masters", flag: "--masters" },
+  { key: "chunkservers", flag: "--chunkservers" },
+  { key: "portBase", flag: "--port-base" },
+  { key: "detach", flag: "--detach" },
+] as const;
+
 /** Adds them to the program. */
 export function addDevCommands(program: Command, run: RunCommand): void {
   const dev = program
@@ -15,8 +22,6 @@ export function addDevCommands(program: Command, run: RunCommand): void {
     .option("--chunkservers <n>", "4 without it")
     .option("--port-base <port>", "first port, 7400 without it")
     .allowExcessArguments()
-    // `dev stop --masters 5` means nothing: behind their names the others take only their own.
-    .enablePositionalOptions()
     .option("--detach", "return when the cluster accepts writes; it runs on")
     .addHelpText(
       "after",
@@ -52,6 +57,7 @@ export function addDevCommands(program: Command, run: RunCommand): void {
         ),
       )
       .action(async (_options, command: Command) => {
+        refuseStartOptions(command);
         const commands = await import("../commands/dev-control.js");
         const { dir } = command.optsWithGlobals<{ dir?: string }>();
         await run(command.optsWithGlobals(), (context) => commands[action](context, dir));
@@ -74,6 +80,7 @@ function addMasterCommands(dev: Command, run: RunCommand): void {
       ),
     )
     .action(async (_options, command: Command) => {
+      refuseStartOptions(command);
       const { addMaster } = await import("../commands/dev-control.js");
       const options = command.optsWithGlobals<{ dir?: string; count?: string }>();
       await run(command.optsWithGlobals(), (context) => addMaster(context, options));
@@ -91,8 +98,18 @@ function addMasterCommands(dev: Command, run: RunCommand): void {
       ),
     )
     .action(async (names: readonly string[], _options, command: Command) => {
+      refuseStartOptions(command);
       const { removeMaster } = await import("../commands/dev-control.js");
       const options = command.optsWithGlobals<{ dir?: string }>();
       await run(command.optsWithGlobals(), (context) => removeMaster(context, names, options));
     });
+}
+
+/** The parser takes what `dev` itself understands for its commands too: there it means nothing. */
+function refuseStartOptions(command: Command): void {
+  const given = START_OPTIONS.find((one) => command.parent?.opts()[one.key] !== undefined);
+  if (given === undefined) return;
+  command.error(
+    `error: 'dev ${command.name()}' takes no ${given.flag}: it is for starting a cluster`,
+  );
 }

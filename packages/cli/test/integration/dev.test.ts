@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   findPortBase,
@@ -74,6 +74,49 @@ test.serial(
     t.true(await waitUntil(read, PATIENCE));
   },
 );
+
+test.serial("dev revive says who ended again, and why", async (t) => {
+  const folder = new DevFolder(t);
+  await folder.start(t);
+  const victim = folder.members().find((member) => member.id === "m1");
+  process.kill(victim?.pid ?? 0, "SIGKILL");
+  const down = () => folder.members().some((member) => member.pid === null) || undefined;
+  t.true(await waitUntil(down, PATIENCE));
+  writeFileSync(join(folder.dir, "m1", "data", "QUARANTINE"), "Its state is wrong\n");
+  const revived = await folder.run("dev", "revive");
+  t.is(revived.status, 1);
+  t.is(revived.stdout, "Started nobody\n");
+  t.regex(revived.stderr, /m1 ended again: .*quarantine/);
+});
+
+test.serial(
+  "dev takes 1, 3 or 5 masters, and its other commands none of its options",
+  async (t) => {
+    const folder = new DevFolder(t);
+    for (const count of ["2", "4", "7", "x"]) {
+      const { status, stderr } = await folder.run("dev", "--masters", count);
+      t.is(status, 2);
+      t.regex(stderr, /choose one of 1, 3, 5/);
+    }
+    t.is((await folder.run("dev", "--port-base", "65530")).status, 2);
+    t.is((await folder.run("dev", "stop", "--masters", "3")).status, 2);
+  },
+);
+
+test.serial("an endpoint that is no master is named as what it is", async (t) => {
+  const folder = new DevFolder(t);
+  await folder.start(t);
+  const address = folder.members().find(({ role }) => role === "chunkserver")?.address ?? "";
+  const control = `127.0.0.1:${Number(address.split(":").at(-1)) + 20}`;
+  for (const args of [
+    ["ls", "/"],
+    ["cluster", "status"],
+  ]) {
+    const { status, stderr } = await folder.run(...args, "--endpoint", control, "--timeout", "3s");
+    t.is(status, 6, stderr);
+    t.regex(stderr, /another kind of server/);
+  }
+});
 
 test.serial("Ctrl-C ends a dev in the foreground with 130 and every member with it", async (t) => {
   const folder = new DevFolder(t);

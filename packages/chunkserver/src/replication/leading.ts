@@ -119,7 +119,8 @@ export function receiveWhileLeading(
     from,
     commitSeq: reply.commitSeq,
   });
-  const next = Math.max(before.matched, reply.commitSeq) + 1;
+  // Also below what it has acknowledged: it may have found damage since.              (rule 20)
+  const next = reply.commitSeq + 1;
   return sendTo(withProgress(state, from, { ...before, next }), from, true);
 }
 
@@ -140,9 +141,9 @@ export function confirmSealed(state: Leading): PrimaryStep {
 export function resendAll(state: Leading): PrimaryStep {
   let step: PrimaryStep = { state, outputs: askMasters(state) };
   for (const [member, { matched, next }] of state.progress) {
-    const last = state.history.lastSeq;
     // A member of which nothing is known is asked where it stands; the others go on from there.
-    const again = { matched, next: matched === 0 ? Math.min(next, last) : matched + 1 };
+    const probe = Math.max(1, Math.min(next, state.history.lastSeq));
+    const again = { matched, next: matched === 0 ? probe : matched + 1 };
     step = then(step, (leading) => sendTo(withProgress(leading, member, again), member, true));
   }
   return step;

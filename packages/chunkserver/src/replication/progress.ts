@@ -2,7 +2,8 @@
 //
 // G1. `matched` counts acknowledgements of this epoch only: up to there the member holds, durably,
 //     what the primary holds.                                                            (rule 11)
-// G2. matched < next <= last + 1. What lies between is on its way, or lost and sent again.
+// G2. 1 <= next <= last + 1. What lies between `matched` and `next` is on its way, or lost and sent
+//     again; `next` lies below `matched` when the member has lost what it had acknowledged.
 
 import type { ServerId } from "@lumeofs/base";
 import { dataBytes } from "./append-record.js";

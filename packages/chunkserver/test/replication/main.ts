@@ -2,6 +2,7 @@
 //
 //   --model      search the small configurations completely
 //   --large      and the large ones: minutes, and up to 4 GB of memory
+//   --runs N     N random runs; --seed S begins with that one
 //   --mutants    a table: rule that is left out, loss, steps, states; then how each loss happens
 
 import { LARGE_CONFIGURATIONS, SMALL_CONFIGURATIONS } from "./model/configurations.js";
@@ -11,6 +12,7 @@ import type { ModelSettings } from "./model/settings.js";
 import { MUTANTS } from "./mutants.js";
 import { findLoss } from "./mutation.js";
 import { PRODUCT } from "./parts.js";
+import { SimulationFailure, simulate } from "./sim/simulation.js";
 
 /** The terminal and the time, handed over by whoever starts this. */
 export interface Console {
@@ -18,7 +20,8 @@ export interface Console {
   nowMs(): number;
 }
 
-const USAGE = "Cannot run: use one of --model, --large, --mutants\n";
+const USAGE = "Cannot run: use one of --runs N [--seed S], --model, --large, --mutants\n";
+const RUNS_MAX = 1_000_000;
 
 /** Runs what the arguments ask for; the result is the exit status. */
 export async function main(argv: readonly string[], console: Console): Promise<number> {
@@ -29,10 +32,39 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       return searchAll([...SMALL_CONFIGURATIONS, ...LARGE_CONFIGURATIONS], console);
     case "--mutants":
       return findAll(console);
+    case "--runs":
+      return runAll(argv, console);
     default:
       console.print(USAGE);
       return 2;
   }
+}
+
+async function runAll(argv: readonly string[], console: Console): Promise<number> {
+  const runs = Number(argv[1]);
+  const from = argv[2] === "--seed" ? Number(argv[3]) : 1;
+  const isLawful = Number.isInteger(runs) && Number.isInteger(from) && 0 < runs && 0 < from;
+  if (!isLawful || RUNS_MAX < runs) {
+    console.print(USAGE);
+    return 2;
+  }
+  let failures = 0;
+  let acknowledged = 0;
+  let reads = 0;
+  for (let seed = from; seed < from + runs; seed++) {
+    try {
+      const result = await simulate({ seed });
+      acknowledged += result.acknowledged;
+      reads += result.readsServed;
+    } catch (error) {
+      if (!(error instanceof SimulationFailure)) throw error;
+      failures++;
+      console.print(`${error.message}\n`);
+    }
+  }
+  const sums = `${acknowledged} writes acknowledged, ${reads} reads served`;
+  console.print(`${runs} runs, ${failures} failed, ${sums}\n`);
+  return failures === 0 ? 0 : 1;
 }
 
 function searchAll(all: readonly ModelSettings[], console: Console): number {

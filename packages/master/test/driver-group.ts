@@ -82,7 +82,7 @@ export class TestMember {
     });
     this.lifetime = lifetime;
     this.clock = clock;
-    this.machine = new MachineState(store, remember);
+    this.machine = new MachineState(store, this.group.apply);
     const self = { id: this.id, store: "", address: "" };
     const config = { ...self, tickMs: 50, raft, limits };
     this.driver = await Driver.start(config, {
@@ -164,6 +164,8 @@ export class DriverGroup {
   readonly limits: DriverLimits;
   readonly #all: readonly TestMember[];
   readonly #isolated = new Set<NodeId>();
+  /** What members that start from now on do with a command. */
+  apply: (state: State, index: LogIndex, data: Uint8Array) => Uint8Array = remember;
   /** Of the states of members that start from now on. */
   stateLimits: WriteBehindLimits | undefined;
   readonly #cuts = new Set<string>();

@@ -244,6 +244,51 @@ for (const loss of ["all", "none", "some"] as const) {
   });
 }
 
+for (const loss of ["all", "none", "some"] as const) {
+  test(`3.4.38: a crash that keeps ${loss} while whole segments are cut off leaves the log before or after`, async (t) => {
+    for (let crashAt = 1, ended = false; !ended; crashAt++) {
+      let crashed: () => void = () => {};
+      const crash = new Promise<"crashed">((resolve) => {
+        crashed = () => resolve("crashed");
+      });
+      let left = Number.POSITIVE_INFINITY;
+      const machine = new SimDisk({
+        random: new SeededRandom(crashAt, loss),
+        faultOf: () => (--left === 0 ? "crash" : undefined),
+        crashed: () => crashed(),
+      });
+      const store = await open(machine.mount());
+      for (let at = 1; at < 90; at += 15) await store.write(append(...entries(at, at + 14, 1)));
+      const segments = machine.paths().filter((path) => path.endsWith(".wal"));
+      t.true(3 < segments.length);
+      const before = contents(store);
+      left = crashAt;
+      let isAcknowledged = false;
+      const hardState = { term: term(2), votedFor: undefined };
+      const run = async (): Promise<"ended"> => {
+        await store.write({ hardState, truncateFrom: logIndex(5), entries: entries(5, 30, 2) });
+        isAcknowledged = true;
+        await store.write(append(...entries(31, 32, 2)));
+        return "ended";
+      };
+      ended = (await Promise.race([run(), crash])) === "ended";
+      left = Number.POSITIVE_INFINITY;
+      machine.crash(loss);
+      const opened = await open(machine.mount());
+      const isAfter = opened.hardState.term === 2;
+      t.true(isAfter || !isAcknowledged, `crash at call ${crashAt}: what was acknowledged is gone`);
+      if (!isAfter) t.is(contents(opened), before, `crash at call ${crashAt}`);
+      else {
+        t.true(30 <= opened.last && opened.last <= 32, `crash at call ${crashAt}: ${opened.last}`);
+        for (let at = 1; at <= opened.last; at++) {
+          t.is<number, number>(opened.termAt(logIndex(at)), at < 5 ? 1 : 2);
+        }
+      }
+      await opened.close();
+    }
+  });
+}
+
 /** Changes, with what the store holds after each. */
 function stepsOf(store: WalLogStore) {
   const none = { term: term(0), votedFor: undefined };

@@ -317,6 +317,28 @@ test("an unknown session and an expired one are refused", async (t) => {
   t.is(m.state.size, size - Math.ceil(3001 / 32) - 1);
 });
 
+test("3.3.31: a request that was on its way when its session ended has no effect, ever", (t) => {
+  const m = new MetadataDriver();
+  const session = sessionId(1);
+  t.deepEqual(m.apply({ kind: "openSession" }), { kind: "sessionOpened", session });
+  const command = { kind: "makeDirectory", path: "/late", parents: false } as const;
+  const late = { session, sequence: 2, answeredBelow: 1 };
+  const early = { session, sequence: 1, answeredBelow: 1 };
+  const made = { kind: "makeDirectory", path: "/early", parents: false } as const;
+  t.is(code(m.apply(made, early)), "done");
+  m.now += 1_000;
+  m.apply({ kind: "expireSessions", sessions: [session], unusedSince: wallMs(m.now - 1) });
+  const before = m.state.dump();
+  t.is(code(m.apply(command, late)), "SESSION_EXPIRED");
+  // What was answered is not known any more: it is refused, and not done a second time.
+  t.is(code(m.apply({ ...made, path: "/other" }, early)), "SESSION_EXPIRED");
+  t.is(m.state.dump(), before);
+  const next = m.apply({ kind: "openSession" });
+  t.true(next.kind === "sessionOpened" && next.session !== session, "no session has its id again");
+  t.is(code(m.apply(command, late)), "SESSION_EXPIRED");
+  t.is(stat(m.state, "/late").kind, "refused");
+});
+
 test("a session used since is not expired", (t) => {
   const m = new MetadataDriver();
   m.apply({ kind: "openSession" });

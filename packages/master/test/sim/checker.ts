@@ -22,6 +22,8 @@
 //      signs of life than fit into this time.
 // S18. Whoever has heard its leader within half an election timeout helps nobody to another
 //      election, unless the leader hands over.
+// S19. Whoever stands for election, but by order of a leader, has the promises of a majority for that
+//      very term: a member that nobody waited for does not end a term. (Thesis §9.6)
 
 import type { NodeId } from "@lumeofs/base";
 import type {
@@ -79,6 +81,8 @@ interface Watched {
   beats: Map<NodeId, Beats>;
   /** When a leader of its term was heard last. (S18) */
   contactAt: number;
+  /** Who promised it a vote, by term. (S19) */
+  promised: Map<Term, Set<NodeId>>;
   /** Who asked for a vote, and whether a leader was heard shortly before every time. (S18) */
   asked: Map<string, boolean>;
 }
@@ -156,6 +160,7 @@ export class Checker {
       heard: new Set(),
       beats: new Map(),
       contactAt: Number.NEGATIVE_INFINITY,
+      promised: new Map(),
       asked: new Map(),
     };
     this.#members.set(name, watched);
@@ -168,6 +173,7 @@ export class Checker {
     member.standing = undefined;
     member.contactAt = Number.NEGATIVE_INFINITY;
     member.asked.clear();
+    member.promised.clear();
   }
 
   /** After anything that may have changed a member. */
@@ -201,6 +207,13 @@ export class Checker {
       return `${name} sends ${JSON.stringify(message)} while ${is} are durable`;
     });
     if (message.kind === "heartbeat") this.#beat(name, to, message.round);
+    if (message.kind === "vote" && !message.pre && !message.transfer) {
+      const promised = member.promised.get(message.term);
+      const { standing } = member;
+      const agrees = (id: NodeId): boolean => id === name || promised?.has(id) === true;
+      const isAsked = standing === undefined || isMajority(standing.membership, agrees);
+      must(isAsked, "S19", () => `${name} stands in term ${message.term}, promised by too few`);
+    }
     if (message.kind !== "voteReply" || !message.granted) return;
     const isDisloyal = member.asked.get(questionOf(to, message)) === true && this.#isLed(member);
     must(!isDisloyal, "S18", () => `${name} helps ${to} to an election while it has a leader`);
@@ -211,9 +224,15 @@ export class Checker {
     const member = this.#member(name);
     const { standing } = member;
     if (standing === undefined || message.term < standing.term) return;
-    if (message.kind === "vote" && !message.transfer && standing.term < message.term) {
+    if (message.kind === "voteReply" && message.pre && message.granted) {
+      const promised = member.promised.get(message.term) ?? new Set();
+      member.promised.set(message.term, promised.add(from));
+    }
+    if (message.kind === "vote" && !message.transfer) {
       const question = questionOf(from, message);
-      member.asked.set(question, member.asked.get(question) !== false && this.#isLed(member));
+      // Asked about the term that it is in, it may answer, whoever led the term before.
+      const isLed = standing.term < message.term && this.#isLed(member);
+      member.asked.set(question, member.asked.get(question) !== false && isLed);
     }
     if (message.kind === "append" || message.kind === "heartbeat") member.contactAt = this.#now();
     if (standing.role !== "leader") return;

@@ -499,4 +499,54 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{ file: "metadata/locks", find: "if (fence === undefined)", replace: "if (true)" }],
     seedsMax: 40,
   },
+  {
+    name: "stands without having asked",
+    breaks: "a member that nobody waited for ends no term (thesis §9.6, raft.md 2 no. 6)",
+    patches: [
+      {
+        file: "raft/candidate",
+        find: "if (member.mayCampaign)\n        ask(member);",
+        replace: "if (member.mayCampaign)\n        stand(member, false);",
+      },
+    ],
+    seedsMax: 20,
+  },
+  {
+    name: "forgets the deeper of two cuts",
+    breaks: "writes that are joined leave what all of them would (raft.md 3.2 no. 18)",
+    patches: [
+      {
+        file: "consensus/storage-queue",
+        find: "(truncateFrom === undefined || cut < truncateFrom)",
+        replace: "truncateFrom === undefined",
+      },
+    ],
+    seedsMax: 300,
+    lens: "slow",
+  },
+  {
+    name: "keeps a membership that was cut off",
+    breaks: "a membership goes back with its entry (raft.md 3.5 no. 44)",
+    patches: [
+      {
+        file: "raft/member",
+        find: "this.#memberships.truncate(from);",
+        replace: "",
+      },
+    ],
+    seedsMax: 200,
+    lens: "membership",
+  },
+  {
+    name: "leaves the group without a leader for long",
+    breaks: "with one machine dead no call takes longer than its budget (L2)",
+    patches: [
+      {
+        file: "raft/member",
+        find: "return new ElectionTimer(ticks, this.#random);",
+        replace: "return new ElectionTimer(30 * ticks, this.#random);",
+      },
+    ],
+    seedsMax: 20,
+  },
 ];

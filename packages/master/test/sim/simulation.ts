@@ -3,12 +3,13 @@
 //
 // Safety is checked after every event (checker.ts) and on the history of all calls at the end.
 // Liveness, after the last fault: within a bound there is a leader that serves a fresh write and a
-// fresh read, every call under way has ended, and all living members have equal states.
+// fresh read, every call under way has ended, and all living members have equal states (L1). Then
+// one more machine is lost, and no call takes longer than its budget of virtual time (L2).
 
 import { SeededRandom } from "@lumeofs/base";
 import { SimNetwork, shuffled, World } from "@lumeofs/testkit";
 import { Cast } from "./cast.js";
-import { Checker, SafetyViolation } from "./checker.js";
+import { Checker, must, SafetyViolation } from "./checker.js";
 import { Client, type ClientParcel } from "./client.js";
 import { Member, type ShellKind } from "./member.js";
 import { Nemesis } from "./nemesis.js";
@@ -28,6 +29,13 @@ const EVENTS_MAX = 400_000;
 
 /** So many calls are looks at any state, however old. */
 const GLANCE_SHARE = 0.15;
+
+/** L2: calls that each client makes when everything is well but one machine. */
+const CALLS_WITHOUT_ONE = 8;
+/** What a first call may take, in times that an election and all its messages take at worst. */
+const FAILOVER_ELECTIONS = 15;
+/** What the next ones may take, in mean times of a message and a write together. */
+const STEADY_STEPS = 150;
 
 export interface SimulationRequest {
   readonly seed: number;
@@ -222,6 +230,36 @@ class Simulation {
     await this.#until(() => fresh.isDone, bound, "a fresh write and a fresh read are served");
     const isEqual = (): boolean => this.#areEqual(healed);
     await this.#until(isEqual, bound, "all living members have equal states");
+    const quick = this.#guard(this.#workWithoutOne(electionMs + slack));
+    await this.#until(() => quick.isDone, bound, "calls go on without one member");
+  }
+
+  /** L2: one more machine is lost, if the group can do without it, and nobody waits for long. */
+  async #workWithoutOne(electionMs: number): Promise<void> {
+    const random = this.#world.random("last loss");
+    const { leader } = this.#cast;
+    const others = shuffled(this.#serving, random);
+    const choices = random.fraction() < 0.5 && leader !== undefined ? [leader, ...others] : others;
+    const healed = this.#serving;
+    const dead = new Set(this.#cast.living.filter((member) => !healed.includes(member)));
+    const victim = choices.find((member) => this.#cast.mayLose(member, dead));
+    victim?.lose();
+    this.#healed = healed.filter((member) => member !== victim);
+    const { io, network } = this.#options;
+    const stepMs = network.delayMsMin + network.delayMsMean + io.latencyMsMin + io.latencyMsMean;
+    const longestMs = FAILOVER_ELECTIONS * electionMs;
+    const client = this.#client("last", { ...this.#options, abandonRate: 0, roamRate: 0 });
+    for (let call = 0; call < CALLS_WITHOUT_ONE; call++) {
+      for (const workload of this.#workloads.values()) {
+        const beganMs = this.#world.now;
+        await workload.finish(client);
+        const tookMs = this.#world.now - beganMs;
+        const steadyMs = STEADY_STEPS * stepMs + this.#options.timeoutMs;
+        const limitMs = call === 0 ? longestMs : Math.min(longestMs, steadyMs);
+        const what = (): string => `call ${call} took ${tookMs} ms, ${limitMs} are allowed`;
+        must(tookMs <= limitMs, "L2", () => `without ${victim?.name ?? "anybody"} ${what()}`);
+      }
+    }
   }
 
   /** Who is whole in the end: everybody, or no more than the group needs. */
@@ -249,8 +287,11 @@ class Simulation {
     if (membership === undefined || 0 < membership.votersOutgoing.length) return false;
     const { voters, learners } = membership;
     const members = healed.filter(({ name }) => voters.includes(name) || learners.includes(name));
+    const known = JSON.stringify([voters, learners]);
     return members.every((member) => {
-      return member.standing?.applied === commit && member.digest === members[0]?.digest;
+      const { standing, digest } = member;
+      const own = JSON.stringify([standing?.membership.voters, standing?.membership.learners]);
+      return standing?.applied === commit && digest === members[0]?.digest && own === known;
     });
   }
 

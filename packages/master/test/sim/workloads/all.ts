@@ -6,6 +6,7 @@ import { ListsWorkload } from "./lists.js";
 import { LocksWorkload } from "./locks.js";
 import { NamespaceWorkload } from "./namespace.js";
 import { RegisterWorkload } from "./register.js";
+import { SetWorkload } from "./set.js";
 import type { Workload, WorkloadParts } from "./workload.js";
 
 type MakeWorkload = new (parts: WorkloadParts) => Workload;
@@ -17,6 +18,7 @@ export const WORKLOADS = {
   lists: ListsWorkload,
   ids: IdsWorkload,
   locks: LocksWorkload,
+  set: SetWorkload,
 } as const satisfies Record<string, MakeWorkload>;
 
 export type WorkloadName = keyof typeof WORKLOADS;

@@ -1,7 +1,7 @@
 // Directories as lists: a file that is made is put at the end of one, a rename takes it out of one
 // and puts it into another, and a look sees all of them at once. What was seen must fit one order
 // of all these transactions (transactions.ts of testkit), and in the end everything is there that
-// anybody was told of, and nothing else: that is the "set" of Jepsen as well.
+// anybody was told of, and nothing else.
 
 import { checkTransactions, type Step, type Transaction } from "@lumeofs/testkit";
 import type { Reply } from "../../../src/metadata/command.js";

@@ -14,7 +14,7 @@ import {
 import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
 import { RpcServer } from "@lumeofs/node/rpc";
 import type { ChunkserverConfig } from "./config.js";
-import { MasterLink } from "./master-link/master-link.js";
+import { MasterLink, type StoreIdentity } from "./master-link/master-link.js";
 import { controlService } from "./rpc/control-service.js";
 import { DataService, LARGE_WRITES_MAX } from "./rpc/data-service.js";
 import { Scrub } from "./scrub/scrub.js";
@@ -172,7 +172,7 @@ function startLink(
       controlAddress: addresses.control,
     },
     {
-      identity: volume,
+      identity: identityOf(volume, parts.control),
       store,
       copies,
       stopped,
@@ -184,6 +184,24 @@ function startLink(
       logger: parts.logger.child({ component: "masters" }),
     },
   );
+}
+
+/** A store that cannot keep what the masters have said is at its end. */
+function identityOf(volume: Volume, control: ChunkserverPorts["control"]): StoreIdentity {
+  return {
+    uuid: volume.uuid,
+    get membership() {
+      return volume.membership;
+    },
+    join: async (membership) => {
+      try {
+        await volume.join(membership);
+      } catch (error) {
+        control.crash(error);
+        throw error;
+      }
+    },
+  };
 }
 
 /** Opens the store, or closes the index again. */

@@ -1,5 +1,5 @@
-import { crc32c, serverId } from "@lumeofs/base";
-import { MemoryDisk } from "@lumeofs/testkit";
+import { crc32c, SeededRandom, serverId } from "@lumeofs/base";
+import { MemoryDisk, SimDisk } from "@lumeofs/testkit";
 import test from "ava";
 import { Volume } from "./volume.js";
 
@@ -17,6 +17,17 @@ test("Volume keeps its uuid and its membership over starts", async (t) => {
   t.is(again.uuid, UUID);
   t.deepEqual(again.membership, { serverId: serverId(4), clusterId: "c" });
   t.is(Buffer.from(again.owner).toString("hex"), UUID.replaceAll("-", ""));
+});
+
+test("Volume knows nothing that could not be written", async (t) => {
+  let isBroken = false;
+  const faultOf = ({ kind }: { kind: string }) => (isBroken && kind === "sync" ? "EIO" : undefined);
+  const machine = new SimDisk({ random: new SeededRandom(1, "disk"), faultOf });
+  const volume = await Volume.open(machine.mount(), () => UUID, crc32c);
+  isBroken = true;
+  const asked = volume.join({ serverId: serverId(4), clusterId: "c" });
+  await t.throwsAsync(asked, { code: "STORE_FAILED" });
+  t.is(volume.membership, undefined);
 });
 
 test("Volume refuses a damaged file at every byte, and never makes a new one beside data", async (t) => {

@@ -58,7 +58,7 @@ export class Volume {
       }
     }
     const volume = new Volume(disk, newUuid(), crc32c, undefined);
-    await volume.#write();
+    await volume.#write(undefined);
     return volume;
   }
 
@@ -75,12 +75,12 @@ export class Volume {
     });
   }
 
-  /** Keeps what the masters said. */
+  /** Keeps what the masters said: known only when it is durable. A rejection is final. */
   async join(membership: Membership): Promise<void> {
     const known = this.#membership;
     if (known?.serverId === membership.serverId && known.clusterId === membership.clusterId) return;
+    await this.#write(membership);
     this.#membership = membership;
-    await this.#write();
   }
 
   static async #read(disk: Disk, crc32c: Crc32c): Promise<Volume> {
@@ -96,11 +96,11 @@ export class Volume {
     }
   }
 
-  async #write(): Promise<void> {
+  async #write(membership: Membership | undefined): Promise<void> {
     const file = await this.#disk.open(DRAFT, { create: true });
     try {
       await file.truncate(0);
-      await file.writeAt([encode(this.uuid, this.#membership, this.#crc32c)], 0);
+      await file.writeAt([encode(this.uuid, membership, this.#crc32c)], 0);
       await file.sync();
     } finally {
       await file.close();

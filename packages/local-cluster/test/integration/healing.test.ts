@@ -207,5 +207,7 @@ test.serial("damaged copies are made again where they are", async (t) => {
   const job = await jobDone(t, "mend", victim);
   t.is(job?.doneChunks, hits);
   await drill.ok(t, ["chunk", "verify", ...handles]);
+  const shown = await drill.ok(t, ["chunk", "show", handles[0] ?? ""]);
+  t.regex(shown, new RegExp(`^${victim} .* alive .*good`, "m"));
   t.deepEqual(await drill.json(t, ["chunk", "ls", "--corrupt"]), []);
 });

@@ -110,8 +110,10 @@ export class Healer {
     if (this.#isRoundDue(picture, now)) this.#round = this.#newRound(picture, now);
     if (this.#round !== undefined) await this.#look(state, picture, this.#round);
     await this.#plan(state, picture, now);
-    const isBusy = this.#runner.size + this.#queue.size !== 0 || this.#round !== undefined;
-    return isBusy ? "more" : "done";
+    const hasMoves = 0 < this.#runner.size + this.#queue.size;
+    const hasReason = 0 < picture.jobs.length || this.#isLossNews(picture);
+    // A look without a reason takes its time: it must not be felt on a large table.
+    return hasMoves || (this.#round !== undefined && hasReason) ? "more" : "done";
   }
 
   #picture(state: StateReader, now: MonotonicMs): Promise<TakenPicture> {
@@ -179,14 +181,19 @@ export class Healer {
     if (last === undefined || this.#roundEndedAt === undefined) return true;
     const sinceMs = now - this.#roundEndedAt;
     const pauseMs = Math.max(ROUND_PAUSE_MS, ROUND_PAUSE_FACTOR * this.#roundTookMs);
-    const lost = lostServers(picture);
-    const isLossNews = lost.some((server) => !last.lostServers.has(server));
+    const isLossNews = this.#isLossNews(picture);
     if (0 < picture.jobs.length || isLossNews) {
       const isNews = isLossNews || picture.jobs.some((job) => !last.jobs.has(job.id));
       const isIdle = this.#runner.size === 0;
       return (isIdle && (isNews || this.#hasProgress)) || pauseMs <= sinceMs;
     }
     return IDLE_ROUND_MS <= sinceMs;
+  }
+
+  /** A server is lost that was not when the last complete round began. */
+  #isLossNews(picture: TakenPicture): boolean {
+    const known = this.#parts.seen.round?.lostServers;
+    return lostServers(picture).some((server) => known?.has(server) !== true);
   }
 
   /** A rebalance measures in one round, while nothing moves, and chooses moves in the next. */

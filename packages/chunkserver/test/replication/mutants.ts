@@ -12,6 +12,8 @@ export interface Mutant {
   /** Where a loss is likely within few states. */
   readonly settings: ModelSettings;
   readonly patches: readonly Patch[];
+  /** The random simulation finds it too, within so many seeds; undefined: it may not. */
+  readonly seedsMax?: number;
 }
 
 const REPLICA = "replication/replica";
@@ -30,6 +32,7 @@ const UNGUARDED: Patch = {
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "a fence promises nothing",
+    seedsMax: 5,
     settings: SMALLEST,
     patches: [
       {
@@ -48,6 +51,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "one answer to a fence is enough",
+    seedsMax: 30,
     settings: SMALLEST,
     patches: [
       {
@@ -59,6 +63,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a new primary trusts its own history",
+    seedsMax: 30,
     settings: SMALLEST,
     patches: [
       {
@@ -86,6 +91,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "replicas do not compare epochs",
+    seedsMax: 5,
     settings: SMALLEST,
     patches: [
       {
@@ -107,6 +113,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "an append is acknowledged without raising the promise",
+    seedsMax: 5,
     settings: {
       ...SMALLEST,
       epochs: 3,
@@ -131,6 +138,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "one durable copy is enough",
+    seedsMax: 5,
     settings: SMALLEST,
     patches: [
       {
@@ -162,6 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "the majority is one of the new members",
+    seedsMax: 20,
     settings: REPLACING,
     patches: [
       {
@@ -193,6 +202,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a removed copy forgets its promise",
+    seedsMax: 5,
     settings: { ...REPLACING, removes: true, recalls: true, story: { primaries: [1, 3] } },
     patches: [
       {
@@ -204,6 +214,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a primary goes on with its epoch after a restart",
+    seedsMax: 10,
     settings: { ...SMALLEST, writes: 2, crashes: 1 },
     patches: [
       {

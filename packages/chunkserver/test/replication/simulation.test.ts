@@ -1,6 +1,8 @@
 // Random runs of the append protocol: what the complete search is too small for.
 
 import test from "ava";
+import { MUTANTS } from "./mutants.js";
+import { findInRuns } from "./mutation.js";
 import { simulate } from "./sim/simulation.js";
 
 const SEEDS = 120;
@@ -28,3 +30,11 @@ test.serial("rule 3: with clocks far beyond the terms reads err, and writes do n
   t.log(`${stale} stale reads`);
   t.true(0 < stale, "the clocks are bad enough to matter");
 });
+
+for (const mutant of MUTANTS.filter(({ seedsMax }) => seedsMax !== undefined)) {
+  test.serial(`the simulation sees that ${mutant.name}`, async (t) => {
+    const found = await findInRuns(mutant);
+    t.log(found);
+    t.not(found, undefined);
+  });
+}

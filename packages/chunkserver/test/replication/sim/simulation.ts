@@ -1,6 +1,6 @@
 // One run: a chunk on five servers or more, clients that append and read, everything that may go
-// wrong for a while, then nothing any more; in the end all copies are equal and the chunk is sealed.
-// Everything follows from the seed.
+// wrong for a while, then nothing any more; in the end all copies are equal and the chunk is
+// sealed. Everything follows from the seed.
 
 import {
   InvariantViolation,

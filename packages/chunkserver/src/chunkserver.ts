@@ -226,6 +226,7 @@ async function openStore(
       logger: logger.child({ component: "store" }),
       capacityBytes: config.capacityBytes,
       lowWaterBytes: config.reserveBytes,
+      compactBytesPerSecond: config.compactBytesPerSecond,
       onDamage,
       onFailure: (error: LumeoError) => control.crash(error),
     });

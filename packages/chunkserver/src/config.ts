@@ -38,6 +38,9 @@ const schema = z.strictObject({
   inventoryPauseMs: wholeNumber(10, 3_600_000)
     .default(10_000)
     .describe("Pause between two pages of the inventory sent to the leader."),
+  compactBytesPerSecond: wholeNumber(0, 100 * 2 ** 30)
+    .default(16 * MiB)
+    .describe("Living records are moved out of old log segments so fast; 0 for never."),
   scrubBytesPerSecond: wholeNumber(0, 100 * 2 ** 30)
     .default(8 * MiB)
     .describe("Read the replicas again for damage this fast; 0 for never."),
@@ -64,6 +67,7 @@ const FLAGS = {
   "capacity-bytes": { type: "string" },
   "reserve-bytes": { type: "string" },
   "inventory-pause-ms": { type: "string" },
+  "compact-bytes-per-second": { type: "string" },
   "scrub-bytes-per-second": { type: "string" },
   "scrub-round-ms": { type: "string" },
   "copies-max": { type: "string" },
@@ -96,6 +100,7 @@ export async function readConfig(
       capacityBytes: flags["capacity-bytes"],
       reserveBytes: flags["reserve-bytes"],
       inventoryPauseMs: flags["inventory-pause-ms"],
+      compactBytesPerSecond: flags["compact-bytes-per-second"],
       scrubBytesPerSecond: flags["scrub-bytes-per-second"],
       scrubRoundMs: flags["scrub-round-ms"],
       copiesMax: flags["copies-max"],

@@ -41,7 +41,7 @@ export interface CompactorParts {
   readonly logger: Logger;
   /** Dead bytes that are not worth the work. */
   readonly deadBytesMin: number;
-  /** How much a step may move (M3). */
+  /** How much a step may move (M3); 0 for nothing ever. */
   readonly stepBytes: number;
 }
 
@@ -70,6 +70,7 @@ export class Compactor {
 
   /** Moves the next records, if there is anything worth moving. */
   async step(): Promise<void> {
+    if (this.#parts.stepBytes === 0) return;
     const isGone = !this.#parts.wal.sizes.has(this.#victim?.segment ?? 0);
     const victim = isGone ? this.#choose() : this.#victim;
     if (victim === undefined) return;

@@ -68,7 +68,6 @@ const FLUSH_CHANGES = 4_096;
 const RECORD_ROOM_BYTES = 256;
 /** Less than one more chunk: no new chunks here. */
 const READ_ONLY_BYTES = 64 * 2 ** 20;
-/** How fast living records are moved out of old segments. */
 const COMPACT_BYTES_PER_SECOND = 16 * MiB;
 /** Dead bytes that are left where they are; with short segments, one segment. */
 const DEAD_BYTES_MIN = 64 * MiB;
@@ -85,6 +84,8 @@ export interface StoreOptions {
   /** What is left free on the disk in any case. */
   readonly lowWaterBytes: number;
   readonly segmentBytes?: number;
+  /** How fast living records are moved out of old segments; 0 for never. */
+  readonly compactBytesPerSecond?: number;
   /** Called when a chunk is found to be other bytes than were written. */
   readonly onDamage?: (handle: ChunkHandle) => void;
   /** Called once (K3). */
@@ -443,7 +444,8 @@ export class DiskChunkStore implements ChunkStore {
 
   #keepHouse(): Housekeeping {
     const { disk, owner, crc32c, timers, logger, segmentBytes } = this.#options;
-    const stepBytes = (COMPACT_BYTES_PER_SECOND * ROUND_MS) / 1_000;
+    const { compactBytesPerSecond = COMPACT_BYTES_PER_SECOND } = this.#options;
+    const stepBytes = (compactBytesPerSecond * ROUND_MS) / 1_000;
     const [catalog, wal, space] = [this.#catalog, this.#wal, this.#space];
     const compactor = new Compactor({
       ...{ disk, wal, catalog, owner, crc32c, logger, stepBytes, locks: this.#locks },

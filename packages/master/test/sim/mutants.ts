@@ -512,19 +512,6 @@ export const MUTANTS: readonly Mutant[] = [
     seedsMax: 20,
   },
   {
-    name: "forgets the deeper of two cuts",
-    breaks: "writes that are joined leave what all of them would (raft.md 3.2 no. 18)",
-    patches: [
-      {
-        file: "consensus/storage-queue",
-        find: "(truncateFrom === undefined || cut < truncateFrom)",
-        replace: "truncateFrom === undefined",
-      },
-    ],
-    seedsMax: 300,
-    lens: "slow",
-  },
-  {
     name: "keeps a membership that was cut off",
     breaks: "a membership goes back with its entry (raft.md 3.5 no. 44)",
     patches: [
@@ -534,7 +521,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "",
       },
     ],
-    seedsMax: 200,
+    seedsMax: 500,
     lens: "membership",
   },
   {

@@ -242,14 +242,6 @@ const overload = (options: SwarmOptions): SwarmOptions => ({
   faults: { ...options.faults, partitionMs: 500 },
 });
 
-/** Disks so slow that writes wait for each other, under leaders that change. */
-const slow = (options: SwarmOptions): SwarmOptions => ({
-  ...unsteady(options),
-  members: 3,
-  io: { ...options.io, latencyMsMin: 5, latencyMsMean: 40 },
-  faults: { ...NO_FAULTS, partitionMs: 300, handoverMs: 400, stallMs: 500 },
-});
-
 /** Ways to look where a kind of bug would be: they change the options of every seed. */
 export const LENSES = {
   unsteady,
@@ -258,7 +250,6 @@ export const LENSES = {
   snapshots,
   membership,
   overload,
-  slow,
 } as const;
 export type Lens = keyof typeof LENSES;
 

@@ -12,6 +12,9 @@ export interface PaceLimits {
   readonly bytesPerSecond: number;
 }
 
+/** Moves of so many milliseconds may be begun in advance: many small ones in one piece of work. */
+const AHEAD_MS = 50;
+
 /** Which way bytes go: from a source, or to a target. */
 export type Direction = "out" | "in";
 
@@ -41,7 +44,7 @@ export class Pace {
   /** Whether a server may take up one more move now. */
   mayTake(server: ServerId, direction: Direction, now: MonotonicMs): boolean {
     if (this.#limits.movesPerServer <= this.under(server, direction)) return false;
-    return (this.#freeAt[direction].get(server) ?? 0) <= now;
+    return (this.#freeAt[direction].get(server) ?? 0) < now + AHEAD_MS;
   }
 
   /** Moves of a server that are under way. */

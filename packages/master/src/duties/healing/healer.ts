@@ -54,6 +54,11 @@ const ROUND_PAUSE_FACTOR = 4;
 const IDLE_ROUND_MS = 10 * 60_000;
 /** Ended jobs that are kept for operators to see. */
 const JOBS_KEPT = 200;
+/**
+ * So many times the moves that a server makes at once are begun for it: small chunks must not wait
+ * for a piece of work each.
+ */
+const BEGUN_FACTOR = 8;
 /** Chunks with this many readable copies wait until the round has found those with fewer. */
 const URGENT_MAX = 1;
 
@@ -89,9 +94,10 @@ export class Healer {
   constructor(parts: HealerParts, limits: HealingLimits) {
     this.#parts = parts;
     this.#limits = limits;
-    this.#pace = new Pace(limits);
+    const { movesPerServer, bytesPerSecond } = limits;
+    this.#pace = new Pace({ ...limits, movesPerServer: movesPerServer * BEGUN_FACTOR });
     const { orders, logger } = parts;
-    this.#runner = new MoveRunner({ orders, logger, bytesPerSecond: limits.bytesPerSecond });
+    this.#runner = new MoveRunner({ orders, logger, bytesPerSecond, movesPerServer });
   }
 
   /** This master does not lead any more. */
@@ -106,6 +112,8 @@ export class Healer {
     await this.#settle(state);
     let picture = await this.#picture(state, now);
     if (!this.#isBegun) await this.#takeUp(state, picture);
+    const running = new Set(picture.jobs.filter((job) => job.isRunning).map((job) => job.id));
+    this.#runner.withdraw((move) => running.has(move.job));
     if (await this.#keepJobs(picture)) picture = await this.#picture(state, now);
     if (this.#isRoundDue(picture, now)) this.#round = this.#newRound(picture, now);
     if (this.#round !== undefined) await this.#look(state, picture, this.#round);

@@ -2,7 +2,7 @@
 // disk. Only when both have gone well is a move done. Nothing is decided here, and nothing is kept:
 // a move that is ordered twice, by this leader or by the one before it, is found made.
 
-import { asLumeoError, type ChunkHandle, type Logger, type ServerId } from "@lumeofs/base";
+import { asLumeoError, type Logger, type ServerId } from "@lumeofs/base";
 import type { ChunkRecord } from "../../metadata/chunk-table.js";
 import type { MoveOutcome, NewMove } from "../../metadata/moves.js";
 import type { Server } from "../../metadata/servers.js";
@@ -29,11 +29,14 @@ export interface MoveRunnerParts {
   readonly orders: Orders;
   readonly logger: Logger;
   readonly bytesPerSecond: number;
+  /** Copies that one server gives, and takes, at once; others wait here. */
+  readonly movesPerServer: number;
 }
 
 export class MoveRunner {
   readonly #parts: MoveRunnerParts;
-  readonly #running = new Set<ChunkHandle>();
+  readonly #running = new Set<MoveOrder>();
+  #waiting: MoveOrder[] = [];
   readonly #stopping = new AbortController();
   #ended: EndedMove[] = [];
 
@@ -41,18 +44,22 @@ export class MoveRunner {
     this.#parts = parts;
   }
 
-  /** Moves that are ordered, or ended and not taken. */
+  /** Moves that wait, are ordered, or have ended and are not settled. */
   get size(): number {
-    return this.#running.size + this.#ended.length;
+    return this.#waiting.length + this.#running.size + this.#ended.length;
   }
 
+  /** Orders a move as soon as its servers have room for it. */
   start(order: MoveOrder): void {
-    const { handle } = order.move;
-    this.#running.add(handle);
-    void this.#carryOut(order).then((ended) => {
-      this.#running.delete(handle);
-      this.#ended.push(ended);
-    });
+    this.#waiting.push(order);
+    this.#next();
+  }
+
+  /** Moves that are not ordered yet are dropped unless they are `wanted`. */
+  withdraw(wanted: (move: NewMove) => boolean): void {
+    const unwanted = this.#waiting.filter(({ move }) => !wanted(move));
+    this.#waiting = this.#waiting.filter(({ move }) => wanted(move));
+    for (const { move } of unwanted) this.drop(move);
   }
 
   /** A move that nothing can be done for any more. */
@@ -73,6 +80,37 @@ export class MoveRunner {
   /** This master does not lead any more: the next leader gives its own orders. */
   stop(): void {
     this.#stopping.abort();
+    this.#waiting = [];
+  }
+
+  /** Orders those that wait, in their order, as far as their servers have room. */
+  #next(): void {
+    const busy = new Map<string, number>();
+    const take = (order: MoveOrder): void => {
+      for (const end of endsOf(order)) busy.set(end, (busy.get(end) ?? 0) + 1);
+    };
+    const isFree = (order: MoveOrder): boolean =>
+      endsOf(order).every((end) => (busy.get(end) ?? 0) < this.#parts.movesPerServer);
+    for (const order of this.#running) take(order);
+    const still: MoveOrder[] = [];
+    for (const order of this.#waiting) {
+      if (isFree(order)) {
+        take(order);
+        this.#run(order);
+      } else {
+        still.push(order);
+      }
+    }
+    this.#waiting = still;
+  }
+
+  #run(order: MoveOrder): void {
+    this.#running.add(order);
+    void this.#carryOut(order).then((ended) => {
+      this.#running.delete(order);
+      this.#ended.push(ended);
+      this.#next();
+    });
   }
 
   async #carryOut(order: MoveOrder): Promise<EndedMove> {
@@ -124,6 +162,11 @@ export class MoveRunner {
     }
     return endOf(order, "failed", bad);
   }
+}
+
+/** Who is busy with a move: its target, and the source that is asked first. */
+function endsOf({ move, sources }: MoveOrder): readonly string[] {
+  return [`in ${move.target}`, `out ${sources[0]?.id ?? ""}`];
 }
 
 function endOf(

@@ -14,25 +14,21 @@ import { OperateClient } from "./operate-client.js";
 const MIB = 2 ** 20;
 /** What no master may ever have had in memory in this test. */
 const RESIDENT_BYTES_MAX = 1_024 * MIB;
-/** The most that an inode may carry. */
+/** As much as an inode may carry. */
 const METADATA = { note: "x".repeat(8_000) };
-const TAGS = Object.fromEntries(
-  Array.from({ length: 50 }, (_, i) => [`tag-${i}`, "y".repeat(256)]),
-);
 const LARGEST = {
   chunkSizeBytes: 65_536,
   replicas: 1,
   makeParents: true,
   metadata: METADATA,
-  tags: TAGS,
 };
 const LARGE_FILES = 200;
 const LARGE_PAGE = { path: "/large", countMax: 1_000 };
 const DEAF_READERS = 12;
-const LISTS_EACH = 100;
+const LISTS_EACH = 200;
 const STALLED_WATCHERS = 40;
 const WRITERS = 8;
-const WRITES_EACH = 300;
+const WRITES_EACH = 600;
 
 interface Counts {
   readonly acknowledged: string[];

@@ -43,15 +43,21 @@ export class AdminClient {
     const { leader, endpoints } = this.#masters;
     const candidates = [...new Set(leader === undefined ? endpoints : [leader, ...endpoints])];
     let failure: LumeoError | undefined;
+    let followers: ClusterStatus | undefined;
     for (const address of candidates) {
       try {
         const status = await this.#statusFrom(address, options);
-        return await this.#statusOfLeader(status, address, options);
+        const leader = leaderToAsk(status, address);
+        if (leader === undefined) return status;
+        followers = status;
+        return await this.#statusFrom(leader, options);
       } catch (error) {
         failure = asLumeoError(error);
         if (failure.code === "ABORTED" || failure.code === "CLOSED") throw failure;
       }
     }
+    // Nobody who answers leads: what a follower knows is better than nothing.
+    if (followers !== undefined) return followers;
     const last = failure ?? new LumeoError("UNAVAILABLE", "no master is known");
     if (last.code === "PROTOCOL") throw new LumeoError("UNAVAILABLE", last.message); // no master
     throw last.code === "UNAVAILABLE" ? unreachable(endpoints, last) : last;
@@ -136,17 +142,12 @@ export class AdminClient {
     const channel = this.#masters.channel(address);
     return decodeStatus(await unary(channel, AdminService.getClusterStatus, {}, options));
   }
+}
 
-  /** Only the leader's answer covers the chunkservers. */
-  async #statusOfLeader(
-    status: ClusterStatus,
-    answeredBy: string,
-    options: UnaryOptions,
-  ): Promise<ClusterStatus> {
-    const address = status.masters.find(({ id }) => id === status.leader)?.address;
-    if (address === undefined || address === "" || address === answeredBy) return status;
-    return this.#statusFrom(address, options).catch(() => status);
-  }
+/** Where the leader is if that is another master: only its answer covers the chunkservers. */
+function leaderToAsk(status: ClusterStatus, answeredBy: string): string | undefined {
+  const leader = status.masters.find(({ id }) => id === status.leader);
+  return leader?.address === "" || leader?.address === answeredBy ? undefined : leader?.address;
 }
 
 function decodeStatus(status: lumeo.master.v1.IGetClusterStatusResponse): ClusterStatus {

@@ -12,6 +12,8 @@ import {
 import { cp } from "../src/commands/cp.js";
 import { mv } from "../src/commands/mv.js";
 import { stat } from "../src/commands/stat.js";
+import type { Context } from "../src/context.js";
+import { ReaderGone } from "../src/output.js";
 import { Stage } from "./stage.js";
 
 function withTree(stage: Stage): Stage {
@@ -102,6 +104,19 @@ test("stat and du name what is missing, and go on with the rest", async (t) => {
   );
   t.is(stage.stderr.trimEnd().split("\n").length, 2);
   t.is(await stat(stage.context(), ["/none"], {}), 3);
+});
+
+test("a reader that goes away ends what goes on with the rest, and is no failure", async (t) => {
+  const stage = withTree(new Stage(t));
+  const context = stage.context();
+  const gone: Context = {
+    ...context,
+    output: Object.assign(Object.create(context.output), {
+      line: () => Promise.reject(new ReaderGone("nobody reads the output")),
+    }),
+  };
+  await t.throwsAsync(stat(gone, ["/d/a", "/d/sub/c"], {}), { instanceOf: ReaderGone });
+  t.is(stage.stderr, "");
 });
 
 test("mv to a directory that is to be made does not make it for nothing", async (t) => {

@@ -104,6 +104,12 @@ test("without endpoints a command exits with 2 and says how to set them", async 
   t.is(stderr.trimEnd().split("\n").length, 1);
 });
 
+test("watch does not wait for a cluster that is not there", async (t) => {
+  const { status, stderr } = await lumeo("watch", "--endpoint", "127.0.0.1:1", "--timeout", "1s");
+  t.is(status, 6);
+  t.regex(stderr, /no master answers|No answer/, "refused, or too slow to be");
+});
+
 test("dev stop in a folder without a cluster exits with 3", async (t) => {
   const dir = mkdtempSync(join(tmpdir(), "lumeo-cli-"));
   t.teardown(() => rmSync(dir, { recursive: true }));

@@ -30,6 +30,8 @@ export async function watch(
     Number.MAX_SAFE_INTEGER,
   );
   const client = await context.client();
+  // Once it runs it waits for masters as long as it takes; a wrong address is to be said at once.
+  await client.clusterStatus(context.call);
   await using changes = client.watch(path, { since, types, signal });
   try {
     const begin = await changes.ready();

@@ -1,8 +1,8 @@
 // npm run bench -- chaos [--seed 1] [--runs 1] [--seconds 60] [--dir DIR] [--keep] [--verbose]
 //
 // Masters as processes under every fault that a drill can make, with callers of all kinds, and an
-// audit afterwards: see chaos.ts of local-cluster. Each run takes the next seed. A bad run keeps its
-// folder with all logs if --keep is given.
+// audit afterwards: see chaos.ts of local-cluster. Each run takes the next seed. A bad run keeps
+// its folder with all logs if --keep is given.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -17,7 +17,7 @@ import {
   waitUntil,
 } from "../../src/index.js";
 
-const BIN = fileURLToPath(new URL("../../../../cli/bin/lumeo.mjs", import.meta.url));
+export const BIN = fileURLToPath(new URL("../../../../cli/bin/lumeo.mjs", import.meta.url));
 /** Everything that a drill waits for comes within this time, or the test fails. */
 const PATIENCE = { timeoutMs: 60_000 };
 
@@ -148,7 +148,7 @@ function commandFor(cluster: LocalCluster): LumeoCommand {
 }
 
 /** "index hash" of a master; undefined while it does not answer. */
-async function stateHash(address: string): Promise<string | undefined> {
+export async function stateHash(address: string): Promise<string | undefined> {
   const channel = new RpcChannel(address);
   try {
     const options = { timeoutMs: 5_000 };

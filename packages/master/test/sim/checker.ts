@@ -22,8 +22,8 @@
 //      signs of life than fit into this time.
 // S18. Whoever has heard its leader within half an election timeout helps nobody to another
 //      election, unless the leader hands over.
-// S19. Whoever stands for election, but by order of a leader, has the promises of a majority for that
-//      very term: a member that nobody waited for does not end a term. (Thesis §9.6)
+// S19. Whoever stands for election, but by order of a leader, has the promises of a majority for
+//      that very term: a member that nobody waited for does not end a term. (Thesis §9.6)
 
 import type { NodeId } from "@lumeofs/base";
 import type {

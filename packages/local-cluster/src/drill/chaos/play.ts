@@ -1,5 +1,5 @@
-// The part of a chaos drill in which things go wrong: callers and nemesis at work, until the time is
-// up and every call has ended.
+// The part of a chaos drill in which things go wrong: callers and nemesis at work, until the time
+// is up and every call has ended.
 
 import { setMaxListeners } from "node:events";
 import type { SeededRandom } from "@lumeofs/base";

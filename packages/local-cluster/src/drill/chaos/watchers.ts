@@ -3,8 +3,8 @@
 //
 // F1. Positions grow from event to event: nothing is told twice, nothing out of order.
 // F2. All watchers hear the same events, and so does whoever asks for all of them afterwards.
-// F3. Every acknowledged change is told exactly once; any other event on a name of the callers is of
-//     a change whose outcome they do not know.
+// F3. Every acknowledged change is told exactly once; any other event on a name of the callers is
+//     of a change whose outcome they do not know.
 
 import type { Random } from "@lumeofs/base";
 import type { FsEvent, Lumeo } from "@lumeofs/client";

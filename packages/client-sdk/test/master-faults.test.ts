@@ -157,11 +157,10 @@ test("a master that cannot even be connected to while it stands still is left as
 
 test("a master that is slow but alive is waited for", async (t) => {
   await using cluster = await FakeCluster.start({ masters: 2 });
-  const ports = hastyPorts();
-  const client = cluster.client({ retry: false, timeoutMs: 4_000 }, ports);
+  const client = cluster.client({}, hastyPorts());
   await client.put("/a", "1");
   cluster.once("stat", "never answer");
-  const error = await t.throwsAsync(() => client.stat("/a"));
+  const error = await t.throwsAsync(() => client.stat("/a", { retry: false, timeoutMs: 4_000 }));
   t.true(LumeoError.is(error, "LUMEO_TIMEOUT"), "it has answered the question whether it lives");
 });
 

@@ -138,7 +138,11 @@ test("operations of one turn share a message", async (t) => {
   const batches = cluster.masters[0]?.batches as number[];
   const before = batches.length;
   await Promise.all(Array.from({ length: 64 }, () => client.stat("/f")));
-  t.deepEqual(batches.slice(before), [64]);
+  // Messages without operations only ask whether the master still lives.
+  t.deepEqual(
+    batches.slice(before).filter((count) => 0 < count),
+    [64],
+  );
 });
 
 test("saveTo makes the whole file appear at once and leaves nothing else", async (t) => {

@@ -51,10 +51,9 @@ export function appendsFor(
   const { history, commitSeq } = from;
   const messages: Omit<Append, "epoch">[] = [];
   let { next } = progress;
-  while (
-    (isPressed && messages.length === 0) ||
-    (next <= history.lastSeq && next - progress.matched <= IN_FLIGHT_RECORDS_MAX)
-  ) {
+  const hasMore = (): boolean =>
+    next <= history.lastSeq && next - progress.matched <= IN_FLIGHT_RECORDS_MAX;
+  for (let isWanted = isPressed || hasMore(); isWanted; isWanted = hasMore()) {
     const previous = history.positionAt(next - 1);
     if (previous === undefined) break;
     const records = batch(history, next);

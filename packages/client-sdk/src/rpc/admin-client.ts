@@ -57,7 +57,7 @@ export class AdminClient {
       }
     }
     // Nobody who answers leads: what a follower knows is better than nothing.
-    if (followers !== undefined) return followers;
+    if (followers !== undefined && failure?.code !== "PROTOCOL") return followers;
     const last = failure ?? new LumeoError("UNAVAILABLE", "no master is known");
     if (last.code === "PROTOCOL") throw new LumeoError("UNAVAILABLE", last.message); // no master
     throw last.code === "UNAVAILABLE" ? unreachable(endpoints, last) : last;

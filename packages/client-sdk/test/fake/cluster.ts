@@ -3,7 +3,7 @@
 
 import { type Closable, LumeoError, SILENT_LOGGER } from "@lumeofs/base";
 import { encodeErrorDetail, RpcServer, serveStream, serveUnary } from "@lumeofs/node/rpc";
-import { AdminService, ChunkService, type lumeo, NamespaceService } from "@lumeofs/proto";
+import { AdminService, ChunkService, lumeo, NamespaceService } from "@lumeofs/proto";
 import { Lumeo, type LumeoOptions } from "../../src/index.js";
 import { type Ports, systemPorts } from "../../src/ports.js";
 import { FakeChunkserver } from "./chunkserver.js";
@@ -138,7 +138,9 @@ export class FakeCluster implements Closable {
   status(asked: number): lumeo.master.v1.IGetClusterStatusResponse {
     const leader = this.leader === undefined ? -1 : this.masters.indexOf(this.leader);
     const masters = this.masters.map(({ address }, i) => ({ id: `m${i + 1}`, address }));
-    const chunkservers = [...this.servers.values()].map(({ name, id }) => ({ name, serverId: id }));
+    const chunkservers = [...this.servers.values()].map(({ name, id }) => ({
+      ...{ name, serverId: id, standing: lumeo.master.v1.NodeStanding.NODE_STANDING_ACTIVE },
+    }));
     const isLeader = asked === leader;
     return {
       clusterId: "fake",

@@ -4,8 +4,9 @@
 //
 // F1. Times come in as arguments and are monotonic times of this process.
 // F2. A server that was not heard since this master leads is suspect, later dead: never alive.
-// F3. A server that comes and goes is not back: `lostForMs` counts on until it has been heard without
-//     a gap for a while, so a flapping server neither hides its loss nor has it announced twice.
+// F3. A server that comes and goes is not back: `lostForMs` counts on until it has been heard
+//     without a gap for a while, so a flapping server neither hides its loss nor has it announced
+//     twice.
 // F4. Every list has a limit; what does not fit is dropped, and the next first heartbeat or the
 //     next reader brings it again.
 

@@ -153,7 +153,7 @@ export class Model {
     switch (flying.kind) {
       case "toReplica": {
         const at = COPIES + flying.to - 1;
-        const step = this.#takeAtCopy(at_(state, at), number);
+        const step = this.#takeAtCopy(valueAt(state, at), number);
         if (step.kind === "halted") return { kind: "violation", what: step.what };
         return this.#next(state, [[at, step.copy]], [step.answer]);
       }
@@ -167,22 +167,22 @@ export class Model {
   }
 
   #arrivedAtPrimary(state: ModelState, of: Epoch, number: number): Outcome {
-    const step = this.#takeAtPrimary(at_(state, this.#primaries + of - 1), number);
+    const step = this.#takeAtPrimary(valueAt(state, this.#primaries + of - 1), number);
     return this.#primaryStepped(state, of, step);
   }
 
   #activate(state: ModelState, of: Epoch, history: History): Outcome {
-    const masters = this.#masters.at(at_(state, MASTERS));
+    const masters = this.#masters.at(valueAt(state, MASTERS));
     const answer = activateEpoch(masters.authority, of);
     if (answer.kind === "refused") return { kind: "state", state };
     const number = this.#masters.numberOf({ ...masters, authority: answer.authority });
-    const noted = noteActive(this.#ledgers.at(at_(state, LEDGER)), of, history);
+    const noted = noteActive(this.#ledgers.at(valueAt(state, LEDGER)), of, history);
     const told = this.#flying.numberOf({ kind: "activated", epoch: of });
     return this.#noted(state, noted, [[MASTERS, number]], [told]);
   }
 
   #grant(state: ModelState, visit: Visit): void {
-    const masters = this.#masters.at(at_(state, MASTERS));
+    const masters = this.#masters.at(valueAt(state, MASTERS));
     const next = masters.authority.newest.epoch + 1;
     if (this.#settings.epochs < next) return;
     const only = this.#settings.story?.primaries[next - 1];
@@ -214,9 +214,9 @@ export class Model {
 
   /** The grant reaches its primary, which claims the epoch at its own replica. */
   #begin(state: ModelState, visit: Visit): void {
-    for (const grant of this.#masters.at(at_(state, MASTERS)).grants) {
+    for (const grant of this.#masters.at(valueAt(state, MASTERS)).grants) {
       const at = this.#primaries + grant.epoch - 1;
-      if (this.#states.at(at_(state, at)) !== undefined) continue;
+      if (this.#states.at(valueAt(state, at)) !== undefined) continue;
       const only = this.#settings.story?.primaries[grant.epoch - 1];
       if (only !== undefined && only !== grant.primary) continue;
       const begun = this.#parts.beginEpoch(grant);
@@ -226,7 +226,7 @@ export class Model {
         message: { kind: "claim", epoch: grant.epoch },
       });
       const own = COPIES + grant.primary - 1;
-      const step = this.#takeAtCopy(at_(state, own), claim);
+      const step = this.#takeAtCopy(valueAt(state, own), claim);
       if (step.kind === "halted" || step.answer < 0) continue;
       const label = `s${grant.primary} begins e${grant.epoch}`;
       const taken = this.#takeAtPrimary(this.#states.numberOf(begun.state), step.answer);
@@ -236,10 +236,10 @@ export class Model {
 
   /** A client sends a write, or sends it again, to a primary that takes it. */
   #submit(state: ModelState, visit: Visit): void {
-    const ledger = this.#ledgers.at(at_(state, LEDGER));
+    const ledger = this.#ledgers.at(valueAt(state, LEDGER));
     const writes = Math.min(ledger.submitted + 1, this.#settings.writes);
     for (let of = 1; of <= this.#settings.epochs; of++) {
-      const primary = this.#states.at(at_(state, this.#primaries + of - 1));
+      const primary = this.#states.at(valueAt(state, this.#primaries + of - 1));
       if (primary?.kind !== "leading" || primary.stage === "establishing") continue;
       const offered = this.#settings.story?.writes?.[of - 1];
       for (let write = 1; write <= writes; write++) {
@@ -261,9 +261,9 @@ export class Model {
 
   /** Processes end and start again; disks are wiped. */
   #fail(state: ModelState, visit: Visit): void {
-    const ledger = this.#ledgers.at(at_(state, LEDGER));
+    const ledger = this.#ledgers.at(valueAt(state, LEDGER));
     for (const server of this.#servers) {
-      const copy = this.#copies.at(at_(state, COPIES + server - 1));
+      const copy = this.#copies.at(valueAt(state, COPIES + server - 1));
       if (copy === undefined) continue;
       if (ledger.crashes < this.#settings.crashes) {
         const after = this.#copies.numberOf({ memory: copy.disk, disk: copy.disk });
@@ -293,7 +293,7 @@ export class Model {
       [LEDGER, this.#ledgers.numberOf(ledger)],
       [COPIES + server - 1, copy],
     ];
-    for (const grant of this.#masters.at(at_(state, MASTERS)).grants) {
+    for (const grant of this.#masters.at(valueAt(state, MASTERS)).grants) {
       if (grant.primary === server) changes.push([this.#primaries + grant.epoch - 1, idle]);
     }
     return this.#next(state, changes, []);
@@ -301,7 +301,7 @@ export class Model {
 
   #notice(state: ModelState, visit: Visit): void {
     for (let of = 1; of <= this.#settings.epochs; of++) {
-      const primary = this.#states.at(at_(state, this.#primaries + of - 1));
+      const primary = this.#states.at(valueAt(state, this.#primaries + of - 1));
       if (primary?.kind !== "leading" || primary.stage !== "active") continue;
       const step = this.#stepPrimary(primary, { kind: "resend" });
       visit(`e${of} says everything again`, this.#primaryStepped(state, epoch(of), step));
@@ -309,9 +309,9 @@ export class Model {
   }
 
   #remove(state: ModelState, visit: Visit): void {
-    const { authority } = this.#masters.at(at_(state, MASTERS));
+    const { authority } = this.#masters.at(valueAt(state, MASTERS));
     for (const server of this.#servers) {
-      const copy = this.#copies.at(at_(state, COPIES + server - 1));
+      const copy = this.#copies.at(valueAt(state, COPIES + server - 1));
       if (!isSuperfluous(authority, server) || copy === undefined) continue;
       const message: ReplicaMessage = { kind: "remove", epoch: authority.lastActive.epoch };
       const number = this.#flying.numberOf({ kind: "toReplica", to: server, message });
@@ -322,7 +322,7 @@ export class Model {
   #primaryStepped(state: ModelState, of: Epoch, step: PrimaryTaken): Outcome {
     if (step.kind === "halted") return { kind: "violation", what: step.what };
     const { primary, sent, outputs } = step;
-    let noted: Noted = { kind: "ledger", ledger: this.#ledgers.at(at_(state, LEDGER)) };
+    let noted: Noted = { kind: "ledger", ledger: this.#ledgers.at(valueAt(state, LEDGER)) };
     for (const output of outputs) {
       if (output.kind !== "appended" || noted.kind === "violation") continue;
       const { position, offset, request: write } = output;
@@ -375,7 +375,7 @@ export class Model {
     if (one.kind === "activated") return true;
     if (one.kind === "toReplica") return one.message.kind === "fetch";
     if (one.kind !== "toPrimary" || one.reply.kind === "fenced") return false;
-    return this.#states.at(at_(state, this.#primaries + one.reply.epoch - 1)) !== undefined;
+    return this.#states.at(valueAt(state, this.#primaries + one.reply.epoch - 1)) !== undefined;
   }
 
   #isDead(state: ModelState, number: number, flying: ReadonlySet<number>): boolean {
@@ -385,10 +385,10 @@ export class Model {
         const reach = this.#settings.story?.reach?.[one.message.epoch - 1];
         if (reach !== undefined && !reach.includes(one.to)) return true;
         if (one.message.kind === "fence") {
-          const primary = this.#states.at(at_(state, this.#primaries + one.message.epoch - 1));
+          const primary = this.#states.at(valueAt(state, this.#primaries + one.message.epoch - 1));
           if (primary?.kind !== "fencing") return true;
         }
-        const copy = at_(state, COPIES + one.to - 1);
+        const copy = valueAt(state, COPIES + one.to - 1);
         if (this.#copies.at(copy) === undefined) return true;
         const step = this.#takeAtCopy(copy, number);
         if (step.kind === "halted") return false;
@@ -399,18 +399,18 @@ export class Model {
       }
       case "toPrimary": {
         if (one.reply.kind === "stale" || one.reply.kind === "removed") return true;
-        const at = at_(state, this.#primaries + one.reply.epoch - 1);
+        const at = valueAt(state, this.#primaries + one.reply.epoch - 1);
         const primary = this.#states.at(at);
         if (primary === undefined) return this.#settings.crashes === 0;
         if (one.reply.kind === "fenced" && primary.kind !== "fencing") return true;
         return this.#changesNothing(at, number);
       }
       case "toMasters": {
-        const { authority } = this.#masters.at(at_(state, MASTERS));
+        const { authority } = this.#masters.at(valueAt(state, MASTERS));
         return one.epoch !== authority.newest.epoch || one.epoch === authority.lastActive.epoch;
       }
       case "activated":
-        return this.#changesNothing(at_(state, this.#primaries + one.epoch - 1), number);
+        return this.#changesNothing(valueAt(state, this.#primaries + one.epoch - 1), number);
     }
   }
 
@@ -423,7 +423,7 @@ export class Model {
   #disagreement(state: ModelState): string | undefined {
     for (let a = COPIES; a < this.#primaries; a++) {
       for (let b = a + 1; b < this.#primaries; b++) {
-        const what = this.#agree(at_(state, a), at_(state, b));
+        const what = this.#agree(valueAt(state, a), valueAt(state, b));
         if (what !== "") return what;
       }
     }
@@ -485,7 +485,7 @@ function halted(error: unknown): { readonly kind: "halted"; readonly what: strin
   return { kind: "halted", what: `stopped itself: ${error.message}` };
 }
 
-function at_(state: ModelState, index: number): number {
+function valueAt(state: ModelState, index: number): number {
   return state[index] as number;
 }
 

@@ -26,6 +26,8 @@ const LARGE_FILES = 200;
 const LARGE_PAGE = { path: "/large", countMax: 1_000 };
 const DEAF_READERS = 12;
 const LISTS_EACH = 200;
+/** Of each client that reads: more than its stream may have under way. */
+const LISTS_AT_ONCE = 70;
 const STALLED_WATCHERS = 40;
 const WRITERS = 8;
 const WRITES_EACH = 600;
@@ -56,11 +58,15 @@ test.serial(
     };
     // Whoever comes later waits for its connection, as long as the master is busy.
     const clients = await Promise.all(Array.from({ length: WRITERS }, connect));
-    const client = await connect();
     const deaf = await deafReaders(leader.address);
-    // They hold all the room there is: whoever comes now is refused, and told when to come again.
+    // With them at the room, all who do read ask for more than there is left of it, at once.
     await masters.until("a refusal", async () => {
-      await tally(counts, "", client.run({ list: LARGE_PAGE }));
+      const lists = clients.flatMap((one) =>
+        Array.from({ length: LISTS_AT_ONCE }, () =>
+          tally(counts, "", one.run({ list: LARGE_PAGE })),
+        ),
+      );
+      await Promise.all(lists);
       return 0 < counts.overloaded ? true : undefined;
     });
     const watching = stalledWatchers(leader.address);

@@ -80,12 +80,7 @@ export async function enumerateCrashPairs(parts: StoreParts, limits: Limits): Pr
 
 /** Ends the process at each call, and the power after the next start (E4). */
 export async function enumerateKills(parts: StoreParts, limits: Limits): Promise<Tally> {
-  const tally = emptyTally();
-  const clean = StoreMachine.blank({ parts });
-  await runScript(await clean.boot(), new Ledger());
-  for (let at = 1 + (limits.offset ?? 0); at <= clean.calls; at += limits.every) {
-    if (isEnough(tally, limits)) break;
-    tally.points++;
+  return atEachCall(parts, limits, async (at, tally) => {
     const { machine, ledger } = await killedAt(parts, at);
     await judge(tally, `killed at call ${at}`, async () => {
       const again = await machine.boot();
@@ -95,21 +90,31 @@ export async function enumerateKills(parts: StoreParts, limits: Limits): Promise
       const lost = { moment: machine.moment(), keeps: () => false, index } as const;
       return [...faults, ...(await auditMachine(parts, lost, shown))];
     });
-  }
-  return tally;
+  });
 }
 
 /** Lets each call of the script fail, in every way (E2, E3). */
 export async function enumerateErrors(parts: StoreParts, limits: Limits): Promise<Tally> {
+  return atEachCall(parts, limits, async (at, tally) => {
+    for (const fault of WAYS) {
+      await judge(tally, `${fault} at call ${at}`, () => failAt(parts, { at, fault }));
+    }
+  });
+}
+
+/** Tries something at each call that the script makes when nothing goes wrong. */
+async function atEachCall(
+  parts: StoreParts,
+  limits: Limits,
+  attempt: (at: number, tally: Tally) => Promise<void>,
+): Promise<Tally> {
   const tally = emptyTally();
   const clean = StoreMachine.blank({ parts });
   await runScript(await clean.boot(), new Ledger());
   for (let at = 1 + (limits.offset ?? 0); at <= clean.calls; at += limits.every) {
     if (isEnough(tally, limits)) break;
     tally.points++;
-    for (const fault of WAYS) {
-      await judge(tally, `${fault} at call ${at}`, () => failAt(parts, { at, fault }));
-    }
+    await attempt(at, tally);
   }
   return tally;
 }

@@ -317,6 +317,7 @@ export namespace lumeo {
                 chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
                 sources: lumeo.chunkserver.v1.ReplicaHolder.$Properties[];
                 bytesPerSecondMax: number;
+                token: Uint8Array;
                 static encode(m: lumeo.chunkserver.v1.CopyReplicaRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CopyReplicaRequest & lumeo.chunkserver.v1.CopyReplicaRequest.$Shape;
             }
@@ -327,6 +328,7 @@ export namespace lumeo {
                     chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
                     sources?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties[]|null);
                     bytesPerSecondMax?: (number|null);
+                    token?: (Uint8Array|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.CopyReplicaRequest.$Properties;
@@ -397,6 +399,7 @@ export namespace lumeo {
                 chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
                 holder?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties|null);
                 bytesPerSecondMax: number;
+                token: Uint8Array;
                 static encode(m: lumeo.chunkserver.v1.AuditReplicaRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.AuditReplicaRequest & lumeo.chunkserver.v1.AuditReplicaRequest.$Shape;
             }
@@ -406,6 +409,7 @@ export namespace lumeo {
                     chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
                     holder?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties|null);
                     bytesPerSecondMax?: (number|null);
+                    token?: (Uint8Array|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.AuditReplicaRequest.$Properties;
@@ -442,18 +446,60 @@ export namespace lumeo {
                 AUDIT_VERDICT_TWO_HISTORIES = 4
             }
 
+            interface IListReplicasRequest extends lumeo.chunkserver.v1.ListReplicasRequest.$Properties {
+            }
+
+            class ListReplicasRequest {
+                constructor(p?: lumeo.chunkserver.v1.ListReplicasRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                after: number;
+                limit: number;
+                static encode(m: lumeo.chunkserver.v1.ListReplicasRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.ListReplicasRequest & lumeo.chunkserver.v1.ListReplicasRequest.$Shape;
+            }
+
+            namespace ListReplicasRequest {
+                interface $Properties {
+                    after?: (number|null);
+                    limit?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.ListReplicasRequest.$Properties;
+            }
+
+            interface IListReplicasResponse extends lumeo.chunkserver.v1.ListReplicasResponse.$Properties {
+            }
+
+            class ListReplicasResponse {
+                constructor(p?: lumeo.chunkserver.v1.ListReplicasResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                replicas: lumeo.common.v1.ReplicaFacts.$Properties[];
+                static encode(m: lumeo.chunkserver.v1.ListReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.ListReplicasResponse & lumeo.chunkserver.v1.ListReplicasResponse.$Shape;
+            }
+
+            namespace ListReplicasResponse {
+                interface $Properties {
+                    replicas?: (lumeo.common.v1.ReplicaFacts.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.ListReplicasResponse.$Properties;
+            }
+
             interface IGetStatusRequest extends lumeo.chunkserver.v1.GetStatusRequest.$Properties {
             }
 
             class GetStatusRequest {
                 constructor(p?: lumeo.chunkserver.v1.GetStatusRequest.$Properties);
                 $unknowns?: Uint8Array[];
+                process: boolean;
                 static encode(m: lumeo.chunkserver.v1.GetStatusRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.GetStatusRequest & lumeo.chunkserver.v1.GetStatusRequest.$Shape;
             }
 
             namespace GetStatusRequest {
                 interface $Properties {
+                    process?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.GetStatusRequest.$Properties;
@@ -476,6 +522,7 @@ export namespace lumeo {
                 damagedCount: number;
                 copiesInFlight: number;
                 stoppedHandles: number[];
+                process?: (lumeo.common.v1.ProcessFacts.$Properties|null);
                 static encode(m: lumeo.chunkserver.v1.GetStatusResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.GetStatusResponse & lumeo.chunkserver.v1.GetStatusResponse.$Shape;
             }
@@ -493,6 +540,7 @@ export namespace lumeo {
                     damagedCount?: (number|null);
                     copiesInFlight?: (number|null);
                     stoppedHandles?: (number[]|null);
+                    process?: (lumeo.common.v1.ProcessFacts.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.GetStatusResponse.$Properties;
@@ -529,6 +577,7 @@ export namespace lumeo {
                 role: lumeo.common.v1.ReplicaRole;
                 state: lumeo.common.v1.ServerState;
                 damaged: boolean;
+                labels: { [k: string]: string };
                 static encode(m: lumeo.common.v1.ReplicaLocation.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.ReplicaLocation & lumeo.common.v1.ReplicaLocation.$Shape;
             }
@@ -541,6 +590,7 @@ export namespace lumeo {
                     role?: (lumeo.common.v1.ReplicaRole|null);
                     state?: (lumeo.common.v1.ServerState|null);
                     damaged?: (boolean|null);
+                    labels?: ({ [k: string]: string }|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.common.v1.ReplicaLocation.$Properties;
@@ -579,6 +629,7 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
                 replicas: lumeo.common.v1.ReplicaLocation.$Properties[];
+                token: Uint8Array;
                 static encode(m: lumeo.common.v1.LocatedChunk.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.LocatedChunk & lumeo.common.v1.LocatedChunk.$Shape;
             }
@@ -587,9 +638,76 @@ export namespace lumeo {
                 interface $Properties {
                     chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
                     replicas?: (lumeo.common.v1.ReplicaLocation.$Properties[]|null);
+                    token?: (Uint8Array|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.common.v1.LocatedChunk.$Properties;
+            }
+
+            interface IProcessFacts extends lumeo.common.v1.ProcessFacts.$Properties {
+            }
+
+            class ProcessFacts {
+                constructor(p?: lumeo.common.v1.ProcessFacts.$Properties);
+                $unknowns?: Uint8Array[];
+                version: string;
+                nodeVersion: string;
+                nowMs: number;
+                upMs: number;
+                diskBytes: number;
+                diskFreeBytes: number;
+                syncUs: number;
+                syncUsMax: number;
+                syncFailure: string;
+                openFiles: number;
+                openFilesMax: number;
+                static encode(m: lumeo.common.v1.ProcessFacts.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.ProcessFacts & lumeo.common.v1.ProcessFacts.$Shape;
+            }
+
+            namespace ProcessFacts {
+                interface $Properties {
+                    version?: (string|null);
+                    nodeVersion?: (string|null);
+                    nowMs?: (number|null);
+                    upMs?: (number|null);
+                    diskBytes?: (number|null);
+                    diskFreeBytes?: (number|null);
+                    syncUs?: (number|null);
+                    syncUsMax?: (number|null);
+                    syncFailure?: (string|null);
+                    openFiles?: (number|null);
+                    openFilesMax?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.common.v1.ProcessFacts.$Properties;
+            }
+
+            interface IReplicaFacts extends lumeo.common.v1.ReplicaFacts.$Properties {
+            }
+
+            class ReplicaFacts {
+                constructor(p?: lumeo.common.v1.ReplicaFacts.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                epoch: number;
+                lengthBytes: number;
+                crc32c: number;
+                damaged: boolean;
+                static encode(m: lumeo.common.v1.ReplicaFacts.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.ReplicaFacts & lumeo.common.v1.ReplicaFacts.$Shape;
+            }
+
+            namespace ReplicaFacts {
+                interface $Properties {
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    lengthBytes?: (number|null);
+                    crc32c?: (number|null);
+                    damaged?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.common.v1.ReplicaFacts.$Properties;
             }
 
             interface IScrubStatus extends lumeo.common.v1.ScrubStatus.$Properties {
@@ -717,6 +835,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.GetMasterStatusRequest.$Properties);
                 $unknowns?: Uint8Array[];
                 stateHash: boolean;
+                process: boolean;
                 static encode(m: lumeo.master.v1.GetMasterStatusRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.GetMasterStatusRequest & lumeo.master.v1.GetMasterStatusRequest.$Shape;
             }
@@ -724,6 +843,7 @@ export namespace lumeo {
             namespace GetMasterStatusRequest {
                 interface $Properties {
                     stateHash?: (boolean|null);
+                    process?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.GetMasterStatusRequest.$Properties;
@@ -736,6 +856,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.GetMasterStatusResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 status?: (lumeo.master.v1.MasterStatus.$Properties|null);
+                process?: (lumeo.common.v1.ProcessFacts.$Properties|null);
                 static encode(m: lumeo.master.v1.GetMasterStatusResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.GetMasterStatusResponse & lumeo.master.v1.GetMasterStatusResponse.$Shape;
             }
@@ -743,6 +864,7 @@ export namespace lumeo {
             namespace GetMasterStatusResponse {
                 interface $Properties {
                     status?: (lumeo.master.v1.MasterStatus.$Properties|null);
+                    process?: (lumeo.common.v1.ProcessFacts.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.GetMasterStatusResponse.$Properties;
@@ -995,6 +1117,9 @@ export namespace lumeo {
                 stoppedHandles: number[];
                 standing: lumeo.master.v1.NodeStanding;
                 lost: boolean;
+                controlAddress: string;
+                newerCount: number;
+                newerHandles: number[];
                 static encode(m: lumeo.master.v1.ChunkserverStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkserverStatus & lumeo.master.v1.ChunkserverStatus.$Shape;
             }
@@ -1016,6 +1141,9 @@ export namespace lumeo {
                     stoppedHandles?: (number[]|null);
                     standing?: (lumeo.master.v1.NodeStanding|null);
                     lost?: (boolean|null);
+                    controlAddress?: (string|null);
+                    newerCount?: (number|null);
+                    newerHandles?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkserverStatus.$Properties;
@@ -1239,6 +1367,7 @@ export namespace lumeo {
                 capacityBytes: number;
                 damagedCount: number;
                 jobs: number[];
+                scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
                 static encode(m: lumeo.master.v1.Node.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Node & lumeo.master.v1.Node.$Shape;
             }
@@ -1258,6 +1387,7 @@ export namespace lumeo {
                     capacityBytes?: (number|null);
                     damagedCount?: (number|null);
                     jobs?: (number[]|null);
+                    scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Node.$Properties;
@@ -1443,6 +1573,7 @@ export namespace lumeo {
                 moveTargetName: string;
                 job: number;
                 checks: lumeo.master.v1.CopyCheck.$Properties[];
+                content: number;
                 static encode(m: lumeo.master.v1.ChunkState.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkState & lumeo.master.v1.ChunkState.$Shape;
             }
@@ -1456,6 +1587,7 @@ export namespace lumeo {
                     moveTargetName?: (string|null);
                     job?: (number|null);
                     checks?: (lumeo.master.v1.CopyCheck.$Properties[]|null);
+                    content?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkState.$Properties;
@@ -1554,6 +1686,247 @@ export namespace lumeo {
                 COPY_FINDING_UNKNOWN = 3
             }
 
+            interface IAuditNamesRequest extends lumeo.master.v1.AuditNamesRequest.$Properties {
+            }
+
+            class AuditNamesRequest {
+                constructor(p?: lumeo.master.v1.AuditNamesRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                static encode(m: lumeo.master.v1.AuditNamesRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.AuditNamesRequest & lumeo.master.v1.AuditNamesRequest.$Shape;
+            }
+
+            namespace AuditNamesRequest {
+                interface $Properties {
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.AuditNamesRequest.$Properties;
+            }
+
+            interface IAuditNamesResponse extends lumeo.master.v1.AuditNamesResponse.$Properties {
+            }
+
+            class AuditNamesResponse {
+                constructor(p?: lumeo.master.v1.AuditNamesResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                revision: number;
+                records: number;
+                files: number;
+                chunks: number;
+                findings: lumeo.master.v1.NameFinding.$Properties[];
+                done: boolean;
+                static encode(m: lumeo.master.v1.AuditNamesResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.AuditNamesResponse & lumeo.master.v1.AuditNamesResponse.$Shape;
+            }
+
+            namespace AuditNamesResponse {
+                interface $Properties {
+                    revision?: (number|null);
+                    records?: (number|null);
+                    files?: (number|null);
+                    chunks?: (number|null);
+                    findings?: (lumeo.master.v1.NameFinding.$Properties[]|null);
+                    done?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.AuditNamesResponse.$Properties;
+            }
+
+            interface INameFinding extends lumeo.master.v1.NameFinding.$Properties {
+            }
+
+            class NameFinding {
+                constructor(p?: lumeo.master.v1.NameFinding.$Properties);
+                $unknowns?: Uint8Array[];
+                fault: lumeo.master.v1.NameFault;
+                path: string;
+                inode: number;
+                handle: number;
+                what: string;
+                static encode(m: lumeo.master.v1.NameFinding.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.NameFinding & lumeo.master.v1.NameFinding.$Shape;
+            }
+
+            namespace NameFinding {
+                interface $Properties {
+                    fault?: (lumeo.master.v1.NameFault|null);
+                    path?: (string|null);
+                    inode?: (number|null);
+                    handle?: (number|null);
+                    what?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.NameFinding.$Properties;
+            }
+
+            enum NameFault {
+                NAME_FAULT_UNSPECIFIED = 0,
+                NAME_FAULT_DANGLING = 1,
+                NAME_FAULT_REFERENCE_COUNT = 2,
+                NAME_FAULT_CHUNK_LIST = 3,
+                NAME_FAULT_CHUNK_RECORD = 4,
+                NAME_FAULT_UNREFERENCED = 5,
+                NAME_FAULT_DIRECTORY = 6
+            }
+
+            interface IFindContentsRequest extends lumeo.master.v1.FindContentsRequest.$Properties {
+            }
+
+            class FindContentsRequest {
+                constructor(p?: lumeo.master.v1.FindContentsRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                contents: number[];
+                static encode(m: lumeo.master.v1.FindContentsRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.FindContentsRequest & lumeo.master.v1.FindContentsRequest.$Shape;
+            }
+
+            namespace FindContentsRequest {
+                interface $Properties {
+                    contents?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.FindContentsRequest.$Properties;
+            }
+
+            interface IFindContentsResponse extends lumeo.master.v1.FindContentsResponse.$Properties {
+            }
+
+            class FindContentsResponse {
+                constructor(p?: lumeo.master.v1.FindContentsResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                places: lumeo.master.v1.ContentPlace.$Properties[];
+                static encode(m: lumeo.master.v1.FindContentsResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.FindContentsResponse & lumeo.master.v1.FindContentsResponse.$Shape;
+            }
+
+            namespace FindContentsResponse {
+                interface $Properties {
+                    places?: (lumeo.master.v1.ContentPlace.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.FindContentsResponse.$Properties;
+            }
+
+            interface IContentPlace extends lumeo.master.v1.ContentPlace.$Properties {
+            }
+
+            class ContentPlace {
+                constructor(p?: lumeo.master.v1.ContentPlace.$Properties);
+                $unknowns?: Uint8Array[];
+                content: number;
+                path: string;
+                static encode(m: lumeo.master.v1.ContentPlace.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ContentPlace & lumeo.master.v1.ContentPlace.$Shape;
+            }
+
+            namespace ContentPlace {
+                interface $Properties {
+                    content?: (number|null);
+                    path?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ContentPlace.$Properties;
+            }
+
+            interface IListReplicasRequest extends lumeo.master.v1.ListReplicasRequest.$Properties {
+            }
+
+            class ListReplicasRequest {
+                constructor(p?: lumeo.master.v1.ListReplicasRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                after: number;
+                limit: number;
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.ListReplicasRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListReplicasRequest & lumeo.master.v1.ListReplicasRequest.$Shape;
+            }
+
+            namespace ListReplicasRequest {
+                interface $Properties {
+                    serverId?: (number|null);
+                    after?: (number|null);
+                    limit?: (number|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListReplicasRequest.$Properties;
+            }
+
+            interface IListReplicasResponse extends lumeo.master.v1.ListReplicasResponse.$Properties {
+            }
+
+            class ListReplicasResponse {
+                constructor(p?: lumeo.master.v1.ListReplicasResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                replicas: lumeo.common.v1.ReplicaFacts.$Properties[];
+                static encode(m: lumeo.master.v1.ListReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListReplicasResponse & lumeo.master.v1.ListReplicasResponse.$Shape;
+            }
+
+            namespace ListReplicasResponse {
+                interface $Properties {
+                    replicas?: (lumeo.common.v1.ReplicaFacts.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListReplicasResponse.$Properties;
+            }
+
+            interface IJudgeReplicasRequest extends lumeo.master.v1.JudgeReplicasRequest.$Properties {
+            }
+
+            class JudgeReplicasRequest {
+                constructor(p?: lumeo.master.v1.JudgeReplicasRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                replicas: lumeo.common.v1.ReplicaFacts.$Properties[];
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.JudgeReplicasRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.JudgeReplicasRequest & lumeo.master.v1.JudgeReplicasRequest.$Shape;
+            }
+
+            namespace JudgeReplicasRequest {
+                interface $Properties {
+                    serverId?: (number|null);
+                    replicas?: (lumeo.common.v1.ReplicaFacts.$Properties[]|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.JudgeReplicasRequest.$Properties;
+            }
+
+            interface IJudgeReplicasResponse extends lumeo.master.v1.JudgeReplicasResponse.$Properties {
+            }
+
+            class JudgeReplicasResponse {
+                constructor(p?: lumeo.master.v1.JudgeReplicasResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                standings: lumeo.master.v1.ReplicaStanding[];
+                static encode(m: lumeo.master.v1.JudgeReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.JudgeReplicasResponse & lumeo.master.v1.JudgeReplicasResponse.$Shape;
+            }
+
+            namespace JudgeReplicasResponse {
+                interface $Properties {
+                    standings?: (lumeo.master.v1.ReplicaStanding[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.JudgeReplicasResponse.$Properties;
+            }
+
+            enum ReplicaStanding {
+                REPLICA_STANDING_UNSPECIFIED = 0,
+                REPLICA_STANDING_MEMBER = 1,
+                REPLICA_STANDING_MOVE_TARGET = 2,
+                REPLICA_STANDING_RELEASED = 3,
+                REPLICA_STANDING_GRANTED = 4,
+                REPLICA_STANDING_KEPT = 5,
+                REPLICA_STANDING_OF_LOST_TIME = 6,
+                REPLICA_STANDING_GARBAGE = 7,
+                REPLICA_STANDING_NEWER = 8,
+                REPLICA_STANDING_STALE = 9
+            }
+
             interface IExportRequest extends lumeo.master.v1.ExportRequest.$Properties {
             }
 
@@ -1614,6 +1987,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.LocateChunkRequest.$Properties);
                 $unknowns?: Uint8Array[];
                 handle: number;
+                withLabels: boolean;
                 static encode(m: lumeo.master.v1.LocateChunkRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.LocateChunkRequest & lumeo.master.v1.LocateChunkRequest.$Shape;
             }
@@ -1621,6 +1995,7 @@ export namespace lumeo {
             namespace LocateChunkRequest {
                 interface $Properties {
                     handle?: (number|null);
+                    withLabels?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.LocateChunkRequest.$Properties;
@@ -1756,6 +2131,7 @@ export namespace lumeo {
                 writesInFlight: number;
                 scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
                 stoppedHandles: number[];
+                tokenKeyId: number;
                 static encode(m: lumeo.master.v1.HeartbeatRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatRequest & lumeo.master.v1.HeartbeatRequest.$Shape;
             }
@@ -1773,6 +2149,7 @@ export namespace lumeo {
                     writesInFlight?: (number|null);
                     scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
                     stoppedHandles?: (number[]|null);
+                    tokenKeyId?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.HeartbeatRequest.$Properties;
@@ -1787,6 +2164,8 @@ export namespace lumeo {
                 verifyHandles: number[];
                 masters: string[];
                 stopHandles: number[];
+                tokenKeys: lumeo.master.v1.TokenKey.$Properties[];
+                leaderTimeMs: number;
                 static encode(m: lumeo.master.v1.HeartbeatResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatResponse & lumeo.master.v1.HeartbeatResponse.$Shape;
             }
@@ -1796,9 +2175,32 @@ export namespace lumeo {
                     verifyHandles?: (number[]|null);
                     masters?: (string[]|null);
                     stopHandles?: (number[]|null);
+                    tokenKeys?: (lumeo.master.v1.TokenKey.$Properties[]|null);
+                    leaderTimeMs?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.HeartbeatResponse.$Properties;
+            }
+
+            interface ITokenKey extends lumeo.master.v1.TokenKey.$Properties {
+            }
+
+            class TokenKey {
+                constructor(p?: lumeo.master.v1.TokenKey.$Properties);
+                $unknowns?: Uint8Array[];
+                id: number;
+                secret: Uint8Array;
+                static encode(m: lumeo.master.v1.TokenKey.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TokenKey & lumeo.master.v1.TokenKey.$Shape;
+            }
+
+            namespace TokenKey {
+                interface $Properties {
+                    id?: (number|null);
+                    secret?: (Uint8Array|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TokenKey.$Properties;
             }
 
             interface IReportInventoryRequest extends lumeo.master.v1.ReportInventoryRequest.$Properties {
@@ -1811,6 +2213,8 @@ export namespace lumeo {
                 storeUuid: string;
                 handles: number[];
                 epochs: number[];
+                after: number;
+                last: boolean;
                 static encode(m: lumeo.master.v1.ReportInventoryRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportInventoryRequest & lumeo.master.v1.ReportInventoryRequest.$Shape;
             }
@@ -1821,6 +2225,8 @@ export namespace lumeo {
                     storeUuid?: (string|null);
                     handles?: (number[]|null);
                     epochs?: (number[]|null);
+                    after?: (number|null);
+                    last?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ReportInventoryRequest.$Properties;
@@ -2763,6 +3169,7 @@ export namespace lumeo {
                 chunkCountMax: number;
                 revision: number;
                 version: number;
+                withLabels: boolean;
                 static encode(m: lumeo.master.v1.Stat.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Stat & lumeo.master.v1.Stat.$Shape;
             }
@@ -2774,6 +3181,7 @@ export namespace lumeo {
                     chunkCountMax?: (number|null);
                     revision?: (number|null);
                     version?: (number|null);
+                    withLabels?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Stat.$Properties;
@@ -2926,6 +3334,7 @@ export namespace lumeo {
                 epoch: number;
                 replicas: lumeo.common.v1.ReplicaLocation.$Properties[];
                 usableMs: number;
+                token: Uint8Array;
                 static encode(m: lumeo.master.v1.Grant.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Grant & lumeo.master.v1.Grant.$Shape;
             }
@@ -2937,6 +3346,7 @@ export namespace lumeo {
                     epoch?: (number|null);
                     replicas?: (lumeo.common.v1.ReplicaLocation.$Properties[]|null);
                     usableMs?: (number|null);
+                    token?: (Uint8Array|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Grant.$Properties;

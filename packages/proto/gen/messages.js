@@ -2258,6 +2258,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.common.v1.ChunkRef.$Properties|null} [chunk] CopyReplicaRequest chunk
                  * @property {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>|null} [sources] CopyReplicaRequest sources
                  * @property {number|null} [bytesPerSecondMax] CopyReplicaRequest bytesPerSecondMax
+                 * @property {Uint8Array|null} [token] CopyReplicaRequest token
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -2323,6 +2324,14 @@ export const lumeo = $root.lumeo = (() => {
                 CopyReplicaRequest.prototype.bytesPerSecondMax = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * CopyReplicaRequest token.
+                 * @member {Uint8Array} token
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @instance
+                 */
+                CopyReplicaRequest.prototype.token = $util.newBuffer([]);
+
+                /**
                  * Encodes the specified CopyReplicaRequest message. Does not implicitly {@link lumeo.chunkserver.v1.CopyReplicaRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
@@ -2348,6 +2357,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.bytesPerSecondMax != null && $Object.hasOwnProperty.call(m, "bytesPerSecondMax") && (typeof m.bytesPerSecondMax === "object" ? m.bytesPerSecondMax.low || m.bytesPerSecondMax.high : m.bytesPerSecondMax !== 0))
                         w.uint32(/* id 4, wireType 0 =*/32).uint64(m.bytesPerSecondMax);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
+                        w.uint32(/* id 5, wireType 2 =*/42).bytes(m.token);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -2422,6 +2433,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.bytesPerSecondMax = v;
                                 else
                                     delete m.bytesPerSecondMax;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.token = v;
+                                else
+                                    delete m.token;
                                 continue;
                             }
                         }
@@ -2846,6 +2866,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.common.v1.ChunkRef.$Properties|null} [chunk] AuditReplicaRequest chunk
                  * @property {lumeo.chunkserver.v1.ReplicaHolder.$Properties|null} [holder] AuditReplicaRequest holder
                  * @property {number|null} [bytesPerSecondMax] AuditReplicaRequest bytesPerSecondMax
+                 * @property {Uint8Array|null} [token] AuditReplicaRequest token
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -2902,6 +2923,14 @@ export const lumeo = $root.lumeo = (() => {
                 AuditReplicaRequest.prototype.bytesPerSecondMax = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * AuditReplicaRequest token.
+                 * @member {Uint8Array} token
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaRequest
+                 * @instance
+                 */
+                AuditReplicaRequest.prototype.token = $util.newBuffer([]);
+
+                /**
                  * Encodes the specified AuditReplicaRequest message. Does not implicitly {@link lumeo.chunkserver.v1.AuditReplicaRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.AuditReplicaRequest
@@ -2923,6 +2952,8 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.chunkserver.v1.ReplicaHolder.encode(m.holder, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
                     if (m.bytesPerSecondMax != null && $Object.hasOwnProperty.call(m, "bytesPerSecondMax") && (typeof m.bytesPerSecondMax === "object" ? m.bytesPerSecondMax.low || m.bytesPerSecondMax.high : m.bytesPerSecondMax !== 0))
                         w.uint32(/* id 3, wireType 0 =*/24).uint64(m.bytesPerSecondMax);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
+                        w.uint32(/* id 4, wireType 2 =*/34).bytes(m.token);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -2986,6 +3017,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.bytesPerSecondMax = v;
                                 else
                                     delete m.bytesPerSecondMax;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.token = v;
+                                else
+                                    delete m.token;
                                 continue;
                             }
                         }
@@ -3204,11 +3244,306 @@ export const lumeo = $root.lumeo = (() => {
                 return values;
             })();
 
+            v1.ListReplicasRequest = (function() {
+
+                /**
+                 * Properties of a ListReplicasRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.ListReplicasRequest.$Properties
+                 * @property {number|null} [after] ListReplicasRequest after
+                 * @property {number|null} [limit] ListReplicasRequest limit
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListReplicasRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IListReplicasRequest
+                 * @augments lumeo.chunkserver.v1.ListReplicasRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.ListReplicasRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListReplicasRequest.
+                 * @typedef {lumeo.chunkserver.v1.ListReplicasRequest.$Properties} lumeo.chunkserver.v1.ListReplicasRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListReplicasRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a ListReplicasRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.ListReplicasRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListReplicasRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListReplicasRequest after.
+                 * @member {number} after
+                 * @memberof lumeo.chunkserver.v1.ListReplicasRequest
+                 * @instance
+                 */
+                ListReplicasRequest.prototype.after = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListReplicasRequest limit.
+                 * @member {number} limit
+                 * @memberof lumeo.chunkserver.v1.ListReplicasRequest
+                 * @instance
+                 */
+                ListReplicasRequest.prototype.limit = 0;
+
+                /**
+                 * Encodes the specified ListReplicasRequest message. Does not implicitly {@link lumeo.chunkserver.v1.ListReplicasRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.ListReplicasRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.ListReplicasRequest.$Properties} m ListReplicasRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListReplicasRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.after != null && $Object.hasOwnProperty.call(m, "after") && (typeof m.after === "object" ? m.after.low || m.after.high : m.after !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.after);
+                    if (m.limit != null && $Object.hasOwnProperty.call(m, "limit") && m.limit !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.limit);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListReplicasRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.ListReplicasRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.ListReplicasRequest & lumeo.chunkserver.v1.ListReplicasRequest.$Shape} ListReplicasRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListReplicasRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.ListReplicasRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.after = v;
+                                else
+                                    delete m.after;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.limit = v;
+                                else
+                                    delete m.limit;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListReplicasRequest;
+            })();
+
+            v1.ListReplicasResponse = (function() {
+
+                /**
+                 * Properties of a ListReplicasResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.ListReplicasResponse.$Properties
+                 * @property {Array.<lumeo.common.v1.ReplicaFacts.$Properties>|null} [replicas] ListReplicasResponse replicas
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListReplicasResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IListReplicasResponse
+                 * @augments lumeo.chunkserver.v1.ListReplicasResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.ListReplicasResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListReplicasResponse.
+                 * @typedef {lumeo.chunkserver.v1.ListReplicasResponse.$Properties} lumeo.chunkserver.v1.ListReplicasResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListReplicasResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a ListReplicasResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.ListReplicasResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListReplicasResponse = function (p) {
+                    this.replicas = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListReplicasResponse replicas.
+                 * @member {Array.<lumeo.common.v1.ReplicaFacts.$Properties>} replicas
+                 * @memberof lumeo.chunkserver.v1.ListReplicasResponse
+                 * @instance
+                 */
+                ListReplicasResponse.prototype.replicas = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ListReplicasResponse message. Does not implicitly {@link lumeo.chunkserver.v1.ListReplicasResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.ListReplicasResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.ListReplicasResponse.$Properties} m ListReplicasResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListReplicasResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.replicas != null && m.replicas.length) {
+                        for (var i = 0; i < m.replicas.length; ++i)
+                            $root.lumeo.common.v1.ReplicaFacts.encode(m.replicas[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListReplicasResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.ListReplicasResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.ListReplicasResponse & lumeo.chunkserver.v1.ListReplicasResponse.$Shape} ListReplicasResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListReplicasResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.ListReplicasResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.replicas && m.replicas.length))
+                                    m.replicas = [];
+                                m.replicas.push($root.lumeo.common.v1.ReplicaFacts.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListReplicasResponse;
+            })();
+
             v1.GetStatusRequest = (function() {
 
                 /**
                  * Properties of a GetStatusRequest.
                  * @typedef {Object} lumeo.chunkserver.v1.GetStatusRequest.$Properties
+                 * @property {boolean|null} [process] GetStatusRequest process
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -3241,6 +3576,14 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 /**
+                 * GetStatusRequest process.
+                 * @member {boolean} process
+                 * @memberof lumeo.chunkserver.v1.GetStatusRequest
+                 * @instance
+                 */
+                GetStatusRequest.prototype.process = false;
+
+                /**
                  * Encodes the specified GetStatusRequest message. Does not implicitly {@link lumeo.chunkserver.v1.GetStatusRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.GetStatusRequest
@@ -3256,6 +3599,8 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $util.recursionLimit)
                         throw $Error("max depth exceeded");
+                    if (m.process != null && $Object.hasOwnProperty.call(m, "process") && m.process !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.process);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -3280,7 +3625,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -3298,7 +3643,19 @@ export const lumeo = $root.lumeo = (() => {
                             z = $undefined;
                             break;
                         }
-                        r.skipType(t & 7, q, t);
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.process = v;
+                                else
+                                    delete m.process;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
                         if (!r.discardUnknown) {
                             $util.makeProp(m, "$unknowns", false);
                             (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
@@ -3333,6 +3690,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [damagedCount] GetStatusResponse damagedCount
                  * @property {number|null} [copiesInFlight] GetStatusResponse copiesInFlight
                  * @property {Array.<number>|null} [stoppedHandles] GetStatusResponse stoppedHandles
+                 * @property {lumeo.common.v1.ProcessFacts.$Properties|null} [process] GetStatusResponse process
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -3454,6 +3812,14 @@ export const lumeo = $root.lumeo = (() => {
                 GetStatusResponse.prototype.stoppedHandles = $util.emptyArray;
 
                 /**
+                 * GetStatusResponse process.
+                 * @member {lumeo.common.v1.ProcessFacts.$Properties|null|undefined} process
+                 * @memberof lumeo.chunkserver.v1.GetStatusResponse
+                 * @instance
+                 */
+                GetStatusResponse.prototype.process = null;
+
+                /**
                  * Encodes the specified GetStatusResponse message. Does not implicitly {@link lumeo.chunkserver.v1.GetStatusResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.GetStatusResponse
@@ -3492,6 +3858,8 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.stoppedHandles != null && m.stoppedHandles.length) {
                         w.uint32(/* id 11, wireType 2 =*/90).uint64s(m.stoppedHandles);
                     }
+                    if (m.process != null && $Object.hasOwnProperty.call(m, "process"))
+                        $root.lumeo.common.v1.ProcessFacts.encode(m.process, w.uint32(/* id 12, wireType 2 =*/98).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -3637,6 +4005,12 @@ export const lumeo = $root.lumeo = (() => {
                                 m.stoppedHandles.push(r.uint64());
                                 continue;
                             }
+                        case 12: {
+                                if (u !== 2)
+                                    break;
+                                m.process = $root.lumeo.common.v1.ProcessFacts.decode(r, r.size(), $undefined, q + 1, m.process);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -3726,6 +4100,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.common.v1.ReplicaRole|null} [role] ReplicaLocation role
                  * @property {lumeo.common.v1.ServerState|null} [state] ReplicaLocation state
                  * @property {boolean|null} [damaged] ReplicaLocation damaged
+                 * @property {Object.<string,string>|null} [labels] ReplicaLocation labels
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -3751,6 +4126,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const ReplicaLocation = function (p) {
+                    this.labels = {};
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -3806,6 +4182,14 @@ export const lumeo = $root.lumeo = (() => {
                 ReplicaLocation.prototype.damaged = false;
 
                 /**
+                 * ReplicaLocation labels.
+                 * @member {Object.<string,string>} labels
+                 * @memberof lumeo.common.v1.ReplicaLocation
+                 * @instance
+                 */
+                ReplicaLocation.prototype.labels = $util.emptyObject;
+
+                /**
                  * Encodes the specified ReplicaLocation message. Does not implicitly {@link lumeo.common.v1.ReplicaLocation.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.common.v1.ReplicaLocation
@@ -3833,6 +4217,11 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 5, wireType 0 =*/40).int32(m.state);
                     if (m.damaged != null && $Object.hasOwnProperty.call(m, "damaged") && m.damaged !== false)
                         w.uint32(/* id 6, wireType 0 =*/48).bool(m.damaged);
+                    if (m.labels != null && $Object.hasOwnProperty.call(m, "labels")) {
+                        for (var ks = $Object.keys(m.labels), i = 0; i < ks.length; ++i) {
+                            w.uint32(/* id 7, wireType 2 =*/58).fork().uint32(/* id 1, wireType 2 =*/10).string(ks[i]).uint32(/* id 2, wireType 2 =*/18).string(m.labels[ks[i]]).ldelim();
+                        }
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -3857,7 +4246,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m, v;
+                    var c, m, k, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -3929,6 +4318,42 @@ export const lumeo = $root.lumeo = (() => {
                                     m.damaged = v;
                                 else
                                     delete m.damaged;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                if (m.labels === $util.emptyObject)
+                                    m.labels = {};
+                                var c2 = r.size() + r.pos;
+                                if (c2 > r.len)
+                                    throw $RangeError("index out of range");
+                                r.len = c2;
+                                k = "";
+                                v = "";
+                                while (r.pos < c2) {
+                                    var t2 = r.tag();
+                                    u = t2 & 7;
+                                    switch (t2 >>>= 3) {
+                                    case 1:
+                                        if (u !== 2)
+                                            break;
+                                        k = r.stringVerify();
+                                        continue;
+                                    case 2:
+                                        if (u !== 2)
+                                            break;
+                                        v = r.stringVerify();
+                                        continue;
+                                    }
+                                    r.skipType(u, q, t2);
+                                }
+                                if (r.pos !== c2)
+                                    throw $RangeError("index out of range");
+                                r.len = c;
+                                if (k === "__proto__")
+                                    $util.makeProp(m.labels, k);
+                                m.labels[k] = v;
                                 continue;
                             }
                         }
@@ -4154,6 +4579,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.common.v1.LocatedChunk.$Properties
                  * @property {lumeo.common.v1.ChunkRef.$Properties|null} [chunk] LocatedChunk chunk
                  * @property {Array.<lumeo.common.v1.ReplicaLocation.$Properties>|null} [replicas] LocatedChunk replicas
+                 * @property {Uint8Array|null} [token] LocatedChunk token
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -4203,6 +4629,14 @@ export const lumeo = $root.lumeo = (() => {
                 LocatedChunk.prototype.replicas = $util.emptyArray;
 
                 /**
+                 * LocatedChunk token.
+                 * @member {Uint8Array} token
+                 * @memberof lumeo.common.v1.LocatedChunk
+                 * @instance
+                 */
+                LocatedChunk.prototype.token = $util.newBuffer([]);
+
+                /**
                  * Encodes the specified LocatedChunk message. Does not implicitly {@link lumeo.common.v1.LocatedChunk.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.common.v1.LocatedChunk
@@ -4224,6 +4658,8 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.replicas.length; ++i)
                             $root.lumeo.common.v1.ReplicaLocation.encode(m.replicas[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
                     }
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
+                        w.uint32(/* id 3, wireType 2 =*/26).bytes(m.token);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -4282,6 +4718,15 @@ export const lumeo = $root.lumeo = (() => {
                                 m.replicas.push($root.lumeo.common.v1.ReplicaLocation.decode(r, r.size(), $undefined, q + 1));
                                 continue;
                             }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -4300,6 +4745,558 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return LocatedChunk;
+            })();
+
+            v1.ProcessFacts = (function() {
+
+                /**
+                 * Properties of a ProcessFacts.
+                 * @typedef {Object} lumeo.common.v1.ProcessFacts.$Properties
+                 * @property {string|null} [version] ProcessFacts version
+                 * @property {string|null} [nodeVersion] ProcessFacts nodeVersion
+                 * @property {number|null} [nowMs] ProcessFacts nowMs
+                 * @property {number|null} [upMs] ProcessFacts upMs
+                 * @property {number|null} [diskBytes] ProcessFacts diskBytes
+                 * @property {number|null} [diskFreeBytes] ProcessFacts diskFreeBytes
+                 * @property {number|null} [syncUs] ProcessFacts syncUs
+                 * @property {number|null} [syncUsMax] ProcessFacts syncUsMax
+                 * @property {string|null} [syncFailure] ProcessFacts syncFailure
+                 * @property {number|null} [openFiles] ProcessFacts openFiles
+                 * @property {number|null} [openFilesMax] ProcessFacts openFilesMax
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ProcessFacts.
+                 * @memberof lumeo.common.v1
+                 * @interface IProcessFacts
+                 * @augments lumeo.common.v1.ProcessFacts.$Properties
+                 * @deprecated Use lumeo.common.v1.ProcessFacts.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ProcessFacts.
+                 * @typedef {lumeo.common.v1.ProcessFacts.$Properties} lumeo.common.v1.ProcessFacts.$Shape
+                 */
+
+                /**
+                 * Constructs a new ProcessFacts.
+                 * @memberof lumeo.common.v1
+                 * @classdesc Represents a ProcessFacts.
+                 * @constructor
+                 * @param {lumeo.common.v1.ProcessFacts.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ProcessFacts = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ProcessFacts version.
+                 * @member {string} version
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.version = "";
+
+                /**
+                 * ProcessFacts nodeVersion.
+                 * @member {string} nodeVersion
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.nodeVersion = "";
+
+                /**
+                 * ProcessFacts nowMs.
+                 * @member {number} nowMs
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.nowMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ProcessFacts upMs.
+                 * @member {number} upMs
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.upMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ProcessFacts diskBytes.
+                 * @member {number} diskBytes
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.diskBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ProcessFacts diskFreeBytes.
+                 * @member {number} diskFreeBytes
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.diskFreeBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ProcessFacts syncUs.
+                 * @member {number} syncUs
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.syncUs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ProcessFacts syncUsMax.
+                 * @member {number} syncUsMax
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.syncUsMax = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ProcessFacts syncFailure.
+                 * @member {string} syncFailure
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.syncFailure = "";
+
+                /**
+                 * ProcessFacts openFiles.
+                 * @member {number} openFiles
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.openFiles = 0;
+
+                /**
+                 * ProcessFacts openFilesMax.
+                 * @member {number} openFilesMax
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @instance
+                 */
+                ProcessFacts.prototype.openFilesMax = 0;
+
+                /**
+                 * Encodes the specified ProcessFacts message. Does not implicitly {@link lumeo.common.v1.ProcessFacts.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @static
+                 * @param {lumeo.common.v1.ProcessFacts.$Properties} m ProcessFacts message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ProcessFacts.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.version != null && $Object.hasOwnProperty.call(m, "version") && m.version !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.version);
+                    if (m.nodeVersion != null && $Object.hasOwnProperty.call(m, "nodeVersion") && m.nodeVersion !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.nodeVersion);
+                    if (m.nowMs != null && $Object.hasOwnProperty.call(m, "nowMs") && (typeof m.nowMs === "object" ? m.nowMs.low || m.nowMs.high : m.nowMs !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.nowMs);
+                    if (m.upMs != null && $Object.hasOwnProperty.call(m, "upMs") && (typeof m.upMs === "object" ? m.upMs.low || m.upMs.high : m.upMs !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.upMs);
+                    if (m.diskBytes != null && $Object.hasOwnProperty.call(m, "diskBytes") && (typeof m.diskBytes === "object" ? m.diskBytes.low || m.diskBytes.high : m.diskBytes !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.diskBytes);
+                    if (m.diskFreeBytes != null && $Object.hasOwnProperty.call(m, "diskFreeBytes") && (typeof m.diskFreeBytes === "object" ? m.diskFreeBytes.low || m.diskFreeBytes.high : m.diskFreeBytes !== 0))
+                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.diskFreeBytes);
+                    if (m.syncUs != null && $Object.hasOwnProperty.call(m, "syncUs") && (typeof m.syncUs === "object" ? m.syncUs.low || m.syncUs.high : m.syncUs !== 0))
+                        w.uint32(/* id 7, wireType 0 =*/56).uint64(m.syncUs);
+                    if (m.syncUsMax != null && $Object.hasOwnProperty.call(m, "syncUsMax") && (typeof m.syncUsMax === "object" ? m.syncUsMax.low || m.syncUsMax.high : m.syncUsMax !== 0))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.syncUsMax);
+                    if (m.syncFailure != null && $Object.hasOwnProperty.call(m, "syncFailure") && m.syncFailure !== "")
+                        w.uint32(/* id 9, wireType 2 =*/74).string(m.syncFailure);
+                    if (m.openFiles != null && $Object.hasOwnProperty.call(m, "openFiles") && m.openFiles !== 0)
+                        w.uint32(/* id 10, wireType 0 =*/80).uint32(m.openFiles);
+                    if (m.openFilesMax != null && $Object.hasOwnProperty.call(m, "openFilesMax") && m.openFilesMax !== 0)
+                        w.uint32(/* id 11, wireType 0 =*/88).uint32(m.openFilesMax);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ProcessFacts message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.common.v1.ProcessFacts
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.common.v1.ProcessFacts & lumeo.common.v1.ProcessFacts.$Shape} ProcessFacts
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ProcessFacts.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.common.v1.ProcessFacts();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.version = v;
+                                else
+                                    delete m.version;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.nodeVersion = v;
+                                else
+                                    delete m.nodeVersion;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.nowMs = v;
+                                else
+                                    delete m.nowMs;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.upMs = v;
+                                else
+                                    delete m.upMs;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.diskBytes = v;
+                                else
+                                    delete m.diskBytes;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.diskFreeBytes = v;
+                                else
+                                    delete m.diskFreeBytes;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.syncUs = v;
+                                else
+                                    delete m.syncUs;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.syncUsMax = v;
+                                else
+                                    delete m.syncUsMax;
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.syncFailure = v;
+                                else
+                                    delete m.syncFailure;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.openFiles = v;
+                                else
+                                    delete m.openFiles;
+                                continue;
+                            }
+                        case 11: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.openFilesMax = v;
+                                else
+                                    delete m.openFilesMax;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ProcessFacts;
+            })();
+
+            v1.ReplicaFacts = (function() {
+
+                /**
+                 * Properties of a ReplicaFacts.
+                 * @typedef {Object} lumeo.common.v1.ReplicaFacts.$Properties
+                 * @property {number|null} [handle] ReplicaFacts handle
+                 * @property {number|null} [epoch] ReplicaFacts epoch
+                 * @property {number|null} [lengthBytes] ReplicaFacts lengthBytes
+                 * @property {number|null} [crc32c] ReplicaFacts crc32c
+                 * @property {boolean|null} [damaged] ReplicaFacts damaged
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReplicaFacts.
+                 * @memberof lumeo.common.v1
+                 * @interface IReplicaFacts
+                 * @augments lumeo.common.v1.ReplicaFacts.$Properties
+                 * @deprecated Use lumeo.common.v1.ReplicaFacts.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReplicaFacts.
+                 * @typedef {lumeo.common.v1.ReplicaFacts.$Properties} lumeo.common.v1.ReplicaFacts.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReplicaFacts.
+                 * @memberof lumeo.common.v1
+                 * @classdesc Represents a ReplicaFacts.
+                 * @constructor
+                 * @param {lumeo.common.v1.ReplicaFacts.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReplicaFacts = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReplicaFacts handle.
+                 * @member {number} handle
+                 * @memberof lumeo.common.v1.ReplicaFacts
+                 * @instance
+                 */
+                ReplicaFacts.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReplicaFacts epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.common.v1.ReplicaFacts
+                 * @instance
+                 */
+                ReplicaFacts.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReplicaFacts lengthBytes.
+                 * @member {number} lengthBytes
+                 * @memberof lumeo.common.v1.ReplicaFacts
+                 * @instance
+                 */
+                ReplicaFacts.prototype.lengthBytes = 0;
+
+                /**
+                 * ReplicaFacts crc32c.
+                 * @member {number} crc32c
+                 * @memberof lumeo.common.v1.ReplicaFacts
+                 * @instance
+                 */
+                ReplicaFacts.prototype.crc32c = 0;
+
+                /**
+                 * ReplicaFacts damaged.
+                 * @member {boolean} damaged
+                 * @memberof lumeo.common.v1.ReplicaFacts
+                 * @instance
+                 */
+                ReplicaFacts.prototype.damaged = false;
+
+                /**
+                 * Encodes the specified ReplicaFacts message. Does not implicitly {@link lumeo.common.v1.ReplicaFacts.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.common.v1.ReplicaFacts
+                 * @static
+                 * @param {lumeo.common.v1.ReplicaFacts.$Properties} m ReplicaFacts message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReplicaFacts.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
+                    if (m.lengthBytes != null && $Object.hasOwnProperty.call(m, "lengthBytes") && m.lengthBytes !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.lengthBytes);
+                    if (m.crc32c != null && $Object.hasOwnProperty.call(m, "crc32c") && m.crc32c !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.crc32c);
+                    if (m.damaged != null && $Object.hasOwnProperty.call(m, "damaged") && m.damaged !== false)
+                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.damaged);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReplicaFacts message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.common.v1.ReplicaFacts
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.common.v1.ReplicaFacts & lumeo.common.v1.ReplicaFacts.$Shape} ReplicaFacts
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReplicaFacts.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.common.v1.ReplicaFacts();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.lengthBytes = v;
+                                else
+                                    delete m.lengthBytes;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.crc32c = v;
+                                else
+                                    delete m.crc32c;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.damaged = v;
+                                else
+                                    delete m.damaged;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReplicaFacts;
             })();
 
             v1.ScrubStatus = (function() {
@@ -5239,6 +6236,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a GetMasterStatusRequest.
                  * @typedef {Object} lumeo.master.v1.GetMasterStatusRequest.$Properties
                  * @property {boolean|null} [stateHash] GetMasterStatusRequest stateHash
+                 * @property {boolean|null} [process] GetMasterStatusRequest process
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5279,6 +6277,14 @@ export const lumeo = $root.lumeo = (() => {
                 GetMasterStatusRequest.prototype.stateHash = false;
 
                 /**
+                 * GetMasterStatusRequest process.
+                 * @member {boolean} process
+                 * @memberof lumeo.master.v1.GetMasterStatusRequest
+                 * @instance
+                 */
+                GetMasterStatusRequest.prototype.process = false;
+
+                /**
                  * Encodes the specified GetMasterStatusRequest message. Does not implicitly {@link lumeo.master.v1.GetMasterStatusRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.GetMasterStatusRequest
@@ -5296,6 +6302,8 @@ export const lumeo = $root.lumeo = (() => {
                         throw $Error("max depth exceeded");
                     if (m.stateHash != null && $Object.hasOwnProperty.call(m, "stateHash") && m.stateHash !== false)
                         w.uint32(/* id 1, wireType 0 =*/8).bool(m.stateHash);
+                    if (m.process != null && $Object.hasOwnProperty.call(m, "process") && m.process !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.process);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -5349,6 +6357,15 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.stateHash;
                                 continue;
                             }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.process = v;
+                                else
+                                    delete m.process;
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -5375,6 +6392,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a GetMasterStatusResponse.
                  * @typedef {Object} lumeo.master.v1.GetMasterStatusResponse.$Properties
                  * @property {lumeo.master.v1.MasterStatus.$Properties|null} [status] GetMasterStatusResponse status
+                 * @property {lumeo.common.v1.ProcessFacts.$Properties|null} [process] GetMasterStatusResponse process
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5415,6 +6433,14 @@ export const lumeo = $root.lumeo = (() => {
                 GetMasterStatusResponse.prototype.status = null;
 
                 /**
+                 * GetMasterStatusResponse process.
+                 * @member {lumeo.common.v1.ProcessFacts.$Properties|null|undefined} process
+                 * @memberof lumeo.master.v1.GetMasterStatusResponse
+                 * @instance
+                 */
+                GetMasterStatusResponse.prototype.process = null;
+
+                /**
                  * Encodes the specified GetMasterStatusResponse message. Does not implicitly {@link lumeo.master.v1.GetMasterStatusResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.GetMasterStatusResponse
@@ -5432,6 +6458,8 @@ export const lumeo = $root.lumeo = (() => {
                         throw $Error("max depth exceeded");
                     if (m.status != null && $Object.hasOwnProperty.call(m, "status"))
                         $root.lumeo.master.v1.MasterStatus.encode(m.status, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.process != null && $Object.hasOwnProperty.call(m, "process"))
+                        $root.lumeo.common.v1.ProcessFacts.encode(m.process, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -5480,6 +6508,12 @@ export const lumeo = $root.lumeo = (() => {
                                 if (u !== 2)
                                     break;
                                 m.status = $root.lumeo.master.v1.MasterStatus.decode(r, r.size(), $undefined, q + 1, m.status);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.process = $root.lumeo.common.v1.ProcessFacts.decode(r, r.size(), $undefined, q + 1, m.process);
                                 continue;
                             }
                         }
@@ -7160,6 +8194,9 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<number>|null} [stoppedHandles] ChunkserverStatus stoppedHandles
                  * @property {lumeo.master.v1.NodeStanding|null} [standing] ChunkserverStatus standing
                  * @property {boolean|null} [lost] ChunkserverStatus lost
+                 * @property {string|null} [controlAddress] ChunkserverStatus controlAddress
+                 * @property {number|null} [newerCount] ChunkserverStatus newerCount
+                 * @property {Array.<number>|null} [newerHandles] ChunkserverStatus newerHandles
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -7187,6 +8224,7 @@ export const lumeo = $root.lumeo = (() => {
                 const ChunkserverStatus = function (p) {
                     this.labels = {};
                     this.stoppedHandles = [];
+                    this.newerHandles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -7314,6 +8352,30 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkserverStatus.prototype.lost = false;
 
                 /**
+                 * ChunkserverStatus controlAddress.
+                 * @member {string} controlAddress
+                 * @memberof lumeo.master.v1.ChunkserverStatus
+                 * @instance
+                 */
+                ChunkserverStatus.prototype.controlAddress = "";
+
+                /**
+                 * ChunkserverStatus newerCount.
+                 * @member {number} newerCount
+                 * @memberof lumeo.master.v1.ChunkserverStatus
+                 * @instance
+                 */
+                ChunkserverStatus.prototype.newerCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ChunkserverStatus newerHandles.
+                 * @member {Array.<number>} newerHandles
+                 * @memberof lumeo.master.v1.ChunkserverStatus
+                 * @instance
+                 */
+                ChunkserverStatus.prototype.newerHandles = $util.emptyArray;
+
+                /**
                  * Encodes the specified ChunkserverStatus message. Does not implicitly {@link lumeo.master.v1.ChunkserverStatus.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ChunkserverStatus
@@ -7363,6 +8425,13 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 14, wireType 0 =*/112).int32(m.standing);
                     if (m.lost != null && $Object.hasOwnProperty.call(m, "lost") && m.lost !== false)
                         w.uint32(/* id 15, wireType 0 =*/120).bool(m.lost);
+                    if (m.controlAddress != null && $Object.hasOwnProperty.call(m, "controlAddress") && m.controlAddress !== "")
+                        w.uint32(/* id 16, wireType 2 =*/130).string(m.controlAddress);
+                    if (m.newerCount != null && $Object.hasOwnProperty.call(m, "newerCount") && (typeof m.newerCount === "object" ? m.newerCount.low || m.newerCount.high : m.newerCount !== 0))
+                        w.uint32(/* id 17, wireType 0 =*/136).uint64(m.newerCount);
+                    if (m.newerHandles != null && m.newerHandles.length) {
+                        w.uint32(/* id 18, wireType 2 =*/146).uint64s(m.newerHandles);
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -7569,6 +8638,38 @@ export const lumeo = $root.lumeo = (() => {
                                     m.lost = v;
                                 else
                                     delete m.lost;
+                                continue;
+                            }
+                        case 16: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.controlAddress = v;
+                                else
+                                    delete m.controlAddress;
+                                continue;
+                            }
+                        case 17: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.newerCount = v;
+                                else
+                                    delete m.newerCount;
+                                continue;
+                            }
+                        case 18: {
+                                if (u === 2) {
+                                    if (!(m.newerHandles && m.newerHandles.length))
+                                        m.newerHandles = [];
+                                    r.uint64s(m.newerHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.newerHandles && m.newerHandles.length))
+                                    m.newerHandles = [];
+                                m.newerHandles.push(r.uint64());
                                 continue;
                             }
                         }
@@ -8977,6 +10078,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [capacityBytes] Node capacityBytes
                  * @property {number|null} [damagedCount] Node damagedCount
                  * @property {Array.<number>|null} [jobs] Node jobs
+                 * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] Node scrub
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -9114,6 +10216,14 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 Node.prototype.jobs = $util.emptyArray;
 
+                /**
+                 * Node scrub.
+                 * @member {lumeo.common.v1.ScrubStatus.$Properties|null|undefined} scrub
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.scrub = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
@@ -9169,6 +10279,8 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.jobs != null && m.jobs.length) {
                         w.uint32(/* id 13, wireType 2 =*/106).uint64s(m.jobs);
                     }
+                    if (m.scrub != null && $Object.hasOwnProperty.call(m, "scrub"))
+                        $root.lumeo.common.v1.ScrubStatus.encode(m.scrub, w.uint32(/* id 14, wireType 2 =*/114).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -9358,6 +10470,12 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.jobs && m.jobs.length))
                                     m.jobs = [];
                                 m.jobs.push(r.uint64());
+                                continue;
+                            }
+                        case 14: {
+                                if (u !== 2)
+                                    break;
+                                m.scrub = $root.lumeo.common.v1.ScrubStatus.decode(r, r.size(), $undefined, q + 1, m.scrub);
                                 continue;
                             }
                         }
@@ -10655,6 +11773,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [moveTargetName] ChunkState moveTargetName
                  * @property {number|null} [job] ChunkState job
                  * @property {Array.<lumeo.master.v1.CopyCheck.$Properties>|null} [checks] ChunkState checks
+                 * @property {number|null} [content] ChunkState content
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -10744,6 +11863,14 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkState.prototype.checks = $util.emptyArray;
 
                 /**
+                 * ChunkState content.
+                 * @member {number} content
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @instance
+                 */
+                ChunkState.prototype.content = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified ChunkState message. Does not implicitly {@link lumeo.master.v1.ChunkState.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ChunkState
@@ -10775,6 +11902,8 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.checks.length; ++i)
                             $root.lumeo.master.v1.CopyCheck.encode(m.checks[i], w.uint32(/* id 7, wireType 2 =*/58).fork(), q + 1).ldelim();
                     }
+                    if (m.content != null && $Object.hasOwnProperty.call(m, "content") && (typeof m.content === "object" ? m.content.low || m.content.high : m.content !== 0))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.content);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -10876,6 +12005,15 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.checks && m.checks.length))
                                     m.checks = [];
                                 m.checks.push($root.lumeo.master.v1.CopyCheck.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.content = v;
+                                else
+                                    delete m.content;
                                 continue;
                             }
                         }
@@ -11562,6 +12700,1719 @@ export const lumeo = $root.lumeo = (() => {
                 return values;
             })();
 
+            v1.AuditNamesRequest = (function() {
+
+                /**
+                 * Properties of an AuditNamesRequest.
+                 * @typedef {Object} lumeo.master.v1.AuditNamesRequest.$Properties
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AuditNamesRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IAuditNamesRequest
+                 * @augments lumeo.master.v1.AuditNamesRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.AuditNamesRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an AuditNamesRequest.
+                 * @typedef {lumeo.master.v1.AuditNamesRequest.$Properties} lumeo.master.v1.AuditNamesRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new AuditNamesRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an AuditNamesRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.AuditNamesRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AuditNamesRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Encodes the specified AuditNamesRequest message. Does not implicitly {@link lumeo.master.v1.AuditNamesRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.AuditNamesRequest
+                 * @static
+                 * @param {lumeo.master.v1.AuditNamesRequest.$Properties} m AuditNamesRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AuditNamesRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AuditNamesRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.AuditNamesRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.AuditNamesRequest & lumeo.master.v1.AuditNamesRequest.$Shape} AuditNamesRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AuditNamesRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.AuditNamesRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        r.skipType(t & 7, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AuditNamesRequest;
+            })();
+
+            v1.AuditNamesResponse = (function() {
+
+                /**
+                 * Properties of an AuditNamesResponse.
+                 * @typedef {Object} lumeo.master.v1.AuditNamesResponse.$Properties
+                 * @property {number|null} [revision] AuditNamesResponse revision
+                 * @property {number|null} [records] AuditNamesResponse records
+                 * @property {number|null} [files] AuditNamesResponse files
+                 * @property {number|null} [chunks] AuditNamesResponse chunks
+                 * @property {Array.<lumeo.master.v1.NameFinding.$Properties>|null} [findings] AuditNamesResponse findings
+                 * @property {boolean|null} [done] AuditNamesResponse done
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AuditNamesResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IAuditNamesResponse
+                 * @augments lumeo.master.v1.AuditNamesResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.AuditNamesResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an AuditNamesResponse.
+                 * @typedef {lumeo.master.v1.AuditNamesResponse.$Properties} lumeo.master.v1.AuditNamesResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new AuditNamesResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an AuditNamesResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.AuditNamesResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AuditNamesResponse = function (p) {
+                    this.findings = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * AuditNamesResponse revision.
+                 * @member {number} revision
+                 * @memberof lumeo.master.v1.AuditNamesResponse
+                 * @instance
+                 */
+                AuditNamesResponse.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * AuditNamesResponse records.
+                 * @member {number} records
+                 * @memberof lumeo.master.v1.AuditNamesResponse
+                 * @instance
+                 */
+                AuditNamesResponse.prototype.records = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * AuditNamesResponse files.
+                 * @member {number} files
+                 * @memberof lumeo.master.v1.AuditNamesResponse
+                 * @instance
+                 */
+                AuditNamesResponse.prototype.files = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * AuditNamesResponse chunks.
+                 * @member {number} chunks
+                 * @memberof lumeo.master.v1.AuditNamesResponse
+                 * @instance
+                 */
+                AuditNamesResponse.prototype.chunks = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * AuditNamesResponse findings.
+                 * @member {Array.<lumeo.master.v1.NameFinding.$Properties>} findings
+                 * @memberof lumeo.master.v1.AuditNamesResponse
+                 * @instance
+                 */
+                AuditNamesResponse.prototype.findings = $util.emptyArray;
+
+                /**
+                 * AuditNamesResponse done.
+                 * @member {boolean} done
+                 * @memberof lumeo.master.v1.AuditNamesResponse
+                 * @instance
+                 */
+                AuditNamesResponse.prototype.done = false;
+
+                /**
+                 * Encodes the specified AuditNamesResponse message. Does not implicitly {@link lumeo.master.v1.AuditNamesResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.AuditNamesResponse
+                 * @static
+                 * @param {lumeo.master.v1.AuditNamesResponse.$Properties} m AuditNamesResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AuditNamesResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.revision != null && $Object.hasOwnProperty.call(m, "revision") && (typeof m.revision === "object" ? m.revision.low || m.revision.high : m.revision !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.revision);
+                    if (m.records != null && $Object.hasOwnProperty.call(m, "records") && (typeof m.records === "object" ? m.records.low || m.records.high : m.records !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.records);
+                    if (m.files != null && $Object.hasOwnProperty.call(m, "files") && (typeof m.files === "object" ? m.files.low || m.files.high : m.files !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.files);
+                    if (m.chunks != null && $Object.hasOwnProperty.call(m, "chunks") && (typeof m.chunks === "object" ? m.chunks.low || m.chunks.high : m.chunks !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.chunks);
+                    if (m.findings != null && m.findings.length) {
+                        for (var i = 0; i < m.findings.length; ++i)
+                            $root.lumeo.master.v1.NameFinding.encode(m.findings[i], w.uint32(/* id 5, wireType 2 =*/42).fork(), q + 1).ldelim();
+                    }
+                    if (m.done != null && $Object.hasOwnProperty.call(m, "done") && m.done !== false)
+                        w.uint32(/* id 6, wireType 0 =*/48).bool(m.done);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AuditNamesResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.AuditNamesResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.AuditNamesResponse & lumeo.master.v1.AuditNamesResponse.$Shape} AuditNamesResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AuditNamesResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.AuditNamesResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.revision = v;
+                                else
+                                    delete m.revision;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.records = v;
+                                else
+                                    delete m.records;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.files = v;
+                                else
+                                    delete m.files;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.chunks = v;
+                                else
+                                    delete m.chunks;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.findings && m.findings.length))
+                                    m.findings = [];
+                                m.findings.push($root.lumeo.master.v1.NameFinding.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.done = v;
+                                else
+                                    delete m.done;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AuditNamesResponse;
+            })();
+
+            v1.NameFinding = (function() {
+
+                /**
+                 * Properties of a NameFinding.
+                 * @typedef {Object} lumeo.master.v1.NameFinding.$Properties
+                 * @property {lumeo.master.v1.NameFault|null} [fault] NameFinding fault
+                 * @property {string|null} [path] NameFinding path
+                 * @property {number|null} [inode] NameFinding inode
+                 * @property {number|null} [handle] NameFinding handle
+                 * @property {string|null} [what] NameFinding what
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a NameFinding.
+                 * @memberof lumeo.master.v1
+                 * @interface INameFinding
+                 * @augments lumeo.master.v1.NameFinding.$Properties
+                 * @deprecated Use lumeo.master.v1.NameFinding.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a NameFinding.
+                 * @typedef {lumeo.master.v1.NameFinding.$Properties} lumeo.master.v1.NameFinding.$Shape
+                 */
+
+                /**
+                 * Constructs a new NameFinding.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a NameFinding.
+                 * @constructor
+                 * @param {lumeo.master.v1.NameFinding.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const NameFinding = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * NameFinding fault.
+                 * @member {lumeo.master.v1.NameFault} fault
+                 * @memberof lumeo.master.v1.NameFinding
+                 * @instance
+                 */
+                NameFinding.prototype.fault = 0;
+
+                /**
+                 * NameFinding path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.NameFinding
+                 * @instance
+                 */
+                NameFinding.prototype.path = "";
+
+                /**
+                 * NameFinding inode.
+                 * @member {number} inode
+                 * @memberof lumeo.master.v1.NameFinding
+                 * @instance
+                 */
+                NameFinding.prototype.inode = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * NameFinding handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.NameFinding
+                 * @instance
+                 */
+                NameFinding.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * NameFinding what.
+                 * @member {string} what
+                 * @memberof lumeo.master.v1.NameFinding
+                 * @instance
+                 */
+                NameFinding.prototype.what = "";
+
+                /**
+                 * Encodes the specified NameFinding message. Does not implicitly {@link lumeo.master.v1.NameFinding.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.NameFinding
+                 * @static
+                 * @param {lumeo.master.v1.NameFinding.$Properties} m NameFinding message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                NameFinding.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.fault != null && $Object.hasOwnProperty.call(m, "fault") && m.fault !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.fault);
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.path);
+                    if (m.inode != null && $Object.hasOwnProperty.call(m, "inode") && (typeof m.inode === "object" ? m.inode.low || m.inode.high : m.inode !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.inode);
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.handle);
+                    if (m.what != null && $Object.hasOwnProperty.call(m, "what") && m.what !== "")
+                        w.uint32(/* id 5, wireType 2 =*/42).string(m.what);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a NameFinding message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.NameFinding
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.NameFinding & lumeo.master.v1.NameFinding.$Shape} NameFinding
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                NameFinding.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.NameFinding();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.fault = v;
+                                else
+                                    delete m.fault;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.inode = v;
+                                else
+                                    delete m.inode;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.what = v;
+                                else
+                                    delete m.what;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return NameFinding;
+            })();
+
+            /**
+             * NameFault enum.
+             * @name lumeo.master.v1.NameFault
+             * @enum {number}
+             * @property {number} NAME_FAULT_UNSPECIFIED=0 NAME_FAULT_UNSPECIFIED value
+             * @property {number} NAME_FAULT_DANGLING=1 NAME_FAULT_DANGLING value
+             * @property {number} NAME_FAULT_REFERENCE_COUNT=2 NAME_FAULT_REFERENCE_COUNT value
+             * @property {number} NAME_FAULT_CHUNK_LIST=3 NAME_FAULT_CHUNK_LIST value
+             * @property {number} NAME_FAULT_CHUNK_RECORD=4 NAME_FAULT_CHUNK_RECORD value
+             * @property {number} NAME_FAULT_UNREFERENCED=5 NAME_FAULT_UNREFERENCED value
+             * @property {number} NAME_FAULT_DIRECTORY=6 NAME_FAULT_DIRECTORY value
+             */
+            v1.NameFault = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "NAME_FAULT_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "NAME_FAULT_DANGLING"] = 1;
+                values[valuesById[2] = "NAME_FAULT_REFERENCE_COUNT"] = 2;
+                values[valuesById[3] = "NAME_FAULT_CHUNK_LIST"] = 3;
+                values[valuesById[4] = "NAME_FAULT_CHUNK_RECORD"] = 4;
+                values[valuesById[5] = "NAME_FAULT_UNREFERENCED"] = 5;
+                values[valuesById[6] = "NAME_FAULT_DIRECTORY"] = 6;
+                return values;
+            })();
+
+            v1.FindContentsRequest = (function() {
+
+                /**
+                 * Properties of a FindContentsRequest.
+                 * @typedef {Object} lumeo.master.v1.FindContentsRequest.$Properties
+                 * @property {Array.<number>|null} [contents] FindContentsRequest contents
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a FindContentsRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IFindContentsRequest
+                 * @augments lumeo.master.v1.FindContentsRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.FindContentsRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a FindContentsRequest.
+                 * @typedef {lumeo.master.v1.FindContentsRequest.$Properties} lumeo.master.v1.FindContentsRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new FindContentsRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a FindContentsRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.FindContentsRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const FindContentsRequest = function (p) {
+                    this.contents = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * FindContentsRequest contents.
+                 * @member {Array.<number>} contents
+                 * @memberof lumeo.master.v1.FindContentsRequest
+                 * @instance
+                 */
+                FindContentsRequest.prototype.contents = $util.emptyArray;
+
+                /**
+                 * Encodes the specified FindContentsRequest message. Does not implicitly {@link lumeo.master.v1.FindContentsRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.FindContentsRequest
+                 * @static
+                 * @param {lumeo.master.v1.FindContentsRequest.$Properties} m FindContentsRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                FindContentsRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.contents != null && m.contents.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.contents);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a FindContentsRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.FindContentsRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.FindContentsRequest & lumeo.master.v1.FindContentsRequest.$Shape} FindContentsRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                FindContentsRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.FindContentsRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u === 2) {
+                                    if (!(m.contents && m.contents.length))
+                                        m.contents = [];
+                                    r.uint64s(m.contents);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.contents && m.contents.length))
+                                    m.contents = [];
+                                m.contents.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return FindContentsRequest;
+            })();
+
+            v1.FindContentsResponse = (function() {
+
+                /**
+                 * Properties of a FindContentsResponse.
+                 * @typedef {Object} lumeo.master.v1.FindContentsResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.ContentPlace.$Properties>|null} [places] FindContentsResponse places
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a FindContentsResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IFindContentsResponse
+                 * @augments lumeo.master.v1.FindContentsResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.FindContentsResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a FindContentsResponse.
+                 * @typedef {lumeo.master.v1.FindContentsResponse.$Properties} lumeo.master.v1.FindContentsResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new FindContentsResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a FindContentsResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.FindContentsResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const FindContentsResponse = function (p) {
+                    this.places = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * FindContentsResponse places.
+                 * @member {Array.<lumeo.master.v1.ContentPlace.$Properties>} places
+                 * @memberof lumeo.master.v1.FindContentsResponse
+                 * @instance
+                 */
+                FindContentsResponse.prototype.places = $util.emptyArray;
+
+                /**
+                 * Encodes the specified FindContentsResponse message. Does not implicitly {@link lumeo.master.v1.FindContentsResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.FindContentsResponse
+                 * @static
+                 * @param {lumeo.master.v1.FindContentsResponse.$Properties} m FindContentsResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                FindContentsResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.places != null && m.places.length) {
+                        for (var i = 0; i < m.places.length; ++i)
+                            $root.lumeo.master.v1.ContentPlace.encode(m.places[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a FindContentsResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.FindContentsResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.FindContentsResponse & lumeo.master.v1.FindContentsResponse.$Shape} FindContentsResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                FindContentsResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.FindContentsResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.places && m.places.length))
+                                    m.places = [];
+                                m.places.push($root.lumeo.master.v1.ContentPlace.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return FindContentsResponse;
+            })();
+
+            v1.ContentPlace = (function() {
+
+                /**
+                 * Properties of a ContentPlace.
+                 * @typedef {Object} lumeo.master.v1.ContentPlace.$Properties
+                 * @property {number|null} [content] ContentPlace content
+                 * @property {string|null} [path] ContentPlace path
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ContentPlace.
+                 * @memberof lumeo.master.v1
+                 * @interface IContentPlace
+                 * @augments lumeo.master.v1.ContentPlace.$Properties
+                 * @deprecated Use lumeo.master.v1.ContentPlace.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ContentPlace.
+                 * @typedef {lumeo.master.v1.ContentPlace.$Properties} lumeo.master.v1.ContentPlace.$Shape
+                 */
+
+                /**
+                 * Constructs a new ContentPlace.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ContentPlace.
+                 * @constructor
+                 * @param {lumeo.master.v1.ContentPlace.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ContentPlace = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ContentPlace content.
+                 * @member {number} content
+                 * @memberof lumeo.master.v1.ContentPlace
+                 * @instance
+                 */
+                ContentPlace.prototype.content = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ContentPlace path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.ContentPlace
+                 * @instance
+                 */
+                ContentPlace.prototype.path = "";
+
+                /**
+                 * Encodes the specified ContentPlace message. Does not implicitly {@link lumeo.master.v1.ContentPlace.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ContentPlace
+                 * @static
+                 * @param {lumeo.master.v1.ContentPlace.$Properties} m ContentPlace message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ContentPlace.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.content != null && $Object.hasOwnProperty.call(m, "content") && (typeof m.content === "object" ? m.content.low || m.content.high : m.content !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.content);
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.path);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ContentPlace message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ContentPlace
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ContentPlace & lumeo.master.v1.ContentPlace.$Shape} ContentPlace
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ContentPlace.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ContentPlace();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.content = v;
+                                else
+                                    delete m.content;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ContentPlace;
+            })();
+
+            v1.ListReplicasRequest = (function() {
+
+                /**
+                 * Properties of a ListReplicasRequest.
+                 * @typedef {Object} lumeo.master.v1.ListReplicasRequest.$Properties
+                 * @property {number|null} [serverId] ListReplicasRequest serverId
+                 * @property {number|null} [after] ListReplicasRequest after
+                 * @property {number|null} [limit] ListReplicasRequest limit
+                 * @property {boolean|null} [forwarded] ListReplicasRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListReplicasRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IListReplicasRequest
+                 * @augments lumeo.master.v1.ListReplicasRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ListReplicasRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListReplicasRequest.
+                 * @typedef {lumeo.master.v1.ListReplicasRequest.$Properties} lumeo.master.v1.ListReplicasRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListReplicasRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListReplicasRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListReplicasRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListReplicasRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListReplicasRequest serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.ListReplicasRequest
+                 * @instance
+                 */
+                ListReplicasRequest.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListReplicasRequest after.
+                 * @member {number} after
+                 * @memberof lumeo.master.v1.ListReplicasRequest
+                 * @instance
+                 */
+                ListReplicasRequest.prototype.after = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListReplicasRequest limit.
+                 * @member {number} limit
+                 * @memberof lumeo.master.v1.ListReplicasRequest
+                 * @instance
+                 */
+                ListReplicasRequest.prototype.limit = 0;
+
+                /**
+                 * ListReplicasRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.ListReplicasRequest
+                 * @instance
+                 */
+                ListReplicasRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified ListReplicasRequest message. Does not implicitly {@link lumeo.master.v1.ListReplicasRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListReplicasRequest
+                 * @static
+                 * @param {lumeo.master.v1.ListReplicasRequest.$Properties} m ListReplicasRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListReplicasRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.after != null && $Object.hasOwnProperty.call(m, "after") && (typeof m.after === "object" ? m.after.low || m.after.high : m.after !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.after);
+                    if (m.limit != null && $Object.hasOwnProperty.call(m, "limit") && m.limit !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.limit);
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListReplicasRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListReplicasRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListReplicasRequest & lumeo.master.v1.ListReplicasRequest.$Shape} ListReplicasRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListReplicasRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListReplicasRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.after = v;
+                                else
+                                    delete m.after;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.limit = v;
+                                else
+                                    delete m.limit;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListReplicasRequest;
+            })();
+
+            v1.ListReplicasResponse = (function() {
+
+                /**
+                 * Properties of a ListReplicasResponse.
+                 * @typedef {Object} lumeo.master.v1.ListReplicasResponse.$Properties
+                 * @property {Array.<lumeo.common.v1.ReplicaFacts.$Properties>|null} [replicas] ListReplicasResponse replicas
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListReplicasResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IListReplicasResponse
+                 * @augments lumeo.master.v1.ListReplicasResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ListReplicasResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListReplicasResponse.
+                 * @typedef {lumeo.master.v1.ListReplicasResponse.$Properties} lumeo.master.v1.ListReplicasResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListReplicasResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListReplicasResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListReplicasResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListReplicasResponse = function (p) {
+                    this.replicas = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListReplicasResponse replicas.
+                 * @member {Array.<lumeo.common.v1.ReplicaFacts.$Properties>} replicas
+                 * @memberof lumeo.master.v1.ListReplicasResponse
+                 * @instance
+                 */
+                ListReplicasResponse.prototype.replicas = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ListReplicasResponse message. Does not implicitly {@link lumeo.master.v1.ListReplicasResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListReplicasResponse
+                 * @static
+                 * @param {lumeo.master.v1.ListReplicasResponse.$Properties} m ListReplicasResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListReplicasResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.replicas != null && m.replicas.length) {
+                        for (var i = 0; i < m.replicas.length; ++i)
+                            $root.lumeo.common.v1.ReplicaFacts.encode(m.replicas[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListReplicasResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListReplicasResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListReplicasResponse & lumeo.master.v1.ListReplicasResponse.$Shape} ListReplicasResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListReplicasResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListReplicasResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.replicas && m.replicas.length))
+                                    m.replicas = [];
+                                m.replicas.push($root.lumeo.common.v1.ReplicaFacts.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListReplicasResponse;
+            })();
+
+            v1.JudgeReplicasRequest = (function() {
+
+                /**
+                 * Properties of a JudgeReplicasRequest.
+                 * @typedef {Object} lumeo.master.v1.JudgeReplicasRequest.$Properties
+                 * @property {number|null} [serverId] JudgeReplicasRequest serverId
+                 * @property {Array.<lumeo.common.v1.ReplicaFacts.$Properties>|null} [replicas] JudgeReplicasRequest replicas
+                 * @property {boolean|null} [forwarded] JudgeReplicasRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a JudgeReplicasRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IJudgeReplicasRequest
+                 * @augments lumeo.master.v1.JudgeReplicasRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.JudgeReplicasRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a JudgeReplicasRequest.
+                 * @typedef {lumeo.master.v1.JudgeReplicasRequest.$Properties} lumeo.master.v1.JudgeReplicasRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new JudgeReplicasRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a JudgeReplicasRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.JudgeReplicasRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const JudgeReplicasRequest = function (p) {
+                    this.replicas = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * JudgeReplicasRequest serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.JudgeReplicasRequest
+                 * @instance
+                 */
+                JudgeReplicasRequest.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * JudgeReplicasRequest replicas.
+                 * @member {Array.<lumeo.common.v1.ReplicaFacts.$Properties>} replicas
+                 * @memberof lumeo.master.v1.JudgeReplicasRequest
+                 * @instance
+                 */
+                JudgeReplicasRequest.prototype.replicas = $util.emptyArray;
+
+                /**
+                 * JudgeReplicasRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.JudgeReplicasRequest
+                 * @instance
+                 */
+                JudgeReplicasRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified JudgeReplicasRequest message. Does not implicitly {@link lumeo.master.v1.JudgeReplicasRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.JudgeReplicasRequest
+                 * @static
+                 * @param {lumeo.master.v1.JudgeReplicasRequest.$Properties} m JudgeReplicasRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                JudgeReplicasRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.replicas != null && m.replicas.length) {
+                        for (var i = 0; i < m.replicas.length; ++i)
+                            $root.lumeo.common.v1.ReplicaFacts.encode(m.replicas[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    }
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a JudgeReplicasRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.JudgeReplicasRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.JudgeReplicasRequest & lumeo.master.v1.JudgeReplicasRequest.$Shape} JudgeReplicasRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                JudgeReplicasRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.JudgeReplicasRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.replicas && m.replicas.length))
+                                    m.replicas = [];
+                                m.replicas.push($root.lumeo.common.v1.ReplicaFacts.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return JudgeReplicasRequest;
+            })();
+
+            v1.JudgeReplicasResponse = (function() {
+
+                /**
+                 * Properties of a JudgeReplicasResponse.
+                 * @typedef {Object} lumeo.master.v1.JudgeReplicasResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.ReplicaStanding>|null} [standings] JudgeReplicasResponse standings
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a JudgeReplicasResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IJudgeReplicasResponse
+                 * @augments lumeo.master.v1.JudgeReplicasResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.JudgeReplicasResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a JudgeReplicasResponse.
+                 * @typedef {lumeo.master.v1.JudgeReplicasResponse.$Properties} lumeo.master.v1.JudgeReplicasResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new JudgeReplicasResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a JudgeReplicasResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.JudgeReplicasResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const JudgeReplicasResponse = function (p) {
+                    this.standings = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * JudgeReplicasResponse standings.
+                 * @member {Array.<lumeo.master.v1.ReplicaStanding>} standings
+                 * @memberof lumeo.master.v1.JudgeReplicasResponse
+                 * @instance
+                 */
+                JudgeReplicasResponse.prototype.standings = $util.emptyArray;
+
+                /**
+                 * Encodes the specified JudgeReplicasResponse message. Does not implicitly {@link lumeo.master.v1.JudgeReplicasResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.JudgeReplicasResponse
+                 * @static
+                 * @param {lumeo.master.v1.JudgeReplicasResponse.$Properties} m JudgeReplicasResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                JudgeReplicasResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.standings != null && m.standings.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).int32s(m.standings);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a JudgeReplicasResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.JudgeReplicasResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.JudgeReplicasResponse & lumeo.master.v1.JudgeReplicasResponse.$Shape} JudgeReplicasResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                JudgeReplicasResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.JudgeReplicasResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u === 2) {
+                                    if (!(m.standings && m.standings.length))
+                                        m.standings = [];
+                                    r.int32s(m.standings);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.standings && m.standings.length))
+                                    m.standings = [];
+                                m.standings.push(r.int32());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return JudgeReplicasResponse;
+            })();
+
+            /**
+             * ReplicaStanding enum.
+             * @name lumeo.master.v1.ReplicaStanding
+             * @enum {number}
+             * @property {number} REPLICA_STANDING_UNSPECIFIED=0 REPLICA_STANDING_UNSPECIFIED value
+             * @property {number} REPLICA_STANDING_MEMBER=1 REPLICA_STANDING_MEMBER value
+             * @property {number} REPLICA_STANDING_MOVE_TARGET=2 REPLICA_STANDING_MOVE_TARGET value
+             * @property {number} REPLICA_STANDING_RELEASED=3 REPLICA_STANDING_RELEASED value
+             * @property {number} REPLICA_STANDING_GRANTED=4 REPLICA_STANDING_GRANTED value
+             * @property {number} REPLICA_STANDING_KEPT=5 REPLICA_STANDING_KEPT value
+             * @property {number} REPLICA_STANDING_OF_LOST_TIME=6 REPLICA_STANDING_OF_LOST_TIME value
+             * @property {number} REPLICA_STANDING_GARBAGE=7 REPLICA_STANDING_GARBAGE value
+             * @property {number} REPLICA_STANDING_NEWER=8 REPLICA_STANDING_NEWER value
+             * @property {number} REPLICA_STANDING_STALE=9 REPLICA_STANDING_STALE value
+             */
+            v1.ReplicaStanding = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "REPLICA_STANDING_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "REPLICA_STANDING_MEMBER"] = 1;
+                values[valuesById[2] = "REPLICA_STANDING_MOVE_TARGET"] = 2;
+                values[valuesById[3] = "REPLICA_STANDING_RELEASED"] = 3;
+                values[valuesById[4] = "REPLICA_STANDING_GRANTED"] = 4;
+                values[valuesById[5] = "REPLICA_STANDING_KEPT"] = 5;
+                values[valuesById[6] = "REPLICA_STANDING_OF_LOST_TIME"] = 6;
+                values[valuesById[7] = "REPLICA_STANDING_GARBAGE"] = 7;
+                values[valuesById[8] = "REPLICA_STANDING_NEWER"] = 8;
+                values[valuesById[9] = "REPLICA_STANDING_STALE"] = 9;
+                return values;
+            })();
+
             v1.ExportRequest = (function() {
 
                 /**
@@ -11916,6 +14767,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a LocateChunkRequest.
                  * @typedef {Object} lumeo.master.v1.LocateChunkRequest.$Properties
                  * @property {number|null} [handle] LocateChunkRequest handle
+                 * @property {boolean|null} [withLabels] LocateChunkRequest withLabels
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -11956,6 +14808,14 @@ export const lumeo = $root.lumeo = (() => {
                 LocateChunkRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * LocateChunkRequest withLabels.
+                 * @member {boolean} withLabels
+                 * @memberof lumeo.master.v1.LocateChunkRequest
+                 * @instance
+                 */
+                LocateChunkRequest.prototype.withLabels = false;
+
+                /**
                  * Encodes the specified LocateChunkRequest message. Does not implicitly {@link lumeo.master.v1.LocateChunkRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.LocateChunkRequest
@@ -11973,6 +14833,8 @@ export const lumeo = $root.lumeo = (() => {
                         throw $Error("max depth exceeded");
                     if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
                         w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.withLabels != null && $Object.hasOwnProperty.call(m, "withLabels") && m.withLabels !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.withLabels);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -12024,6 +14886,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.handle = v;
                                 else
                                     delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.withLabels = v;
+                                else
+                                    delete m.withLabels;
                                 continue;
                             }
                         }
@@ -12949,6 +15820,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [writesInFlight] HeartbeatRequest writesInFlight
                  * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] HeartbeatRequest scrub
                  * @property {Array.<number>|null} [stoppedHandles] HeartbeatRequest stoppedHandles
+                 * @property {number|null} [tokenKeyId] HeartbeatRequest tokenKeyId
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -13071,6 +15943,14 @@ export const lumeo = $root.lumeo = (() => {
                 HeartbeatRequest.prototype.stoppedHandles = $util.emptyArray;
 
                 /**
+                 * HeartbeatRequest tokenKeyId.
+                 * @member {number} tokenKeyId
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.tokenKeyId = 0;
+
+                /**
                  * Encodes the specified HeartbeatRequest message. Does not implicitly {@link lumeo.master.v1.HeartbeatRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.HeartbeatRequest
@@ -13110,6 +15990,8 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.stoppedHandles != null && m.stoppedHandles.length) {
                         w.uint32(/* id 11, wireType 2 =*/90).uint64s(m.stoppedHandles);
                     }
+                    if (m.tokenKeyId != null && $Object.hasOwnProperty.call(m, "tokenKeyId") && m.tokenKeyId !== 0)
+                        w.uint32(/* id 12, wireType 0 =*/96).uint32(m.tokenKeyId);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -13260,6 +16142,15 @@ export const lumeo = $root.lumeo = (() => {
                                 m.stoppedHandles.push(r.uint64());
                                 continue;
                             }
+                        case 12: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.tokenKeyId = v;
+                                else
+                                    delete m.tokenKeyId;
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -13288,6 +16179,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<number>|null} [verifyHandles] HeartbeatResponse verifyHandles
                  * @property {Array.<string>|null} [masters] HeartbeatResponse masters
                  * @property {Array.<number>|null} [stopHandles] HeartbeatResponse stopHandles
+                 * @property {Array.<lumeo.master.v1.TokenKey.$Properties>|null} [tokenKeys] HeartbeatResponse tokenKeys
+                 * @property {number|null} [leaderTimeMs] HeartbeatResponse leaderTimeMs
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -13316,6 +16209,7 @@ export const lumeo = $root.lumeo = (() => {
                     this.verifyHandles = [];
                     this.masters = [];
                     this.stopHandles = [];
+                    this.tokenKeys = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -13347,6 +16241,22 @@ export const lumeo = $root.lumeo = (() => {
                 HeartbeatResponse.prototype.stopHandles = $util.emptyArray;
 
                 /**
+                 * HeartbeatResponse tokenKeys.
+                 * @member {Array.<lumeo.master.v1.TokenKey.$Properties>} tokenKeys
+                 * @memberof lumeo.master.v1.HeartbeatResponse
+                 * @instance
+                 */
+                HeartbeatResponse.prototype.tokenKeys = $util.emptyArray;
+
+                /**
+                 * HeartbeatResponse leaderTimeMs.
+                 * @member {number} leaderTimeMs
+                 * @memberof lumeo.master.v1.HeartbeatResponse
+                 * @instance
+                 */
+                HeartbeatResponse.prototype.leaderTimeMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified HeartbeatResponse message. Does not implicitly {@link lumeo.master.v1.HeartbeatResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.HeartbeatResponse
@@ -13372,6 +16282,12 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.stopHandles != null && m.stopHandles.length) {
                         w.uint32(/* id 3, wireType 2 =*/26).uint64s(m.stopHandles);
                     }
+                    if (m.tokenKeys != null && m.tokenKeys.length) {
+                        for (var i = 0; i < m.tokenKeys.length; ++i)
+                            $root.lumeo.master.v1.TokenKey.encode(m.tokenKeys[i], w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
+                    }
+                    if (m.leaderTimeMs != null && $Object.hasOwnProperty.call(m, "leaderTimeMs") && (typeof m.leaderTimeMs === "object" ? m.leaderTimeMs.low || m.leaderTimeMs.high : m.leaderTimeMs !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.leaderTimeMs);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -13396,7 +16312,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -13452,6 +16368,23 @@ export const lumeo = $root.lumeo = (() => {
                                 m.stopHandles.push(r.uint64());
                                 continue;
                             }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.tokenKeys && m.tokenKeys.length))
+                                    m.tokenKeys = [];
+                                m.tokenKeys.push($root.lumeo.master.v1.TokenKey.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.leaderTimeMs = v;
+                                else
+                                    delete m.leaderTimeMs;
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -13472,6 +16405,162 @@ export const lumeo = $root.lumeo = (() => {
                 return HeartbeatResponse;
             })();
 
+            v1.TokenKey = (function() {
+
+                /**
+                 * Properties of a TokenKey.
+                 * @typedef {Object} lumeo.master.v1.TokenKey.$Properties
+                 * @property {number|null} [id] TokenKey id
+                 * @property {Uint8Array|null} [secret] TokenKey secret
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TokenKey.
+                 * @memberof lumeo.master.v1
+                 * @interface ITokenKey
+                 * @augments lumeo.master.v1.TokenKey.$Properties
+                 * @deprecated Use lumeo.master.v1.TokenKey.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TokenKey.
+                 * @typedef {lumeo.master.v1.TokenKey.$Properties} lumeo.master.v1.TokenKey.$Shape
+                 */
+
+                /**
+                 * Constructs a new TokenKey.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TokenKey.
+                 * @constructor
+                 * @param {lumeo.master.v1.TokenKey.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TokenKey = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TokenKey id.
+                 * @member {number} id
+                 * @memberof lumeo.master.v1.TokenKey
+                 * @instance
+                 */
+                TokenKey.prototype.id = 0;
+
+                /**
+                 * TokenKey secret.
+                 * @member {Uint8Array} secret
+                 * @memberof lumeo.master.v1.TokenKey
+                 * @instance
+                 */
+                TokenKey.prototype.secret = $util.newBuffer([]);
+
+                /**
+                 * Encodes the specified TokenKey message. Does not implicitly {@link lumeo.master.v1.TokenKey.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TokenKey
+                 * @static
+                 * @param {lumeo.master.v1.TokenKey.$Properties} m TokenKey message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TokenKey.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.id != null && $Object.hasOwnProperty.call(m, "id") && m.id !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).uint32(m.id);
+                    if (m.secret != null && $Object.hasOwnProperty.call(m, "secret") && m.secret.length)
+                        w.uint32(/* id 2, wireType 2 =*/18).bytes(m.secret);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TokenKey message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TokenKey
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TokenKey & lumeo.master.v1.TokenKey.$Shape} TokenKey
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TokenKey.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TokenKey();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.id = v;
+                                else
+                                    delete m.id;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.secret = v;
+                                else
+                                    delete m.secret;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TokenKey;
+            })();
+
             v1.ReportInventoryRequest = (function() {
 
                 /**
@@ -13481,6 +16570,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [storeUuid] ReportInventoryRequest storeUuid
                  * @property {Array.<number>|null} [handles] ReportInventoryRequest handles
                  * @property {Array.<number>|null} [epochs] ReportInventoryRequest epochs
+                 * @property {number|null} [after] ReportInventoryRequest after
+                 * @property {boolean|null} [last] ReportInventoryRequest last
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -13547,6 +16638,22 @@ export const lumeo = $root.lumeo = (() => {
                 ReportInventoryRequest.prototype.epochs = $util.emptyArray;
 
                 /**
+                 * ReportInventoryRequest after.
+                 * @member {number} after
+                 * @memberof lumeo.master.v1.ReportInventoryRequest
+                 * @instance
+                 */
+                ReportInventoryRequest.prototype.after = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReportInventoryRequest last.
+                 * @member {boolean} last
+                 * @memberof lumeo.master.v1.ReportInventoryRequest
+                 * @instance
+                 */
+                ReportInventoryRequest.prototype.last = false;
+
+                /**
                  * Encodes the specified ReportInventoryRequest message. Does not implicitly {@link lumeo.master.v1.ReportInventoryRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ReportInventoryRequest
@@ -13572,6 +16679,10 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.epochs != null && m.epochs.length) {
                         w.uint32(/* id 4, wireType 2 =*/34).uint64s(m.epochs);
                     }
+                    if (m.after != null && $Object.hasOwnProperty.call(m, "after") && (typeof m.after === "object" ? m.after.low || m.after.high : m.after !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.after);
+                    if (m.last != null && $Object.hasOwnProperty.call(m, "last") && m.last !== false)
+                        w.uint32(/* id 6, wireType 0 =*/48).bool(m.last);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -13660,6 +16771,24 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.epochs && m.epochs.length))
                                     m.epochs = [];
                                 m.epochs.push(r.uint64());
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.after = v;
+                                else
+                                    delete m.after;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.last = v;
+                                else
+                                    delete m.last;
                                 continue;
                             }
                         }
@@ -20400,6 +23529,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [chunkCountMax] Stat chunkCountMax
                  * @property {number|null} [revision] Stat revision
                  * @property {number|null} [version] Stat version
+                 * @property {boolean|null} [withLabels] Stat withLabels
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -20472,6 +23602,14 @@ export const lumeo = $root.lumeo = (() => {
                 Stat.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * Stat withLabels.
+                 * @member {boolean} withLabels
+                 * @memberof lumeo.master.v1.Stat
+                 * @instance
+                 */
+                Stat.prototype.withLabels = false;
+
+                /**
                  * Encodes the specified Stat message. Does not implicitly {@link lumeo.master.v1.Stat.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Stat
@@ -20497,6 +23635,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 4, wireType 0 =*/32).uint64(m.revision);
                     if (m.version != null && $Object.hasOwnProperty.call(m, "version") && (typeof m.version === "object" ? m.version.low || m.version.high : m.version !== 0))
                         w.uint32(/* id 5, wireType 0 =*/40).uint64(m.version);
+                    if (m.withLabels != null && $Object.hasOwnProperty.call(m, "withLabels") && m.withLabels !== false)
+                        w.uint32(/* id 6, wireType 0 =*/48).bool(m.withLabels);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -20584,6 +23724,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.version = v;
                                 else
                                     delete m.version;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.withLabels = v;
+                                else
+                                    delete m.withLabels;
                                 continue;
                             }
                         }
@@ -21661,6 +24810,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [epoch] Grant epoch
                  * @property {Array.<lumeo.common.v1.ReplicaLocation.$Properties>|null} [replicas] Grant replicas
                  * @property {number|null} [usableMs] Grant usableMs
+                 * @property {Uint8Array|null} [token] Grant token
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -21734,6 +24884,14 @@ export const lumeo = $root.lumeo = (() => {
                 Grant.prototype.usableMs = 0;
 
                 /**
+                 * Grant token.
+                 * @member {Uint8Array} token
+                 * @memberof lumeo.master.v1.Grant
+                 * @instance
+                 */
+                Grant.prototype.token = $util.newBuffer([]);
+
+                /**
                  * Encodes the specified Grant message. Does not implicitly {@link lumeo.master.v1.Grant.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Grant
@@ -21761,6 +24919,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.usableMs != null && $Object.hasOwnProperty.call(m, "usableMs") && m.usableMs !== 0)
                         w.uint32(/* id 5, wireType 0 =*/40).uint32(m.usableMs);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
+                        w.uint32(/* id 6, wireType 2 =*/50).bytes(m.token);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -21847,6 +25007,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.usableMs = v;
                                 else
                                     delete m.usableMs;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.token = v;
+                                else
+                                    delete m.token;
                                 continue;
                             }
                         }

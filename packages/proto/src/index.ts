@@ -2,6 +2,7 @@
 export { lumeo } from "#messages";
 export {
   AdminService,
+  AuditService,
   BackupService,
   ChunkService,
   ControlService,

@@ -55,6 +55,12 @@ export const ControlService = {
     lumeo.chunkserver.v1.GetStatusResponse,
     { request: false, response: false },
   ),
+  listReplicas: method<lumeo.chunkserver.v1.IListReplicasRequest, lumeo.chunkserver.v1.IListReplicasResponse>(
+    "/lumeo.chunkserver.v1.ControlService/ListReplicas",
+    lumeo.chunkserver.v1.ListReplicasRequest,
+    lumeo.chunkserver.v1.ListReplicasResponse,
+    { request: false, response: false },
+  ),
 } as const;
 
 export const AdminService = {
@@ -137,6 +143,33 @@ export const HealingService = {
     "/lumeo.master.v1.HealingService/VerifyChunk",
     lumeo.master.v1.VerifyChunkRequest,
     lumeo.master.v1.VerifyChunkResponse,
+    { request: false, response: false },
+  ),
+} as const;
+
+export const AuditService = {
+  auditNames: method<lumeo.master.v1.IAuditNamesRequest, lumeo.master.v1.IAuditNamesResponse>(
+    "/lumeo.master.v1.AuditService/AuditNames",
+    lumeo.master.v1.AuditNamesRequest,
+    lumeo.master.v1.AuditNamesResponse,
+    { request: false, response: true },
+  ),
+  findContents: method<lumeo.master.v1.IFindContentsRequest, lumeo.master.v1.IFindContentsResponse>(
+    "/lumeo.master.v1.AuditService/FindContents",
+    lumeo.master.v1.FindContentsRequest,
+    lumeo.master.v1.FindContentsResponse,
+    { request: false, response: true },
+  ),
+  listReplicas: method<lumeo.master.v1.IListReplicasRequest, lumeo.master.v1.IListReplicasResponse>(
+    "/lumeo.master.v1.AuditService/ListReplicas",
+    lumeo.master.v1.ListReplicasRequest,
+    lumeo.master.v1.ListReplicasResponse,
+    { request: false, response: false },
+  ),
+  judgeReplicas: method<lumeo.master.v1.IJudgeReplicasRequest, lumeo.master.v1.IJudgeReplicasResponse>(
+    "/lumeo.master.v1.AuditService/JudgeReplicas",
+    lumeo.master.v1.JudgeReplicasRequest,
+    lumeo.master.v1.JudgeReplicasResponse,
     { request: false, response: false },
   ),
 } as const;

@@ -31,6 +31,9 @@ export const ERRORS = {
   CONNECTION_LOST: { retryable: true, outcome: "unknown" },
   TIMEOUT: { retryable: true, outcome: "unknown" },
   CHECKSUM: { retryable: true, outcome: "rejected" }, // another replica may be intact
+  UNAUTHENTICATED: { retryable: true, outcome: "rejected" }, // no token, or none of the masters'
+  PERMISSION_DENIED: { retryable: true, outcome: "rejected" }, // the token is for something else
+  TOKEN_EXPIRED: { retryable: true, outcome: "rejected" }, // the masters give a new one
   STALE_EPOCH: { retryable: true, outcome: "rejected" },
   REPLICA_MISSING: { retryable: true, outcome: "rejected" }, // another replica may have it
   DATA_LOSS: { retryable: false, outcome: "rejected" }, // no intact replica answered

@@ -1,3 +1,17 @@
+export {
+  type AccessRequest,
+  type AccessVerdict,
+  type HmacSha256,
+  isGenuine,
+  judgeAccess,
+  keyIdOf,
+  mintToken,
+  type Right,
+  readClaims,
+  TOKEN_BYTES,
+  type TokenClaims,
+} from "./access/token.js";
+export { TOKEN_SECRET_BYTES, TokenKey } from "./access/token-key.js";
 export type { Brand } from "./brand.js";
 export { Budget, type Permit } from "./budget.js";
 export { ByteMap, compareBytes, hashBytes, isEqual } from "./byte-map.js";

@@ -4,6 +4,7 @@ export { FileDisk } from "./file-disk.js";
 export { folderBytes } from "./folder-bytes.js";
 export { JsonLogger, type JsonLoggerOptions, LOG_LEVELS, type LogLevel } from "./json-logger.js";
 export { nativeCrc32c } from "./native-crc32c.js";
+export { nativeHmacSha256 } from "./native-hmac.js";
 export { PairSum, type PairTotals } from "./pair-sum.js";
 export {
   type Counter,

@@ -12,6 +12,7 @@ const length = fc.integer({ min: 0, max: 64 * 2 ** 20 });
 const target = { handle: id.map(chunkHandle), epoch: id.map(epoch) };
 const link = fc.record({ server: id.map(serverId), address: fc.string({ maxLength: 40 }) });
 const chain = fc.array(link, { maxLength: 7 });
+const token = fc.uint8Array({ maxLength: 256 });
 const bare = fc.oneof(
   fc.record({
     type: fc.constant("hello" as const),
@@ -24,6 +25,7 @@ const bare = fc.oneof(
     serverId: id.map(serverId),
     storeUuid: fc.string(),
   }),
+  fc.record({ type: fc.constant("writeOpen" as const), ...target, chain, token }),
   fc.record({ type: fc.constant("writeOpen" as const), ...target, chain }),
   fc.record({ type: fc.constant("writeClose" as const), length, crc32c: crc }),
   fc.record({
@@ -33,7 +35,7 @@ const bare = fc.oneof(
     servers: fc.array(id.map(serverId), { maxLength: 8 }),
   }),
   fc.record({ type: fc.constant("writeAbort" as const) }),
-  fc.record({ type: fc.constant("read" as const), ...target, offset: length, length }),
+  fc.record({ type: fc.constant("read" as const), ...target, token, offset: length, length }),
   fc.record({
     type: fc.constant("readEnd" as const),
     length,
@@ -60,7 +62,7 @@ const loaded = fc
     payload,
   }));
 const small = fc
-  .tuple(fc.record({ ...target, chain }), fc.uint8Array({ maxLength: 300 }))
+  .tuple(fc.record({ ...target, chain, token }), fc.uint8Array({ maxLength: 300 }))
   .map(([fields, payload]) => {
     const crcs = blockCrcs([payload], crc32c);
     const whole = { length: payload.byteLength, crc32c: crc32c(payload), crcs };

@@ -13,7 +13,13 @@ import {
   serverId,
 } from "@lumeofs/base";
 import { Packr } from "msgpackr";
-import { CHAIN_LENGTH_MAX, CHUNK_BYTES_MAX, CLOCK_ENTRIES_MAX, TEXT_BYTES_MAX } from "./limits.js";
+import {
+  CHAIN_LENGTH_MAX,
+  CHUNK_BYTES_MAX,
+  CLOCK_ENTRIES_MAX,
+  TEXT_BYTES_MAX,
+  TOKEN_BYTES_MAX,
+} from "./limits.js";
 import type { ChainLink, Message } from "./message.js";
 
 const packr = new Packr({ useRecords: false, moreTypes: false, int64AsType: "number" });
@@ -74,13 +80,14 @@ function parse(type: Message["type"], fields: Fields): Message {
       return {
         type,
         ...fields.target(),
+        ...fields.token(),
         ...fields.route(),
         length: fields.count("length", SMALL_CHUNK_BYTES_MAX),
         crc32c: fields.count("crc32c", 0xffffffff),
         crcs: fields.bytes("crcs"),
       };
     case "writeOpen":
-      return { type, ...fields.target(), ...fields.route() };
+      return { type, ...fields.target(), ...fields.token(), ...fields.route() };
     case "writeData":
     case "readData":
       return { type, offset: fields.count("offset", CHUNK_BYTES_MAX), crcs: fields.bytes("crcs") };
@@ -94,7 +101,8 @@ function parse(type: Message["type"], fields: Fields): Message {
       return { type, ...fields.content(), servers: fields.servers("servers").map(serverId) };
     case "read": {
       const offset = fields.count("offset", CHUNK_BYTES_MAX);
-      return { type, ...fields.target(), offset, length: fields.count("length", CHUNK_BYTES_MAX) };
+      const length = fields.count("length", CHUNK_BYTES_MAX);
+      return { type, ...fields.target(), ...fields.token(), offset, length };
     }
     case "error": {
       const code = fields.text("code");
@@ -152,6 +160,14 @@ class Fields {
       handle: chunkHandle(this.count("handle", Number.MAX_SAFE_INTEGER, 1)),
       epoch: epoch(this.count("epoch", Number.MAX_SAFE_INTEGER, 1)),
     };
+  }
+
+  /** One that is no token is left to whoever checks it. */
+  token(): { token?: Uint8Array } {
+    if (this.#map["token"] === undefined) return {};
+    const token = this.bytes("token");
+    if (token.byteLength <= TOKEN_BYTES_MAX) return { token };
+    throw malformed(this.#type, `"token" has more than ${TOKEN_BYTES_MAX} bytes`);
   }
 
   content(): { length: number; crc32c: number } {

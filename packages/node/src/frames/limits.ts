@@ -21,3 +21,5 @@ export const RECEIVED_BYTES_MAX = 4 * MiB;
 /** An accepted or opened connection with requests but without any byte moving is cut after this. */
 export const STALL_MS = 60_000;
 export const TEXT_BYTES_MAX = 4 * KiB;
+/** Tokens of a later version may be longer than those of today. */
+export const TOKEN_BYTES_MAX = 256;

@@ -16,6 +16,14 @@ export type BlockCrcs = Uint8Array;
 /** Records of a chunk by the primaries that wrote them: [server, count] each. */
 export type WireClock = readonly (readonly [ServerId, number])[];
 
+/**
+ * The masters' word that the request may be served (docs/formats/capability-token.md). A server
+ * that passes a write on passes its token on with it.
+ */
+export interface WithToken {
+  readonly token?: Uint8Array;
+}
+
 export interface Hello {
   readonly type: "hello";
   readonly role: "client" | "server";
@@ -31,7 +39,7 @@ export interface Welcome {
   readonly storeUuid: string;
 }
 
-export interface WriteSmall {
+export interface WriteSmall extends WithToken {
   readonly type: "writeSmall";
   readonly handle: ChunkHandle;
   readonly epoch: Epoch;
@@ -45,7 +53,7 @@ export interface WriteSmall {
   readonly crcs: BlockCrcs;
 }
 
-export interface WriteOpen {
+export interface WriteOpen extends WithToken {
   readonly type: "writeOpen";
   readonly handle: ChunkHandle;
   readonly epoch: Epoch;
@@ -77,7 +85,7 @@ export interface WriteAbort {
   readonly type: "writeAbort";
 }
 
-export interface Read {
+export interface Read extends WithToken {
   readonly type: "read";
   readonly handle: ChunkHandle;
   readonly epoch: Epoch;

@@ -1,9 +1,8 @@
 // The opener's end of a data-plane connection: says hello, numbers requests, gives each its frames.
 
-import { createConnection, type Socket } from "node:net";
 import { Budget, type Crc32c, LumeoError, type Permit } from "@lumeofs/base";
 import { nativeCrc32c } from "../native-crc32c.js";
-import { parseAddress } from "./address.js";
+import { type ByteSocket, type DataNetwork, TCP } from "./data-network.js";
 import { Exchange } from "./exchange.js";
 import type { FrameHead } from "./frame-codec.js";
 import { FrameSocket, type FrameSocketOwner, type ReceivedFrame } from "./frame-socket.js";
@@ -19,6 +18,8 @@ export interface ConnectOptions {
   /** Silence that ends a connection on which something is awaited. */
   readonly stallMs?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Default: TCP. */
+  readonly network?: DataNetwork | undefined;
 }
 
 /** A connection that this side has opened. */
@@ -33,24 +34,26 @@ export class FrameConnection {
 
   private constructor(
     readonly address: string,
-    socket: Socket,
-    options: ConnectOptions,
+    socket: ByteSocket,
+    options: ConnectOptions & { readonly network: DataNetwork },
   ) {
     this.#frames = new FrameSocket(socket, this.#owner(), {
       crc32c: options.crc32c ?? nativeCrc32c,
+      timers: options.network.timers,
       ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
     });
   }
 
   /**
-   * Opens a TCP connection and says hello. Does not wait for the welcome.
+   * Opens a connection and says hello. Does not wait for the welcome.
    *
    * @param address  host:port
    * @throws LumeoError UNAVAILABLE if nobody answers there in time: nothing was asked yet.
    */
   static async connect(address: string, options: ConnectOptions): Promise<FrameConnection> {
-    const socket = await openSocket(address, options);
-    const connection = new FrameConnection(address, socket, options);
+    const { network = TCP } = options;
+    const socket = await network.connect(address, options);
+    const connection = new FrameConnection(address, socket, { ...options, network });
     connection.#frames.send(0, options.hello);
     return connection;
   }
@@ -150,37 +153,4 @@ export class FrameConnection {
     else if (message.type === "error") throw new LumeoError(message.code, message.message);
     else throw new LumeoError("PROTOCOL", `Cannot go on: "${message.type}" has no request`);
   }
-}
-
-function openSocket(address: string, options: ConnectOptions): Promise<Socket> {
-  options.signal?.throwIfAborted();
-  const { host, port } = parseAddress(address);
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ host, port, noDelay: true });
-    const settle = (): void => {
-      clearTimeout(timer);
-      options.signal?.removeEventListener("abort", abort);
-      socket.removeAllListeners();
-    };
-    const fail = (error: unknown): void => {
-      settle();
-      socket.on("error", () => undefined); // one that comes after we gave up
-      socket.destroy();
-      reject(error);
-    };
-    const unavailable = (why: string, cause?: unknown): LumeoError => {
-      return new LumeoError("UNAVAILABLE", `Cannot connect to "${address}": ${why}`, { cause });
-    };
-    const abort = (): void => fail(options.signal?.reason);
-    const timer = setTimeout(
-      () => fail(unavailable(`no answer within ${options.timeoutMs} ms`)),
-      options.timeoutMs,
-    );
-    options.signal?.addEventListener("abort", abort, { once: true });
-    socket.once("error", (cause) => fail(unavailable(cause.message, cause)));
-    socket.once("connect", () => {
-      settle();
-      resolve(socket);
-    });
-  });
 }

@@ -5,7 +5,8 @@
 // replicas still to come: a frame for the end of a chain then never stands behind one that needs
 // another server's room, and servers that forward to each other cannot block each other.
 
-import { type Closable, LumeoError } from "@lumeofs/base";
+import { type Alarm, type Closable, LumeoError } from "@lumeofs/base";
+import { type DataNetwork, TCP } from "./data-network.js";
 import { FrameConnection } from "./frame-connection.js";
 import type { Hello } from "./message.js";
 
@@ -17,6 +18,8 @@ export interface FramePoolOptions {
   /** Exclusive connections to one address and lane; more wait for one to be given back. */
   readonly exclusiveMax?: number;
   readonly stallMs?: number;
+  /** Default: TCP. */
+  readonly network?: DataNetwork | undefined;
 }
 
 export interface Route {
@@ -65,13 +68,14 @@ export class FramePool implements Closable {
   readonly #leased = new Set<FrameConnection>();
   /** Were unused when the last sweep looked. */
   #unused = new Set<FrameConnection>();
-  readonly #sweeper: NodeJS.Timeout;
+  readonly #network: DataNetwork;
+  readonly #sweeper: Alarm;
   #isClosed = false;
 
   constructor(options: FramePoolOptions) {
     this.#options = options;
-    this.#sweeper = setInterval(() => this.#sweep(), options.idleMs ?? IDLE_MS);
-    this.#sweeper.unref();
+    this.#network = options.network ?? TCP;
+    this.#sweeper = this.#network.timers.every(options.idleMs ?? IDLE_MS, () => this.#sweep());
   }
 
   /**
@@ -122,7 +126,7 @@ export class FramePool implements Closable {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#sweeper);
+    this.#sweeper.cancel();
     for (const connection of [...this.#open]) connection.close();
     for (const lane of this.#lanes.values()) {
       for (const waiter of lane.waiting.splice(0)) waiter.wake();
@@ -144,6 +148,7 @@ export class FramePool implements Closable {
     const connection = await FrameConnection.connect(address, {
       hello: this.#options.hello(),
       timeoutMs: this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      network: this.#network,
       signal,
       ...(stallMs === undefined ? {} : { stallMs }),
     });

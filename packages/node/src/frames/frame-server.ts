@@ -5,7 +5,6 @@
 // A3. Frames that continue a finished request are dropped: its answer is already on the way.
 // A4. A payload is read only when the budget that `roomFor` names has room for it.
 
-import { createServer, type Server, type Socket } from "node:net";
 import {
   type Budget,
   type Closable,
@@ -13,8 +12,10 @@ import {
   type Logger,
   LumeoError,
   type Permit,
+  type Timers,
 } from "@lumeofs/base";
 import { nativeCrc32c } from "../native-crc32c.js";
+import { type ByteListener, type ByteSocket, type DataNetwork, TCP } from "./data-network.js";
 import { Exchange } from "./exchange.js";
 import type { FrameHead } from "./frame-codec.js";
 import { FrameSocket, type FrameSocketOwner, type ReceivedFrame } from "./frame-socket.js";
@@ -46,19 +47,21 @@ export interface FrameServerOptions {
   readonly crc32c?: Crc32c;
   /** Silence that ends a connection with open requests. */
   readonly stallMs?: number;
+  /** Default: TCP. */
+  readonly network?: DataNetwork | undefined;
 }
 
 /** Listens for data-plane connections. */
 export class FrameServer implements Closable {
   readonly #options: FrameServerOptions;
-  readonly #server: Server;
+  readonly #network: DataNetwork;
+  #listener: ByteListener | undefined;
   readonly #connections = new Set<AcceptedConnection>();
   #isClosing = false;
 
   private constructor(options: FrameServerOptions) {
     this.#options = options;
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
-    this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#network = options.network ?? TCP;
   }
 
   /** @throws LumeoError UNAVAILABLE if the address cannot be taken. */
@@ -70,8 +73,7 @@ export class FrameServer implements Closable {
 
   /** The port that it listens on. */
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
+    return this.#listener?.port ?? 0;
   }
 
   /** Requests that are being served. */
@@ -85,38 +87,30 @@ export class FrameServer implements Closable {
   async close(): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = this.#listener?.close();
     const served = Promise.all([...this.#connections].map((connection) => connection.drain()));
-    let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_GRACE_MS);
+      const alarm = this.#network.timers.after(CLOSE_GRACE_MS, resolve);
+      void served.then(() => alarm.cancel());
     });
     await Promise.race([served, late]);
-    clearTimeout(timer);
     const reason = new LumeoError("CLOSED", "Server is stopping");
     for (const connection of [...this.#connections]) connection.end(reason);
     await Promise.all([served, closed]);
   }
 
-  #listen(): Promise<void> {
-    const { host, port } = this.#options;
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", (cause) => {
-        const message = `Cannot listen on ${host}:${port}: ${cause.message}`;
-        reject(new LumeoError("UNAVAILABLE", message, { cause }));
-      });
-      this.#server.listen({ host, port }, () => {
-        this.#server.removeAllListeners("error");
-        this.#server.on("error", (error) => {
-          this.#options.logger.error("data plane cannot accept", { error });
-        });
-        resolve();
-      });
+  async #listen(): Promise<void> {
+    const { host, port, logger } = this.#options;
+    const where = { host, port, connectionsMax: CONNECTIONS_MAX };
+    this.#listener = await this.#network.listen(where, {
+      accepted: (socket) => this.#accept(socket),
+      failed: (error) => logger.error("data plane cannot accept", { error }),
     });
   }
 
-  #accept(socket: Socket): void {
-    const connection = new AcceptedConnection(socket, this.#options, () => {
+  #accept(socket: ByteSocket): void {
+    const { timers } = this.#network;
+    const connection = new AcceptedConnection(socket, { ...this.#options, timers }, () => {
       this.#connections.delete(connection);
     });
     this.#connections.add(connection);
@@ -142,12 +136,17 @@ class AcceptedConnection {
   #whenIdle: (() => void)[] = [];
   #running = 0;
 
-  constructor(socket: Socket, options: FrameServerOptions, forget: () => void) {
+  constructor(
+    socket: ByteSocket,
+    options: FrameServerOptions & { readonly timers: Timers },
+    forget: () => void,
+  ) {
     this.#options = options;
     this.#forget = forget;
     this.#address = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#frames = new FrameSocket(socket, this.#owner(), {
       crc32c: options.crc32c ?? nativeCrc32c,
+      timers: options.timers,
       ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
     });
   }

@@ -1,12 +1,12 @@
-// Frames over one TCP socket, both directions, with back-pressure in both.
+// Frames over one socket, both directions, with back-pressure in both.
 //
 // S1. Frames leave in the order of `send`; those of one turn of the event loop share one writev.
 // S2. A payload is read from the socket only when `admit` has given it room: what a connection can
 //     hold beyond its permits is one receive buffer.
 // S3. `closed` is called once, with the reason; after it nothing is received and `send` throws.
 
-import type { Socket } from "node:net";
-import { asLumeoError, type Crc32c, LumeoError, type Permit } from "@lumeofs/base";
+import { asLumeoError, type Crc32c, LumeoError, type Permit, type Timers } from "@lumeofs/base";
+import type { ByteSocket } from "./data-network.js";
 import { encodeFrameHead, type Frame, FrameDecoder, type FrameHead } from "./frame-codec.js";
 import { SEND_QUEUE_BYTES_MAX, STALL_MS } from "./limits.js";
 import type { Message } from "./message.js";
@@ -50,15 +50,17 @@ export interface FrameSocketOwner {
 
 export interface FrameSocketOptions {
   readonly crc32c: Crc32c;
+  readonly timers: Timers;
   /** Silence that ends a busy connection. */
   readonly stallMs?: number;
 }
 
 /** One connection as a row of frames. Takes the socket over. */
 export class FrameSocket {
-  readonly #socket: Socket;
+  readonly #socket: ByteSocket;
   readonly #owner: FrameSocketOwner;
   readonly #crc32c: Crc32c;
+  readonly #timers: Timers;
   readonly #decoder: FrameDecoder;
   readonly #stallMs: number;
   #permit: Permit | undefined;
@@ -68,10 +70,11 @@ export class FrameSocket {
   #waitingForQueue: (() => void)[] = [];
   #closedBy: LumeoError | undefined;
 
-  constructor(socket: Socket, owner: FrameSocketOwner, options: FrameSocketOptions) {
+  constructor(socket: ByteSocket, owner: FrameSocketOwner, options: FrameSocketOptions) {
     this.#socket = socket;
     this.#owner = owner;
     this.#crc32c = options.crc32c;
+    this.#timers = options.timers;
     this.#decoder = new FrameDecoder(options.crc32c);
     this.#stallMs = options.stallMs ?? STALL_MS;
     this.#listen();
@@ -128,8 +131,8 @@ export class FrameSocket {
     if (this.#closedBy !== undefined) return;
     this.#fail(reason);
     this.#socket.destroySoon();
-    const late = setTimeout(() => this.#socket.destroy(), END_MS);
-    this.#socket.once("close", () => clearTimeout(late));
+    const late = this.#timers.after(END_MS, () => this.#socket.destroy());
+    this.#socket.once("close", () => late.cancel());
   }
 
   /** Closes at once. */

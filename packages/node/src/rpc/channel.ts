@@ -1,71 +1,37 @@
-// Calls to one address.
+// Calls to one address, by whatever network carries them (calls.ts).
 //
 // A call first waits for the connection, within its own time. So a failure before the request left
 // this process is known as such (UNAVAILABLE: try elsewhere at once), and any later one may have
 // taken effect (CONNECTION_LOST, TIMEOUT).
 
-import { setImmediate } from "node:timers/promises";
-import {
-  Client,
-  connectivityState,
-  credentials,
-  Metadata,
-  type MethodDefinition,
-  type ServiceError,
-} from "@grpc/grpc-js";
-import { type Closable, LumeoError } from "@lumeofs/base";
-import { TRANSPORT_OPTIONS } from "./limits.js";
-import { fromServiceError } from "./status.js";
-import { DuplexStream, incoming, Outgoing, type RpcStream } from "./stream.js";
-
-const CONNECT_TIMEOUT_MS = 3_000;
-const RECONNECT_MS_MIN = 100;
-const RECONNECT_MS_MAX = 1_000;
+import type { MethodDefinition } from "@grpc/grpc-js";
+import type { Closable } from "@lumeofs/base";
+import type { CallOptions, RpcCalls, RpcNetwork, StreamOptions } from "./calls.js";
+import { GRPC } from "./grpc.js";
+import type { RpcStream } from "./stream.js";
 
 export interface RpcChannelOptions {
   /** How long connecting may take. Default 3 s. */
   readonly connectTimeoutMs?: number;
-}
-
-/** What bounds a unary call. */
-export interface CallOptions {
-  /** For the whole call, connecting included. */
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface StreamOptions {
-  readonly signal?: AbortSignal | undefined;
+  /** Default: gRPC. */
+  readonly network?: RpcNetwork | undefined;
 }
 
 /** Keeps one connection to one address alive. Connects at the first call, reconnects by itself. */
 export class RpcChannel implements Closable {
   readonly address: string;
-  readonly #client: Client;
-  readonly #connectTimeoutMs: number;
-  readonly #open = new Set<{ cancel(): void }>();
-  #closed = false;
+  /** For the functions of this file. */
+  readonly calls: RpcCalls;
 
   /** @param address  `host:port`. No I/O happens here. */
   constructor(address: string, options: RpcChannelOptions = {}) {
     this.address = address;
-    this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
-    this.#client = new Client(address, credentials.createInsecure(), {
-      ...TRANSPORT_OPTIONS,
-      "grpc.initial_reconnect_backoff_ms": RECONNECT_MS_MIN,
-      "grpc.max_reconnect_backoff_ms": RECONNECT_MS_MAX,
-      "grpc.use_local_subchannel_pool": 1, // channels to one address do not share a broken link
-      "grpc.enable_retries": 0, // only the SDK retries
-      "grpc.enable_http_proxy": 0,
-      "grpc.service_config_disable_resolution": 1,
-    });
+    this.calls = (options.network ?? GRPC).callsTo(address, options.connectTimeoutMs);
   }
 
   /** Ends every call in flight with CLOSED. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    for (const call of this.#open) call.cancel();
-    this.#client.close();
+  close(): Promise<void> {
+    return this.calls.close();
   }
 
   /**
@@ -73,116 +39,29 @@ export class RpcChannel implements Closable {
    *
    * @throws LumeoError UNAVAILABLE after `timeoutMs`, ABORTED, CLOSED.
    */
-  async ready(options: CallOptions): Promise<void> {
-    const deadline = Date.now() + options.timeoutMs;
-    for (;;) {
-      this.checkOpen();
-      if (options.signal?.aborted) throw abortedError(this.address, options.signal);
-      const state = this.#client.getChannel().getConnectivityState(true);
-      if (state === connectivityState.READY) return;
-      const changed = await this.#stateChange(state, deadline, options.signal);
-      if (!changed) throw unavailable(this.address, "no connection in time");
-    }
-  }
-
-  /** @internal The client, connected; for the functions of this file. */
-  async connect(signal: AbortSignal | undefined, timeoutMs = Infinity): Promise<Client> {
-    const deadline = Date.now() + Math.min(timeoutMs, this.#connectTimeoutMs);
-    const channel = this.#client.getChannel();
-    for (;;) {
-      this.checkOpen();
-      if (signal?.aborted) throw abortedError(this.address, signal);
-      const state = channel.getConnectivityState(true);
-      if (state === connectivityState.READY) return this.#client;
-      if (state === connectivityState.TRANSIENT_FAILURE) {
-        await setImmediate(); // a caller that tries again at once must not starve the event loop
-        throw unavailable(this.address, "the last attempt failed");
-      }
-      const changed = await this.#stateChange(state, deadline, signal);
-      if (!changed) throw unavailable(this.address, "no connection in time");
-    }
-  }
-
-  /** @internal Keeps a call in the list of those that `close` ends. */
-  track(call: { cancel(): void }): () => void {
-    this.#open.add(call);
-    return () => this.#open.delete(call);
-  }
-
-  /** @internal */
-  checkOpen(): void {
-    if (this.#closed) {
-      throw new LumeoError("CLOSED", `Cannot call ${this.address}: the channel is closed`);
-    }
-  }
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  #stateChange(
-    from: connectivityState,
-    deadline: number,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
-    return new Promise((resolve) => {
-      const abort = (): void => resolve(true); // the caller looks at the signal
-      signal?.addEventListener("abort", abort, { once: true });
-      this.#client.getChannel().watchConnectivityState(from, deadline, (late) => {
-        signal?.removeEventListener("abort", abort);
-        resolve(late === undefined || late === null);
-      });
-    });
+  ready(options: CallOptions): Promise<void> {
+    return this.calls.ready(options);
   }
 }
 
 /** One request, one answer. @throws LumeoError; see the head of this file for its codes. */
-export async function unary<Q, A>(
+export function unary<Q, A>(
   channel: RpcChannel,
   method: MethodDefinition<Q, A>,
   request: Q,
   options: CallOptions,
 ): Promise<A> {
-  const deadline = Date.now() + options.timeoutMs;
-  const client = await channel.connect(options.signal, options.timeoutMs);
-  return settle(channel, options.signal, (done) =>
-    client.makeUnaryRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
-      new Metadata(),
-      { deadline },
-      done,
-    ),
-  );
+  return channel.calls.unary(method, request, options);
 }
 
 /** Many requests, one answer: resolves with the answer when all have been taken in. */
-export async function upload<Q, A>(
+export function upload<Q, A>(
   channel: RpcChannel,
   method: MethodDefinition<Q, A>,
   requests: AsyncIterable<Q> | Iterable<Q>,
   options: CallOptions,
 ): Promise<A> {
-  const deadline = Date.now() + options.timeoutMs;
-  const client = await channel.connect(options.signal, options.timeoutMs);
-  return settle(channel, options.signal, (done, giveUp) => {
-    const call = client.makeClientStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      new Metadata(),
-      { deadline },
-      (error, answer) => {
-        outgoing.fail(closedError(channel.address)); // so that the source is not read any further
-        done(error, answer);
-      },
-    );
-    const outgoing = new Outgoing<Q>(call, (error) => translate(channel, error));
-    void pump(requests, outgoing).catch(giveUp);
-    return call;
-  });
+  return channel.calls.upload(method, requests, options);
 }
 
 /**
@@ -191,125 +70,23 @@ export async function upload<Q, A>(
  *
  * @throws LumeoError; what arrived before a failure is given out first.
  */
-export async function* download<Q, A>(
+export function download<Q, A>(
   channel: RpcChannel,
   method: MethodDefinition<Q, A>,
   request: Q,
   options: StreamOptions = {},
 ): AsyncGenerator<A, void, undefined> {
-  const { signal } = options;
-  const client = await channel.connect(signal);
-  const call = client.makeServerStreamRequest(
-    method.path,
-    method.requestSerialize,
-    method.responseDeserialize,
-    request,
-    new Metadata(),
-    {},
-  );
-  const untrack = channel.track(call);
-  const abort = (): void => call.cancel();
-  signal?.addEventListener("abort", abort, { once: true });
-  if (signal?.aborted) abort();
-  try {
-    yield* incoming<A>(call, (error) => {
-      return signal?.aborted ? abortedError(channel.address, signal) : translate(channel, error);
-    });
-  } finally {
-    untrack();
-    signal?.removeEventListener("abort", abort);
-    call.on("error", () => {}); // of our own cancelling: nobody iterates any more
-    call.cancel();
-  }
+  return channel.calls.download(method, request, options);
 }
 
 /**
  * Opens a stream in both directions. It lives until one side ends it, the connection breaks, the
  * signal aborts or the channel closes.
  */
-export async function openStream<Q, A>(
+export function openStream<Q, A>(
   channel: RpcChannel,
   method: MethodDefinition<Q, A>,
   options: StreamOptions = {},
 ): Promise<RpcStream<Q, A>> {
-  const { signal } = options;
-  const client = await channel.connect(signal);
-  const call = client.makeBidiStreamRequest(
-    method.path,
-    method.requestSerialize,
-    method.responseDeserialize,
-    new Metadata(),
-    {},
-  );
-  const stream = new DuplexStream<Q, A>(call, {
-    cancel: () => call.cancel(),
-    translate: (error) => translate(channel, error),
-  });
-  const abort = (): void => stream.cancel(signal && abortedError(channel.address, signal));
-  const untrack = channel.track({ cancel: () => stream.cancel(closedError(channel.address)) });
-  signal?.addEventListener("abort", abort, { once: true });
-  call.on("status", () => {
-    untrack();
-    signal?.removeEventListener("abort", abort);
-  });
-  return stream;
-}
-
-async function pump<Q>(
-  requests: AsyncIterable<Q> | Iterable<Q>,
-  outgoing: Outgoing<Q>,
-): Promise<void> {
-  for await (const request of requests) await outgoing.send(request);
-  outgoing.end();
-}
-
-type Done<A> = (error: ServiceError | null, answer?: A) => void;
-
-/** Begins a call that has one answer; `giveUp` cancels it and makes `reason` its error. */
-function settle<A>(
-  channel: RpcChannel,
-  signal: AbortSignal | undefined,
-  begin: (done: Done<A>, giveUp: (reason: unknown) => void) => { cancel(): void },
-): Promise<A> {
-  return new Promise((resolve, reject) => {
-    const done: Done<A> = (error, answer) => {
-      untrack();
-      signal?.removeEventListener("abort", abort);
-      if (error === null) resolve(answer as A);
-      else reject(translate(channel, error));
-    };
-    const giveUp = (reason: unknown): void => {
-      reject(reason);
-      call.cancel();
-    };
-    const call = begin(done, giveUp);
-    const abort = (): void => giveUp(signal && abortedError(channel.address, signal));
-    const untrack = channel.track(call);
-    signal?.addEventListener("abort", abort, { once: true });
-    if (signal?.aborted) abort();
-  });
-}
-
-function translate(channel: RpcChannel, error: unknown): LumeoError {
-  if (error instanceof LumeoError) return error;
-  if (channel.closed) return closedError(channel.address);
-  const failed = error as Partial<ServiceError>;
-  if (typeof failed.code !== "number" || failed.details === undefined) {
-    return new LumeoError("CONNECTION_LOST", `Lost the stream to ${channel.address}`, {
-      cause: error,
-    });
-  }
-  return fromServiceError(failed as ServiceError, channel.address, true);
-}
-
-function unavailable(address: string, why: string): LumeoError {
-  return new LumeoError("UNAVAILABLE", `Cannot connect to ${address}: ${why}`);
-}
-
-function closedError(address: string): LumeoError {
-  return new LumeoError("CLOSED", `Cannot finish the call to ${address}: the channel is closed`);
-}
-
-function abortedError(address: string, signal: AbortSignal): LumeoError {
-  return new LumeoError("ABORTED", `Gave up the call to ${address}`, { cause: signal.reason });
+  return channel.calls.openStream(method, options);
 }

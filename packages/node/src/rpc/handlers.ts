@@ -10,6 +10,7 @@ import type {
   sendUnaryData,
 } from "@grpc/grpc-js";
 import { LumeoError } from "@lumeofs/base";
+import { type BareMethod, bareDownload, bareStream, bareUnary, bareUpload } from "./bare-method.js";
 import { toStatus } from "./status.js";
 import { DuplexStream, incoming, Outgoing, type RpcStream } from "./stream.js";
 
@@ -26,6 +27,8 @@ export interface CallContext {
 /** One method with its handler, ready for `RpcServer.start`. */
 export interface RpcMethod {
   readonly path: string;
+  /** The same without gRPC, for a network that carries messages by other means. */
+  readonly bare: BareMethod;
   attach(server: Server, gate: CallGate): void;
 }
 
@@ -48,6 +51,7 @@ export function serveUnary<Q, A>(
 ): RpcMethod {
   return {
     path: method.path,
+    bare: bareUnary(method, handle),
     attach: (server, gate) => {
       const handler = (call: ServerUnaryCall<Q, A>, done: sendUnaryData<A>): void => {
         const run = () => handle(call.request, contextOf(call));
@@ -68,6 +72,7 @@ export function serveUpload<Q, A>(
 ): RpcMethod {
   return {
     path: method.path,
+    bare: bareUpload(method, handle),
     attach: (server, gate) => {
       const handler = (call: ServerReadableStream<Q, A>, done: sendUnaryData<A>): void => {
         const requests = incoming<Q>(call, (error) => lostError(call, error));
@@ -92,6 +97,7 @@ export function serveDownload<Q, A>(
 ): RpcMethod {
   return {
     path: method.path,
+    bare: bareDownload(method, handle),
     attach: (server, gate) => {
       const handler = (call: ServerWritableStream<Q, A>): void => {
         const outgoing = new Outgoing<A>(call, (error) => lostError(call, error));
@@ -120,6 +126,7 @@ export function serveStream<Q, A>(
 ): RpcMethod {
   return {
     path: method.path,
+    bare: bareStream(method, handle),
     attach: (server, gate) => {
       const handler = (call: ServerDuplexStream<Q, A>): void => {
         const stream = new DuplexStream<A, Q>(call, {

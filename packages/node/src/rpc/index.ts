@@ -1,14 +1,21 @@
 // Second entry point: gRPC without the servers' logs and metrics.
+export type { BareMethod, BareStream } from "./bare-method.js";
+export type {
+  CallOptions,
+  RpcCalls,
+  RpcListener,
+  RpcNetwork,
+  StreamOptions,
+} from "./calls.js";
 export {
-  type CallOptions,
   download,
   openStream,
   RpcChannel,
   type RpcChannelOptions,
-  type StreamOptions,
   unary,
   upload,
 } from "./channel.js";
+export { GRPC } from "./grpc.js";
 export {
   type CallContext,
   type RpcMethod,

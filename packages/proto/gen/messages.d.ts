@@ -545,6 +545,146 @@ export namespace lumeo {
                 }
                 type $Shape = lumeo.chunkserver.v1.GetStatusResponse.$Properties;
             }
+
+            interface IBeginEpochRequest extends lumeo.chunkserver.v1.BeginEpochRequest.$Properties {
+            }
+
+            class BeginEpochRequest {
+                constructor(p?: lumeo.chunkserver.v1.BeginEpochRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                storeUuid: string;
+                handle: number;
+                epoch: number;
+                members: lumeo.chunkserver.v1.ReplicaHolder.$Properties[];
+                previousEpoch: number;
+                previousMembers: lumeo.chunkserver.v1.ReplicaHolder.$Properties[];
+                token: Uint8Array;
+                static encode(m: lumeo.chunkserver.v1.BeginEpochRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.BeginEpochRequest & lumeo.chunkserver.v1.BeginEpochRequest.$Shape;
+            }
+
+            namespace BeginEpochRequest {
+                interface $Properties {
+                    storeUuid?: (string|null);
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    members?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties[]|null);
+                    previousEpoch?: (number|null);
+                    previousMembers?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties[]|null);
+                    token?: (Uint8Array|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.BeginEpochRequest.$Properties;
+            }
+
+            interface IBeginEpochResponse extends lumeo.chunkserver.v1.BeginEpochResponse.$Properties {
+            }
+
+            class BeginEpochResponse {
+                constructor(p?: lumeo.chunkserver.v1.BeginEpochResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                standing: lumeo.chunkserver.v1.EpochStanding;
+                static encode(m: lumeo.chunkserver.v1.BeginEpochResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.BeginEpochResponse & lumeo.chunkserver.v1.BeginEpochResponse.$Shape;
+            }
+
+            namespace BeginEpochResponse {
+                interface $Properties {
+                    standing?: (lumeo.chunkserver.v1.EpochStanding|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.BeginEpochResponse.$Properties;
+            }
+
+            enum EpochStanding {
+                EPOCH_STANDING_UNSPECIFIED = 0,
+                EPOCH_STANDING_BEGUN = 1,
+                EPOCH_STANDING_ENDED = 2
+            }
+
+            interface ISealTailRequest extends lumeo.chunkserver.v1.SealTailRequest.$Properties {
+            }
+
+            class SealTailRequest {
+                constructor(p?: lumeo.chunkserver.v1.SealTailRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                storeUuid: string;
+                handle: number;
+                epoch: number;
+                static encode(m: lumeo.chunkserver.v1.SealTailRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.SealTailRequest & lumeo.chunkserver.v1.SealTailRequest.$Shape;
+            }
+
+            namespace SealTailRequest {
+                interface $Properties {
+                    storeUuid?: (string|null);
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.SealTailRequest.$Properties;
+            }
+
+            interface ISealTailResponse extends lumeo.chunkserver.v1.SealTailResponse.$Properties {
+            }
+
+            class SealTailResponse {
+                constructor(p?: lumeo.chunkserver.v1.SealTailResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                sealed: boolean;
+                static encode(m: lumeo.chunkserver.v1.SealTailResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.SealTailResponse & lumeo.chunkserver.v1.SealTailResponse.$Shape;
+            }
+
+            namespace SealTailResponse {
+                interface $Properties {
+                    sealed?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.SealTailResponse.$Properties;
+            }
+
+            interface IRemoveTailRequest extends lumeo.chunkserver.v1.RemoveTailRequest.$Properties {
+            }
+
+            class RemoveTailRequest {
+                constructor(p?: lumeo.chunkserver.v1.RemoveTailRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                storeUuid: string;
+                handle: number;
+                epoch: number;
+                static encode(m: lumeo.chunkserver.v1.RemoveTailRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.RemoveTailRequest & lumeo.chunkserver.v1.RemoveTailRequest.$Shape;
+            }
+
+            namespace RemoveTailRequest {
+                interface $Properties {
+                    storeUuid?: (string|null);
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.RemoveTailRequest.$Properties;
+            }
+
+            interface IRemoveTailResponse extends lumeo.chunkserver.v1.RemoveTailResponse.$Properties {
+            }
+
+            class RemoveTailResponse {
+                constructor(p?: lumeo.chunkserver.v1.RemoveTailResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                removed: boolean;
+                static encode(m: lumeo.chunkserver.v1.RemoveTailResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.RemoveTailResponse & lumeo.chunkserver.v1.RemoveTailResponse.$Shape;
+            }
+
+            namespace RemoveTailResponse {
+                interface $Properties {
+                    removed?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.RemoveTailResponse.$Properties;
+            }
         }
     }
 
@@ -2008,6 +2148,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.LocateChunkResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
+                tail?: (lumeo.master.v1.TailAuthority.$Properties|null);
                 static encode(m: lumeo.master.v1.LocateChunkResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.LocateChunkResponse & lumeo.master.v1.LocateChunkResponse.$Shape;
             }
@@ -2015,9 +2156,48 @@ export namespace lumeo {
             namespace LocateChunkResponse {
                 interface $Properties {
                     chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
+                    tail?: (lumeo.master.v1.TailAuthority.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.LocateChunkResponse.$Properties;
+            }
+
+            interface ITailAuthority extends lumeo.master.v1.TailAuthority.$Properties {
+            }
+
+            class TailAuthority {
+                constructor(p?: lumeo.master.v1.TailAuthority.$Properties);
+                $unknowns?: Uint8Array[];
+                state: lumeo.master.v1.TailState;
+                committedBytes: number;
+                leased: boolean;
+                leaseAgeMs: number;
+                activeEpoch: number;
+                activeServerIds: number[];
+                path: string;
+                static encode(m: lumeo.master.v1.TailAuthority.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TailAuthority & lumeo.master.v1.TailAuthority.$Shape;
+            }
+
+            namespace TailAuthority {
+                interface $Properties {
+                    state?: (lumeo.master.v1.TailState|null);
+                    committedBytes?: (number|null);
+                    leased?: (boolean|null);
+                    leaseAgeMs?: (number|null);
+                    activeEpoch?: (number|null);
+                    activeServerIds?: (number[]|null);
+                    path?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TailAuthority.$Properties;
+            }
+
+            enum TailState {
+                TAIL_STATE_UNSPECIFIED = 0,
+                TAIL_STATE_GRANTED = 1,
+                TAIL_STATE_ACTIVE = 2,
+                TAIL_STATE_SEALED = 3
             }
 
             interface IReportDamageRequest extends lumeo.master.v1.ReportDamageRequest.$Properties {
@@ -2132,6 +2312,7 @@ export namespace lumeo {
                 scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
                 stoppedHandles: number[];
                 tokenKeyId: number;
+                highestHandle: number;
                 static encode(m: lumeo.master.v1.HeartbeatRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatRequest & lumeo.master.v1.HeartbeatRequest.$Shape;
             }
@@ -2150,6 +2331,7 @@ export namespace lumeo {
                     scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
                     stoppedHandles?: (number[]|null);
                     tokenKeyId?: (number|null);
+                    highestHandle?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.HeartbeatRequest.$Properties;
@@ -2587,7 +2769,9 @@ export namespace lumeo {
                 releaseLock?: (lumeo.master.v1.ReleaseLock.$Properties|null);
                 listLocks?: (lumeo.master.v1.ListLocks.$Properties|null);
                 effectivePolicy?: (lumeo.master.v1.EffectivePolicy.$Properties|null);
-                kind?: ("openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy");
+                openTail?: (lumeo.master.v1.OpenTail.$Properties|null);
+                reportTail?: (lumeo.master.v1.ReportTail.$Properties|null);
+                kind?: ("openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|"openTail"|"reportTail");
                 static encode(m: lumeo.master.v1.Operation.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Operation & lumeo.master.v1.Operation.$Shape;
             }
@@ -2627,7 +2811,9 @@ export namespace lumeo {
                     releaseLock?: (lumeo.master.v1.ReleaseLock.$Properties|null);
                     listLocks?: (lumeo.master.v1.ListLocks.$Properties|null);
                     effectivePolicy?: (lumeo.master.v1.EffectivePolicy.$Properties|null);
-                    kind?: ("openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy");
+                    openTail?: (lumeo.master.v1.OpenTail.$Properties|null);
+                    reportTail?: (lumeo.master.v1.ReportTail.$Properties|null);
+                    kind?: ("openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|"openTail"|"reportTail");
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = {
@@ -2664,9 +2850,11 @@ export namespace lumeo {
                   releaseLock?: lumeo.master.v1.ReleaseLock.$Shape|null;
                   listLocks?: lumeo.master.v1.ListLocks.$Shape|null;
                   effectivePolicy?: lumeo.master.v1.EffectivePolicy.$Shape|null;
+                  openTail?: lumeo.master.v1.OpenTail.$Shape|null;
+                  reportTail?: lumeo.master.v1.ReportTail.$Shape|null;
                   $unknowns?: Uint8Array[];
                 } & (
-                  ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null; effectivePolicy?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape; effectivePolicy?: null }|{ kind?: "effectivePolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy: lumeo.master.v1.EffectivePolicy.$Shape })
+                  ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "effectivePolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy: lumeo.master.v1.EffectivePolicy.$Shape; openTail?: null; reportTail?: null }|{ kind?: "openTail"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail: lumeo.master.v1.OpenTail.$Shape; reportTail?: null }|{ kind?: "reportTail"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail: lumeo.master.v1.ReportTail.$Shape })
                 );
             }
 
@@ -2703,7 +2891,8 @@ export namespace lumeo {
                 lock?: (lumeo.master.v1.Lock.$Properties|null);
                 locks?: (lumeo.master.v1.Locks.$Properties|null);
                 policy?: (lumeo.master.v1.Policy.$Properties|null);
-                kind?: ("error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy");
+                tailOpened?: (lumeo.master.v1.TailOpened.$Properties|null);
+                kind?: ("error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy"|"tailOpened");
                 static encode(m: lumeo.master.v1.OperationResult.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.OperationResult & lumeo.master.v1.OperationResult.$Shape;
             }
@@ -2730,7 +2919,8 @@ export namespace lumeo {
                     lock?: (lumeo.master.v1.Lock.$Properties|null);
                     locks?: (lumeo.master.v1.Locks.$Properties|null);
                     policy?: (lumeo.master.v1.Policy.$Properties|null);
-                    kind?: ("error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy");
+                    tailOpened?: (lumeo.master.v1.TailOpened.$Properties|null);
+                    kind?: ("error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy"|"tailOpened");
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = {
@@ -2754,9 +2944,10 @@ export namespace lumeo {
                   lock?: lumeo.master.v1.Lock.$Shape|null;
                   locks?: lumeo.master.v1.Locks.$Shape|null;
                   policy?: lumeo.master.v1.Policy.$Shape|null;
+                  tailOpened?: lumeo.master.v1.TailOpened.$Shape|null;
                   $unknowns?: Uint8Array[];
                 } & (
-                  ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "trash"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash: lumeo.master.v1.Trash.$Shape; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "versions"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions: lumeo.master.v1.Versions.$Shape; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "snapshot"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot: lumeo.master.v1.Snapshot.$Shape; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "snapshots"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots: lumeo.master.v1.Snapshots.$Shape; lock?: null; locks?: null; policy?: null }|{ kind?: "lock"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock: lumeo.master.v1.Lock.$Shape; locks?: null; policy?: null }|{ kind?: "locks"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks: lumeo.master.v1.Locks.$Shape; policy?: null }|{ kind?: "policy"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy: lumeo.master.v1.Policy.$Shape })
+                  ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "trash"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash: lumeo.master.v1.Trash.$Shape; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "versions"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions: lumeo.master.v1.Versions.$Shape; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "snapshot"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot: lumeo.master.v1.Snapshot.$Shape; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "snapshots"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots: lumeo.master.v1.Snapshots.$Shape; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "lock"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock: lumeo.master.v1.Lock.$Shape; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "locks"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks: lumeo.master.v1.Locks.$Shape; policy?: null; tailOpened?: null }|{ kind?: "policy"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy: lumeo.master.v1.Policy.$Shape; tailOpened?: null }|{ kind?: "tailOpened"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened: lumeo.master.v1.TailOpened.$Shape })
                 );
             }
 
@@ -2868,6 +3059,7 @@ export namespace lumeo {
                 usage?: (lumeo.master.v1.Usage.$Properties|null);
                 quota?: (lumeo.master.v1.Quota.$Properties|null);
                 policy?: (lumeo.master.v1.Policy.$Properties|null);
+                unevenChunks: boolean;
                 static encode(m: lumeo.master.v1.FileInfo.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.FileInfo & lumeo.master.v1.FileInfo.$Shape;
             }
@@ -2892,6 +3084,7 @@ export namespace lumeo {
                     usage?: (lumeo.master.v1.Usage.$Properties|null);
                     quota?: (lumeo.master.v1.Quota.$Properties|null);
                     policy?: (lumeo.master.v1.Policy.$Properties|null);
+                    unevenChunks?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.FileInfo.$Properties;
@@ -3170,6 +3363,7 @@ export namespace lumeo {
                 revision: number;
                 version: number;
                 withLabels: boolean;
+                offset?: (number|null);
                 static encode(m: lumeo.master.v1.Stat.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Stat & lumeo.master.v1.Stat.$Shape;
             }
@@ -3182,6 +3376,7 @@ export namespace lumeo {
                     revision?: (number|null);
                     version?: (number|null);
                     withLabels?: (boolean|null);
+                    offset?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Stat.$Properties;
@@ -3195,6 +3390,9 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 info?: (lumeo.master.v1.FileInfo.$Properties|null);
                 chunks: lumeo.common.v1.LocatedChunk.$Properties[];
+                tail?: (lumeo.master.v1.TailLocation.$Properties|null);
+                firstChunk: number;
+                firstChunkOffset: number;
                 static encode(m: lumeo.master.v1.FileStat.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.FileStat & lumeo.master.v1.FileStat.$Shape;
             }
@@ -3203,9 +3401,112 @@ export namespace lumeo {
                 interface $Properties {
                     info?: (lumeo.master.v1.FileInfo.$Properties|null);
                     chunks?: (lumeo.common.v1.LocatedChunk.$Properties[]|null);
+                    tail?: (lumeo.master.v1.TailLocation.$Properties|null);
+                    firstChunk?: (number|null);
+                    firstChunkOffset?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.FileStat.$Properties;
+            }
+
+            interface ITailLocation extends lumeo.master.v1.TailLocation.$Properties {
+            }
+
+            class TailLocation {
+                constructor(p?: lumeo.master.v1.TailLocation.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                epoch: number;
+                replicas: lumeo.common.v1.ReplicaLocation.$Properties[];
+                offset: number;
+                committedBytes: number;
+                token: Uint8Array;
+                static encode(m: lumeo.master.v1.TailLocation.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TailLocation & lumeo.master.v1.TailLocation.$Shape;
+            }
+
+            namespace TailLocation {
+                interface $Properties {
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    replicas?: (lumeo.common.v1.ReplicaLocation.$Properties[]|null);
+                    offset?: (number|null);
+                    committedBytes?: (number|null);
+                    token?: (Uint8Array|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TailLocation.$Properties;
+            }
+
+            interface IOpenTail extends lumeo.master.v1.OpenTail.$Properties {
+            }
+
+            class OpenTail {
+                constructor(p?: lumeo.master.v1.OpenTail.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                create: boolean;
+                makeParents: boolean;
+                replicas: number;
+                sealedHandle: number;
+                static encode(m: lumeo.master.v1.OpenTail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.OpenTail & lumeo.master.v1.OpenTail.$Shape;
+            }
+
+            namespace OpenTail {
+                interface $Properties {
+                    path?: (string|null);
+                    create?: (boolean|null);
+                    makeParents?: (boolean|null);
+                    replicas?: (number|null);
+                    sealedHandle?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.OpenTail.$Properties;
+            }
+
+            interface ITailOpened extends lumeo.master.v1.TailOpened.$Properties {
+            }
+
+            class TailOpened {
+                constructor(p?: lumeo.master.v1.TailOpened.$Properties);
+                $unknowns?: Uint8Array[];
+                tail?: (lumeo.master.v1.TailLocation.$Properties|null);
+                info?: (lumeo.master.v1.FileInfo.$Properties|null);
+                static encode(m: lumeo.master.v1.TailOpened.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TailOpened & lumeo.master.v1.TailOpened.$Shape;
+            }
+
+            namespace TailOpened {
+                interface $Properties {
+                    tail?: (lumeo.master.v1.TailLocation.$Properties|null);
+                    info?: (lumeo.master.v1.FileInfo.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TailOpened.$Properties;
+            }
+
+            interface IReportTail extends lumeo.master.v1.ReportTail.$Properties {
+            }
+
+            class ReportTail {
+                constructor(p?: lumeo.master.v1.ReportTail.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                epoch: number;
+                why: string;
+                static encode(m: lumeo.master.v1.ReportTail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportTail & lumeo.master.v1.ReportTail.$Shape;
+            }
+
+            namespace ReportTail {
+                interface $Properties {
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    why?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReportTail.$Properties;
             }
 
             interface IList extends lumeo.master.v1.List.$Properties {
@@ -4490,6 +4791,377 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.InstallSnapshotResponse.$Properties;
+            }
+
+            interface ITailCaller extends lumeo.master.v1.TailCaller.$Properties {
+            }
+
+            class TailCaller {
+                constructor(p?: lumeo.master.v1.TailCaller.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                storeUuid: string;
+                static encode(m: lumeo.master.v1.TailCaller.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TailCaller & lumeo.master.v1.TailCaller.$Shape;
+            }
+
+            namespace TailCaller {
+                interface $Properties {
+                    serverId?: (number|null);
+                    storeUuid?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TailCaller.$Properties;
+            }
+
+            enum TailOutcome {
+                TAIL_OUTCOME_UNSPECIFIED = 0,
+                TAIL_OUTCOME_DONE = 1,
+                TAIL_OUTCOME_STALE = 2,
+                TAIL_OUTCOME_SEALED = 3,
+                TAIL_OUTCOME_GONE = 4
+            }
+
+            interface IActivateEpochRequest extends lumeo.master.v1.ActivateEpochRequest.$Properties {
+            }
+
+            class ActivateEpochRequest {
+                constructor(p?: lumeo.master.v1.ActivateEpochRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                handle: number;
+                epoch: number;
+                static encode(m: lumeo.master.v1.ActivateEpochRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ActivateEpochRequest & lumeo.master.v1.ActivateEpochRequest.$Shape;
+            }
+
+            namespace ActivateEpochRequest {
+                interface $Properties {
+                    caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ActivateEpochRequest.$Properties;
+            }
+
+            interface IActivateEpochResponse extends lumeo.master.v1.ActivateEpochResponse.$Properties {
+            }
+
+            class ActivateEpochResponse {
+                constructor(p?: lumeo.master.v1.ActivateEpochResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                outcome: lumeo.master.v1.TailOutcome;
+                static encode(m: lumeo.master.v1.ActivateEpochResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ActivateEpochResponse & lumeo.master.v1.ActivateEpochResponse.$Shape;
+            }
+
+            namespace ActivateEpochResponse {
+                interface $Properties {
+                    outcome?: (lumeo.master.v1.TailOutcome|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ActivateEpochResponse.$Properties;
+            }
+
+            interface IRecordSealRequest extends lumeo.master.v1.RecordSealRequest.$Properties {
+            }
+
+            class RecordSealRequest {
+                constructor(p?: lumeo.master.v1.RecordSealRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                handle: number;
+                epoch: number;
+                lengthBytes: number;
+                crc32c: number;
+                static encode(m: lumeo.master.v1.RecordSealRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RecordSealRequest & lumeo.master.v1.RecordSealRequest.$Shape;
+            }
+
+            namespace RecordSealRequest {
+                interface $Properties {
+                    caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    lengthBytes?: (number|null);
+                    crc32c?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RecordSealRequest.$Properties;
+            }
+
+            interface IRecordSealResponse extends lumeo.master.v1.RecordSealResponse.$Properties {
+            }
+
+            class RecordSealResponse {
+                constructor(p?: lumeo.master.v1.RecordSealResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                outcome: lumeo.master.v1.TailOutcome;
+                static encode(m: lumeo.master.v1.RecordSealResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RecordSealResponse & lumeo.master.v1.RecordSealResponse.$Shape;
+            }
+
+            namespace RecordSealResponse {
+                interface $Properties {
+                    outcome?: (lumeo.master.v1.TailOutcome|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RecordSealResponse.$Properties;
+            }
+
+            interface IRenewLeasesRequest extends lumeo.master.v1.RenewLeasesRequest.$Properties {
+            }
+
+            class RenewLeasesRequest {
+                constructor(p?: lumeo.master.v1.RenewLeasesRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                tails: lumeo.master.v1.TailProgress.$Properties[];
+                static encode(m: lumeo.master.v1.RenewLeasesRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RenewLeasesRequest & lumeo.master.v1.RenewLeasesRequest.$Shape;
+            }
+
+            namespace RenewLeasesRequest {
+                interface $Properties {
+                    caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                    tails?: (lumeo.master.v1.TailProgress.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RenewLeasesRequest.$Properties;
+            }
+
+            interface ITailProgress extends lumeo.master.v1.TailProgress.$Properties {
+            }
+
+            class TailProgress {
+                constructor(p?: lumeo.master.v1.TailProgress.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                epoch: number;
+                committedBytes: number;
+                lease: boolean;
+                static encode(m: lumeo.master.v1.TailProgress.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TailProgress & lumeo.master.v1.TailProgress.$Shape;
+            }
+
+            namespace TailProgress {
+                interface $Properties {
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    committedBytes?: (number|null);
+                    lease?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TailProgress.$Properties;
+            }
+
+            interface IRenewLeasesResponse extends lumeo.master.v1.RenewLeasesResponse.$Properties {
+            }
+
+            class RenewLeasesResponse {
+                constructor(p?: lumeo.master.v1.RenewLeasesResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                tails: lumeo.master.v1.LeaseAnswer.$Properties[];
+                leaseMs: number;
+                static encode(m: lumeo.master.v1.RenewLeasesResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RenewLeasesResponse & lumeo.master.v1.RenewLeasesResponse.$Shape;
+            }
+
+            namespace RenewLeasesResponse {
+                interface $Properties {
+                    tails?: (lumeo.master.v1.LeaseAnswer.$Properties[]|null);
+                    leaseMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.RenewLeasesResponse.$Properties;
+            }
+
+            interface ILeaseAnswer extends lumeo.master.v1.LeaseAnswer.$Properties {
+            }
+
+            class LeaseAnswer {
+                constructor(p?: lumeo.master.v1.LeaseAnswer.$Properties);
+                $unknowns?: Uint8Array[];
+                outcome: lumeo.master.v1.TailOutcome;
+                granted: boolean;
+                static encode(m: lumeo.master.v1.LeaseAnswer.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.LeaseAnswer & lumeo.master.v1.LeaseAnswer.$Shape;
+            }
+
+            namespace LeaseAnswer {
+                interface $Properties {
+                    outcome?: (lumeo.master.v1.TailOutcome|null);
+                    granted?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.LeaseAnswer.$Properties;
+            }
+
+            interface IReleaseLeasesRequest extends lumeo.master.v1.ReleaseLeasesRequest.$Properties {
+            }
+
+            class ReleaseLeasesRequest {
+                constructor(p?: lumeo.master.v1.ReleaseLeasesRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                tails: lumeo.master.v1.TailEpoch.$Properties[];
+                static encode(m: lumeo.master.v1.ReleaseLeasesRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReleaseLeasesRequest & lumeo.master.v1.ReleaseLeasesRequest.$Shape;
+            }
+
+            namespace ReleaseLeasesRequest {
+                interface $Properties {
+                    caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                    tails?: (lumeo.master.v1.TailEpoch.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReleaseLeasesRequest.$Properties;
+            }
+
+            interface IReleaseLeasesResponse extends lumeo.master.v1.ReleaseLeasesResponse.$Properties {
+            }
+
+            class ReleaseLeasesResponse {
+                constructor(p?: lumeo.master.v1.ReleaseLeasesResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                static encode(m: lumeo.master.v1.ReleaseLeasesResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReleaseLeasesResponse & lumeo.master.v1.ReleaseLeasesResponse.$Shape;
+            }
+
+            namespace ReleaseLeasesResponse {
+                interface $Properties {
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReleaseLeasesResponse.$Properties;
+            }
+
+            interface ITailEpoch extends lumeo.master.v1.TailEpoch.$Properties {
+            }
+
+            class TailEpoch {
+                constructor(p?: lumeo.master.v1.TailEpoch.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                epoch: number;
+                static encode(m: lumeo.master.v1.TailEpoch.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TailEpoch & lumeo.master.v1.TailEpoch.$Shape;
+            }
+
+            namespace TailEpoch {
+                interface $Properties {
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TailEpoch.$Properties;
+            }
+
+            interface IEndEpochRequest extends lumeo.master.v1.EndEpochRequest.$Properties {
+            }
+
+            class EndEpochRequest {
+                constructor(p?: lumeo.master.v1.EndEpochRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                handle: number;
+                epoch: number;
+                why: string;
+                static encode(m: lumeo.master.v1.EndEpochRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.EndEpochRequest & lumeo.master.v1.EndEpochRequest.$Shape;
+            }
+
+            namespace EndEpochRequest {
+                interface $Properties {
+                    caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    why?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.EndEpochRequest.$Properties;
+            }
+
+            interface IEndEpochResponse extends lumeo.master.v1.EndEpochResponse.$Properties {
+            }
+
+            class EndEpochResponse {
+                constructor(p?: lumeo.master.v1.EndEpochResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                static encode(m: lumeo.master.v1.EndEpochResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.EndEpochResponse & lumeo.master.v1.EndEpochResponse.$Shape;
+            }
+
+            namespace EndEpochResponse {
+                interface $Properties {
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.EndEpochResponse.$Properties;
+            }
+
+            interface IReportTailsRequest extends lumeo.master.v1.ReportTailsRequest.$Properties {
+            }
+
+            class ReportTailsRequest {
+                constructor(p?: lumeo.master.v1.ReportTailsRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                tails: lumeo.master.v1.HeldTail.$Properties[];
+                static encode(m: lumeo.master.v1.ReportTailsRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportTailsRequest & lumeo.master.v1.ReportTailsRequest.$Shape;
+            }
+
+            namespace ReportTailsRequest {
+                interface $Properties {
+                    caller?: (lumeo.master.v1.TailCaller.$Properties|null);
+                    tails?: (lumeo.master.v1.HeldTail.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReportTailsRequest.$Properties;
+            }
+
+            interface IHeldTail extends lumeo.master.v1.HeldTail.$Properties {
+            }
+
+            class HeldTail {
+                constructor(p?: lumeo.master.v1.HeldTail.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                epoch: number;
+                removed: boolean;
+                static encode(m: lumeo.master.v1.HeldTail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeldTail & lumeo.master.v1.HeldTail.$Shape;
+            }
+
+            namespace HeldTail {
+                interface $Properties {
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    removed?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.HeldTail.$Properties;
+            }
+
+            interface IReportTailsResponse extends lumeo.master.v1.ReportTailsResponse.$Properties {
+            }
+
+            class ReportTailsResponse {
+                constructor(p?: lumeo.master.v1.ReportTailsResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                garbageHandles: number[];
+                superfluous: lumeo.master.v1.TailEpoch.$Properties[];
+                static encode(m: lumeo.master.v1.ReportTailsResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportTailsResponse & lumeo.master.v1.ReportTailsResponse.$Shape;
+            }
+
+            namespace ReportTailsResponse {
+                interface $Properties {
+                    garbageHandles?: (number[]|null);
+                    superfluous?: (lumeo.master.v1.TailEpoch.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReportTailsResponse.$Properties;
             }
         }
     }

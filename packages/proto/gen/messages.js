@@ -4031,6 +4031,1042 @@ export const lumeo = $root.lumeo = (() => {
                 return GetStatusResponse;
             })();
 
+            v1.BeginEpochRequest = (function() {
+
+                /**
+                 * Properties of a BeginEpochRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.BeginEpochRequest.$Properties
+                 * @property {string|null} [storeUuid] BeginEpochRequest storeUuid
+                 * @property {number|null} [handle] BeginEpochRequest handle
+                 * @property {number|null} [epoch] BeginEpochRequest epoch
+                 * @property {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>|null} [members] BeginEpochRequest members
+                 * @property {number|null} [previousEpoch] BeginEpochRequest previousEpoch
+                 * @property {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>|null} [previousMembers] BeginEpochRequest previousMembers
+                 * @property {Uint8Array|null} [token] BeginEpochRequest token
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a BeginEpochRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IBeginEpochRequest
+                 * @augments lumeo.chunkserver.v1.BeginEpochRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.BeginEpochRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a BeginEpochRequest.
+                 * @typedef {lumeo.chunkserver.v1.BeginEpochRequest.$Properties} lumeo.chunkserver.v1.BeginEpochRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new BeginEpochRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a BeginEpochRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.BeginEpochRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const BeginEpochRequest = function (p) {
+                    this.members = [];
+                    this.previousMembers = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * BeginEpochRequest storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.chunkserver.v1.BeginEpochRequest
+                 * @instance
+                 */
+                BeginEpochRequest.prototype.storeUuid = "";
+
+                /**
+                 * BeginEpochRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.chunkserver.v1.BeginEpochRequest
+                 * @instance
+                 */
+                BeginEpochRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * BeginEpochRequest epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.chunkserver.v1.BeginEpochRequest
+                 * @instance
+                 */
+                BeginEpochRequest.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * BeginEpochRequest members.
+                 * @member {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>} members
+                 * @memberof lumeo.chunkserver.v1.BeginEpochRequest
+                 * @instance
+                 */
+                BeginEpochRequest.prototype.members = $util.emptyArray;
+
+                /**
+                 * BeginEpochRequest previousEpoch.
+                 * @member {number} previousEpoch
+                 * @memberof lumeo.chunkserver.v1.BeginEpochRequest
+                 * @instance
+                 */
+                BeginEpochRequest.prototype.previousEpoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * BeginEpochRequest previousMembers.
+                 * @member {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>} previousMembers
+                 * @memberof lumeo.chunkserver.v1.BeginEpochRequest
+                 * @instance
+                 */
+                BeginEpochRequest.prototype.previousMembers = $util.emptyArray;
+
+                /**
+                 * BeginEpochRequest token.
+                 * @member {Uint8Array} token
+                 * @memberof lumeo.chunkserver.v1.BeginEpochRequest
+                 * @instance
+                 */
+                BeginEpochRequest.prototype.token = $util.newBuffer([]);
+
+                /**
+                 * Encodes the specified BeginEpochRequest message. Does not implicitly {@link lumeo.chunkserver.v1.BeginEpochRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.BeginEpochRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.BeginEpochRequest.$Properties} m BeginEpochRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                BeginEpochRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.storeUuid);
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.epoch);
+                    if (m.members != null && m.members.length) {
+                        for (var i = 0; i < m.members.length; ++i)
+                            $root.lumeo.chunkserver.v1.ReplicaHolder.encode(m.members[i], w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
+                    }
+                    if (m.previousEpoch != null && $Object.hasOwnProperty.call(m, "previousEpoch") && (typeof m.previousEpoch === "object" ? m.previousEpoch.low || m.previousEpoch.high : m.previousEpoch !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.previousEpoch);
+                    if (m.previousMembers != null && m.previousMembers.length) {
+                        for (var i = 0; i < m.previousMembers.length; ++i)
+                            $root.lumeo.chunkserver.v1.ReplicaHolder.encode(m.previousMembers[i], w.uint32(/* id 6, wireType 2 =*/50).fork(), q + 1).ldelim();
+                    }
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
+                        w.uint32(/* id 7, wireType 2 =*/58).bytes(m.token);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a BeginEpochRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.BeginEpochRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.BeginEpochRequest & lumeo.chunkserver.v1.BeginEpochRequest.$Shape} BeginEpochRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                BeginEpochRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.BeginEpochRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.members && m.members.length))
+                                    m.members = [];
+                                m.members.push($root.lumeo.chunkserver.v1.ReplicaHolder.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.previousEpoch = v;
+                                else
+                                    delete m.previousEpoch;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.previousMembers && m.previousMembers.length))
+                                    m.previousMembers = [];
+                                m.previousMembers.push($root.lumeo.chunkserver.v1.ReplicaHolder.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return BeginEpochRequest;
+            })();
+
+            v1.BeginEpochResponse = (function() {
+
+                /**
+                 * Properties of a BeginEpochResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.BeginEpochResponse.$Properties
+                 * @property {lumeo.chunkserver.v1.EpochStanding|null} [standing] BeginEpochResponse standing
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a BeginEpochResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IBeginEpochResponse
+                 * @augments lumeo.chunkserver.v1.BeginEpochResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.BeginEpochResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a BeginEpochResponse.
+                 * @typedef {lumeo.chunkserver.v1.BeginEpochResponse.$Properties} lumeo.chunkserver.v1.BeginEpochResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new BeginEpochResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a BeginEpochResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.BeginEpochResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const BeginEpochResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * BeginEpochResponse standing.
+                 * @member {lumeo.chunkserver.v1.EpochStanding} standing
+                 * @memberof lumeo.chunkserver.v1.BeginEpochResponse
+                 * @instance
+                 */
+                BeginEpochResponse.prototype.standing = 0;
+
+                /**
+                 * Encodes the specified BeginEpochResponse message. Does not implicitly {@link lumeo.chunkserver.v1.BeginEpochResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.BeginEpochResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.BeginEpochResponse.$Properties} m BeginEpochResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                BeginEpochResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.standing != null && $Object.hasOwnProperty.call(m, "standing") && m.standing !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.standing);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a BeginEpochResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.BeginEpochResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.BeginEpochResponse & lumeo.chunkserver.v1.BeginEpochResponse.$Shape} BeginEpochResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                BeginEpochResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.BeginEpochResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.standing = v;
+                                else
+                                    delete m.standing;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return BeginEpochResponse;
+            })();
+
+            /**
+             * EpochStanding enum.
+             * @name lumeo.chunkserver.v1.EpochStanding
+             * @enum {number}
+             * @property {number} EPOCH_STANDING_UNSPECIFIED=0 EPOCH_STANDING_UNSPECIFIED value
+             * @property {number} EPOCH_STANDING_BEGUN=1 EPOCH_STANDING_BEGUN value
+             * @property {number} EPOCH_STANDING_ENDED=2 EPOCH_STANDING_ENDED value
+             */
+            v1.EpochStanding = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "EPOCH_STANDING_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "EPOCH_STANDING_BEGUN"] = 1;
+                values[valuesById[2] = "EPOCH_STANDING_ENDED"] = 2;
+                return values;
+            })();
+
+            v1.SealTailRequest = (function() {
+
+                /**
+                 * Properties of a SealTailRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.SealTailRequest.$Properties
+                 * @property {string|null} [storeUuid] SealTailRequest storeUuid
+                 * @property {number|null} [handle] SealTailRequest handle
+                 * @property {number|null} [epoch] SealTailRequest epoch
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SealTailRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ISealTailRequest
+                 * @augments lumeo.chunkserver.v1.SealTailRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.SealTailRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SealTailRequest.
+                 * @typedef {lumeo.chunkserver.v1.SealTailRequest.$Properties} lumeo.chunkserver.v1.SealTailRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new SealTailRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a SealTailRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.SealTailRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SealTailRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SealTailRequest storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.chunkserver.v1.SealTailRequest
+                 * @instance
+                 */
+                SealTailRequest.prototype.storeUuid = "";
+
+                /**
+                 * SealTailRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.chunkserver.v1.SealTailRequest
+                 * @instance
+                 */
+                SealTailRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * SealTailRequest epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.chunkserver.v1.SealTailRequest
+                 * @instance
+                 */
+                SealTailRequest.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified SealTailRequest message. Does not implicitly {@link lumeo.chunkserver.v1.SealTailRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.SealTailRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.SealTailRequest.$Properties} m SealTailRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SealTailRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.storeUuid);
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.epoch);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SealTailRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.SealTailRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.SealTailRequest & lumeo.chunkserver.v1.SealTailRequest.$Shape} SealTailRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SealTailRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.SealTailRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SealTailRequest;
+            })();
+
+            v1.SealTailResponse = (function() {
+
+                /**
+                 * Properties of a SealTailResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.SealTailResponse.$Properties
+                 * @property {boolean|null} [sealed] SealTailResponse sealed
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SealTailResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ISealTailResponse
+                 * @augments lumeo.chunkserver.v1.SealTailResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.SealTailResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SealTailResponse.
+                 * @typedef {lumeo.chunkserver.v1.SealTailResponse.$Properties} lumeo.chunkserver.v1.SealTailResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new SealTailResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a SealTailResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.SealTailResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SealTailResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SealTailResponse sealed.
+                 * @member {boolean} sealed
+                 * @memberof lumeo.chunkserver.v1.SealTailResponse
+                 * @instance
+                 */
+                SealTailResponse.prototype.sealed = false;
+
+                /**
+                 * Encodes the specified SealTailResponse message. Does not implicitly {@link lumeo.chunkserver.v1.SealTailResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.SealTailResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.SealTailResponse.$Properties} m SealTailResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SealTailResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.sealed != null && $Object.hasOwnProperty.call(m, "sealed") && m.sealed !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.sealed);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SealTailResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.SealTailResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.SealTailResponse & lumeo.chunkserver.v1.SealTailResponse.$Shape} SealTailResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SealTailResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.SealTailResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.sealed = v;
+                                else
+                                    delete m.sealed;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SealTailResponse;
+            })();
+
+            v1.RemoveTailRequest = (function() {
+
+                /**
+                 * Properties of a RemoveTailRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.RemoveTailRequest.$Properties
+                 * @property {string|null} [storeUuid] RemoveTailRequest storeUuid
+                 * @property {number|null} [handle] RemoveTailRequest handle
+                 * @property {number|null} [epoch] RemoveTailRequest epoch
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RemoveTailRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IRemoveTailRequest
+                 * @augments lumeo.chunkserver.v1.RemoveTailRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.RemoveTailRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RemoveTailRequest.
+                 * @typedef {lumeo.chunkserver.v1.RemoveTailRequest.$Properties} lumeo.chunkserver.v1.RemoveTailRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new RemoveTailRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a RemoveTailRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.RemoveTailRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RemoveTailRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RemoveTailRequest storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.chunkserver.v1.RemoveTailRequest
+                 * @instance
+                 */
+                RemoveTailRequest.prototype.storeUuid = "";
+
+                /**
+                 * RemoveTailRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.chunkserver.v1.RemoveTailRequest
+                 * @instance
+                 */
+                RemoveTailRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * RemoveTailRequest epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.chunkserver.v1.RemoveTailRequest
+                 * @instance
+                 */
+                RemoveTailRequest.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified RemoveTailRequest message. Does not implicitly {@link lumeo.chunkserver.v1.RemoveTailRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.RemoveTailRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.RemoveTailRequest.$Properties} m RemoveTailRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RemoveTailRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.storeUuid);
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.epoch);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RemoveTailRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.RemoveTailRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.RemoveTailRequest & lumeo.chunkserver.v1.RemoveTailRequest.$Shape} RemoveTailRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RemoveTailRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.RemoveTailRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RemoveTailRequest;
+            })();
+
+            v1.RemoveTailResponse = (function() {
+
+                /**
+                 * Properties of a RemoveTailResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.RemoveTailResponse.$Properties
+                 * @property {boolean|null} [removed] RemoveTailResponse removed
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RemoveTailResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IRemoveTailResponse
+                 * @augments lumeo.chunkserver.v1.RemoveTailResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.RemoveTailResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RemoveTailResponse.
+                 * @typedef {lumeo.chunkserver.v1.RemoveTailResponse.$Properties} lumeo.chunkserver.v1.RemoveTailResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new RemoveTailResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a RemoveTailResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.RemoveTailResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RemoveTailResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RemoveTailResponse removed.
+                 * @member {boolean} removed
+                 * @memberof lumeo.chunkserver.v1.RemoveTailResponse
+                 * @instance
+                 */
+                RemoveTailResponse.prototype.removed = false;
+
+                /**
+                 * Encodes the specified RemoveTailResponse message. Does not implicitly {@link lumeo.chunkserver.v1.RemoveTailResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.RemoveTailResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.RemoveTailResponse.$Properties} m RemoveTailResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RemoveTailResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.removed != null && $Object.hasOwnProperty.call(m, "removed") && m.removed !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.removed);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RemoveTailResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.RemoveTailResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.RemoveTailResponse & lumeo.chunkserver.v1.RemoveTailResponse.$Shape} RemoveTailResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RemoveTailResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.RemoveTailResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.removed = v;
+                                else
+                                    delete m.removed;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RemoveTailResponse;
+            })();
+
             return v1;
         })();
 
@@ -14923,6 +15959,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a LocateChunkResponse.
                  * @typedef {Object} lumeo.master.v1.LocateChunkResponse.$Properties
                  * @property {lumeo.common.v1.LocatedChunk.$Properties|null} [chunk] LocateChunkResponse chunk
+                 * @property {lumeo.master.v1.TailAuthority.$Properties|null} [tail] LocateChunkResponse tail
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -14963,6 +16000,14 @@ export const lumeo = $root.lumeo = (() => {
                 LocateChunkResponse.prototype.chunk = null;
 
                 /**
+                 * LocateChunkResponse tail.
+                 * @member {lumeo.master.v1.TailAuthority.$Properties|null|undefined} tail
+                 * @memberof lumeo.master.v1.LocateChunkResponse
+                 * @instance
+                 */
+                LocateChunkResponse.prototype.tail = null;
+
+                /**
                  * Encodes the specified LocateChunkResponse message. Does not implicitly {@link lumeo.master.v1.LocateChunkResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.LocateChunkResponse
@@ -14980,6 +16025,8 @@ export const lumeo = $root.lumeo = (() => {
                         throw $Error("max depth exceeded");
                     if (m.chunk != null && $Object.hasOwnProperty.call(m, "chunk"))
                         $root.lumeo.common.v1.LocatedChunk.encode(m.chunk, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.tail != null && $Object.hasOwnProperty.call(m, "tail"))
+                        $root.lumeo.master.v1.TailAuthority.encode(m.tail, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -15030,6 +16077,12 @@ export const lumeo = $root.lumeo = (() => {
                                 m.chunk = $root.lumeo.common.v1.LocatedChunk.decode(r, r.size(), $undefined, q + 1, m.chunk);
                                 continue;
                             }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.tail = $root.lumeo.master.v1.TailAuthority.decode(r, r.size(), $undefined, q + 1, m.tail);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -15048,6 +16101,287 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return LocateChunkResponse;
+            })();
+
+            v1.TailAuthority = (function() {
+
+                /**
+                 * Properties of a TailAuthority.
+                 * @typedef {Object} lumeo.master.v1.TailAuthority.$Properties
+                 * @property {lumeo.master.v1.TailState|null} [state] TailAuthority state
+                 * @property {number|null} [committedBytes] TailAuthority committedBytes
+                 * @property {boolean|null} [leased] TailAuthority leased
+                 * @property {number|null} [leaseAgeMs] TailAuthority leaseAgeMs
+                 * @property {number|null} [activeEpoch] TailAuthority activeEpoch
+                 * @property {Array.<number>|null} [activeServerIds] TailAuthority activeServerIds
+                 * @property {string|null} [path] TailAuthority path
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TailAuthority.
+                 * @memberof lumeo.master.v1
+                 * @interface ITailAuthority
+                 * @augments lumeo.master.v1.TailAuthority.$Properties
+                 * @deprecated Use lumeo.master.v1.TailAuthority.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TailAuthority.
+                 * @typedef {lumeo.master.v1.TailAuthority.$Properties} lumeo.master.v1.TailAuthority.$Shape
+                 */
+
+                /**
+                 * Constructs a new TailAuthority.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TailAuthority.
+                 * @constructor
+                 * @param {lumeo.master.v1.TailAuthority.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TailAuthority = function (p) {
+                    this.activeServerIds = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TailAuthority state.
+                 * @member {lumeo.master.v1.TailState} state
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @instance
+                 */
+                TailAuthority.prototype.state = 0;
+
+                /**
+                 * TailAuthority committedBytes.
+                 * @member {number} committedBytes
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @instance
+                 */
+                TailAuthority.prototype.committedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailAuthority leased.
+                 * @member {boolean} leased
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @instance
+                 */
+                TailAuthority.prototype.leased = false;
+
+                /**
+                 * TailAuthority leaseAgeMs.
+                 * @member {number} leaseAgeMs
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @instance
+                 */
+                TailAuthority.prototype.leaseAgeMs = 0;
+
+                /**
+                 * TailAuthority activeEpoch.
+                 * @member {number} activeEpoch
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @instance
+                 */
+                TailAuthority.prototype.activeEpoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailAuthority activeServerIds.
+                 * @member {Array.<number>} activeServerIds
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @instance
+                 */
+                TailAuthority.prototype.activeServerIds = $util.emptyArray;
+
+                /**
+                 * TailAuthority path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @instance
+                 */
+                TailAuthority.prototype.path = "";
+
+                /**
+                 * Encodes the specified TailAuthority message. Does not implicitly {@link lumeo.master.v1.TailAuthority.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @static
+                 * @param {lumeo.master.v1.TailAuthority.$Properties} m TailAuthority message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TailAuthority.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.state != null && $Object.hasOwnProperty.call(m, "state") && m.state !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.state);
+                    if (m.committedBytes != null && $Object.hasOwnProperty.call(m, "committedBytes") && (typeof m.committedBytes === "object" ? m.committedBytes.low || m.committedBytes.high : m.committedBytes !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.committedBytes);
+                    if (m.leased != null && $Object.hasOwnProperty.call(m, "leased") && m.leased !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.leased);
+                    if (m.leaseAgeMs != null && $Object.hasOwnProperty.call(m, "leaseAgeMs") && m.leaseAgeMs !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.leaseAgeMs);
+                    if (m.activeEpoch != null && $Object.hasOwnProperty.call(m, "activeEpoch") && (typeof m.activeEpoch === "object" ? m.activeEpoch.low || m.activeEpoch.high : m.activeEpoch !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.activeEpoch);
+                    if (m.activeServerIds != null && m.activeServerIds.length) {
+                        w.uint32(/* id 6, wireType 2 =*/50).uint64s(m.activeServerIds);
+                    }
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 7, wireType 2 =*/58).string(m.path);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TailAuthority message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TailAuthority & lumeo.master.v1.TailAuthority.$Shape} TailAuthority
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TailAuthority.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TailAuthority();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.state = v;
+                                else
+                                    delete m.state;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.committedBytes = v;
+                                else
+                                    delete m.committedBytes;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.leased = v;
+                                else
+                                    delete m.leased;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.leaseAgeMs = v;
+                                else
+                                    delete m.leaseAgeMs;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.activeEpoch = v;
+                                else
+                                    delete m.activeEpoch;
+                                continue;
+                            }
+                        case 6: {
+                                if (u === 2) {
+                                    if (!(m.activeServerIds && m.activeServerIds.length))
+                                        m.activeServerIds = [];
+                                    r.uint64s(m.activeServerIds);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.activeServerIds && m.activeServerIds.length))
+                                    m.activeServerIds = [];
+                                m.activeServerIds.push(r.uint64());
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TailAuthority;
+            })();
+
+            /**
+             * TailState enum.
+             * @name lumeo.master.v1.TailState
+             * @enum {number}
+             * @property {number} TAIL_STATE_UNSPECIFIED=0 TAIL_STATE_UNSPECIFIED value
+             * @property {number} TAIL_STATE_GRANTED=1 TAIL_STATE_GRANTED value
+             * @property {number} TAIL_STATE_ACTIVE=2 TAIL_STATE_ACTIVE value
+             * @property {number} TAIL_STATE_SEALED=3 TAIL_STATE_SEALED value
+             */
+            v1.TailState = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "TAIL_STATE_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "TAIL_STATE_GRANTED"] = 1;
+                values[valuesById[2] = "TAIL_STATE_ACTIVE"] = 2;
+                values[valuesById[3] = "TAIL_STATE_SEALED"] = 3;
+                return values;
             })();
 
             v1.ReportDamageRequest = (function() {
@@ -15821,6 +17155,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] HeartbeatRequest scrub
                  * @property {Array.<number>|null} [stoppedHandles] HeartbeatRequest stoppedHandles
                  * @property {number|null} [tokenKeyId] HeartbeatRequest tokenKeyId
+                 * @property {number|null} [highestHandle] HeartbeatRequest highestHandle
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -15951,6 +17286,14 @@ export const lumeo = $root.lumeo = (() => {
                 HeartbeatRequest.prototype.tokenKeyId = 0;
 
                 /**
+                 * HeartbeatRequest highestHandle.
+                 * @member {number} highestHandle
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.highestHandle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified HeartbeatRequest message. Does not implicitly {@link lumeo.master.v1.HeartbeatRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.HeartbeatRequest
@@ -15992,6 +17335,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.tokenKeyId != null && $Object.hasOwnProperty.call(m, "tokenKeyId") && m.tokenKeyId !== 0)
                         w.uint32(/* id 12, wireType 0 =*/96).uint32(m.tokenKeyId);
+                    if (m.highestHandle != null && $Object.hasOwnProperty.call(m, "highestHandle") && (typeof m.highestHandle === "object" ? m.highestHandle.low || m.highestHandle.high : m.highestHandle !== 0))
+                        w.uint32(/* id 13, wireType 0 =*/104).uint64(m.highestHandle);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -16149,6 +17494,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.tokenKeyId = v;
                                 else
                                     delete m.tokenKeyId;
+                                continue;
+                            }
+                        case 13: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.highestHandle = v;
+                                else
+                                    delete m.highestHandle;
                                 continue;
                             }
                         }
@@ -19068,7 +20422,9 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.ReleaseLock.$Properties|null} [releaseLock] Operation releaseLock
                  * @property {lumeo.master.v1.ListLocks.$Properties|null} [listLocks] Operation listLocks
                  * @property {lumeo.master.v1.EffectivePolicy.$Properties|null} [effectivePolicy] Operation effectivePolicy
-                 * @property {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"} [kind] Operation kind
+                 * @property {lumeo.master.v1.OpenTail.$Properties|null} [openTail] Operation openTail
+                 * @property {lumeo.master.v1.ReportTail.$Properties|null} [reportTail] Operation reportTail
+                 * @property {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|"openTail"|"reportTail"} [kind] Operation kind
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -19116,9 +20472,11 @@ export const lumeo = $root.lumeo = (() => {
                  *   releaseLock?: lumeo.master.v1.ReleaseLock.$Shape|null;
                  *   listLocks?: lumeo.master.v1.ListLocks.$Shape|null;
                  *   effectivePolicy?: lumeo.master.v1.EffectivePolicy.$Shape|null;
+                 *   openTail?: lumeo.master.v1.OpenTail.$Shape|null;
+                 *   reportTail?: lumeo.master.v1.ReportTail.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * } & (
-                 *   ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null; effectivePolicy?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null; effectivePolicy?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape; effectivePolicy?: null }|{ kind?: "effectivePolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy: lumeo.master.v1.EffectivePolicy.$Shape })
+                 *   ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "effectivePolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy: lumeo.master.v1.EffectivePolicy.$Shape; openTail?: null; reportTail?: null }|{ kind?: "openTail"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail: lumeo.master.v1.OpenTail.$Shape; reportTail?: null }|{ kind?: "reportTail"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail: lumeo.master.v1.ReportTail.$Shape })
                  * )} lumeo.master.v1.Operation.$Shape
                  */
 
@@ -19401,17 +20759,33 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 Operation.prototype.effectivePolicy = null;
 
+                /**
+                 * Operation openTail.
+                 * @member {lumeo.master.v1.OpenTail.$Properties|null|undefined} openTail
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.openTail = null;
+
+                /**
+                 * Operation reportTail.
+                 * @member {lumeo.master.v1.ReportTail.$Properties|null|undefined} reportTail
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.reportTail = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
                 /**
                  * Operation kind.
-                 * @member {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|undefined} kind
+                 * @member {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|"openTail"|"reportTail"|undefined} kind
                  * @memberof lumeo.master.v1.Operation
                  * @instance
                  */
                 $Object.defineProperty(Operation.prototype, "kind", {
-                    get: $util.oneOfGetter($oneOfFields = ["openSession", "commit", "addChunks", "beginUpload", "abortUpload", "makeDirectory", "rename", "remove", "stat", "list", "allocate", "copy", "setAttributes", "setPolicy", "setQuota", "listTrash", "restoreTrash", "purgeTrash", "listVersions", "removeVersion", "createSnapshot", "removeSnapshot", "listSnapshots", "acquireLock", "renewLock", "releaseLock", "listLocks", "effectivePolicy"]),
+                    get: $util.oneOfGetter($oneOfFields = ["openSession", "commit", "addChunks", "beginUpload", "abortUpload", "makeDirectory", "rename", "remove", "stat", "list", "allocate", "copy", "setAttributes", "setPolicy", "setQuota", "listTrash", "restoreTrash", "purgeTrash", "listVersions", "removeVersion", "createSnapshot", "removeSnapshot", "listSnapshots", "acquireLock", "renewLock", "releaseLock", "listLocks", "effectivePolicy", "openTail", "reportTail"]),
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
@@ -19497,6 +20871,10 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.ListLocks.encode(m.listLocks, w.uint32(/* id 36, wireType 2 =*/290).fork(), q + 1).ldelim();
                     if (m.effectivePolicy != null && $Object.hasOwnProperty.call(m, "effectivePolicy"))
                         $root.lumeo.master.v1.EffectivePolicy.encode(m.effectivePolicy, w.uint32(/* id 37, wireType 2 =*/298).fork(), q + 1).ldelim();
+                    if (m.openTail != null && $Object.hasOwnProperty.call(m, "openTail"))
+                        $root.lumeo.master.v1.OpenTail.encode(m.openTail, w.uint32(/* id 38, wireType 2 =*/306).fork(), q + 1).ldelim();
+                    if (m.reportTail != null && $Object.hasOwnProperty.call(m, "reportTail"))
+                        $root.lumeo.master.v1.ReportTail.encode(m.reportTail, w.uint32(/* id 39, wireType 2 =*/314).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -19779,6 +21157,20 @@ export const lumeo = $root.lumeo = (() => {
                                 m.kind = "effectivePolicy";
                                 continue;
                             }
+                        case 38: {
+                                if (u !== 2)
+                                    break;
+                                m.openTail = $root.lumeo.master.v1.OpenTail.decode(r, r.size(), $undefined, q + 1, m.openTail);
+                                m.kind = "openTail";
+                                continue;
+                            }
+                        case 39: {
+                                if (u !== 2)
+                                    break;
+                                m.reportTail = $root.lumeo.master.v1.ReportTail.decode(r, r.size(), $undefined, q + 1, m.reportTail);
+                                m.kind = "reportTail";
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -19842,7 +21234,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.Lock.$Properties|null} [lock] OperationResult lock
                  * @property {lumeo.master.v1.Locks.$Properties|null} [locks] OperationResult locks
                  * @property {lumeo.master.v1.Policy.$Properties|null} [policy] OperationResult policy
-                 * @property {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy"} [kind] OperationResult kind
+                 * @property {lumeo.master.v1.TailOpened.$Properties|null} [tailOpened] OperationResult tailOpened
+                 * @property {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy"|"tailOpened"} [kind] OperationResult kind
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -19877,9 +21270,10 @@ export const lumeo = $root.lumeo = (() => {
                  *   lock?: lumeo.master.v1.Lock.$Shape|null;
                  *   locks?: lumeo.master.v1.Locks.$Shape|null;
                  *   policy?: lumeo.master.v1.Policy.$Shape|null;
+                 *   tailOpened?: lumeo.master.v1.TailOpened.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * } & (
-                 *   ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "trash"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash: lumeo.master.v1.Trash.$Shape; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "versions"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions: lumeo.master.v1.Versions.$Shape; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "snapshot"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot: lumeo.master.v1.Snapshot.$Shape; snapshots?: null; lock?: null; locks?: null; policy?: null }|{ kind?: "snapshots"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots: lumeo.master.v1.Snapshots.$Shape; lock?: null; locks?: null; policy?: null }|{ kind?: "lock"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock: lumeo.master.v1.Lock.$Shape; locks?: null; policy?: null }|{ kind?: "locks"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks: lumeo.master.v1.Locks.$Shape; policy?: null }|{ kind?: "policy"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy: lumeo.master.v1.Policy.$Shape })
+                 *   ({ kind?: undefined; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "error"; error: lumeo.common.v1.ErrorDetail.$Shape; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "sessionOpened"; error?: null; sessionOpened: lumeo.master.v1.SessionOpened.$Shape; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "file"; error?: null; sessionOpened?: null; file: lumeo.master.v1.FileInfo.$Shape; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "uploadBegun"; error?: null; sessionOpened?: null; file?: null; uploadBegun: lumeo.master.v1.UploadBegun.$Shape; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "done"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done: lumeo.master.v1.Done.$Shape; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "stat"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat: lumeo.master.v1.FileStat.$Shape; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "listing"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing: lumeo.master.v1.Listing.$Shape; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "allocated"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated: lumeo.master.v1.Allocated.$Shape; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "trash"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash: lumeo.master.v1.Trash.$Shape; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "versions"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions: lumeo.master.v1.Versions.$Shape; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "snapshot"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot: lumeo.master.v1.Snapshot.$Shape; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "snapshots"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots: lumeo.master.v1.Snapshots.$Shape; lock?: null; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "lock"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock: lumeo.master.v1.Lock.$Shape; locks?: null; policy?: null; tailOpened?: null }|{ kind?: "locks"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks: lumeo.master.v1.Locks.$Shape; policy?: null; tailOpened?: null }|{ kind?: "policy"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy: lumeo.master.v1.Policy.$Shape; tailOpened?: null }|{ kind?: "tailOpened"; error?: null; sessionOpened?: null; file?: null; uploadBegun?: null; done?: null; stat?: null; listing?: null; allocated?: null; trash?: null; versions?: null; snapshot?: null; snapshots?: null; lock?: null; locks?: null; policy?: null; tailOpened: lumeo.master.v1.TailOpened.$Shape })
                  * )} lumeo.master.v1.OperationResult.$Shape
                  */
 
@@ -20058,17 +21452,25 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 OperationResult.prototype.policy = null;
 
+                /**
+                 * OperationResult tailOpened.
+                 * @member {lumeo.master.v1.TailOpened.$Properties|null|undefined} tailOpened
+                 * @memberof lumeo.master.v1.OperationResult
+                 * @instance
+                 */
+                OperationResult.prototype.tailOpened = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
                 /**
                  * OperationResult kind.
-                 * @member {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy"|undefined} kind
+                 * @member {"error"|"sessionOpened"|"file"|"uploadBegun"|"done"|"stat"|"listing"|"allocated"|"trash"|"versions"|"snapshot"|"snapshots"|"lock"|"locks"|"policy"|"tailOpened"|undefined} kind
                  * @memberof lumeo.master.v1.OperationResult
                  * @instance
                  */
                 $Object.defineProperty(OperationResult.prototype, "kind", {
-                    get: $util.oneOfGetter($oneOfFields = ["error", "sessionOpened", "file", "uploadBegun", "done", "stat", "listing", "allocated", "trash", "versions", "snapshot", "snapshots", "lock", "locks", "policy"]),
+                    get: $util.oneOfGetter($oneOfFields = ["error", "sessionOpened", "file", "uploadBegun", "done", "stat", "listing", "allocated", "trash", "versions", "snapshot", "snapshots", "lock", "locks", "policy", "tailOpened"]),
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
@@ -20128,6 +21530,8 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.Locks.encode(m.locks, w.uint32(/* id 36, wireType 2 =*/290).fork(), q + 1).ldelim();
                     if (m.policy != null && $Object.hasOwnProperty.call(m, "policy"))
                         $root.lumeo.master.v1.Policy.encode(m.policy, w.uint32(/* id 37, wireType 2 =*/298).fork(), q + 1).ldelim();
+                    if (m.tailOpened != null && $Object.hasOwnProperty.call(m, "tailOpened"))
+                        $root.lumeo.master.v1.TailOpened.encode(m.tailOpened, w.uint32(/* id 38, wireType 2 =*/306).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -20320,6 +21724,13 @@ export const lumeo = $root.lumeo = (() => {
                                     break;
                                 m.policy = $root.lumeo.master.v1.Policy.decode(r, r.size(), $undefined, q + 1, m.policy);
                                 m.kind = "policy";
+                                continue;
+                            }
+                        case 38: {
+                                if (u !== 2)
+                                    break;
+                                m.tailOpened = $root.lumeo.master.v1.TailOpened.decode(r, r.size(), $undefined, q + 1, m.tailOpened);
+                                m.kind = "tailOpened";
                                 continue;
                             }
                         }
@@ -20939,6 +22350,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.Usage.$Properties|null} [usage] FileInfo usage
                  * @property {lumeo.master.v1.Quota.$Properties|null} [quota] FileInfo quota
                  * @property {lumeo.master.v1.Policy.$Properties|null} [policy] FileInfo policy
+                 * @property {boolean|null} [unevenChunks] FileInfo unevenChunks
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -21117,6 +22529,14 @@ export const lumeo = $root.lumeo = (() => {
                 FileInfo.prototype.policy = null;
 
                 /**
+                 * FileInfo unevenChunks.
+                 * @member {boolean} unevenChunks
+                 * @memberof lumeo.master.v1.FileInfo
+                 * @instance
+                 */
+                FileInfo.prototype.unevenChunks = false;
+
+                /**
                  * Encodes the specified FileInfo message. Does not implicitly {@link lumeo.master.v1.FileInfo.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.FileInfo
@@ -21174,6 +22594,8 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.Quota.encode(m.quota, w.uint32(/* id 17, wireType 2 =*/138).fork(), q + 1).ldelim();
                     if (m.policy != null && $Object.hasOwnProperty.call(m, "policy"))
                         $root.lumeo.master.v1.Policy.encode(m.policy, w.uint32(/* id 18, wireType 2 =*/146).fork(), q + 1).ldelim();
+                    if (m.unevenChunks != null && $Object.hasOwnProperty.call(m, "unevenChunks") && m.unevenChunks !== false)
+                        w.uint32(/* id 19, wireType 0 =*/152).bool(m.unevenChunks);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -21423,6 +22845,15 @@ export const lumeo = $root.lumeo = (() => {
                                 if (u !== 2)
                                     break;
                                 m.policy = $root.lumeo.master.v1.Policy.decode(r, r.size(), $undefined, q + 1, m.policy);
+                                continue;
+                            }
+                        case 19: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.unevenChunks = v;
+                                else
+                                    delete m.unevenChunks;
                                 continue;
                             }
                         }
@@ -23530,6 +24961,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [revision] Stat revision
                  * @property {number|null} [version] Stat version
                  * @property {boolean|null} [withLabels] Stat withLabels
+                 * @property {number|null} [offset] Stat offset
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -23610,6 +25042,23 @@ export const lumeo = $root.lumeo = (() => {
                 Stat.prototype.withLabels = false;
 
                 /**
+                 * Stat offset.
+                 * @member {number|null|undefined} offset
+                 * @memberof lumeo.master.v1.Stat
+                 * @instance
+                 */
+                Stat.prototype.offset = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Stat.prototype, "_offset", {
+                    get: $util.oneOfGetter($oneOfFields = ["offset"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
                  * Encodes the specified Stat message. Does not implicitly {@link lumeo.master.v1.Stat.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Stat
@@ -23637,6 +25086,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 5, wireType 0 =*/40).uint64(m.version);
                     if (m.withLabels != null && $Object.hasOwnProperty.call(m, "withLabels") && m.withLabels !== false)
                         w.uint32(/* id 6, wireType 0 =*/48).bool(m.withLabels);
+                    if (m.offset != null && $Object.hasOwnProperty.call(m, "offset"))
+                        w.uint32(/* id 7, wireType 0 =*/56).uint64(m.offset);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -23735,6 +25186,13 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.withLabels;
                                 continue;
                             }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                m.offset = r.uint64();
+                                m._offset = "offset";
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -23762,6 +25220,9 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.master.v1.FileStat.$Properties
                  * @property {lumeo.master.v1.FileInfo.$Properties|null} [info] FileStat info
                  * @property {Array.<lumeo.common.v1.LocatedChunk.$Properties>|null} [chunks] FileStat chunks
+                 * @property {lumeo.master.v1.TailLocation.$Properties|null} [tail] FileStat tail
+                 * @property {number|null} [firstChunk] FileStat firstChunk
+                 * @property {number|null} [firstChunkOffset] FileStat firstChunkOffset
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -23811,6 +25272,30 @@ export const lumeo = $root.lumeo = (() => {
                 FileStat.prototype.chunks = $util.emptyArray;
 
                 /**
+                 * FileStat tail.
+                 * @member {lumeo.master.v1.TailLocation.$Properties|null|undefined} tail
+                 * @memberof lumeo.master.v1.FileStat
+                 * @instance
+                 */
+                FileStat.prototype.tail = null;
+
+                /**
+                 * FileStat firstChunk.
+                 * @member {number} firstChunk
+                 * @memberof lumeo.master.v1.FileStat
+                 * @instance
+                 */
+                FileStat.prototype.firstChunk = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * FileStat firstChunkOffset.
+                 * @member {number} firstChunkOffset
+                 * @memberof lumeo.master.v1.FileStat
+                 * @instance
+                 */
+                FileStat.prototype.firstChunkOffset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified FileStat message. Does not implicitly {@link lumeo.master.v1.FileStat.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.FileStat
@@ -23832,6 +25317,12 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.chunks.length; ++i)
                             $root.lumeo.common.v1.LocatedChunk.encode(m.chunks[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
                     }
+                    if (m.tail != null && $Object.hasOwnProperty.call(m, "tail"))
+                        $root.lumeo.master.v1.TailLocation.encode(m.tail, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    if (m.firstChunk != null && $Object.hasOwnProperty.call(m, "firstChunk") && (typeof m.firstChunk === "object" ? m.firstChunk.low || m.firstChunk.high : m.firstChunk !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.firstChunk);
+                    if (m.firstChunkOffset != null && $Object.hasOwnProperty.call(m, "firstChunkOffset") && (typeof m.firstChunkOffset === "object" ? m.firstChunkOffset.low || m.firstChunkOffset.high : m.firstChunkOffset !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.firstChunkOffset);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -23890,6 +25381,30 @@ export const lumeo = $root.lumeo = (() => {
                                 m.chunks.push($root.lumeo.common.v1.LocatedChunk.decode(r, r.size(), $undefined, q + 1));
                                 continue;
                             }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.tail = $root.lumeo.master.v1.TailLocation.decode(r, r.size(), $undefined, q + 1, m.tail);
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.firstChunk = v;
+                                else
+                                    delete m.firstChunk;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.firstChunkOffset = v;
+                                else
+                                    delete m.firstChunkOffset;
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -23908,6 +25423,786 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return FileStat;
+            })();
+
+            v1.TailLocation = (function() {
+
+                /**
+                 * Properties of a TailLocation.
+                 * @typedef {Object} lumeo.master.v1.TailLocation.$Properties
+                 * @property {number|null} [handle] TailLocation handle
+                 * @property {number|null} [epoch] TailLocation epoch
+                 * @property {Array.<lumeo.common.v1.ReplicaLocation.$Properties>|null} [replicas] TailLocation replicas
+                 * @property {number|null} [offset] TailLocation offset
+                 * @property {number|null} [committedBytes] TailLocation committedBytes
+                 * @property {Uint8Array|null} [token] TailLocation token
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TailLocation.
+                 * @memberof lumeo.master.v1
+                 * @interface ITailLocation
+                 * @augments lumeo.master.v1.TailLocation.$Properties
+                 * @deprecated Use lumeo.master.v1.TailLocation.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TailLocation.
+                 * @typedef {lumeo.master.v1.TailLocation.$Properties} lumeo.master.v1.TailLocation.$Shape
+                 */
+
+                /**
+                 * Constructs a new TailLocation.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TailLocation.
+                 * @constructor
+                 * @param {lumeo.master.v1.TailLocation.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TailLocation = function (p) {
+                    this.replicas = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TailLocation handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailLocation epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailLocation replicas.
+                 * @member {Array.<lumeo.common.v1.ReplicaLocation.$Properties>} replicas
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.replicas = $util.emptyArray;
+
+                /**
+                 * TailLocation offset.
+                 * @member {number} offset
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailLocation committedBytes.
+                 * @member {number} committedBytes
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.committedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailLocation token.
+                 * @member {Uint8Array} token
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.token = $util.newBuffer([]);
+
+                /**
+                 * Encodes the specified TailLocation message. Does not implicitly {@link lumeo.master.v1.TailLocation.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @static
+                 * @param {lumeo.master.v1.TailLocation.$Properties} m TailLocation message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TailLocation.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
+                    if (m.replicas != null && m.replicas.length) {
+                        for (var i = 0; i < m.replicas.length; ++i)
+                            $root.lumeo.common.v1.ReplicaLocation.encode(m.replicas[i], w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    }
+                    if (m.offset != null && $Object.hasOwnProperty.call(m, "offset") && (typeof m.offset === "object" ? m.offset.low || m.offset.high : m.offset !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.offset);
+                    if (m.committedBytes != null && $Object.hasOwnProperty.call(m, "committedBytes") && (typeof m.committedBytes === "object" ? m.committedBytes.low || m.committedBytes.high : m.committedBytes !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.committedBytes);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
+                        w.uint32(/* id 6, wireType 2 =*/50).bytes(m.token);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TailLocation message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TailLocation & lumeo.master.v1.TailLocation.$Shape} TailLocation
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TailLocation.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TailLocation();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.replicas && m.replicas.length))
+                                    m.replicas = [];
+                                m.replicas.push($root.lumeo.common.v1.ReplicaLocation.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.offset = v;
+                                else
+                                    delete m.offset;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.committedBytes = v;
+                                else
+                                    delete m.committedBytes;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TailLocation;
+            })();
+
+            v1.OpenTail = (function() {
+
+                /**
+                 * Properties of an OpenTail.
+                 * @typedef {Object} lumeo.master.v1.OpenTail.$Properties
+                 * @property {string|null} [path] OpenTail path
+                 * @property {boolean|null} [create] OpenTail create
+                 * @property {boolean|null} [makeParents] OpenTail makeParents
+                 * @property {number|null} [replicas] OpenTail replicas
+                 * @property {number|null} [sealedHandle] OpenTail sealedHandle
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an OpenTail.
+                 * @memberof lumeo.master.v1
+                 * @interface IOpenTail
+                 * @augments lumeo.master.v1.OpenTail.$Properties
+                 * @deprecated Use lumeo.master.v1.OpenTail.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an OpenTail.
+                 * @typedef {lumeo.master.v1.OpenTail.$Properties} lumeo.master.v1.OpenTail.$Shape
+                 */
+
+                /**
+                 * Constructs a new OpenTail.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an OpenTail.
+                 * @constructor
+                 * @param {lumeo.master.v1.OpenTail.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const OpenTail = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * OpenTail path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.path = "";
+
+                /**
+                 * OpenTail create.
+                 * @member {boolean} create
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.create = false;
+
+                /**
+                 * OpenTail makeParents.
+                 * @member {boolean} makeParents
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.makeParents = false;
+
+                /**
+                 * OpenTail replicas.
+                 * @member {number} replicas
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.replicas = 0;
+
+                /**
+                 * OpenTail sealedHandle.
+                 * @member {number} sealedHandle
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.sealedHandle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified OpenTail message. Does not implicitly {@link lumeo.master.v1.OpenTail.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @static
+                 * @param {lumeo.master.v1.OpenTail.$Properties} m OpenTail message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                OpenTail.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.create != null && $Object.hasOwnProperty.call(m, "create") && m.create !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.create);
+                    if (m.makeParents != null && $Object.hasOwnProperty.call(m, "makeParents") && m.makeParents !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.makeParents);
+                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas") && m.replicas !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.replicas);
+                    if (m.sealedHandle != null && $Object.hasOwnProperty.call(m, "sealedHandle") && (typeof m.sealedHandle === "object" ? m.sealedHandle.low || m.sealedHandle.high : m.sealedHandle !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.sealedHandle);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an OpenTail message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.OpenTail & lumeo.master.v1.OpenTail.$Shape} OpenTail
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                OpenTail.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.OpenTail();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.create = v;
+                                else
+                                    delete m.create;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.makeParents = v;
+                                else
+                                    delete m.makeParents;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.replicas = v;
+                                else
+                                    delete m.replicas;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.sealedHandle = v;
+                                else
+                                    delete m.sealedHandle;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return OpenTail;
+            })();
+
+            v1.TailOpened = (function() {
+
+                /**
+                 * Properties of a TailOpened.
+                 * @typedef {Object} lumeo.master.v1.TailOpened.$Properties
+                 * @property {lumeo.master.v1.TailLocation.$Properties|null} [tail] TailOpened tail
+                 * @property {lumeo.master.v1.FileInfo.$Properties|null} [info] TailOpened info
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TailOpened.
+                 * @memberof lumeo.master.v1
+                 * @interface ITailOpened
+                 * @augments lumeo.master.v1.TailOpened.$Properties
+                 * @deprecated Use lumeo.master.v1.TailOpened.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TailOpened.
+                 * @typedef {lumeo.master.v1.TailOpened.$Properties} lumeo.master.v1.TailOpened.$Shape
+                 */
+
+                /**
+                 * Constructs a new TailOpened.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TailOpened.
+                 * @constructor
+                 * @param {lumeo.master.v1.TailOpened.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TailOpened = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TailOpened tail.
+                 * @member {lumeo.master.v1.TailLocation.$Properties|null|undefined} tail
+                 * @memberof lumeo.master.v1.TailOpened
+                 * @instance
+                 */
+                TailOpened.prototype.tail = null;
+
+                /**
+                 * TailOpened info.
+                 * @member {lumeo.master.v1.FileInfo.$Properties|null|undefined} info
+                 * @memberof lumeo.master.v1.TailOpened
+                 * @instance
+                 */
+                TailOpened.prototype.info = null;
+
+                /**
+                 * Encodes the specified TailOpened message. Does not implicitly {@link lumeo.master.v1.TailOpened.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TailOpened
+                 * @static
+                 * @param {lumeo.master.v1.TailOpened.$Properties} m TailOpened message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TailOpened.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.tail != null && $Object.hasOwnProperty.call(m, "tail"))
+                        $root.lumeo.master.v1.TailLocation.encode(m.tail, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.info != null && $Object.hasOwnProperty.call(m, "info"))
+                        $root.lumeo.master.v1.FileInfo.encode(m.info, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TailOpened message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TailOpened
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TailOpened & lumeo.master.v1.TailOpened.$Shape} TailOpened
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TailOpened.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TailOpened();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.tail = $root.lumeo.master.v1.TailLocation.decode(r, r.size(), $undefined, q + 1, m.tail);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.info = $root.lumeo.master.v1.FileInfo.decode(r, r.size(), $undefined, q + 1, m.info);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TailOpened;
+            })();
+
+            v1.ReportTail = (function() {
+
+                /**
+                 * Properties of a ReportTail.
+                 * @typedef {Object} lumeo.master.v1.ReportTail.$Properties
+                 * @property {number|null} [handle] ReportTail handle
+                 * @property {number|null} [epoch] ReportTail epoch
+                 * @property {string|null} [why] ReportTail why
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReportTail.
+                 * @memberof lumeo.master.v1
+                 * @interface IReportTail
+                 * @augments lumeo.master.v1.ReportTail.$Properties
+                 * @deprecated Use lumeo.master.v1.ReportTail.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReportTail.
+                 * @typedef {lumeo.master.v1.ReportTail.$Properties} lumeo.master.v1.ReportTail.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReportTail.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReportTail.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReportTail.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReportTail = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReportTail handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @instance
+                 */
+                ReportTail.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReportTail epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @instance
+                 */
+                ReportTail.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReportTail why.
+                 * @member {string} why
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @instance
+                 */
+                ReportTail.prototype.why = "";
+
+                /**
+                 * Encodes the specified ReportTail message. Does not implicitly {@link lumeo.master.v1.ReportTail.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @static
+                 * @param {lumeo.master.v1.ReportTail.$Properties} m ReportTail message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReportTail.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
+                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
+                        w.uint32(/* id 3, wireType 2 =*/26).string(m.why);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReportTail message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReportTail & lumeo.master.v1.ReportTail.$Shape} ReportTail
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReportTail.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReportTail();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.why = v;
+                                else
+                                    delete m.why;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReportTail;
             })();
 
             v1.List = (function() {
@@ -33552,6 +35847,2731 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return InstallSnapshotResponse;
+            })();
+
+            v1.TailCaller = (function() {
+
+                /**
+                 * Properties of a TailCaller.
+                 * @typedef {Object} lumeo.master.v1.TailCaller.$Properties
+                 * @property {number|null} [serverId] TailCaller serverId
+                 * @property {string|null} [storeUuid] TailCaller storeUuid
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TailCaller.
+                 * @memberof lumeo.master.v1
+                 * @interface ITailCaller
+                 * @augments lumeo.master.v1.TailCaller.$Properties
+                 * @deprecated Use lumeo.master.v1.TailCaller.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TailCaller.
+                 * @typedef {lumeo.master.v1.TailCaller.$Properties} lumeo.master.v1.TailCaller.$Shape
+                 */
+
+                /**
+                 * Constructs a new TailCaller.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TailCaller.
+                 * @constructor
+                 * @param {lumeo.master.v1.TailCaller.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TailCaller = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TailCaller serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.TailCaller
+                 * @instance
+                 */
+                TailCaller.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailCaller storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.master.v1.TailCaller
+                 * @instance
+                 */
+                TailCaller.prototype.storeUuid = "";
+
+                /**
+                 * Encodes the specified TailCaller message. Does not implicitly {@link lumeo.master.v1.TailCaller.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TailCaller
+                 * @static
+                 * @param {lumeo.master.v1.TailCaller.$Properties} m TailCaller message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TailCaller.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TailCaller message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TailCaller
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TailCaller & lumeo.master.v1.TailCaller.$Shape} TailCaller
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TailCaller.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TailCaller();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TailCaller;
+            })();
+
+            /**
+             * TailOutcome enum.
+             * @name lumeo.master.v1.TailOutcome
+             * @enum {number}
+             * @property {number} TAIL_OUTCOME_UNSPECIFIED=0 TAIL_OUTCOME_UNSPECIFIED value
+             * @property {number} TAIL_OUTCOME_DONE=1 TAIL_OUTCOME_DONE value
+             * @property {number} TAIL_OUTCOME_STALE=2 TAIL_OUTCOME_STALE value
+             * @property {number} TAIL_OUTCOME_SEALED=3 TAIL_OUTCOME_SEALED value
+             * @property {number} TAIL_OUTCOME_GONE=4 TAIL_OUTCOME_GONE value
+             */
+            v1.TailOutcome = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "TAIL_OUTCOME_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "TAIL_OUTCOME_DONE"] = 1;
+                values[valuesById[2] = "TAIL_OUTCOME_STALE"] = 2;
+                values[valuesById[3] = "TAIL_OUTCOME_SEALED"] = 3;
+                values[valuesById[4] = "TAIL_OUTCOME_GONE"] = 4;
+                return values;
+            })();
+
+            v1.ActivateEpochRequest = (function() {
+
+                /**
+                 * Properties of an ActivateEpochRequest.
+                 * @typedef {Object} lumeo.master.v1.ActivateEpochRequest.$Properties
+                 * @property {lumeo.master.v1.TailCaller.$Properties|null} [caller] ActivateEpochRequest caller
+                 * @property {number|null} [handle] ActivateEpochRequest handle
+                 * @property {number|null} [epoch] ActivateEpochRequest epoch
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an ActivateEpochRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IActivateEpochRequest
+                 * @augments lumeo.master.v1.ActivateEpochRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ActivateEpochRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an ActivateEpochRequest.
+                 * @typedef {lumeo.master.v1.ActivateEpochRequest.$Properties} lumeo.master.v1.ActivateEpochRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ActivateEpochRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an ActivateEpochRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ActivateEpochRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ActivateEpochRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ActivateEpochRequest caller.
+                 * @member {lumeo.master.v1.TailCaller.$Properties|null|undefined} caller
+                 * @memberof lumeo.master.v1.ActivateEpochRequest
+                 * @instance
+                 */
+                ActivateEpochRequest.prototype.caller = null;
+
+                /**
+                 * ActivateEpochRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.ActivateEpochRequest
+                 * @instance
+                 */
+                ActivateEpochRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ActivateEpochRequest epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.ActivateEpochRequest
+                 * @instance
+                 */
+                ActivateEpochRequest.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ActivateEpochRequest message. Does not implicitly {@link lumeo.master.v1.ActivateEpochRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ActivateEpochRequest
+                 * @static
+                 * @param {lumeo.master.v1.ActivateEpochRequest.$Properties} m ActivateEpochRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ActivateEpochRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.caller != null && $Object.hasOwnProperty.call(m, "caller"))
+                        $root.lumeo.master.v1.TailCaller.encode(m.caller, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.epoch);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an ActivateEpochRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ActivateEpochRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ActivateEpochRequest & lumeo.master.v1.ActivateEpochRequest.$Shape} ActivateEpochRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ActivateEpochRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ActivateEpochRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.caller = $root.lumeo.master.v1.TailCaller.decode(r, r.size(), $undefined, q + 1, m.caller);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ActivateEpochRequest;
+            })();
+
+            v1.ActivateEpochResponse = (function() {
+
+                /**
+                 * Properties of an ActivateEpochResponse.
+                 * @typedef {Object} lumeo.master.v1.ActivateEpochResponse.$Properties
+                 * @property {lumeo.master.v1.TailOutcome|null} [outcome] ActivateEpochResponse outcome
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an ActivateEpochResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IActivateEpochResponse
+                 * @augments lumeo.master.v1.ActivateEpochResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ActivateEpochResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an ActivateEpochResponse.
+                 * @typedef {lumeo.master.v1.ActivateEpochResponse.$Properties} lumeo.master.v1.ActivateEpochResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ActivateEpochResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an ActivateEpochResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ActivateEpochResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ActivateEpochResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ActivateEpochResponse outcome.
+                 * @member {lumeo.master.v1.TailOutcome} outcome
+                 * @memberof lumeo.master.v1.ActivateEpochResponse
+                 * @instance
+                 */
+                ActivateEpochResponse.prototype.outcome = 0;
+
+                /**
+                 * Encodes the specified ActivateEpochResponse message. Does not implicitly {@link lumeo.master.v1.ActivateEpochResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ActivateEpochResponse
+                 * @static
+                 * @param {lumeo.master.v1.ActivateEpochResponse.$Properties} m ActivateEpochResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ActivateEpochResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.outcome != null && $Object.hasOwnProperty.call(m, "outcome") && m.outcome !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.outcome);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an ActivateEpochResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ActivateEpochResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ActivateEpochResponse & lumeo.master.v1.ActivateEpochResponse.$Shape} ActivateEpochResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ActivateEpochResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ActivateEpochResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.outcome = v;
+                                else
+                                    delete m.outcome;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ActivateEpochResponse;
+            })();
+
+            v1.RecordSealRequest = (function() {
+
+                /**
+                 * Properties of a RecordSealRequest.
+                 * @typedef {Object} lumeo.master.v1.RecordSealRequest.$Properties
+                 * @property {lumeo.master.v1.TailCaller.$Properties|null} [caller] RecordSealRequest caller
+                 * @property {number|null} [handle] RecordSealRequest handle
+                 * @property {number|null} [epoch] RecordSealRequest epoch
+                 * @property {number|null} [lengthBytes] RecordSealRequest lengthBytes
+                 * @property {number|null} [crc32c] RecordSealRequest crc32c
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RecordSealRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IRecordSealRequest
+                 * @augments lumeo.master.v1.RecordSealRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.RecordSealRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RecordSealRequest.
+                 * @typedef {lumeo.master.v1.RecordSealRequest.$Properties} lumeo.master.v1.RecordSealRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new RecordSealRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RecordSealRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.RecordSealRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RecordSealRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RecordSealRequest caller.
+                 * @member {lumeo.master.v1.TailCaller.$Properties|null|undefined} caller
+                 * @memberof lumeo.master.v1.RecordSealRequest
+                 * @instance
+                 */
+                RecordSealRequest.prototype.caller = null;
+
+                /**
+                 * RecordSealRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.RecordSealRequest
+                 * @instance
+                 */
+                RecordSealRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * RecordSealRequest epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.RecordSealRequest
+                 * @instance
+                 */
+                RecordSealRequest.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * RecordSealRequest lengthBytes.
+                 * @member {number} lengthBytes
+                 * @memberof lumeo.master.v1.RecordSealRequest
+                 * @instance
+                 */
+                RecordSealRequest.prototype.lengthBytes = 0;
+
+                /**
+                 * RecordSealRequest crc32c.
+                 * @member {number} crc32c
+                 * @memberof lumeo.master.v1.RecordSealRequest
+                 * @instance
+                 */
+                RecordSealRequest.prototype.crc32c = 0;
+
+                /**
+                 * Encodes the specified RecordSealRequest message. Does not implicitly {@link lumeo.master.v1.RecordSealRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RecordSealRequest
+                 * @static
+                 * @param {lumeo.master.v1.RecordSealRequest.$Properties} m RecordSealRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RecordSealRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.caller != null && $Object.hasOwnProperty.call(m, "caller"))
+                        $root.lumeo.master.v1.TailCaller.encode(m.caller, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.epoch);
+                    if (m.lengthBytes != null && $Object.hasOwnProperty.call(m, "lengthBytes") && m.lengthBytes !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.lengthBytes);
+                    if (m.crc32c != null && $Object.hasOwnProperty.call(m, "crc32c") && m.crc32c !== 0)
+                        w.uint32(/* id 5, wireType 0 =*/40).uint32(m.crc32c);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RecordSealRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RecordSealRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RecordSealRequest & lumeo.master.v1.RecordSealRequest.$Shape} RecordSealRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RecordSealRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RecordSealRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.caller = $root.lumeo.master.v1.TailCaller.decode(r, r.size(), $undefined, q + 1, m.caller);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.lengthBytes = v;
+                                else
+                                    delete m.lengthBytes;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.crc32c = v;
+                                else
+                                    delete m.crc32c;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RecordSealRequest;
+            })();
+
+            v1.RecordSealResponse = (function() {
+
+                /**
+                 * Properties of a RecordSealResponse.
+                 * @typedef {Object} lumeo.master.v1.RecordSealResponse.$Properties
+                 * @property {lumeo.master.v1.TailOutcome|null} [outcome] RecordSealResponse outcome
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RecordSealResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IRecordSealResponse
+                 * @augments lumeo.master.v1.RecordSealResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.RecordSealResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RecordSealResponse.
+                 * @typedef {lumeo.master.v1.RecordSealResponse.$Properties} lumeo.master.v1.RecordSealResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new RecordSealResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RecordSealResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.RecordSealResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RecordSealResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RecordSealResponse outcome.
+                 * @member {lumeo.master.v1.TailOutcome} outcome
+                 * @memberof lumeo.master.v1.RecordSealResponse
+                 * @instance
+                 */
+                RecordSealResponse.prototype.outcome = 0;
+
+                /**
+                 * Encodes the specified RecordSealResponse message. Does not implicitly {@link lumeo.master.v1.RecordSealResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RecordSealResponse
+                 * @static
+                 * @param {lumeo.master.v1.RecordSealResponse.$Properties} m RecordSealResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RecordSealResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.outcome != null && $Object.hasOwnProperty.call(m, "outcome") && m.outcome !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.outcome);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RecordSealResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RecordSealResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RecordSealResponse & lumeo.master.v1.RecordSealResponse.$Shape} RecordSealResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RecordSealResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RecordSealResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.outcome = v;
+                                else
+                                    delete m.outcome;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RecordSealResponse;
+            })();
+
+            v1.RenewLeasesRequest = (function() {
+
+                /**
+                 * Properties of a RenewLeasesRequest.
+                 * @typedef {Object} lumeo.master.v1.RenewLeasesRequest.$Properties
+                 * @property {lumeo.master.v1.TailCaller.$Properties|null} [caller] RenewLeasesRequest caller
+                 * @property {Array.<lumeo.master.v1.TailProgress.$Properties>|null} [tails] RenewLeasesRequest tails
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RenewLeasesRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IRenewLeasesRequest
+                 * @augments lumeo.master.v1.RenewLeasesRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.RenewLeasesRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RenewLeasesRequest.
+                 * @typedef {lumeo.master.v1.RenewLeasesRequest.$Properties} lumeo.master.v1.RenewLeasesRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new RenewLeasesRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RenewLeasesRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.RenewLeasesRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RenewLeasesRequest = function (p) {
+                    this.tails = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RenewLeasesRequest caller.
+                 * @member {lumeo.master.v1.TailCaller.$Properties|null|undefined} caller
+                 * @memberof lumeo.master.v1.RenewLeasesRequest
+                 * @instance
+                 */
+                RenewLeasesRequest.prototype.caller = null;
+
+                /**
+                 * RenewLeasesRequest tails.
+                 * @member {Array.<lumeo.master.v1.TailProgress.$Properties>} tails
+                 * @memberof lumeo.master.v1.RenewLeasesRequest
+                 * @instance
+                 */
+                RenewLeasesRequest.prototype.tails = $util.emptyArray;
+
+                /**
+                 * Encodes the specified RenewLeasesRequest message. Does not implicitly {@link lumeo.master.v1.RenewLeasesRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RenewLeasesRequest
+                 * @static
+                 * @param {lumeo.master.v1.RenewLeasesRequest.$Properties} m RenewLeasesRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RenewLeasesRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.caller != null && $Object.hasOwnProperty.call(m, "caller"))
+                        $root.lumeo.master.v1.TailCaller.encode(m.caller, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.tails != null && m.tails.length) {
+                        for (var i = 0; i < m.tails.length; ++i)
+                            $root.lumeo.master.v1.TailProgress.encode(m.tails[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RenewLeasesRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RenewLeasesRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RenewLeasesRequest & lumeo.master.v1.RenewLeasesRequest.$Shape} RenewLeasesRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RenewLeasesRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RenewLeasesRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.caller = $root.lumeo.master.v1.TailCaller.decode(r, r.size(), $undefined, q + 1, m.caller);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.tails && m.tails.length))
+                                    m.tails = [];
+                                m.tails.push($root.lumeo.master.v1.TailProgress.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RenewLeasesRequest;
+            })();
+
+            v1.TailProgress = (function() {
+
+                /**
+                 * Properties of a TailProgress.
+                 * @typedef {Object} lumeo.master.v1.TailProgress.$Properties
+                 * @property {number|null} [handle] TailProgress handle
+                 * @property {number|null} [epoch] TailProgress epoch
+                 * @property {number|null} [committedBytes] TailProgress committedBytes
+                 * @property {boolean|null} [lease] TailProgress lease
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TailProgress.
+                 * @memberof lumeo.master.v1
+                 * @interface ITailProgress
+                 * @augments lumeo.master.v1.TailProgress.$Properties
+                 * @deprecated Use lumeo.master.v1.TailProgress.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TailProgress.
+                 * @typedef {lumeo.master.v1.TailProgress.$Properties} lumeo.master.v1.TailProgress.$Shape
+                 */
+
+                /**
+                 * Constructs a new TailProgress.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TailProgress.
+                 * @constructor
+                 * @param {lumeo.master.v1.TailProgress.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TailProgress = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TailProgress handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.TailProgress
+                 * @instance
+                 */
+                TailProgress.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailProgress epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.TailProgress
+                 * @instance
+                 */
+                TailProgress.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailProgress committedBytes.
+                 * @member {number} committedBytes
+                 * @memberof lumeo.master.v1.TailProgress
+                 * @instance
+                 */
+                TailProgress.prototype.committedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailProgress lease.
+                 * @member {boolean} lease
+                 * @memberof lumeo.master.v1.TailProgress
+                 * @instance
+                 */
+                TailProgress.prototype.lease = false;
+
+                /**
+                 * Encodes the specified TailProgress message. Does not implicitly {@link lumeo.master.v1.TailProgress.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TailProgress
+                 * @static
+                 * @param {lumeo.master.v1.TailProgress.$Properties} m TailProgress message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TailProgress.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
+                    if (m.committedBytes != null && $Object.hasOwnProperty.call(m, "committedBytes") && (typeof m.committedBytes === "object" ? m.committedBytes.low || m.committedBytes.high : m.committedBytes !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.committedBytes);
+                    if (m.lease != null && $Object.hasOwnProperty.call(m, "lease") && m.lease !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.lease);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TailProgress message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TailProgress
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TailProgress & lumeo.master.v1.TailProgress.$Shape} TailProgress
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TailProgress.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TailProgress();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.committedBytes = v;
+                                else
+                                    delete m.committedBytes;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.lease = v;
+                                else
+                                    delete m.lease;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TailProgress;
+            })();
+
+            v1.RenewLeasesResponse = (function() {
+
+                /**
+                 * Properties of a RenewLeasesResponse.
+                 * @typedef {Object} lumeo.master.v1.RenewLeasesResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.LeaseAnswer.$Properties>|null} [tails] RenewLeasesResponse tails
+                 * @property {number|null} [leaseMs] RenewLeasesResponse leaseMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a RenewLeasesResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IRenewLeasesResponse
+                 * @augments lumeo.master.v1.RenewLeasesResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.RenewLeasesResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a RenewLeasesResponse.
+                 * @typedef {lumeo.master.v1.RenewLeasesResponse.$Properties} lumeo.master.v1.RenewLeasesResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new RenewLeasesResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a RenewLeasesResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.RenewLeasesResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const RenewLeasesResponse = function (p) {
+                    this.tails = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * RenewLeasesResponse tails.
+                 * @member {Array.<lumeo.master.v1.LeaseAnswer.$Properties>} tails
+                 * @memberof lumeo.master.v1.RenewLeasesResponse
+                 * @instance
+                 */
+                RenewLeasesResponse.prototype.tails = $util.emptyArray;
+
+                /**
+                 * RenewLeasesResponse leaseMs.
+                 * @member {number} leaseMs
+                 * @memberof lumeo.master.v1.RenewLeasesResponse
+                 * @instance
+                 */
+                RenewLeasesResponse.prototype.leaseMs = 0;
+
+                /**
+                 * Encodes the specified RenewLeasesResponse message. Does not implicitly {@link lumeo.master.v1.RenewLeasesResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.RenewLeasesResponse
+                 * @static
+                 * @param {lumeo.master.v1.RenewLeasesResponse.$Properties} m RenewLeasesResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                RenewLeasesResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.tails != null && m.tails.length) {
+                        for (var i = 0; i < m.tails.length; ++i)
+                            $root.lumeo.master.v1.LeaseAnswer.encode(m.tails[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.leaseMs != null && $Object.hasOwnProperty.call(m, "leaseMs") && m.leaseMs !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.leaseMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a RenewLeasesResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.RenewLeasesResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.RenewLeasesResponse & lumeo.master.v1.RenewLeasesResponse.$Shape} RenewLeasesResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                RenewLeasesResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.RenewLeasesResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.tails && m.tails.length))
+                                    m.tails = [];
+                                m.tails.push($root.lumeo.master.v1.LeaseAnswer.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.leaseMs = v;
+                                else
+                                    delete m.leaseMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return RenewLeasesResponse;
+            })();
+
+            v1.LeaseAnswer = (function() {
+
+                /**
+                 * Properties of a LeaseAnswer.
+                 * @typedef {Object} lumeo.master.v1.LeaseAnswer.$Properties
+                 * @property {lumeo.master.v1.TailOutcome|null} [outcome] LeaseAnswer outcome
+                 * @property {boolean|null} [granted] LeaseAnswer granted
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a LeaseAnswer.
+                 * @memberof lumeo.master.v1
+                 * @interface ILeaseAnswer
+                 * @augments lumeo.master.v1.LeaseAnswer.$Properties
+                 * @deprecated Use lumeo.master.v1.LeaseAnswer.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a LeaseAnswer.
+                 * @typedef {lumeo.master.v1.LeaseAnswer.$Properties} lumeo.master.v1.LeaseAnswer.$Shape
+                 */
+
+                /**
+                 * Constructs a new LeaseAnswer.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a LeaseAnswer.
+                 * @constructor
+                 * @param {lumeo.master.v1.LeaseAnswer.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const LeaseAnswer = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * LeaseAnswer outcome.
+                 * @member {lumeo.master.v1.TailOutcome} outcome
+                 * @memberof lumeo.master.v1.LeaseAnswer
+                 * @instance
+                 */
+                LeaseAnswer.prototype.outcome = 0;
+
+                /**
+                 * LeaseAnswer granted.
+                 * @member {boolean} granted
+                 * @memberof lumeo.master.v1.LeaseAnswer
+                 * @instance
+                 */
+                LeaseAnswer.prototype.granted = false;
+
+                /**
+                 * Encodes the specified LeaseAnswer message. Does not implicitly {@link lumeo.master.v1.LeaseAnswer.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.LeaseAnswer
+                 * @static
+                 * @param {lumeo.master.v1.LeaseAnswer.$Properties} m LeaseAnswer message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                LeaseAnswer.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.outcome != null && $Object.hasOwnProperty.call(m, "outcome") && m.outcome !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.outcome);
+                    if (m.granted != null && $Object.hasOwnProperty.call(m, "granted") && m.granted !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.granted);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a LeaseAnswer message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.LeaseAnswer
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.LeaseAnswer & lumeo.master.v1.LeaseAnswer.$Shape} LeaseAnswer
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                LeaseAnswer.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.LeaseAnswer();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.outcome = v;
+                                else
+                                    delete m.outcome;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.granted = v;
+                                else
+                                    delete m.granted;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return LeaseAnswer;
+            })();
+
+            v1.ReleaseLeasesRequest = (function() {
+
+                /**
+                 * Properties of a ReleaseLeasesRequest.
+                 * @typedef {Object} lumeo.master.v1.ReleaseLeasesRequest.$Properties
+                 * @property {lumeo.master.v1.TailCaller.$Properties|null} [caller] ReleaseLeasesRequest caller
+                 * @property {Array.<lumeo.master.v1.TailEpoch.$Properties>|null} [tails] ReleaseLeasesRequest tails
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReleaseLeasesRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IReleaseLeasesRequest
+                 * @augments lumeo.master.v1.ReleaseLeasesRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ReleaseLeasesRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReleaseLeasesRequest.
+                 * @typedef {lumeo.master.v1.ReleaseLeasesRequest.$Properties} lumeo.master.v1.ReleaseLeasesRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReleaseLeasesRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReleaseLeasesRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReleaseLeasesRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReleaseLeasesRequest = function (p) {
+                    this.tails = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReleaseLeasesRequest caller.
+                 * @member {lumeo.master.v1.TailCaller.$Properties|null|undefined} caller
+                 * @memberof lumeo.master.v1.ReleaseLeasesRequest
+                 * @instance
+                 */
+                ReleaseLeasesRequest.prototype.caller = null;
+
+                /**
+                 * ReleaseLeasesRequest tails.
+                 * @member {Array.<lumeo.master.v1.TailEpoch.$Properties>} tails
+                 * @memberof lumeo.master.v1.ReleaseLeasesRequest
+                 * @instance
+                 */
+                ReleaseLeasesRequest.prototype.tails = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ReleaseLeasesRequest message. Does not implicitly {@link lumeo.master.v1.ReleaseLeasesRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReleaseLeasesRequest
+                 * @static
+                 * @param {lumeo.master.v1.ReleaseLeasesRequest.$Properties} m ReleaseLeasesRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReleaseLeasesRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.caller != null && $Object.hasOwnProperty.call(m, "caller"))
+                        $root.lumeo.master.v1.TailCaller.encode(m.caller, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.tails != null && m.tails.length) {
+                        for (var i = 0; i < m.tails.length; ++i)
+                            $root.lumeo.master.v1.TailEpoch.encode(m.tails[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReleaseLeasesRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReleaseLeasesRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReleaseLeasesRequest & lumeo.master.v1.ReleaseLeasesRequest.$Shape} ReleaseLeasesRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReleaseLeasesRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReleaseLeasesRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.caller = $root.lumeo.master.v1.TailCaller.decode(r, r.size(), $undefined, q + 1, m.caller);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.tails && m.tails.length))
+                                    m.tails = [];
+                                m.tails.push($root.lumeo.master.v1.TailEpoch.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReleaseLeasesRequest;
+            })();
+
+            v1.ReleaseLeasesResponse = (function() {
+
+                /**
+                 * Properties of a ReleaseLeasesResponse.
+                 * @typedef {Object} lumeo.master.v1.ReleaseLeasesResponse.$Properties
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReleaseLeasesResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IReleaseLeasesResponse
+                 * @augments lumeo.master.v1.ReleaseLeasesResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ReleaseLeasesResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReleaseLeasesResponse.
+                 * @typedef {lumeo.master.v1.ReleaseLeasesResponse.$Properties} lumeo.master.v1.ReleaseLeasesResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReleaseLeasesResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReleaseLeasesResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReleaseLeasesResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReleaseLeasesResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Encodes the specified ReleaseLeasesResponse message. Does not implicitly {@link lumeo.master.v1.ReleaseLeasesResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReleaseLeasesResponse
+                 * @static
+                 * @param {lumeo.master.v1.ReleaseLeasesResponse.$Properties} m ReleaseLeasesResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReleaseLeasesResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReleaseLeasesResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReleaseLeasesResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReleaseLeasesResponse & lumeo.master.v1.ReleaseLeasesResponse.$Shape} ReleaseLeasesResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReleaseLeasesResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReleaseLeasesResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        r.skipType(t & 7, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReleaseLeasesResponse;
+            })();
+
+            v1.TailEpoch = (function() {
+
+                /**
+                 * Properties of a TailEpoch.
+                 * @typedef {Object} lumeo.master.v1.TailEpoch.$Properties
+                 * @property {number|null} [handle] TailEpoch handle
+                 * @property {number|null} [epoch] TailEpoch epoch
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TailEpoch.
+                 * @memberof lumeo.master.v1
+                 * @interface ITailEpoch
+                 * @augments lumeo.master.v1.TailEpoch.$Properties
+                 * @deprecated Use lumeo.master.v1.TailEpoch.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TailEpoch.
+                 * @typedef {lumeo.master.v1.TailEpoch.$Properties} lumeo.master.v1.TailEpoch.$Shape
+                 */
+
+                /**
+                 * Constructs a new TailEpoch.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TailEpoch.
+                 * @constructor
+                 * @param {lumeo.master.v1.TailEpoch.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TailEpoch = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TailEpoch handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.TailEpoch
+                 * @instance
+                 */
+                TailEpoch.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailEpoch epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.TailEpoch
+                 * @instance
+                 */
+                TailEpoch.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified TailEpoch message. Does not implicitly {@link lumeo.master.v1.TailEpoch.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TailEpoch
+                 * @static
+                 * @param {lumeo.master.v1.TailEpoch.$Properties} m TailEpoch message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TailEpoch.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TailEpoch message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TailEpoch
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TailEpoch & lumeo.master.v1.TailEpoch.$Shape} TailEpoch
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TailEpoch.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TailEpoch();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TailEpoch;
+            })();
+
+            v1.EndEpochRequest = (function() {
+
+                /**
+                 * Properties of an EndEpochRequest.
+                 * @typedef {Object} lumeo.master.v1.EndEpochRequest.$Properties
+                 * @property {lumeo.master.v1.TailCaller.$Properties|null} [caller] EndEpochRequest caller
+                 * @property {number|null} [handle] EndEpochRequest handle
+                 * @property {number|null} [epoch] EndEpochRequest epoch
+                 * @property {string|null} [why] EndEpochRequest why
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an EndEpochRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IEndEpochRequest
+                 * @augments lumeo.master.v1.EndEpochRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.EndEpochRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an EndEpochRequest.
+                 * @typedef {lumeo.master.v1.EndEpochRequest.$Properties} lumeo.master.v1.EndEpochRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new EndEpochRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an EndEpochRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.EndEpochRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const EndEpochRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * EndEpochRequest caller.
+                 * @member {lumeo.master.v1.TailCaller.$Properties|null|undefined} caller
+                 * @memberof lumeo.master.v1.EndEpochRequest
+                 * @instance
+                 */
+                EndEpochRequest.prototype.caller = null;
+
+                /**
+                 * EndEpochRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.EndEpochRequest
+                 * @instance
+                 */
+                EndEpochRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * EndEpochRequest epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.EndEpochRequest
+                 * @instance
+                 */
+                EndEpochRequest.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * EndEpochRequest why.
+                 * @member {string} why
+                 * @memberof lumeo.master.v1.EndEpochRequest
+                 * @instance
+                 */
+                EndEpochRequest.prototype.why = "";
+
+                /**
+                 * Encodes the specified EndEpochRequest message. Does not implicitly {@link lumeo.master.v1.EndEpochRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.EndEpochRequest
+                 * @static
+                 * @param {lumeo.master.v1.EndEpochRequest.$Properties} m EndEpochRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                EndEpochRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.caller != null && $Object.hasOwnProperty.call(m, "caller"))
+                        $root.lumeo.master.v1.TailCaller.encode(m.caller, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.epoch);
+                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
+                        w.uint32(/* id 4, wireType 2 =*/34).string(m.why);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an EndEpochRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.EndEpochRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.EndEpochRequest & lumeo.master.v1.EndEpochRequest.$Shape} EndEpochRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                EndEpochRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.EndEpochRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.caller = $root.lumeo.master.v1.TailCaller.decode(r, r.size(), $undefined, q + 1, m.caller);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.why = v;
+                                else
+                                    delete m.why;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return EndEpochRequest;
+            })();
+
+            v1.EndEpochResponse = (function() {
+
+                /**
+                 * Properties of an EndEpochResponse.
+                 * @typedef {Object} lumeo.master.v1.EndEpochResponse.$Properties
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an EndEpochResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IEndEpochResponse
+                 * @augments lumeo.master.v1.EndEpochResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.EndEpochResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an EndEpochResponse.
+                 * @typedef {lumeo.master.v1.EndEpochResponse.$Properties} lumeo.master.v1.EndEpochResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new EndEpochResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an EndEpochResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.EndEpochResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const EndEpochResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Encodes the specified EndEpochResponse message. Does not implicitly {@link lumeo.master.v1.EndEpochResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.EndEpochResponse
+                 * @static
+                 * @param {lumeo.master.v1.EndEpochResponse.$Properties} m EndEpochResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                EndEpochResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an EndEpochResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.EndEpochResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.EndEpochResponse & lumeo.master.v1.EndEpochResponse.$Shape} EndEpochResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                EndEpochResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.EndEpochResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        r.skipType(t & 7, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return EndEpochResponse;
+            })();
+
+            v1.ReportTailsRequest = (function() {
+
+                /**
+                 * Properties of a ReportTailsRequest.
+                 * @typedef {Object} lumeo.master.v1.ReportTailsRequest.$Properties
+                 * @property {lumeo.master.v1.TailCaller.$Properties|null} [caller] ReportTailsRequest caller
+                 * @property {Array.<lumeo.master.v1.HeldTail.$Properties>|null} [tails] ReportTailsRequest tails
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReportTailsRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IReportTailsRequest
+                 * @augments lumeo.master.v1.ReportTailsRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ReportTailsRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReportTailsRequest.
+                 * @typedef {lumeo.master.v1.ReportTailsRequest.$Properties} lumeo.master.v1.ReportTailsRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReportTailsRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReportTailsRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReportTailsRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReportTailsRequest = function (p) {
+                    this.tails = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReportTailsRequest caller.
+                 * @member {lumeo.master.v1.TailCaller.$Properties|null|undefined} caller
+                 * @memberof lumeo.master.v1.ReportTailsRequest
+                 * @instance
+                 */
+                ReportTailsRequest.prototype.caller = null;
+
+                /**
+                 * ReportTailsRequest tails.
+                 * @member {Array.<lumeo.master.v1.HeldTail.$Properties>} tails
+                 * @memberof lumeo.master.v1.ReportTailsRequest
+                 * @instance
+                 */
+                ReportTailsRequest.prototype.tails = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ReportTailsRequest message. Does not implicitly {@link lumeo.master.v1.ReportTailsRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReportTailsRequest
+                 * @static
+                 * @param {lumeo.master.v1.ReportTailsRequest.$Properties} m ReportTailsRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReportTailsRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.caller != null && $Object.hasOwnProperty.call(m, "caller"))
+                        $root.lumeo.master.v1.TailCaller.encode(m.caller, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.tails != null && m.tails.length) {
+                        for (var i = 0; i < m.tails.length; ++i)
+                            $root.lumeo.master.v1.HeldTail.encode(m.tails[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReportTailsRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReportTailsRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReportTailsRequest & lumeo.master.v1.ReportTailsRequest.$Shape} ReportTailsRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReportTailsRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReportTailsRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.caller = $root.lumeo.master.v1.TailCaller.decode(r, r.size(), $undefined, q + 1, m.caller);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.tails && m.tails.length))
+                                    m.tails = [];
+                                m.tails.push($root.lumeo.master.v1.HeldTail.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReportTailsRequest;
+            })();
+
+            v1.HeldTail = (function() {
+
+                /**
+                 * Properties of a HeldTail.
+                 * @typedef {Object} lumeo.master.v1.HeldTail.$Properties
+                 * @property {number|null} [handle] HeldTail handle
+                 * @property {number|null} [epoch] HeldTail epoch
+                 * @property {boolean|null} [removed] HeldTail removed
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a HeldTail.
+                 * @memberof lumeo.master.v1
+                 * @interface IHeldTail
+                 * @augments lumeo.master.v1.HeldTail.$Properties
+                 * @deprecated Use lumeo.master.v1.HeldTail.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a HeldTail.
+                 * @typedef {lumeo.master.v1.HeldTail.$Properties} lumeo.master.v1.HeldTail.$Shape
+                 */
+
+                /**
+                 * Constructs a new HeldTail.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a HeldTail.
+                 * @constructor
+                 * @param {lumeo.master.v1.HeldTail.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const HeldTail = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * HeldTail handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.HeldTail
+                 * @instance
+                 */
+                HeldTail.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * HeldTail epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.HeldTail
+                 * @instance
+                 */
+                HeldTail.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * HeldTail removed.
+                 * @member {boolean} removed
+                 * @memberof lumeo.master.v1.HeldTail
+                 * @instance
+                 */
+                HeldTail.prototype.removed = false;
+
+                /**
+                 * Encodes the specified HeldTail message. Does not implicitly {@link lumeo.master.v1.HeldTail.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.HeldTail
+                 * @static
+                 * @param {lumeo.master.v1.HeldTail.$Properties} m HeldTail message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                HeldTail.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
+                    if (m.removed != null && $Object.hasOwnProperty.call(m, "removed") && m.removed !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.removed);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a HeldTail message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.HeldTail
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.HeldTail & lumeo.master.v1.HeldTail.$Shape} HeldTail
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                HeldTail.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.HeldTail();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.removed = v;
+                                else
+                                    delete m.removed;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return HeldTail;
+            })();
+
+            v1.ReportTailsResponse = (function() {
+
+                /**
+                 * Properties of a ReportTailsResponse.
+                 * @typedef {Object} lumeo.master.v1.ReportTailsResponse.$Properties
+                 * @property {Array.<number>|null} [garbageHandles] ReportTailsResponse garbageHandles
+                 * @property {Array.<lumeo.master.v1.TailEpoch.$Properties>|null} [superfluous] ReportTailsResponse superfluous
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReportTailsResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IReportTailsResponse
+                 * @augments lumeo.master.v1.ReportTailsResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ReportTailsResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReportTailsResponse.
+                 * @typedef {lumeo.master.v1.ReportTailsResponse.$Properties} lumeo.master.v1.ReportTailsResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReportTailsResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReportTailsResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReportTailsResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReportTailsResponse = function (p) {
+                    this.garbageHandles = [];
+                    this.superfluous = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReportTailsResponse garbageHandles.
+                 * @member {Array.<number>} garbageHandles
+                 * @memberof lumeo.master.v1.ReportTailsResponse
+                 * @instance
+                 */
+                ReportTailsResponse.prototype.garbageHandles = $util.emptyArray;
+
+                /**
+                 * ReportTailsResponse superfluous.
+                 * @member {Array.<lumeo.master.v1.TailEpoch.$Properties>} superfluous
+                 * @memberof lumeo.master.v1.ReportTailsResponse
+                 * @instance
+                 */
+                ReportTailsResponse.prototype.superfluous = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ReportTailsResponse message. Does not implicitly {@link lumeo.master.v1.ReportTailsResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReportTailsResponse
+                 * @static
+                 * @param {lumeo.master.v1.ReportTailsResponse.$Properties} m ReportTailsResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReportTailsResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.garbageHandles != null && m.garbageHandles.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.garbageHandles);
+                    }
+                    if (m.superfluous != null && m.superfluous.length) {
+                        for (var i = 0; i < m.superfluous.length; ++i)
+                            $root.lumeo.master.v1.TailEpoch.encode(m.superfluous[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReportTailsResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReportTailsResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReportTailsResponse & lumeo.master.v1.ReportTailsResponse.$Shape} ReportTailsResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReportTailsResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReportTailsResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u === 2) {
+                                    if (!(m.garbageHandles && m.garbageHandles.length))
+                                        m.garbageHandles = [];
+                                    r.uint64s(m.garbageHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.garbageHandles && m.garbageHandles.length))
+                                    m.garbageHandles = [];
+                                m.garbageHandles.push(r.uint64());
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.superfluous && m.superfluous.length))
+                                    m.superfluous = [];
+                                m.superfluous.push($root.lumeo.master.v1.TailEpoch.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReportTailsResponse;
             })();
 
             return v1;

@@ -11,4 +11,6 @@ export {
   IntegrityService,
   NamespaceService,
   RaftService,
+  TailOrderService,
+  TailService,
 } from "./services.js";

@@ -63,6 +63,27 @@ export const ControlService = {
   ),
 } as const;
 
+export const TailOrderService = {
+  beginEpoch: method<lumeo.chunkserver.v1.IBeginEpochRequest, lumeo.chunkserver.v1.IBeginEpochResponse>(
+    "/lumeo.chunkserver.v1.TailOrderService/BeginEpoch",
+    lumeo.chunkserver.v1.BeginEpochRequest,
+    lumeo.chunkserver.v1.BeginEpochResponse,
+    { request: false, response: false },
+  ),
+  sealTail: method<lumeo.chunkserver.v1.ISealTailRequest, lumeo.chunkserver.v1.ISealTailResponse>(
+    "/lumeo.chunkserver.v1.TailOrderService/SealTail",
+    lumeo.chunkserver.v1.SealTailRequest,
+    lumeo.chunkserver.v1.SealTailResponse,
+    { request: false, response: false },
+  ),
+  removeTail: method<lumeo.chunkserver.v1.IRemoveTailRequest, lumeo.chunkserver.v1.IRemoveTailResponse>(
+    "/lumeo.chunkserver.v1.TailOrderService/RemoveTail",
+    lumeo.chunkserver.v1.RemoveTailRequest,
+    lumeo.chunkserver.v1.RemoveTailResponse,
+    { request: false, response: false },
+  ),
+} as const;
+
 export const AdminService = {
   getClusterStatus: method<lumeo.master.v1.IGetClusterStatusRequest, lumeo.master.v1.IGetClusterStatusResponse>(
     "/lumeo.master.v1.AdminService/GetClusterStatus",
@@ -273,5 +294,44 @@ export const RaftService = {
     lumeo.master.v1.InstallSnapshotRequest,
     lumeo.master.v1.InstallSnapshotResponse,
     { request: true, response: false },
+  ),
+} as const;
+
+export const TailService = {
+  activateEpoch: method<lumeo.master.v1.IActivateEpochRequest, lumeo.master.v1.IActivateEpochResponse>(
+    "/lumeo.master.v1.TailService/ActivateEpoch",
+    lumeo.master.v1.ActivateEpochRequest,
+    lumeo.master.v1.ActivateEpochResponse,
+    { request: false, response: false },
+  ),
+  recordSeal: method<lumeo.master.v1.IRecordSealRequest, lumeo.master.v1.IRecordSealResponse>(
+    "/lumeo.master.v1.TailService/RecordSeal",
+    lumeo.master.v1.RecordSealRequest,
+    lumeo.master.v1.RecordSealResponse,
+    { request: false, response: false },
+  ),
+  renewLeases: method<lumeo.master.v1.IRenewLeasesRequest, lumeo.master.v1.IRenewLeasesResponse>(
+    "/lumeo.master.v1.TailService/RenewLeases",
+    lumeo.master.v1.RenewLeasesRequest,
+    lumeo.master.v1.RenewLeasesResponse,
+    { request: false, response: false },
+  ),
+  releaseLeases: method<lumeo.master.v1.IReleaseLeasesRequest, lumeo.master.v1.IReleaseLeasesResponse>(
+    "/lumeo.master.v1.TailService/ReleaseLeases",
+    lumeo.master.v1.ReleaseLeasesRequest,
+    lumeo.master.v1.ReleaseLeasesResponse,
+    { request: false, response: false },
+  ),
+  endEpoch: method<lumeo.master.v1.IEndEpochRequest, lumeo.master.v1.IEndEpochResponse>(
+    "/lumeo.master.v1.TailService/EndEpoch",
+    lumeo.master.v1.EndEpochRequest,
+    lumeo.master.v1.EndEpochResponse,
+    { request: false, response: false },
+  ),
+  reportTails: method<lumeo.master.v1.IReportTailsRequest, lumeo.master.v1.IReportTailsResponse>(
+    "/lumeo.master.v1.TailService/ReportTails",
+    lumeo.master.v1.ReportTailsRequest,
+    lumeo.master.v1.ReportTailsResponse,
+    { request: false, response: false },
   ),
 } as const;

@@ -1,35 +1,34 @@
 // A chunkserver: the only file that knows every part.
 
-import { randomUUID } from "node:crypto";
-import { join } from "node:path";
-import { type Closable, type Logger, type LumeoError, ResourceStack } from "@lumeofs/base";
 import {
-  FileDisk,
-  nativeCrc32c,
-  type ProcessControl,
-  SystemClock,
-  SystemRandom,
-  SystemTimers,
-} from "@lumeofs/node";
+  type Closable,
+  type Disk,
+  type Logger,
+  type LumeoError,
+  ResourceStack,
+  type Timers,
+} from "@lumeofs/base";
+import { nativeCrc32c, type ProcessControl } from "@lumeofs/node";
 import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
-import { RpcServer } from "@lumeofs/node/rpc";
 import type { ChunkserverConfig } from "./config.js";
+import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
 import { MasterLink, type StoreIdentity } from "./master-link/master-link.js";
 import { controlService } from "./rpc/control-service.js";
 import { DataService, LARGE_WRITES_MAX } from "./rpc/data-service.js";
 import { Scrub } from "./scrub/scrub.js";
+import type { ChunkIndex } from "./store/chunk-index.js";
+import type { ChunkStore } from "./store/chunk-store.js";
 import { DiskChunkStore } from "./store/disk-chunk-store.js";
-import { LevelIndex } from "./store/level-index.js";
 import { Volume } from "./store/volume.js";
 import { CopyService } from "./transfer/copy-service.js";
 import { StoppedChunks } from "./transfer/stopped-chunks.js";
 import { Throttle } from "./transfer/throttle.js";
 
-const INDEX_FOLDER = "index";
-
 export interface ChunkserverPorts {
   readonly logger: Logger;
   readonly control: Pick<ProcessControl, "crash">;
+  /** Default: this machine. */
+  readonly host?: ChunkserverHost;
 }
 
 /** A running chunkserver. */
@@ -38,25 +37,34 @@ export class Chunkserver implements Closable {
   /** host:port of the data plane, with the real port. */
   readonly dataAddress: string;
   readonly controlAddress: string;
+  /** For whoever watches it in its own process. */
+  readonly store: Pick<ChunkStore, "find">;
+  readonly storeUuid: string;
 
-  private constructor(opened: ResourceStack, addresses: Addresses) {
+  private constructor(
+    opened: ResourceStack,
+    { store, volume }: Pick<Parts, "store" | "volume">,
+    addresses: Addresses,
+  ) {
     this.#opened = opened;
+    this.store = store;
+    this.storeUuid = volume.uuid;
     this.dataAddress = addresses.data;
     this.controlAddress = addresses.control;
   }
 
   /** Opens the store, listens, and begins to look for the masters. Does not wait for them. */
   static async start(config: ChunkserverConfig, ports: ChunkserverPorts): Promise<Chunkserver> {
-    const { logger, control } = ports;
+    const { logger, control, host = THIS_MACHINE } = ports;
+    const { timers } = host;
     await using opening = new ResourceStack(); // closes what is open if a later line throws
-    const timers = new SystemTimers();
-    const disk = await FileDisk.open(config.dir);
-    const volume = await Volume.open(disk, randomUUID, nativeCrc32c);
+    const disk = await host.openDisk(config.dir);
+    const volume = await Volume.open(disk, host.newUuid, nativeCrc32c);
     const stopped = await StoppedChunks.open(disk, nativeCrc32c, {
       logger,
       onFailure: (error) => control.crash(error),
     });
-    const index = await LevelIndex.open(join(config.dir, INDEX_FOLDER), nativeCrc32c, logger);
+    const index = await host.openIndex(config.dir, logger);
     let tellMasters = (): void => {};
     const onDamage = (): void => tellMasters();
     const store = opening.use(
@@ -68,7 +76,9 @@ export class Chunkserver implements Closable {
       clusterId: volume.membership?.clusterId ?? "",
       name: config.name,
     });
-    const pool = opening.use(new FramePool({ hello, exclusiveMax: LARGE_WRITES_MAX }));
+    const pool = opening.use(
+      new FramePool({ hello, exclusiveMax: LARGE_WRITES_MAX, network: host.dataNetwork }),
+    );
     const data = opening.use(
       await DataService.start({
         ...parseAddress(config.listenData),
@@ -78,14 +88,15 @@ export class Chunkserver implements Closable {
         stopped,
         pool,
         crc32c: nativeCrc32c,
+        network: host.dataNetwork,
         logger: logger.child({ component: "data" }),
       }),
     );
-    const parts = { ...ports, volume, disk, store, stopped, pool, data, timers };
+    const parts = { ...ports, host, volume, disk, store, stopped, pool, data, timers };
     const copies = opening.use(copyService(config, parts));
     const scrub = opening.use(await startScrub(config, parts));
     const rpc = opening.use(
-      await RpcServer.start(
+      await host.network.listen(
         { ...parseAddress(config.listenControl), logger: logger.child({ component: "control" }) },
         controlService({
           store,
@@ -107,7 +118,7 @@ export class Chunkserver implements Closable {
     tellMasters = () => link.reportNow();
     const { chunkCount, usedBytes } = store.status();
     logger.info("serving", { address: addresses.data, count: chunkCount, bytes: usedBytes });
-    return new Chunkserver(opening.move(), addresses);
+    return new Chunkserver(opening.move(), parts, addresses);
   }
 
   async close(): Promise<void> {
@@ -117,13 +128,14 @@ export class Chunkserver implements Closable {
 
 /** What the services of one chunkserver share. */
 interface Parts extends ChunkserverPorts {
+  readonly host: ChunkserverHost;
   readonly volume: Volume;
-  readonly disk: FileDisk;
+  readonly disk: Disk;
   readonly store: DiskChunkStore;
   readonly stopped: StoppedChunks;
   readonly pool: FramePool;
   readonly data: DataService;
-  readonly timers: SystemTimers;
+  readonly timers: Timers;
 }
 
 interface Addresses {
@@ -132,8 +144,8 @@ interface Addresses {
 }
 
 function copyService(config: ChunkserverConfig, parts: Parts): CopyService {
-  const { store, pool, stopped, timers } = parts;
-  const throttle = new Throttle({ clock: new SystemClock(), timers });
+  const { store, pool, stopped, timers, host } = parts;
+  const throttle = new Throttle({ clock: host.clock, timers });
   const { copiesMax } = config;
   return new CopyService({
     ...{ store, pool, stopped, timers, throttle, copiesMax },
@@ -142,7 +154,7 @@ function copyService(config: ChunkserverConfig, parts: Parts): CopyService {
 }
 
 function startScrub(config: ChunkserverConfig, parts: Parts): Promise<Scrub> {
-  const { store, disk, data, timers, logger, control } = parts;
+  const { store, disk, data, timers, logger, control, host } = parts;
   return Scrub.start(
     { bytesPerSecond: config.scrubBytesPerSecond, roundMsMin: config.scrubRoundMs },
     {
@@ -150,7 +162,7 @@ function startScrub(config: ChunkserverConfig, parts: Parts): Promise<Scrub> {
       disk,
       crc32c: nativeCrc32c,
       served: () => data.served,
-      clock: new SystemClock(),
+      clock: host.clock,
       timers,
       logger: logger.child({ component: "scrub" }),
       onFailure: (error) => control.crash(error),
@@ -164,7 +176,7 @@ function startLink(
   parts: Parts & { readonly copies: CopyService; readonly scrub: Scrub },
 ): MasterLink {
   const { name, masters, labels, inventoryPauseMs } = config;
-  const { volume, store, stopped, data, timers, copies, scrub } = parts;
+  const { volume, store, stopped, data, timers, copies, scrub, host } = parts;
   return MasterLink.start(
     {
       ...{ name, masters, labels, inventoryPauseMs },
@@ -178,9 +190,10 @@ function startLink(
       stopped,
       scrub: () => scrub.status(),
       writesInFlight: () => data.writesInFlight,
-      clock: new SystemClock(),
+      clock: host.clock,
       timers,
-      random: new SystemRandom(),
+      random: host.random,
+      network: host.network,
       logger: parts.logger.child({ component: "masters" }),
     },
   );
@@ -208,10 +221,10 @@ function identityOf(volume: Volume, control: ChunkserverPorts["control"]): Store
 async function openStore(
   config: ChunkserverConfig,
   parts: ChunkserverPorts & {
-    readonly disk: FileDisk;
+    readonly disk: Disk;
     readonly volume: Volume;
-    readonly index: LevelIndex;
-    readonly timers: SystemTimers;
+    readonly index: ChunkIndex;
+    readonly timers: Timers;
     readonly onDamage: () => void;
   },
 ): Promise<DiskChunkStore> {

@@ -2,12 +2,18 @@
 
 import type { Clock, Crc32c, Random, Timers } from "@lumeofs/base";
 import { nativeCrc32c, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
+import type { DataNetwork } from "@lumeofs/node/frames";
+import type { RpcNetwork } from "@lumeofs/node/rpc";
 
 export interface Ports {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
   readonly crc32c: Crc32c;
+  /** Calls to masters. Default: gRPC. */
+  readonly network?: RpcNetwork;
+  /** Chunks to and from chunkservers. Default: TCP. */
+  readonly dataNetwork?: DataNetwork;
 }
 
 /** The real ones. */

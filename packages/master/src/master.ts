@@ -5,16 +5,8 @@
 //                                         └► fleet/, placement/   duties/ ───┘   (while leading)
 
 import { type Closable, type Disk, type Logger, type Random, ResourceStack } from "@lumeofs/base";
-import {
-  AdminHttp,
-  FileDisk,
-  openMetrics,
-  type Readiness,
-  SystemClock,
-  SystemRandom,
-  SystemTimers,
-} from "@lumeofs/node";
-import { RpcServer } from "@lumeofs/node/rpc";
+import { AdminHttp, openMetrics, type Readiness } from "@lumeofs/node";
+import type { RpcListener } from "@lumeofs/node/rpc";
 import type { MasterConfig } from "./config.js";
 import { DRIVER_LIMITS_DEFAULT, RAFT_OPTIONS_DEFAULT } from "./consensus/config.js";
 import { Consensus } from "./consensus/consensus.js";
@@ -38,9 +30,11 @@ import { verifyDuty } from "./duties/verify-duty.js";
 import { ChangeFeed } from "./feed/change-feed.js";
 import { Fleet } from "./fleet/servers.js";
 import { HealingMeter } from "./healing-metrics.js";
+import { type MasterHost, THIS_MACHINE } from "./host.js";
 import { quarantine, refuseQuarantined } from "./integrity/quarantine.js";
 import { StateChecker } from "./integrity/state-checker.js";
 import type { Verdict } from "./integrity/verdict.js";
+import type { StateReader } from "./metadata/state.js";
 import { isStateCheck } from "./metadata/state-check.js";
 import { applyEntry } from "./metadata/state-machine.js";
 import { checkMeter, METRICS, operationMeter, readFirst } from "./metrics.js";
@@ -74,6 +68,8 @@ export interface MasterPorts {
   readonly logger: Logger;
   /** This master cannot go on; the process should end at once. */
   readonly onFatal: (error: unknown) => void;
+  /** Default: this machine. */
+  readonly host?: MasterHost;
 }
 
 /** How often a master that nobody asks makes sure that it is up to date. */
@@ -82,32 +78,32 @@ const REFRESH_MS = 500;
 /** A master that is behind, or reads a large state slowly, is waited for this long. */
 const CHECK_PATIENCE = { pollMs: 500, patienceMs: 5 * 60_000 };
 
-const clock = new SystemClock();
-const timers = new SystemTimers();
-const random = new SystemRandom();
-
 export class Master implements Closable {
   /** host:port where it serves. */
   readonly address: string;
+  /** The state that this master has applied, for whoever watches it in its own process. */
+  readonly reader: StateReader;
   readonly #consensus: Consensus;
   readonly #open: ResourceStack;
 
-  private constructor(address: string, consensus: Consensus, open: ResourceStack) {
+  private constructor(address: string, parts: Parts, open: ResourceStack) {
     this.address = address;
-    this.#consensus = consensus;
+    this.reader = parts.state.reader;
+    this.#consensus = parts.consensus;
     this.#open = open;
   }
 
   /** @throws LumeoError CONFIG, CORRUPT or STORE_FAILED; what was open is closed then. */
   static async start(config: MasterConfig, ports: MasterPorts): Promise<Master> {
     await using opening = new ResourceStack();
-    const { logger } = ports;
-    const disk = await FileDisk.open(config.dir);
+    const { logger, host = THIS_MACHINE } = ports;
+    const { clock, timers, random, network, databases } = host;
+    const disk = await host.openDisk(config.dir);
     await refuseQuarantined(disk);
-    const store = await openLevelState({ folder: config.dir, disk, timers });
+    const store = await openLevelState({ folder: config.dir, disk, timers, ...databases });
     const state = opening.use(new MachineState(store, applyEntry, isStateCheck));
-    const channels = opening.use(new ChannelPool());
-    const links = opening.use(transportOf(config, logger));
+    const channels = opening.use(new ChannelPool(network));
+    const links = opening.use(transportOf(config, host, logger));
     const consensus = opening.use(
       await Consensus.start(consensusConfigOf(config), {
         disk,
@@ -116,26 +112,27 @@ export class Master implements Closable {
         timers,
         clock,
         random,
+        ...databases,
         logger: logger.child({ component: "consensus" }),
         onFatal: ports.onFatal,
       }),
     );
     const log = new MetadataLog({ replication: consensus, reader: state.reader, clock });
-    const reads = opening.use(readGateOf(config, consensus));
-    const fleet = watchedFleet(config, consensus, opening);
+    const reads = opening.use(readGateOf(config, host, consensus));
+    const fleet = watchedFleet(config, { host, consensus }, opening);
     const freeze = async (): Promise<FrozenState> => {
       await consensus.read();
       await store.flush();
       return store.freeze();
     };
-    const base = { config, disk, consensus, state, channels, logger, onFatal: ports.onFatal };
+    const base = { config, host, disk, consensus, state, channels, logger, onFatal: ports.onFatal };
     const healing = new HealingFigures();
     const parts = { ...base, log, reads, freeze, fleet, healing };
     opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
     const server = opening.use(await serve(parts, links, opening));
     opening.use(new JoinWatch({ ...config, group: consensus.group, channels, timers, logger }));
     logger.info("master started", { address: server.address });
-    return new Master(server.address, consensus, opening.move());
+    return new Master(server.address, parts, opening.move());
   }
 
   get status(): ReplicationStatus {
@@ -151,6 +148,7 @@ export class Master implements Closable {
 
 interface Parts {
   readonly config: MasterConfig;
+  readonly host: MasterHost;
   readonly disk: Disk;
   readonly onFatal: (error: unknown) => void;
   readonly consensus: Consensus;
@@ -165,9 +163,10 @@ interface Parts {
   readonly logger: Logger;
 }
 
-function transportOf(config: MasterConfig, logger: Logger): RaftTransport {
+function transportOf(config: MasterConfig, host: MasterHost, logger: Logger): RaftTransport {
   const { clusterName: clusterId, id: self, hints } = config;
-  return new RaftTransport({ clusterId, self, hints, timers, logger });
+  const { timers, network } = host;
+  return new RaftTransport({ clusterId, self, hints, timers, network, logger });
 }
 
 function consensusConfigOf(config: MasterConfig) {
@@ -188,7 +187,11 @@ function consensusConfigOf(config: MasterConfig) {
 }
 
 /** Leases are renewed with every heartbeat; without them a stale read is at most so much behind. */
-function readGateOf(config: MasterConfig, replication: Consensus): ReadGate {
+function readGateOf(
+  config: MasterConfig,
+  { clock, timers }: MasterHost,
+  replication: Consensus,
+): ReadGate {
   const { leaseReads, tickMs, heartbeatTicks } = config;
   const options =
     leaseReads === "on"
@@ -198,7 +201,11 @@ function readGateOf(config: MasterConfig, replication: Consensus): ReadGate {
 }
 
 /** What is believed about chunkservers begins anew whenever this master begins to lead. */
-function watchedFleet(config: MasterConfig, consensus: Consensus, opening: ResourceStack): Fleet {
+function watchedFleet(
+  config: MasterConfig,
+  { host: { clock }, consensus }: { readonly host: MasterHost; readonly consensus: Consensus },
+  opening: ResourceStack,
+): Fleet {
   const fleet = new Fleet(config, clock.monotonicMs());
   let wasLeading = false;
   const stop = consensus.onRole(({ role }) => {
@@ -210,7 +217,8 @@ function watchedFleet(config: MasterConfig, consensus: Consensus, opening: Resou
   return fleet;
 }
 
-function dutiesOf({ config, state, log, fleet, healing, channels, logger }: Parts) {
+function dutiesOf({ config, host, state, log, fleet, healing, channels, logger }: Parts) {
+  const { clock, random } = host;
   const expiry = { ...config, intervalMs: config.sweepMs };
   const forget = { intervalMs: config.sweepMs, graceMs: config.releasedGraceMs };
   const orders = new ChunkserverClient(channels);
@@ -242,6 +250,7 @@ function healingLimitsOf(config: MasterConfig) {
 /** Compares this master's state with those of the others, wherever the log says so. */
 function checkerOf(parts: Parts, judged: (verdict: Verdict) => void): StateChecker {
   const { config, disk, consensus, state, channels, logger, onFatal } = parts;
+  const { clock, timers } = parts.host;
   const { id: self, checkBytesPerSecond: bytesPerSecond } = config;
   const checker = new StateChecker(
     {
@@ -265,8 +274,9 @@ async function serve(
   parts: Parts,
   transport: RaftTransport,
   opening: ResourceStack,
-): Promise<RpcServer> {
+): Promise<RpcListener> {
   const { config, consensus, state, log, reads, freeze, fleet, healing, channels, logger } = parts;
+  const { clock, timers, random, network } = parts.host;
   const orders = new ChunkserverClient(channels);
   const { metrics, exposition } = await openMetrics(METRICS);
   const room = new OperationRoom();
@@ -294,7 +304,7 @@ async function serve(
   const meter = operationMeter(metrics, clock);
   const checker = opening.use(checkerOf(parts, checkMeter(metrics)));
   const feed = new ChangeFeed({ state, status: () => consensus.status, timers });
-  return RpcServer.start({ ...splitAddress(config.listen), callsMax: CALLS_MAX, logger }, [
+  return network.listen({ ...splitAddress(config.listen), callsMax: CALLS_MAX, logger }, [
     ...transport.methods,
     ...namespaceMethods({ ...operations, masters, timers, meter, room }),
     ...watchMethods(feed),

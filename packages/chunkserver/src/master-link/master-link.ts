@@ -23,7 +23,7 @@ import {
   serverId,
   type Timers,
 } from "@lumeofs/base";
-import { openStream, RpcChannel, type RpcStream, unary } from "@lumeofs/node/rpc";
+import { openStream, RpcChannel, type RpcNetwork, type RpcStream, unary } from "@lumeofs/node/rpc";
 import { FleetService, type lumeo } from "@lumeofs/proto";
 import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore, ReplicaName } from "../store/chunk-store.js";
@@ -77,6 +77,7 @@ export interface MasterLinkPorts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  readonly network: RpcNetwork;
   readonly logger: Logger;
 }
 
@@ -131,10 +132,10 @@ export class MasterLink implements Closable {
   }
 
   async #run(): Promise<void> {
-    const { random, logger } = this.#ports;
+    const { random, network, logger } = this.#ports;
     while (!this.#stopping.signal.aborted) {
       const address = this.#search.next();
-      const channel = new RpcChannel(address);
+      const channel = new RpcChannel(address, { network });
       try {
         const heartbeatMs = await this.#register(channel);
         this.#search.found(address);

@@ -1,7 +1,15 @@
 // The data plane's requests, each to the part that serves it.
 
-import { assertNever, type Crc32c, type Logger, LumeoError, type ServerId } from "@lumeofs/base";
 import {
+  assertNever,
+  type Crc32c,
+  type Logger,
+  LumeoError,
+  type Right,
+  type ServerId,
+} from "@lumeofs/base";
+import {
+  type DataNetwork,
   type Exchange,
   type FramePool,
   FrameServer,
@@ -11,6 +19,7 @@ import {
   type Welcome,
   type WriteOpen,
 } from "@lumeofs/node/frames";
+import type { Gate } from "../access/token-gate.js";
 import type { ChunkStore } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
 import { ReadService } from "../transfer/read-service.js";
@@ -24,6 +33,13 @@ import { writeLarge, writeSmall } from "../transfer/write-service.js";
  */
 export const LARGE_WRITES_MAX = 512;
 
+/** What a token must allow for each request. */
+const RIGHTS_FOR: Readonly<Record<OpeningMessage["type"], readonly Right[]>> = {
+  read: ["read", "copy"],
+  writeSmall: ["write"],
+  writeOpen: ["write"],
+};
+
 export interface DataServiceOptions {
   readonly host: string;
   /** 0 takes any free port. */
@@ -32,11 +48,15 @@ export interface DataServiceOptions {
   readonly storeUuid: string;
   /** Undefined until the masters have taken this store in: nothing is served before. */
   readonly membership: () => Membership | undefined;
+  /** Whoever asks for a chunk passes here first. */
+  readonly gate: Gate;
   /** Chunks that are not served. */
   readonly stopped: StoppedChunks;
   /** Connections to other chunkservers. */
   readonly pool: FramePool;
   readonly crc32c: Crc32c;
+  /** Default: TCP. */
+  readonly network?: DataNetwork;
   readonly logger: Logger;
   /** Silence that ends a connection with open requests. */
   readonly stallMs?: number;
@@ -61,11 +81,12 @@ export class DataService {
   /** @throws LumeoError UNAVAILABLE if the address cannot be taken. */
   static async start(options: DataServiceOptions): Promise<DataService> {
     const service = new DataService(options);
-    const { host, port, crc32c, logger, stallMs } = options;
+    const { host, port, crc32c, network, logger, stallMs } = options;
     service.#server = await FrameServer.listen({
       host,
       port,
       crc32c,
+      network,
       logger,
       greet: (hello) => service.#greet(hello),
       roomFor: (first) => service.#roomFor(first),
@@ -122,6 +143,10 @@ export class DataService {
 
   readonly #serve: RequestHandler = async (first, exchange) => {
     const { message } = first;
+    const { handle, epoch } = message;
+    const rights = RIGHTS_FOR[message.type];
+    const waiting = this.#options.gate.check(message.token, { rights, handle, epoch });
+    if (waiting !== undefined) await waiting;
     switch (message.type) {
       case "read":
         return this.#reads.serve(message, exchange);

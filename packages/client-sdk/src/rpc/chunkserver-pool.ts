@@ -94,7 +94,7 @@ export class ChunkserverPool implements Closable {
   /** Requests at one server on one lane; more wait. */
   readonly #slots = new Map<string, Budget>();
 
-  constructor({ crc32c, timers }: Ports) {
+  constructor({ crc32c, timers, dataNetwork }: Ports) {
     this.#crc32c = crc32c;
     this.#timers = timers;
     this.#frames = new FramePool({
@@ -102,6 +102,7 @@ export class ChunkserverPool implements Closable {
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       exclusiveMax: STREAMS_PER_SERVER_MAX,
       stallMs: STALL_MS,
+      network: dataNetwork,
     });
   }
 

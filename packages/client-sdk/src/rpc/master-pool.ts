@@ -217,7 +217,7 @@ export class MasterPool implements Masters, Closable {
     if (this.#isClosed) throw new LumeoError("CLOSED", "Cannot call: the client is closed");
     const known = this.#links.get(address);
     if (known !== undefined) return known;
-    const channel = new RpcChannel(address);
+    const channel = new RpcChannel(address, { network: this.#ports.network });
     const operations = new OperationStream(channel, this.#ports, (list) => this.#learned(list));
     const link = { channel, operations };
     this.#links.set(address, link);

@@ -19,7 +19,7 @@ import {
   type Permit,
   type Timers,
 } from "@lumeofs/base";
-import { openStream, type RpcChannel, type RpcStream } from "@lumeofs/node/rpc";
+import { openStream, type RpcChannel, type RpcNetwork, type RpcStream } from "@lumeofs/node/rpc";
 import { type lumeo, NamespaceService } from "@lumeofs/proto";
 import type { Answer, Attempt, OperationKind } from "../operations.js";
 import { decodeFollower, decodeFreshness, encodeWish, type Follower } from "./read-wire.js";
@@ -41,6 +41,8 @@ type Result = lumeo.master.v1.OperationResult;
 export interface StreamPorts {
   readonly clock: Clock;
   readonly timers: Timers;
+  /** Default: gRPC. */
+  readonly network?: RpcNetwork;
 }
 
 /** Where all masters are, as one of them has said. */

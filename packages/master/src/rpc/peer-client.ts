@@ -9,7 +9,14 @@ import {
   type NodeId,
   type Timers,
 } from "@lumeofs/base";
-import { openStream, RpcChannel, type RpcStream, unary, upload } from "@lumeofs/node/rpc";
+import {
+  openStream,
+  RpcChannel,
+  type RpcNetwork,
+  type RpcStream,
+  unary,
+  upload,
+} from "@lumeofs/node/rpc";
 import { type lumeo, RaftService } from "@lumeofs/proto";
 import type {
   PeerIdentity,
@@ -55,6 +62,7 @@ export interface PeerClientOptions {
    */
   readonly addresses: () => readonly string[];
   readonly timers: Timers;
+  readonly network?: RpcNetwork | undefined;
   readonly logger: Logger;
   readonly onMessage: (message: RaftMessage) => void;
   /** Nobody listens at the peer's address: right after a connection there was lost. */
@@ -127,7 +135,7 @@ export class PeerClient implements Closable {
     }
     if (this.#snapshots?.address !== address) {
       await this.#snapshots?.close();
-      this.#snapshots = new RpcChannel(address);
+      this.#snapshots = new RpcChannel(address, { network: this.#options.network });
     }
     return this.#snapshots;
   }
@@ -221,7 +229,7 @@ class Lane {
     const address = addresses[failures % addresses.length] ?? this.#channel?.address;
     if (address !== undefined && this.#channel?.address !== address) {
       await this.#channel?.close();
-      this.#channel = new RpcChannel(address);
+      this.#channel = new RpcChannel(address, { network: this.#options.network });
     }
     return address;
   }

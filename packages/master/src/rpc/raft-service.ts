@@ -17,6 +17,7 @@ import {
 } from "@lumeofs/base";
 import {
   type RpcMethod,
+  type RpcNetwork,
   type RpcStream,
   serveStream,
   serveUnary,
@@ -64,6 +65,8 @@ export interface RaftTransportOptions {
   /** host:port of members where the settings name them; the group may know better. */
   readonly hints: Readonly<Record<NodeId, string>>;
   readonly timers: Timers;
+  /** Default: gRPC. */
+  readonly network?: RpcNetwork;
   readonly logger: Logger;
 }
 
@@ -141,7 +144,7 @@ export class RaftTransport implements PeerLinks {
   }
 
   #connect(peer: NodeId): PeerClient {
-    const { clusterId, self, timers, logger } = this.#options;
+    const { clusterId, self, timers, network, logger } = this.#options;
     return new PeerClient({
       clusterId,
       self,
@@ -149,6 +152,7 @@ export class RaftTransport implements PeerLinks {
       peer,
       addresses: () => this.#registry.addressesOf(peer),
       timers,
+      network,
       logger,
       onMessage: (message) => this.#deliver(peer, message),
       onUnreachable: () => this.#unreachable(peer),

@@ -14,6 +14,7 @@ export interface LevelStateOptions {
   readonly cacheBytes?: number;
   readonly limits?: WriteBehindLimits;
   readonly openDatabase?: OpenLevel;
+  readonly destroyDatabase?: (location: string) => Promise<void>;
 }
 
 const CACHE_BYTES_DEFAULT = 64 * MiB;
@@ -26,13 +27,14 @@ const WRITE_BUFFER_BYTES = 16 * MiB;
  * @throws STORE_FAILED  It does not open, for example because another process uses it.
  */
 export async function openLevelState(options: LevelStateOptions): Promise<FreezableState> {
-  const { folder, disk, timers, limits, openDatabase } = options;
+  const { folder, disk, timers, limits, openDatabase, destroyDatabase } = options;
   const databases = await LevelDatabases.open({
     folder,
     disk,
     cacheBytes: options.cacheBytes ?? CACHE_BYTES_DEFAULT,
     writeBufferBytes: WRITE_BUFFER_BYTES,
     ...(openDatabase === undefined ? {} : { openDatabase }),
+    ...(destroyDatabase === undefined ? {} : { destroyDatabase }),
   });
   try {
     return await WriteBehindState.open(databases, timers, limits);

@@ -1,0 +1,31 @@
+// What a master stands on: this machine, or a simulated one.
+
+import type { Clock, Disk, Random, Timers } from "@lumeofs/base";
+import { FileDisk, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
+import { GRPC, type RpcNetwork } from "@lumeofs/node/rpc";
+import type { OpenLevel } from "./consensus/level-database.js";
+
+export interface MasterHost {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  /** Files of a folder; made if it is missing. */
+  readonly openDisk: (folder: string) => Promise<Disk>;
+  readonly network: RpcNetwork;
+  /** Undefined: LevelDB in the same folder. */
+  readonly databases:
+    | {
+        readonly openDatabase: OpenLevel;
+        readonly destroyDatabase: (location: string) => Promise<void>;
+      }
+    | undefined;
+}
+
+export const THIS_MACHINE: MasterHost = {
+  clock: new SystemClock(),
+  timers: new SystemTimers(),
+  random: new SystemRandom(),
+  openDisk: (folder) => FileDisk.open(folder),
+  network: GRPC,
+  databases: undefined,
+};

@@ -22,6 +22,10 @@ import {
   type Random,
   serverId,
   type Timers,
+  TOKEN_SECRET_BYTES,
+  TokenKey,
+  type WallMs,
+  wallMs,
 } from "@lumeofs/base";
 import { openStream, RpcChannel, type RpcNetwork, type RpcStream, unary } from "@lumeofs/node/rpc";
 import { FleetService, type lumeo } from "@lumeofs/proto";
@@ -67,10 +71,19 @@ export interface StoreIdentity {
   join(membership: Membership): Promise<void>;
 }
 
+/** Who judges tokens hears here how the masters give them out. */
+export interface TokenListener {
+  /** Number of the newest key that is known; 0 for none. */
+  readonly newestKey: number;
+  toldKeys(keys: readonly TokenKey[]): void;
+  toldTime(leaderTime: WallMs): void;
+}
+
 export interface MasterLinkPorts {
   readonly identity: StoreIdentity;
   readonly store: ChunkStore;
   readonly copies: Pick<CopyService, "watch" | "remove">;
+  readonly tokens: TokenListener;
   readonly stopped: StoppedChunks;
   readonly scrub: () => ScrubStatus;
   readonly writesInFlight: () => number;
@@ -91,6 +104,8 @@ export class MasterLink implements Closable {
   #inventoryCursor: ChunkHandle | undefined;
   #verifying: Promise<void> | undefined;
   readonly #toVerify = new Set<number>();
+  /** This stream has brought the keys: those of another leader's cluster may have our numbers. */
+  #hasKeys = false;
   #running: Promise<void> = Promise.resolve();
   /** Sends a heartbeat out of turn, while there is a stream. */
   #beat: () => void = () => {};
@@ -202,6 +217,7 @@ export class MasterLink implements Closable {
     const signal = AbortSignal.any([ended.signal, this.#stopping.signal]);
     const stream = await openStream(channel, FleetService.heartbeat, { signal });
     const report = new DamageReport();
+    this.#hasKeys = false;
     let sending = Promise.resolve();
     let isWaiting = false;
     const beat = (): void => {
@@ -232,7 +248,8 @@ export class MasterLink implements Closable {
     const { membership } = this;
     invariant(membership !== undefined, "heartbeat before registration");
     const { store, identity, writesInFlight } = this.#ports;
-    const { state, chunkCount, usedBytes, capacityBytes, freeBytes } = store.status();
+    const { state, chunkCount, usedBytes, capacityBytes, freeBytes, highestHandle } =
+      store.status();
     await stream.send({
       serverId: membership.serverId,
       storeUuid: identity.uuid,
@@ -240,16 +257,19 @@ export class MasterLink implements Closable {
       usedBytes,
       capacityBytes,
       freeBytes,
+      highestHandle,
       readOnly: state !== "serving",
       writesInFlight: writesInFlight(),
       damagedHandles: [...report.take(store.damaged())],
       scrub: encodeScrub(this.#ports.scrub()),
       stoppedHandles: [...this.#ports.stopped.list()],
+      tokenKeyId: this.#hasKeys ? this.#ports.tokens.newestKey : 0,
     });
   }
 
   #obey(answer: lumeo.master.v1.IHeartbeatResponse): void {
     this.#search.follow(answer.masters ?? []);
+    this.#hearOfTokens(answer);
     for (const handle of answer.stopHandles ?? []) this.#stop(chunkHandle(handle));
     for (const handle of answer.verifyHandles ?? []) {
       if (VERIFY_WAITING_MAX <= this.#toVerify.size) break;
@@ -258,6 +278,16 @@ export class MasterLink implements Closable {
     this.#verifying ??= this.#verifyAll().finally(() => {
       this.#verifying = undefined;
     });
+  }
+
+  #hearOfTokens({ leaderTimeMs, tokenKeys }: lumeo.master.v1.IHeartbeatResponse): void {
+    const { tokens } = this.#ports;
+    if (0 < (leaderTimeMs ?? 0)) tokens.toldTime(wallMs(leaderTimeMs ?? 0));
+    const keys = (tokenKeys ?? []).map(decodeTokenKey);
+    if (keys.length === 0) return;
+    this.#hasKeys = true;
+    tokens.toldKeys(keys);
+    this.#ports.logger.info("token keys learned", { index: tokens.newestKey });
   }
 
   /** Two histories are known of a chunk: which one is here does not matter. */
@@ -300,9 +330,10 @@ export class MasterLink implements Closable {
   async #reportNextPage(channel: RpcChannel, signal: AbortSignal): Promise<void> {
     const copies = this.#ports.copies.watch();
     try {
-      const page = await this.#ports.store.page(this.#inventoryCursor, INVENTORY_PAGE);
+      const after = this.#inventoryCursor;
+      const page = await this.#ports.store.page(after, INVENTORY_PAGE);
       this.#inventoryCursor = page.at(-1)?.handle;
-      if (0 < page.length) await this.#reportPage(channel, page, { copies, signal });
+      if (0 < page.length) await this.#reportPage(channel, { after, page }, { copies, signal });
     } finally {
       copies.end();
     }
@@ -314,7 +345,7 @@ export class MasterLink implements Closable {
    */
   async #reportPage(
     channel: RpcChannel,
-    page: readonly ReplicaName[],
+    { after, page }: { readonly after: number | undefined; readonly page: readonly ReplicaName[] },
     during: { readonly copies: CopyWatch; readonly signal: AbortSignal },
   ): Promise<void> {
     const { identity, logger } = this.#ports;
@@ -327,6 +358,8 @@ export class MasterLink implements Closable {
         storeUuid: identity.uuid,
         handles: page.map(({ handle }) => handle),
         epochs: page.map(({ epoch }) => epoch),
+        after: after ?? 0,
+        last: page.length < INVENTORY_PAGE,
       },
       { timeoutMs: INVENTORY_TIMEOUT_MS, signal },
     );
@@ -349,4 +382,12 @@ export class MasterLink implements Closable {
       signal.addEventListener("abort", done, { once: true });
     });
   }
+}
+
+/** @throws LumeoError PROTOCOL; the message shows no secret. */
+function decodeTokenKey({ id, secret }: lumeo.master.v1.ITokenKey): TokenKey {
+  if (secret?.byteLength === TOKEN_SECRET_BYTES && 0 < (id ?? 0)) {
+    return new TokenKey(id ?? 0, Uint8Array.from(secret));
+  }
+  throw new LumeoError("PROTOCOL", `Cannot use token key ${id ?? 0}: it has another length`);
 }

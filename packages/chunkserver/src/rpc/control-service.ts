@@ -13,8 +13,10 @@ import {
   decodeCopy,
   decodeEpoch,
   decodeHandle,
+  decodeWindow,
   encodeAudited,
   encodeCopied,
+  encodeReplica,
 } from "./replica-orders.js";
 
 /** Handles in one order to delete. */
@@ -65,6 +67,10 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
     }),
     serveUnary(ControlService.auditReplica, async (request, { signal }) => {
       return encodeAudited(await copies.audit(decodeAudit(request), signal));
+    }),
+    serveUnary(ControlService.listReplicas, async (request) => {
+      const { after, limit } = decodeWindow(request);
+      return { replicas: (await store.page(after, limit)).map(encodeReplica) };
     }),
     serveUnary(ControlService.getStatus, async () => {
       const { state, chunkCount, usedBytes, freeBytes } = store.status();

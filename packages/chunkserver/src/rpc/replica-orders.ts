@@ -1,4 +1,4 @@
-// Orders to copy and to audit replicas, between the wire and the parts that obey them.
+// Orders to copy, to audit and to list replicas, between the wire and the parts that obey them.
 
 import {
   type ChunkHandle,
@@ -10,12 +10,15 @@ import {
 } from "@lumeofs/base";
 import { CHUNK_BYTES_MAX, parseAddress } from "@lumeofs/node/frames";
 import { lumeo } from "@lumeofs/proto";
+import type { ListedReplica } from "../store/chunk-store.js";
 import type { AuditOrder, AuditResult } from "../transfer/copy-service.js";
 import type { CopyOrder, CopyResult, SourceFault } from "../transfer/replica-copy.js";
 import type { Holder, SealedChunk } from "../transfer/replica-source.js";
 
 /** Sources in one order. */
 const SOURCES_MAX = 8;
+/** Replicas in one page of a listing. */
+const LISTED_MAX = 10_000;
 const U32_MAX = 0xffffffff;
 
 /** @throws LumeoError INVALID_ARGUMENT */
@@ -25,7 +28,7 @@ export function decodeCopy(wire: lumeo.chunkserver.v1.ICopyReplicaRequest): Copy
     throw invalid(`a copy has 1 to ${SOURCES_MAX} sources, not ${sources.length}`);
   }
   return {
-    chunk: decodeChunk(wire.chunk),
+    chunk: { ...decodeChunk(wire.chunk), token: decodeToken(wire.token) },
     sources: sources.map(decodeHolder),
     bytesPerSecondMax: wire.bytesPerSecondMax ?? 0,
   };
@@ -34,10 +37,25 @@ export function decodeCopy(wire: lumeo.chunkserver.v1.ICopyReplicaRequest): Copy
 /** @throws LumeoError INVALID_ARGUMENT */
 export function decodeAudit(wire: lumeo.chunkserver.v1.IAuditReplicaRequest): AuditOrder {
   return {
-    chunk: decodeChunk(wire.chunk),
+    chunk: { ...decodeChunk(wire.chunk), token: decodeToken(wire.token) },
     holder: decodeHolder(wire.holder ?? {}),
     bytesPerSecondMax: wire.bytesPerSecondMax ?? 0,
   };
+}
+
+/** @throws LumeoError INVALID_ARGUMENT */
+export function decodeWindow(wire: lumeo.chunkserver.v1.IListReplicasRequest): {
+  readonly after: ChunkHandle | undefined;
+  readonly limit: number;
+} {
+  const limit = wire.limit ?? 0;
+  if (limit < 1 || LISTED_MAX < limit) throw invalid(`a page has 1 to ${LISTED_MAX} replicas`);
+  return { after: wire.after ? decodeHandle(wire.after) : undefined, limit };
+}
+
+export function encodeReplica(replica: ListedReplica): lumeo.common.v1.IReplicaFacts {
+  const { handle, epoch, length, crc32c, isDamaged } = replica;
+  return { handle, epoch, lengthBytes: length, crc32c, damaged: isDamaged };
 }
 
 export function encodeCopied(result: CopyResult): lumeo.chunkserver.v1.ICopyReplicaResponse {
@@ -94,6 +112,11 @@ function decodeChunk(wire: lumeo.common.v1.IChunkRef | null | undefined): Sealed
   if (U32_MAX < crc32c) throw invalid(`checksum ${crc32c} is out of range`);
   const handle = decodeHandle(wire?.handle ?? 0);
   return { handle, epoch: decodeEpoch(wire?.epoch ?? 0), length, crc32c };
+}
+
+/** Not judged here: it is for the servers that have the replica. */
+function decodeToken(wire: Uint8Array | null | undefined): Uint8Array | undefined {
+  return wire == null || wire.byteLength === 0 ? undefined : wire;
 }
 
 function decodeHolder(wire: lumeo.chunkserver.v1.IReplicaHolder): Holder {

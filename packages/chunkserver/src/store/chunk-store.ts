@@ -33,6 +33,14 @@ export interface ReplicaName {
   readonly epoch: Epoch;
 }
 
+/** A chunk as a listing names it. */
+export interface ListedReplica extends ReplicaName {
+  readonly length: number;
+  /** Of the whole chunk, as it was written. */
+  readonly crc32c: number;
+  readonly isDamaged: boolean;
+}
+
 export interface ChunkContent {
   readonly length: number;
   /** Of the whole chunk. */
@@ -83,7 +91,7 @@ export interface ChunkStore extends Closable {
   remove(replicas: readonly ReplicaName[]): Promise<Removal>;
 
   /** Up to `count` chunks with handles above `after`, rising. */
-  page(after: ChunkHandle | undefined, count: number): Promise<readonly ReplicaName[]>;
+  page(after: ChunkHandle | undefined, count: number): Promise<readonly ListedReplica[]>;
 
   /** Chunks that are here but not as they were written. */
   damaged(): readonly ChunkHandle[];
@@ -131,6 +139,8 @@ export type Verdict =
 export interface StoreStatus {
   readonly state: "serving" | "readOnly" | "failed";
   readonly chunkCount: number;
+  /** No chunk that is, or since the start was, here has a higher one; 0 for none. */
+  readonly highestHandle: number;
   /** Bytes on the disk, with what is dead and not yet reclaimed. */
   readonly usedBytes: number;
   readonly capacityBytes: number;

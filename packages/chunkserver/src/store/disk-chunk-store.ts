@@ -37,6 +37,7 @@ import type {
   CopiedChunk,
   KnownChunk,
   LargeWrite,
+  ListedReplica,
   NewChunk,
   Pace,
   Removal,
@@ -103,6 +104,7 @@ export class DiskChunkStore implements ChunkStore {
   readonly #damaged: Set<ChunkHandle>;
   readonly #housekeeping: Housekeeping;
   #nextFileId: number;
+  #highestHandle: number;
   #failedBy: LumeoError | undefined;
   #isClosed = false;
 
@@ -113,6 +115,7 @@ export class DiskChunkStore implements ChunkStore {
     this.#catalog = recovered.catalog;
     this.#damaged = new Set(recovered.damaged);
     this.#nextFileId = recovered.nextFileId;
+    this.#highestHandle = recovered.highestHandle;
     this.#files = new OpenFiles(options.disk, OPEN_CHUNK_FILES_MAX);
     this.#housekeeping = this.#keepHouse();
   }
@@ -238,10 +241,12 @@ export class DiskChunkStore implements ChunkStore {
     };
   }
 
-  async page(after: ChunkHandle | undefined, count: number): Promise<readonly ReplicaName[]> {
+  async page(after: ChunkHandle | undefined, count: number): Promise<readonly ListedReplica[]> {
     this.#checkOpen();
     const entries = await this.#io(() => this.#catalog.page(after ?? 0, count));
-    return entries.map(({ handle, version }) => ({ handle, epoch: version.epoch }));
+    return entries.map(({ handle, version, length, crc32c, isDamaged }) => {
+      return { handle, epoch: version.epoch, length, crc32c, isDamaged };
+    });
   }
 
   damaged(): readonly ChunkHandle[] {
@@ -255,6 +260,7 @@ export class DiskChunkStore implements ChunkStore {
     return {
       state,
       chunkCount: this.#catalog.chunkCount,
+      highestHandle: this.#highestHandle,
       usedBytes: this.#wal.bytes + this.#catalog.fileBytes,
       capacityBytes: this.#space.capacityBytes,
       freeBytes,
@@ -347,6 +353,7 @@ export class DiskChunkStore implements ChunkStore {
       this.#catalog.apply({ kind: "put", entry, previous }, after);
     });
     this.#damaged.delete(handle);
+    this.#highestHandle = Math.max(this.#highestHandle, handle);
     if (previous !== undefined) await this.#removeFile(previous);
     return "recorded";
   }

@@ -31,6 +31,8 @@ export interface Recovered {
   readonly damaged: ReadonlySet<ChunkHandle>;
   /** Higher than that of any file that is or was here. */
   readonly nextFileId: number;
+  /** Of the chunks that are here; 0 for none. */
+  readonly highestHandle: number;
 }
 
 interface DamagedRange {
@@ -127,12 +129,14 @@ async function inspect(
 ): Promise<Omit<Recovered, "catalog">> {
   const files = await findFiles(disk, catalog);
   let { nextFileId } = files;
+  let highestHandle = 0;
   const segments = new Set(wal.segments);
   const damaged = new Set<ChunkHandle>();
   const total = { count: 0, fileBytes: 0, digest: 0 };
   for await (const entry of catalog.entries()) {
     const { handle, home, place } = entry;
     total.count++;
+    highestHandle = Math.max(highestHandle, handle);
     total.digest = (total.digest ^ entryDigest(entry)) >>> 0;
     if (home.kind === "file") {
       total.fileBytes += entry.length;
@@ -157,7 +161,7 @@ async function inspect(
   }
   // Only now is it sure that a file without an entry is nobody's.
   for (const path of files.orphans) await disk.remove(path);
-  return { damaged, nextFileId };
+  return { damaged, nextFileId, highestHandle };
 }
 
 async function findFiles(

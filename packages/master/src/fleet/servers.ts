@@ -12,6 +12,7 @@
 
 import type { ChunkHandle, MonotonicMs, ServerId } from "@lumeofs/base";
 import { Checks } from "./checks.js";
+import { Contradictions } from "./contradictions.js";
 
 export type Liveness = "alive" | "suspect" | "dead";
 
@@ -67,6 +68,8 @@ export class Fleet {
   readonly #deferred = new Map<ServerId, Set<ChunkHandle>>();
   /** What servers say of reading their own copies again. */
   readonly checks = new Checks();
+  /** Replicas that these masters cannot know of. */
+  readonly contradictions = new Contradictions();
   #leadingSince: MonotonicMs;
 
   constructor(limits: FleetLimits, now: MonotonicMs) {
@@ -81,6 +84,7 @@ export class Fleet {
     this.#suspicions.clear();
     this.#deferred.clear();
     this.checks.reset();
+    this.contradictions.reset();
   }
 
   /** A heartbeat. The first one of a stream names all damaged copies, later ones the news. */
@@ -159,7 +163,7 @@ export class Fleet {
     this.#heard.get(server)?.damaged.delete(handle);
   }
 
-  /** The server itself has found this copy damaged or missing. */
+  /** The server itself has found this copy damaged or missing, or it is of an earlier epoch. */
   markDamaged(server: ServerId, handle: ChunkHandle): void {
     const heard = this.#heard.get(server);
     if (heard !== undefined) addLimited(heard.damaged, handle);

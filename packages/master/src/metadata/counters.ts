@@ -6,7 +6,7 @@ import { type CounterName, counterKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
 /** Things that come and go, and are counted. */
-export type CountName = "snapshots" | "locks";
+export type CountName = "snapshots" | "locks" | "tails";
 
 /** A number never given before. Inodes begin behind the root, the others at 1. */
 export function takeNumber(
@@ -27,6 +27,11 @@ export function addToCount(state: State, name: CountName, change: number): numbe
 }
 
 export function getCount(view: StateView, name: CountName): number {
+  return read(view, name) ?? 0;
+}
+
+/** The last number that was given; 0 before the first. */
+export function lastNumber(view: StateView, name: "grant"): number {
   return read(view, name) ?? 0;
 }
 

@@ -4,9 +4,11 @@ import { MetadataDriver } from "../../test/metadata-driver.js";
 import { audit } from "../../test/state-audit.js";
 import { getChunk } from "./chunk-table.js";
 import type { Reply } from "./command.js";
+import { FRESH_EPOCH } from "./grants.js";
 import { getJob, type JobId, type JobKind, openJob } from "./jobs.js";
-import { getMove, isGarbageAt, type MoveOutcome } from "./moves.js";
+import { getMove, type MoveOutcome } from "./moves.js";
 import { nodeOf } from "./nodes.js";
+import { type Holding, standingOfReplica } from "./replica-standing.js";
 
 const [ONE, TWO, FOUR] = [1, 2, 4].map(serverId) as [never, never, never];
 
@@ -64,6 +66,8 @@ class Cluster extends MetadataDriver {
 
 /** A server whose copy is looked at, while all members are fine. */
 const at = (server: ServerId) => ({ server, isGood: () => true });
+const copyStanding = (m: Cluster, handle: ChunkHandle, holding: Holding) =>
+  standingOfReplica(m.state, { handle, epoch: FRESH_EPOCH }, holding);
 const SEAL = { epoch: 1 as never, lengthBytes: 4, crc32c: 0 };
 
 function commitShape(path: string) {
@@ -92,12 +96,12 @@ test("a copy of a lost server is made anew elsewhere, and only its end changes t
   t.true(m.move(handle, job, 4, 1));
   t.deepEqual(m.members(handle), [1, 2, 3]);
   t.deepEqual(getMove(m.state, handle), { job, target: FOUR, leaving: ONE });
-  t.false(isGarbageAt(m.state, handle, at(FOUR)));
+  t.is(copyStanding(m, handle, at(FOUR)), "moveTarget");
   t.deepEqual(await audit(m.state), []);
   m.end(handle, "moved");
   t.deepEqual(m.members(handle), [2, 3, 4]);
-  t.true(isGarbageAt(m.state, handle, at(ONE)));
-  t.false(isGarbageAt(m.state, handle, { server: ONE, isGood: (member) => member !== 4 }));
+  t.is(copyStanding(m, handle, at(ONE)), "garbage");
+  t.is(copyStanding(m, handle, { server: ONE, isGood: (member) => member !== 4 }), "kept");
   t.like(getJob(m.state, job), { moves: 0, done: { chunks: 1, bytes: 4 }, failures: 0 });
   t.deepEqual(await audit(m.state), []);
 });
@@ -112,7 +116,7 @@ test("a move that ends twice ends once, and one that failed leaves the members a
   m.end(handle, "failed");
   t.like(getJob(m.state, job), { moves: 0, done: { chunks: 0, bytes: 0 }, failures: 1 });
   t.deepEqual(m.members(handle), [1, 2, 3]);
-  t.true(isGarbageAt(m.state, handle, at(FOUR)));
+  t.is(copyStanding(m, handle, at(FOUR)), "garbage");
   t.true(m.move(handle, job, 4, 1));
   m.end(handle, "moved");
   m.end(handle, "moved");
@@ -157,7 +161,7 @@ test("a chunk that is forgotten takes its move along, and its copies are garbage
   m.apply({ kind: "forgetChunks", handles: [handle] });
   t.is(getMove(m.state, handle), undefined);
   t.like(getJob(m.state, job), { moves: 0 });
-  t.true(isGarbageAt(m.state, handle, at(FOUR)));
+  t.is(copyStanding(m, handle, at(FOUR)), "garbage");
   m.end(handle, "moved");
   t.deepEqual(await audit(m.state), []);
 });

@@ -8,12 +8,11 @@
 //     nothing else changes them meanwhile (M1), and a chunk that was forgotten took its move along.
 
 import { type ChunkHandle, invariant, type ServerId, serverId } from "@lumeofs/base";
-import { type ChunkRecord, forgetChunks, getChunk, isGarbage, putMembers } from "./chunk-table.js";
+import { type ChunkRecord, forgetChunks, getChunk, putMembers } from "./chunk-table.js";
 import type { Reply } from "./command.js";
 import { encodeWhole, readId, readWhole } from "./fields.js";
 import { countMove, getJob, type JobId, jobId } from "./jobs.js";
 import { moveKey } from "./keys.js";
-import { isRestoring } from "./restoration.js";
 import { getServer } from "./servers.js";
 import type { State, StateView } from "./state.js";
 
@@ -74,23 +73,6 @@ export function forgetMovedChunks(state: State, handles: readonly ChunkHandle[])
     released.map((handle) => ({ handle, outcome: "dropped" })),
   );
   forgetChunks(state, released);
-}
-
-/**
- * Whether a server's copy is of no use: the chunk is garbage; or the server is none of its members
- * and is not to become one, and all members have good copies, as far as is known. A member that was
- * replaced while it was away is cleaned that way, and not while its copy might be the last one.
- */
-export function isGarbageAt(
-  view: StateView,
-  handle: ChunkHandle,
-  at: { readonly server: ServerId; readonly isGood: (member: ServerId) => boolean },
-): boolean {
-  const chunk = getChunk(view, handle);
-  if (chunk === undefined) return isGarbage(view, handle);
-  const { members } = chunk;
-  if (members.includes(at.server) || getMove(view, handle)?.target === at.server) return false;
-  return members.every(at.isGood) && !isRestoring(view);
 }
 
 /**

@@ -30,6 +30,9 @@ const PEER_TIMEOUT_MS = 1_000;
 /** The leader waits for its own peers meanwhile. */
 const LEADER_TIMEOUT_MS = 2 * PEER_TIMEOUT_MS;
 
+/** Replicas named in an alarm. */
+const NEWER_SHOWN = 10;
+
 export interface StateHash {
   readonly hex: string;
   readonly index: number;
@@ -197,6 +200,7 @@ function chunkservers(
   return active.map(([id, server]) => {
     const load = fleet.loadOf(id);
     const site = sites.get(id);
+    const newer = fleet.contradictions.newerOf(id);
     return {
       standing: encodeStanding(site?.standing ?? "active"),
       lost: log.isLeading && (site?.isLost ?? false),
@@ -213,6 +217,9 @@ function chunkservers(
       labels: { ...labelsOf(log.local, server) },
       scrub: encodeScrub(fleet.checks.scrubOf(id)),
       stoppedHandles: [...fleet.checks.stoppedOf(id)],
+      controlAddress: server.controlAddress,
+      newerCount: newer.length,
+      newerHandles: newer.slice(0, NEWER_SHOWN),
     };
   });
 }

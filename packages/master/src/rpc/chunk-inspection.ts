@@ -107,6 +107,7 @@ function encodeChunkState(
     moveTarget: move?.target ?? 0,
     moveTargetName: move === undefined ? "" : (getServer(state, move.target)?.name ?? ""),
     job: move?.job ?? 0,
+    content: chunk.inode,
     checks: chunk.members.map((server) => ({
       readSinceMs: fleet.checks.readSince(server, handle),
       stopped: fleet.checks.isStopped(server, handle),

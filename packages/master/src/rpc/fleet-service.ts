@@ -8,12 +8,18 @@ import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet, ServerLoad } from "../fleet/servers.js";
 import { getClusterId } from "../metadata/cluster.js";
 import type { FleetCommand } from "../metadata/command.js";
-import { isGarbageAt } from "../metadata/moves.js";
+import {
+  isNeverGranted,
+  type ReportedReplica,
+  standingOfReplica,
+} from "../metadata/replica-standing.js";
 import { getServer, type Server, serverOfName, serverOfUuid } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
+import { activeServers } from "./fleet-view.js";
 import type { MasterDirectory } from "./master-directory.js";
 import { decodeScrub } from "./scrub-wire.js";
 import {
+  decodeEpoch,
   decodeHandle,
   decodeNumber,
   decodeServerId,
@@ -154,6 +160,7 @@ async function listen(
       const report = { load: decodeLoad(beat), damaged: decodeHandles(beat), isFirst };
       fleet.heartbeat(server, report, clock.monotonicMs());
       noteChecks(parts, server, beat);
+      await noteHighest(parts, server, beat);
       streams.set(server, stream); // a newer stream of a server takes its place
       const masters = told === parts.masters.addresses ? [] : [...parts.masters.addresses];
       told = parts.masters.addresses;
@@ -210,22 +217,86 @@ function decodeHandles(wire: lumeo.master.v1.IHeartbeatRequest): readonly ChunkH
   return (wire.damagedHandles ?? []).map(decodeHandle);
 }
 
-/** Names what nobody needs any more in a page of what a store holds. */
+/**
+ * Rule 22: a replica under a handle that was never granted proves that the masters have lost what
+ * they knew. A handle is granted before anybody writes under it, so a state that was read after the
+ * heartbeat came knows it.
+ */
+async function noteHighest(
+  parts: FleetServiceParts,
+  server: ServerId,
+  beat: lumeo.master.v1.IHeartbeatRequest,
+): Promise<void> {
+  const { log } = parts;
+  if (!beat.highestHandle) return;
+  const handle = decodeHandle(beat.highestHandle);
+  if (!isNeverGranted(log.local, handle)) return;
+  if (isNeverGranted(await log.read(), handle)) noteNewer(parts, server, handle);
+}
+
+function noteNewer(
+  { fleet, logger }: FleetServiceParts,
+  server: ServerId,
+  chunk: ChunkHandle,
+): void {
+  if (!fleet.contradictions.note(server, chunk)) return;
+  const error = "the masters have lost what they knew: nothing is deleted any more";
+  logger.error("replica newer than the metadata", { chunk, server, code: "CORRUPT", error });
+}
+
+/** Judges a page of what a store holds, and names what nobody needs any more. */
 async function inventory(
-  { log, fleet, clock }: FleetServiceParts,
+  parts: FleetServiceParts,
   request: lumeo.master.v1.IReportInventoryRequest,
 ): Promise<lumeo.master.v1.IReportInventoryResponse> {
-  const handles = (request.handles ?? []).map(decodeHandle);
-  if (INVENTORY_PAGE_MAX < handles.length) {
-    throw invalid(`a page of an inventory has at most ${INVENTORY_PAGE_MAX} handles`);
-  }
+  const { log, fleet, clock, logger } = parts;
+  const replicas = decodePage(request);
   const server = await identify(log, request);
   const state = await log.read();
   const now = clock.monotonicMs();
-  const garbage = handles.filter((handle) => {
+  const after = decodeNumber(request.after, "handle");
+  const to = request.last ? Infinity : (replicas.at(-1)?.handle ?? after);
+  fleet.contradictions.clear(server, { after, to });
+  const garbage: ChunkHandle[] = [];
+  for (const replica of replicas) {
+    const { handle } = replica;
     const isGood = (member: ServerId): boolean =>
       fleet.liveness(member, now) === "alive" && !fleet.isDamaged(member, handle);
-    return isGarbageAt(state, handle, { server, isGood });
-  });
-  return { garbageHandles: garbage };
+    const standing = standingOfReplica(state, replica, { server, isGood });
+    if (standing === "garbage") garbage.push(handle);
+    if (standing === "newer") noteNewer(parts, server, handle);
+    if (standing !== "stale" || fleet.isDamaged(server, handle)) continue;
+    logger.warn("replica stale", { chunk: handle, server });
+    fleet.markDamaged(server, handle);
+  }
+  return { garbageHandles: (await mayDelete(parts, state)) ? garbage : [] };
+}
+
+/**
+ * Not while a server may have proof that this state is old: every server is heard first, or given
+ * up.
+ */
+async function mayDelete(
+  { fleet, clock }: FleetServiceParts,
+  state: StateReader,
+): Promise<boolean> {
+  if (fleet.contradictions.isAny) return false;
+  const now = clock.monotonicMs();
+  const servers = await activeServers(state);
+  return servers.every(
+    ({ id }) => fleet.silenceOf(id, now) !== undefined || fleet.liveness(id, now) === "dead",
+  );
+}
+
+function decodePage(request: lumeo.master.v1.IReportInventoryRequest): readonly ReportedReplica[] {
+  const { handles, epochs } = request;
+  const count = handles?.length ?? 0;
+  if (INVENTORY_PAGE_MAX < count) {
+    throw invalid(`a page of an inventory has at most ${INVENTORY_PAGE_MAX} handles`);
+  }
+  if ((epochs?.length ?? 0) !== count) throw invalid("a page has an epoch for each handle");
+  return (handles ?? []).map((handle, i) => ({
+    handle: decodeHandle(handle),
+    epoch: decodeEpoch(epochs?.[i]),
+  }));
 }

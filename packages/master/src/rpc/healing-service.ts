@@ -27,6 +27,7 @@ import {
   encodeJob,
   encodeStanding,
 } from "./healing-wire.js";
+import { encodeScrub } from "./scrub-wire.js";
 import { decodeId, decodeText, encodeLiveness, errorOf, invalid } from "./wire.js";
 
 const NAME_LENGTH_MAX = 63;
@@ -184,6 +185,7 @@ function nodeFor(
     dataAddress: server.dataAddress,
     ...(held === undefined ? {} : held),
     damagedCount: fleet.damagedCount(id),
+    scrub: encodeScrub(fleet.checks.scrubOf(id)),
     jobs: picture.jobs.filter((job) => job.subject === id).map((job) => job.id),
   };
 }

@@ -15,9 +15,11 @@ import {
   FrameServer,
   type Hello,
   type OpeningMessage,
+  type Read,
   type RequestHandler,
   type Welcome,
   type WriteOpen,
+  type WriteSmall,
 } from "@lumeofs/node/frames";
 import type { Gate } from "../access/token-gate.js";
 import type { ChunkStore } from "../store/chunk-store.js";
@@ -33,12 +35,9 @@ import { writeLarge, writeSmall } from "../transfer/write-service.js";
  */
 export const LARGE_WRITES_MAX = 512;
 
-/** What a token must allow for each request. */
-const RIGHTS_FOR: Readonly<Record<OpeningMessage["type"], readonly Right[]>> = {
-  read: ["read", "copy"],
-  writeSmall: ["write"],
-  writeOpen: ["write"],
-};
+/** One of these must be in the token of who reads, or writes, a chunk. */
+const READERS: readonly Right[] = ["read", "copy"];
+const WRITERS: readonly Right[] = ["write"];
 
 export interface DataServiceOptions {
   readonly host: string;
@@ -128,7 +127,8 @@ export class DataService {
   }
 
   #roomFor(first: OpeningMessage) {
-    return first.type === "read" ? this.#rooms.reads : this.#rooms.writesWith(first.chain.length);
+    if ("chain" in first) return this.#rooms.writesWith(first.chain.length);
+    return this.#rooms.reads;
   }
 
   readonly #handle: RequestHandler = async (first, exchange) => {
@@ -143,21 +143,33 @@ export class DataService {
 
   readonly #serve: RequestHandler = async (first, exchange) => {
     const { message } = first;
-    const { handle, epoch } = message;
-    const rights = RIGHTS_FOR[message.type];
-    const waiting = this.#options.gate.check(message.token, { rights, handle, epoch });
-    if (waiting !== undefined) await waiting;
     switch (message.type) {
       case "read":
+        await this.#admit(message, READERS);
         return this.#reads.serve(message, exchange);
       case "writeSmall":
+        await this.#admit(message, WRITERS);
         return this.#counted(() => writeSmall(this.#context, first, message, exchange));
       case "writeOpen":
+        await this.#admit(message, WRITERS);
         return this.#counted(() => this.#large(message, exchange));
+      case "append":
+      case "tailRead":
+      case "appendLookup":
+      case "tailMessage":
+        throw new LumeoError("UNAVAILABLE", `This chunkserver takes no "${message.type}"`);
       default:
         return assertNever(message);
     }
   };
+
+  /** See Gate.check. */
+  #admit(
+    { token, handle, epoch }: Read | WriteSmall | WriteOpen,
+    rights: readonly Right[],
+  ): Promise<void> | undefined {
+    return this.#options.gate.check(token, { rights, handle, epoch });
+  }
 
   async #large(message: WriteOpen, exchange: Exchange): Promise<void> {
     if (LARGE_WRITES_MAX <= this.#largeWrites) {

@@ -3,7 +3,7 @@
 import { LumeoError } from "@lumeofs/base";
 import type { FrameSocket, ReceivedFrame } from "./frame-socket.js";
 import { FRAMES_WAITING_MAX } from "./limits.js";
-import type { Message } from "./message.js";
+import { endsAnswer, type Message } from "./message.js";
 
 interface Receiver {
   readonly resolve: (frame: ReceivedFrame) => void;
@@ -87,7 +87,7 @@ export class Exchange {
   /** For the connection: a frame has come. */
   deliver(frame: ReceivedFrame): void {
     const { type } = frame.message;
-    this.#isAnswered ||= type === "writeDone" || type === "readEnd";
+    this.#isAnswered ||= endsAnswer(type);
     const receiver = this.#receiver;
     if (receiver !== undefined) {
       this.#receiver = undefined;

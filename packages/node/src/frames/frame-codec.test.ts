@@ -1,4 +1,12 @@
-import { BLOCK_BYTES, chunkHandle, crc32c, epoch, LumeoError, serverId } from "@lumeofs/base";
+import {
+  BLOCK_BYTES,
+  chunkHandle,
+  crc32c,
+  epoch,
+  LumeoError,
+  serverId,
+  sessionId,
+} from "@lumeofs/base";
 import test from "ava";
 import fc from "fast-check";
 import { blockCrcs, crcOfBlocks, firstBadBlock } from "./blocks.js";
@@ -45,6 +53,31 @@ const bare = fc.oneof(
   }),
   fc.record({ type: fc.constant("readCancel" as const) }),
   fc.record({
+    type: fc.constant("appended" as const),
+    epoch: id.map(epoch),
+    seq: id,
+    offset: length,
+    primary: link,
+  }),
+  fc.record(
+    {
+      type: fc.constant("tailRead" as const),
+      ...{ handle: target.handle, offset: length, length, token },
+      seen: fc.record({ epoch: id, seq: id }),
+    },
+    { requiredKeys: ["type", "handle", "offset", "length"] },
+  ),
+  fc.record({ type: fc.constant("tailEnd" as const), length, epoch: id, seq: id }),
+  fc.record({
+    type: fc.constant("appendLookup" as const),
+    ...{ handle: target.handle, session: id.map(sessionId), writeSeq: id, token },
+  }),
+  fc.record({
+    type: fc.constant("appendFound" as const),
+    outcome: fc.constantFrom("written" as const, "absent" as const),
+    ...{ offset: length, length },
+  }),
+  fc.record({
     type: fc.constant("error" as const),
     code: fc.constantFrom("CHECKSUM" as const, "NO_SPACE" as const),
     message: fc.string(),
@@ -68,6 +101,38 @@ const small = fc
     const whole = { length: payload.byteLength, crc32c: crc32c(payload), crcs };
     return { message: { type: "writeSmall" as const, ...fields, ...whole }, payload };
   });
+const appended = fc.uint8Array({ minLength: 1, maxLength: 300 }).chain((payload) => {
+  const whole = { length: payload.byteLength, crc32c: crc32c(payload) };
+  const crcs = blockCrcs([payload], crc32c);
+  const four = (n: number) => new Uint8Array(Uint32Array.of(n).buffer);
+  return fc
+    .oneof(
+      fc.record({
+        type: fc.constant("append" as const),
+        ...{ handle: target.handle, session: id.map(sessionId), writeSeq: id, token },
+        isForwarded: fc.boolean(),
+        ...{ length: fc.constant(whole.length), crc32c: fc.constant(whole.crc32c) },
+        crcs: fc.constant(crcs),
+      }),
+      fc.record({
+        type: fc.constant("tailData" as const),
+        offset: length,
+        ...{
+          lengths: fc.constant(four(whole.length)),
+          recordCrcs: fc.constant(four(whole.crc32c)),
+        },
+      }),
+      fc.record({
+        type: fc.constant("tailMessage" as const),
+        ...{ handle: target.handle, token, primary: link, crcs: fc.constant(crcs) },
+      }),
+      fc.record({
+        type: fc.constant("tailReply" as const),
+        ...{ server: id.map(serverId), crcs: fc.constant(crcs) },
+      }),
+    )
+    .map((message) => ({ message, payload }));
+});
 const none = new Uint8Array();
 const frames = fc.array(
   fc.tuple(
@@ -76,6 +141,7 @@ const frames = fc.array(
       bare.map((message) => ({ message, payload: none })),
       loaded,
       small,
+      appended,
     ),
   ),
   { maxLength: 6 },

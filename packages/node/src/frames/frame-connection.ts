@@ -7,7 +7,7 @@ import { Exchange } from "./exchange.js";
 import type { FrameHead } from "./frame-codec.js";
 import { FrameSocket, type FrameSocketOwner, type ReceivedFrame } from "./frame-socket.js";
 import { RECEIVED_BYTES_MAX, REQUESTS_PER_CONNECTION_MAX } from "./limits.js";
-import type { Hello, OpeningMessage, Welcome } from "./message.js";
+import { type Hello, isAnswer, type OpeningMessage, type Welcome } from "./message.js";
 
 const REQUEST_NUMBER_MAX = 0xffffffff;
 
@@ -134,18 +134,12 @@ export class FrameConnection {
     if (frame.request === 0) return this.#receivedAboutConnection(frame);
     const exchange = this.#exchanges.get(frame.request);
     if (exchange === undefined) return frame.release(); // finished meanwhile
-    switch (message.type) {
-      case "writeDone":
-      case "readData":
-      case "readEnd":
-        return exchange.deliver(frame);
-      case "error":
-        return exchange.fail(
-          new LumeoError(message.code, message.message, { servers: message.servers }),
-        );
-      default:
-        throw new LumeoError("PROTOCOL", `Cannot go on: "${message.type}" is no answer`);
+    if (message.type === "error") {
+      const { code, servers } = message;
+      return exchange.fail(new LumeoError(code, message.message, { servers }));
     }
+    if (isAnswer(message.type)) return exchange.deliver(frame);
+    throw new LumeoError("PROTOCOL", `Cannot go on: "${message.type}" is no answer`);
   }
 
   #receivedAboutConnection({ message }: ReceivedFrame): void {

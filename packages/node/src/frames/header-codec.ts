@@ -9,19 +9,24 @@ import {
   isErrorCode,
   LumeoError,
   type ServerId,
+  type SessionId,
   SMALL_CHUNK_BYTES_MAX,
   serverId,
+  sessionId,
 } from "@lumeofs/base";
 import { Packr } from "msgpackr";
 import {
   CHAIN_LENGTH_MAX,
   CHUNK_BYTES_MAX,
   CLOCK_ENTRIES_MAX,
+  PAYLOAD_BYTES_MAX,
   TEXT_BYTES_MAX,
   TOKEN_BYTES_MAX,
 } from "./limits.js";
 import type { ChainLink, Message } from "./message.js";
+import type { TailData } from "./tail-message.js";
 
+const MAX = Number.MAX_SAFE_INTEGER;
 const packr = new Packr({ useRecords: false, moreTypes: false, int64AsType: "number" });
 
 /** The header bytes of a message. */
@@ -42,12 +47,14 @@ export function decodeHeader(
   payloadBytes: number,
 ): Message {
   const message = parse(type, new Fields(type, unpack(bytes)));
+  if (message.type === "tailData") return checkRecords(message, payloadBytes);
   const crcs = "crcs" in message ? message.crcs.byteLength : 0;
   const expected = 4 * Math.ceil(payloadBytes / BLOCK_BYTES);
   if (crcs !== expected) {
     throw malformed(type, `${crcs} bytes of checksums for a payload of ${payloadBytes} bytes`);
   }
-  if (message.type === "writeSmall" && message.length !== payloadBytes) {
+  const isWhole = message.type === "writeSmall" || message.type === "append";
+  if (isWhole && message.length !== payloadBytes) {
     throw malformed(type, `length is ${message.length}, payload has ${payloadBytes} bytes`);
   }
   return message;
@@ -55,8 +62,26 @@ export function decodeHeader(
 
 function plain(message: Message): object {
   const { type: _, ...fields } = message;
-  if (!("chain" in fields)) return fields;
-  return { ...fields, chain: fields.chain.map((link) => [link.server, link.address]) };
+  if ("chain" in fields) return { ...fields, chain: fields.chain.map(plainLink) };
+  if (message.type === "appended" || message.type === "tailMessage") {
+    return { ...fields, primary: plainLink(message.primary) };
+  }
+  return fields;
+}
+
+function plainLink(link: ChainLink): readonly [ServerId, string] {
+  return [link.server, link.address];
+}
+
+/** The payload of `tailData` has a checksum for each record, not for each block. */
+function checkRecords(message: TailData, payloadBytes: number): TailData {
+  const { lengths, recordCrcs, type } = message;
+  const view = new DataView(lengths.buffer, lengths.byteOffset, lengths.byteLength);
+  let sum = 0;
+  for (let at = 0; at + 4 <= lengths.byteLength; at += 4) sum += view.getUint32(at, true);
+  const isWhole = lengths.byteLength === recordCrcs.byteLength && lengths.byteLength % 4 === 0;
+  if (isWhole && sum === payloadBytes) return message;
+  throw malformed(type, `records of ${sum} bytes for a payload of ${payloadBytes} bytes`);
 }
 
 function unpack(bytes: Uint8Array): unknown {
@@ -104,6 +129,53 @@ function parse(type: Message["type"], fields: Fields): Message {
       const length = fields.count("length", CHUNK_BYTES_MAX);
       return { type, ...fields.target(), ...fields.token(), offset, length };
     }
+    case "append":
+      return {
+        type,
+        ...fields.write(),
+        ...fields.token(),
+        isForwarded: fields.flag("isForwarded"),
+        length: fields.count("length", PAYLOAD_BYTES_MAX, 1),
+        crc32c: fields.count("crc32c", 0xffffffff),
+        crcs: fields.bytes("crcs"),
+      };
+    case "appended": {
+      const position = { epoch: epoch(fields.count("epoch", MAX, 1)), seq: fields.count("seq") };
+      const offset = fields.count("offset", CHUNK_BYTES_MAX);
+      return { type, ...position, offset, primary: fields.link("primary") };
+    }
+    case "tailRead": {
+      const offset = fields.count("offset", CHUNK_BYTES_MAX);
+      const length = fields.count("length", CHUNK_BYTES_MAX);
+      return { type, ...fields.handle(), ...fields.token(), offset, length, ...fields.seen() };
+    }
+    case "tailData": {
+      const offset = fields.count("offset", CHUNK_BYTES_MAX);
+      return {
+        ...{ type, offset },
+        lengths: fields.bytes("lengths"),
+        recordCrcs: fields.bytes("recordCrcs"),
+      };
+    }
+    case "tailEnd": {
+      const length = fields.count("length", CHUNK_BYTES_MAX);
+      return { type, length, epoch: fields.count("epoch"), seq: fields.count("seq") };
+    }
+    case "appendLookup":
+      return { type, ...fields.write(), ...fields.token() };
+    case "appendFound": {
+      const outcome = fields.text("outcome");
+      if (outcome !== "written" && outcome !== "absent") throw malformed(type, outcome);
+      const offset = fields.count("offset", CHUNK_BYTES_MAX);
+      return { type, outcome, offset, length: fields.count("length", CHUNK_BYTES_MAX) };
+    }
+    case "tailMessage": {
+      const primary = fields.link("primary");
+      const crcs = fields.bytes("crcs");
+      return { type, ...fields.handle(), ...fields.token(), primary, crcs };
+    }
+    case "tailReply":
+      return { type, server: fields.server("server"), crcs: fields.bytes("crcs") };
     case "error": {
       const code = fields.text("code");
       return {
@@ -155,6 +227,28 @@ class Fields {
     return serverId(this.count(name, Number.MAX_SAFE_INTEGER, 1));
   }
 
+  flag(name: string): boolean {
+    const value = this.#map[name];
+    if (typeof value === "boolean") return value;
+    throw malformed(this.#type, `"${name}" is not true or false`);
+  }
+
+  handle(): { handle: ReturnType<typeof chunkHandle> } {
+    return { handle: chunkHandle(this.count("handle", MAX, 1)) };
+  }
+
+  write(): { handle: ReturnType<typeof chunkHandle>; session: SessionId; writeSeq: number } {
+    const session = sessionId(this.count("session", MAX, 1));
+    return { ...this.handle(), session, writeSeq: this.count("writeSeq") };
+  }
+
+  seen(): { seen?: { epoch: number; seq: number } } {
+    const value = this.#map["seen"];
+    if (value === undefined) return {};
+    const seen = new Fields(this.#type, value);
+    return { seen: { epoch: seen.count("epoch"), seq: seen.count("seq") } };
+  }
+
   target(): { handle: ReturnType<typeof chunkHandle>; epoch: Epoch } {
     return {
       handle: chunkHandle(this.count("handle", Number.MAX_SAFE_INTEGER, 1)),
@@ -191,13 +285,19 @@ class Fields {
   }
 
   chain(name: string): ChainLink[] {
-    return this.#list(name, CHAIN_LENGTH_MAX).map((item) => {
-      if (!Array.isArray(item) || item.length !== 2) {
-        throw malformed(this.#type, `"${name}" holds something else than [server, address]`);
-      }
-      const link = new Fields(this.#type, { server: item[0], address: item[1] });
-      return { server: link.server("server"), address: link.text("address") };
-    });
+    return this.#list(name, CHAIN_LENGTH_MAX).map((item) => this.#link(name, item));
+  }
+
+  link(name: string): ChainLink {
+    return this.#link(name, this.#map[name]);
+  }
+
+  #link(name: string, item: unknown): ChainLink {
+    if (!Array.isArray(item) || item.length !== 2) {
+      throw malformed(this.#type, `"${name}" holds something else than [server, address]`);
+    }
+    const link = new Fields(this.#type, { server: item[0], address: item[1] });
+    return { server: link.server("server"), address: link.text("address") };
   }
 
   clock(name: string): (readonly [ServerId, number])[] {

@@ -35,3 +35,16 @@ export type {
   WriteOpen,
   WriteSmall,
 } from "./message.js";
+export type {
+  Append,
+  Appended,
+  AppendFound,
+  AppendLookup,
+  TailAnswer,
+  TailData,
+  TailEnd,
+  TailMessage,
+  TailOpening,
+  TailRead,
+  TailReply,
+} from "./tail-message.js";

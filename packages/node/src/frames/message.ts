@@ -2,6 +2,7 @@
 // The domain view of a frame's header: a closed union, with ids already checked.
 
 import type { ChunkHandle, Epoch, ErrorCode, ServerId } from "@lumeofs/base";
+import type { TailAnswer, TailOpening } from "./tail-message.js";
 
 /** A replica that a write still has to reach. */
 export interface ChainLink {
@@ -123,11 +124,11 @@ export interface Refusal {
 }
 
 /** Starts a request: the opener chooses a new number for it. */
-export type OpeningMessage = WriteSmall | WriteOpen | Read;
+export type OpeningMessage = WriteSmall | WriteOpen | Read | TailOpening;
 /** Goes on with a request of the opener. */
 export type ContinuingMessage = WriteData | WriteClose | WriteAbort | ReadCancel;
 /** Comes back from the accepter. */
-export type AnswerMessage = WriteDone | ReadData | ReadEnd | Refusal;
+export type AnswerMessage = WriteDone | ReadData | ReadEnd | TailAnswer | Refusal;
 
 export type Message = Hello | Welcome | OpeningMessage | ContinuingMessage | AnswerMessage;
 
@@ -146,13 +147,53 @@ export const TYPE_NUMBERS = {
   readEnd: 22,
   readCancel: 23,
   error: 30,
+  append: 40,
+  appended: 41,
+  tailRead: 42,
+  tailData: 43,
+  tailEnd: 44,
+  appendLookup: 45,
+  appendFound: 46,
+  tailMessage: 47,
+  tailReply: 48,
 } as const satisfies Record<Message["type"], number>;
 
 export const TYPE_NAMES: ReadonlyMap<number, Message["type"]> = new Map(
   Object.entries(TYPE_NUMBERS).map(([name, number]) => [number, name as Message["type"]]),
 );
 
+const OPENING: ReadonlySet<Message["type"]> = new Set<OpeningMessage["type"]>([
+  "writeSmall",
+  "writeOpen",
+  "read",
+  "append",
+  "tailRead",
+  "appendLookup",
+  "tailMessage",
+]);
+
 /** Whether a message of this type starts a request. */
 export function opensRequest(message: Message): message is OpeningMessage {
-  return message.type === "writeSmall" || message.type === "writeOpen" || message.type === "read";
+  return OPENING.has(message.type);
+}
+
+/** Messages with which an answer comes to its end; after all others more is to come. */
+const ENDS: ReadonlySet<Message["type"]> = new Set<Message["type"]>([
+  "writeDone",
+  "readEnd",
+  "appended",
+  "tailEnd",
+  "appendFound",
+  "tailReply",
+  "error",
+]);
+
+/** Whether a message of this type is the last one of an answer. */
+export function endsAnswer(type: Message["type"]): boolean {
+  return ENDS.has(type);
+}
+
+/** Whether a message of this type comes back from the accepter of a request. */
+export function isAnswer(type: Message["type"]): boolean {
+  return endsAnswer(type) || type === "readData" || type === "tailData";
 }

@@ -10,6 +10,7 @@ import {
 } from "@lumeofs/base";
 import { nativeCrc32c, type ProcessControl } from "@lumeofs/node";
 import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
+import { type Access, accessOf } from "./access/access.js";
 import type { ChunkserverConfig } from "./config.js";
 import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
 import { MasterLink, type StoreIdentity } from "./master-link/master-link.js";
@@ -79,12 +80,17 @@ export class Chunkserver implements Closable {
     const pool = opening.use(
       new FramePool({ hello, exclusiveMax: LARGE_WRITES_MAX, network: host.dataNetwork }),
     );
+    const access = accessOf(config.tokens, {
+      ...{ clock: host.clock, timers },
+      askForKeys: () => tellMasters(),
+    });
     const data = opening.use(
       await DataService.start({
         ...parseAddress(config.listenData),
         store,
         storeUuid: volume.uuid,
         membership: () => volume.membership,
+        gate: access.gate,
         stopped,
         pool,
         crc32c: nativeCrc32c,
@@ -114,7 +120,7 @@ export class Chunkserver implements Closable {
       data: advertised(config, config.listenData, data.port),
       control: advertised(config, config.listenControl, rpc.port),
     };
-    const link = opening.use(startLink(config, addresses, { ...parts, copies, scrub }));
+    const link = opening.use(startLink(config, addresses, { ...parts, access, copies, scrub }));
     tellMasters = () => link.reportNow();
     const { chunkCount, usedBytes } = store.status();
     logger.info("serving", { address: addresses.data, count: chunkCount, bytes: usedBytes });
@@ -173,7 +179,7 @@ function startScrub(config: ChunkserverConfig, parts: Parts): Promise<Scrub> {
 function startLink(
   config: ChunkserverConfig,
   addresses: Addresses,
-  parts: Parts & { readonly copies: CopyService; readonly scrub: Scrub },
+  parts: Parts & { readonly access: Access; readonly copies: CopyService; readonly scrub: Scrub },
 ): MasterLink {
   const { name, masters, labels, inventoryPauseMs } = config;
   const { volume, store, stopped, data, timers, copies, scrub, host } = parts;
@@ -187,6 +193,7 @@ function startLink(
       identity: identityOf(volume, parts.control),
       store,
       copies,
+      tokens: parts.access.tokens,
       stopped,
       scrub: () => scrub.status(),
       writesInFlight: () => data.writesInFlight,

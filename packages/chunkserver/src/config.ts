@@ -50,6 +50,10 @@ const schema = z.strictObject({
   copiesMax: wholeNumber(1, 64)
     .default(4)
     .describe("Replicas copied to this server at once, and as many audited by it."),
+  tokens: z
+    .enum(["on", "off"])
+    .default("off")
+    .describe("Serve chunks only to who shows a token of the masters; off serves everybody."),
   logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
 });
 
@@ -71,6 +75,7 @@ const FLAGS = {
   "scrub-bytes-per-second": { type: "string" },
   "scrub-round-ms": { type: "string" },
   "copies-max": { type: "string" },
+  tokens: { type: "string" },
   "log-level": { type: "string" },
 } as const;
 
@@ -104,6 +109,7 @@ export async function readConfig(
       scrubBytesPerSecond: flags["scrub-bytes-per-second"],
       scrubRoundMs: flags["scrub-round-ms"],
       copiesMax: flags["copies-max"],
+      tokens: flags.tokens,
       logLevel: flags["log-level"],
     },
   });

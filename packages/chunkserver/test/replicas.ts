@@ -24,6 +24,7 @@ import {
   type WriteDone,
 } from "@lumeofs/node/frames";
 import { MemoryDisk } from "@lumeofs/testkit";
+import { type Gate, OPEN_GATE } from "../src/access/token-gate.js";
 import { DataService } from "../src/rpc/data-service.js";
 import { DiskChunkStore } from "../src/store/disk-chunk-store.js";
 import { MemoryIndex } from "../src/store/memory-index.js";
@@ -44,6 +45,7 @@ export interface Replica {
 export async function startReplica(
   number: number,
   disk: Disk = new MemoryDisk(),
+  gate: Gate = OPEN_GATE,
 ): Promise<Replica> {
   const id = serverId(number);
   const store = await DiskChunkStore.open({
@@ -70,6 +72,7 @@ export async function startReplica(
     store,
     storeUuid: `u${number}`,
     membership: () => ({ serverId: id, clusterId: "c" }),
+    gate,
     stopped,
     pool,
     crc32c: nativeCrc32c,

@@ -45,7 +45,8 @@ export interface AccessRequest {
   /** One of these is enough. */
   readonly rights: readonly Right[];
   readonly handle: ChunkHandle;
-  readonly epoch: Epoch;
+  /** Undefined where the request is for whatever epoch there is. */
+  readonly epoch: Epoch | undefined;
 }
 
 /** What a genuine token means for a request. */
@@ -126,7 +127,8 @@ export function judgeAccess(
   const offset = request.handle - claims.firstHandle;
   if (offset < 0 || claims.handleCount <= offset) return "otherHandle";
   if (!request.rights.some((right) => claims.rights.includes(right))) return "otherRight";
-  if (claims.epoch !== undefined && claims.epoch !== request.epoch) return "otherEpoch";
+  const isForAny = claims.epoch === undefined || request.epoch === undefined;
+  if (!isForAny && claims.epoch !== request.epoch) return "otherEpoch";
   return now < claims.expiresAt ? "allowed" : "expired";
 }
 

@@ -46,6 +46,8 @@ export interface SealedChunk {
   readonly epoch: Epoch;
   readonly length: number;
   readonly crc32c: number;
+  /** Of the masters, for whoever has a replica; undefined where nobody asks for one. */
+  readonly token?: Uint8Array | undefined;
 }
 
 /** A server that has, or should have, a replica. */
@@ -90,8 +92,9 @@ export async function readPiece(
   const connection = await ports.pool.shared({ address: holder.address, lane: LANE });
   signal.throwIfAborted();
   const length = Math.min(PIECE_BYTES, chunk.length - offset);
-  const { handle, epoch } = chunk;
-  const exchange = connection.request({ type: "read", handle, epoch, offset, length });
+  const { handle, epoch, token } = chunk;
+  const shown = token === undefined ? {} : { token };
+  const exchange = connection.request({ type: "read", handle, epoch, ...shown, offset, length });
   let endedBy: unknown;
   const end = (reason: unknown): void => {
     endedBy ??= reason;

@@ -685,6 +685,58 @@ export namespace lumeo {
                 }
                 type $Shape = lumeo.chunkserver.v1.RemoveTailResponse.$Properties;
             }
+
+            interface IDescribeTailRequest extends lumeo.chunkserver.v1.DescribeTailRequest.$Properties {
+            }
+
+            class DescribeTailRequest {
+                constructor(p?: lumeo.chunkserver.v1.DescribeTailRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                static encode(m: lumeo.chunkserver.v1.DescribeTailRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.DescribeTailRequest & lumeo.chunkserver.v1.DescribeTailRequest.$Shape;
+            }
+
+            namespace DescribeTailRequest {
+                interface $Properties {
+                    handle?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.DescribeTailRequest.$Properties;
+            }
+
+            interface IDescribeTailResponse extends lumeo.chunkserver.v1.DescribeTailResponse.$Properties {
+            }
+
+            class DescribeTailResponse {
+                constructor(p?: lumeo.chunkserver.v1.DescribeTailResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                promisedEpoch: number;
+                lastEpoch: number;
+                lastSeq: number;
+                committedSeq: number;
+                committedBytes: number;
+                damaged: boolean;
+                stage: string;
+                leaseLeftMs: number;
+                static encode(m: lumeo.chunkserver.v1.DescribeTailResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.DescribeTailResponse & lumeo.chunkserver.v1.DescribeTailResponse.$Shape;
+            }
+
+            namespace DescribeTailResponse {
+                interface $Properties {
+                    promisedEpoch?: (number|null);
+                    lastEpoch?: (number|null);
+                    lastSeq?: (number|null);
+                    committedSeq?: (number|null);
+                    committedBytes?: (number|null);
+                    damaged?: (boolean|null);
+                    stage?: (string|null);
+                    leaseLeftMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.DescribeTailResponse.$Properties;
+            }
         }
     }
 
@@ -4875,6 +4927,7 @@ export namespace lumeo {
                 epoch: number;
                 lengthBytes: number;
                 crc32c: number;
+                chunkEpoch: number;
                 static encode(m: lumeo.master.v1.RecordSealRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RecordSealRequest & lumeo.master.v1.RecordSealRequest.$Shape;
             }
@@ -4886,6 +4939,7 @@ export namespace lumeo {
                     epoch?: (number|null);
                     lengthBytes?: (number|null);
                     crc32c?: (number|null);
+                    chunkEpoch?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.RecordSealRequest.$Properties;
@@ -5129,6 +5183,7 @@ export namespace lumeo {
                 handle: number;
                 epoch: number;
                 removed: boolean;
+                inDoubt: boolean;
                 static encode(m: lumeo.master.v1.HeldTail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeldTail & lumeo.master.v1.HeldTail.$Shape;
             }
@@ -5138,6 +5193,7 @@ export namespace lumeo {
                     handle?: (number|null);
                     epoch?: (number|null);
                     removed?: (boolean|null);
+                    inDoubt?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.HeldTail.$Properties;
@@ -5151,6 +5207,8 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 garbageHandles: number[];
                 superfluous: lumeo.master.v1.TailEpoch.$Properties[];
+                sealed: lumeo.master.v1.SealedTail.$Properties[];
+                newest: lumeo.master.v1.TailEpoch.$Properties[];
                 static encode(m: lumeo.master.v1.ReportTailsResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportTailsResponse & lumeo.master.v1.ReportTailsResponse.$Shape;
             }
@@ -5159,9 +5217,36 @@ export namespace lumeo {
                 interface $Properties {
                     garbageHandles?: (number[]|null);
                     superfluous?: (lumeo.master.v1.TailEpoch.$Properties[]|null);
+                    sealed?: (lumeo.master.v1.SealedTail.$Properties[]|null);
+                    newest?: (lumeo.master.v1.TailEpoch.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ReportTailsResponse.$Properties;
+            }
+
+            interface ISealedTail extends lumeo.master.v1.SealedTail.$Properties {
+            }
+
+            class SealedTail {
+                constructor(p?: lumeo.master.v1.SealedTail.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                chunkEpoch: number;
+                lengthBytes: number;
+                crc32c: number;
+                static encode(m: lumeo.master.v1.SealedTail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SealedTail & lumeo.master.v1.SealedTail.$Shape;
+            }
+
+            namespace SealedTail {
+                interface $Properties {
+                    handle?: (number|null);
+                    chunkEpoch?: (number|null);
+                    lengthBytes?: (number|null);
+                    crc32c?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.SealedTail.$Properties;
             }
         }
     }

@@ -5067,6 +5067,418 @@ export const lumeo = $root.lumeo = (() => {
                 return RemoveTailResponse;
             })();
 
+            v1.DescribeTailRequest = (function() {
+
+                /**
+                 * Properties of a DescribeTailRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.DescribeTailRequest.$Properties
+                 * @property {number|null} [handle] DescribeTailRequest handle
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a DescribeTailRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IDescribeTailRequest
+                 * @augments lumeo.chunkserver.v1.DescribeTailRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.DescribeTailRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a DescribeTailRequest.
+                 * @typedef {lumeo.chunkserver.v1.DescribeTailRequest.$Properties} lumeo.chunkserver.v1.DescribeTailRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new DescribeTailRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a DescribeTailRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.DescribeTailRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const DescribeTailRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * DescribeTailRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.chunkserver.v1.DescribeTailRequest
+                 * @instance
+                 */
+                DescribeTailRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified DescribeTailRequest message. Does not implicitly {@link lumeo.chunkserver.v1.DescribeTailRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.DescribeTailRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.DescribeTailRequest.$Properties} m DescribeTailRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                DescribeTailRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a DescribeTailRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.DescribeTailRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.DescribeTailRequest & lumeo.chunkserver.v1.DescribeTailRequest.$Shape} DescribeTailRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                DescribeTailRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.DescribeTailRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return DescribeTailRequest;
+            })();
+
+            v1.DescribeTailResponse = (function() {
+
+                /**
+                 * Properties of a DescribeTailResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.DescribeTailResponse.$Properties
+                 * @property {number|null} [promisedEpoch] DescribeTailResponse promisedEpoch
+                 * @property {number|null} [lastEpoch] DescribeTailResponse lastEpoch
+                 * @property {number|null} [lastSeq] DescribeTailResponse lastSeq
+                 * @property {number|null} [committedSeq] DescribeTailResponse committedSeq
+                 * @property {number|null} [committedBytes] DescribeTailResponse committedBytes
+                 * @property {boolean|null} [damaged] DescribeTailResponse damaged
+                 * @property {string|null} [stage] DescribeTailResponse stage
+                 * @property {number|null} [leaseLeftMs] DescribeTailResponse leaseLeftMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a DescribeTailResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IDescribeTailResponse
+                 * @augments lumeo.chunkserver.v1.DescribeTailResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.DescribeTailResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a DescribeTailResponse.
+                 * @typedef {lumeo.chunkserver.v1.DescribeTailResponse.$Properties} lumeo.chunkserver.v1.DescribeTailResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new DescribeTailResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a DescribeTailResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.DescribeTailResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const DescribeTailResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * DescribeTailResponse promisedEpoch.
+                 * @member {number} promisedEpoch
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @instance
+                 */
+                DescribeTailResponse.prototype.promisedEpoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DescribeTailResponse lastEpoch.
+                 * @member {number} lastEpoch
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @instance
+                 */
+                DescribeTailResponse.prototype.lastEpoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DescribeTailResponse lastSeq.
+                 * @member {number} lastSeq
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @instance
+                 */
+                DescribeTailResponse.prototype.lastSeq = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DescribeTailResponse committedSeq.
+                 * @member {number} committedSeq
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @instance
+                 */
+                DescribeTailResponse.prototype.committedSeq = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DescribeTailResponse committedBytes.
+                 * @member {number} committedBytes
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @instance
+                 */
+                DescribeTailResponse.prototype.committedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DescribeTailResponse damaged.
+                 * @member {boolean} damaged
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @instance
+                 */
+                DescribeTailResponse.prototype.damaged = false;
+
+                /**
+                 * DescribeTailResponse stage.
+                 * @member {string} stage
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @instance
+                 */
+                DescribeTailResponse.prototype.stage = "";
+
+                /**
+                 * DescribeTailResponse leaseLeftMs.
+                 * @member {number} leaseLeftMs
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @instance
+                 */
+                DescribeTailResponse.prototype.leaseLeftMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified DescribeTailResponse message. Does not implicitly {@link lumeo.chunkserver.v1.DescribeTailResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.DescribeTailResponse.$Properties} m DescribeTailResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                DescribeTailResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.promisedEpoch != null && $Object.hasOwnProperty.call(m, "promisedEpoch") && (typeof m.promisedEpoch === "object" ? m.promisedEpoch.low || m.promisedEpoch.high : m.promisedEpoch !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.promisedEpoch);
+                    if (m.lastEpoch != null && $Object.hasOwnProperty.call(m, "lastEpoch") && (typeof m.lastEpoch === "object" ? m.lastEpoch.low || m.lastEpoch.high : m.lastEpoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.lastEpoch);
+                    if (m.lastSeq != null && $Object.hasOwnProperty.call(m, "lastSeq") && (typeof m.lastSeq === "object" ? m.lastSeq.low || m.lastSeq.high : m.lastSeq !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.lastSeq);
+                    if (m.committedSeq != null && $Object.hasOwnProperty.call(m, "committedSeq") && (typeof m.committedSeq === "object" ? m.committedSeq.low || m.committedSeq.high : m.committedSeq !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.committedSeq);
+                    if (m.committedBytes != null && $Object.hasOwnProperty.call(m, "committedBytes") && (typeof m.committedBytes === "object" ? m.committedBytes.low || m.committedBytes.high : m.committedBytes !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.committedBytes);
+                    if (m.damaged != null && $Object.hasOwnProperty.call(m, "damaged") && m.damaged !== false)
+                        w.uint32(/* id 6, wireType 0 =*/48).bool(m.damaged);
+                    if (m.stage != null && $Object.hasOwnProperty.call(m, "stage") && m.stage !== "")
+                        w.uint32(/* id 7, wireType 2 =*/58).string(m.stage);
+                    if (m.leaseLeftMs != null && $Object.hasOwnProperty.call(m, "leaseLeftMs") && (typeof m.leaseLeftMs === "object" ? m.leaseLeftMs.low || m.leaseLeftMs.high : m.leaseLeftMs !== 0))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.leaseLeftMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a DescribeTailResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.DescribeTailResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.DescribeTailResponse & lumeo.chunkserver.v1.DescribeTailResponse.$Shape} DescribeTailResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                DescribeTailResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.DescribeTailResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.promisedEpoch = v;
+                                else
+                                    delete m.promisedEpoch;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.lastEpoch = v;
+                                else
+                                    delete m.lastEpoch;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.lastSeq = v;
+                                else
+                                    delete m.lastSeq;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.committedSeq = v;
+                                else
+                                    delete m.committedSeq;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.committedBytes = v;
+                                else
+                                    delete m.committedBytes;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.damaged = v;
+                                else
+                                    delete m.damaged;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.stage = v;
+                                else
+                                    delete m.stage;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.leaseLeftMs = v;
+                                else
+                                    delete m.leaseLeftMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return DescribeTailResponse;
+            })();
+
             return v1;
         })();
 
@@ -36344,6 +36756,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [epoch] RecordSealRequest epoch
                  * @property {number|null} [lengthBytes] RecordSealRequest lengthBytes
                  * @property {number|null} [crc32c] RecordSealRequest crc32c
+                 * @property {number|null} [chunkEpoch] RecordSealRequest chunkEpoch
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -36416,6 +36829,14 @@ export const lumeo = $root.lumeo = (() => {
                 RecordSealRequest.prototype.crc32c = 0;
 
                 /**
+                 * RecordSealRequest chunkEpoch.
+                 * @member {number} chunkEpoch
+                 * @memberof lumeo.master.v1.RecordSealRequest
+                 * @instance
+                 */
+                RecordSealRequest.prototype.chunkEpoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified RecordSealRequest message. Does not implicitly {@link lumeo.master.v1.RecordSealRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.RecordSealRequest
@@ -36441,6 +36862,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 4, wireType 0 =*/32).uint32(m.lengthBytes);
                     if (m.crc32c != null && $Object.hasOwnProperty.call(m, "crc32c") && m.crc32c !== 0)
                         w.uint32(/* id 5, wireType 0 =*/40).uint32(m.crc32c);
+                    if (m.chunkEpoch != null && $Object.hasOwnProperty.call(m, "chunkEpoch") && (typeof m.chunkEpoch === "object" ? m.chunkEpoch.low || m.chunkEpoch.high : m.chunkEpoch !== 0))
+                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.chunkEpoch);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -36525,6 +36948,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.crc32c = v;
                                 else
                                     delete m.crc32c;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.chunkEpoch = v;
+                                else
+                                    delete m.chunkEpoch;
                                 continue;
                             }
                         }
@@ -38241,6 +38673,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [handle] HeldTail handle
                  * @property {number|null} [epoch] HeldTail epoch
                  * @property {boolean|null} [removed] HeldTail removed
+                 * @property {boolean|null} [inDoubt] HeldTail inDoubt
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -38297,6 +38730,14 @@ export const lumeo = $root.lumeo = (() => {
                 HeldTail.prototype.removed = false;
 
                 /**
+                 * HeldTail inDoubt.
+                 * @member {boolean} inDoubt
+                 * @memberof lumeo.master.v1.HeldTail
+                 * @instance
+                 */
+                HeldTail.prototype.inDoubt = false;
+
+                /**
                  * Encodes the specified HeldTail message. Does not implicitly {@link lumeo.master.v1.HeldTail.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.HeldTail
@@ -38318,6 +38759,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
                     if (m.removed != null && $Object.hasOwnProperty.call(m, "removed") && m.removed !== false)
                         w.uint32(/* id 3, wireType 0 =*/24).bool(m.removed);
+                    if (m.inDoubt != null && $Object.hasOwnProperty.call(m, "inDoubt") && m.inDoubt !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.inDoubt);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -38389,6 +38832,15 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.removed;
                                 continue;
                             }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.inDoubt = v;
+                                else
+                                    delete m.inDoubt;
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -38416,6 +38868,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.master.v1.ReportTailsResponse.$Properties
                  * @property {Array.<number>|null} [garbageHandles] ReportTailsResponse garbageHandles
                  * @property {Array.<lumeo.master.v1.TailEpoch.$Properties>|null} [superfluous] ReportTailsResponse superfluous
+                 * @property {Array.<lumeo.master.v1.SealedTail.$Properties>|null} [sealed] ReportTailsResponse sealed
+                 * @property {Array.<lumeo.master.v1.TailEpoch.$Properties>|null} [newest] ReportTailsResponse newest
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -38443,6 +38897,8 @@ export const lumeo = $root.lumeo = (() => {
                 const ReportTailsResponse = function (p) {
                     this.garbageHandles = [];
                     this.superfluous = [];
+                    this.sealed = [];
+                    this.newest = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -38466,6 +38922,22 @@ export const lumeo = $root.lumeo = (() => {
                 ReportTailsResponse.prototype.superfluous = $util.emptyArray;
 
                 /**
+                 * ReportTailsResponse sealed.
+                 * @member {Array.<lumeo.master.v1.SealedTail.$Properties>} sealed
+                 * @memberof lumeo.master.v1.ReportTailsResponse
+                 * @instance
+                 */
+                ReportTailsResponse.prototype.sealed = $util.emptyArray;
+
+                /**
+                 * ReportTailsResponse newest.
+                 * @member {Array.<lumeo.master.v1.TailEpoch.$Properties>} newest
+                 * @memberof lumeo.master.v1.ReportTailsResponse
+                 * @instance
+                 */
+                ReportTailsResponse.prototype.newest = $util.emptyArray;
+
+                /**
                  * Encodes the specified ReportTailsResponse message. Does not implicitly {@link lumeo.master.v1.ReportTailsResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ReportTailsResponse
@@ -38487,6 +38959,14 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.superfluous != null && m.superfluous.length) {
                         for (var i = 0; i < m.superfluous.length; ++i)
                             $root.lumeo.master.v1.TailEpoch.encode(m.superfluous[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    }
+                    if (m.sealed != null && m.sealed.length) {
+                        for (var i = 0; i < m.sealed.length; ++i)
+                            $root.lumeo.master.v1.SealedTail.encode(m.sealed[i], w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    }
+                    if (m.newest != null && m.newest.length) {
+                        for (var i = 0; i < m.newest.length; ++i)
+                            $root.lumeo.master.v1.TailEpoch.encode(m.newest[i], w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
                     }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
@@ -38554,6 +39034,22 @@ export const lumeo = $root.lumeo = (() => {
                                 m.superfluous.push($root.lumeo.master.v1.TailEpoch.decode(r, r.size(), $undefined, q + 1));
                                 continue;
                             }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.sealed && m.sealed.length))
+                                    m.sealed = [];
+                                m.sealed.push($root.lumeo.master.v1.SealedTail.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.newest && m.newest.length))
+                                    m.newest = [];
+                                m.newest.push($root.lumeo.master.v1.TailEpoch.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -38572,6 +39068,202 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return ReportTailsResponse;
+            })();
+
+            v1.SealedTail = (function() {
+
+                /**
+                 * Properties of a SealedTail.
+                 * @typedef {Object} lumeo.master.v1.SealedTail.$Properties
+                 * @property {number|null} [handle] SealedTail handle
+                 * @property {number|null} [chunkEpoch] SealedTail chunkEpoch
+                 * @property {number|null} [lengthBytes] SealedTail lengthBytes
+                 * @property {number|null} [crc32c] SealedTail crc32c
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SealedTail.
+                 * @memberof lumeo.master.v1
+                 * @interface ISealedTail
+                 * @augments lumeo.master.v1.SealedTail.$Properties
+                 * @deprecated Use lumeo.master.v1.SealedTail.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SealedTail.
+                 * @typedef {lumeo.master.v1.SealedTail.$Properties} lumeo.master.v1.SealedTail.$Shape
+                 */
+
+                /**
+                 * Constructs a new SealedTail.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a SealedTail.
+                 * @constructor
+                 * @param {lumeo.master.v1.SealedTail.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SealedTail = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SealedTail handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.SealedTail
+                 * @instance
+                 */
+                SealedTail.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * SealedTail chunkEpoch.
+                 * @member {number} chunkEpoch
+                 * @memberof lumeo.master.v1.SealedTail
+                 * @instance
+                 */
+                SealedTail.prototype.chunkEpoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * SealedTail lengthBytes.
+                 * @member {number} lengthBytes
+                 * @memberof lumeo.master.v1.SealedTail
+                 * @instance
+                 */
+                SealedTail.prototype.lengthBytes = 0;
+
+                /**
+                 * SealedTail crc32c.
+                 * @member {number} crc32c
+                 * @memberof lumeo.master.v1.SealedTail
+                 * @instance
+                 */
+                SealedTail.prototype.crc32c = 0;
+
+                /**
+                 * Encodes the specified SealedTail message. Does not implicitly {@link lumeo.master.v1.SealedTail.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.SealedTail
+                 * @static
+                 * @param {lumeo.master.v1.SealedTail.$Properties} m SealedTail message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SealedTail.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.chunkEpoch != null && $Object.hasOwnProperty.call(m, "chunkEpoch") && (typeof m.chunkEpoch === "object" ? m.chunkEpoch.low || m.chunkEpoch.high : m.chunkEpoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.chunkEpoch);
+                    if (m.lengthBytes != null && $Object.hasOwnProperty.call(m, "lengthBytes") && m.lengthBytes !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.lengthBytes);
+                    if (m.crc32c != null && $Object.hasOwnProperty.call(m, "crc32c") && m.crc32c !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.crc32c);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SealedTail message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.SealedTail
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.SealedTail & lumeo.master.v1.SealedTail.$Shape} SealedTail
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SealedTail.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.SealedTail();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.chunkEpoch = v;
+                                else
+                                    delete m.chunkEpoch;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.lengthBytes = v;
+                                else
+                                    delete m.lengthBytes;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.crc32c = v;
+                                else
+                                    delete m.crc32c;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SealedTail;
             })();
 
             return v1;

@@ -82,6 +82,12 @@ export const TailOrderService = {
     lumeo.chunkserver.v1.RemoveTailResponse,
     { request: false, response: false },
   ),
+  describeTail: method<lumeo.chunkserver.v1.IDescribeTailRequest, lumeo.chunkserver.v1.IDescribeTailResponse>(
+    "/lumeo.chunkserver.v1.TailOrderService/DescribeTail",
+    lumeo.chunkserver.v1.DescribeTailRequest,
+    lumeo.chunkserver.v1.DescribeTailResponse,
+    { request: false, response: false },
+  ),
 } as const;
 
 export const AdminService = {

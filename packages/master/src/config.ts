@@ -105,6 +105,12 @@ const schema = z
     sessionIdleMs: wholeNumber(SECOND, 30 * 24 * HOUR)
       .default(HOUR)
       .describe("A client's session that is not used ends after this."),
+    tokenMs: wholeNumber(SECOND, HOUR)
+      .default(10 * MINUTE)
+      .describe("Life of a token to read a chunk; its bearer gets a new one when it has ended."),
+    tokenKeyMs: wholeNumber(2 * SECOND, 365 * 24 * HOUR)
+      .default(24 * HOUR)
+      .describe("The key of tokens is replaced when it is so old; the one before stays valid."),
     releasedGraceMs: wholeNumber(0, 30 * 24 * HOUR)
       .default(10 * MINUTE)
       .describe("Chunks of removed files stay this long for those who are reading them."),
@@ -143,6 +149,10 @@ const schema = z
   .refine((c) => c.deadMs <= c.repairAfterMs, {
     message: "must be at least deadMs",
     path: ["repairAfterMs"],
+  })
+  .refine((c) => 2 * Math.max(c.tokenMs, c.grantUsableMs) <= c.tokenKeyMs, {
+    message: "must be at least twice tokenMs and twice grantUsableMs",
+    path: ["tokenKeyMs"],
   })
   .refine((c) => c.grantUsableMs * 2 <= c.grantMs, {
     message: "must be at least twice grantUsableMs",

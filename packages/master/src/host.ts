@@ -1,5 +1,6 @@
 // What a master stands on: this machine, or a simulated one.
 
+import { randomBytes } from "node:crypto";
 import type { Clock, Disk, Random, Timers } from "@lumeofs/base";
 import { FileDisk, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
 import { GRPC, type RpcNetwork } from "@lumeofs/node/rpc";
@@ -9,6 +10,8 @@ export interface MasterHost {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  /** Bytes that nobody can guess. */
+  readonly secret: (length: number) => Uint8Array;
   /** Files of a folder; made if it is missing. */
   readonly openDisk: (folder: string) => Promise<Disk>;
   readonly network: RpcNetwork;
@@ -25,6 +28,7 @@ export const THIS_MACHINE: MasterHost = {
   clock: new SystemClock(),
   timers: new SystemTimers(),
   random: new SystemRandom(),
+  secret: randomBytes,
   openDisk: (folder) => FileDisk.open(folder),
   network: GRPC,
   databases: undefined,

@@ -4,9 +4,17 @@
 //                                         │             ▲                    ▲
 //                                         └► fleet/, placement/   duties/ ───┘   (while leading)
 
-import { type Closable, type Disk, type Logger, type Random, ResourceStack } from "@lumeofs/base";
-import { AdminHttp, openMetrics, type Readiness } from "@lumeofs/node";
+import {
+  type Closable,
+  type Disk,
+  type Logger,
+  type Random,
+  ResourceStack,
+  TOKEN_SECRET_BYTES,
+} from "@lumeofs/base";
+import { AdminHttp, nativeHmacSha256, openMetrics, type Readiness } from "@lumeofs/node";
 import type { RpcListener } from "@lumeofs/node/rpc";
+import { TokenMint } from "./access/token-mint.js";
 import type { MasterConfig } from "./config.js";
 import { DRIVER_LIMITS_DEFAULT, RAFT_OPTIONS_DEFAULT } from "./consensus/config.js";
 import { Consensus } from "./consensus/consensus.js";
@@ -26,6 +34,7 @@ import { MetadataLog } from "./duties/metadata-log.js";
 import { reapDuty } from "./duties/reap-duty.js";
 import { stateCheckDuty } from "./duties/state-check-duty.js";
 import { historySweepDuty, trashExpiryDuty } from "./duties/sweep-duty.js";
+import { tokenKeyDuty } from "./duties/token-key-duty.js";
 import { verifyDuty } from "./duties/verify-duty.js";
 import { ChangeFeed } from "./feed/change-feed.js";
 import { Fleet } from "./fleet/servers.js";
@@ -127,7 +136,11 @@ export class Master implements Closable {
     };
     const base = { config, host, disk, consensus, state, channels, logger, onFatal: ports.onFatal };
     const healing = new HealingFigures();
-    const parts = { ...base, log, reads, freeze, fleet, healing };
+    const mint = new TokenMint({ clock, hmac: nativeHmacSha256, lifeMs: config.tokenMs });
+    const orders = new ChunkserverClient(channels, (chunk, withinMs) =>
+      mint.forOrder(log.local, chunk, withinMs),
+    );
+    const parts = { ...base, log, reads, freeze, fleet, healing, mint, orders };
     opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
     const server = opening.use(await serve(parts, links, opening));
     opening.use(new JoinWatch({ ...config, group: consensus.group, channels, timers, logger }));
@@ -159,6 +172,8 @@ interface Parts {
   readonly reads: ReadGate;
   readonly fleet: Fleet;
   readonly healing: HealingFigures;
+  readonly mint: TokenMint;
+  readonly orders: ChunkserverClient;
   readonly channels: ChannelPool;
   readonly logger: Logger;
 }
@@ -217,14 +232,15 @@ function watchedFleet(
   return fleet;
 }
 
-function dutiesOf({ config, host, state, log, fleet, healing, channels, logger }: Parts) {
+function dutiesOf({ config, host, state, log, fleet, healing, orders, logger }: Parts) {
   const { clock, random } = host;
+  const newSecret = () => host.secret(TOKEN_SECRET_BYTES);
   const expiry = { ...config, intervalMs: config.sweepMs };
   const forget = { intervalMs: config.sweepMs, graceMs: config.releasedGraceMs };
-  const orders = new ChunkserverClient(channels);
   const parts = { log, clock, fleet, orders, logger };
   return [
     foundingDuty(log, freshClusterId(random)),
+    tokenKeyDuty(log, clock, { everyMs: config.tokenKeyMs, newSecret }),
     grantExpiryDuty(log, clock, expiry),
     uploadExpiryDuty(log, clock, expiry),
     sessionExpiryDuty(log, clock, expiry),
@@ -277,7 +293,7 @@ async function serve(
 ): Promise<RpcListener> {
   const { config, consensus, state, log, reads, freeze, fleet, healing, channels, logger } = parts;
   const { clock, timers, random, network } = parts.host;
-  const orders = new ChunkserverClient(channels);
+  const { mint, orders } = parts;
   const { metrics, exposition } = await openMetrics(METRICS);
   const room = new OperationRoom();
   const consensusMeter = new ConsensusMeter(metrics, { consensus, room, folder: config.dir });
@@ -300,7 +316,7 @@ async function serve(
   const { group } = consensus;
   const masters = masterDirectory(group);
   const limits = { grantUsableMs, sessionIdleMs, failureDomain };
-  const operations = { log, reads, fleet, clock, random, ...limits };
+  const operations = { log, reads, fleet, clock, random, mint, ...limits };
   const meter = operationMeter(metrics, clock);
   const checker = opening.use(checkerOf(parts, checkMeter(metrics)));
   const feed = new ChangeFeed({ state, status: () => consensus.status, timers });
@@ -314,7 +330,7 @@ async function serve(
       terms: config,
     }),
     ...integrityMethods({ log, checker }),
-    ...chunkMethods({ log, fleet, clock }),
+    ...chunkMethods({ log, fleet, clock, mint }),
     ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, masters }),
     ...masterAdminMethods({ group, replication: consensus, channels, timers, clusterName }),
     ...adminMethods({

@@ -8,10 +8,12 @@ import {
   serverId,
   type Timers,
 } from "@lumeofs/base";
+import { nativeHmacSha256 } from "@lumeofs/node";
 import type { RpcStream } from "@lumeofs/node/rpc";
 import { lumeo } from "@lumeofs/proto";
 import { Lifetime, SimClock, World } from "@lumeofs/testkit";
 import test, { type ExecutionContext } from "ava";
+import { TokenMint } from "../src/access/token-mint.js";
 import { momentOf } from "../src/consensus/moment.js";
 import { ReadGate } from "../src/consensus/read-gate.js";
 import { MetadataLog } from "../src/duties/metadata-log.js";
@@ -114,6 +116,7 @@ class Desk {
       fleet: this.fleet,
       clock: this.clock,
       random: new SeededRandom(1),
+      mint: new TokenMint({ clock: this.clock, hmac: nativeHmacSha256, lifeMs: 1_000 }),
       grantUsableMs: 1,
       failureDomain: "rack",
       sessionIdleMs: 1,

@@ -6,6 +6,7 @@ import {
   LumeoError,
   serverId,
   sessionId,
+  TOKEN_SECRET_BYTES,
   wallMs,
 } from "@lumeofs/base";
 import test from "ava";
@@ -156,6 +157,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     floor: fc.maxSafeNat(),
   }),
   record("checkState", {}),
+  record("addTokenKey", {
+    after: fc.integer({ min: 0, max: 0xffffffff }),
+    secret: fc.uint8Array({ minLength: TOKEN_SECRET_BYTES, maxLength: TOKEN_SECRET_BYTES }),
+  }),
   record("createJob", {
     job: jobKind,
     subject: fc.option(id.map(serverId), { nil: undefined }),

@@ -44,4 +44,5 @@ export const KIND = {
   beginMoves: 39,
   endMoves: 40,
   changeNode: 41,
+  addTokenKey: 42,
 } as const satisfies Record<Command["kind"], number>;

@@ -294,6 +294,8 @@ export type Reply =
 export interface FileCommitted {
   readonly kind: "file";
   readonly inode: InodeId;
+  /** A key for tokens, if the newest is still number `after`; `secret` is never shown. */
+  | { readonly kind: "addTokenKey"; readonly after: number; readonly secret: Uint8Array }
   readonly revision: number;
   readonly sizeBytes: number;
   readonly createdAt: WallMs;

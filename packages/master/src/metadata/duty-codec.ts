@@ -7,6 +7,7 @@ import {
   grantId,
   inodeId,
   sessionId,
+  TOKEN_SECRET_BYTES,
   wallMs,
 } from "@lumeofs/base";
 import type { Command, DueFile, DutyCommand, FleetCommand, HealingCommand } from "./command.js";
@@ -74,6 +75,9 @@ export function writeDuty(
   }
 }
 
+    case "addTokenKey":
+      w.u32(command.after).bytes(command.secret);
+      return;
 export function readDuty(r: ByteReader, kind: number): Command {
   switch (kind) {
     case KIND.registerServer:
@@ -124,6 +128,10 @@ export function readDuty(r: ByteReader, kind: number): Command {
   }
 }
 
+    case KIND.addTokenKey: {
+      const after = r.u32();
+      return { kind: "addTokenKey", after, secret: r.bytes(TOKEN_SECRET_BYTES).slice() };
+    }
 function writeDueFile(w: ByteWriter, { at, parent, name, inode }: DueFile): void {
   writeText(w.u53(at).u53(parent).u53(inode), name);
 }

@@ -38,6 +38,7 @@ const TABLE = {
   session: 0x40,
   answer: 0x41,
   change: 0x50,
+  tokenKeys: 0x42,
   changeFloor: 0x51,
   lock: 0x60,
   expiry: 0x61,
@@ -95,6 +96,8 @@ export const releasedKey = (at: WallMs, handle: ChunkHandle): Uint8Array =>
 export const restorationKey = (): Uint8Array => Uint8Array.of(TABLE.restoration);
 export const changeFloorKey = (): Uint8Array => Uint8Array.of(TABLE.changeFloor);
 export const serverNameKey = (name: string): Uint8Array => named(TABLE.serverName, name);
+/** Among the tables that no backup holds. */
+export const tokenKeysKey = (): Uint8Array => Uint8Array.of(TABLE.tokenKeys);
 export const lockKey = (name: string): Uint8Array => named(TABLE.lock, name);
 export const nodeKey = (name: string): Uint8Array => named(TABLE.node, name);
 export const jobKey = (job: number): Uint8Array => numbered(TABLE.job, job);

@@ -48,7 +48,7 @@ const SESSIONS = 0x40;
 const BEHIND_FEED = 0x52;
 const END = 0x80;
 
-/** What a backup of everything holds: all tables but sessions, their answers and the feed. */
+/** What a backup of everything holds: all but sessions, their answers, token keys and the feed. */
 export const BACKUP_RANGES: readonly KeyRange[] = [
   { from: Uint8Array.of(0x01), to: Uint8Array.of(SESSIONS) },
   { from: Uint8Array.of(BEHIND_FEED), to: Uint8Array.of(END) },

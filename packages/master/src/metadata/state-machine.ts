@@ -42,6 +42,7 @@ import { setPolicy, setQuota } from "./settings.js";
 import { createSnapshot, removeSnapshot } from "./snapshots.js";
 import type { State } from "./state.js";
 import { purgeTrash, restoreTrash } from "./trash.js";
+import { addTokenKey } from "./token-keys.js";
 import { abortUpload, addChunks, beginUpload, expireUploads } from "./uploads.js";
 import { removeVersion } from "./versions.js";
 import { walk } from "./walk.js";
@@ -210,6 +211,8 @@ function dispatchDuty(state: State, command: DutyCommand, now: Moment): void {
 function begin(state: State, text: string, now: Moment): Reply {
   const path = parsePath(text);
   if (path.kind === "refused") return path;
+    case "addTokenKey":
+      return addTokenKey(state, command, now.at);
   const anything = { precondition: { kind: "none" }, makeParents: true } as const;
   return refuseTarget(path, walk(state, path), anything) ?? beginUpload(state, text, now);
 }

@@ -3,6 +3,7 @@
 import { type Clock, LumeoError } from "@lumeofs/base";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ChunkService, type lumeo } from "@lumeofs/proto";
+import type { TokenMint } from "../access/token-mint.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet } from "../fleet/servers.js";
 import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
@@ -13,6 +14,7 @@ export interface ChunkServiceParts {
   readonly log: MetadataLog;
   readonly fleet: Fleet;
   readonly clock: Clock;
+  readonly mint: TokenMint;
 }
 
 export function chunkMethods(parts: ChunkServiceParts): readonly RpcMethod[] {
@@ -23,13 +25,15 @@ export function chunkMethods(parts: ChunkServiceParts): readonly RpcMethod[] {
 }
 
 async function locate(
-  { log, fleet, clock }: ChunkServiceParts,
+  { log, fleet, clock, mint }: ChunkServiceParts,
   request: lumeo.master.v1.ILocateChunkRequest,
 ): Promise<lumeo.master.v1.ILocateChunkResponse> {
   const handle = decodeHandle(request.handle);
   const state = await log.read();
   const record = chunkOrRefuse(state, handle);
-  return { chunk: encodeLocatedChunk({ state, fleet, now: clock.monotonicMs() }, handle, record) };
+  const withLabels = request.withLabels ?? false;
+  const view = { state, fleet, now: clock.monotonicMs(), mint, withLabels };
+  return { chunk: encodeLocatedChunk(view, handle, record) };
 }
 
 /** Notes the complaint; the server is asked to check its copy before anybody believes it. */

@@ -27,12 +27,18 @@ const COPY_TIMEOUT_MS = 120_000;
 /** How many copies may share a limit before one of them runs out of time. */
 const COPIES_SHARING = 8;
 
+/** A token to read a replica, for an order that takes at most so long. */
+export type TokenForOrder = (chunk: ReplicaName, withinMs: number) => Uint8Array;
+
 /** See the head of this file. */
 export class ChunkserverClient implements Orders {
   readonly #channels: ChannelPool;
+  readonly #tokenFor: TokenForOrder;
 
-  constructor(channels: ChannelPool) {
+  /** @param tokenFor  What the servers show each other when they obey an order. */
+  constructor(channels: ChannelPool, tokenFor: TokenForOrder) {
     this.#channels = channels;
+    this.#tokenFor = tokenFor;
   }
 
   async deleteReplicas(
@@ -67,6 +73,7 @@ export class ChunkserverClient implements Orders {
       chunk: chunkRef(order.chunk),
       sources: order.sources.map(holder),
       bytesPerSecondMax: order.bytesPerSecondMax,
+      token: this.#tokenFor(order.chunk, timeoutMs(order)),
     };
     const options = { timeoutMs: timeoutMs(order), signal: order.signal };
     const answer = await unary(channel, ControlService.copyReplica, request, options);
@@ -79,6 +86,7 @@ export class ChunkserverClient implements Orders {
       chunk: chunkRef(order.chunk),
       holder: holder(order.holder),
       bytesPerSecondMax: order.bytesPerSecondMax,
+      token: this.#tokenFor(order.chunk, timeoutMs(order)),
     };
     const options = { timeoutMs: timeoutMs(order), signal: order.signal };
     const answer = await unary(channel, ControlService.auditReplica, request, options);

@@ -15,6 +15,7 @@ import {
 } from "../metadata/replica-standing.js";
 import { getServer, type Server, serverOfName, serverOfUuid } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
+import { getTokenKeys } from "../metadata/token-keys.js";
 import { activeServers } from "./fleet-view.js";
 import type { MasterDirectory } from "./master-directory.js";
 import { decodeScrub } from "./scrub-wire.js";
@@ -166,7 +167,8 @@ async function listen(
       told = parts.masters.addresses;
       const verifyHandles = [...fleet.takeDeferred(server)];
       const stopHandles = [...fleet.checks.stoppedElsewhere(server)];
-      await stream.send({ verifyHandles, masters, stopHandles });
+      const word = { leaderTimeMs: clock.wallMs(), tokenKeys: newsOfKeys(log.local, beat) };
+      await stream.send({ verifyHandles, masters, stopHandles, ...word });
     }
   } finally {
     if (server !== undefined && streams.get(server) === stream) {
@@ -174,6 +176,16 @@ async function listen(
       fleet.disconnected(server);
     }
   }
+}
+
+/** The keys of tokens, unless the server has the newest. */
+function newsOfKeys(
+  state: StateReader,
+  { tokenKeyId }: lumeo.master.v1.IHeartbeatRequest,
+): lumeo.master.v1.ITokenKey[] {
+  const keys = getTokenKeys(state);
+  if (keys[0]?.key.id === tokenKeyId) return [];
+  return keys.map(({ key }) => ({ id: key.id, secret: key.secret() }));
 }
 
 /** Whether this is the store that it says; a store that was retired has to register again. */

@@ -45,6 +45,7 @@ export type Operation =
       readonly revision: number | undefined;
       /** 0 for the current one. */
       readonly version: number;
+      readonly withLabels: boolean;
     }
   | ({ readonly kind: "list"; readonly path: string; readonly isPacked: boolean } & PageAfter)
   | { readonly kind: "listTrash"; readonly after: number; readonly countMax: number }
@@ -133,6 +134,7 @@ function decodeStat(wire: lumeo.master.v1.IStat): Operation {
     chunkCountMax: Math.min(decodeNumber(wire.chunkCountMax, "chunk count"), STAT_CHUNKS_MAX),
     revision: revision === 0 ? undefined : revision,
     version: decodeNumber(wire.version, "version"),
+    withLabels: wire.withLabels ?? false,
   };
 }
 

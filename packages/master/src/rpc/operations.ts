@@ -3,6 +3,7 @@
 import { type Clock, handleIn, LumeoError, type Random } from "@lumeofs/base";
 import { encodeErrorDetail } from "@lumeofs/node/rpc";
 import type { lumeo } from "@lumeofs/proto";
+import type { TokenMint } from "../access/token-mint.js";
 import type { ReadGate } from "../consensus/read-gate.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet } from "../fleet/servers.js";
@@ -39,6 +40,7 @@ export interface OperationParts {
   readonly fleet: Fleet;
   readonly clock: Clock;
   readonly random: Random;
+  readonly mint: TokenMint;
   /** How long a client may use a grant. */
   readonly grantUsableMs: number;
   /** Label of chunkservers that fail together. */
@@ -174,17 +176,21 @@ async function allocate(
   if (reply.kind === "refused") throw errorOf(reply);
   if (reply.kind !== "allocated") throw unexpected(command, reply);
   const view = { state: log.local, fleet, now: clock.monotonicMs() };
+  const terms = { epoch: FRESH_EPOCH, lifeMs: parts.grantUsableMs };
   const grants = reply.grants.flatMap((id) => {
     // The first answer to this request may be old: what the grants hold is in the state.
     const grant = getGrant(log.local, id);
     if (grant === undefined) return [];
+    const [firstHandle, handleCount] = [handleIn(id, 0), grant.handles];
+    const token = parts.mint.forGrant(log.local, { firstHandle, handleCount, ...terms });
     return [
       {
-        firstHandle: handleIn(id, 0),
-        handleCount: grant.handles,
+        firstHandle,
+        handleCount,
         epoch: FRESH_EPOCH,
         replicas: encodeReplicas(view, grant.members, undefined),
         usableMs: parts.grantUsableMs,
+        token,
       },
     ];
   });
@@ -224,7 +230,8 @@ function tellFile(
   const info = encodeFile(found.path, found);
   if (inode.kind === "directory" || chunkCountMax === 0) return { stat: { info, chunks: [] } };
   const window = { first: firstChunk, countMax: chunkCountMax };
-  const view = fleetView(parts, state);
+  const { mint } = parts;
+  const view = { ...fleetView(parts, state), mint, withLabels: operation.withLabels };
   const chunks = fileChunks(state, { id: found.id, inode }, window);
   return {
     stat: {

@@ -16,9 +16,11 @@ import {
   sessionId,
 } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
+import type { TokenMint } from "../access/token-mint.js";
 import type { Fleet, Liveness } from "../fleet/servers.js";
 import type { ChunkRecord } from "../metadata/chunk-table.js";
 import type { Refused, SealedChunk } from "../metadata/command.js";
+import { labelsOf } from "../metadata/nodes.js";
 import { getServer } from "../metadata/servers.js";
 import type { StateView } from "../metadata/state.js";
 
@@ -107,6 +109,10 @@ export const HOPES: FleetBeliefs = { liveness: () => "alive", isDamaged: () => f
 
 /** What is known of the servers when an answer is made. */
 export interface FleetView {
+  /** Whoever is told where a chunk is may read it; undefined where that is not for readers. */
+  readonly mint?: TokenMint | undefined;
+  /** The asker wants to know where the servers stand. */
+  readonly withLabels?: boolean | undefined;
   readonly state: StateView;
   readonly fleet: FleetBeliefs;
   readonly now: MonotonicMs;
@@ -122,7 +128,9 @@ export function encodeReplicas(
 ): lumeo.common.v1.IReplicaLocation[] {
   return members.map((id, i) => {
     const server = getServer(view.state, id);
+    const isWanted = view.withLabels === true && server !== undefined;
     return {
+      ...(isWanted ? { labels: labelsOf(view.state, server) } : {}),
       serverId: id,
       name: server?.name ?? "",
       address: server?.dataAddress ?? "",
@@ -142,5 +150,8 @@ export function encodeLocatedChunk(
   return {
     chunk: { handle, epoch: sealedAt, lengthBytes, crc32c },
     replicas: encodeReplicas(view, members, handle),
+    ...(view.mint === undefined
+      ? {}
+      : { token: view.mint.forChunk(view.state, ["read"], { handle, epoch: sealedAt }) }),
   };
 }

@@ -3,6 +3,7 @@
 // tests only.
 
 import { type ChunkHandle, type InodeId, ROOT_INODE } from "@lumeofs/base";
+import { auditNames } from "../src/audit/names-audit.js";
 import { decodeChunk, decodePage } from "../src/metadata/chunk-table.js";
 import type { DirectoryInode, Usage } from "../src/metadata/directory-record.js";
 import { decodePast } from "../src/metadata/history.js";
@@ -16,10 +17,11 @@ import {
 } from "../src/metadata/inode-record.js";
 import { decodeOrphan, type Orphan } from "../src/metadata/inodes.js";
 import { decodeJob, isOpen, jobKindNumber } from "../src/metadata/jobs.js";
-import { expiryOf, historyIdOf, nameOf, numberOf } from "../src/metadata/keys.js";
+import { COUNTER, expiryOf, historyIdOf, nameOf, numberOf } from "../src/metadata/keys.js";
 import { decodeMove } from "../src/metadata/moves.js";
 import { countOf } from "../src/metadata/references.js";
 import type { StateReader } from "../src/metadata/state.js";
+import { decodeTail } from "../src/metadata/tail-table.js";
 import { decodeTrashItem } from "../src/metadata/trash.js";
 import { decodeUpload } from "../src/metadata/uploads.js";
 import { usageOf } from "../src/metadata/usage.js";
@@ -39,6 +41,7 @@ const TABLE = {
   chunk: 0x20,
   released: 0x21,
   upload: 0x23,
+  tail: 0x24,
   expiry: 0x61,
   job: 0x70,
   openJob: 0x71,
@@ -65,8 +68,13 @@ export async function audit(reader: StateReader): Promise<readonly string[]> {
   report.checkDirectories();
   report.checkContents();
   report.checkChunks();
+  report.checkTails();
   report.checkExpiries();
   report.checkMoves();
+  // What operators run must find nothing in a sound state either.
+  for await (const { findings } of auditNames(reader)) {
+    report.faults.push(...findings.map((found) => `${found.fault} ${found.path}: ${found.what}`));
+  }
   return report.faults;
 }
 
@@ -182,12 +190,41 @@ class Audit {
     const released = new Set(this.#of("released").map(([key]) => keyNumber(key, 9)));
     for (const [key, value] of this.#of("chunk")) {
       const handle = numberOf(key);
-      const isReleased = decodeChunk(value).releasedAt !== undefined;
+      const { releasedAt, sharers } = decodeChunk(value);
+      const isReleased = releasedAt !== undefined;
+      const contents = needed.get(handle as ChunkHandle) ?? 0;
+      this.#same(sharers, Math.max(0, contents - 1), `sharers of chunk ${handle}`);
       this.#same(released.has(handle), isReleased, `mark of chunk ${handle}`);
       this.#same(isReleased, !needed.has(handle as ChunkHandle), `release of chunk ${handle}`);
     }
     const known = new Set(this.#of("chunk").map(([key]) => numberOf(key)));
-    for (const handle of needed) this.#expect(known.has(handle), `chunk ${handle} is missing`);
+    for (const handle of needed.keys())
+      this.#expect(known.has(handle), `chunk ${handle} is missing`);
+  }
+
+  /** L1 and L2, and how many tails there are. */
+  checkTails(): void {
+    const tails = new Map(
+      this.#of("tail").map(([key, value]) => [numberOf(key), decodeTail(value)]),
+    );
+    this.#same(this.#counter(COUNTER.tails), tails.size, "count of tails");
+    const chunks = new Set(this.#of("chunk").map(([key]) => numberOf(key)));
+    for (const [handle, { inode: id, place }] of tails) {
+      const file = this.#inodes.get(id);
+      const named = this.#entries.some((entry) => {
+        return entry.inode === id && entry.parent === place.parent && entry.name === place.name;
+      });
+      this.#expect(named, `tail ${handle} has no file at its place`);
+      this.#expect(
+        file?.kind === "file" && file.tail === handle,
+        `tail ${handle} is not its file's`,
+      );
+      this.#expect(!chunks.has(handle), `tail ${handle} is in the table of chunks`);
+    }
+    for (const [id, inode] of this.#inodes) {
+      if (inode.kind !== "file" || inode.tail === undefined) continue;
+      this.#expect(tails.has(inode.tail), `tail of file ${id} is missing`);
+    }
   }
 
   /** X1: files that expire are found when they are due. */
@@ -264,19 +301,25 @@ class Audit {
     return contents;
   }
 
-  #handlesInUse(): ReadonlySet<ChunkHandle> {
+  /** How many contents have each chunk. */
+  #handlesInUse(): ReadonlyMap<ChunkHandle, number> {
     const pages = new Map<number, ChunkHandle[]>();
     for (const [key, value] of this.#of("page")) {
       const content = numberOf(key);
-      pages.set(content, [...(pages.get(content) ?? []), ...decodePage(value)]);
+      pages.set(content, [...(pages.get(content) ?? []), ...decodePage(value).handles]);
     }
-    const needed = new Set<ChunkHandle>();
+    const needed = new Map<ChunkHandle, number>();
+    const need = (handles: Iterable<ChunkHandle>): void => {
+      for (const handle of handles) needed.set(handle, (needed.get(handle) ?? 0) + 1);
+    };
     for (const [content, files] of this.#contents()) {
+      const ofContent = new Set<ChunkHandle>();
       for (const { inline, chunkCount } of files) {
         const handles = inline.length < chunkCount ? (pages.get(content) ?? []) : inline;
         this.#same(handles.length, chunkCount, `chunks of content ${content}`);
-        for (const handle of handles) needed.add(handle);
+        for (const handle of handles) ofContent.add(handle);
       }
+      need(ofContent);
       pages.delete(content);
     }
     const uploads = new Map(
@@ -287,7 +330,7 @@ class Audit {
       const upload = uploads.get(content);
       const count = left?.kind === "file" ? left.chunks : upload?.content.count;
       this.#same(handles.length, count, `chunks left of content ${content}`);
-      for (const handle of handles) needed.add(handle);
+      need(handles);
     }
     return needed;
   }

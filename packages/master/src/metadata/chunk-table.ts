@@ -2,7 +2,10 @@
 //
 // C1. A consumed handle has a record here from its consumption until it is forgotten.
 // C2. A record is marked released exactly if the released table names it at that time.
-// C3. A handle with neither record nor live grant is garbage: no file will ever need it.
+// C3. A handle with neither record nor live grant is garbage: no file will ever need it. A growing
+//     chunk has a record elsewhere (tail-table.ts), and gets one here when it is sealed.
+// C4. A chunk is in several contents only where one was forked from another (growth.ts): its record
+//     counts them, beyond the first.
 
 import {
   type ChunkHandle,
@@ -18,15 +21,7 @@ import {
   wallMs,
 } from "@lumeofs/base";
 import { type Refused, refuse, type SealedChunk } from "./command.js";
-import {
-  encodeWhole,
-  readFlag,
-  readIds,
-  readWhole,
-  writeFlag,
-  writeList,
-  writeNumber,
-} from "./fields.js";
+import { corrupt, encodeWhole, readIds, readWhole, writeList, writeNumber } from "./fields.js";
 import { consume, FRESH_EPOCH, isLive } from "./grants.js";
 import { chunkKey, pageKey, releasedKey } from "./keys.js";
 import { isOfLostTime } from "./restoration.js";
@@ -35,17 +30,32 @@ import type { State, StateView } from "./state.js";
 /** Handles in a page of a long file. */
 export const PAGE_CHUNKS = 256;
 
+/** Consecutive chunks of a long file. */
+export interface ChunkPage {
+  readonly handles: readonly ChunkHandle[];
+  /** Where the first one begins in the file; undefined where all chunks before it are full. */
+  readonly offset: number | undefined;
+}
+
 export interface ChunkRecord {
   readonly epoch: Epoch;
   readonly lengthBytes: number;
   readonly crc32c: number;
-  /** The file, or the upload that will become it. */
+  /** The content that it was made for: of a file, or of the upload that will become it. */
   readonly inode: InodeId;
   /** Since when no file has it; undefined while one has. */
   readonly releasedAt: WallMs | undefined;
   /** The primary first. */
   readonly members: readonly ServerId[];
+  /** Contents that have it, beyond the first. */
+  readonly sharers: number;
+  /** It was in several contents once: `inode` may have gone. */
+  readonly isForked: boolean;
 }
+
+/** Bits of a record's byte of flags. */
+const HAS = { released: 1, sharers: 2, forked: 4 } as const;
+const HAS_ALL = 7;
 
 /** Turns granted handles into chunks of an inode; all of them, or a refusal. */
 export function sealChunks(
@@ -60,18 +70,44 @@ export function sealChunks(
     const use = consume(state, handle);
     if (use.kind === "refused") return use;
     const { members } = use;
-    const record = { epoch: sealedAt, lengthBytes, crc32c, inode, releasedAt: undefined, members };
-    state.put(chunkKey(handle), encodeChunk(record));
+    putChunk(state, handle, { epoch: sealedAt, lengthBytes, crc32c, inode, members });
   }
   return undefined;
 }
 
-/** Takes chunks from their file; they wait until `forget`, because somebody may be reading them. */
+/** A chunk of one content. */
+export function putChunk(
+  state: State,
+  handle: ChunkHandle,
+  chunk: Omit<ChunkRecord, "releasedAt" | "sharers" | "isForked">,
+): void {
+  const record = { ...chunk, releasedAt: undefined, sharers: 0, isForked: false };
+  state.put(chunkKey(handle), encodeChunk(record));
+}
+
+/** One more content has these chunks. */
+export function shareChunks(state: State, handles: readonly ChunkHandle[]): void {
+  for (const handle of handles) {
+    const record = getChunk(state, handle);
+    invariant(record !== undefined, "a file's chunk is in the table", { handle });
+    const sharers = record.sharers + 1;
+    state.put(chunkKey(handle), encodeChunk({ ...record, sharers, isForked: true }));
+  }
+}
+
+/**
+ * Takes chunks from a content. Those that no other has wait until `forget`, because somebody may be
+ * reading them.
+ */
 export function releaseChunks(state: State, handles: readonly ChunkHandle[], at: WallMs): void {
   for (const handle of handles) {
     const record = getChunk(state, handle);
     invariant(record !== undefined, "a file's chunk is in the table", { handle });
     invariant(record.releasedAt === undefined, "a file's chunk is not released", { handle });
+    if (0 < record.sharers) {
+      state.put(chunkKey(handle), encodeChunk({ ...record, sharers: record.sharers - 1 }));
+      continue;
+    }
     state.put(chunkKey(handle), encodeChunk({ ...record, releasedAt: at }));
     state.put(releasedKey(at, handle), new Uint8Array());
   }
@@ -116,15 +152,28 @@ export function appendToPages(
     const page = Math.floor((count + done) / PAGE_CHUNKS);
     const room = PAGE_CHUNKS - ((count + done) % PAGE_CHUNKS);
     const more = handles.slice(done, done + room);
-    putPage(state, inode, page, [...getPage(state, inode, page), ...more]);
+    const before = getPageRecord(state, inode, page);
+    putPage(state, inode, page, {
+      handles: [...(before?.handles ?? []), ...more],
+      offset: before?.offset,
+    });
     done += more.length;
   }
 }
 
 /** One page of a long file; empty behind its end. */
 export function getPage(view: StateView, inode: InodeId, page: number): readonly ChunkHandle[] {
+  return getPageRecord(view, inode, page)?.handles ?? [];
+}
+
+/** A page with what it says of its place; undefined behind the end. */
+export function getPageRecord(
+  view: StateView,
+  inode: InodeId,
+  page: number,
+): ChunkPage | undefined {
   const bytes = view.get(pageKey(inode, page));
-  return bytes === undefined ? [] : decodePage(bytes);
+  return bytes === undefined ? undefined : decodePage(bytes);
 }
 
 export function deletePage(state: State, inode: InodeId, page: number): void {
@@ -134,9 +183,9 @@ export function deletePage(state: State, inode: InodeId, page: number): void {
 export function encodeChunk(chunk: ChunkRecord): Uint8Array {
   return encodeWhole((writer) => {
     writer.u53(chunk.epoch).u32(chunk.lengthBytes).u32(chunk.crc32c).u53(chunk.inode);
-    writeFlag(writer, chunk.releasedAt !== undefined);
-    writer.u53(chunk.releasedAt ?? 0);
+    writer.u8(fieldsOf(chunk)).u53(chunk.releasedAt ?? 0);
     writeList(writer, chunk.members, writeNumber);
+    if (0 < chunk.sharers) writer.u32(chunk.sharers);
   });
 }
 
@@ -146,28 +195,37 @@ export function decodeChunk(bytes: Uint8Array): ChunkRecord {
     const lengthBytes = r.u32();
     const crc32c = r.u32();
     const inode = inodeId(r.u53());
-    const isReleased = readFlag(r);
+    const has = r.u8();
+    if (HAS_ALL < has) throw corrupt("chunk record", `it has unknown fields (${has})`);
     const time = wallMs(r.u53());
     const members = readIds(r, serverId);
-    const releasedAt = isReleased ? time : undefined;
-    return { epoch: sealedAt, lengthBytes, crc32c, inode, releasedAt, members };
+    const releasedAt = has & HAS.released ? time : undefined;
+    const sharers = has & HAS.sharers ? r.u32() : 0;
+    const isForked = (has & HAS.forked) !== 0;
+    return { epoch: sealedAt, lengthBytes, crc32c, inode, releasedAt, members, sharers, isForked };
   });
 }
 
-export function encodePage(handles: readonly ChunkHandle[]): Uint8Array {
-  return encodeWhole((writer) => writeList(writer, handles, writeNumber));
+function fieldsOf({ releasedAt, sharers, isForked }: ChunkRecord): number {
+  const released = releasedAt === undefined ? 0 : HAS.released;
+  return released | (0 < sharers ? HAS.sharers : 0) | (isForked ? HAS.forked : 0);
 }
 
-export function decodePage(bytes: Uint8Array): readonly ChunkHandle[] {
-  return readWhole("chunk page", bytes, (r) => readIds(r, chunkHandle));
+export function encodePage({ handles, offset }: ChunkPage): Uint8Array {
+  return encodeWhole((writer) => {
+    writeList(writer, handles, writeNumber);
+    if (offset !== undefined) writer.u53(offset);
+  });
 }
 
-function putPage(
-  state: State,
-  inode: InodeId,
-  page: number,
-  handles: readonly ChunkHandle[],
-): void {
-  invariant(handles.length <= PAGE_CHUNKS, "a page is not overfull", { inode, page });
-  state.put(pageKey(inode, page), encodePage(handles));
+export function decodePage(bytes: Uint8Array): ChunkPage {
+  return readWhole("chunk page", bytes, (r) => {
+    const handles = readIds(r, chunkHandle);
+    return { handles, offset: 0 < r.remaining ? r.u53() : undefined };
+  });
+}
+
+export function putPage(state: State, inode: InodeId, page: number, record: ChunkPage): void {
+  invariant(record.handles.length <= PAGE_CHUNKS, "a page is not overfull", { inode, page });
+  state.put(pageKey(inode, page), encodePage(record));
 }

@@ -45,4 +45,8 @@ export const KIND = {
   endMoves: 40,
   changeNode: 41,
   addTokenKey: 42,
+  openTail: 43,
+  grantTailEpoch: 44,
+  activateTailEpoch: 45,
+  sealTail: 46,
 } as const satisfies Record<Command["kind"], number>;

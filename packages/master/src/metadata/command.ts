@@ -54,7 +54,7 @@ export const COMMAND_CHUNKS_MAX = 256;
 /** At most this many things to be freed, expired or forgotten in one command. */
 export const COMMAND_ITEMS_MAX = 256;
 
-export type Command = ClientCommand | FleetCommand | HealingCommand | DutyCommand;
+export type Command = ClientCommand | TailCommand | FleetCommand | HealingCommand | DutyCommand;
 
 export type ClientCommand =
   | WriteCommand
@@ -63,6 +63,40 @@ export type ClientCommand =
   | SnapshotCommand
   | KeptCommand
   | LockCommand;
+
+/** Appending to files: docs/design/0028-appended-files.md. */
+export type TailCommand =
+  | {
+      readonly kind: "openTail";
+      readonly path: string;
+      /** Makes an empty file where there is none. */
+      readonly create: boolean;
+      readonly makeParents: boolean;
+      /** Of a file that is made. */
+      readonly replicas: number;
+      /** Of the new tail, the primary first. */
+      readonly members: readonly ServerId[];
+    }
+  | {
+      readonly kind: "grantTailEpoch";
+      readonly handle: ChunkHandle;
+      /** The newest epoch so far. */
+      readonly expectedNewest: Epoch;
+      readonly primary: ServerId;
+      readonly members: readonly ServerId[];
+    }
+  | {
+      readonly kind: "activateTailEpoch";
+      readonly handle: ChunkHandle;
+      readonly epoch: Epoch;
+    }
+  | {
+      readonly kind: "sealTail";
+      readonly handle: ChunkHandle;
+      readonly epoch: Epoch;
+      readonly lengthBytes: number;
+      readonly crc32c: number;
+    };
 
 /** Writing files. */
 export type WriteCommand =
@@ -260,6 +294,8 @@ export type DutyCommand =
       readonly changes: readonly ChangePosition[];
       readonly floor: number;
     }
+  /** A key for tokens, if the newest is still number `after`; `secret` is never shown. */
+  | { readonly kind: "addTokenKey"; readonly after: number; readonly secret: Uint8Array }
   /** Changes nothing: all masters compare their states behind this entry. */
   | { readonly kind: "checkState" };
 
@@ -288,14 +324,13 @@ export type Reply =
     }
   | { readonly kind: "jobCreated"; readonly job: JobId }
   | { readonly kind: "movesBegun"; readonly handles: readonly ChunkHandle[] }
+  | { readonly kind: "tailOpened"; readonly handle: ChunkHandle }
   | { readonly kind: "registered"; readonly server: ServerId; readonly clusterId: string }
   | Refused;
 
 export interface FileCommitted {
   readonly kind: "file";
   readonly inode: InodeId;
-  /** A key for tokens, if the newest is still number `after`; `secret` is never shown. */
-  | { readonly kind: "addTokenKey"; readonly after: number; readonly secret: Uint8Array }
   readonly revision: number;
   readonly sizeBytes: number;
   readonly createdAt: WallMs;

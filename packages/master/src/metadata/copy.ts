@@ -40,6 +40,7 @@ export function copyFile(state: State, command: Copy, now: Moment): Reply {
   const file: FileInode = {
     ...source.file,
     content,
+    tail: undefined,
     revision: now.index,
     createdAt: walked.kind === "file" ? walked.inode.createdAt : now.at,
     modifiedAt: now.at,

@@ -10,7 +10,14 @@ import {
   TOKEN_SECRET_BYTES,
   wallMs,
 } from "@lumeofs/base";
-import type { Command, DueFile, DutyCommand, FleetCommand, HealingCommand } from "./command.js";
+import type {
+  Command,
+  DueFile,
+  DutyCommand,
+  FleetCommand,
+  HealingCommand,
+  TailCommand,
+} from "./command.js";
 import { KIND } from "./command-kind.js";
 import {
   readId,
@@ -29,7 +36,7 @@ import type { ChangePosition, HistoryId } from "./keys.js";
 /** Also what goes on to the codec of healing. */
 export function writeDuty(
   w: ByteWriter,
-  command: FleetCommand | DutyCommand | HealingCommand,
+  command: FleetCommand | DutyCommand | HealingCommand | TailCommand,
 ): void {
   switch (command.kind) {
     case "registerServer":
@@ -68,6 +75,9 @@ export function writeDuty(
     case "trimChanges":
       w.u53(command.floor);
       return writeList(w, command.changes, writePosition);
+    case "addTokenKey":
+      w.u32(command.after).bytes(command.secret);
+      return;
     case "checkState":
       return;
     default:
@@ -75,9 +85,6 @@ export function writeDuty(
   }
 }
 
-    case "addTokenKey":
-      w.u32(command.after).bytes(command.secret);
-      return;
 export function readDuty(r: ByteReader, kind: number): Command {
   switch (kind) {
     case KIND.registerServer:
@@ -121,6 +128,10 @@ export function readDuty(r: ByteReader, kind: number): Command {
       const floor = r.u53();
       return { kind: "trimChanges", changes: readList(r, 12, readPosition), floor };
     }
+    case KIND.addTokenKey: {
+      const after = r.u32();
+      return { kind: "addTokenKey", after, secret: r.bytes(TOKEN_SECRET_BYTES).slice() };
+    }
     case KIND.checkState:
       return { kind: "checkState" };
     default:
@@ -128,10 +139,6 @@ export function readDuty(r: ByteReader, kind: number): Command {
   }
 }
 
-    case KIND.addTokenKey: {
-      const after = r.u32();
-      return { kind: "addTokenKey", after, secret: r.bytes(TOKEN_SECRET_BYTES).slice() };
-    }
 function writeDueFile(w: ByteWriter, { at, parent, name, inode }: DueFile): void {
   writeText(w.u53(at).u53(parent).u53(inode), name);
 }

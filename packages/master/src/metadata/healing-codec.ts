@@ -1,13 +1,7 @@
 // Commands about jobs, moves and nodes ⇄ bytes: docs/formats/command.md.
 
-import {
-  assertNever,
-  type ByteReader,
-  type ByteWriter,
-  chunkHandle,
-  serverId,
-} from "@lumeofs/base";
-import type { Command, HealingCommand } from "./command.js";
+import { type ByteReader, type ByteWriter, chunkHandle, serverId } from "@lumeofs/base";
+import type { Command, HealingCommand, TailCommand } from "./command.js";
 import { KIND } from "./command-kind.js";
 import {
   corrupt,
@@ -26,12 +20,14 @@ import {
 import { jobId, jobKindNumber, jobKindOf, jobStateNumber, jobStateOf } from "./jobs.js";
 import type { MoveEnd, NewMove } from "./moves.js";
 import { standingNumber, standingOfNumber } from "./nodes.js";
+import { readTailCommand, writeTailCommand } from "./tail-codec.js";
 
 const OUTCOME = ["moved", "failed", "dropped"] as const;
 const MOVE_BYTES = 32;
 const END_BYTES = 9;
 
-export function writeHealing(w: ByteWriter, command: HealingCommand): void {
+/** Also what goes on to the codec of tails. */
+export function writeHealing(w: ByteWriter, command: HealingCommand | TailCommand): void {
   switch (command.kind) {
     case "createJob":
       w.u8(jobKindNumber(command.job)).u53(command.subject ?? 0);
@@ -54,7 +50,7 @@ export function writeHealing(w: ByteWriter, command: HealingCommand): void {
       writeLabels(w, command.setLabels);
       return writeList(w, command.removeLabels, writeText);
     default:
-      assertNever(command);
+      writeTailCommand(w, command);
   }
 }
 
@@ -90,7 +86,7 @@ export function readHealing(r: ByteReader, kind: number): Command {
       return { kind: "changeNode", name, standing, setLabels, removeLabels: readTexts(r) };
     }
     default:
-      throw corrupt("proposal", `its kind is ${kind}`);
+      return readTailCommand(r, kind);
   }
 }
 

@@ -47,6 +47,10 @@ export interface FileInode {
   readonly inline: readonly ChunkHandle[];
   /** The inode whose content it shares; undefined for a content of its own: `contentOf`. */
   readonly content: InodeId | undefined;
+  /** Chunks before the last are not all `chunkSizeBytes` long: something was appended. */
+  readonly isUneven: boolean;
+  /** What is appended at present lies in this growing chunk, behind all others: `tails.ts`. */
+  readonly tail: ChunkHandle | undefined;
   /** It is removed at this time; 0 for never. */
   readonly expiresAt: WallMs;
   /** "" if nobody has said it. */
@@ -81,8 +85,16 @@ export const NEVER = wallMs(0);
 
 const KIND = { file: 1, directory: 2 } as const;
 /** Which of a file's rare fields follow, in this order. */
-const HAS = { content: 1, expiresAt: 2, contentType: 4, metadata: 8, tags: 16 } as const;
-const HAS_ALL = 31;
+const HAS = {
+  content: 1,
+  expiresAt: 2,
+  contentType: 4,
+  metadata: 8,
+  tags: 16,
+  unevenChunks: 32,
+  tail: 64,
+} as const;
+const HAS_ALL = 127;
 const NO_LABELS: Labels = Object.freeze({});
 
 /** Under which number the chunks of a file are kept: its own, or that of a file it shares with. */
@@ -153,11 +165,12 @@ function writeFile(w: ByteWriter, file: FileInode): void {
   if (file.contentType !== "") writeText(w, file.contentType);
   if (has & HAS.metadata) writeLabels(w, file.metadata);
   if (has & HAS.tags) writeLabels(w, file.tags);
+  if (file.tail !== undefined) w.u53(file.tail);
 }
 
 /**
  * The numbers of a file, as they lie in an entry that holds its record, if the file has neither
- * end, content type, metadata nor tags: size, CRC32C (u32), chunk size (u32), replicas (u8),
+ * end, content type, metadata nor tags, and nothing was appended to it: size, CRC32C (u32), chunk size (u32), replicas (u8),
  * revision, created at, modified at and chunk count (u53 where nothing is said). Undefined for all
  * others.
  *
@@ -200,10 +213,12 @@ function readFile(r: ByteReader): FileInode {
     chunkCount,
     inline,
     content: has & HAS.content ? inodeId(r.u53()) : undefined,
+    isUneven: (has & HAS.unevenChunks) !== 0,
     expiresAt: has & HAS.expiresAt ? wallMs(r.u53()) : NEVER,
     contentType: has & HAS.contentType ? readText(r) : "",
     metadata: has & HAS.metadata ? readLabels(r) : NO_LABELS,
     tags: has & HAS.tags ? readLabels(r) : NO_LABELS,
+    tail: has & HAS.tail ? chunkHandle(r.u53()) : undefined,
   };
 }
 
@@ -213,7 +228,9 @@ function rareFieldsOf(file: FileInode): number {
     (file.expiresAt === NEVER ? 0 : HAS.expiresAt) |
     (file.contentType === "" ? 0 : HAS.contentType) |
     (isEmpty(file.metadata) ? 0 : HAS.metadata) |
-    (isEmpty(file.tags) ? 0 : HAS.tags)
+    (isEmpty(file.tags) ? 0 : HAS.tags) |
+    (file.isUneven ? HAS.unevenChunks : 0) |
+    (file.tail === undefined ? 0 : HAS.tail)
   );
 }
 

@@ -31,14 +31,15 @@ const TABLE = {
   released: 0x21,
   grant: 0x22,
   upload: 0x23,
+  tail: 0x24,
   server: 0x30,
   serverName: 0x31,
   serverUuid: 0x32,
   node: 0x33,
   session: 0x40,
   answer: 0x41,
-  change: 0x50,
   tokenKeys: 0x42,
+  change: 0x50,
   changeFloor: 0x51,
   lock: 0x60,
   expiry: 0x61,
@@ -59,6 +60,7 @@ export const COUNTER = {
   snapshots: 6,
   checked: 7,
   job: 8,
+  tails: 9,
 } as const;
 export type CounterName = keyof typeof COUNTER;
 
@@ -86,6 +88,7 @@ export const contentReferencesKey = (content: InodeId): Uint8Array =>
 export const trashKey = (id: number): Uint8Array => numbered(TABLE.trash, id);
 export const chunkKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.chunk, handle);
 export const grantKey = (grant: GrantId): Uint8Array => numbered(TABLE.grant, grant);
+export const tailKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.tail, handle);
 export const uploadKey = (upload: InodeId): Uint8Array => numbered(TABLE.upload, upload);
 export const serverKey = (server: ServerId): Uint8Array => numbered(TABLE.server, server);
 export const sessionKey = (session: SessionId): Uint8Array => numbered(TABLE.session, session);
@@ -93,11 +96,11 @@ export const answerPageKey = (session: SessionId, page: number): Uint8Array =>
   numberedTwice(TABLE.answer, session, page);
 export const releasedKey = (at: WallMs, handle: ChunkHandle): Uint8Array =>
   numberedTwice(TABLE.released, at, handle);
+/** Among the tables that no backup holds. */
+export const tokenKeysKey = (): Uint8Array => Uint8Array.of(TABLE.tokenKeys);
 export const restorationKey = (): Uint8Array => Uint8Array.of(TABLE.restoration);
 export const changeFloorKey = (): Uint8Array => Uint8Array.of(TABLE.changeFloor);
 export const serverNameKey = (name: string): Uint8Array => named(TABLE.serverName, name);
-/** Among the tables that no backup holds. */
-export const tokenKeysKey = (): Uint8Array => Uint8Array.of(TABLE.tokenKeys);
 export const lockKey = (name: string): Uint8Array => named(TABLE.lock, name);
 export const nodeKey = (name: string): Uint8Array => named(TABLE.node, name);
 export const jobKey = (job: number): Uint8Array => numbered(TABLE.job, job);
@@ -198,9 +201,20 @@ export const uploadsAfter = (upload: number): KeyRange => after(TABLE.upload, up
 export const sessionsAfter = (session: number): KeyRange => after(TABLE.session, session);
 export const trashAfter = (id: number): KeyRange => after(TABLE.trash, id);
 export const chunksAfter = (handle: number): KeyRange => after(TABLE.chunk, handle);
+export const tailsAfter = (handle: number): KeyRange => after(TABLE.tail, handle);
 export const jobsAfter = (job: number): KeyRange => after(TABLE.job, job);
 export const movesAfter = (handle: number): KeyRange => after(TABLE.move, handle);
 export const orphansAfter = (inode: number): KeyRange => after(TABLE.orphan, inode);
+
+export const inodesAfter = (inode: number): KeyRange => after(TABLE.inode, inode);
+export const referencesAfter = (inode: number): KeyRange => after(TABLE.references, inode);
+export const sharesAfter = (content: number): KeyRange => after(TABLE.contentReferences, content);
+
+/** All entries of all directories, directory by directory. */
+export const allEntries = (): KeyRange => ({
+  from: Uint8Array.of(TABLE.entry),
+  to: Uint8Array.of(TABLE.entry + 1),
+});
 
 /** What a name led to until after `ended`, in the order of time. */
 export function historyOf(parent: InodeId, name: string, ended: number): KeyRange {

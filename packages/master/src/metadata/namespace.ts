@@ -19,6 +19,7 @@ import { takeNumber } from "./counters.js";
 import { NO_POLICY } from "./directory-record.js";
 import { expiryOfFile } from "./expiry.js";
 import { REPLICAS_MAX } from "./grants.js";
+import { INLINE_CHUNKS_MAX } from "./growth.js";
 import type { FileInode } from "./inode-record.js";
 import type { Moment } from "./inodes.js";
 import { refuseFence } from "./locks.js";
@@ -44,9 +45,6 @@ import {
   type Walk,
   walk,
 } from "./walk.js";
-
-/** A file with more chunks keeps their handles in pages instead of its inode. */
-export const INLINE_CHUNKS_MAX = 8;
 
 type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
 type FoundDirectory = Extract<Found, { kind: "directory" }>;
@@ -74,6 +72,8 @@ export function commitFile(state: State, command: CommandOf<"commit">, now: Mome
     chunkCount: content.count,
     inline,
     content: undefined,
+    isUneven: false,
+    tail: undefined,
     expiresAt: expiryOfFile(now.at, ttlMs),
     contentType: command.contentType,
     metadata: command.metadata,

@@ -22,6 +22,7 @@ import {
 import { releaseInode } from "./references.js";
 import { dropSnapshot } from "./snapshots.js";
 import type { State } from "./state.js";
+import { releaseTail } from "./tail-table.js";
 
 /** Frees what an orphan has, then the orphan if nothing is left. Repeating is harmless. */
 export function reapDirectory(
@@ -60,7 +61,9 @@ function reapEntry(state: State, parent: InodeId, name: string, now: Moment): vo
   if (entry === undefined) return;
   unlink(state, { parent, name }, now);
   const inode = mustGetInode(state, entry.inode);
-  if (inode.kind === "file") cancelExpiry(state, { parent, name }, inode.expiresAt);
-  else putGone(state, entry.inode, inode);
+  if (inode.kind === "file") {
+    cancelExpiry(state, { parent, name }, inode.expiresAt);
+    if (inode.tail !== undefined) releaseTail(state, inode.tail, now.at);
+  } else putGone(state, entry.inode, inode);
   releaseInode(state, entry.inode, now);
 }

@@ -61,6 +61,8 @@ const file = {
   chunkCount: 1,
   inline: [chunkHandle(64)],
   content: undefined,
+  isUneven: false,
+  tail: undefined,
   expiresAt: wallMs(0),
   contentType: "",
   metadata: {},
@@ -106,7 +108,10 @@ const chunk = {
   inode: inodeId(9),
   releasedAt: wallMs(3000),
   members: [1, 2].map(serverId),
+  sharers: 0,
+  isForked: false,
 };
+const page = { handles: [64, 65].map(chunkHandle), offset: undefined };
 const grant = {
   at: wallMs(1000),
   handles: 64,
@@ -208,7 +213,7 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
     "0201000000000000000a0000000b000000090000000000000001b80b0000000000000200000001000000" +
       "000000000200000000000000",
   ],
-  ["page", encodePage([64, 65].map(chunkHandle)), "020200000040000000000000004100000000000000"],
+  ["page", encodePage(page), "020200000040000000000000004100000000000000"],
   ["grant", encodeGrant(grant), "02e803000000000000400100000000000080010000000100000000000000"],
   [
     "upload",
@@ -289,7 +294,11 @@ test("records survive their bytes", (t) => {
   t.deepEqual(decodeMove(encodeMove(lone)), lone);
   const kept = { ...chunk, releasedAt: undefined };
   t.deepEqual(decodeChunk(encodeChunk(kept)), kept);
-  t.deepEqual(decodePage(encodePage([chunkHandle(64)])), [chunkHandle(64)]);
+  const shared = { ...chunk, sharers: 2, isForked: true };
+  t.deepEqual(decodeChunk(encodeChunk(shared)), shared);
+  t.deepEqual(decodePage(encodePage(page)), page);
+  const placed = { ...page, offset: 2 ** 40 };
+  t.deepEqual(decodePage(encodePage(placed)), placed);
   t.deepEqual(decodeGrant(encodeGrant(grant)), grant);
   t.deepEqual(decodeUpload(encodeUpload(upload)), upload);
   t.deepEqual(decodeServer(encodeServer(server)), server);
@@ -370,7 +379,7 @@ test("a record with a byte too few or too many, or of another version, is CORRUP
     encodeInode(file),
     encodeEntry(entry),
     encodeChunk(chunk),
-    encodePage([chunkHandle(64)]),
+    encodePage({ ...page, offset: 77 }),
     encodeGrant(grant),
     encodeUpload(upload),
     encodeServer(server),

@@ -30,6 +30,17 @@ export function shareContent(state: State, content: InodeId): void {
   change(state, contentReferencesKey(content), 1);
 }
 
+/** Whether more than one file has this content. */
+export function isContentShared(view: StateView, content: InodeId): boolean {
+  return view.get(contentReferencesKey(content)) !== undefined;
+}
+
+/** A file leaves a content that others have, too. */
+export function unshareContent(state: State, content: InodeId): void {
+  const wasShared = lower(state, contentReferencesKey(content));
+  invariant(wasShared, "a content that is left is shared", { content });
+}
+
 /** One record less refers to an inode. The last one takes it along. */
 export function releaseInode(state: State, id: InodeId, now: Moment): void {
   if (lower(state, referencesKey(id))) return;

@@ -14,6 +14,7 @@ import { FRESH_EPOCH, isLive } from "./grants.js";
 import { getMove } from "./moves.js";
 import { isOfLostTime, isRestoring } from "./restoration.js";
 import type { StateView } from "./state.js";
+import { getTail } from "./tail-table.js";
 
 /**
  * `member`, `moveTarget`: it is, or is to become, a copy of a chunk; `stale`: of an epoch before the
@@ -78,5 +79,7 @@ function standingOfUnknown(
 ): "newer" | "granted" | "ofLostTime" | "garbage" {
   if (isNeverGranted(view, handle)) return "newer";
   if (isLive(view, handle)) return FRESH_EPOCH < epoch ? "newer" : "granted";
+  const tail = getTail(view, handle);
+  if (tail !== undefined) return tail.authority.newest.epoch < epoch ? "newer" : "granted";
   return isOfLostTime(view, handle) ? "ofLostTime" : "garbage";
 }

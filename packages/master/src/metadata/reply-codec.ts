@@ -41,6 +41,7 @@ const KIND = {
   locked: 10,
   jobCreated: 11,
   movesBegun: 12,
+  tailOpened: 13,
 } as const satisfies Record<Reply["kind"], number>;
 
 export function encodeReply(reply: Reply): Uint8Array {
@@ -79,6 +80,9 @@ function writeReply(writer: ByteWriter, reply: Reply): void {
       break;
     case "movesBegun":
       writeList(w, reply.handles, writeNumber);
+      break;
+    case "tailOpened":
+      w.u53(reply.handle);
       break;
     case "registered":
       w.u53(reply.server);
@@ -133,6 +137,8 @@ function readReply(r: ByteReader): Reply {
       return { kind: "jobCreated", job: readId(r, jobId) };
     case KIND.movesBegun:
       return { kind: "movesBegun", handles: readIds(r, chunkHandle) };
+    case KIND.tailOpened:
+      return { kind: "tailOpened", handle: readId(r, chunkHandle) };
     case KIND.registered:
       return { kind: "registered", server: readId(r, serverId), clusterId: readText(r) };
     case KIND.refused: {

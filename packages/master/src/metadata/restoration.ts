@@ -8,6 +8,8 @@
 // B2. Sessions are not kept: their clients begin anew, and no request is taken for another one.
 // B3. The feed begins anew: whoever watched in the lost time hears GONE, and lists again.
 // B4. Chunks of the lost time are not deleted for a while: a later backup may need them.
+// B5. Tails are left out: which epochs of them were granted in the lost time, nobody knows. Before a
+//     backup they are sealed, so their files have in it what was appended until then.
 
 import {
   ByteReader,
@@ -27,6 +29,7 @@ import {
   type KeyRange,
   numberOf,
   restorationKey,
+  tailsAfter,
 } from "./keys.js";
 import type { StateView } from "./state.js";
 
@@ -91,7 +94,7 @@ export async function* restoredState(
     }
     if (isGrant(key)) firstGrant ??= numberOf(key);
     if (isRestoration(key)) before = decodeRestoration(pair[1]);
-    else yield pair;
+    else if (!isTail(key)) yield pair;
   }
   yield* counters.drain();
   if (!isFeedBegun) yield floor;
@@ -157,6 +160,7 @@ class CounterTable {
   *drain(): Generator<Pair, void, undefined> {
     if (this.#isDrained) return;
     this.#isDrained = true;
+    this.#values.delete(counterKey("tails")[1] as number); // (B5)
     for (const name of Object.keys(COUNTER_GAPS) as Gapped[]) this.#moveOn(name);
     const sorted = [...this.#values].sort(([a], [b]) => a - b);
     for (const [which, value] of sorted) yield [Uint8Array.of(this.#table, which), value];
@@ -179,6 +183,10 @@ function feedFloor(revision: number): Pair {
 
 function isGrant(key: Uint8Array): boolean {
   return key[0] === grantsAfter(0).from[0];
+}
+
+function isTail(key: Uint8Array): boolean {
+  return key[0] === tailsAfter(0).from[0];
 }
 
 function isRestoration(key: Uint8Array): boolean {

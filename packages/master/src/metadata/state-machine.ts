@@ -19,6 +19,7 @@ import {
   type Reply,
   refuse,
   type SnapshotCommand,
+  type TailCommand,
 } from "./command.js";
 import { decodeProposal } from "./command-codec.js";
 import { copyFile } from "./copy.js";
@@ -41,8 +42,9 @@ import { admit, expireSessions, openSession, recordAnswer } from "./sessions.js"
 import { setPolicy, setQuota } from "./settings.js";
 import { createSnapshot, removeSnapshot } from "./snapshots.js";
 import type { State } from "./state.js";
-import { purgeTrash, restoreTrash } from "./trash.js";
+import { activateTailEpoch, grantTailEpoch, openTail, sealTail } from "./tails.js";
 import { addTokenKey } from "./token-keys.js";
+import { purgeTrash, restoreTrash } from "./trash.js";
 import { abortUpload, addChunks, beginUpload, expireUploads } from "./uploads.js";
 import { removeVersion } from "./versions.js";
 import { walk } from "./walk.js";
@@ -127,7 +129,7 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
 /** Also what goes on to the duties. */
 function dispatchKept(
   state: State,
-  command: KeptCommand | LockCommand | SnapshotCommand | HealingCommand | DutyCommand,
+  command: KeptCommand | LockCommand | SnapshotCommand | TailCommand | HealingCommand | DutyCommand,
   now: Moment,
 ): Reply {
   switch (command.kind) {
@@ -147,6 +149,14 @@ function dispatchKept(
       return renewLock(state, command, now);
     case "releaseLock":
       return releaseLock(state, command, now);
+    case "openTail":
+      return openTail(state, command, now);
+    case "grantTailEpoch":
+      return grantTailEpoch(state, command);
+    case "activateTailEpoch":
+      return activateTailEpoch(state, command);
+    case "sealTail":
+      return sealTail(state, command, now);
     default:
       return dispatchHealing(state, command, now);
   }
@@ -201,6 +211,8 @@ function dispatchDuty(state: State, command: DutyCommand, now: Moment): void {
       return expireFiles(state, command.files, now);
     case "dropHistory":
       return dropHistory(state, command.records, now);
+    case "addTokenKey":
+      return addTokenKey(state, command, now.at);
     case "checkState":
       return noteCheck(state, now.at);
     default:
@@ -211,8 +223,6 @@ function dispatchDuty(state: State, command: DutyCommand, now: Moment): void {
 function begin(state: State, text: string, now: Moment): Reply {
   const path = parsePath(text);
   if (path.kind === "refused") return path;
-    case "addTokenKey":
-      return addTokenKey(state, command, now.at);
   const anything = { precondition: { kind: "none" }, makeParents: true } as const;
   return refuseTarget(path, walk(state, path), anything) ?? beginUpload(state, text, now);
 }

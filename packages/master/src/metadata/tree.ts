@@ -29,6 +29,7 @@ import { ancestor, type Path } from "./path.js";
 import { effectivePolicy } from "./policy.js";
 import { addReference, isShared, releaseInode, shareContent } from "./references.js";
 import type { State, StateView } from "./state.js";
+import { moveTail, releaseTail } from "./tail-table.js";
 import { addUsage, minus, moveUsage, refuseExcess, type UsageChange, usageOf } from "./usage.js";
 import type { Found, Walk } from "./walk.js";
 
@@ -64,7 +65,7 @@ export function placeFile(
   if (old === undefined) {
     link(state, place, entry, now);
   } else {
-    keepOrRelease(state, old, now);
+    keepOrRelease(state, withoutTail(state, old, now), now);
     relink(state, place, entry, now);
     cancelExpiry(state, place, old.inode.expiresAt);
   }
@@ -106,6 +107,8 @@ export function editFile(state: State, found: FoundFile, edited: FileInode, now:
   const content = contentOf(id, inode);
   shareContent(state, content);
   const record = putInode(state, copy, { ...edited, content });
+  moveTail(state, inode.tail, { inode: copy });
+  if (inode.tail !== undefined) putInode(state, id, { ...inode, tail: undefined });
   if (isCaptured) putHistory(state, place, { ...pastOf(found), version: 0 }, now);
   else releaseInode(state, id, now);
   relink(state, place, { inode: copy, kind: "file", since: now.index, record }, now);
@@ -114,14 +117,16 @@ export function editFile(state: State, found: FoundFile, edited: FileInode, now:
 }
 
 /** Takes a name away. What it led to is freed, unless it is kept. */
-export function removeFound(state: State, found: Found, path: string, now: Moment): void {
+export function removeFound(state: State, named: Found, path: string, now: Moment): void {
+  const found = withoutTail(state, named, now);
   if (found.kind === "directory") putGone(state, found.id, found.inode);
   keepOrRelease(state, found, now);
   takeName(state, found, path, now);
 }
 
 /** Takes a name away and leaves its reference to the caller. */
-export function takeFound(state: State, found: Found, path: string, now: Moment): void {
+export function takeFound(state: State, named: Found, path: string, now: Moment): void {
+  const found = withoutTail(state, named, now);
   detach(state, found);
   keepForSnapshots(state, found, now);
   takeName(state, found, path, now);
@@ -138,8 +143,10 @@ export function moveFound(
   to: { readonly what: string; readonly place: Place; readonly replaced: Found | undefined },
   now: Moment,
 ): Refused | undefined {
-  const { place, replaced } = to;
+  const { place } = to;
+  const replaced = to.replaced === undefined ? undefined : withoutTail(state, to.replaced, now);
   detach(state, found);
+  if (found.kind === "file") moveTail(state, found.inode.tail, { place });
   keepForSnapshots(state, found, now);
   unlink(state, found.place, now);
   const entry = entryOf(found.id, found.inode, now.index);
@@ -193,6 +200,15 @@ export function lastName(path: Path): string {
   const name = path.names.at(-1);
   invariant(name !== undefined, "only the root has no name");
   return name;
+}
+
+/** What loses its name loses what is being appended: it is no part of its content yet. */
+function withoutTail<F extends Found>(state: State, found: F, now: Moment): F {
+  if (found.kind === "directory" || found.inode.tail === undefined) return found;
+  releaseTail(state, found.inode.tail, now.at);
+  const inode: FileInode = { ...found.inode, tail: undefined };
+  putInode(state, found.id, inode);
+  return { ...found, inode };
 }
 
 function addDirectory(state: State, place: Place, path: string, now: Moment): InodeId {

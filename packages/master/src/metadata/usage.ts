@@ -65,6 +65,33 @@ export function addUsage(state: State, directory: InodeId, more: UsageChange): E
   return addUpTo(state, directory, more, undefined);
 }
 
+/** Adds bytes that nobody can refuse any more, whatever the quotas say. */
+export function addRegardless(state: State, directory: InodeId, sizeBytes: number): void {
+  let id: InodeId | undefined = directory;
+  while (id !== undefined) {
+    const record = mustGetRecord(state, id, inodeKey(id));
+    state.put(inodeKey(id), withMoreUsage(record, { sizeBytes, files: 0, directories: 0 }));
+    id = recordParent(record);
+  }
+}
+
+/** QUOTA if a directory has no room for a single byte more, or one above it. */
+export function fullQuotaOf(
+  view: StateView,
+  what: () => string,
+  directory: InodeId,
+): Refused | undefined {
+  for (const id of upwards(view, directory)) {
+    const record = mustGetRecord(view, id, inodeKey(id));
+    const limit = recordQuota(record).sizeBytes;
+    const holds = recordUsage(record).sizeBytes;
+    if (limit === undefined || holds < limit) continue;
+    const excess = { directory: id, what: "sizeBytes", limit, holds, more: 1 } as const;
+    return refuseExcess(view, what(), { kind: "excess", ...excess });
+  }
+  return undefined;
+}
+
 /**
  * Moves what `moved` counts from one directory to another. The directories above both hold no more
  * than before, so their quotas do not matter.

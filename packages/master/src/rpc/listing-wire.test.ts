@@ -18,6 +18,8 @@ const file: FileInode = {
   chunkCount: 5,
   inline: [],
   content: undefined,
+  isUneven: false,
+  tail: undefined,
   expiresAt: wallMs(3000),
   contentType: "",
   metadata: {},

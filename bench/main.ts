@@ -1,6 +1,7 @@
 // Measures a cluster of real processes on this machine beside the raw ceiling of the same run.
 //
 //   npm run bench -- [--bytes 1073741824] [--files 4000] [--dir DIR] [--json]
+//   npm run bench -- data …     the data path beside MooseFS instead: see data/data.ts
 //   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
 //   npm run bench -- failover … kills of the leader under load: see failover/failover.ts
@@ -18,6 +19,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { connect, type Lumeo } from "@lumeofs/client";
 import { LocalCluster } from "@lumeofs/local-cluster";
+import { runData } from "./data/data.js";
 import { runChaosDrill } from "./drill/chaos.js";
 import { runDrill } from "./drill/drill.js";
 import { runMigration } from "./drill/migration.js";
@@ -45,7 +47,8 @@ interface Report {
 const FILE_BYTES = 4096;
 
 const [command, ...rest] = process.argv.slice(2);
-if (command === "drill") process.exitCode = await runDrill(rest);
+if (command === "data") process.exitCode = await runData(rest);
+else if (command === "drill") process.exitCode = await runDrill(rest);
 else if (command === "chaos") process.exitCode = await runChaosDrill(rest);
 else if (command === "migrate") process.exitCode = await runMigration(rest);
 else if (command === "faults") process.exitCode = await runFaults(rest);

@@ -2,12 +2,11 @@
 // the few calls of its v3 API that the comparison needs.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, open } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { RpcChannel, unary } from "@lumeofs/node/rpc";
+import { freePorts, stopServer } from "../servers.js";
 import { GrpcConnection } from "./grpc-connection.js";
 
 const HOST = "127.0.0.1";
@@ -15,7 +14,6 @@ const MEMBERS = 3;
 /** Connections to each member: etcd's own benchmark gains nothing from more. */
 const CONNECTIONS = 4;
 const READY_MS_MAX = 20_000;
-const STOP_GRACE_MS = 5_000;
 const CALL_TIMEOUT_MS = 30_000;
 
 const PUT = "/etcdserverpb.KV/Put";
@@ -53,7 +51,7 @@ export class EtcdCluster {
 
   /** Starts a new group in `folder` and waits for its leader. */
   static async start(folder: string): Promise<EtcdCluster> {
-    const ports = await freePorts(2 * MEMBERS);
+    const ports = await freePorts(2 * MEMBERS, HOST);
     const names = Array.from({ length: MEMBERS }, (_, i) => `e${i + 1}`);
     const client = (i: number): string => `http://${HOST}:${ports[2 * i]}`;
     const peer = (i: number): string => `http://${HOST}:${ports[2 * i + 1]}`;
@@ -105,7 +103,7 @@ export class EtcdCluster {
       for (const connection of frames) connection.close();
       await Promise.all(channels.map((channel) => channel.close()));
     }
-    await Promise.all(this.#children.map(stop));
+    await Promise.all(this.#children.map(stopServer));
   }
 
   #call(
@@ -172,34 +170,6 @@ function methodOf(path: string): Parameters<typeof unary<Buffer, Buffer>>[1] {
     responseSerialize: same,
     responseDeserialize: same,
   };
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  const ended = once(child, "exit");
-  child.kill("SIGTERM");
-  const force = setTimeout(() => child.kill("SIGKILL"), STOP_GRACE_MS);
-  await ended;
-  clearTimeout(force);
-}
-
-/** Ports that are free now; all are held until all are found, so that they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, HOST);
-      await once(server, "listening");
-      return server;
-    }),
-  );
-  return Promise.all(
-    servers.map(async (server) => {
-      const address = server.address();
-      server.close();
-      await once(server, "close");
-      return typeof address === "object" && address !== null ? address.port : 0;
-    }),
-  );
 }
 
 /** A protobuf field of bytes. */

@@ -48,6 +48,7 @@ import { isStateCheck } from "./metadata/state-check.js";
 import { applyEntry } from "./metadata/state-machine.js";
 import { checkMeter, METRICS, operationMeter, readFirst } from "./metrics.js";
 import { adminMethods } from "./rpc/admin-service.js";
+import { auditMethods } from "./rpc/audit-service.js";
 import { backupMethods } from "./rpc/backup-service.js";
 import { ChannelPool } from "./rpc/channel-pool.js";
 import { chunkMethods } from "./rpc/chunk-service.js";
@@ -324,6 +325,10 @@ async function serve(
     ...transport.methods,
     ...namespaceMethods({ ...operations, masters, timers, meter, room }),
     ...watchMethods(feed),
+    ...auditMethods({
+      ...{ replication: consensus, channels, log, fleet, clock, timers, freeze, orders },
+      bytesPerSecondMax: config.backupBytesPerSecond,
+    }),
     ...backupMethods({ freeze, clock, timers, bytesPerSecondMax: config.backupBytesPerSecond }),
     ...healingMethods({
       ...{ replication: consensus, channels, log, fleet, clock, orders, seen: healing },

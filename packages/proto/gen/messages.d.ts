@@ -474,6 +474,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.chunkserver.v1.ListReplicasResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 replicas: lumeo.common.v1.ReplicaFacts.$Properties[];
+                storeUuid: string;
                 static encode(m: lumeo.chunkserver.v1.ListReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.ListReplicasResponse & lumeo.chunkserver.v1.ListReplicasResponse.$Shape;
             }
@@ -481,6 +482,7 @@ export namespace lumeo {
             namespace ListReplicasResponse {
                 interface $Properties {
                     replicas?: (lumeo.common.v1.ReplicaFacts.$Properties[]|null);
+                    storeUuid?: (string|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.ListReplicasResponse.$Properties;

@@ -3406,6 +3406,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a ListReplicasResponse.
                  * @typedef {Object} lumeo.chunkserver.v1.ListReplicasResponse.$Properties
                  * @property {Array.<lumeo.common.v1.ReplicaFacts.$Properties>|null} [replicas] ListReplicasResponse replicas
+                 * @property {string|null} [storeUuid] ListReplicasResponse storeUuid
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -3447,6 +3448,14 @@ export const lumeo = $root.lumeo = (() => {
                 ListReplicasResponse.prototype.replicas = $util.emptyArray;
 
                 /**
+                 * ListReplicasResponse storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.chunkserver.v1.ListReplicasResponse
+                 * @instance
+                 */
+                ListReplicasResponse.prototype.storeUuid = "";
+
+                /**
                  * Encodes the specified ListReplicasResponse message. Does not implicitly {@link lumeo.chunkserver.v1.ListReplicasResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.ListReplicasResponse
@@ -3466,6 +3475,8 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.replicas.length; ++i)
                             $root.lumeo.common.v1.ReplicaFacts.encode(m.replicas[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
                     }
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -3490,7 +3501,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -3516,6 +3527,15 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.replicas && m.replicas.length))
                                     m.replicas = [];
                                 m.replicas.push($root.lumeo.common.v1.ReplicaFacts.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
                                 continue;
                             }
                         }

@@ -70,7 +70,7 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
     }),
     serveUnary(ControlService.listReplicas, async (request) => {
       const { after, limit } = decodeWindow(request);
-      return { replicas: (await store.page(after, limit)).map(encodeReplica) };
+      return { replicas: (await store.page(after, limit)).map(encodeReplica), storeUuid };
     }),
     serveUnary(ControlService.getStatus, async () => {
       const { state, chunkCount, usedBytes, freeBytes } = store.status();

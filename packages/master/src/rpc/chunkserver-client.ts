@@ -20,6 +20,7 @@ import type { ChannelPool } from "./channel-pool.js";
 import { decodeHandle } from "./wire.js";
 
 const DELETE_TIMEOUT_MS = 10_000;
+const LIST_TIMEOUT_MS = 10_000;
 /** A whole chunk is read from a disk that has other things to do. */
 const VERIFY_TIMEOUT_MS = 30_000;
 /** A whole chunk also crosses the network, and other copies share the limit. */
@@ -51,6 +52,23 @@ export class ChunkserverClient implements Orders {
     const options = { timeoutMs: DELETE_TIMEOUT_MS };
     const answer = await unary(channel, ControlService.deleteReplicas, request, options);
     return (answer.refusedHandles ?? []).map(decodeHandle);
+  }
+
+  /**
+   * What a server itself says that it has, for audits.
+   *
+   * @throws LumeoError CONFLICT if another store answers there.
+   */
+  async listReplicas(
+    server: Server,
+    window: { readonly after: number; readonly limit: number },
+  ): Promise<lumeo.common.v1.IReplicaFacts[]> {
+    const channel = this.#channels.to(server.controlAddress);
+    const options = { timeoutMs: LIST_TIMEOUT_MS };
+    const answer = await unary(channel, ControlService.listReplicas, window, options);
+    if (answer.storeUuid === server.storeUuid) return answer.replicas ?? [];
+    const message = `Cannot list what ${server.name} has: another store answers for it`;
+    throw new LumeoError("CONFLICT", message);
   }
 
   async verifyReplica(server: Server, handle: ChunkHandle): Promise<Verdict> {

@@ -5,7 +5,7 @@
 //   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
 //   npm run bench -- failover … kills of the leader under load: see failover/failover.ts
-//   npm run bench -- drill …    work under faults and an audit instead: see drill/drill.ts
+//   npm run bench -- soak …     work under faults, and an audit of every byte: see drill/soak.ts
 //   npm run bench -- chaos …    masters under every fault, and an audit: see drill/chaos.ts
 //   npm run bench -- faults …   storage faults, enumerated: see faults.ts
 //   npm run bench -- migrate    one master becomes five under load: see drill/migration.ts
@@ -21,8 +21,8 @@ import { connect, type Lumeo } from "@lumeofs/client";
 import { LocalCluster } from "@lumeofs/local-cluster";
 import { runData } from "./data/data.js";
 import { runChaosDrill } from "./drill/chaos.js";
-import { runDrill } from "./drill/drill.js";
 import { runMigration } from "./drill/migration.js";
+import { runSoakDrill } from "./drill/soak.js";
 import { runFailover } from "./failover/failover.js";
 import { runFaults } from "./faults.js";
 import { getLarge, putLarge } from "./load/put-get.js";
@@ -48,7 +48,7 @@ const FILE_BYTES = 4096;
 
 const [command, ...rest] = process.argv.slice(2);
 if (command === "data") process.exitCode = await runData(rest);
-else if (command === "drill") process.exitCode = await runDrill(rest);
+else if (command === "soak") process.exitCode = await runSoakDrill(rest);
 else if (command === "chaos") process.exitCode = await runChaosDrill(rest);
 else if (command === "migrate") process.exitCode = await runMigration(rest);
 else if (command === "faults") process.exitCode = await runFaults(rest);

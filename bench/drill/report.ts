@@ -1,57 +1,49 @@
-// What a drill prints at its end.
+// What a soak prints at its end.
 
-import type { Failure, Gap, Ledger, MemberLoss } from "@lumeofs/local-cluster";
-import type { AuditResult } from "./audit.js";
-import type { Fault } from "./nemesis.js";
+import type { Fault, SoakReport } from "@lumeofs/local-cluster";
 import type { ProcessLife } from "./processes.js";
 
-export interface DrillReport {
-  readonly seed: number;
-  readonly minutes: number;
-  readonly ledger: Ledger;
-  readonly faults: readonly Fault[];
-  /** Members that ended by themselves. */
-  readonly crashes: readonly MemberLoss[];
+const WRONG_SHOWN = 80;
+const MIB = 2 ** 20;
+
+export interface ReportExtras {
+  readonly seconds: number;
   readonly processes: readonly ProcessLife[];
-  readonly result: AuditResult;
-  /** Nothing lost, wrong, hanging or crashed. Failed calls alone do not spoil it. */
-  readonly isGood: boolean;
 }
 
-const FAILURES_SHOWN = 60;
-const LOSSES_SHOWN = 40;
-
 /** The report for people. */
-export function asText(report: DrillReport): string {
-  const { seed, minutes, ledger, crashes, result, isGood } = report;
-  const mebibytes = (result.bytesCompared / 2 ** 20).toFixed(0);
+export function asText(report: SoakReport, { seconds: planned, processes }: ReportExtras): string {
+  const { seed, ledger, result, wrong, wholeAfterMs } = report;
+  const inMiB = (bytes: number): string => `${(bytes / MIB).toFixed(0)} MiB`;
   return [
-    `drill: seed ${seed}, ${minutes} minutes`,
+    `soak: seed ${seed}, ${planned} s`,
     "",
-    ...operations(ledger),
+    ...operations(report),
     "",
     ...faults(report.faults),
     "",
-    ...gaps(ledger.gaps, report.faults),
-    ...codes(ledger),
-    ...ledger.failures.slice(0, FAILURES_SHOWN).map(failure),
+    ...gaps(report),
+    ...codes(report),
     "",
-    ...report.processes.map(life),
+    ...jobs(report),
+    `whole after the faults: ${wholeAfterMs === undefined ? "no" : seconds(wholeAfterMs)}`,
     "",
-    `members that ended by themselves: ${crashes.length}`,
-    ...crashes.map(({ id, pid, why }) => `  ${id} (${pid}): ${why}`),
-    `answers that cannot be: ${ledger.anomalies.length}`,
-    ...ledger.anomalies.slice(0, LOSSES_SHOWN).map((text) => `  ${text}`),
-    `audit: ${result.filesCompared} files (${mebibytes} MiB) compared byte by byte, ` +
-      `${result.absencesChecked} absences, ${result.doubtsSettled} doubtful outcomes`,
-    `masters agree: ${result.agreedState ?? "no"}`,
-    `losses: ${result.losses.length}`,
-    ...result.losses.slice(0, LOSSES_SHOWN).map((text) => `  ${text}`),
-    isGood ? "good" : "BAD",
+    ...memory(processes),
+    "",
+    `acknowledged: ${report.acknowledged} operations, ${inMiB(report.acknowledgedBytes)} ` +
+      `(${ledger.failures.length} calls failed)`,
+    `audit: ${result.filesCompared} files (${inMiB(result.bytesCompared)}) and ` +
+      `${result.replicasCompared} replicas (${inMiB(result.replicaBytesCompared)}) compared byte ` +
+      `by byte, ${result.snapshotsCompared} snapshots, ${result.absencesChecked} absences, ` +
+      `${result.doubtsSettled} doubtful outcomes: ${result.findings.length} findings`,
+    `masters agree: ${report.agreedState ?? "no"}`,
+    `wrong: ${wrong.length}`,
+    ...wrong.slice(0, WRONG_SHOWN).map((text) => `  ${text}`),
+    wrong.length === 0 ? "good" : "BAD",
   ].join("\n");
 }
 
-function operations(ledger: Ledger): readonly string[] {
+function operations({ ledger }: SoakReport): readonly string[] {
   const header = row("operation", "ok", "refused", "failed", "slowest");
   return [
     header,
@@ -68,13 +60,13 @@ function faults(all: readonly Fault[]): readonly string[] {
   });
   const kinds = [...new Set(names)].sort();
   const count = (kind: string): string => String(names.filter((name) => name === kind).length);
-  return [`faults: ${all.length}`, ...kinds.map((kind) => `  ${kind.padEnd(22)} ${count(kind)}`)];
+  return [`faults: ${all.length}`, ...kinds.map((kind) => `  ${kind.padEnd(26)} ${count(kind)}`)];
 }
 
-function gaps(longest: readonly Gap[], all: readonly Fault[]): readonly string[] {
+function gaps({ ledger, faults: all }: SoakReport): readonly string[] {
   return [
     "longest times without an acknowledged change:",
-    ...longest.map(({ ms, endedAtMs }) => {
+    ...ledger.gaps.map(({ ms, endedAtMs }) => {
       const isDuring = ({ beganMs, endedMs = Infinity }: Fault): boolean =>
         beganMs < endedAtMs && endedAtMs - ms < endedMs;
       const names = all.filter(isDuring).map((fault) => {
@@ -86,30 +78,38 @@ function gaps(longest: readonly Gap[], all: readonly Fault[]): readonly string[]
   ];
 }
 
-function codes({ codes: counts }: Ledger): readonly string[] {
+function codes({ ledger: { codes: counts } }: SoakReport): readonly string[] {
   if (counts.size === 0) return ["errors seen by callers: none"];
   const shown = [...counts].map(([code, count]) => `${code} ${count}`);
   return [`errors seen by callers: ${shown.join(", ")}`];
 }
 
-function failure(one: Failure): string {
-  const { atMs, kind, path, code, message, attempts, durationMs } = one;
-  return (
-    `  ${seconds(atMs)}: ${kind} ${path} after ${seconds(durationMs)} and ${attempts} attempts: ` +
-    `${code} ${message} [faults: ${one.faults || "none"}]`
-  );
+/** How many jobs of each kind ended how, and what they copied. */
+function jobs({ jobs: all }: SoakReport): readonly string[] {
+  const kinds = [...new Set(all.map(({ kind }) => kind))].sort();
+  const lines = kinds.map((kind) => {
+    const these = all.filter((job) => job.kind === kind);
+    const count = (state: string): number => these.filter((job) => job.state === state).length;
+    const chunks = these.reduce((sum, job) => sum + job.doneChunks, 0);
+    const bytes = these.reduce((sum, job) => sum + job.doneBytes, 0);
+    const failures = these.reduce((sum, job) => sum + job.failures, 0);
+    return (
+      `  ${kind.padEnd(14)} ${count("done")} done, ${count("cancelled")} cancelled; ` +
+      `${chunks} copies (${(bytes / MIB).toFixed(0)} MiB), ${failures} tries failed`
+    );
+  });
+  return [`jobs: ${all.length}`, ...lines];
 }
 
-/** Memory and files of one process: at its first look, in the end, and the most. */
-function life({ id, pid, looks }: ProcessLife): string {
-  const memory = looks.map(({ residentMiB }) => residentMiB);
-  const files = looks.map(({ openFiles }) => openFiles);
-  const shown = (values: readonly number[]): string => {
-    const [first, last, most] = [values[0], values.at(-1), Math.max(...values)];
-    return `${first?.toFixed(0)} → ${last?.toFixed(0)}, most ${most.toFixed(0)}`;
-  };
-  const name = `${id.padEnd(6)} ${String(pid).padEnd(8)}`;
-  return `${name} MiB ${shown(memory)}; files ${shown(files)}`;
+/** The most that any process of a member had. */
+function memory(lives: readonly ProcessLife[]): readonly string[] {
+  return [...new Set(lives.map(({ id }) => id))].map((id) => {
+    const looks = lives.filter((life) => life.id === id).flatMap((life) => life.looks);
+    const most = (values: readonly number[]): string => Math.max(...values).toFixed(0);
+    const memoryMost = most(looks.map(({ residentMiB }) => residentMiB));
+    const filesMost = most(looks.map(({ openFiles }) => openFiles));
+    return `${id.padEnd(6)} at most ${memoryMost} MiB, ${filesMost} open files`;
+  });
 }
 
 function row(kind: string, ...cells: readonly string[]): string {

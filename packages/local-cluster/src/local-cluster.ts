@@ -202,12 +202,19 @@ export class LocalCluster implements Closable {
     await member.ended;
   }
 
-  /** Starts a member again, after ending it if it runs. */
-  async restart(id: string): Promise<void> {
+  /**
+   * Starts a member again, after ending it if it runs.
+   *
+   * @param environment  What it has this time more than the other members.
+   */
+  async restart(
+    id: string,
+    { environment = {} }: { readonly environment?: Readonly<Record<string, string>> } = {},
+  ): Promise<void> {
     this.#requireOpen();
     const plan = this.#plan(id);
     await this.kill(id, "SIGTERM");
-    this.#startAll([plan]);
+    this.#startAll([plan], environment);
   }
 
   /**
@@ -276,8 +283,8 @@ export class LocalCluster implements Closable {
     for (const member of this.#running.values()) member.signal("SIGKILL");
   }
 
-  #startAll(plans: readonly MemberPlan[]): void {
-    const { environment = {} } = this.#options;
+  #startAll(plans: readonly MemberPlan[], more: Readonly<Record<string, string>> = {}): void {
+    const environment = { ...this.#options.environment, ...more };
     const place = { folder: this.#folder, entries: this.#entries, environment };
     this.#losses = this.#losses.filter(({ id }) => plans.every((plan) => plan.id !== id));
     for (const plan of plans) {

@@ -35,9 +35,9 @@ export interface MoveRunnerParts {
 
 export class MoveRunner {
   readonly #parts: MoveRunnerParts;
-  readonly #running = new Set<MoveOrder>();
+  /** With a signal each: one for all would be listened to by all of them. */
+  readonly #running = new Map<MoveOrder, AbortController>();
   #waiting: MoveOrder[] = [];
-  readonly #stopping = new AbortController();
   #ended: EndedMove[] = [];
 
   constructor(parts: MoveRunnerParts) {
@@ -79,7 +79,7 @@ export class MoveRunner {
 
   /** This master does not lead any more: the next leader gives its own orders. */
   stop(): void {
-    this.#stopping.abort();
+    for (const stopping of this.#running.values()) stopping.abort();
     this.#waiting = [];
   }
 
@@ -91,7 +91,7 @@ export class MoveRunner {
     };
     const isFree = (order: MoveOrder): boolean =>
       endsOf(order).every((end) => (busy.get(end) ?? 0) < this.#parts.movesPerServer);
-    for (const order of this.#running) take(order);
+    for (const order of this.#running.keys()) take(order);
     const still: MoveOrder[] = [];
     for (const order of this.#waiting) {
       if (isFree(order)) {
@@ -105,17 +105,18 @@ export class MoveRunner {
   }
 
   #run(order: MoveOrder): void {
-    this.#running.add(order);
-    void this.#carryOut(order).then((ended) => {
+    const stopping = new AbortController();
+    this.#running.set(order, stopping);
+    void this.#carryOut(order, stopping.signal).then((ended) => {
       this.#running.delete(order);
       this.#ended.push(ended);
       this.#next();
     });
   }
 
-  async #carryOut(order: MoveOrder): Promise<EndedMove> {
+  async #carryOut(order: MoveOrder, signal: AbortSignal): Promise<EndedMove> {
     try {
-      return await this.#copy(order);
+      return await this.#copy(order, signal);
     } catch (error) {
       const { code } = asLumeoError(error);
       this.#parts.logger.debug("move failed", { chunk: order.move.handle, code, error });
@@ -123,18 +124,17 @@ export class MoveRunner {
     }
   }
 
-  async #copy(order: MoveOrder): Promise<EndedMove> {
+  async #copy(order: MoveOrder, signal: AbortSignal): Promise<EndedMove> {
     const { orders, logger, bytesPerSecond: bytesPerSecondMax } = this.#parts;
     const { move, target } = order;
     const chunk = sealedOf(order);
     const sources = order.sources.slice(0, COPY_SOURCES_MAX);
-    const { signal } = this.#stopping;
     const copy = await orders.copyReplica(target, { chunk, sources, bytesPerSecondMax, signal });
     switch (copy.kind) {
       case "copied":
-        return this.#audit(order, badOf(copy.faults));
+        return this.#audit(order, badOf(copy.faults), signal);
       case "here":
-        return this.#audit(order, []);
+        return this.#audit(order, [], signal);
       case "noSource":
         logger.debug("move found no source", { chunk: move.handle, error: copy.why });
         return endOf(order, "failed", badOf(copy.faults));
@@ -145,12 +145,15 @@ export class MoveRunner {
   }
 
   /** Not by the target itself, and from its disk. */
-  async #audit(order: MoveOrder, bad: readonly ServerId[]): Promise<EndedMove> {
+  async #audit(
+    order: MoveOrder,
+    bad: readonly ServerId[],
+    signal: AbortSignal,
+  ): Promise<EndedMove> {
     const { orders, logger, bytesPerSecond: bytesPerSecondMax } = this.#parts;
     const { move, target, sources } = order;
     const holder = { id: move.target, server: target };
     const chunk = sealedOf(order);
-    const { signal } = this.#stopping;
     for (const auditor of sources) {
       const audit = { chunk, holder, bytesPerSecondMax, signal };
       const found = await orders.auditReplica(auditor.server, audit);

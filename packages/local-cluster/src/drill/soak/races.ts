@@ -3,7 +3,7 @@
 // turn its victory into a refusal, nor give two of them the prize.
 
 import type { LumeoErrorCode } from "@lumeofs/client";
-import type { Outcome } from "@lumeofs/local-cluster";
+import type { Outcome } from "../ledger.js";
 import type { Caller } from "./caller.js";
 import type { Content } from "./content.js";
 
@@ -57,11 +57,12 @@ async function raceToPut(
 async function raceToRemove(callers: readonly Caller[], path: string): Promise<void> {
   const [first] = callers as readonly [Caller, ...Caller[]];
   const before = first.model.possible(path);
-  first.model.begin(path, undefined);
   const outcomes = await Promise.all(
-    callers.map(({ client, ledger }) =>
-      ledger.call("race to remove", path, () => client.remove(path), isMissing),
-    ),
+    callers.map((caller) => {
+      const action = (): Promise<void> => caller.client.remove(path);
+      const effects = [{ path, content: undefined }];
+      return caller.change({ kind: "race to remove", effects, action, isRight: isMissing });
+    }),
   );
   const count = (kind: Outcome<unknown>["kind"]): number =>
     outcomes.filter((outcome) => outcome.kind === kind).length;

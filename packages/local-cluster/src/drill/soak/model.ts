@@ -1,9 +1,8 @@
-// What must be in the cluster, as far as the drill was told: for every path the states that it may
-// be in. A call that ended well leaves one; a call whose outcome nobody knows leaves two.
+// What must be in the cluster, as far as the callers were told: for every path the states that it
+// may be in. A call that ended well leaves one; a call whose outcome nobody knows leaves two.
 //
 // D1. While a change is under way, the path may be as before or as after.
 // D2. A change that was acknowledged leaves only its result, whatever was doubtful before.
-// D3. A rename of doubtful outcome leaves the content under exactly one of its two names.
 
 import type { Content } from "./content.js";
 
@@ -11,19 +10,12 @@ import type { Content } from "./content.js";
 export type State = Content | undefined;
 
 /** One name on its way to another state. Exactly one of the three is called. */
-export interface Change {
+export interface PathChange {
   acknowledged(): void;
   /** It surely had no effect. */
   refused(): void;
   /** It may have had its effect, or may have it any moment. */
   doubtful(): void;
-}
-
-/** A doubtful rename: the content is under exactly one of the names (D3). */
-export interface DoubtfulRename {
-  readonly source: string;
-  readonly target: string;
-  readonly content: Content;
 }
 
 interface Entry {
@@ -34,15 +26,10 @@ interface Entry {
 
 export class Model {
   readonly #entries = new Map<string, Entry>();
-  readonly #renames: DoubtfulRename[] = [];
 
   /** Every path that was ever changed. */
   get paths(): readonly string[] {
     return [...this.#entries.keys()];
-  }
-
-  get doubtfulRenames(): readonly DoubtfulRename[] {
-    return this.#renames;
   }
 
   /** The states that a path may be in now. */
@@ -51,7 +38,7 @@ export class Model {
   }
 
   /** A change begins (D1). */
-  begin(path: string, result: State): Change {
+  begin(path: string, result: State): PathChange {
     const entry = this.#entry(path);
     entry.possible = [...entry.possible, result];
     entry.intended.push(result);
@@ -70,10 +57,6 @@ export class Model {
   /** Of several changes that began together, exactly these may have had their effect. */
   settle(path: string, possible: readonly State[]): void {
     this.#entry(path).possible = possible;
-  }
-
-  renameInDoubt(rename: DoubtfulRename): void {
-    this.#renames.push(rename);
   }
 
   /** Begins to watch a path. @returns All states that a reader may have seen since. */

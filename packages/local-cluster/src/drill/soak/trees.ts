@@ -50,28 +50,12 @@ async function move(
   target: string,
   files: ReadonlyMap<string, Content>,
 ): Promise<boolean> {
-  const { ledger, model } = caller;
-  const changes = [...files].flatMap(([name, content]) => [
-    model.begin(`${source}/${name}`, undefined),
-    model.begin(`${target}/${name}`, content),
+  const effects = [...files].flatMap(([name, content]) => [
+    { path: `${source}/${name}`, content: undefined },
+    { path: `${target}/${name}`, content },
   ]);
-  const rename = () => caller.client.rename(source, target);
-  const outcome = await ledger.call("rename directory", source, rename);
-  if (outcome.kind === "ok") ledger.changed();
-  for (const change of changes) {
-    if (outcome.kind === "ok") change.acknowledged();
-    else if (outcome.kind === "refused") change.refused();
-  }
-  if (outcome.kind === "refused") {
-    ledger.anomaly(`rename of the directory ${source} was refused with ${outcome.code}`);
-  }
-  if (outcome.kind === "unknown") {
-    for (const [name, content] of files) {
-      const names = { source: `${source}/${name}`, target: `${target}/${name}` };
-      model.renameInDoubt({ ...names, content });
-    }
-  }
-  return outcome.kind === "ok";
+  const action = (): Promise<void> => caller.client.rename(source, target);
+  return (await caller.change({ kind: "rename directory", effects, action })).kind === "ok";
 }
 
 async function checkNames(
@@ -94,15 +78,10 @@ async function fell(
   folder: string,
   files: ReadonlyMap<string, Content>,
 ): Promise<void> {
-  const { ledger, model } = caller;
-  const changes = [...files.keys()].map((name) => model.begin(`${folder}/${name}`, undefined));
-  const remove = () => caller.client.remove(folder, { recursive: true });
-  const outcome = await ledger.call("remove directory", folder, remove);
-  if (outcome.kind === "ok") ledger.changed();
-  for (const change of changes) {
-    if (outcome.kind === "ok") change.acknowledged();
-    else if (outcome.kind === "refused") change.refused();
-  }
-  if (outcome.kind !== "refused") return;
-  ledger.anomaly(`removal of the directory ${folder} was refused with ${outcome.code}`);
+  const effects = [...files.keys()].map((name) => ({
+    path: `${folder}/${name}`,
+    content: undefined,
+  }));
+  const action = (): Promise<void> => caller.client.remove(folder, { recursive: true });
+  await caller.change({ kind: "remove directory", effects, action });
 }

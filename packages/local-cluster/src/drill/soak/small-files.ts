@@ -1,5 +1,5 @@
 // The life of small files: one caller with a folder of its own stores, replaces under conditions,
-// renames, removes and reads files, and knows at each moment what every one of them must be.
+// copies, renames, removes and reads files, and knows at each moment what each of them must be.
 
 import type { Caller } from "./caller.js";
 import type { Content } from "./content.js";
@@ -49,8 +49,9 @@ async function step(
     return caller.putInVain("put ifNoneMatch, taken", path, { ifNoneMatch: "*" });
   }
   if (chance < 0.63) return caller.putInVain("put ifMatch, stale", path, { ifMatch: STALE_ETAG });
-  if (chance < 0.73) return rename(caller, files, path, fresh);
-  if (chance < 0.8 || isFull) return remove(caller, files, path);
+  if (chance < 0.7) return rename(caller, files, path, fresh);
+  if (chance < 0.75 && !isFull) return copy(caller, files, path, fresh());
+  if (chance < 0.82 || isFull) return remove(caller, files, path);
   return caller.read("read small", path);
 }
 
@@ -100,6 +101,16 @@ async function rename(
   files.delete(path);
   files.delete(name);
   if (await caller.rename(path, name, content)) files.set(name, { content, etag: undefined });
+}
+
+async function copy(
+  caller: Caller,
+  files: Map<string, OwnFile>,
+  path: string,
+  target: string,
+): Promise<void> {
+  const { content } = files.get(path) as OwnFile;
+  if (await caller.copy(path, target, content)) files.set(target, { content, etag: undefined });
 }
 
 async function remove(caller: Caller, files: Map<string, OwnFile>, path: string): Promise<void> {

@@ -1,7 +1,7 @@
-// What the drill stores: bytes that follow from a seed, so that nothing has to be kept to compare
+// What a soak stores: bytes that follow from a seed, so that nothing has to be kept to compare
 // with, and the comparison of what comes back, byte by byte.
 
-import { seededBytes } from "@lumeofs/local-cluster";
+import { seededBytes } from "../seeded-bytes.js";
 
 /** A file's content: `size` bytes made from `seed`. */
 export interface Content {
@@ -75,5 +75,29 @@ class Comparison {
     if (done === true) return true;
     this.#rest = value;
     return false;
+  }
+}
+
+/**
+ * The content cut into parts of these lengths, each in memory while it is given.
+ *
+ * @param lengths  Bytes, together the size of the content.
+ */
+export async function* contentBytes(
+  content: Content,
+  lengths: readonly number[],
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const pieces = streamOf(content)[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  for (const length of lengths) {
+    const part = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      if (rest.byteLength === 0) rest = (await pieces.next()).value ?? rest;
+      const taken = rest.subarray(0, length - at);
+      part.set(taken, at);
+      rest = rest.subarray(taken.byteLength);
+      at += taken.byteLength;
+    }
+    yield part;
   }
 }

@@ -1,0 +1,33 @@
+// A short soak: `npm run bench -- soak` does it for as long as one likes, with any seed.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { runSoak } from "../../src/index.js";
+import { stateHash } from "./drill.js";
+
+const SECONDS = 15;
+const SEED = 4;
+const MIB = 2 ** 20;
+
+test.serial("under kills, lost disks and operators no acknowledged byte is lost", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "lumeo-soak-"));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const options = {
+    ...{ dir, seed: SEED, seconds: SECONDS, chunkservers: 5 },
+    largeBytesMax: 24 * MIB,
+    largeBudgetBytes: 128 * MIB,
+  };
+  const report = await runSoak(options, {
+    agreedState: async (endpoints) => {
+      const states = new Set(await Promise.all(endpoints.map(stateHash)));
+      const [state] = states;
+      return states.size === 1 ? state : undefined;
+    },
+  });
+  t.log(report.faults.map(({ kind, target }) => `${kind} ${target}`).join(", "));
+  t.deepEqual(report.wrong, []);
+  t.true(3 < report.faults.length);
+  t.true(50 < report.result.filesCompared);
+});

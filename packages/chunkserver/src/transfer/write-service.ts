@@ -189,8 +189,8 @@ class LargeTransfer {
     const failing = this.#next?.done.then(() => this.#answeredEarly());
     const waiting = failing === undefined ? [this.#receiving] : [this.#receiving, failing];
     const frame = await Promise.race(waiting);
+    this.#checkOwn(); // the frame is given back at the end if this throws
     this.#receiving = undefined;
-    this.#checkOwn();
     return frame;
   }
 

@@ -1,12 +1,21 @@
-// How frames travel between processes: over TCP, or over wires that a simulation makes.
+// How frames travel between processes: over TCP (tcp.ts), or over wires that a simulation makes.
 
-import { createConnection, createServer } from "node:net";
-import { type Closable, LumeoError, type Timers } from "@lumeofs/base";
-import { SystemTimers } from "../system-clock.js";
-import { parseAddress } from "./address.js";
+import type { Closable, Timers } from "@lumeofs/base";
+
+/** Takes what comes in on a socket. */
+export interface ByteReceiver {
+  /** Where the next bytes should go, if they have a place already. */
+  gap(): Uint8Array | undefined;
+  /** So many bytes stand at the beginning of the gap that was given last. */
+  filled(count: number): void;
+  /** Bytes for which there was no gap; they may change after this call. */
+  received(bytes: Uint8Array): void;
+}
 
 /** One connection as a stream of bytes in both directions: what is used of a `net.Socket`. */
 export interface ByteSocket {
+  /** Gives everything that comes to the receiver; a socket without this tells it as "data". */
+  receiveInto?(receiver: ByteReceiver): void;
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
   /** `written` is called when the bytes may be changed again, also if they were not sent. */
@@ -55,59 +64,3 @@ export interface DataNetwork {
     },
   ): Promise<ByteListener>;
 }
-
-const timers = new SystemTimers({ unref: true });
-
-/** Connections between real processes. */
-export const TCP: DataNetwork = {
-  timers,
-  connect: (address, { timeoutMs, signal }) => {
-    signal?.throwIfAborted();
-    const { host, port } = parseAddress(address);
-    return new Promise((resolve, reject) => {
-      const socket = createConnection({ host, port, noDelay: true });
-      const settle = (): void => {
-        alarm.cancel();
-        signal?.removeEventListener("abort", abort);
-        socket.removeAllListeners();
-      };
-      const fail = (error: unknown): void => {
-        settle();
-        socket.on("error", () => undefined); // one that comes after we gave up
-        socket.destroy();
-        reject(error);
-      };
-      const unavailable = (why: string, cause?: unknown): LumeoError => {
-        return new LumeoError("UNAVAILABLE", `Cannot connect to "${address}": ${why}`, { cause });
-      };
-      const abort = (): void => fail(signal?.reason);
-      const late = (): void => fail(unavailable(`no answer within ${timeoutMs} ms`));
-      const alarm = timers.after(timeoutMs, late);
-      signal?.addEventListener("abort", abort, { once: true });
-      socket.once("error", (cause) => fail(unavailable(cause.message, cause)));
-      socket.once("connect", () => {
-        settle();
-        resolve(socket);
-      });
-    });
-  },
-  listen: ({ host, port, connectionsMax }, { accepted, failed }) => {
-    const server = createServer({ noDelay: true }, accepted);
-    server.maxConnections = connectionsMax;
-    return new Promise((resolve, reject) => {
-      server.once("error", (cause) => {
-        const message = `Cannot listen on ${host}:${port}: ${cause.message}`;
-        reject(new LumeoError("UNAVAILABLE", message, { cause }));
-      });
-      server.listen({ host, port }, () => {
-        server.removeAllListeners("error");
-        server.on("error", failed);
-        const address = server.address();
-        resolve({
-          port: typeof address === "object" && address !== null ? address.port : 0,
-          close: () => new Promise((done) => server.close(() => done())),
-        });
-      });
-    });
-  },
-};

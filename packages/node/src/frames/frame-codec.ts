@@ -1,8 +1,9 @@
-// Frames ⇄ bytes. The decoder is fed with buffers as they come from a socket, cut anywhere, and
-// hands payloads on as views of those same buffers: payload bytes are never copied.
+// Frames ⇄ bytes. The decoder is fed with bytes as they come from a socket, cut anywhere. A payload
+// gets one buffer as soon as its head is known; whoever reads the socket may read the rest of it
+// straight into that buffer (`gap`), so that the bytes of a large payload are not copied.
 //
 // F1. A frame is handed out only after its CRC over prefix and header has been checked.
-// F2. A payload is the list of received pieces, in order, together exactly `payloadBytes` long.
+// F2. A payload is one piece of exactly `payloadBytes` bytes, or none if it is empty.
 // F3. After a PROTOCOL error the decoder throws the same error for ever: the stream has no known
 //     frame border any more.
 
@@ -52,29 +53,58 @@ export function encodeFrameHead(
   return bytes;
 }
 
+/** Makes room for a payload. */
+export type Allocate = (bytes: number) => Uint8Array;
+
 /** Cuts a stream of bytes into frames. */
 export class FrameDecoder {
   readonly #crc32c: Crc32c;
-  readonly #pieces: Uint8Array[] = [];
-  #buffered = 0;
+  readonly #allocate: Allocate;
+  /** Given and not taken yet; somebody else's until `keep`. */
+  #input: Uint8Array = NOTHING;
+  #isBorrowed = false;
   #prefix: Prefix | undefined;
   #head: FrameHead | undefined;
+  #payload: Uint8Array | undefined;
+  /** Bytes at the beginning of the payload that are there. */
+  #filled = 0;
   #broken: LumeoError | undefined;
 
-  constructor(crc32c: Crc32c) {
+  constructor(crc32c: Crc32c, allocate: Allocate = (bytes) => Buffer.allocUnsafeSlow(bytes)) {
     this.#crc32c = crc32c;
+    this.#allocate = allocate;
   }
 
-  /** Takes over a received buffer: the caller does not change it any more. */
+  /** Takes bytes that the caller leaves unchanged until it has called `keep`. */
   push(bytes: Uint8Array): void {
     if (bytes.byteLength === 0) return;
-    this.#pieces.push(bytes);
-    this.#buffered += bytes.byteLength;
+    const isFirst = this.#input.byteLength === 0;
+    this.#input = isFirst ? bytes : Buffer.concat([this.#input, bytes]);
+    this.#isBorrowed = isFirst;
   }
 
-  /** Bytes that were pushed and have not left in a frame. */
+  /** Copies what is left of the pushed bytes: they may change then. */
+  keep(): void {
+    if (this.#isBorrowed) this.#input = Uint8Array.prototype.slice.call(this.#input);
+    this.#isBorrowed = false;
+  }
+
+  /** Bytes that have come and have not left in a frame. */
   get bufferedBytes(): number {
-    return this.#buffered;
+    return this.#input.byteLength + this.#filled;
+  }
+
+  /**
+   * What is missing of the payload that `body` waits for: the next bytes of the stream may be put
+   * at its beginning, instead of being pushed, and told with `fill`.
+   */
+  get gap(): Uint8Array | undefined {
+    return this.#payload?.subarray(this.#filled);
+  }
+
+  /** So many bytes stand at the beginning of the gap now. */
+  fill(bytes: number): void {
+    this.#filled += bytes;
   }
 
   /**
@@ -94,52 +124,52 @@ export class FrameDecoder {
     }
   }
 
-  /** The frame at the front if all of it is there. */
+  /** The frame at the front if all of it is there. Its payload has room from this call on. */
   body(): Frame | undefined {
     const head = this.head();
-    if (head === undefined || this.#buffered < head.payloadBytes) return undefined;
+    if (head === undefined) return undefined;
+    const { payloadBytes } = head;
+    if (payloadBytes === 0) return this.#handOut(head, []);
+    this.#payload ??= this.#allocate(payloadBytes);
+    const part = this.#take(Math.min(payloadBytes - this.#filled, this.#input.byteLength));
+    this.#payload.set(part, this.#filled);
+    this.#filled += part.byteLength;
+    return this.#filled < payloadBytes ? undefined : this.#handOut(head, [this.#payload]);
+  }
+
+  #handOut(head: FrameHead, payload: readonly Uint8Array[]): Frame {
     this.#head = undefined;
-    return { ...head, payload: this.#take(head.payloadBytes) };
+    this.#payload = undefined;
+    this.#filled = 0;
+    const { request, message, payloadBytes } = head;
+    return { request, message, payloadBytes, payload };
   }
 
   #readHead(): FrameHead | undefined {
     if (this.#prefix === undefined) {
-      if (this.#buffered < PREFIX_BYTES) return undefined;
-      this.#prefix = readPrefix(joined(this.#take(PREFIX_BYTES)));
+      if (this.#input.byteLength < PREFIX_BYTES) return undefined;
+      this.#prefix = readPrefix(this.#take(PREFIX_BYTES), this.#crc32c);
     }
     const prefix = this.#prefix;
-    if (this.#buffered < prefix.headerBytes) return undefined;
+    if (this.#input.byteLength < prefix.headerBytes) return undefined;
     this.#prefix = undefined;
-    const header = joined(this.#take(prefix.headerBytes));
-    if (this.#crc32c(header, this.#crc32c(prefix.checked)) !== prefix.crc) {
+    const header = this.#take(prefix.headerBytes);
+    if (this.#crc32c(header, prefix.crcBefore) !== prefix.crc) {
       throw new LumeoError("PROTOCOL", "Cannot read frame: its checksum is wrong");
     }
     const message = decodeHeader(prefix.type, header, prefix.payloadBytes);
     return { request: prefix.request, message, payloadBytes: prefix.payloadBytes };
   }
 
-  /** Views of the next `count` bytes, which are known to be there. */
-  #take(count: number): Uint8Array[] {
-    const taken: Uint8Array[] = [];
-    let missing = count;
-    let used = 0;
-    while (0 < missing) {
-      const piece = this.#pieces[used] as Uint8Array;
-      if (missing < piece.byteLength) {
-        taken.push(piece.subarray(0, missing));
-        this.#pieces[used] = piece.subarray(missing);
-        missing = 0;
-      } else {
-        taken.push(piece);
-        missing -= piece.byteLength;
-        used++;
-      }
-    }
-    this.#pieces.splice(0, used);
-    this.#buffered -= count;
+  /** A view of the next `count` bytes, which are known to be there. */
+  #take(count: number): Uint8Array {
+    const taken = this.#input.subarray(0, count);
+    this.#input = count === this.#input.byteLength ? NOTHING : this.#input.subarray(count);
     return taken;
   }
 }
+
+const NOTHING = new Uint8Array();
 
 interface Prefix {
   readonly type: Message["type"];
@@ -147,10 +177,11 @@ interface Prefix {
   readonly headerBytes: number;
   readonly payloadBytes: number;
   readonly crc: number;
-  readonly checked: Uint8Array;
+  /** Of the part of the prefix that is checked together with the header. */
+  readonly crcBefore: number;
 }
 
-function readPrefix(bytes: Uint8Array): Prefix {
+function readPrefix(bytes: Uint8Array, crc32c: Crc32c): Prefix {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const magic = view.getUint16(0, true);
   if (magic !== MAGIC) throw refused(`it starts with 0x${magic.toString(16)}, not with "LF"`);
@@ -168,16 +199,10 @@ function readPrefix(bytes: Uint8Array): Prefix {
     headerBytes,
     payloadBytes,
     crc: view.getUint32(16, true),
-    checked: bytes.subarray(0, 16),
+    crcBefore: crc32c(bytes.subarray(0, 16)),
   };
 }
 
 function refused(what: string): LumeoError {
   return new LumeoError("PROTOCOL", `Cannot read frame: ${what}`);
-}
-
-/** The pieces as one array; a copy only where there is more than one. For prefix and header. */
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  if (pieces.length === 1) return pieces[0] as Uint8Array;
-  return Buffer.concat(pieces);
 }

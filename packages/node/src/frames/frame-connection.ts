@@ -2,12 +2,13 @@
 
 import { Budget, type Crc32c, LumeoError, type Permit } from "@lumeofs/base";
 import { nativeCrc32c } from "../native-crc32c.js";
-import { type ByteSocket, type DataNetwork, TCP } from "./data-network.js";
+import type { ByteSocket, DataNetwork } from "./data-network.js";
 import { Exchange } from "./exchange.js";
 import type { FrameHead } from "./frame-codec.js";
 import { FrameSocket, type FrameSocketOwner, type ReceivedFrame } from "./frame-socket.js";
 import { RECEIVED_BYTES_MAX, REQUESTS_PER_CONNECTION_MAX } from "./limits.js";
 import { type Hello, isAnswer, type OpeningMessage, type Welcome } from "./message.js";
+import { TCP } from "./tcp.js";
 
 const REQUEST_NUMBER_MAX = 0xffffffff;
 

@@ -6,9 +6,10 @@
 // another server's room, and servers that forward to each other cannot block each other.
 
 import { type Alarm, type Closable, LumeoError } from "@lumeofs/base";
-import { type DataNetwork, TCP } from "./data-network.js";
+import type { DataNetwork } from "./data-network.js";
 import { FrameConnection } from "./frame-connection.js";
 import type { Hello } from "./message.js";
+import { TCP } from "./tcp.js";
 
 export interface FramePoolOptions {
   readonly hello: () => Hello;

@@ -11,24 +11,32 @@ import {
   type Crc32c,
   type Logger,
   LumeoError,
+  MiB,
   type Permit,
   type Timers,
 } from "@lumeofs/base";
 import { nativeCrc32c } from "../native-crc32c.js";
-import { type ByteListener, type ByteSocket, type DataNetwork, TCP } from "./data-network.js";
+import type { ByteListener, ByteSocket, DataNetwork } from "./data-network.js";
 import { Exchange } from "./exchange.js";
 import type { FrameHead } from "./frame-codec.js";
 import { FrameSocket, type FrameSocketOwner, type ReceivedFrame } from "./frame-socket.js";
 import { REQUESTS_PER_CONNECTION_MAX, TEXT_BYTES_MAX } from "./limits.js";
 import { type Hello, type OpeningMessage, opensRequest, type Welcome } from "./message.js";
+import { PayloadBuffers } from "./payload-buffers.js";
+import { TCP } from "./tcp.js";
 
 /** How long `close` lets requests in flight go on. */
 const CLOSE_GRACE_MS = 3_000;
 const CONNECTIONS_MAX = 512;
+/** Memory for payloads that waits to be used again: about what writes in flight take. */
+const IDLE_PAYLOAD_BYTES = 32 * MiB;
 /** Of an error's message, which may repeat what a client has sent: the other side takes no more. */
 const ERROR_TEXT_MAX = TEXT_BYTES_MAX;
 
-/** Serves one request: `first` is its opening frame, which the handler releases. */
+/**
+ * Serves one request: `first` is its opening frame. Its payload, like that of every frame that the
+ * exchange receives, is valid until the frame is released, and used for others after that.
+ */
 export type RequestHandler = (
   first: ReceivedFrame & { readonly message: OpeningMessage },
   exchange: Exchange,
@@ -57,6 +65,7 @@ export class FrameServer implements Closable {
   readonly #network: DataNetwork;
   #listener: ByteListener | undefined;
   readonly #connections = new Set<AcceptedConnection>();
+  readonly #buffers = new PayloadBuffers(IDLE_PAYLOAD_BYTES);
   #isClosing = false;
 
   private constructor(options: FrameServerOptions) {
@@ -110,7 +119,8 @@ export class FrameServer implements Closable {
 
   #accept(socket: ByteSocket): void {
     const { timers } = this.#network;
-    const connection = new AcceptedConnection(socket, { ...this.#options, timers }, () => {
+    const options = { ...this.#options, timers, buffers: this.#buffers };
+    const connection = new AcceptedConnection(socket, options, () => {
       this.#connections.delete(connection);
     });
     this.#connections.add(connection);
@@ -138,7 +148,7 @@ class AcceptedConnection {
 
   constructor(
     socket: ByteSocket,
-    options: FrameServerOptions & { readonly timers: Timers },
+    options: FrameServerOptions & { readonly timers: Timers; readonly buffers: PayloadBuffers },
     forget: () => void,
   ) {
     this.#options = options;
@@ -147,6 +157,7 @@ class AcceptedConnection {
     this.#frames = new FrameSocket(socket, this.#owner(), {
       crc32c: options.crc32c ?? nativeCrc32c,
       timers: options.timers,
+      buffers: options.buffers,
       ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
     });
   }

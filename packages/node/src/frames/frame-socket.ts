@@ -10,6 +10,7 @@ import type { ByteSocket } from "./data-network.js";
 import { encodeFrameHead, type Frame, FrameDecoder, type FrameHead } from "./frame-codec.js";
 import { SEND_QUEUE_BYTES_MAX, STALL_MS } from "./limits.js";
 import type { Message } from "./message.js";
+import type { PayloadBuffers } from "./payload-buffers.js";
 
 /** How long a connection that ends may take to send what is queued. */
 const END_MS = 1_000;
@@ -21,19 +22,27 @@ export class ReceivedFrame implements Frame {
   readonly payload: readonly Uint8Array[];
   readonly payloadBytes: number;
   #permit: Permit | undefined;
+  #buffers: PayloadBuffers | undefined;
 
-  constructor(frame: Frame, permit: Permit | undefined) {
+  constructor(frame: Frame, permit: Permit | undefined, buffers?: PayloadBuffers) {
     this.request = frame.request;
     this.message = frame.message;
     this.payload = frame.payload;
     this.payloadBytes = frame.payloadBytes;
     this.#permit = permit;
+    this.#buffers = buffers;
   }
 
-  /** Says that the payload is not needed any more. Harmless the second time. */
+  /**
+   * Says that the payload is not needed any more: its memory may be used again. Harmless the second
+   * time.
+   */
   release(): void {
     this.#permit?.release();
     this.#permit = undefined;
+    const buffers = this.#buffers;
+    this.#buffers = undefined;
+    if (buffers !== undefined) for (const piece of this.payload) buffers.give(piece);
   }
 }
 
@@ -53,6 +62,8 @@ export interface FrameSocketOptions {
   readonly timers: Timers;
   /** Silence that ends a busy connection. */
   readonly stallMs?: number;
+  /** Memory for payloads; without it each has its own, which stays valid after its release. */
+  readonly buffers?: PayloadBuffers | undefined;
 }
 
 /** One connection as a row of frames. Takes the socket over. */
@@ -62,6 +73,7 @@ export class FrameSocket {
   readonly #crc32c: Crc32c;
   readonly #timers: Timers;
   readonly #decoder: FrameDecoder;
+  readonly #buffers: PayloadBuffers | undefined;
   readonly #stallMs: number;
   #permit: Permit | undefined;
   #isAdmitting = false;
@@ -75,7 +87,9 @@ export class FrameSocket {
     this.#owner = owner;
     this.#crc32c = options.crc32c;
     this.#timers = options.timers;
-    this.#decoder = new FrameDecoder(options.crc32c);
+    const { buffers } = options;
+    this.#buffers = buffers;
+    this.#decoder = new FrameDecoder(options.crc32c, buffers && ((bytes) => buffers.take(bytes)));
     this.#stallMs = options.stallMs ?? STALL_MS;
     this.#listen();
   }
@@ -146,17 +160,30 @@ export class FrameSocket {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, this.#stallMs);
     socket.setTimeout(this.#stallMs);
-    socket.on("data", (bytes: Buffer) => {
-      if (this.#closedBy !== undefined) return; // S3
-      this.#decoder.push(bytes);
-      this.#advance();
-    });
+    if (socket.receiveInto === undefined) socket.on("data", (bytes) => this.#onBytes(bytes));
+    else {
+      socket.receiveInto({
+        gap: () => (this.#closedBy === undefined ? this.#decoder.gap : undefined),
+        filled: (count) => {
+          this.#decoder.fill(count);
+          this.#advance();
+        },
+        received: (bytes) => this.#onBytes(bytes),
+      });
+    }
     socket.on("timeout", () => this.#onSilence());
     socket.on("error", (cause) => {
       this.destroy(lost(cause.message, cause));
     });
     socket.on("end", () => this.destroy(lost("the other side closed it")));
     socket.on("close", () => this.destroy(lost("it was closed")));
+  }
+
+  #onBytes(bytes: Uint8Array): void {
+    if (this.#closedBy !== undefined) return; // S3
+    this.#decoder.push(bytes);
+    this.#advance();
+    this.#decoder.keep();
   }
 
   #onSilence(): void {
@@ -194,7 +221,7 @@ export class FrameSocket {
     if (frame === undefined) return false;
     const permit = this.#permit;
     this.#permit = undefined;
-    this.#owner.received(new ReceivedFrame(frame, permit));
+    this.#owner.received(new ReceivedFrame(frame, permit, this.#buffers));
     return true;
   }
 

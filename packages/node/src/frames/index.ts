@@ -1,7 +1,7 @@
 // @lumeofs/node/frames: the data plane (docs/formats/data-plane.md).
 export { type Address, formatAddress, parseAddress } from "./address.js";
 export { blockCrcs, crcOfBlocks, firstBadBlock } from "./blocks.js";
-export { type ByteListener, type ByteSocket, type DataNetwork, TCP } from "./data-network.js";
+export type { ByteListener, ByteReceiver, ByteSocket, DataNetwork } from "./data-network.js";
 export { Exchange } from "./exchange.js";
 export { encodeFrameHead, type Frame, FrameDecoder, type FrameHead } from "./frame-codec.js";
 export { type ConnectOptions, FrameConnection } from "./frame-connection.js";
@@ -48,3 +48,4 @@ export type {
   TailRead,
   TailReply,
 } from "./tail-message.js";
+export { TCP } from "./tcp.js";

@@ -42,6 +42,11 @@ export interface ByteListener extends Closable {
   readonly port: number;
 }
 
+export interface ConnectLimits {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Port. */
 export interface DataNetwork {
   /** For whatever waits on a connection; they do not keep a process alive. */
@@ -50,10 +55,7 @@ export interface DataNetwork {
    * @param address  host:port
    * @throws LumeoError UNAVAILABLE if nobody answers there in time; the signal's reason.
    */
-  connect(
-    address: string,
-    limits: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
-  ): Promise<ByteSocket>;
+  connect(address: string, limits: ConnectLimits): Promise<ByteSocket>;
   /** @throws LumeoError UNAVAILABLE if the address cannot be taken. Port 0 takes any. */
   listen(
     where: { readonly host: string; readonly port: number; readonly connectionsMax: number },

@@ -5,49 +5,65 @@
 // that connect. One that was accepted has no such option: its handle is moved to a new socket that
 // has it; where a handle cannot do this, the socket stays as it is and tells what came as "data".
 
-import { createConnection, createServer, Socket, type SocketConstructorOpts } from "node:net";
+import {
+  createConnection,
+  createServer,
+  type OnReadOpts,
+  Socket,
+  type SocketConstructorOpts,
+} from "node:net";
 import { invariant, KiB, LumeoError } from "@lumeofs/base";
 import { SystemTimers } from "../system-clock.js";
 import { parseAddress } from "./address.js";
-import type { ByteReceiver, ByteSocket, DataNetwork } from "./data-network.js";
+import type { ByteReceiver, ByteSocket, ConnectLimits, DataNetwork } from "./data-network.js";
 
 /** For whatever has no place of its own. What a read puts there is consumed before the next one. */
 const scratch = Buffer.allocUnsafeSlow(64 * KiB);
 const timers = new SystemTimers({ unref: true });
 
+/** As `DataNetwork.connect` promises; bytes are told as "data" unless `onread` takes them. */
+export function connectTcp(
+  address: string,
+  { timeoutMs, signal }: ConnectLimits,
+  onread?: OnReadOpts,
+): Promise<Socket> {
+  signal?.throwIfAborted();
+  const { host, port } = parseAddress(address);
+  return new Promise((resolve, reject) => {
+    const direct = onread === undefined ? {} : { onread };
+    const socket = createConnection({ host, port, noDelay: true, ...direct });
+    const settle = (): void => {
+      alarm.cancel();
+      signal?.removeEventListener("abort", abort);
+      socket.removeAllListeners();
+    };
+    const fail = (error: unknown): void => {
+      settle();
+      socket.on("error", () => undefined); // one that comes after we gave up
+      socket.destroy();
+      reject(error);
+    };
+    const unavailable = (why: string, cause?: unknown): LumeoError => {
+      return new LumeoError("UNAVAILABLE", `Cannot connect to "${address}": ${why}`, { cause });
+    };
+    const abort = (): void => fail(signal?.reason);
+    const late = (): void => fail(unavailable(`no answer within ${timeoutMs} ms`));
+    const alarm = timers.after(timeoutMs, late);
+    signal?.addEventListener("abort", abort, { once: true });
+    socket.once("error", (cause) => fail(unavailable(cause.message, cause)));
+    socket.once("connect", () => {
+      settle();
+      resolve(socket);
+    });
+  });
+}
+
 /** Connections between real processes. */
 export const TCP: DataNetwork = {
   timers,
-  connect: (address, { timeoutMs, signal }) => {
-    signal?.throwIfAborted();
-    const { host, port } = parseAddress(address);
-    return new Promise((resolve, reject) => {
-      const reading = new DirectReading();
-      const socket = createConnection({ host, port, noDelay: true, onread: reading.options });
-      const settle = (): void => {
-        alarm.cancel();
-        signal?.removeEventListener("abort", abort);
-        socket.removeAllListeners();
-      };
-      const fail = (error: unknown): void => {
-        settle();
-        socket.on("error", () => undefined); // one that comes after we gave up
-        socket.destroy();
-        reject(error);
-      };
-      const unavailable = (why: string, cause?: unknown): LumeoError => {
-        return new LumeoError("UNAVAILABLE", `Cannot connect to "${address}": ${why}`, { cause });
-      };
-      const abort = (): void => fail(signal?.reason);
-      const late = (): void => fail(unavailable(`no answer within ${timeoutMs} ms`));
-      const alarm = timers.after(timeoutMs, late);
-      signal?.addEventListener("abort", abort, { once: true });
-      socket.once("error", (cause) => fail(unavailable(cause.message, cause)));
-      socket.once("connect", () => {
-        settle();
-        resolve(reading.of(socket));
-      });
-    });
+  connect: async (address, limits) => {
+    const reading = new DirectReading();
+    return reading.of(await connectTcp(address, limits, reading.options));
   },
   listen: ({ host, port, connectionsMax }, { accepted, failed }) => {
     let open = 0;

@@ -1,5 +1,5 @@
-// `pnpm sim`: the deterministic simulation of the masters, or with the first word `chunks` that of
-// the chunk protocol. Each lives with the tests of its package; this hands over the arguments, the
+// `pnpm sim`: the deterministic simulation of the masters, with the first word `chunks` that of the
+// chunk protocol, or with `cluster` that of whole clusters. This hands over the arguments, the
 // terminal and the time.
 
 interface Console {
@@ -7,15 +7,17 @@ interface Console {
   nowMs(): number;
 }
 
-const [first, ...rest] = process.argv.slice(2);
-const isOfChunks = first === "chunks";
-const file = isOfChunks
-  ? "packages/chunkserver/dist/test/replication/main.js"
-  : "packages/master/dist/test/sim/main.js";
-const entry = new URL(`../../${file}`, import.meta.url);
+const OTHERS: Readonly<Record<string, string>> = {
+  chunks: "packages/chunkserver/dist/test/replication/main.js",
+  cluster: "packages/simulation/dist/src/main.js",
+};
+
+const [first = "", ...rest] = process.argv.slice(2);
+const other = OTHERS[first];
+const entry = new URL(`../../${other ?? "packages/master/dist/test/sim/main.js"}`, import.meta.url);
 const simulation: { main(argv: readonly string[], console: Console): Promise<number> } =
   await import(entry.href);
-process.exitCode = await simulation.main(isOfChunks ? rest : process.argv.slice(2), {
+process.exitCode = await simulation.main(other === undefined ? process.argv.slice(2) : rest, {
   print: (text) => process.stdout.write(text),
   nowMs: () => performance.now(),
 });

@@ -47,6 +47,8 @@ export const TABLE: TidyTable = {
     "packages/local-cluster": ["base", "node", "client", "master", "chunkserver"],
     "packages/backup": ["base", "proto", "node", "master"],
     "packages/cli": ["base", "node", "client", "local-cluster", "backup"],
+    // Whole clusters in one process: the only place that knows all three, and no part of the product.
+    "packages/simulation": ["base", "proto", "node", "master", "chunkserver", "client", "testkit"],
     bench: ["base", "proto", "node", "client", "local-cluster", "testkit"],
     scripts: ["base", "node", "client", "local-cluster", "master", "testkit"],
   },
@@ -79,7 +81,7 @@ export const TABLE: TidyTable = {
     },
     "packages/node": {
       rpc: [],
-      frames: ["native-crc32c.ts"],
+      frames: ["native-crc32c.ts", "system-clock.ts"],
     },
   },
   sharedFiles: ["config.ts", "metrics.ts", "limits.ts"],

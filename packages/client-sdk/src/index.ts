@@ -83,6 +83,8 @@ export type {
   RenameOptions,
   StatOptions,
 } from "./options.js";
+// For simulations of whole clusters, which stand clients on hosts of their own.
+export type { Ports } from "./ports.js";
 export type { Reading } from "./reading.js";
 export type { Removed } from "./removals.js";
 export type { RetryPolicy } from "./retry.js";

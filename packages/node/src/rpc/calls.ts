@@ -7,6 +7,9 @@ import type { RpcMethod } from "./handlers.js";
 import type { RpcServerOptions } from "./server.js";
 import type { RpcStream } from "./stream.js";
 
+/** How a call is named, and its messages written; made from protos/. */
+export type { MethodDefinition };
+
 /** What bounds a unary call. */
 export interface CallOptions {
   /** For the whole call, connecting included. */
@@ -16,6 +19,11 @@ export interface CallOptions {
 
 export interface StreamOptions {
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Carry it over a connection of its own, without HTTP/2 (direct-stream.ts): for streams between
+   * our own processes of many small messages. A network may ignore it.
+   */
+  readonly direct?: boolean;
 }
 
 /** Calls to one address; see the functions of channel.ts for what each promises. */

@@ -2,6 +2,7 @@
 export type { BareMethod, BareStream } from "./bare-method.js";
 export type {
   CallOptions,
+  MethodDefinition,
   RpcCalls,
   RpcListener,
   RpcNetwork,

@@ -155,6 +155,15 @@ export class SimDisk {
     }
   }
 
+  /** An empty disk takes its place: calls of the old users never end and change nothing. */
+  replace(): void {
+    this.#generation++;
+    this.#changes++;
+    this.#nameChanges = [];
+    this.#durable = new FileTree<SimNode>();
+    this.#visible = new FileTree<SimNode>();
+  }
+
   /** What a loss of power now could leave (D5). */
   moment(): DiskMoment {
     const durable = this.#durable.reachable((node) => node);

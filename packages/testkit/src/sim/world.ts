@@ -5,7 +5,8 @@
 // between two events. So a run is a function of its seed, and a failing seed fails again.
 //
 // W1. Events run in the order (time, order of scheduling).
-// W2. Between two events every promise continuation that can run has run.
+// W2. Between two events every promise continuation that can run has run, and if the world is told
+//     to, every immediate that was set before.
 // W3. Chance comes from `random(purpose)` alone: drawing more for one purpose changes no other.
 
 import { type Alarm, invariant, SeededRandom } from "@lumeofs/base";
@@ -39,13 +40,19 @@ export class World {
   readonly #queue: Event[] = [];
   readonly #trace: string[] = [];
   readonly #isTraced: boolean;
+  readonly #hasImmediates: boolean;
   readonly #watchers: (() => void)[] = [];
 
   constructor(
     readonly seed: number,
-    options: { readonly traced?: boolean } = {},
+    options: {
+      readonly traced?: boolean;
+      /** For code that gathers work until the end of a turn of the event loop. Costs time. */
+      readonly immediates?: boolean;
+    } = {},
   ) {
     this.#isTraced = options.traced ?? false;
+    this.#hasImmediates = options.immediates ?? false;
   }
 
   /** Virtual milliseconds since the beginning, with fractions. */
@@ -119,7 +126,8 @@ export class World {
           const end = done() ? "condition" : this.#endBefore(timeMax, eventsMax);
           if (end !== undefined) return resolve(end);
           this.#runNext();
-          if (this.#events % EVENTS_PER_TURN === 0) setImmediate(turn);
+          const isTurnOver = this.#hasImmediates || this.#events % EVENTS_PER_TURN === 0;
+          if (isTurnOver) setImmediate(turn);
           else SETTLED.then(next);
         } catch (error) {
           reject(error);

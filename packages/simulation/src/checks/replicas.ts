@@ -1,0 +1,169 @@
+// Whether copies are where the masters say.
+//
+// R1. Whatever a chunk's record lists as a member has the chunk, with the epoch, the length and the
+//     checksum of the record, from the moment of its commit on (commits, moves), whatever crashes:
+//     unless that machine's own disk has lost or damaged it. So a copy that somebody needs is never
+//     deleted (C10), and none counts before it is durable.
+// R2. A job that is done is done: nobody is a member any more that it was to empty.
+// R3. After all faults each chunk has as many intact copies as its file wants, on servers that are
+//     there, each read again from its disk (C8); and nothing else is left on any disk.
+
+import { type ChunkHandle, invariant } from "@lumeofs/base";
+import {
+  type ChunkRecord,
+  chunksPage,
+  getChunk,
+  getServer,
+  isOpen,
+  jobsPage,
+  type NumberedChunk,
+  type StateReader,
+} from "@lumeofs/master";
+import type { Cluster } from "../cluster.js";
+import type { ChunkserverMachine } from "../machine/chunkserver-machine.js";
+import { must } from "./violation.js";
+
+const CHUNKS_MAX = 100_000;
+const JOBS_MAX = 10_000;
+/** Between two looks whether everything is whole. */
+const LOOK_MS = 1_000;
+
+type Member = ChunkRecord["members"][number];
+
+export class ReplicaChecks {
+  jobsDone = 0;
+  /** What the last look still missed; for people. */
+  missing = "";
+  readonly #cluster: Cluster;
+  readonly #ended = new Set<number>();
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  /** Looks again and again from now on. */
+  begin(periodMs: number): void {
+    const { world } = this.#cluster;
+    const look = (): void => {
+      this.#look().catch((error: unknown) => world.fail(error));
+      world.after(periodMs, look);
+    };
+    world.after(periodMs, look);
+  }
+
+  /** Resolves when R3 holds. */
+  async untilWhole(): Promise<void> {
+    const { world } = this.#cluster;
+    for (;;) {
+      this.missing = await this.#firstFault();
+      world.record(() => `not whole: ${this.missing}`);
+      if (this.missing === "") return;
+      await new Promise<void>((resolve) => world.after(LOOK_MS, resolve));
+    }
+  }
+
+  async #look(): Promise<void> {
+    const newest = this.#cluster.newest();
+    if (newest === undefined) return;
+    const chunks = await chunksPage(newest.reader, 0, CHUNKS_MAX);
+    // Since then masters may have ended, or others have gone on.
+    const { reader } = this.#cluster.newest() ?? {};
+    if (reader === undefined) return;
+    for (const { handle } of chunks) {
+      const record = getChunk(reader, handle);
+      if (record !== undefined && record.releasedAt === undefined) {
+        this.#checkMembers(reader, handle, record);
+      }
+    }
+    await this.#checkJobs(reader);
+  }
+
+  /** R1. Reads what is in memory: nothing happens meanwhile. */
+  #checkMembers(reader: StateReader, handle: ChunkHandle, record: ChunkRecord): void {
+    for (const member of record.members) {
+      const machine = this.#machineOf(reader, member);
+      if (machine === undefined || machine.isHarmed) continue;
+      const found = machine.chunkserver?.store.find(handle);
+      const what = (): string =>
+        `chunk ${handle} lists ${machine.name}, where it is ${JSON.stringify(found)}, ` +
+        `not ${JSON.stringify(record)}`;
+      must(found !== undefined, "R1", what);
+      const { version, length, crc32c, isDamaged } = found;
+      const isSame = length === record.lengthBytes && crc32c === record.crc32c;
+      must(isSame && version.epoch === record.epoch && !isDamaged, "R1", what);
+    }
+  }
+
+  /** R2. */
+  async #checkJobs(reader: StateReader): Promise<void> {
+    for (const { id, job } of await jobsPage(reader, 0, JOBS_MAX)) {
+      if (job.state !== "done" || this.#ended.has(id)) continue;
+      this.#ended.add(id);
+      this.jobsDone++;
+      const { kind, subject } = job;
+      if (subject === undefined || kind === "mend") continue;
+      for (const { handle, chunk } of await chunksPage(reader, 0, CHUNKS_MAX)) {
+        const isLeft = chunk.releasedAt === undefined && chunk.members.includes(subject);
+        must(
+          !isLeft,
+          "R2",
+          () => `job ${id} (${kind} ${subject}) is done, chunk ${handle} is left`,
+        );
+      }
+    }
+  }
+
+  /** The machine on which this very store runs now. */
+  #machineOf(reader: StateReader, member: Member): ChunkserverMachine | undefined {
+    const server = getServer(reader, member);
+    return this.#cluster.chunkservers.find(
+      ({ chunkserver }) => chunkserver?.storeUuid === server?.storeUuid,
+    );
+  }
+
+  /** R3: the first thing that is not as it should be; empty if all is well. */
+  async #firstFault(): Promise<string> {
+    const newest = this.#cluster.newest();
+    if (newest === undefined) return "no master that knows everything";
+    const { reader } = newest;
+    const open = (await jobsPage(reader, 0, JOBS_MAX)).find(({ job }) => isOpen(job));
+    if (open !== undefined) return `job ${open.id} (${open.job.kind}) runs: ${open.job.note}`;
+    const chunks = await chunksPage(reader, 0, CHUNKS_MAX);
+    for (const numbered of chunks) {
+      const fault = await this.#faultOf(reader, numbered);
+      if (fault !== "") return fault;
+    }
+    return this.#leftover(reader, chunks);
+  }
+
+  async #faultOf(reader: StateReader, { handle, chunk }: NumberedChunk): Promise<string> {
+    if (chunk.releasedAt !== undefined) return `chunk ${handle} is released and not forgotten`;
+    const { replicas } = this.#cluster.options;
+    if (chunk.members.length < replicas) return `chunk ${handle} has ${chunk.members.length}`;
+    for (const member of chunk.members) {
+      const machine = this.#machineOf(reader, member);
+      if (machine === undefined) return `chunk ${handle} lists server ${member}, which is away`;
+      const verdict = await machine.chunkserver?.store.verify(handle);
+      if (verdict?.kind !== "intact") return `chunk ${handle} on ${machine.name} is not intact`;
+      const isSame = verdict.length === chunk.lengthBytes && verdict.crc32c === chunk.crc32c;
+      must(isSame, "C8", () => `chunk ${handle} on ${machine.name} has other bytes`);
+    }
+    return "";
+  }
+
+  async #leftover(reader: StateReader, chunks: readonly NumberedChunk[]): Promise<string> {
+    const members = new Map(chunks.map(({ handle, chunk }) => [handle, chunk.members]));
+    for (const { chunkserver, name } of this.#cluster.chunkservers) {
+      if (chunkserver === undefined) return `${name} is down`;
+      const there = await chunkserver.store.page(undefined, CHUNKS_MAX);
+      invariant(there.length < CHUNKS_MAX, "one page has everything");
+      for (const { handle } of there) {
+        const isMember = members.get(handle)?.some((member) => {
+          return getServer(reader, member)?.storeUuid === chunkserver.storeUuid;
+        });
+        if (isMember !== true) return `${name} keeps chunk ${handle}, which nobody needs there`;
+      }
+    }
+    return "";
+  }
+}

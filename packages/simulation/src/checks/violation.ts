@@ -1,0 +1,16 @@
+/** A property does not hold. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+
+  constructor(
+    readonly property: string,
+    message: string,
+  ) {
+    super(`${property}: ${message}`);
+  }
+}
+
+/** @throws Violation of this property if the fact is none. */
+export function must(fact: boolean, property: string, what: () => string): asserts fact {
+  if (!fact) throw new Violation(property, what());
+}

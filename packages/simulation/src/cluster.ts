@@ -1,0 +1,179 @@
+// All machines of one world, with the shipped masters, chunkservers and clients on them.
+
+import { GiB, type LogFields, MiB } from "@lumeofs/base";
+import type { ChunkserverConfig } from "@lumeofs/chunkserver";
+import { checkSettings, type MasterConfig, type StateReader } from "@lumeofs/master";
+import type { World } from "@lumeofs/testkit";
+import { must } from "./checks/violation.js";
+import { ChunkserverMachine } from "./machine/chunkserver-machine.js";
+import { ClientMachine, type Program } from "./machine/client-machine.js";
+import type { Machine, Surroundings } from "./machine/machine.js";
+import { MasterMachine } from "./machine/master-machine.js";
+import type { RpcLetter } from "./network/sim-rpc.js";
+import { Links, Wires } from "./network/wires.js";
+import type { ClusterOptions } from "./options.js";
+import type { Parts } from "./parts.js";
+
+const PORT = 7400;
+const DATA_PORT = 7410;
+const CONTROL_PORT = 7430;
+
+/** Of the masters: short, so that much happens in little time. Each keeps its meaning. */
+export const TIMES = {
+  tickMs: 50,
+  electionTicks: 12,
+  heartbeatTicks: 3,
+  heartbeatMs: 300,
+  suspectMs: 900,
+  deadMs: 2_000,
+  steadyMs: 1_500,
+  repairAfterMs: 3_500,
+  grantUsableMs: 8_000,
+  grantMs: 16_000,
+  uploadIdleMs: 12_000,
+  sessionIdleMs: 3_600_000,
+  releasedGraceMs: 6_000,
+  sweepMs: 1_000,
+  checkStateMs: 15_000,
+  inventoryPauseMs: 700,
+} as const;
+
+/** What a master has applied that is ahead of all others. */
+export interface NewestState {
+  readonly reader: StateReader;
+  readonly applied: number;
+}
+
+export class Cluster {
+  readonly world: World;
+  readonly options: ClusterOptions;
+  readonly links: Links;
+  readonly masters: readonly MasterMachine[];
+  readonly chunkservers: readonly ChunkserverMachine[];
+  readonly clients: ClientMachine[] = [];
+  mayFail = true;
+  #appliedMax = 0;
+  readonly #around: Surroundings;
+  readonly #parts: Parts;
+
+  constructor(world: World, options: ClusterOptions, parts: Parts) {
+    this.world = world;
+    this.options = options;
+    this.#parts = parts;
+    this.links = new Links(world);
+    this.#around = {
+      world,
+      links: this.links,
+      calls: new Wires<RpcLetter>(world, this.links, "call", options.wire),
+      bytes: new Wires<Buffer>(world, this.links, "data", options.wire),
+      options,
+      mayFail: () => this.mayFail,
+      alarmed: (machine, message, fields) => this.#alarmed(machine, message, fields),
+    };
+    const names = Array.from({ length: options.masters }, (_, i) => `m${i + 1}`);
+    const peers = names.map((name) => `${name}=${name}:${PORT}`).join();
+    this.masters = names.map(
+      (name) => new MasterMachine(masterConfig(name, peers), parts, this.#around),
+    );
+    this.chunkservers = Array.from({ length: options.chunkservers }, (_, i) => {
+      const config = chunkserverConfig(i, this.endpoints, options);
+      return new ChunkserverMachine(config, parts, this.#around);
+    });
+  }
+
+  get endpoints(): readonly string[] {
+    return this.masters.map(({ name }) => `${name}:${PORT}`);
+  }
+
+  get all(): readonly Machine[] {
+    return [...this.masters, ...this.chunkservers, ...this.clients];
+  }
+
+  get calls(): Surroundings["calls"] {
+    return this.#around.calls;
+  }
+
+  get bytes(): Surroundings["bytes"] {
+    return this.#around.bytes;
+  }
+
+  addClient(name: string, program: Program): ClientMachine {
+    const what = { endpoints: this.endpoints, program };
+    const client = new ClientMachine(name, what, this.#parts, this.#around);
+    this.clients.push(client);
+    return client;
+  }
+
+  start(): void {
+    for (const machine of [...this.masters, ...this.chunkservers]) machine.start();
+  }
+
+  /**
+   * What the group has decided, if a running master knows all of it that anybody has acted on:
+   * undefined while only masters run that are behind one that is down.
+   */
+  newest(): NewestState | undefined {
+    let newest: NewestState | undefined;
+    for (const { master } of this.masters) {
+      if (master === undefined) continue;
+      const { applied } = master.status;
+      if (newest === undefined || newest.applied < applied) {
+        newest = { reader: master.reader, applied };
+      }
+    }
+    this.#appliedMax = Math.max(this.#appliedMax, newest?.applied ?? 0);
+    return newest !== undefined && this.#appliedMax <= newest.applied ? newest : undefined;
+  }
+
+  /** Says of a log that it names what must not be: two histories, states that differ. */
+  #alarmed(machine: string, message: string, fields: LogFields | undefined): void {
+    const isAboutFault = fields?.code === "STORE_FAILED" || fields?.code === "NO_SPACE";
+    const isAlarm = /two histories|differ/.test(message) && !isAboutFault;
+    if (isAlarm) {
+      try {
+        must(false, "alarm", () => `${machine} logs "${message}" of chunk ${fields?.chunk}`);
+      } catch (error) {
+        this.world.fail(error);
+      }
+    }
+  }
+}
+
+function masterConfig(name: string, peers: string): MasterConfig {
+  const { inventoryPauseMs: _, ...times } = TIMES;
+  return checkSettings({
+    ...times,
+    id: name,
+    dir: `/${name}`,
+    listen: `${name}:${PORT}`,
+    peers,
+    compactEntries: 400,
+    tailEntries: 100,
+    healBytesPerSecond: 20 * MiB,
+  });
+}
+
+function chunkserverConfig(
+  index: number,
+  masters: readonly string[],
+  { racks }: ClusterOptions,
+): ChunkserverConfig {
+  const name = `cs${index + 1}`;
+  return {
+    name,
+    dir: `/${name}`,
+    listenData: `${name}:${DATA_PORT}`,
+    listenControl: `${name}:${CONTROL_PORT}`,
+    masters: [...masters],
+    labels: { rack: `r${(index % racks) + 1}` },
+    capacityBytes: 1 * GiB,
+    reserveBytes: 1 * MiB,
+    inventoryPauseMs: TIMES.inventoryPauseMs,
+    compactBytesPerSecond: 16 * MiB,
+    scrubBytesPerSecond: 8 * MiB,
+    scrubRoundMs: 3_000,
+    copiesMax: 4,
+    tokens: "off",
+    logLevel: "debug",
+  };
+}

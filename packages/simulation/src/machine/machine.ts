@@ -1,0 +1,261 @@
+// A machine: what outlives its processes (disk, databases, the speed of its clock), and the process
+// that runs on it for a while.
+
+import {
+  type Disk,
+  InvariantViolation,
+  type LogFields,
+  type Logger,
+  LumeoError,
+  type SeededRandom,
+} from "@lumeofs/base";
+import {
+  type CrashLoss,
+  type DiskCall,
+  type DiskFault,
+  Lifetime,
+  SimClock,
+  SimDisk,
+  type World,
+} from "@lumeofs/testkit";
+import { type RpcLetter, SimRpc } from "../network/sim-rpc.js";
+import { SimSockets } from "../network/sim-sockets.js";
+import type { Links, Wires } from "../network/wires.js";
+import type { ClusterOptions } from "../options.js";
+
+/** What all machines of a world share. */
+export interface Surroundings {
+  readonly world: World;
+  readonly links: Links;
+  readonly calls: Wires<RpcLetter>;
+  readonly bytes: Wires<Buffer>;
+  readonly options: ClusterOptions;
+  /** Faults of disks and doubled calls; off when everything heals. */
+  readonly mayFail: () => boolean;
+  /** A line of a log that no healthy product writes. */
+  readonly alarmed: (machine: string, message: string, fields: LogFields | undefined) => void;
+}
+
+/** One run of a process. */
+export interface Run {
+  readonly lifetime: Lifetime;
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly rpc: SimRpc;
+  readonly sockets: SimSockets;
+  readonly logger: Logger;
+  /** Writes of databases that are under way. */
+  readonly landing: Set<() => void>;
+  /** Calls back once, when the process has ended for whatever reason. */
+  whenEnded(told: () => void): void;
+}
+
+const RESTART_MS_MEAN = 300;
+
+export abstract class Machine {
+  readonly disk: SimDisk;
+  /** Ends of processes that were not wished for, of whatever kind. */
+  crashes = 0;
+  /** Of the disk: what its next calls do. */
+  slowFactor = 1;
+  fullUntil = 0;
+  #failNextCall = false;
+  #run: Run | undefined;
+  #runs = 0;
+  #tellEnd: () => void = () => {};
+  readonly #clockRate: number;
+  protected readonly around: Surroundings;
+  protected readonly random: SeededRandom;
+
+  constructor(
+    readonly name: string,
+    around: Surroundings,
+  ) {
+    this.around = around;
+    const { world, options } = around;
+    this.random = world.random(`machine ${name}`);
+    this.#clockRate = 1 + options.clockDrift * (2 * this.random.fraction() - 1);
+    const disk = world.random(`disk ${name}`);
+    this.disk = new SimDisk({
+      random: disk,
+      latencyMs: { min: options.diskMsMin, mean: options.diskMsMean },
+      timers: {
+        after: (ms, wake) => world.after(ms * this.slowFactor, () => this.#deliver(wake)),
+        every: (ms, wake) => world.after(ms, wake),
+      },
+      totalBytes: options.diskBytes,
+      faultOf: (call) => this.#faultOf(call, disk),
+    });
+  }
+
+  get isUp(): boolean {
+    return this.#run !== undefined;
+  }
+
+  get isPaused(): boolean {
+    return this.#run?.lifetime.isPaused ?? false;
+  }
+
+  get run(): Run | undefined {
+    return this.#run;
+  }
+
+  /** Starts the process; it is started again whenever it has ended. */
+  start(): void {
+    if (this.isUp) return;
+    const { world, links, calls, bytes } = this.around;
+    links.power(this.name, true);
+    this.#runs++;
+    const lifetime = new Lifetime(world);
+    const clock = new SimClock(world, lifetime, { rate: this.#clockRate });
+    const random = world.random(`${this.name} run ${this.#runs}`);
+    const endpoint = { machine: this.name, lifetime };
+    const broken = (error: unknown): void => world.fail(error);
+    const ends: (() => void)[] = [];
+    this.#tellEnd = () => {
+      for (const told of ends.splice(0)) told();
+    };
+    const run: Run = {
+      lifetime,
+      clock,
+      random,
+      rpc: new SimRpc({
+        ...{ wires: calls, endpoint, timers: clock, broken },
+        random: random.fork("echo"),
+        echoShare: () => (this.around.mayFail() ? this.around.options.echoShare : 0),
+      }),
+      sockets: new SimSockets({ wires: bytes, endpoint, timers: clock }),
+      logger: this.#logger({}),
+      landing: new Set(),
+      whenEnded: (told) => ends.push(told),
+    };
+    this.#run = run;
+    this.record(() => "starts");
+    this.launch(run).catch((error: unknown) => this.failed(run, error));
+  }
+
+  /** The process is killed: the kernel keeps what it was given. */
+  kill(): void {
+    this.#end("kill", undefined);
+  }
+
+  /** The power fails; nobody is told. */
+  losePower(loss: CrashLoss = "some"): void {
+    this.#end("power", loss);
+  }
+
+  pause(): void {
+    this.#run?.lifetime.pause();
+  }
+
+  resume(): void {
+    if (this.isPaused) this.#run?.lifetime.resume();
+  }
+
+  /** One of the next calls of the disk fails. */
+  failDisk(): void {
+    this.#failNextCall = true;
+  }
+
+  jumpWall(byMs: number): void {
+    this.#run?.clock.jumpWall(byMs);
+  }
+
+  record(line: () => string): void {
+    this.around.world.record(() => `${this.name} ${line()}`);
+  }
+
+  /** Starts the product on this machine. */
+  protected abstract launch(run: Run): Promise<void>;
+
+  /** The process ends by itself. */
+  protected failed(run: Run, error: unknown): void {
+    if (run !== this.#run) return;
+    this.record(() => `ends: ${error instanceof Error ? error.message : String(error)}`);
+    if (error instanceof InvariantViolation || !(error instanceof LumeoError)) {
+      this.around.world.fail(error);
+    }
+    this.kill();
+  }
+
+  /** For databases: a write takes its time and lands at one moment, also when the process dies. */
+  protected land(run: Run, land: () => void): Promise<void> {
+    const { world, options } = this.around;
+    if (run.lifetime.hasEnded) return new Promise(() => {});
+    const { diskMsMin, diskMsMean } = options;
+    const ms = diskMsMin - Math.log(1 - this.random.fraction()) * diskMsMean;
+    run.landing.add(land);
+    return new Promise((resolve) => {
+      world.after(ms * this.slowFactor, () => {
+        if (!run.landing.delete(land)) return;
+        land();
+        run.lifetime.deliver(resolve);
+      });
+    });
+  }
+
+  mount(): Disk {
+    return this.disk.mount();
+  }
+
+  #end(how: "kill" | "power", loss: CrashLoss | undefined): void {
+    const run = this.#run;
+    const { world, links, calls, bytes } = this.around;
+    if (how === "power") links.power(this.name, false);
+    if (run !== undefined) {
+      this.record(() => (how === "kill" ? "is killed" : `loses power (${loss})`));
+      this.#run = undefined;
+      this.crashes++;
+      run.lifetime.end();
+      calls.died(run.lifetime, how === "power");
+      bytes.died(run.lifetime, how === "power");
+      for (const land of run.landing) if (this.random.fraction() < 0.5) land();
+      run.landing.clear();
+      this.#tellEnd();
+    }
+    if (how === "power") this.disk.crash(loss ?? "some");
+    else this.disk.kill();
+    world.after(this.random.fraction() * 2 * RESTART_MS_MEAN, () => this.start());
+  }
+
+  #deliver(wake: () => void): void {
+    if (this.#run === undefined) return;
+    this.#run.lifetime.deliver(wake);
+  }
+
+  #faultOf({ kind }: DiskCall, random: SeededRandom): DiskFault | undefined {
+    const { world, options } = this.around;
+    const chance = random.fraction();
+    if (!this.around.mayFail()) return undefined;
+    const needsRoom = kind === "write";
+    if (needsRoom && world.now < this.fullUntil) return "ENOSPC";
+    if (this.#failNextCall && chance < 0.2) {
+      this.#failNextCall = false;
+      return kind === "sync" ? "EIO" : chance < 0.1 ? "EIO" : "short";
+    }
+    return chance < options.diskFailureRate ? "EIO" : undefined;
+  }
+
+  #logger(fixed: LogFields): Logger {
+    const { world } = this.around;
+    const log =
+      (level: string) =>
+      (message: string, fields?: LogFields): void => {
+        if (level === "error") this.around.alarmed(this.name, message, fields);
+        world.record(() => `${this.name} ${level}: ${message} ${printed({ ...fixed, ...fields })}`);
+      };
+    return {
+      error: log("error"),
+      warn: log("warn"),
+      info: log("info"),
+      debug: log("debug"),
+      child: (more) => this.#logger({ ...fixed, ...more }),
+    };
+  }
+}
+
+function printed(fields: LogFields): string {
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}=${value instanceof Error ? value.message : String(value)}`)
+    .join(" ");
+}

@@ -1,0 +1,129 @@
+// LevelDB as a machine without disks has it: an ordered map whose writes land at one moment, as a
+// whole, and may or may not have landed when the power fails.
+
+import { LumeoError } from "@lumeofs/base";
+import type {
+  LevelDatabase,
+  LevelOperation,
+  LevelPair,
+  LevelRange,
+  LevelScan,
+  LevelSnapshot,
+} from "@lumeofs/master";
+
+/** Carries a write out: calls `land` when it is durable; never ends if the process does. */
+export type LandWrite = (land: () => void) => Promise<void>;
+
+/** What survives a crash. Keys are strings with one character for each byte. */
+export class DatabaseContents {
+  readonly #values = new Map<string, Uint8Array>();
+  #sorted: string[] | undefined;
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.#values.get(nameOf(key));
+  }
+
+  apply(operations: readonly LevelOperation[]): void {
+    for (const operation of operations) {
+      const name = nameOf(operation.key);
+      const isNew = !this.#values.has(name);
+      if (operation.type === "put") {
+        this.#values.set(name, Uint8Array.from(operation.value));
+        if (isNew) this.#sorted = undefined;
+      } else if (this.#values.delete(name)) {
+        this.#sorted = undefined;
+      }
+    }
+  }
+
+  within({ from, to }: LevelRange): readonly LevelPair[] {
+    this.#sorted ??= [...this.#values.keys()].sort();
+    const [first, end] = [nameOf(from), nameOf(to)];
+    const pairs: LevelPair[] = [];
+    for (let at = lowerBound(this.#sorted, first); at < this.#sorted.length; at++) {
+      const name = this.#sorted[at] as string;
+      if (end <= name) break;
+      pairs.push([Buffer.from(name, "latin1"), this.#values.get(name) as Uint8Array]);
+    }
+    return pairs;
+  }
+
+  copy(): DatabaseContents {
+    const copy = new DatabaseContents();
+    for (const [name, value] of this.#values) copy.#values.set(name, value);
+    return copy;
+  }
+}
+
+export class SimDatabase implements LevelDatabase {
+  readonly #contents: DatabaseContents;
+  readonly #landWrite: LandWrite;
+  #isClosed = false;
+
+  constructor(contents: DatabaseContents, landWrite: LandWrite) {
+    this.#contents = contents;
+    this.#landWrite = landWrite;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    this.#mustBeOpen();
+    return this.#contents.get(key);
+  }
+
+  async write(operations: Iterable<LevelOperation>): Promise<void> {
+    this.#mustBeOpen();
+    const all = [...operations].map((operation) => ({ ...operation }));
+    await this.#landWrite(() => this.#contents.apply(all));
+  }
+
+  scan(range: LevelRange): LevelScan {
+    this.#mustBeOpen();
+    return scanOf(this.#contents, range);
+  }
+
+  snapshot(): LevelSnapshot {
+    this.#mustBeOpen();
+    const frozen = this.#contents.copy();
+    return {
+      get: (key) => frozen.get(key),
+      scan: (range) => scanOf(frozen, range),
+      close: async () => {},
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw new LumeoError("CLOSED", "Cannot use the database: it is closed");
+  }
+}
+
+function scanOf(contents: DatabaseContents, range: LevelRange): LevelScan {
+  const pairs = contents.within(range);
+  let next = 0;
+  return {
+    next: async (countMax) => {
+      const page = pairs.slice(next, next + countMax);
+      next += page.length;
+      return page;
+    },
+    close: async () => {},
+  };
+}
+
+function lowerBound(sorted: readonly string[], wanted: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] as string) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function nameOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+}

@@ -1,0 +1,73 @@
+// `npm run sim -- cluster`: runs seeds of whole clusters, and shows what fails and how to see it
+// again.
+
+import { parseArgs } from "node:util";
+import { SimulationFailure, simulate } from "./simulation.js";
+
+const HELP = `npm run sim -- cluster [--seed N] [--runs N] [--minutes N] [--trace]
+
+  --seed N      first seed (default 1); the next ones follow
+  --runs N      how many seeds (default 20, or any number with --minutes)
+  --minutes N   stop after this long
+  --trace       print everything that happens (with --runs 1)
+`;
+
+/** What the command line needs of the machine. */
+export interface Console {
+  print(text: string): void;
+  /** Real time, for the rate. */
+  nowMs(): number;
+}
+
+/** Runs what the arguments say; the exit status is 1 if any seed failed. */
+export async function main(argv: readonly string[], console: Console): Promise<number> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      seed: { type: "string", default: "1" },
+      runs: { type: "string" },
+      minutes: { type: "string" },
+      trace: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const { seed, runs, minutes, trace } = values;
+  const numbers = [seed, runs ?? "1", minutes ?? "1"].map(Number);
+  if (values.help || numbers.some((n) => !(0 <= n))) {
+    console.print(HELP);
+    return values.help ? 0 : 2;
+  }
+  const endless = minutes === undefined ? 20 : Number.POSITIVE_INFINITY;
+  const count = runs === undefined ? endless : Number(runs);
+  const begin = console.nowMs();
+  const deadline = begin + Number(minutes ?? Number.POSITIVE_INFINITY) * 60_000;
+  const totals = { runs: 0, events: 0, virtualMs: 0, puts: 0, reads: 0, crashes: 0, jobsDone: 0 };
+  const failed: number[] = [];
+  for (let i = 0; i < count && console.nowMs() < deadline; i++) {
+    totals.runs++;
+    try {
+      const report = await simulate({ seed: Number(seed) + i, traced: trace });
+      totals.events += report.events;
+      totals.virtualMs += report.virtualMs;
+      totals.puts += report.puts;
+      totals.reads += report.reads;
+      totals.crashes += report.crashes;
+      totals.jobsDone += report.jobsDone;
+      if (trace) console.print(`${report.trace.join("\n")}\n`);
+    } catch (error) {
+      if (!(error instanceof SimulationFailure)) throw error;
+      failed.push(error.seed);
+      if (trace) console.print(`${error.trace.join("\n")}\n`);
+      console.print(`${error.message}\n`);
+    }
+  }
+  const seconds = (console.nowMs() - begin) / 1_000;
+  const hours = (totals.virtualMs / 3_600_000).toFixed(2);
+  console.print(
+    `${totals.runs} seeds in ${seconds.toFixed(1)} s (${(totals.runs / seconds).toFixed(2)} a second): ` +
+      `${failed.length} failed${failed.length === 0 ? "" : ` (${failed.join()})`}; ` +
+      `${hours} virtual hours, ${totals.events} events, ${totals.puts} puts, ` +
+      `${totals.reads} reads, ${totals.crashes} ends of processes, ${totals.jobsDone} jobs done\n`,
+  );
+  return failed.length === 0 ? 0 : 1;
+}

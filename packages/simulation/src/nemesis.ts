@@ -1,0 +1,150 @@
+// Whoever makes things go wrong: each kind of fault comes at random times and goes after a while.
+//
+// The atlas of faults: only `victims` lose what their disks had promised to keep (flipped bits,
+// disks that are lost), and there are fewer of them than copies. Everybody else loses no more than
+// what was never synced. So each acknowledged byte can always be had again.
+
+import { integerBetween, type SeededRandom } from "@lumeofs/base";
+import { PARTITION_MODES, partition, shuffled, type World } from "@lumeofs/testkit";
+import type { Cluster } from "./cluster.js";
+import type { ChunkserverMachine } from "./machine/chunkserver-machine.js";
+import type { Machine } from "./machine/machine.js";
+import type { FaultPause } from "./options.js";
+
+const FAULT_MS_MAX = 3_000;
+/** A process that stood still for so long has been given up by everybody. */
+const PAUSE_MS_MAX = 12_000;
+const WALL_JUMP_MS_MAX = 20_000;
+const SLOW_FACTOR_MAX = 30;
+
+export class Nemesis {
+  #isOver = false;
+  readonly #world: World;
+  readonly #cluster: Cluster;
+  readonly #victims: readonly ChunkserverMachine[];
+
+  constructor(cluster: Cluster) {
+    this.#world = cluster.world;
+    this.#cluster = cluster;
+    const { options, chunkservers, world } = cluster;
+    this.#victims = shuffled(chunkservers, world.random("victims")).slice(0, options.victims);
+  }
+
+  begin(): void {
+    const { faults } = this.#cluster.options;
+    this.#often("kill", faults.killMs, (random) => this.#any(random).kill());
+    this.#often("power", faults.powerMs, (random) => {
+      this.#any(random).losePower(random.fraction() < 0.4 ? "none" : "some");
+    });
+    this.#often("blackout", faults.blackoutMs, (random) => this.#blackout(random));
+    this.#often("pause", faults.pauseMs, (random) => this.#pause(random));
+    this.#often("partition", faults.partitionMs, (random) => this.#partition(random));
+    this.#often("clog", faults.clogMs, (random) => this.#clog(random));
+    this.#often("break", faults.breakMs, (random) => this.#break(random));
+    this.#often("jump", faults.jumpMs, (random) => {
+      this.#any(random).jumpWall((2 * random.fraction() - 1) * WALL_JUMP_MS_MAX);
+    });
+    this.#beginDiskFaults();
+  }
+
+  /** Nothing new goes wrong; what is wrong is mended, except for what has been lost. */
+  end(): void {
+    this.#isOver = true;
+    this.#cluster.mayFail = false;
+    this.#cluster.links.heal();
+    for (const machine of this.#cluster.all) {
+      machine.slowFactor = 1;
+      machine.fullUntil = 0;
+      machine.resume();
+      machine.start();
+    }
+  }
+
+  #beginDiskFaults(): void {
+    const { faults } = this.#cluster.options;
+    this.#often("disk failure", faults.diskFailureMs, (random) => this.#server(random).failDisk());
+    this.#often("slow", faults.slowMs, (random) => {
+      const machine = this.#any(random);
+      machine.slowFactor = 1 + SLOW_FACTOR_MAX * random.fraction();
+      this.#later(random, () => {
+        machine.slowFactor = 1;
+      });
+    });
+    this.#often("full", faults.fullMs, (random) => {
+      this.#server(random).fullUntil = this.#world.now + random.fraction() * FAULT_MS_MAX;
+    });
+    this.#often("flip", faults.flipMs, (random) => this.#victim(random)?.flipBit(random));
+    this.#often("wipe", faults.wipeMs, (random) => this.#victim(random)?.wipe());
+  }
+
+  #often(kind: string, pauseMs: FaultPause, act: (random: SeededRandom) => void): void {
+    if (pauseMs === undefined) return;
+    const random = this.#world.random(`nemesis ${kind}`);
+    const next = (): void => {
+      this.#world.after(-Math.log(1 - random.fraction()) * pauseMs, () => {
+        if (this.#isOver) return;
+        this.#world.record(() => `fault: ${kind}`);
+        act(random);
+        next();
+      });
+    };
+    next();
+  }
+
+  /** The whole room, or all chunkservers, at the same moment. */
+  #blackout(random: SeededRandom): void {
+    const { all, chunkservers } = this.#cluster;
+    const machines = random.fraction() < 0.5 ? all : chunkservers;
+    for (const machine of machines) machine.losePower(random.fraction() < 0.6 ? "none" : "some");
+  }
+
+  #pause(random: SeededRandom): void {
+    const machine = this.#any(random);
+    machine.pause();
+    const ms = PAUSE_MS_MAX * random.fraction() ** 2;
+    this.#world.after(ms, () => {
+      if (!this.#isOver) machine.resume();
+    });
+  }
+
+  #partition(random: SeededRandom): void {
+    const { links, all } = this.#cluster;
+    const names = all.map(({ name }) => name);
+    const mode = PARTITION_MODES[integerBetween(random, 0, PARTITION_MODES.length - 1)] ?? "split";
+    links.heal();
+    const victim = this.#any(random).name;
+    for (const [from, to] of partition(mode, names, random, victim)) links.cut(from, to);
+    this.#later(random, () => links.heal());
+  }
+
+  #clog(random: SeededRandom): void {
+    const until = this.#world.now + random.fraction() * FAULT_MS_MAX;
+    this.#cluster.links.clog(this.#any(random).name, this.#any(random).name, until);
+  }
+
+  #break(random: SeededRandom): void {
+    const [one, other] = [this.#any(random).name, this.#any(random).name];
+    const { calls, bytes } = this.#cluster;
+    if (!bytes.breakOne(one, other, random)) calls.breakOne(one, other, random);
+  }
+
+  #later(random: SeededRandom, act: () => void): void {
+    this.#world.after(random.fraction() * FAULT_MS_MAX, () => {
+      if (!this.#isOver) act();
+    });
+  }
+
+  #any(random: SeededRandom): Machine {
+    const { all } = this.#cluster;
+    return all[integerBetween(random, 0, all.length - 1)] as Machine;
+  }
+
+  #server(random: SeededRandom): ChunkserverMachine {
+    const { chunkservers } = this.#cluster;
+    return chunkservers[integerBetween(random, 0, chunkservers.length - 1)] as ChunkserverMachine;
+  }
+
+  #victim(random: SeededRandom): ChunkserverMachine | undefined {
+    return this.#victims[integerBetween(random, 0, Math.max(0, this.#victims.length - 1))];
+  }
+}

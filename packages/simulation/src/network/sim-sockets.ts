@@ -1,0 +1,155 @@
+// The DataNetwork of one simulated process: the shipped frames run over sockets that are wires.
+
+import { EventEmitter } from "node:events";
+import type { Alarm, Timers } from "@lumeofs/base";
+import {
+  type ByteListener,
+  type ByteSocket,
+  type DataNetwork,
+  parseAddress,
+} from "@lumeofs/node/frames";
+import type { Endpoint, WireEnd, Wires } from "./wires.js";
+
+export interface SimSocketsParts {
+  readonly wires: Wires<Buffer>;
+  readonly endpoint: Endpoint;
+  readonly timers: Timers;
+}
+
+export class SimSockets implements DataNetwork {
+  readonly timers: Timers;
+  readonly #parts: SimSocketsParts;
+
+  constructor(parts: SimSocketsParts) {
+    this.#parts = parts;
+    this.timers = parts.timers;
+  }
+
+  async connect(
+    address: string,
+    limits: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<ByteSocket> {
+    const { wires, endpoint, timers } = this.#parts;
+    return new SimSocket(await wires.connect(endpoint, address, limits), timers);
+  }
+
+  async listen(
+    { host, port }: { readonly host: string; readonly port: number },
+    { accepted }: { readonly accepted: (socket: ByteSocket) => void },
+  ): Promise<ByteListener> {
+    const { wires, endpoint, timers } = this.#parts;
+    const address = `${host}:${port}`;
+    parseAddress(address);
+    const stop = wires.listen(endpoint, address, (end) => accepted(new SimSocket(end, timers)));
+    return { port, close: async () => stop() };
+  }
+}
+
+class SimSocket implements ByteSocket {
+  readonly remoteAddress: string;
+  readonly remotePort = 0;
+  readonly #end: WireEnd<Buffer>;
+  readonly #timers: Timers;
+  readonly #events = new EventEmitter();
+  #corked: { readonly bytes: Buffer; readonly written: (() => void) | undefined }[] | undefined;
+  #isClosed = false;
+  #idle: { readonly ms: number; readonly alarm: Alarm } | undefined;
+  #hasMoved = false;
+
+  constructor(end: WireEnd<Buffer>, timers: Timers) {
+    this.#end = end;
+    this.#timers = timers;
+    this.remoteAddress = end.peerMachine;
+    end.listen({
+      arrived: (bytes) => {
+        this.#hasMoved = true;
+        if (!this.#isClosed) this.#events.emit("data", bytes);
+      },
+      ended: (ending) => {
+        if (this.#isClosed) return;
+        if (ending === "closed") this.#events.emit("end");
+        else this.#events.emit("error", new Error("read ECONNRESET"));
+        this.destroy();
+      },
+    });
+  }
+
+  write(bytes: Uint8Array, written?: () => void): boolean {
+    const copy = Buffer.from(bytes); // what the kernel does: the caller may change its bytes
+    if (this.#corked !== undefined) this.#corked.push({ bytes: copy, written });
+    else this.#send(copy, written);
+    return true;
+  }
+
+  cork(): void {
+    this.#corked ??= [];
+  }
+
+  uncork(): void {
+    const corked = this.#corked ?? [];
+    this.#corked = undefined;
+    if (corked.length === 0) return;
+    const whole = Buffer.concat(corked.map(({ bytes }) => bytes));
+    this.#send(whole, () => {
+      for (const { written } of corked) written?.();
+    });
+  }
+
+  pause(): void {
+    this.#end.pause();
+  }
+
+  resume(): void {
+    this.#end.resume();
+  }
+
+  destroy(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#idle?.alarm.cancel();
+    this.#end.close();
+    for (const { written } of this.#corked ?? []) written?.();
+    this.#corked = undefined;
+    queueMicrotask(() => this.#events.emit("close"));
+  }
+
+  /** What was written leaves before the connection ends: the wire sees to that. */
+  destroySoon(): void {
+    this.uncork();
+    this.destroy();
+  }
+
+  setNoDelay(): void {}
+
+  setKeepAlive(): void {}
+
+  setTimeout(ms: number): void {
+    this.#idle?.alarm.cancel();
+    this.#hasMoved = false;
+    this.#watch(ms);
+  }
+
+  on(event: string, listener: (...values: never[]) => void): void {
+    this.#events.on(event, listener as (...values: unknown[]) => void);
+  }
+
+  once(event: string, listener: () => void): void {
+    this.#events.once(event, listener);
+  }
+
+  #watch(ms: number): void {
+    const alarm = this.#timers.after(ms, () => {
+      if (this.#isClosed) return;
+      const wasIdle = !this.#hasMoved;
+      this.#hasMoved = false;
+      this.#watch(ms);
+      if (wasIdle) this.#events.emit("timeout");
+    });
+    this.#idle = { ms, alarm };
+  }
+
+  #send(bytes: Buffer, written: (() => void) | undefined): void {
+    this.#hasMoved = true;
+    this.#end.send(bytes, bytes.byteLength, written);
+  }
+}

@@ -1,0 +1,230 @@
+// One simulated life of a whole cluster, from a seed: a time in which everything may go wrong, then
+// a time in which nothing does and all must be well again.
+//
+// Checked all along: what the ledger says of files (F1 to F4), and that whatever a chunk's record
+// lists is where it says (checks/replicas.ts). In the end every call ends, every file and snapshot
+// is read whole, every copy is intact and where it should be, and nothing is left that nobody needs
+// (liveness), each within a bound of virtual time.
+
+import { SeededRandom } from "@lumeofs/base";
+import type { Lumeo } from "@lumeofs/client";
+import { World } from "@lumeofs/testkit";
+import { ReplicaChecks } from "./checks/replicas.js";
+import { Violation } from "./checks/violation.js";
+import { Cluster } from "./cluster.js";
+import type { Run } from "./machine/machine.js";
+import { Nemesis } from "./nemesis.js";
+import { type ClusterOptions, drawOptions } from "./options.js";
+import { type Parts, REAL_PARTS } from "./parts.js";
+import { FileWorkload } from "./workload/files.js";
+import { Ledger } from "./workload/ledger.js";
+
+/** So long a client waits for one call while things go wrong. */
+const DEADLINE_MS = 15_000;
+/** After the faults: until all calls have ended, and until everything is healed. */
+const CALLS_END_MS = 60_000;
+const HEALED_MS = 180_000;
+const EVENTS_MAX = 3_000_000;
+/** Between two looks of the checks. */
+const CHECK_MS = 200;
+
+export interface SimulationRequest {
+  readonly seed: number;
+  readonly parts?: Parts;
+  readonly traced?: boolean;
+  readonly change?: (options: ClusterOptions) => ClusterOptions;
+}
+
+/** What a run that found nothing wrong amounted to. */
+export interface SimulationReport {
+  readonly seed: number;
+  readonly options: ClusterOptions;
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly puts: number;
+  readonly reads: number;
+  readonly crashes: number;
+  /** Virtual time from the last fault until everything was whole again. */
+  readonly healedMs: number;
+  readonly jobsDone: number;
+  readonly trace: readonly string[];
+}
+
+/** A run that found something: with all that is needed to see it again. */
+export class SimulationFailure extends Error {
+  override readonly name = "SimulationFailure";
+  readonly trace: readonly string[];
+
+  constructor(
+    readonly seed: number,
+    options: ClusterOptions,
+    world: World,
+    override readonly cause: unknown,
+  ) {
+    const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    super(
+      `Seed ${seed} fails at ${world.now.toFixed(3)} ms: ${what}\n` +
+        `  again: npm run sim -- cluster --seed ${seed} --runs 1 --trace\n` +
+        `  options: ${JSON.stringify(options)}`,
+    );
+    this.trace = world.trace;
+  }
+
+  /** The broken property, or "crash" for anything else that was thrown. */
+  get property(): string {
+    return this.cause instanceof Violation ? this.cause.property : "crash";
+  }
+}
+
+/**
+ * Runs one seed.
+ *
+ * @throws SimulationFailure if a property is broken or the product throws what it should not.
+ */
+export async function simulate(request: SimulationRequest): Promise<SimulationReport> {
+  const { seed, parts = REAL_PARTS, change = (drawn) => drawn } = request;
+  const options = change(drawOptions(new SeededRandom(seed, "options")));
+  const world = new World(seed, { traced: request.traced ?? false, immediates: true });
+  const simulation = new Simulation(new Cluster(world, options, parts));
+  try {
+    const figures = await simulation.live();
+    return { seed, options, trace: world.trace, ...figures };
+  } catch (cause) {
+    throw new SimulationFailure(seed, options, world, cause);
+  } finally {
+    simulation.end();
+  }
+}
+
+class Simulation {
+  readonly #world: World;
+  readonly #cluster: Cluster;
+  readonly #files: FileWorkload;
+  readonly #checks: ReplicaChecks;
+  readonly #nemesis: Nemesis;
+  #isStopping = false;
+  #underWay = 0;
+  #isAudited = false;
+  /** For people, if it never ends. */
+  #lastRefusal: unknown;
+
+  constructor(cluster: Cluster) {
+    const { world, options } = cluster;
+    const now = (): number => world.now;
+    this.#world = world;
+    this.#cluster = cluster;
+    const { paths, replicas } = options;
+    const wishes = { paths, replicas, deadlineMs: DEADLINE_MS };
+    this.#files = new FileWorkload(new Ledger(now), wishes, now);
+    this.#checks = new ReplicaChecks(cluster);
+    this.#nemesis = new Nemesis(cluster);
+  }
+
+  async live(): Promise<Omit<SimulationReport, "seed" | "options" | "trace">> {
+    const { options } = this.#cluster;
+    this.#cluster.start();
+    const founder = this.#cluster.addClient("founder", (client) => this.#found(client));
+    founder.start();
+    this.#checks.begin(CHECK_MS);
+    await this.#until(() => 0 < this.#cluster.clients.length - 1, CALLS_END_MS, "it is set up");
+    this.#nemesis.begin();
+    await this.#world.run(() => false, { timeMs: this.#world.now + options.faultyMs });
+    this.#isStopping = true;
+    this.#nemesis.end();
+    const healing = this.#world.now;
+    await this.#until(() => this.#underWay === 0, CALLS_END_MS, "all calls have ended");
+    this.#cluster.addClient("auditor", (client) => this.#audit(client)).start();
+    await this.#until(() => this.#isAudited, HEALED_MS, "everything is whole again");
+    this.#files.ledger.check();
+    return {
+      events: this.#world.events,
+      virtualMs: this.#world.now,
+      puts: this.#files.ledger.acknowledged,
+      reads: this.#files.ledger.reads,
+      crashes: this.#cluster.all.reduce((sum, { crashes }) => sum + crashes, 0),
+      healedMs: this.#world.now - healing,
+      jobsDone: this.#checks.jobsDone,
+    };
+  }
+
+  /** All processes end: nothing of this life goes on in the next one. */
+  end(): void {
+    for (const machine of this.#cluster.all) machine.run?.lifetime.end();
+  }
+
+  async #found(client: Lumeo): Promise<void> {
+    await this.#guard(async () => {
+      await this.#insist(async () => {
+        await client.ready();
+        await this.#files.setUp(client);
+      });
+      for (let i = 1; i <= this.#cluster.options.clients; i++) {
+        this.#cluster.addClient(`c${i}`, (own, run) => this.#work(own, run)).start();
+      }
+    });
+  }
+
+  /** What each client does until the end, or its own. */
+  async #work(client: Lumeo, run: Run): Promise<void> {
+    const { thinkMsMean } = this.#cluster.options;
+    while (!this.#isStopping) {
+      const ms = -Math.log(1 - run.random.fraction()) * thinkMsMean;
+      await new Promise<void>((resolve) => run.clock.after(ms, resolve));
+      if (this.#isStopping) return;
+      this.#underWay++;
+      const left = this.#leaveOnce(run);
+      await this.#guard(() => this.#files.step(client, run.random));
+      left();
+    }
+  }
+
+  /** A call is under way no longer when it ends, or when its process does. */
+  #leaveOnce(run: Run): () => void {
+    let isLeft = false;
+    const leave = (): void => {
+      if (isLeft) return;
+      isLeft = true;
+      this.#underWay--;
+    };
+    run.whenEnded(leave);
+    return leave;
+  }
+
+  /** Everything is read and looked at, again and again, until nothing is left to heal. */
+  async #audit(client: Lumeo): Promise<void> {
+    await this.#guard(async () => {
+      await this.#insist(() => this.#files.readAll(client));
+      await this.#checks.untilWhole();
+      await this.#files.readAll(client);
+      this.#isAudited = true;
+    });
+  }
+
+  /** Whatever the beginning of a cluster, or its healing, still refuses. */
+  async #insist(act: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await act();
+      } catch (error) {
+        this.#files.expected(error);
+        this.#lastRefusal = error;
+      }
+    }
+  }
+
+  async #guard(act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.#world.fail(error);
+    }
+  }
+
+  async #until(condition: () => boolean, withinMs: number, what: string): Promise<void> {
+    const timeMs = this.#world.now + withinMs;
+    const end = await this.#world.run(condition, { timeMs, events: EVENTS_MAX });
+    if (end === "condition") return;
+    const why = `it should be that ${what}, but is not after ${withinMs} ms (${end})`;
+    throw new Violation("liveness", `${why}; ${this.#checks.missing}; ${this.#lastRefusal}`);
+  }
+}

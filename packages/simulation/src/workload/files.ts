@@ -1,0 +1,227 @@
+// What a client does with files, and what it tells the ledger.
+
+import { integerBetween, KiB, type SeededRandom } from "@lumeofs/base";
+import type { Lumeo, Reading, SnapshotInfo } from "@lumeofs/client";
+import { Violation } from "../checks/violation.js";
+import { CONTENT_BYTES_MIN, contentOf, identify } from "./content.js";
+import { type Ledger, NOTHING } from "./ledger.js";
+
+const DIRECTORY = "/files";
+/** A multi-chunk file has chunks of this size, a large chunk is longer than the servers' small. */
+const CHUNK_BYTES = 64 * KiB;
+const LARGE_BYTES = 384 * KiB;
+
+const SHARES = {
+  put: 0.4,
+  get: 0.32,
+  range: 0.1,
+  remove: 0.08,
+  copy: 0.06,
+  snapshot: 0.04,
+} as const;
+
+export interface FileOptions {
+  readonly paths: number;
+  readonly replicas: number;
+  /** A call that takes longer is given up. */
+  readonly deadlineMs: number;
+}
+
+/** A snapshot that was acknowledged. */
+interface Made {
+  readonly info: SnapshotInfo;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** What all clients share. */
+export class FileWorkload {
+  readonly ledger: Ledger;
+  readonly #options: FileOptions;
+  readonly #now: () => number;
+  #names = 0;
+  readonly #snapshots: Made[] = [];
+
+  constructor(ledger: Ledger, options: FileOptions, now: () => number) {
+    this.ledger = ledger;
+    this.#options = options;
+    this.#now = now;
+  }
+
+  get paths(): readonly string[] {
+    return Array.from({ length: this.#options.paths }, (_, i) => pathOf(i));
+  }
+
+  async setUp(client: Lumeo): Promise<void> {
+    await client.mkdir(DIRECTORY, { recursive: true });
+  }
+
+  /** One call, whatever its end. */
+  async step(client: Lumeo, random: SeededRandom): Promise<void> {
+    const path = pathOf(integerBetween(random, 0, this.#options.paths - 1));
+    let chance = random.fraction();
+    const isDrawn = (share: number): boolean => {
+      chance -= share;
+      return chance < 0;
+    };
+    try {
+      if (isDrawn(SHARES.put)) await this.#put(client, path, random);
+      else if (isDrawn(SHARES.get)) await this.read(client, path);
+      else if (isDrawn(SHARES.range)) await this.#range(client, path, random);
+      else if (isDrawn(SHARES.remove)) await this.#remove(client, path, random);
+      else if (isDrawn(SHARES.copy)) await this.#copy(client, path);
+      else await this.#snapshot(client, random);
+    } catch (error) {
+      this.expected(error);
+    }
+  }
+
+  /** Everything that there is, read to its end: nothing may be missing. */
+  async readAll(client: Lumeo): Promise<void> {
+    for (const path of this.paths) await this.read(client, path, Infinity);
+    for (const path of this.ledger.copies) await this.#readCopy(client, path, Infinity);
+    for (const made of this.#snapshots) {
+      for (const path of this.paths) await this.#readSnapshot(client, made, path, Infinity);
+    }
+  }
+
+  async read(client: Lumeo, path: string, deadlineMs = this.#options.deadlineMs): Promise<void> {
+    const pending = this.ledger.begin(path, { kind: "get" });
+    try {
+      const found = await this.#content(client, path, deadlineMs);
+      if (found.reading !== undefined) {
+        this.ledger.hasVersion(path, found.id, found.reading.info.version ?? "");
+      }
+      pending.answered(found.id);
+      this.ledger.reads++;
+    } catch (error) {
+      pending.rejected();
+      throw error;
+    }
+  }
+
+  async #put(client: Lumeo, path: string, random: SeededRandom): Promise<void> {
+    const id = this.ledger.newContent(path);
+    const size = sizeOf(random);
+    const pending = this.ledger.begin(path, { kind: "put", id });
+    const { replicas, deadlineMs } = this.#options;
+    const chunkSize = LARGE_BYTES <= size ? 8 * CHUNK_BYTES : CHUNK_BYTES;
+    const redundancy = { replicas };
+    const options = { redundancy, chunkSize, deadlineMs };
+    const stored = await client.put(path, contentOf(id, size), options);
+    pending.answered("stored");
+    this.ledger.acknowledged++;
+    this.ledger.hasVersion(path, id, stored.version);
+  }
+
+  async #range(client: Lumeo, path: string, random: SeededRandom): Promise<void> {
+    const { deadlineMs } = this.#options;
+    const info = await client.stat(path, { deadlineMs });
+    const start = Math.floor(random.fraction() * (info.size ?? 0));
+    const end = start + 1 + Math.floor(random.fraction() * 2 * CHUNK_BYTES);
+    const reading = await client.get(path, { range: { start, end }, deadlineMs });
+    const bytes = await reading.bytes();
+    // A part does not say which content it is of; the version does, once somebody has read it all.
+    const id = this.ledger.contentOfVersion(path, reading.info.version ?? "");
+    if (id === undefined) return;
+    const whole = contentOf(id, reading.info.size ?? 0);
+    const { range } = reading;
+    if (whole.subarray(range.start, range.end).equals(bytes)) return;
+    throw new Violation("C1", `${path} shows other bytes from ${range.start} to ${range.end}`);
+  }
+
+  async #remove(client: Lumeo, path: string, random: SeededRandom): Promise<void> {
+    const { deadlineMs } = this.#options;
+    const pending = this.ledger.begin(path, { kind: "remove" });
+    try {
+      await client.remove(path, { skipTrash: random.fraction() < 0.5, deadlineMs });
+      pending.answered(true);
+    } catch (error) {
+      if (codeOf(error) !== "LUMEO_NOT_FOUND") throw error;
+      pending.answered(false);
+    }
+  }
+
+  async #copy(client: Lumeo, source: string): Promise<void> {
+    const { deadlineMs } = this.#options;
+    const target = `${DIRECTORY}/copy-${++this.#names}`;
+    const copied = this.ledger.copyBegins(source, target);
+    const info = await client.copy(source, target, { deadlineMs });
+    copied.told = `${info.size} ${info.checksum?.value}`;
+    await this.#readCopy(client, target, deadlineMs);
+  }
+
+  async #readCopy(client: Lumeo, path: string, deadlineMs: number): Promise<void> {
+    const { id, reading } = await this.#content(client, path, deadlineMs);
+    const checksum = `${reading?.info.size} ${reading?.info.checksum?.value}`;
+    this.ledger.readCopy(path, id, checksum);
+  }
+
+  async #snapshot(client: Lumeo, random: SeededRandom): Promise<void> {
+    const { deadlineMs } = this.#options;
+    if (random.fraction() < 0.5) {
+      const made = this.#snapshots[integerBetween(random, 0, this.#snapshots.length - 1)];
+      const path = pathOf(integerBetween(random, 0, this.#options.paths - 1));
+      if (made !== undefined) await this.#readSnapshot(client, made, path, deadlineMs);
+      return;
+    }
+    const begin = this.#now();
+    const info = await client.snapshots.create(DIRECTORY, `s${++this.#names}`, { deadlineMs });
+    this.#snapshots.push({ info, begin, end: this.#now() });
+  }
+
+  async #readSnapshot(
+    client: Lumeo,
+    { info, begin, end }: Made,
+    path: string,
+    deadlineMs: number,
+  ): Promise<void> {
+    const snapshot = `${info.path}${path.slice(DIRECTORY.length)}`;
+    const { id } = await this.#content(client, snapshot, deadlineMs, path);
+    this.ledger.readSnapshot({ path, snapshot }, { begin, end }, id);
+  }
+
+  /** What a path shows, read to its end. */
+  async #content(
+    client: Lumeo,
+    path: string,
+    deadlineMs: number,
+    home = path,
+  ): Promise<{ readonly id: number; readonly reading: Reading | undefined }> {
+    try {
+      const reading = await client.get(path, { deadlineMs });
+      const bytes = await reading.bytes();
+      const shown = (): string => `${bytes.byteLength} bytes that nobody has stored as a whole`;
+      return { id: this.ledger.belongs(home, identify(bytes), shown), reading };
+    } catch (error) {
+      if (codeOf(error) !== "LUMEO_NOT_FOUND") throw error;
+      return { id: NOTHING, reading: undefined };
+    }
+  }
+
+  /** What faults explain passes. @throws Everything else: it ends the simulation. */
+  expected(error: unknown): void {
+    if (error instanceof Violation || !(error instanceof Error)) throw error;
+    const code = codeOf(error);
+    if (code === undefined || code === "LUMEO_INTERNAL") throw error;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
+function pathOf(number: number): string {
+  return `${DIRECTORY}/f${number}`;
+}
+
+/** Mostly small, sometimes of several chunks, now and then one that streams. */
+function sizeOf(random: SeededRandom): number {
+  const kind = random.fraction();
+  const within = (low: number, high: number): number =>
+    Math.floor(low * (high / low) ** random.fraction());
+  if (kind < 0.75) return within(CONTENT_BYTES_MIN, 8 * KiB);
+  if (kind < 0.95) return within(32 * KiB, 200 * KiB);
+  return within(LARGE_BYTES, 600 * KiB);
+}

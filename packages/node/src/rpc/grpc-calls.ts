@@ -15,6 +15,7 @@ import {
 } from "@grpc/grpc-js";
 import { LumeoError } from "@lumeofs/base";
 import type { CallOptions, RpcCalls, StreamOptions } from "./calls.js";
+import { openDirect } from "./direct-calls.js";
 import { TRANSPORT_OPTIONS } from "./limits.js";
 import { fromServiceError } from "./status.js";
 import { DuplexStream, incoming, Outgoing, type RpcStream } from "./stream.js";
@@ -180,6 +181,7 @@ export class GrpcCalls implements RpcCalls {
     options: StreamOptions = {},
   ): Promise<RpcStream<Q, A>> {
     const { signal } = options;
+    if (options.direct === true) return this.#openDirect(method, signal);
     const client = await this.#connect(signal);
     const call = client.makeBidiStreamRequest(
       method.path,
@@ -199,6 +201,28 @@ export class GrpcCalls implements RpcCalls {
       untrack();
       signal?.removeEventListener("abort", abort);
     });
+    return stream;
+  }
+
+  async #openDirect<Q, A>(
+    method: MethodDefinition<Q, A>,
+    signal: AbortSignal | undefined,
+  ): Promise<RpcStream<Q, A>> {
+    this.#checkOpen();
+    const { address } = this;
+    const cut = (cause?: unknown): LumeoError => translate(this, cause);
+    const opening = { address, timeoutMs: this.#connectTimeoutMs, signal, cut };
+    const stream = await openDirect(method, opening);
+    const abort = (): void => stream.cancel(signal && abortedError(address, signal));
+    const close = (): void => stream.cancel(closedError(address));
+    const untrack = this.track({ cancel: close });
+    signal?.addEventListener("abort", abort, { once: true });
+    stream.whenClosed(() => {
+      untrack();
+      signal?.removeEventListener("abort", abort);
+    });
+    if (this.#closed) close();
+    else if (signal?.aborted) abort();
     return stream;
   }
 
@@ -256,7 +280,7 @@ function settle<A>(
 function translate(channel: GrpcCalls, error: unknown): LumeoError {
   if (error instanceof LumeoError) return error;
   if (channel.closed) return closedError(channel.address);
-  const failed = error as Partial<ServiceError>;
+  const failed = (error ?? {}) as Partial<ServiceError>;
   if (typeof failed.code !== "number" || failed.details === undefined) {
     return new LumeoError("CONNECTION_LOST", `Lost the stream to ${channel.address}`, {
       cause: error,

@@ -11,6 +11,7 @@ import type {
 } from "@grpc/grpc-js";
 import { LumeoError } from "@lumeofs/base";
 import { type BareMethod, bareDownload, bareStream, bareUnary, bareUpload } from "./bare-method.js";
+import { type DirectHandler, serveDirect } from "./direct-server.js";
 import { toStatus } from "./status.js";
 import { DuplexStream, incoming, Outgoing, type RpcStream } from "./stream.js";
 
@@ -29,6 +30,8 @@ export interface RpcMethod {
   readonly path: string;
   /** The same without gRPC, for a network that carries messages by other means. */
   readonly bare: BareMethod;
+  /** Set if it is served on connections of its own, too. */
+  readonly direct?: DirectHandler;
   attach(server: Server, gate: CallGate): void;
 }
 
@@ -127,6 +130,7 @@ export function serveStream<Q, A>(
   return {
     path: method.path,
     bare: bareStream(method, handle),
+    direct: (socket, gate) => void serveDirect(method, handle, socket, gate),
     attach: (server, gate) => {
       const handler = (call: ServerDuplexStream<Q, A>): void => {
         const stream = new DuplexStream<A, Q>(call, {

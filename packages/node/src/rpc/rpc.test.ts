@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createConnection, createServer } from "node:net";
 import { type ErrorCode, InvariantViolation, LumeoError, SILENT_LOGGER } from "@lumeofs/base";
 import { AdminService, type lumeo, NamespaceService, RaftService } from "@lumeofs/proto";
 import { findFreePorts } from "@lumeofs/testkit";
@@ -233,132 +233,194 @@ const echo = serveStream(NamespaceService.operate, async (stream: RpcStream<Answ
   }
 });
 
-test("openStream() carries many messages both ways, in order, and ends cleanly", async (t) => {
-  const { channel } = await start(t, [echo]);
-  const stream = await openStream(channel, NamespaceService.operate);
-  const sizes = Array.from({ length: 500 }, (_, i) => i % 7);
-  const sending = (async () => {
-    for (const size of sizes)
-      await stream.send({ operations: Array.from({ length: size }, () => ({})) });
-    stream.end();
-  })();
-  const got: number[] = [];
-  for await (const answer of stream) got.push(answer.results?.length ?? 0);
-  await sending;
-  t.deepEqual(got, sizes);
-  await fails(t, "CLOSED", stream.send({}));
-});
-
-test("RpcStream.send() waits while the other side does not read", async (t) => {
-  const end = gate();
-  const deaf = serveStream(NamespaceService.operate, () => end.promise);
-  const { channel } = await start(t, [deaf]);
-  const stream = await openStream(channel, NamespaceService.operate);
-  const large = { operations: [{ stat: { path: "x".repeat(1 << 20) } }] };
-  let sent = 0;
-  const sending = (async () => {
-    for (; sent < 200; sent++) await stream.send(large);
-  })();
-  const stuck = gate();
-  let before = -1;
-  const look = setInterval(() => {
-    if (sent === before && 0 < sent) stuck.open();
-    before = sent;
-  }, 100);
-  await stuck.promise;
-  clearInterval(look);
-  t.true(sent < 100, `${sent} MiB are on their way`);
-  stream.cancel();
-  await t.throwsAsync(sending, { instanceOf: LumeoError });
-  end.open();
-});
-
-test("openStream() throws what the handler throws, after the answers before it", async (t) => {
-  const failing = serveStream(NamespaceService.operate, async (stream: RpcStream<Answer, Ask>) => {
-    await stream.send({ results: [{}] });
-    throw new LumeoError("SESSION_EXPIRED", "Cannot go on: the session is unknown");
-  });
-  const { channel } = await start(t, [failing]);
-  const stream = await openStream(channel, NamespaceService.operate);
-  const got: Answer[] = [];
-  const reading = (async () => {
-    for await (const answer of stream) got.push(answer);
-  })();
-  await fails(t, "SESSION_EXPIRED", reading);
-  t.is(got.length, 1);
-  await fails(t, "SESSION_EXPIRED", stream.send({}));
-});
-
-test("leaving the iteration early cancels the call, and the handler hears of it", async (t) => {
-  const heard = gate();
-  const chatty = serveStream(
-    NamespaceService.operate,
-    async (stream: RpcStream<Answer, Ask>, context) => {
-      context.signal.addEventListener("abort", () => heard.open());
-      await stream.send({});
-      for await (const _ of stream) continue;
-    },
-  );
-  const { channel } = await start(t, [chatty]);
-  const stream = await openStream(channel, NamespaceService.operate);
-  for await (const _ of stream) break;
-  await heard.promise;
-  await fails(t, "ABORTED", stream.send({}));
-});
-
-test("openStream() ends when the caller's signal aborts", async (t) => {
-  const { channel } = await start(t, [echo]);
-  const abort = new AbortController();
-  const stream = await openStream(channel, NamespaceService.operate, { signal: abort.signal });
-  const first = stream[Symbol.asyncIterator]();
-  await stream.send({});
-  await first.next();
-  const next = first.next();
-  abort.abort();
-  await fails(t, "ABORTED", next as Promise<unknown>);
-});
-
-test("RpcServer serves many streams at once without a warning of a leak", async (t) => {
-  const { promise: over, open: end } = gate();
-  const serve = async (stream: RpcStream<Answer, Ask>): Promise<void> => {
-    await stream.send({});
-    await over;
-  };
-  const { channel } = await start(t, [serveStream(NamespaceService.operate, serve)]);
-  const warnings: string[] = [];
-  const warned = ({ message }: Error): void => void warnings.push(message);
-  process.on("warning", warned);
-  t.teardown(() => process.off("warning", warned));
-  for (let i = 0; i < 20; i++) {
-    const stream = await openStream(channel, NamespaceService.operate);
-    await stream[Symbol.asyncIterator]().next();
+const echoPath = serveStream(NamespaceService.operate, async (stream: RpcStream<Answer, Ask>) => {
+  for await (const { operations } of stream) {
+    const message = operations?.[0]?.stat?.path ?? "";
+    await stream.send({ results: [{ error: { message } }] });
   }
-  await new Promise(setImmediate); // warnings come with the next turn
-  t.deepEqual(warnings, []);
-  end();
 });
 
-test("RpcServer.close() ends streams on both sides", async (t) => {
-  const handlerEnded = gate();
-  const waiting = serveStream(
-    NamespaceService.operate,
-    async (stream: RpcStream<Answer, Ask>, context) => {
-      await stream.send({});
-      try {
+for (const direct of [false, true]) {
+  const by = direct ? "direct" : "gRPC";
+
+  test(`openStream() carries many messages both ways, in order, and ends cleanly: ${by}`, async (t) => {
+    const { channel } = await start(t, [echo]);
+    const stream = await openStream(channel, NamespaceService.operate, { direct });
+    const sizes = Array.from({ length: 500 }, (_, i) => i % 7);
+    const sending = (async () => {
+      for (const size of sizes)
+        await stream.send({ operations: Array.from({ length: size }, () => ({})) });
+      stream.end();
+    })();
+    const got: number[] = [];
+    for await (const answer of stream) got.push(answer.results?.length ?? 0);
+    await sending;
+    t.deepEqual(got, sizes);
+    await fails(t, "CLOSED", stream.send({}));
+  });
+
+  test(`RpcStream.send() waits while the other side does not read: ${by}`, async (t) => {
+    const end = gate();
+    const deaf = serveStream(NamespaceService.operate, () => end.promise);
+    const { channel } = await start(t, [deaf]);
+    const stream = await openStream(channel, NamespaceService.operate, { direct });
+    const large = { operations: [{ stat: { path: "x".repeat(1 << 20) } }] };
+    let sent = 0;
+    const sending = (async () => {
+      for (; sent < 200; sent++) await stream.send(large);
+    })();
+    const stuck = gate();
+    let before = -1;
+    const look = setInterval(() => {
+      if (sent === before && 0 < sent) stuck.open();
+      before = sent;
+    }, 100);
+    await stuck.promise;
+    clearInterval(look);
+    t.true(sent < 100, `${sent} MiB are on their way`);
+    stream.cancel();
+    await t.throwsAsync(sending, { instanceOf: LumeoError });
+    end.open();
+  });
+
+  test(`openStream() throws what the handler throws, after the answers before it: ${by}`, async (t) => {
+    const failing = serveStream(
+      NamespaceService.operate,
+      async (stream: RpcStream<Answer, Ask>) => {
+        await stream.send({ results: [{}] });
+        throw new LumeoError("SESSION_EXPIRED", "Cannot go on: the session is unknown");
+      },
+    );
+    const { channel } = await start(t, [failing]);
+    const stream = await openStream(channel, NamespaceService.operate, { direct });
+    const got: Answer[] = [];
+    const reading = (async () => {
+      for await (const answer of stream) got.push(answer);
+    })();
+    await fails(t, "SESSION_EXPIRED", reading);
+    t.is(got.length, 1);
+    await fails(t, "SESSION_EXPIRED", stream.send({}));
+  });
+
+  test(`leaving the iteration early cancels the call, and the handler hears of it: ${by}`, async (t) => {
+    const heard = gate();
+    const chatty = serveStream(
+      NamespaceService.operate,
+      async (stream: RpcStream<Answer, Ask>, context) => {
+        context.signal.addEventListener("abort", () => heard.open());
+        await stream.send({});
         for await (const _ of stream) continue;
-      } finally {
-        t.true(context.signal.aborted);
-        handlerEnded.open();
-      }
-    },
-  );
-  const { server, channel } = await start(t, [waiting], { closeGraceMs: TIMEOUT_MS });
-  const stream = await openStream(channel, NamespaceService.operate);
-  const answers = stream[Symbol.asyncIterator]();
-  await answers.next();
-  const next = fails(t, "CONNECTION_LOST", answers.next() as Promise<unknown>);
-  await server.close();
-  await Promise.all([next, handlerEnded.promise]);
+      },
+    );
+    const { channel } = await start(t, [chatty]);
+    const stream = await openStream(channel, NamespaceService.operate, { direct });
+    for await (const _ of stream) break;
+    await heard.promise;
+    await fails(t, "ABORTED", stream.send({}));
+  });
+
+  test(`openStream() ends when the caller's signal aborts: ${by}`, async (t) => {
+    const { channel } = await start(t, [echo]);
+    const abort = new AbortController();
+    const stream = await openStream(channel, NamespaceService.operate, {
+      direct,
+      signal: abort.signal,
+    });
+    const first = stream[Symbol.asyncIterator]();
+    await stream.send({});
+    await first.next();
+    const next = first.next();
+    abort.abort();
+    await fails(t, "ABORTED", next as Promise<unknown>);
+  });
+
+  test(`RpcServer serves many streams at once without a warning of a leak: ${by}`, async (t) => {
+    const { promise: over, open: end } = gate();
+    const serve = async (stream: RpcStream<Answer, Ask>): Promise<void> => {
+      await stream.send({});
+      await over;
+    };
+    const { channel } = await start(t, [serveStream(NamespaceService.operate, serve)]);
+    const warnings: string[] = [];
+    const warned = ({ message }: Error): void => void warnings.push(message);
+    process.on("warning", warned);
+    t.teardown(() => process.off("warning", warned));
+    for (let i = 0; i < 20; i++) {
+      const stream = await openStream(channel, NamespaceService.operate, { direct });
+      await stream[Symbol.asyncIterator]().next();
+    }
+    await new Promise(setImmediate); // warnings come with the next turn
+    t.deepEqual(warnings, []);
+    end();
+  });
+
+  test(`RpcServer.close() ends streams on both sides: ${by}`, async (t) => {
+    const handlerEnded = gate();
+    const waiting = serveStream(
+      NamespaceService.operate,
+      async (stream: RpcStream<Answer, Ask>, context) => {
+        await stream.send({});
+        try {
+          for await (const _ of stream) continue;
+        } finally {
+          t.true(context.signal.aborted);
+          handlerEnded.open();
+        }
+      },
+    );
+    const { server, channel } = await start(t, [waiting], { closeGraceMs: TIMEOUT_MS });
+    const stream = await openStream(channel, NamespaceService.operate, { direct });
+    const answers = stream[Symbol.asyncIterator]();
+    await answers.next();
+    const next = fails(t, "CONNECTION_LOST", answers.next() as Promise<unknown>);
+    await server.close();
+    await Promise.all([next, handlerEnded.promise]);
+  });
+}
+
+test("a direct stream carries a message larger than any buffer, whole", async (t) => {
+  const { channel } = await start(t, [echoPath]);
+  const stream = await openStream(channel, NamespaceService.operate, { direct: true });
+  const path = "é".repeat(3 << 20);
+  await stream.send({ operations: [{ stat: { path } }] });
+  stream.end();
+  for await (const { results } of stream) t.is(results?.[0]?.error?.message, path);
+});
+
+test("a direct stream knows that nothing was sent when nobody listens", async (t) => {
+  const [port] = await findFreePorts(1);
+  const channel = new RpcChannel(`127.0.0.1:${port}`);
+  t.teardown(() => channel.close());
+  await fails(t, "UNAVAILABLE", openStream(channel, NamespaceService.operate, { direct: true }));
+});
+
+test("a direct stream of a method that is not served is refused", async (t) => {
+  const { channel } = await start(t, [status(async () => ({}))]);
+  const stream = await openStream(channel, NamespaceService.operate, { direct: true });
+  await fails(t, "PROTOCOL", stream[Symbol.asyncIterator]().next() as Promise<unknown>);
+});
+
+test("RpcServer closes connections that say nothing it knows, and serves the others", async (t) => {
+  const { server, channel } = await start(t, [status(async () => ({ status: { id: "m1" } }))]);
+  const nonsense = ["LUMEO/9\n".padEnd(20, "\0"), "GET / HTTP/1.1\r\n\r\n"];
+  for (const text of nonsense) {
+    const socket = createConnection({ host: server.host, port: server.port });
+    socket.on("error", () => undefined);
+    socket.resume();
+    socket.write(text);
+    await once(socket, "close");
+  }
+  t.is((await ask(channel)).status?.id, "m1");
+});
+
+test("RpcServer.close() does not wait for a connection that says nothing", async (t) => {
+  const { server } = await start(t, [], { closeGraceMs: TIMEOUT_MS });
+  const socket = createConnection({ host: server.host, port: server.port });
+  await once(socket, "connect");
+  const closed = once(socket, "close");
+  socket.resume();
+  await Promise.all([server.close(), closed]);
+  t.pass();
 });
 
 const bytesCounted = serveUpload(RaftService.installSnapshot, async (requests) => {

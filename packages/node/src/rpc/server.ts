@@ -4,11 +4,15 @@
 // V2. More calls than the limit are refused with OVERLOADED, not queued.
 // V3. `close` ends streams at once (their callers see CONNECTION_LOST), lets unary calls end
 //     within the grace, and then cuts what is left.
-// V4. A broken invariant in a handler ends the process: it is thrown where nobody catches it.
+// V4. Streams are also served without HTTP/2, on connections of their own to the same port
+//     (direct-server.ts).
+// V5. A broken invariant in a handler ends the process: it is thrown where nobody catches it.
 
 import { setMaxListeners } from "node:events";
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import { type Closable, InvariantViolation, type Logger, LumeoError } from "@lumeofs/base";
+import { refuseDirect } from "./direct-server.js";
+import { Entrance } from "./entrance.js";
 import { type CallGate, type RpcMethod, register } from "./handlers.js";
 import { TRANSPORT_OPTIONS } from "./limits.js";
 
@@ -35,16 +39,18 @@ export class RpcServer implements Closable {
   /** The real one, also if 0 was asked for. */
   readonly port: number;
   readonly #server: Server;
+  readonly #entrance: Entrance;
   readonly #gate: Gate;
   readonly #graceMs: number;
   #closing: Promise<void> | undefined;
 
-  private constructor(server: Server, gate: Gate, options: RpcServerOptions, port: number) {
+  private constructor(server: Server, entrance: Entrance, gate: Gate, options: RpcServerOptions) {
     this.#server = server;
+    this.#entrance = entrance;
     this.#gate = gate;
     this.#graceMs = options.closeGraceMs ?? CLOSE_GRACE_MS;
     this.host = options.host;
-    this.port = port;
+    this.port = entrance.port;
   }
 
   /** @throws LumeoError CONFIG if the address cannot be used. */
@@ -56,8 +62,16 @@ export class RpcServer implements Closable {
     });
     const gate = new Gate(options.callsMax ?? CALLS_MAX, options.logger);
     for (const method of methods) register(server, gate, method);
-    const port = await bind(server, options.host, options.port);
-    return new RpcServer(server, gate, options, port);
+    const grpc = server.createConnectionInjector(ServerCredentials.createInsecure());
+    const entrance = await Entrance.listen(options.host, options.port, {
+      grpc: (socket) => grpc.injectConnection(socket),
+      direct: (path, socket) => {
+        const serve = methods.find((method) => method.path === path)?.direct;
+        if (serve === undefined) refuseDirect(path, socket);
+        else serve(socket, gate);
+      },
+    });
+    return new RpcServer(server, entrance, gate, options);
   }
 
   /** `host:port`, for those on this machine. */
@@ -72,14 +86,18 @@ export class RpcServer implements Closable {
 
   async #close(): Promise<void> {
     this.#gate.close();
+    const emptied = this.#entrance.close();
     await new Promise<void>((resolve) => {
       const force = setTimeout(() => {
         this.#server.forceShutdown();
+        this.#entrance.clear();
         resolve();
       }, this.#graceMs);
       this.#server.tryShutdown(() => {
-        clearTimeout(force);
-        resolve();
+        void emptied.then(() => {
+          clearTimeout(force);
+          resolve();
+        });
       });
     });
   }
@@ -122,7 +140,7 @@ class Gate implements CallGate {
   failed(path: string, peer: string, error: unknown): void {
     if (error instanceof InvariantViolation) {
       setImmediate(() => {
-        throw error; // V4
+        throw error; // V5
       });
       return;
     }
@@ -135,15 +153,4 @@ class Gate implements CallGate {
   close(): void {
     this.#stopping.abort(new LumeoError("CLOSED", "The server is stopping"));
   }
-}
-
-function bind(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const address = `${host}:${port}`;
-    server.bindAsync(address, ServerCredentials.createInsecure(), (cause, bound) => {
-      if (cause === null) return resolve(bound);
-      const text = `Cannot listen on ${address}: ${cause.message}; is another process using it?`;
-      reject(new LumeoError("CONFIG", text, { cause }));
-    });
-  });
 }

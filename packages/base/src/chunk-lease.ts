@@ -21,7 +21,7 @@ export interface LeaseTerms {
   readonly slackMs: number;
 }
 
-export const LEASE_TERMS: LeaseTerms = { lengthMs: 10_000, drift: 0.01, slackMs: 500 };
+export const LEASE_TERMS: LeaseTerms = { lengthMs: 4_000, drift: 0.01, slackMs: 500 };
 
 /** Both clocks of one machine, read together. */
 export interface Instant {

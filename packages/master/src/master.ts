@@ -7,6 +7,7 @@
 import {
   type Closable,
   type Disk,
+  LEASE_TERMS,
   type Logger,
   type Random,
   ResourceStack,
@@ -34,6 +35,9 @@ import { MetadataLog } from "./duties/metadata-log.js";
 import { reapDuty } from "./duties/reap-duty.js";
 import { stateCheckDuty } from "./duties/state-check-duty.js";
 import { historySweepDuty, trashExpiryDuty } from "./duties/sweep-duty.js";
+import { TailGate } from "./duties/tails/tail-gate.js";
+import { TailKeeper } from "./duties/tails/tail-keeper.js";
+import { tailsDuty } from "./duties/tails/tails-duty.js";
 import { tokenKeyDuty } from "./duties/token-key-duty.js";
 import { verifyDuty } from "./duties/verify-duty.js";
 import { ChangeFeed } from "./feed/change-feed.js";
@@ -62,14 +66,21 @@ import { masterDirectory } from "./rpc/master-directory.js";
 import { namespaceMethods } from "./rpc/namespace-service.js";
 import { OperationRoom } from "./rpc/operation-room.js";
 import { RaftTransport } from "./rpc/raft-service.js";
+import type { TailCarers } from "./rpc/tail-operations.js";
+import { TailOrderClient } from "./rpc/tail-order-client.js";
+import { tailMethods } from "./rpc/tail-service.js";
 import { watchMethods } from "./rpc/watch-service.js";
 import type { FrozenState } from "./state/frozen-state.js";
 import { openLevelState } from "./state/level-state.js";
 import { MachineState } from "./state/machine-state.js";
 import { hashPieces, hashState } from "./state-hash.js";
+import { LeaseBook } from "./tails/lease-book.js";
 
 /** Calls and streams at once: clients, chunkservers and masters. */
 const CALLS_MAX = 8_192;
+
+/** A file whose end has come waits so long for what is appended to it, and then tries again. */
+const SEAL_MS = 2_000;
 
 /** Copies under way at once, on all chunkservers together. */
 const HEAL_MOVES_MAX = 256;
@@ -130,18 +141,20 @@ export class Master implements Closable {
     const log = new MetadataLog({ replication: consensus, reader: state.reader, clock });
     const reads = opening.use(readGateOf(config, host, consensus));
     const fleet = watchedFleet(config, { host, consensus }, opening);
+    const mint = new TokenMint({ clock, hmac: nativeHmacSha256, lifeMs: config.tokenMs });
+    const tails = tailsOf({ log, host, fleet, mint, channels, logger });
     const freeze = async (): Promise<FrozenState> => {
+      await tails.keeper.sealAll("a backup is made", SEAL_MS);
       await consensus.read();
       await store.flush();
       return store.freeze();
     };
     const base = { config, host, disk, consensus, state, channels, logger, onFatal: ports.onFatal };
     const healing = new HealingFigures();
-    const mint = new TokenMint({ clock, hmac: nativeHmacSha256, lifeMs: config.tokenMs });
     const orders = new ChunkserverClient(channels, (chunk, withinMs) =>
       mint.forOrder(log.local, chunk, withinMs),
     );
-    const parts = { ...base, log, reads, freeze, fleet, healing, mint, orders };
+    const parts = { ...base, log, reads, freeze, fleet, healing, mint, orders, tails };
     opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
     const server = opening.use(await serve(parts, links, opening));
     opening.use(new JoinWatch({ ...config, group: consensus.group, channels, timers, logger }));
@@ -175,6 +188,7 @@ interface Parts {
   readonly healing: HealingFigures;
   readonly mint: TokenMint;
   readonly orders: ChunkserverClient;
+  readonly tails: TailCarers;
   readonly channels: ChannelPool;
   readonly logger: Logger;
 }
@@ -233,7 +247,21 @@ function watchedFleet(
   return fleet;
 }
 
-function dutiesOf({ config, host, state, log, fleet, healing, orders, logger }: Parts) {
+/** What looks after the growing chunks of files. */
+function tailsOf(
+  parts: Pick<Parts, "log" | "host" | "fleet" | "mint" | "channels" | "logger">,
+): TailCarers {
+  const { log, host, fleet, mint, channels, logger } = parts;
+  const { clock, timers } = host;
+  const leases = new LeaseBook(LEASE_TERMS, clock.monotonicMs());
+  const orders = new TailOrderClient(channels);
+  const component = logger.child({ component: "tails" });
+  const care = { log, clock, timers, fleet, orders, leases, mint, logger: component };
+  const keeper = new TailKeeper(care);
+  return { keeper, gate: new TailGate(log, keeper) };
+}
+
+function dutiesOf({ config, host, state, log, fleet, healing, orders, tails, logger }: Parts) {
   const { clock, random } = host;
   const newSecret = () => host.secret(TOKEN_SECRET_BYTES);
   const expiry = { ...config, intervalMs: config.sweepMs };
@@ -248,7 +276,8 @@ function dutiesOf({ config, host, state, log, fleet, healing, orders, logger }: 
     reapDuty(log),
     historySweepDuty(log),
     trashExpiryDuty(log, clock),
-    fileExpiryDuty(log, clock),
+    fileExpiryDuty(log, clock, (handle) => tails.keeper.seal(handle, "its file ends", SEAL_MS)),
+    tailsDuty(tails.keeper),
     lockExpiryDuty(log, clock),
     forgetDuty(parts, forget),
     feedTrimDuty({ log, clock, applied: () => state.applied }, expiry),
@@ -294,7 +323,7 @@ async function serve(
 ): Promise<RpcListener> {
   const { config, consensus, state, log, reads, freeze, fleet, healing, channels, logger } = parts;
   const { clock, timers, random, network } = parts.host;
-  const { mint, orders } = parts;
+  const { mint, orders, tails } = parts;
   const { metrics, exposition } = await openMetrics(METRICS);
   const room = new OperationRoom();
   const consensusMeter = new ConsensusMeter(metrics, { consensus, room, folder: config.dir });
@@ -317,7 +346,7 @@ async function serve(
   const { group } = consensus;
   const masters = masterDirectory(group);
   const limits = { grantUsableMs, sessionIdleMs, failureDomain };
-  const operations = { log, reads, fleet, clock, random, mint, ...limits };
+  const operations = { log, reads, fleet, clock, random, mint, tails, ...limits };
   const meter = operationMeter(metrics, clock);
   const checker = opening.use(checkerOf(parts, checkMeter(metrics)));
   const feed = new ChangeFeed({ state, status: () => consensus.status, timers });
@@ -335,7 +364,8 @@ async function serve(
       terms: config,
     }),
     ...integrityMethods({ log, checker }),
-    ...chunkMethods({ log, fleet, clock, mint }),
+    ...chunkMethods({ log, fleet, clock, mint, keeper: tails.keeper }),
+    ...tailMethods({ log, fleet, clock, keeper: tails.keeper }),
     ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, masters }),
     ...masterAdminMethods({ group, replication: consensus, channels, timers, clusterName }),
     ...adminMethods({

@@ -27,7 +27,11 @@ class Office {
 
   async start(): Promise<DutyRunner> {
     await this.change({ kind: "initCluster", clusterId: "c" });
-    const duties = [fileExpiryDuty(this.log, this.clock), lockExpiryDuty(this.log, this.clock)];
+    const noTails = async (): Promise<boolean> => true;
+    const duties = [
+      fileExpiryDuty(this.log, this.clock, noTails),
+      lockExpiryDuty(this.log, this.clock),
+    ];
     const { replication, clock } = this;
     return new DutyRunner(duties, { replication, timers: clock, logger: SILENT_LOGGER });
   }

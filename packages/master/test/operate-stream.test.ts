@@ -21,6 +21,7 @@ import { Fleet } from "../src/fleet/servers.js";
 import { OPERATIONS_MAX, OperateSession } from "../src/rpc/namespace-service.js";
 import { OPERATION_BYTES, OperationRoom } from "../src/rpc/operation-room.js";
 import { LoneReplication } from "./lone-replication.js";
+import { tailOffice } from "./tail-office.js";
 
 type Request = lumeo.master.v1.IOperateRequest;
 type Response = lumeo.master.v1.IOperateResponse;
@@ -123,6 +124,7 @@ class Desk {
       timers,
       masters: { addresses: ["m1:1", "m2:1"], revision: 1, onChange: () => () => {} },
       room: this.room,
+      tails: tailOffice({ log, fleet: this.fleet, clock: this.clock }),
       meter: { began: (kind: string) => (code: string) => this.#count(`${kind} ${code}`) },
     };
     for (const id of [1, 2, 3, 4]) {

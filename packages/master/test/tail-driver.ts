@@ -45,6 +45,7 @@ export function sealTail(
     kind: "sealTail",
     handle,
     epoch: under ?? newest,
+    chunkEpoch: under ?? newest,
     lengthBytes: content.byteLength,
     crc32c: crc32c(content),
   });

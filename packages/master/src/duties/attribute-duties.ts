@@ -1,9 +1,12 @@
 // What has a time of its own: files with an expiry, and locks. The tables say where to look, the
 // command looks again, so what was renewed or replaced in the meantime stays.
 
-import type { Clock } from "@lumeofs/base";
+import type { ChunkHandle, Clock, InodeId } from "@lumeofs/base";
 import { dueExpiries } from "../metadata/expiry.js";
+import { getInode } from "../metadata/inodes.js";
 import { locksPage } from "../metadata/locks.js";
+import type { StateReader } from "../metadata/state.js";
+import { getTail } from "../metadata/tail-table.js";
 import type { Duty } from "./duty.js";
 import type { MetadataLog } from "./metadata-log.js";
 
@@ -14,19 +17,35 @@ const FILES_INTERVAL_MS = 1_000;
 /** Lapsed locks are of no effect: clearing them only frees their place. */
 const LOCKS_INTERVAL_MS = 60_000;
 
-/** Removes files whose time is over. */
-export function fileExpiryDuty(log: MetadataLog, clock: Clock): Duty {
+/**
+ * Removes files whose time is over. One that is being appended to goes when what was appended is
+ * sealed: then nobody appends to a file that is gone.
+ */
+export function fileExpiryDuty(
+  log: MetadataLog,
+  clock: Clock,
+  sealTail: (handle: ChunkHandle) => Promise<unknown>,
+): Duty {
   return {
     name: "file expiry",
     intervalMs: FILES_INTERVAL_MS,
     async work() {
       const state = await log.read();
-      const files = await dueExpiries(state, clock.wallMs(), FILES);
+      const due = await dueExpiries(state, clock.wallMs(), FILES);
+      const growing = due.flatMap(({ inode }) => tailOfFile(state, inode) ?? []);
+      await Promise.all(growing.map(sealTail));
+      const files = due.filter(({ inode }) => tailOfFile(state, inode) === undefined);
       if (files.length === 0) return "done";
       await log.change({ kind: "expireFiles", files });
-      return files.length < FILES ? "done" : "more";
+      return due.length < FILES ? "done" : "more";
     },
   };
+}
+
+function tailOfFile(state: StateReader, id: InodeId): ChunkHandle | undefined {
+  const file = getInode(state, id);
+  if (file?.kind !== "file" || file.tail === undefined) return undefined;
+  return getTail(state, file.tail) === undefined ? undefined : file.tail;
 }
 
 /** Clears away locks that have lapsed. */

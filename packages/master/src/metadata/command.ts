@@ -93,7 +93,10 @@ export type TailCommand =
   | {
       readonly kind: "sealTail";
       readonly handle: ChunkHandle;
+      /** In which the seal was committed. */
       readonly epoch: Epoch;
+      /** Of the seal's record, which an earlier primary may have written: the chunk's from then on. */
+      readonly chunkEpoch: Epoch;
       readonly lengthBytes: number;
       readonly crc32c: number;
     };

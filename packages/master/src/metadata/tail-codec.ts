@@ -36,7 +36,8 @@ export function writeTailCommand(w: ByteWriter, command: TailCommand): void {
       w.u53(command.handle).u53(command.epoch);
       return;
     case "sealTail":
-      w.u53(command.handle).u53(command.epoch).u32(command.lengthBytes).u32(command.crc32c);
+      w.u53(command.handle).u53(command.epoch).u53(command.chunkEpoch);
+      w.u32(command.lengthBytes).u32(command.crc32c);
       return;
     default:
       assertNever(command);
@@ -72,6 +73,7 @@ export function readTailCommand(r: ByteReader, kind: number): Command {
         kind: "sealTail",
         handle: readId(r, chunkHandle),
         epoch: readId(r, epoch),
+        chunkEpoch: readId(r, epoch),
         lengthBytes: r.u32(),
         crc32c: r.u32(),
       };

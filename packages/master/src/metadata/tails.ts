@@ -84,7 +84,7 @@ export function activateTailEpoch(state: State, command: CommandOf<"activateTail
 
 /** The tail becomes the last chunk of its file; one that is empty leaves nothing. (rule 17) */
 export function sealTail(state: State, command: CommandOf<"sealTail">, now: Moment): Reply {
-  const { handle, epoch, lengthBytes, crc32c } = command;
+  const { handle, epoch, chunkEpoch, lengthBytes, crc32c } = command;
   if (CHUNK_BYTES_DEFAULT < lengthBytes) {
     const limit = `${lengthBytes} bytes, at most ${CHUNK_BYTES_DEFAULT} do`;
     return refuse("INVALID_ARGUMENT", `Cannot seal chunk ${handle}: it has ${limit}`);
@@ -105,7 +105,7 @@ export function sealTail(state: State, command: CommandOf<"sealTail">, now: Mome
   const grown = growSealed(state, { ...file, id }, command, now);
   const members = orderedMembers(authority);
   const inode = contentOf(id, grown);
-  putChunk(state, handle, { epoch, lengthBytes, crc32c, inode, members });
+  putChunk(state, handle, { epoch: chunkEpoch, lengthBytes, crc32c, inode, members });
   return DONE;
 }
 
@@ -235,11 +235,11 @@ function record(state: State, handle: ChunkHandle, tail: Tail, answer: Authority
 
 /** A seal that is repeated is done; one with another content is a bug somewhere. */
 function answerOfSealed(state: State, command: CommandOf<"sealTail">): Reply {
-  const { handle, epoch, lengthBytes, crc32c } = command;
+  const { handle, chunkEpoch, lengthBytes, crc32c } = command;
   const chunk = getChunk(state, handle);
   if (chunk === undefined || chunk.releasedAt !== undefined) return refuseGone("seal", handle);
   const isSame =
-    chunk.epoch === epoch && chunk.lengthBytes === lengthBytes && chunk.crc32c === crc32c;
+    chunk.epoch === chunkEpoch && chunk.lengthBytes === lengthBytes && chunk.crc32c === crc32c;
   if (isSame) return DONE;
   return refuse("CONFLICT", `Cannot seal chunk ${handle}: it is sealed with another content`);
 }

@@ -5,9 +5,12 @@ import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ChunkService, type lumeo } from "@lumeofs/proto";
 import type { TokenMint } from "../access/token-mint.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
+import type { TailKeeper } from "../duties/tails/tail-keeper.js";
 import type { Fleet } from "../fleet/servers.js";
 import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
 import type { StateReader } from "../metadata/state.js";
+import { getTail, type Tail } from "../metadata/tail-table.js";
+import { describeTail } from "./tail-operations.js";
 import { decodeHandle, decodeServerId, encodeLocatedChunk } from "./wire.js";
 
 export interface ChunkServiceParts {
@@ -15,6 +18,7 @@ export interface ChunkServiceParts {
   readonly fleet: Fleet;
   readonly clock: Clock;
   readonly mint: TokenMint;
+  readonly keeper: TailKeeper;
 }
 
 export function chunkMethods(parts: ChunkServiceParts): readonly RpcMethod[] {
@@ -25,14 +29,22 @@ export function chunkMethods(parts: ChunkServiceParts): readonly RpcMethod[] {
 }
 
 async function locate(
-  { log, fleet, clock, mint }: ChunkServiceParts,
+  { log, fleet, clock, mint, keeper }: ChunkServiceParts,
   request: lumeo.master.v1.ILocateChunkRequest,
 ): Promise<lumeo.master.v1.ILocateChunkResponse> {
   const handle = decodeHandle(request.handle);
   const state = await log.read();
-  const record = chunkOrRefuse(state, handle);
   const withLabels = request.withLabels ?? false;
   const view = { state, fleet, now: clock.monotonicMs(), mint, withLabels };
+  const tail = getTail(state, handle);
+  if (tail !== undefined) {
+    const growing = { ...asChunk(tail), lengthBytes: keeper.leases.committedBytes(handle) };
+    return {
+      chunk: encodeLocatedChunk(view, handle, growing),
+      tail: describeTail({ clock, keeper }, state, { handle, tail }),
+    };
+  }
+  const record = chunkOrRefuse(state, handle);
   return { chunk: encodeLocatedChunk(view, handle, record) };
 }
 
@@ -50,6 +62,14 @@ async function reportDamage(
   }
   fleet.suspect({ server, handle });
   return {};
+}
+
+/** As if it were sealed now: where it is, and how long its primary says that it is. */
+function asChunk({ inode, authority }: Tail): ChunkRecord {
+  const { epoch, primary, members: granted } = authority.newest;
+  const members = [primary, ...granted.filter((member) => member !== primary)];
+  const nothing = { releasedAt: undefined, sharers: 0, isForked: false };
+  return { epoch, lengthBytes: 0, crc32c: 0, inode, members, ...nothing };
 }
 
 function chunkOrRefuse(state: StateReader, handle: Parameters<typeof getChunk>[1]): ChunkRecord {

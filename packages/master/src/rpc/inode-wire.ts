@@ -79,6 +79,7 @@ function encodeFileInode(path: string, id: number, file: FileInode): lumeo.maste
     chunkCount: file.chunkCount,
     contentType: file.contentType,
     expiresAtMs: file.expiresAt,
+    unevenChunks: file.isUneven,
   };
 }
 

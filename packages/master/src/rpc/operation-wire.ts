@@ -1,11 +1,19 @@
 // Operations of the namespace stream: proto ⇄ domain.
 
-import { GRANT_SLOTS, type ServerId } from "@lumeofs/base";
+import { type ChunkHandle, type Epoch, GRANT_SLOTS, type ServerId } from "@lumeofs/base";
 import type { lumeo } from "@lumeofs/proto";
 import type { RequestId } from "../metadata/command.js";
 import { GRANTS_MAX, REPLICAS_MAX } from "../metadata/grants.js";
 import { type CopyWish, decodeChange, decodeCopy, type PlainChange } from "./change-wire.js";
-import { decodeId, decodeNumber, decodeServerId, decodeSessionId, invalid } from "./wire.js";
+import {
+  decodeEpoch,
+  decodeHandle,
+  decodeId,
+  decodeNumber,
+  decodeServerId,
+  decodeSessionId,
+  invalid,
+} from "./wire.js";
 
 type Wire = lumeo.master.v1.IOperation;
 
@@ -13,6 +21,8 @@ export const LIST_COUNT_MAX = 1_000;
 /** The same of a directory, whose entries cost less. They are made while nobody else is served. */
 export const LIST_NAMES_MAX = 4_000;
 export const STAT_CHUNKS_MAX = 256;
+/** Of what a client says about a primary. */
+const REASON_MAX = 200;
 
 /** One operation of a client, checked. */
 export type Operation =
@@ -46,6 +56,8 @@ export type Operation =
       /** 0 for the current one. */
       readonly version: number;
       readonly withLabels: boolean;
+      /** Instead of `firstChunk`: from the chunk that holds this byte. */
+      readonly offset: number | undefined;
     }
   | ({ readonly kind: "list"; readonly path: string; readonly isPacked: boolean } & PageAfter)
   | { readonly kind: "listTrash"; readonly after: number; readonly countMax: number }
@@ -58,7 +70,23 @@ export type Operation =
     }
   | ({ readonly kind: "listSnapshots"; readonly path: string } & PageAfter)
   | ({ readonly kind: "listLocks" } & PageAfter)
-  | { readonly kind: "effectivePolicy"; readonly path: string };
+  | { readonly kind: "effectivePolicy"; readonly path: string }
+  /** No request of a session: a repetition finds the tail that is there. */
+  | {
+      readonly kind: "openTail";
+      readonly path: string;
+      readonly create: boolean;
+      readonly makeParents: boolean;
+      readonly replicas: number;
+      /** Not this one, which is sealed; undefined for any. */
+      readonly sealed: ChunkHandle | undefined;
+    }
+  | {
+      readonly kind: "reportTail";
+      readonly handle: ChunkHandle;
+      readonly epoch: Epoch;
+      readonly why: string;
+    };
 
 /** Names behind `after`, at most so many. */
 export interface PageAfter {
@@ -71,7 +99,7 @@ export function decodeOperation(wire: Wire): Operation {
   if (wire.openSession) {
     return { kind: "change", command: { kind: "openSession" }, request: undefined };
   }
-  const query = decodeQuery(wire);
+  const query = decodeQuery(wire) ?? decodeTail(wire);
   if (query !== undefined) return query;
   const request = decodeRequest(wire.request);
   if (wire.allocate) return decodeAllocate(wire.allocate, request);
@@ -135,7 +163,33 @@ function decodeStat(wire: lumeo.master.v1.IStat): Operation {
     revision: revision === 0 ? undefined : revision,
     version: decodeNumber(wire.version, "version"),
     withLabels: wire.withLabels ?? false,
+    offset: wire.offset == null ? undefined : decodeNumber(wire.offset, "offset"),
   };
+}
+
+function decodeTail(wire: Wire): Operation | undefined {
+  if (wire.openTail) {
+    const { path, create, makeParents, replicas, sealedHandle } = wire.openTail;
+    return {
+      kind: "openTail",
+      path: path ?? "",
+      create: create ?? false,
+      makeParents: makeParents ?? false,
+      replicas: decodeCount(replicas, "replicas", REPLICAS_MAX),
+      sealed: sealedHandle ? decodeHandle(sealedHandle) : undefined,
+    };
+  }
+  if (wire.reportTail) {
+    const { handle, epoch, why } = wire.reportTail;
+    const reason = (why ?? "").slice(0, REASON_MAX);
+    return {
+      kind: "reportTail",
+      handle: decodeHandle(handle),
+      epoch: decodeEpoch(epoch),
+      why: reason,
+    };
+  }
+  return undefined;
 }
 
 function decodePage(wire: {

@@ -1,6 +1,6 @@
 // Executes one operation of a client and makes its answer.
 
-import { type Clock, handleIn, LumeoError, type Random } from "@lumeofs/base";
+import { type Clock, handleIn, type InodeId, LumeoError, type Random } from "@lumeofs/base";
 import { encodeErrorDetail } from "@lumeofs/node/rpc";
 import type { lumeo } from "@lumeofs/proto";
 import type { TokenMint } from "../access/token-mint.js";
@@ -9,6 +9,8 @@ import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet } from "../fleet/servers.js";
 import type { Command, Refused, Reply } from "../metadata/command.js";
 import { FRESH_EPOCH, getGrant } from "../metadata/grants.js";
+import { type ChunkPlace, offsetOfPosition, placeOfOffset } from "../metadata/growth.js";
+import type { FileInode } from "../metadata/inode-record.js";
 import { statAt } from "../metadata/past-queries.js";
 import { parsePath, SNAPSHOTS_NAME } from "../metadata/path.js";
 import { fileChunks, type NamedInode, stat } from "../metadata/queries.js";
@@ -29,6 +31,7 @@ import { encodeLock, listLocks } from "./lock-operations.js";
 import type { OperationRoom } from "./operation-room.js";
 import type { Operation } from "./operation-wire.js";
 import { type ReadWish, serveRead } from "./served-read.js";
+import { encodeTail, openTail, reportTail, type TailCarers, tailOf } from "./tail-operations.js";
 import { encodeLocatedChunk, encodeReplicas, errorOf, type FleetView, HOPES } from "./wire.js";
 
 /** An answer without the operation's id. */
@@ -48,6 +51,7 @@ export interface OperationParts {
   readonly sessionIdleMs: number;
   /** Shared by all streams of this master. */
   readonly room: OperationRoom;
+  readonly tails: TailCarers;
 }
 
 type OperationOf<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
@@ -81,9 +85,15 @@ export function execute(
     case "listSnapshots":
       return servePage(parts, wish, operation, (state) => listSnapshots(state, operation));
     case "copy":
-      return copy(parts.log, operation);
+      return parts.tails.gate.pass([operation.wish.source, operation.wish.target], () =>
+        copy(parts.log, operation),
+      );
     case "removeVersion":
       return removeVersion(parts.log, operation);
+    case "openTail":
+      return openTail(parts, operation);
+    case "reportTail":
+      return reportTail(parts, operation);
   }
 }
 
@@ -105,7 +115,26 @@ function change(parts: OperationParts, operation: OperationOf<"change">): Promis
   const { command, request } = operation;
   if (command.kind === "commit") checkPath(command.path);
   else for (const path of pathsOf(command)) checkPath(path);
-  return parts.log.change(command, request).then((reply) => answerOf(parts, command, reply));
+  const changed = passTails(parts, command, () => parts.log.change(command, request));
+  return changed.then((reply) => answerOf(parts, command, reply));
+}
+
+/** What is appended to a name is sealed before the name comes to mean something else. */
+function passTails<T>(
+  { tails }: OperationParts,
+  command: OperationOf<"change">["command"],
+  work: () => Promise<T>,
+): Promise<T> {
+  switch (command.kind) {
+    case "commit":
+    case "remove":
+    case "createSnapshot":
+      return tails.gate.pass([command.path], work);
+    case "rename":
+      return tails.gate.pass([command.source, command.target], work);
+    default:
+      return work();
+  }
 }
 
 /** What is malformed gets no place in the log. */
@@ -220,7 +249,7 @@ function tellFile(
   operation: OperationOf<"stat">,
   found: NamedInode | Refused,
 ): Answer {
-  const { revision, firstChunk, chunkCountMax } = operation;
+  const { revision, chunkCountMax } = operation;
   if (found.kind === "refused") throw errorOf(found);
   const { inode } = found;
   if (revision !== undefined && inode.revision !== revision) {
@@ -228,17 +257,35 @@ function tellFile(
     throw new LumeoError("CONFLICT", `${what}: it was replaced since revision ${revision}`);
   }
   const info = encodeFile(found.path, found);
-  if (inode.kind === "directory" || chunkCountMax === 0) return { stat: { info, chunks: [] } };
-  const window = { first: firstChunk, countMax: chunkCountMax };
+  if (inode.kind === "directory") return { stat: { info, chunks: [] } };
+  if (chunkCountMax === 0 && inode.tail === undefined) return { stat: { info, chunks: [] } };
   const { mint } = parts;
   const view = { ...fleetView(parts, state), mint, withLabels: operation.withLabels };
-  const chunks = fileChunks(state, { id: found.id, inode }, window);
+  const file = { id: found.id, inode };
+  const first = placeOf(state, file, operation);
+  const window = { first: first.position, countMax: chunkCountMax };
+  const chunks = chunkCountMax === 0 ? [] : fileChunks(state, file, window);
+  const isNow = operation.version === 0 && !found.path.includes(SNAPSHOTS_NAME);
+  const growing = isNow ? tailOf(state, inode) : undefined;
   return {
     stat: {
       info,
       chunks: chunks.map(({ handle, chunk }) => encodeLocatedChunk(view, handle, chunk)),
+      firstChunk: first.position,
+      firstChunkOffset: first.offset,
+      ...(growing === undefined ? {} : { tail: encodeTail(parts, view, growing, inode.sizeBytes) }),
     },
   };
+}
+
+/** Where the chunks of an answer begin. */
+function placeOf(
+  state: StateReader,
+  file: { readonly id: InodeId; readonly inode: FileInode },
+  { firstChunk, offset }: OperationOf<"stat">,
+): ChunkPlace {
+  if (offset !== undefined) return placeOfOffset(state, file, offset);
+  return { position: firstChunk, offset: offsetOfPosition(state, file, firstChunk) };
 }
 
 async function effectivePolicy(

@@ -1,0 +1,322 @@
+// Looks after tails while this master leads: each has a primary that knows of its epoch; a primary
+// that fails is followed by another one; a tail whose members are leaving is sealed. What it knows
+// beyond the state is in memory, and a new leader begins by telling all primaries of their epochs.
+//
+// K1. One piece of work at a time for each tail.
+// K2. Another epoch is granted only when the lease of the last primary is over (rule 15). Writes do
+//     not need that; reads do.
+// K3. Nobody is taken at their word that a primary has failed: the primary is asked first.
+
+import {
+  asLumeoError,
+  type ChunkHandle,
+  type Clock,
+  type Epoch,
+  InvariantViolation,
+  isActive,
+  type Logger,
+  type MonotonicMs,
+  type ServerId,
+  type Timers,
+} from "@lumeofs/base";
+import type { TokenMint } from "../../access/token-mint.js";
+import type { Fleet } from "../../fleet/servers.js";
+import { getCount } from "../../metadata/counters.js";
+import { nodeOf } from "../../metadata/nodes.js";
+import { getServer, type Server } from "../../metadata/servers.js";
+import type { StateReader } from "../../metadata/state.js";
+import { getTail, type Tail, tailsPage } from "../../metadata/tail-table.js";
+import type { LeaseBook } from "../../tails/lease-book.js";
+import { type MemberStanding, nextEpoch, reasonToSeal } from "../../tails/next-epoch.js";
+import type { MetadataLog } from "../metadata-log.js";
+import type { Holder } from "../orders.js";
+import type { EpochOrder, TailOrders } from "./tail-orders.js";
+
+/** Orders under way at once. */
+const AT_ONCE_MAX = 64;
+const PAGE = 512;
+/** A primary gets a fresh token with an order that is repeated so often. */
+const REPEAT_MS = 120_000;
+/** Pause between two looks at a tail that is waited for. */
+const POLL_MS = 50;
+
+export interface TailKeeperParts {
+  readonly log: MetadataLog;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly fleet: Fleet;
+  readonly orders: TailOrders;
+  readonly leases: LeaseBook;
+  readonly mint: TokenMint;
+  readonly logger: Logger;
+}
+
+/** What is known of one tail beyond the state. */
+interface Care {
+  /** The primary of this epoch said that it has begun. */
+  begun: { readonly epoch: Epoch; readonly at: MonotonicMs } | undefined;
+  /** Somebody said that this epoch is over, or that its primary is hard to reach. */
+  complaint: { readonly epoch: Epoch; readonly isOver: boolean; readonly why: string } | undefined;
+  /** Why it is to be sealed, if somebody wants that. */
+  sealFor: string | undefined;
+  /** Work under way; then once more, because something new was heard meanwhile. */
+  running: Promise<void> | undefined;
+  isStale: boolean;
+}
+
+export class TailKeeper {
+  readonly #parts: TailKeeperParts;
+  readonly #cares = new Map<ChunkHandle, Care>();
+  #term = -1;
+
+  constructor(parts: TailKeeperParts) {
+    this.#parts = parts;
+  }
+
+  /** One look at all tails. */
+  async work(): Promise<"done"> {
+    this.#beginTerm();
+    const { log } = this.#parts;
+    const state = await log.read();
+    for (let after = 0; ; ) {
+      const page = await tailsPage(state, after, PAGE);
+      const needy = page.filter(({ handle, tail }) => this.#needs(state, handle, tail));
+      for (let i = 0; i < needy.length; i += AT_ONCE_MAX) {
+        const some = needy.slice(i, i + AT_ONCE_MAX);
+        await Promise.all(some.map(({ handle }) => this.attend(handle)));
+      }
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) break;
+      after = last.handle;
+    }
+    for (const [handle, { running }] of this.#cares) {
+      if (running === undefined && getTail(state, handle) === undefined) this.#forget(handle);
+    }
+    return "done";
+  }
+
+  /** Does what a tail needs now. Never throws what is only a failure of somebody else. */
+  attend(handle: ChunkHandle): Promise<void> {
+    this.#beginTerm();
+    const care = this.#careOf(handle);
+    if (care.running !== undefined) {
+      care.isStale = true;
+      return care.running;
+    }
+    care.running = this.#run(handle, care).finally(() => {
+      care.running = undefined;
+    });
+    return care.running;
+  }
+
+  /** A client or a chunkserver says that an epoch is over, or its primary hard to reach. */
+  complain(handle: ChunkHandle, complaint: NonNullable<Care["complaint"]>): Promise<void> {
+    this.#beginTerm();
+    const care = this.#careOf(handle);
+    if (care.complaint?.isOver !== true || care.complaint.epoch < complaint.epoch) {
+      care.complaint = complaint;
+    }
+    return this.attend(handle);
+  }
+
+  /** Leases as of this term of office. */
+  get leases(): LeaseBook {
+    this.#beginTerm();
+    return this.#parts.leases;
+  }
+
+  /** Has a tail sealed; whether that was done within the time. */
+  async seal(handle: ChunkHandle, why: string, withinMs: number): Promise<boolean> {
+    const { clock, timers, log } = this.#parts;
+    const deadline = clock.monotonicMs() + withinMs;
+    for (;;) {
+      if (getTail(await log.read(), handle) === undefined) return true;
+      if (deadline <= clock.monotonicMs()) return false;
+      this.#careOf(handle).sealFor = why;
+      const pause = new Promise<void>((resolve) => void timers.after(POLL_MS, resolve));
+      await Promise.all([this.attend(handle), pause]);
+    }
+  }
+
+  /** Has all tails sealed that can be within the time, on the leader; elsewhere nothing. */
+  async sealAll(why: string, withinMs: number): Promise<void> {
+    const { log } = this.#parts;
+    if (!log.isLeading || getCount(log.local, "tails") === 0) return;
+    const state = await log.read();
+    for (let after = 0; ; ) {
+      const page = await tailsPage(state, after, PAGE);
+      await Promise.all(page.map(({ handle }) => this.seal(handle, why, withinMs)));
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      after = last.handle;
+    }
+  }
+
+  async #run(handle: ChunkHandle, care: Care): Promise<void> {
+    do {
+      care.isStale = false;
+      try {
+        await this.#care(handle, care);
+      } catch (error) {
+        if (error instanceof InvariantViolation) throw error;
+        const { code } = asLumeoError(error);
+        this.#parts.logger.debug("care of a tail failed", { chunk: handle, code, error });
+      }
+    } while (care.isStale);
+  }
+
+  async #care(handle: ChunkHandle, care: Care): Promise<void> {
+    const state = await this.#parts.log.read();
+    const tail = getTail(state, handle);
+    if (tail === undefined) return;
+    const { newest } = tail.authority;
+    const isComplained = care.complaint?.epoch === newest.epoch;
+    const isOver =
+      (isComplained && care.complaint?.isOver === true) ||
+      this.#standing(state, newest.primary) === "dead";
+    if (isOver || !(await this.#ensureBegun(state, handle, tail))) {
+      return this.#replace(state, handle, tail);
+    }
+    await this.#sealIfWanted(state, handle, tail);
+  }
+
+  /** Whether the primary knows of its epoch; asks it if that is in doubt. (K3) */
+  async #ensureBegun(state: StateReader, handle: ChunkHandle, tail: Tail): Promise<boolean> {
+    const care = this.#careOf(handle);
+    const { newest } = tail.authority;
+    if (!this.#isDoubtful(state, care, tail)) return true;
+    const primary = getServer(state, newest.primary);
+    if (primary === undefined) return false;
+    const { clock, orders, leases, logger } = this.#parts;
+    const at = clock.monotonicMs();
+    try {
+      const answer = await orders.beginEpoch(primary, this.#orderOf(state, handle, tail));
+      if (answer === "ended") return false;
+      care.begun = { epoch: newest.epoch, at };
+      leases.keep(handle);
+      if (care.complaint?.epoch === newest.epoch) care.complaint = undefined;
+      return true;
+    } catch (error) {
+      const { code } = asLumeoError(error);
+      const { epoch, primary: server } = newest;
+      logger.info("primary of a tail does not answer", { chunk: handle, epoch, server, code });
+      return false;
+    }
+  }
+
+  async #replace(state: StateReader, handle: ChunkHandle, tail: Tail): Promise<void> {
+    const { leases, clock, log, logger } = this.#parts;
+    const care = this.#careOf(handle);
+    leases.end(handle);
+    if (!leases.isOver(handle, clock.monotonicMs())) return; // (K2) the next look comes soon
+    const { newest } = tail.authority;
+    const next = nextEpoch(tail.authority, (server) => this.#standing(state, server));
+    if (next.kind === "wait") {
+      logger.debug(`tail waits: ${next.why}`, { chunk: handle, epoch: newest.epoch });
+      return;
+    }
+    const { primary, members } = next;
+    const grant = { kind: "grantTailEpoch", handle, expectedNewest: newest.epoch } as const;
+    const reply = await log.change({ ...grant, primary, members });
+    if (reply.kind === "refused") return;
+    leases.begin(handle);
+    const why = care.complaint?.why ?? "its primary is gone";
+    const told = { chunk: handle, epoch: newest.epoch + 1, server: primary };
+    logger.info(`tail has another epoch: ${why}`, told);
+    care.complaint = undefined;
+    care.isStale = true;
+  }
+
+  async #sealIfWanted(state: StateReader, handle: ChunkHandle, tail: Tail): Promise<void> {
+    const care = this.#careOf(handle);
+    const { newest } = tail.authority;
+    const why = care.sealFor ?? reasonToSeal(tail.authority, (id) => this.#standing(state, id));
+    const primary = getServer(state, newest.primary);
+    if (why === undefined || primary === undefined || !isActive(tail.authority)) return;
+    const { orders, logger } = this.#parts;
+    const { epoch } = newest;
+    try {
+      const isSealed = await orders.sealTail(primary, { handle, epoch });
+      if (!isSealed) care.complaint = { epoch, isOver: true, why: "it refused to seal" };
+      else logger.debug(`tail sealed: ${why}`, { chunk: handle, epoch });
+    } catch (error) {
+      const { code } = asLumeoError(error);
+      care.complaint = { epoch, isOver: false, why: `it was to seal: ${code}` };
+    }
+  }
+
+  #needs(state: StateReader, handle: ChunkHandle, tail: Tail): boolean {
+    const care = this.#careOf(handle);
+    if (care.sealFor !== undefined || care.complaint !== undefined) return true;
+    if (this.#isDoubtful(state, care, tail)) return true;
+    return reasonToSeal(tail.authority, (id) => this.#standing(state, id)) !== undefined;
+  }
+
+  #isDoubtful(state: StateReader, care: Care, { authority }: Tail): boolean {
+    const { newest } = authority;
+    const { begun, complaint } = care;
+    if (begun?.epoch !== newest.epoch || complaint?.epoch === newest.epoch) return true;
+    if (REPEAT_MS <= this.#parts.clock.monotonicMs() - begun.at) return true;
+    return this.#standing(state, newest.primary) !== "good";
+  }
+
+  #orderOf(state: StateReader, handle: ChunkHandle, { authority }: Tail): EpochOrder {
+    const { epoch, primary, members, previous } = authority.newest;
+    const others = members.filter((member) => member !== primary);
+    return {
+      handle,
+      epoch,
+      members: holders(state, [primary, ...others]),
+      previous:
+        previous === undefined
+          ? undefined
+          : { epoch: previous.epoch, members: holders(state, previous.members) },
+      token: this.#parts.mint.forChunk(state, ["lead"], { handle, epoch: undefined }),
+    };
+  }
+
+  #standing(state: StateReader, id: ServerId): MemberStanding {
+    const { fleet, clock } = this.#parts;
+    const server = getServer(state, id);
+    if (server === undefined || server.isRetired) return "dead";
+    const liveness = fleet.liveness(id, clock.monotonicMs());
+    if (liveness !== "alive") return liveness === "dead" ? "dead" : "silent";
+    const { standing } = nodeOf(state, server.name);
+    return standing === "draining" || standing === "decommissioned" ? "draining" : "good";
+  }
+
+  #careOf(handle: ChunkHandle): Care {
+    const known = this.#cares.get(handle);
+    if (known !== undefined) return known;
+    const fresh: Care = {
+      begun: undefined,
+      complaint: undefined,
+      sealFor: undefined,
+      running: undefined,
+      isStale: false,
+    };
+    this.#cares.set(handle, fresh);
+    return fresh;
+  }
+
+  #forget(handle: ChunkHandle): void {
+    this.#cares.delete(handle);
+    this.#parts.leases.forget(handle);
+  }
+
+  /** What was known as an earlier leader is worth nothing. */
+  #beginTerm(): void {
+    const { log, leases, clock } = this.#parts;
+    if (log.term === this.#term) return;
+    this.#term = log.term;
+    this.#cares.clear();
+    leases.reset(clock.monotonicMs());
+  }
+}
+
+function holders(state: StateReader, ids: readonly ServerId[]): readonly Holder[] {
+  return ids.flatMap((id) => {
+    const server: Server | undefined = getServer(state, id);
+    return server === undefined ? [] : [{ id, server }];
+  });
+}

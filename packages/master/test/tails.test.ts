@@ -1,0 +1,214 @@
+// Who looks after tails, on virtual time: primaries that fail are followed by others, members that
+// leave bring a seal about, and names change only when what was appended to them is sealed.
+
+import { LumeoError, SILENT_LOGGER, serverId } from "@lumeofs/base";
+import { Lifetime, SimClock, World } from "@lumeofs/testkit";
+import test from "ava";
+import { DutyRunner } from "../src/duties/duty.js";
+import { MetadataLog } from "../src/duties/metadata-log.js";
+import { tailsDuty } from "../src/duties/tails/tails-duty.js";
+import { Fleet } from "../src/fleet/servers.js";
+import type { Reply } from "../src/metadata/command.js";
+import { stat } from "../src/metadata/queries.js";
+import { getTail } from "../src/metadata/tail-table.js";
+import { LoneReplication } from "./lone-replication.js";
+import { openTailOf } from "./tail-driver.js";
+import { ObedientPrimaries, tailOffice } from "./tail-office.js";
+
+const LIMITS = { suspectMs: 3_000, deadMs: 10_000, steadyMs: 0 };
+const LOAD = { chunkCount: 0, usedBytes: 0, capacityBytes: 1e12, freeBytes: 1e12 };
+
+class Office {
+  readonly world = new World(1);
+  readonly clock = new SimClock(this.world, new Lifetime(this.world));
+  readonly replication = new LoneReplication();
+  readonly state = this.replication.state;
+  readonly fleet = new Fleet(LIMITS, this.clock.monotonicMs());
+  readonly log = new MetadataLog({
+    replication: this.replication,
+    reader: this.state,
+    clock: this.clock,
+  });
+  readonly primaries = new ObedientPrimaries();
+  readonly care = tailOffice(this, this.primaries);
+  readonly silent = new Set<number>();
+
+  async start(): Promise<void> {
+    await this.log.change({ kind: "initCluster", clusterId: "c" });
+    for (const id of [1, 2, 3, 4]) {
+      const name = `cs${id}`;
+      const at = { dataAddress: `${name}:1`, controlAddress: `${name}:2`, labels: {} };
+      await this.log.change({ kind: "registerServer", name, storeUuid: name, ...at });
+    }
+    this.#beat();
+    this.clock.every(500, () => this.#beat());
+    this.primaries.onBegin = async (server) => {
+      if (this.silent.has(Number(server.name.slice(2)))) throw new LumeoError("TIMEOUT", "silent");
+      return "begun";
+    };
+    const { replication, clock } = this;
+    const ports = { replication, timers: clock, logger: SILENT_LOGGER };
+    new DutyRunner([tailsDuty(this.care.keeper)], ports);
+  }
+
+  async open(path: string) {
+    const reply: Reply = await this.log.change(openTailOf(path));
+    if (reply.kind !== "tailOpened") throw new Error(JSON.stringify(reply));
+    return reply.handle;
+  }
+
+  /** Primaries that seal tell the masters before they answer. */
+  sealWith(lengthBytes: number): void {
+    this.primaries.onSeal = async (_server, { handle, epoch }) => {
+      const content = { chunkEpoch: epoch, lengthBytes, crc32c: 0 };
+      const reply = await this.log.change({ kind: "sealTail", handle, epoch, ...content });
+      return reply.kind === "done";
+    };
+  }
+
+  sizeOf(path: string): number | undefined {
+    const found = stat(this.state, path);
+    return found.kind === "found" && found.inode.kind === "file"
+      ? found.inode.sizeBytes
+      : undefined;
+  }
+
+  #beat(): void {
+    for (const id of [1, 2, 3, 4]) {
+      if (this.silent.has(id)) continue;
+      const load = { ...LOAD, isReadOnly: false, writesInFlight: 0 };
+      const report = { load, damaged: [], isFirst: false };
+      this.fleet.heartbeat(serverId(id), report, this.clock.monotonicMs());
+    }
+  }
+}
+
+async function office(): Promise<Office> {
+  const made = new Office();
+  await made.start();
+  await made.world.sleep(100);
+  return made;
+}
+
+test("the primary of a new tail is told of its epoch, once", async (t) => {
+  const o = await office();
+  const handle = await o.open("/log");
+  await o.world.sleep(2_000);
+  t.deepEqual(
+    o.primaries.begun.map(({ name, order }) => [name, order.handle, order.epoch as number]),
+    [["cs1", handle, 1]],
+  );
+  t.is(o.primaries.begun[0]?.order.previous, undefined);
+});
+
+test("a primary that a client cannot reach is asked, and left alone if it answers", async (t) => {
+  const o = await office();
+  const handle = await o.open("/log");
+  await o.world.sleep(1_000);
+  await o.care.keeper.complain(handle, { epoch: 1 as never, isOver: false, why: "test" });
+  await o.world.sleep(1_000);
+  t.is(o.primaries.begun.length, 2);
+  t.like(getTail(o.state, handle)?.authority.newest, { epoch: 1 });
+});
+
+test("a primary that is silent is followed by another member when its lease is over", async (t) => {
+  const o = await office();
+  const handle = await o.open("/log");
+  await o.world.sleep(6_000);
+  t.true(o.care.keeper.leases.renew(handle, o.clock.monotonicMs()));
+  o.silent.add(1);
+  await o.care.keeper.complain(handle, { epoch: 1 as never, isOver: false, why: "test" });
+  await o.world.sleep(4_000);
+  t.like(getTail(o.state, handle)?.authority.newest, { epoch: 1 });
+  t.false(o.care.keeper.leases.renew(handle, o.clock.monotonicMs()));
+  await o.world.sleep(1_500);
+  t.like(getTail(o.state, handle)?.authority.newest, { epoch: 2, primary: 2 });
+  const last = o.primaries.begun.at(-1);
+  t.is(last?.name, "cs2");
+  t.is(last?.order.previous?.epoch as number, 1);
+});
+
+test("a primary that restarted gets another epoch, or another member does", async (t) => {
+  const o = await office();
+  const handle = await o.open("/log");
+  await o.world.sleep(6_000);
+  o.primaries.onBegin = async (_server, { epoch }) => (epoch === 1 ? "ended" : "begun");
+  await o.care.keeper.complain(handle, { epoch: 1 as never, isOver: true, why: "restarted" });
+  await o.world.sleep(500);
+  t.like(getTail(o.state, handle)?.authority.newest, { epoch: 2, primary: 2 });
+});
+
+test("nothing is granted while a majority of those that must answer is away", async (t) => {
+  const o = await office();
+  const handle = await o.open("/log");
+  await o.world.sleep(6_000);
+  for (const id of [1, 2]) o.silent.add(id);
+  await o.world.sleep(20_000);
+  t.like(getTail(o.state, handle)?.authority.newest, { epoch: 1 });
+  o.silent.delete(2);
+  await o.world.sleep(2_000);
+  t.true((getTail(o.state, handle)?.authority.newest.epoch ?? 9) > 1);
+});
+
+test("a tail with a member that is dead or drained is sealed", async (t) => {
+  const o = await office();
+  o.sealWith(7);
+  await o.open("/a");
+  await o.world.sleep(1_000);
+  o.silent.add(3);
+  await o.world.sleep(12_000);
+  t.is(o.sizeOf("/a"), 7);
+  o.silent.delete(3);
+  await o.world.sleep(1_000);
+  await o.open("/b");
+  const drain = { name: "cs2", standing: "draining", setLabels: {}, removeLabels: [] } as const;
+  await o.log.change({ kind: "changeNode", ...drain });
+  await o.world.sleep(1_000);
+  t.is(o.sizeOf("/b"), 7);
+});
+
+test("work on a name waits until what is appended below it is sealed", async (t) => {
+  const o = await office();
+  let finish: () => void = () => {};
+  const mayFinish = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  o.sealWith(5);
+  const seal = o.primaries.onSeal;
+  o.primaries.onSeal = async (server, tail) => {
+    await mayFinish;
+    return seal(server, tail);
+  };
+  await o.log.change({ kind: "makeDirectory", path: "/d", parents: false });
+  await o.open("/d/log");
+  await o.open("/other");
+  await o.world.sleep(500);
+  const steps: string[] = [];
+  const work = o.care.gate.pass(
+    ["/d"],
+    async () => void steps.push(`work at ${o.sizeOf("/d/log")}`),
+  );
+  await o.world.sleep(100);
+  const opening = o.care.gate.open("/d/log", async () => void steps.push("opened"));
+  await o.care.gate.open("/other", async () => void steps.push("other opened"));
+  await o.world.sleep(1_000);
+  t.deepEqual(steps, ["other opened"]);
+  finish();
+  await o.world.sleep(1_000);
+  await Promise.all([work, opening]);
+  t.deepEqual(steps, ["other opened", "work at 5", "opened"]);
+  t.is(o.sizeOf("/other"), 0);
+});
+
+test("work on a name is refused, with the path, if a tail cannot be sealed in time", async (t) => {
+  const o = await office();
+  o.primaries.onSeal = async () => {
+    throw new LumeoError("TIMEOUT", "no answer");
+  };
+  await o.open("/log");
+  await o.world.sleep(500);
+  const work = o.care.gate.pass(["/log"], async () => {});
+  const refused = t.throwsAsync(work, { code: "UNAVAILABLE", message: /"\/log"/ });
+  await o.world.sleep(20_000);
+  await refused;
+});

@@ -57,6 +57,11 @@ export class Allocations {
     for (const { book } of this.#stocks.values()) book.dropServers(failed);
   }
 
+  /** A chunkserver did not take this token: nothing more is written with it. */
+  dropToken(token: Uint8Array): void {
+    for (const { book } of this.#stocks.values()) book.dropToken(token);
+  }
+
   #stock(replicas: number): Stock {
     const known = this.#stocks.get(replicas);
     if (known !== undefined) return known;

@@ -14,13 +14,20 @@ export const CHUNK_PAGE = 256;
 /** Pages kept: the one that is being read and its neighbours. */
 const PAGES_MAX = 4;
 
+/** Chunks whose location was asked for again are remembered; the oldest are asked for anew. */
+const RELOCATED_MAX = 256;
+
 export class ChunkMap {
   readonly info: InodeInfo;
+  /** Locations come with the labels of the servers. */
+  readonly withLabels: boolean;
   readonly #metadata: Metadata;
   readonly #version: number;
   /** Chunks that came with the file's info. */
   readonly #first: ReadonlyMap<number, LocatedChunk>;
   readonly #pages = new Map<number, Promise<readonly LocatedChunk[]>>();
+  /** By position: newer than what came with the info or a page. */
+  readonly #relocated = new Map<number, LocatedChunk>();
 
   constructor(
     metadata: Metadata,
@@ -30,17 +37,19 @@ export class ChunkMap {
       readonly chunks: readonly LocatedChunk[];
       /** The version that was asked for; 0 for the current one. */
       readonly version: number;
+      readonly withLabels: boolean;
     },
   ) {
     this.#metadata = metadata;
     this.info = info;
     this.#version = first.version;
+    this.withLabels = first.withLabels;
     this.#first = new Map(first.chunks.map((chunk, i) => [first.position + i, chunk]));
   }
 
   /** The chunk at a position of the file. */
   async locate(call: Call, position: number): Promise<LocatedChunk> {
-    const known = this.#first.get(position);
+    const known = this.#relocated.get(position) ?? this.#first.get(position);
     if (known !== undefined) return known;
     const page = Math.floor(position / CHUNK_PAGE);
     const chunk = (await this.#page(call, page))[position - page * CHUNK_PAGE];
@@ -50,6 +59,15 @@ export class ChunkMap {
       "PROTOCOL",
       `Cannot read "${path}": the masters name no chunk ${position} of ${chunkCount}`,
     );
+  }
+
+  /** The masters have said again where a chunk is: its token is newer, perhaps its copies too. */
+  relocated(position: number, chunk: LocatedChunk): void {
+    this.#relocated.set(position, chunk);
+    for (const oldest of this.#relocated.keys()) {
+      if (this.#relocated.size <= RELOCATED_MAX) break;
+      this.#relocated.delete(oldest);
+    }
   }
 
   /** @throws LumeoError CONFLICT if the file is not there any more, or another one is. */
@@ -72,7 +90,9 @@ export class ChunkMap {
 
   async #stat(call: Call, firstChunk: number, count: number): Promise<readonly LocatedChunk[]> {
     const { path, revision } = this.info;
-    const ask = { path, firstChunk, chunkCountMax: count, revision, version: this.#version };
+    const { withLabels } = this;
+    const page = { firstChunk, chunkCountMax: count, withLabels };
+    const ask = { path, revision, version: this.#version, ...page };
     // A master that is behind would know nothing of this revision, or only of the one before.
     const asking = this.#metadata.query(call, "stat", ask, LATEST);
     const { info, chunks } = await asking.catch((error) => {

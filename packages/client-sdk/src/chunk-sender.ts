@@ -23,6 +23,7 @@ import type { Allocation } from "./grant-book.js";
 import type { ChunkRef } from "./operations.js";
 import type { Ports } from "./ports.js";
 import type { ChunkSink, ChunkserverPool, WrittenChunk } from "./rpc/chunkserver-pool.js";
+import { isTokenRefusal } from "./token-refusal.js";
 
 /** How long a connection waits for the caller's stream. */
 const SOURCE_PAUSE_MS = 10_000;
@@ -152,6 +153,10 @@ export class ChunkSender {
   /** Who failed is avoided (W2); the error says whether another try makes sense. */
   #blame(thrown: unknown, target: Allocation): unknown {
     if (!(thrown instanceof LumeoError)) return thrown;
+    if (isTokenRefusal(thrown)) {
+      if (target.token !== undefined) this.#allocations.dropToken(target.token);
+      return thrown; // the next attempt has another token; no server is to blame
+    }
     const named = thrown.details.servers ?? [];
     const blamed: ServerId[] = named.map(serverId);
     const primary = target.replicas[0]?.server;

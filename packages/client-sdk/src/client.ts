@@ -13,7 +13,9 @@ import { formatEtag } from "./etag.js";
 import { Events, type LumeoEvents } from "./events.js";
 import { Feed, type Watch, type WatchOptions } from "./feed.js";
 import { type Checksum, type FileInfo, toChecksum, toFileInfo } from "./file-info.js";
+import { Audits } from "./fsck/audits.js";
 import { Healing } from "./healing.js";
+import { HedgePolicy } from "./hedge-policy.js";
 import { DirectoryListing, type Listing } from "./listing.js";
 import { Locks } from "./locks.js";
 import { Masters } from "./masters.js";
@@ -51,7 +53,7 @@ import {
 } from "./options.js";
 import { anyPath, directoryPath } from "./path.js";
 import { type Ports, systemPorts } from "./ports.js";
-import { Reader, type ReadPlan } from "./reader.js";
+import { Reader, type ReadPlan, type ReadWish } from "./reader.js";
 import { FileReading, type Reading } from "./reading.js";
 import { type Removed, removeMany } from "./removals.js";
 import { AdminClient } from "./rpc/admin-client.js";
@@ -60,6 +62,7 @@ import { feedOpener } from "./rpc/feed-client.js";
 import { HealingClient } from "./rpc/healing-client.js";
 import { MasterPool } from "./rpc/master-pool.js";
 import { ServerHealth } from "./server-health.js";
+import { ServerScores } from "./server-scores.js";
 import { Snapshots, Versions } from "./snapshots.js";
 import { SpanReader } from "./span-reader.js";
 import { Trash } from "./trash.js";
@@ -110,6 +113,8 @@ export class Lumeo implements AsyncDisposable {
   readonly masters: Masters;
   /** Jobs that make and move copies, the nodes that hold them, and single chunks. */
   readonly healing: Healing;
+  /** Whether all of it fits together. */
+  readonly audits: Audits;
   #isUsed = false;
   #closing: Promise<void> | undefined;
 
@@ -128,11 +133,17 @@ export class Lumeo implements AsyncDisposable {
     const chunkservers = new ChunkserverPool(ports);
     const health = new ServerHealth();
     const allocations = new Allocations(metadata, health, ports.clock);
-    const spans = new SpanReader({ chunkservers, admin: this.#admin, health, ports });
+    const { labels, hedge } = this.#settings;
+    const spans = new SpanReader({
+      ...{ chunkservers, admin: this.#admin, health, ports },
+      scores: new ServerScores(),
+      hedges: new HedgePolicy(hedge),
+      standpoint: { labels, hosts: ports.hosts },
+    });
     this.#metadata = metadata;
     this.#chunkservers = chunkservers;
     this.#writer = new Writer({ metadata, allocations, chunkservers, ports });
-    this.#reader = new Reader(metadata, spans);
+    this.#reader = new Reader(metadata, spans, 0 < Object.keys(labels).length);
     const runner: MetadataRunner = {
       metadata,
       run: (method, path, call, action) => this.#run(method, path, call, action),
@@ -143,6 +154,10 @@ export class Lumeo implements AsyncDisposable {
     this.locks = new Locks(runner, ports);
     this.masters = new Masters(runner.run, this.#admin);
     this.healing = new Healing(runner.run, new HealingClient(this.#admin));
+    this.audits = new Audits({
+      ...{ run: runner.run, metadata, chunkservers, ports },
+      ...{ masters: this.#masters, admin: this.#admin, healing: this.healing, files: this },
+    });
     const open = feedOpener(this.#masters, ports.random);
     const settings = this.#callSettings.bind(this, "watch");
     this.#feed = new Feed({ open, calls: this.#calls, ports, settings });
@@ -192,7 +207,7 @@ export class Lumeo implements AsyncDisposable {
   /** Looks a file up; its content comes when it is asked for. */
   async get(path: string, options: GetOptions = {}): Promise<Reading> {
     const plan = await this.#run("get", path, options, (call) =>
-      this.#reader.plan(call, anyPath(path), options.range ?? {}, versionOf(options.version)),
+      this.#reader.plan(call, anyPath(path), readWishOf(options, versionOf(options.version))),
     );
     return this.#reading(path, plan, options);
   }
@@ -411,7 +426,7 @@ export class Lumeo implements AsyncDisposable {
         const replan = async (): Promise<ReadPlan> => {
           const { path: found } = plan.file.info;
           const version = versionOf(options.version);
-          plan = await this.#reader.plan(reading, found, options.range ?? {}, version);
+          plan = await this.#reader.plan(reading, found, readWishOf(options, version));
           return plan;
         };
         const pieces = this.#reader.read(reading, plan, replan);
@@ -462,4 +477,8 @@ function progressTo(
 
 function disposed(path: string): InternalError {
   return new InternalError("ABORTED", `The reading of "${path}" was given up`);
+}
+
+function readWishOf(options: GetOptions, version: number): ReadWish {
+  return { range: options.range ?? {}, version, onlyReplica: options.onlyReplica };
 }

@@ -12,6 +12,7 @@ function grant(number: number, servers: readonly number[], usableUntil = 100): G
     epoch: 1,
     replicas,
     usableUntil: monotonicMs(usableUntil),
+    token: Uint8Array.of(number),
   };
 }
 
@@ -45,4 +46,14 @@ test("grants with a failed server are forgotten, others stay (G3)", (t) => {
   book.dropServers(new Set([serverId(2)]));
   t.is(book.available(now), 3);
   t.is(book.take(now)?.handle, 128);
+});
+
+test("grants of a token that was refused are forgotten, the others stay", (t) => {
+  const book = new GrantBook();
+  const refused = grant(1, [1]);
+  book.add(refused);
+  book.add(grant(2, [2]));
+  book.dropToken(refused.token as Uint8Array);
+  t.is(book.available(now), 3);
+  t.deepEqual(book.take(now)?.token, Uint8Array.of(2));
 });

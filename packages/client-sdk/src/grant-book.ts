@@ -24,6 +24,8 @@ export interface Grant {
   readonly replicas: readonly Replica[];
   /** No use at or after this time. */
   readonly usableUntil: MonotonicMs;
+  /** The masters' word for the chunkservers; undefined from masters that give none. */
+  readonly token: Uint8Array | undefined;
 }
 
 /** One chunk to write. */
@@ -32,6 +34,7 @@ export interface Allocation {
   readonly epoch: number;
   readonly replicas: readonly Replica[];
   readonly usableUntil: MonotonicMs;
+  readonly token: Uint8Array | undefined;
 }
 
 interface OpenGrant {
@@ -60,10 +63,10 @@ export class GrantBook {
     if (this.#grants.length === 0) return undefined;
     this.#turn = (this.#turn + 1) % this.#grants.length;
     const open = this.#grants[this.#turn] as OpenGrant;
-    const { firstHandle, handleCount, epoch, replicas, usableUntil } = open.grant;
+    const { firstHandle, handleCount, epoch, replicas, usableUntil, token } = open.grant;
     const handle = firstHandle + open.used++;
     if (open.used === handleCount) this.#grants.splice(this.#turn, 1);
-    return { handle, epoch, replicas, usableUntil };
+    return { handle, epoch, replicas, usableUntil, token };
   }
 
   /** Forgets grants in which one of these servers takes part (G3). */
@@ -71,6 +74,11 @@ export class GrantBook {
     this.#grants = this.#grants.filter(
       ({ grant }) => !grant.replicas.some(({ server }) => failed.has(server)),
     );
+  }
+
+  /** Forgets the grants of a token that a chunkserver did not take. */
+  dropToken(token: Uint8Array): void {
+    this.#grants = this.#grants.filter(({ grant }) => grant.token !== token);
   }
 
   #dropExpired(now: MonotonicMs): void {

@@ -83,6 +83,7 @@ export type {
   RenameOptions,
   StatOptions,
 } from "./options.js";
+  HedgeOptions,
 // For simulations of whole clusters, which stand clients on hosts of their own.
 export type { Ports } from "./ports.js";
 export type { Reading } from "./reading.js";

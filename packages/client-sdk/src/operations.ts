@@ -115,6 +115,8 @@ export interface ChunkRef {
 
 /** One copy of a chunk, as the masters believe it to be. */
 export interface ReplicaState extends Replica {
+  /** Where its server stands; empty unless they were asked for. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly role: "primary" | "secondary";
   readonly state: "alive" | "suspect" | "dead";
   readonly damaged: boolean;
@@ -122,6 +124,8 @@ export interface ReplicaState extends Replica {
 
 export interface LocatedChunk extends ChunkRef {
   readonly replicas: readonly ReplicaState[];
+  /** The masters' word for the chunkservers, for a while. */
+  readonly token: Uint8Array | undefined;
 }
 
 export type Precondition =
@@ -138,6 +142,7 @@ export interface GrantAnswer {
   readonly epoch: number;
   readonly replicas: readonly Replica[];
   readonly usableMs: number;
+  readonly token: Uint8Array | undefined;
 }
 
 /** Operations that change nothing: repeated at will. */
@@ -150,6 +155,8 @@ export interface Queries {
       revision: number;
       /** 0 for the current one. */
       version: number;
+      /** With the labels of the servers. */
+      withLabels?: boolean;
     };
     answer: { info: InodeInfo; chunks: readonly LocatedChunk[] };
   };

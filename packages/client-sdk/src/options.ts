@@ -2,6 +2,7 @@
 
 import { BLOCK_BYTES, CHUNK_BYTES_DEFAULT, LumeoError } from "@lumeofs/base";
 import { revisionOf } from "./etag.js";
+import { HEDGE_DEFAULT, type HedgeLimits } from "./hedge-policy.js";
 import {
   type Attributes,
   type Consistency,
@@ -26,6 +27,23 @@ export interface LumeoOptions {
   readonly consistency?: Consistency;
   /** Stale answers that may be further behind are not taken. Default: no limit. */
   readonly maxAgeMs?: number;
+  /**
+   * Where this client stands, from the widest label to the narrowest, such as zone, then rack: of
+   * several replicas those are read whose servers share the most of it. Default: nothing.
+   */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** When a second replica is asked for what the first one does not send; false for never. */
+  readonly hedge?: Partial<HedgeOptions> | false;
+}
+
+/** The delay follows how long the reads of this client are waiting for data, within limits. */
+export interface HedgeOptions {
+  /** Not sooner. Default 10 ms. */
+  readonly minMs: number;
+  /** Not later, whatever was asked twice before. Default 1 s. */
+  readonly maxMs: number;
+  /** For each read at most so many hedges on average. Default 0.1. */
+  readonly share: number;
 }
 
 /** For every call. */
@@ -76,6 +94,8 @@ export interface GetOptions extends CallOptions {
   readonly version?: string;
   /** Bytes from `start` (default 0) up to, not including, `end` (default: the end of the file). */
   readonly range?: { readonly start?: number; readonly end?: number };
+  /** Name of the only chunkserver whose replicas are read: for comparing them. */
+  readonly onlyReplica?: string;
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -145,6 +165,9 @@ export interface ClientSettings {
   readonly tellsFreshness: boolean;
   readonly timeoutMs: number;
   readonly deadlineMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Undefined for never. */
+  readonly hedge: HedgeLimits | undefined;
 }
 
 const TIMEOUT_MS_DEFAULT = 10_000;
@@ -171,6 +194,8 @@ export function clientSettings(options: LumeoOptions): ClientSettings {
     policy: mergePolicy(RETRY_DEFAULT, options.retry),
     timeoutMs: duration(timeoutMs, "timeoutMs"),
     deadlineMs: duration(deadlineMs, "deadlineMs"),
+    labels: options.labels ?? {},
+    hedge: hedgeOf(options.hedge),
     ...readSettings({ wish: LATEST, tellsFreshness: false }, options),
   };
 }
@@ -179,7 +204,7 @@ export function clientSettings(options: LumeoOptions): ClientSettings {
 export function callSettings(
   settings: ClientSettings,
   options: CallOptions,
-): Omit<ClientSettings, "endpoints"> {
+): Omit<ClientSettings, "endpoints" | "labels" | "hedge"> {
   if (isPlain(options)) return settings;
   return {
     ...readSettings(settings, options),
@@ -267,6 +292,22 @@ function parseEndpoint(text: string): string {
   const port = Number(/^(?:\[[^\]]+\]|[^:[\]/?#@\s]+):(\d{1,5})$/.exec(endpoint)?.[1]);
   if (0 < port && port <= 65_535) return endpoint;
   throw config(`Cannot use endpoint "${text.trim()}": expected host:port`);
+}
+
+function hedgeOf(given: Partial<HedgeOptions> | false | undefined): HedgeLimits | undefined {
+  if (given === false) return undefined;
+  const { msMin, msMax } = HEDGE_DEFAULT;
+  const {
+    minMs = msMin,
+    maxMs = Math.max(msMax, minMs),
+    share = HEDGE_DEFAULT.share,
+  } = given ?? {};
+  if (!(0 <= share && share <= 1)) {
+    throw config(`Cannot use hedge.share ${share}: expected a number from 0 to 1`);
+  }
+  const limits = { msMin: duration(minMs, "hedge.minMs"), msMax: duration(maxMs, "hedge.maxMs") };
+  if (limits.msMin <= limits.msMax) return { ...limits, share };
+  throw config(`Cannot use hedge.minMs ${minMs}: expected at most hedge.maxMs ${maxMs}`);
 }
 
 function mergePolicy(

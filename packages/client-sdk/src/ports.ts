@@ -1,5 +1,6 @@
 // What the SDK needs of its host, so that tests can put virtual time in its place.
 
+import { hostname, networkInterfaces } from "node:os";
 import type { Clock, Crc32c, Random, Timers } from "@lumeofs/base";
 import { nativeCrc32c, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
 import type { DataNetwork } from "@lumeofs/node/frames";
@@ -10,6 +11,8 @@ export interface Ports {
   readonly timers: Timers;
   readonly random: Random;
   readonly crc32c: Crc32c;
+  /** Names and addresses of this machine: its chunkservers are the nearest. */
+  readonly hosts: ReadonlySet<string>;
   /** Calls to masters. Default: gRPC. */
   readonly network?: RpcNetwork;
   /** Chunks to and from chunkservers. Default: TCP. */
@@ -23,5 +26,11 @@ export function systemPorts(): Ports {
     timers: new SystemTimers(),
     random: new SystemRandom(),
     crc32c: nativeCrc32c,
+    hosts: thisMachine(),
   };
+}
+
+function thisMachine(): ReadonlySet<string> {
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  return new Set(["localhost", hostname(), ...addresses.map(({ address }) => address)]);
 }

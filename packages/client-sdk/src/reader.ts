@@ -4,7 +4,7 @@
 //     of a client together hold at most READ_AHEAD_BYTES beyond one span each. What is held does
 //     not depend on how fast the consumer is, and a slow consumer blocks no connection.
 // G2. A chunk that is read whole is checked against its checksum in the metadata before its last
-//     bytes are given out.
+//     bytes are given out; a file that is read whole, against the file's checksum too.
 // G3. A reading shows one revision of the file. If that is gone, it starts anew only as long as
 //     nothing was given out.
 
@@ -31,6 +31,16 @@ const PIECE_BYTES_MIN = 64 * KiB;
 export interface ReadPlan {
   readonly file: ChunkMap;
   readonly range: ByteRange;
+  /** Name of the only chunkserver that may be asked; undefined for any. */
+  readonly onlyReplica: string | undefined;
+}
+
+/** Which content is to be read, and how. */
+export interface ReadWish {
+  readonly range: Partial<ByteRange>;
+  /** 0 for the current one. */
+  readonly version: number;
+  readonly onlyReplica: string | undefined;
 }
 
 interface Fetch {
@@ -43,30 +53,30 @@ export class Reader {
   readonly #metadata: Metadata;
   readonly #spans: SpanReader;
   readonly #readAhead = new Budget(READ_AHEAD_BYTES);
+  readonly #withLabels: boolean;
 
-  constructor(metadata: Metadata, spans: SpanReader) {
+  /** @param withLabels  Near replicas are looked for by the labels of their servers. */
+  constructor(metadata: Metadata, spans: SpanReader, withLabels: boolean) {
     this.#metadata = metadata;
     this.#spans = spans;
+    this.#withLabels = withLabels;
   }
 
   /** Looks a file up. @throws LumeoError IS_DIRECTORY; INVALID_ARGUMENT for a wrong range. */
-  async plan(
-    call: Call,
-    path: string,
-    asked: Partial<ByteRange>,
-    /** 0 for the current one. */
-    version: number,
-  ): Promise<ReadPlan> {
+  async plan(call: Call, path: string, wish: ReadWish): Promise<ReadPlan> {
+    const { range: asked, version, onlyReplica } = wish;
+    const withLabels = this.#withLabels;
     const position = Math.floor((asked.start ?? 0) / CHUNK_BYTES_GUESS);
     const firstChunk = Number.isSafeInteger(position) && 0 <= position ? position : 0;
-    const ask = { path, firstChunk, chunkCountMax: CHUNKS_WITH_INFO, revision: 0, version };
+    const window = { firstChunk, chunkCountMax: CHUNKS_WITH_INFO, withLabels };
+    const ask = { path, revision: 0, version, ...window };
     const { info, chunks } = await this.#metadata.query(call, "stat", ask);
     if (info.kind === "dir") {
       throw new LumeoError("IS_DIRECTORY", `Cannot read "${path}": it is a directory`);
     }
     const range = resolveRange(asked, info.sizeBytes);
-    const first = { position: firstChunk, chunks, version };
-    return { file: new ChunkMap(this.#metadata, info, first), range };
+    const first = { position: firstChunk, chunks, version, withLabels };
+    return { file: new ChunkMap(this.#metadata, info, first), range, onlyReplica };
   }
 
   /**
@@ -96,17 +106,15 @@ export class Reader {
     }
   }
 
-  async *#inOrder(
-    call: Call,
-    { file, range }: ReadPlan,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#inOrder(call: Call, plan: ReadPlan): AsyncGenerator<Uint8Array, void, undefined> {
+    const { file, range } = plan;
     if (range.start === range.end) return;
     const spans = spansOf(range, file.info.chunkBytes, SPAN_BYTES);
     const fetches: Fetch[] = [];
-    const sums = new ChunkSums(file);
+    const sums = new ContentSums(file);
     try {
       for (;;) {
-        this.#fetchAhead(call, file, spans, fetches);
+        this.#fetchAhead(call, plan, spans, fetches);
         const next = fetches[0];
         if (next === undefined) return;
         const { pieces, crc32c } = await next.bytes;
@@ -122,22 +130,27 @@ export class Reader {
   }
 
   /** Keeps the window full (G1). Fetches that nobody waits for any more end with the call. */
-  #fetchAhead(call: Call, file: ChunkMap, spans: Iterator<Span>, fetches: Fetch[]): void {
+  #fetchAhead(call: Call, plan: ReadPlan, spans: Iterator<Span>, fetches: Fetch[]): void {
+    const { file, onlyReplica } = plan;
     while (fetches.length < READ_AHEAD_SPANS) {
       const permit = fetches.length === 0 ? undefined : this.#readAhead.tryTake(SPAN_BYTES);
       if (permit === undefined && 0 < fetches.length) return;
       const { done, value: span } = spans.next();
       if (done === true) return permit?.release();
-      const bytes = this.#spans.read(call, file, span);
+      const bytes = this.#spans.read(call, file, { span, onlyReplica });
       bytes.catch(() => undefined); // awaited in its turn
       fetches.push({ span, bytes, permit });
     }
   }
 }
 
-/** Checks chunks that are read from their first byte to their last (G2). */
-class ChunkSums {
+/** Checks chunks, and the file, that are read from their first byte to their last (G2). */
+class ContentSums {
   readonly #file: ChunkMap;
+  /** Undefined when the reading did not begin at the file's first byte. */
+  #fileUpTo: number | undefined = undefined;
+  #fileCrc32c = 0;
+  #isBegun = false;
   #chunk = -1;
   #upTo = 0;
   #crc32c = 0;
@@ -147,6 +160,11 @@ class ChunkSums {
   }
 
   async add(call: Call, span: Span, crc32c: number): Promise<void> {
+    await this.#addToChunk(call, span, crc32c);
+    this.#addToFile(span, crc32c);
+  }
+
+  async #addToChunk(call: Call, span: Span, crc32c: number): Promise<void> {
     if (span.offset === 0) {
       this.#chunk = span.chunk;
       this.#upTo = 0;
@@ -161,6 +179,21 @@ class ChunkSums {
       "DATA_LOSS",
       `Cannot read chunk ${chunk.handle} of "${this.#file.info.path}": ` +
         "each block is intact, but together they are not what was written",
+    );
+  }
+
+  /** Spans come in order and without gaps. */
+  #addToFile(span: Span, crc32c: number): void {
+    const { info } = this.#file;
+    if (!this.#isBegun && span.chunk === 0 && span.offset === 0) this.#fileUpTo = 0;
+    this.#isBegun = true;
+    if (this.#fileUpTo === undefined) return;
+    this.#fileCrc32c = crc32cCombine(this.#fileCrc32c, crc32c, span.length);
+    this.#fileUpTo += span.length;
+    if (this.#fileUpTo < info.sizeBytes || this.#fileCrc32c === info.crc32c) return;
+    throw new LumeoError(
+      "DATA_LOSS",
+      `Cannot read "${info.path}": each chunk is intact, but together they are not what was written`,
     );
   }
 }

@@ -79,7 +79,7 @@ test("when all copies are bad the error names the chunk, and nothing wrong was g
 
 test("a server that dies in the middle is followed by another at the same offset", async (t) => {
   await using cluster = await FakeCluster.start({ chunkservers: 3 });
-  const client = cluster.client();
+  const client = cluster.client({ hedge: false });
   const bytes = content(8 * MiB);
   await client.put("/f", bytes);
   let deaths = 0;
@@ -143,7 +143,7 @@ test("a file whose chunks are gone is read anew if nothing was given out, else t
 
 test("a slow consumer holds back the servers, not the memory", async (t) => {
   await using cluster = await FakeCluster.start();
-  const client = cluster.client();
+  const client = cluster.client({ hedge: false });
   const bytes = content(80 * MiB);
   await client.put("/f", bytes, { chunkSize: 16 * MiB });
   const sent = () => [...cluster.servers.values()].reduce((sum, s) => sum + s.sentBytes, 0);

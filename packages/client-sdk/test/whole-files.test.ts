@@ -94,7 +94,7 @@ test("a reading can be taken once", async (t) => {
 
 test("a range gives its bytes and asks for no others but those of their blocks", async (t) => {
   await using cluster = await FakeCluster.start();
-  const client = cluster.client();
+  const client = cluster.client({ hedge: false });
   const bytes = content(5 * MiB);
   await client.put("/f", bytes, { chunkSize: 1 * MiB });
   for (const [start, end] of [

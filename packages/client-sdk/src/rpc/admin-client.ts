@@ -105,8 +105,11 @@ export class AdminClient {
   }
 
   /** Where the copies of a chunk are now. */
-  async locate(handle: number, options: UnaryOptions): Promise<LocatedChunk> {
-    const { chunk } = await unary(this.#leader(), ChunkService.locateChunk, { handle }, options);
+  async locate(
+    asked: { readonly handle: number; readonly withLabels: boolean },
+    options: UnaryOptions,
+  ): Promise<LocatedChunk> {
+    const { chunk } = await unary(this.#leader(), ChunkService.locateChunk, asked, options);
     if (chunk == null) throw new LumeoError("PROTOCOL", "Cannot locate the chunk: empty answer");
     return decodeLocated(chunk);
   }

@@ -10,6 +10,7 @@
 import {
   BLOCK_BYTES,
   Budget,
+  type Cancellation,
   type Closable,
   type Crc32c,
   chunkHandle,
@@ -51,6 +52,12 @@ export interface RequestOptions {
   readonly signal: AbortSignal;
 }
 
+/** The same for a read: there are many, and each may be given up alone. */
+export interface ReadOptions {
+  readonly timeoutMs: number;
+  readonly signal: Cancellation;
+}
+
 /** Bytes in pieces, for one frame, with what the servers must confirm. */
 export interface WrittenChunk {
   readonly lengthBytes: number;
@@ -60,6 +67,7 @@ export interface WrittenChunk {
 /** A part of a chunk to read. */
 export interface ChunkPart {
   readonly chunk: ChunkRef;
+  readonly token: Uint8Array | undefined;
   /** From the start of the chunk, at a multiple of the block size. */
   readonly offset: number;
   /** Up to here, at a multiple of the block size or at the end of the chunk. */
@@ -157,13 +165,13 @@ export class ChunkserverPool implements Closable {
   /**
    * Reads a part of a chunk from one replica, in order, checked (D2).
    *
-   * @throws LumeoError CHECKSUM if a block is not what was written, or the replica is another chunk
-   *         than the one asked for; otherwise as the server refused.
+   * @throws LumeoError CHECKSUM if a block is not what was written; CORRUPT, at the end, if the
+   *         replica is another chunk than the one asked for; otherwise as the server refused.
    */
   async *read(
     replica: Replica,
     part: ChunkPart,
-    options: RequestOptions,
+    options: ReadOptions,
   ): AsyncGenerator<CheckedBytes, void, undefined> {
     const slots = this.#slotsOf(replica.address, LANE_READS);
     const slot = slots.tryTake(1) ?? (await slots.take(1, options.signal));
@@ -175,6 +183,7 @@ export class ChunkserverPool implements Closable {
         type: "read",
         handle: chunkHandle(handle),
         epoch: epoch(term),
+        ...shown(part.token),
         offset: part.offset,
         length: part.end - part.offset,
       });
@@ -199,15 +208,16 @@ export class ChunkserverPool implements Closable {
     exchange: Exchange,
     replica: Replica,
     part: ChunkPart,
-    options: RequestOptions,
+    options: ReadOptions,
   ): AsyncGenerator<CheckedBytes, void, undefined> {
     for (let at = part.offset; ; ) {
       const frame = await this.#within(exchange.receive(), exchange, options);
       frame.release(); // what a reader holds is bounded by what it asks for
       const { message, payload, payloadBytes } = frame;
       if (message.type === "readEnd") {
-        if (at === part.end && message.length === part.chunk.lengthBytes) return;
-        throw mismatch(replica, part.chunk, `it has ${message.length} bytes`);
+        if (at !== part.end) throw mismatch(replica, part.chunk, `it ends at byte ${at}`);
+        checkRecord(replica, part.chunk, message);
+        return;
       }
       if (message.type !== "readData") throw unexpected(message);
       if (message.offset !== at || part.end < at + payloadBytes || payloadBytes === 0) {
@@ -231,7 +241,7 @@ export class ChunkserverPool implements Closable {
   #within(
     received: Promise<ReceivedFrame>,
     exchange: Exchange,
-    { timeoutMs, signal }: RequestOptions,
+    { timeoutMs, signal }: ReadOptions,
   ): Promise<ReceivedFrame> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
@@ -343,6 +353,18 @@ class StreamedChunk implements ChunkSink {
   }
 }
 
+/** A replica whose record is another one has other bytes, be they intact: none of them counts. */
+function checkRecord(
+  replica: Replica,
+  { handle, lengthBytes, crc32c }: ChunkRef,
+  end: { readonly length: number; readonly crc32c: number },
+): void {
+  if (end.length === lengthBytes && end.crc32c === crc32c) return;
+  const what = `${end.length} bytes with checksum ${end.crc32c}, not ${lengthBytes} with ${crc32c}`;
+  const message = `Chunk ${handle} on "${replica.name}" is another one: it has ${what}`;
+  throw new LumeoError("CORRUPT", message, { servers: [replica.server] });
+}
+
 /** The replicas confirm what was sent (D3). */
 function checkDone(frame: ReceivedFrame, written: WrittenChunk, target: Allocation): void {
   frame.release();
@@ -365,7 +387,13 @@ function addressed(target: Allocation) {
   const chain: ChainLink[] = target.replicas.slice(1).map(({ server, address }) => {
     return { server, address };
   });
-  return { handle: chunkHandle(target.handle), epoch: epoch(target.epoch), chain };
+  const handle = chunkHandle(target.handle);
+  return { handle, epoch: epoch(target.epoch), ...shown(target.token), chain };
+}
+
+/** The field for a token, if there is one. */
+function shown(token: Uint8Array | undefined): { readonly token?: Uint8Array } {
+  return token === undefined ? {} : { token };
 }
 
 function primaryOf(target: Allocation): Replica {

@@ -174,7 +174,8 @@ export function decodeResult<K extends OperationKind>(
 /** A chunk with its copies. */
 export function decodeLocated(located: lumeo.common.v1.LocatedChunk.$Properties): LocatedChunk {
   const chunk = expected(located.chunk, "chunk");
-  return { ...decodeChunk(chunk), replicas: (located.replicas ?? []).map(decodeReplicaState) };
+  const replicas = (located.replicas ?? []).map(decodeReplicaState);
+  return { ...decodeChunk(chunk), replicas, token: decodeToken(located.token) };
 }
 
 function decodeDone({ done }: Result): undefined {
@@ -205,6 +206,7 @@ function decodeReplicaState(replica: lumeo.common.v1.ReplicaLocation.$Properties
     role: replica.role === ReplicaRole.REPLICA_ROLE_PRIMARY ? "primary" : "secondary",
     state: decodeServerState(replica.state),
     damaged: replica.damaged ?? false,
+    labels: replica.labels ?? {},
   };
 }
 
@@ -225,5 +227,11 @@ function decodeGrant(grant: lumeo.master.v1.Grant.$Properties): GrantAnswer {
     epoch: positive(grant.epoch, "epoch"),
     replicas,
     usableMs: grant.usableMs ?? 0,
+    token: decodeToken(grant.token),
   };
+}
+
+/** Shown to chunkservers as it is; empty while the cluster is being set up. */
+function decodeToken(token: Uint8Array | null | undefined): Uint8Array | undefined {
+  return token == null || token.byteLength === 0 ? undefined : token;
 }

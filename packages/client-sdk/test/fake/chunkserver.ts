@@ -34,6 +34,8 @@ export interface StoredChunk {
 
 /** Called at certain places of a request; throws to fail it there. */
 export interface Faults {
+  /** Before anything else, with the token of the request. */
+  token?: (token: Uint8Array | undefined) => void;
   /** Before a write is taken, with the bytes that it has given so far. */
   write?: (handle: number, bytesSoFar: number) => void | Promise<void>;
   /** Before the confirmation: everything is stored. */
@@ -106,6 +108,7 @@ export class FakeChunkserver {
 
   async #handle(first: ReceivedFrame, exchange: Exchange): Promise<void> {
     const { message } = first;
+    if ("token" in message) this.faults.token?.(message.token);
     switch (message.type) {
       case "writeSmall":
         this.requests.writeSmall++;

@@ -28,6 +28,10 @@ export class FakeNamespace {
   readonly applied: Operation[] = [];
   readonly damage: { readonly handle: number; readonly serverId: number }[] = [];
   usableMs = 600_000;
+  /** Comes with every location and grant. */
+  token = Uint8Array.of(1);
+  /** By server. */
+  readonly labels = new Map<number, Readonly<Record<string, string>>>();
   readonly #servers: ReadonlyMap<number, FakeChunkserver>;
   readonly #sessions = new Map<number, Map<number, Result>>();
   readonly #uploads = new Map<number, ChunkRef[]>();
@@ -122,6 +126,7 @@ export class FakeNamespace {
         epoch: 1,
         replicas: members.map((id, position) => this.#replica(id, position)),
         usableMs: this.usableMs,
+        token: this.token,
       };
     });
     return { allocated: { grants } };
@@ -215,7 +220,8 @@ export class FakeNamespace {
 
   #located(chunk: ChunkRef): lumeo.common.v1.LocatedChunk.$Properties {
     const members = this.#replicas.get(chunk.handle ?? 0) ?? [];
-    return { chunk, replicas: members.map((id, position) => this.#replica(id, position)) };
+    const replicas = members.map((id, position) => this.#replica(id, position));
+    return { chunk, replicas, token: this.token };
   }
 
   #replica(id: number, position: number): lumeo.common.v1.ReplicaLocation.$Properties {
@@ -227,6 +233,7 @@ export class FakeNamespace {
     return {
       serverId: id,
       name: server.name,
+      labels: this.labels.get(id) ?? {},
       address: server.address,
       role: position === 0 ? PRIMARY : SECONDARY,
       state: ServerState.SERVER_STATE_ALIVE,

@@ -144,6 +144,7 @@ function masterConfig(name: string, peers: string): MasterConfig {
   return checkSettings({
     ...times,
     id: name,
+    logStore: "level",
     dir: `/${name}`,
     listen: `${name}:${PORT}`,
     peers,

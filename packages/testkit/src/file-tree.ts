@@ -2,14 +2,22 @@
 
 import { LumeoError } from "@lumeofs/base";
 
-/** The bytes of one file; reading behind the end gives nothing, writing behind it fills zeros. */
-export class FileBytes {
-  #bytes: Uint8Array;
-  #length = 0;
+const PAGE_BYTES = 64 * 1024;
+/** Every page that nobody has written, or only with zeros. Never changed. */
+const ZEROS = Buffer.alloc(PAGE_BYTES);
 
-  constructor(capacity = 0) {
-    this.#bytes = new Uint8Array(capacity);
-  }
+/**
+ * The bytes of one file; reading behind the end gives nothing, writing behind it fills zeros.
+ *
+ * It is made of pages that copies share until one of them is written, and zeros take no memory: a
+ * crash of a machine costs what it changes, and so does a log that is filled with zeros in advance.
+ */
+export class FileBytes {
+  /** Up to the length, and nothing but zeros behind it. */
+  #pages: Uint8Array[] = [];
+  /** Pages that belong to nobody else. */
+  #own = new Set<Uint8Array>();
+  #length = 0;
 
   get length(): number {
     return this.#length;
@@ -17,43 +25,78 @@ export class FileBytes {
 
   readAt(into: Uint8Array, position: number): number {
     const count = Math.max(0, Math.min(into.byteLength, this.#length - position));
-    if (0 < count) into.set(this.#bytes.subarray(position, position + count));
+    for (let done = 0; done < count; ) {
+      const { page, offset, bytes } = this.#place(position + done, count - done);
+      into.set((this.#pages[page] ?? ZEROS).subarray(offset, offset + bytes), done);
+      done += bytes;
+    }
     return count;
   }
 
   writeAt(part: Uint8Array, position: number): void {
-    this.#reserve(position + part.byteLength);
-    this.#bytes.set(part, position);
-    this.#length = Math.max(this.#length, position + part.byteLength);
+    this.#grow(position + part.byteLength);
+    for (let done = 0; done < part.byteLength; ) {
+      const { page, offset, bytes } = this.#place(position + done, part.byteLength - done);
+      const piece = part.subarray(done, done + bytes);
+      const isNothing = this.#pages[page] === ZEROS && isZero(piece);
+      if (!isNothing) this.#writable(page).set(piece, offset);
+      done += bytes;
+    }
   }
 
   truncate(length: number): void {
-    this.#reserve(length);
-    if (length < this.#length) this.#bytes.fill(0, length, this.#length);
-    this.#length = length;
+    const last = Math.ceil(length / PAGE_BYTES);
+    if (length < this.#length) {
+      for (const page of this.#pages.splice(last)) this.#own.delete(page);
+      const offset = length % PAGE_BYTES;
+      if (offset !== 0 && this.#pages[last - 1] !== ZEROS) this.#writable(last - 1).fill(0, offset);
+      this.#length = length;
+    }
+    this.#grow(length);
   }
 
   /** Inverts one bit; the position must lie inside the file. */
   flipBit(position: number, bit: number): void {
-    const byte = this.#bytes[position];
-    if (byte === undefined || this.#length <= position) {
+    if (position < 0 || this.#length <= position) {
       throw new LumeoError("INVALID_ARGUMENT", `Cannot flip a bit at ${position}: behind the end`);
     }
-    this.#bytes[position] = byte ^ (1 << bit);
+    const { page, offset } = this.#place(position, 1);
+    const bytes = this.#writable(page);
+    bytes[offset] = (bytes[offset] ?? 0) ^ (1 << bit);
   }
 
   copy(): FileBytes {
-    const copied = new FileBytes(this.#length);
-    copied.writeAt(this.#bytes.subarray(0, this.#length), 0);
+    const copied = new FileBytes();
+    copied.#pages = [...this.#pages];
+    copied.#length = this.#length;
+    this.#own.clear(); // both have them now
     return copied;
   }
 
-  #reserve(length: number): void {
-    if (length <= this.#bytes.byteLength) return;
-    const grown = new Uint8Array(Math.max(length, 2 * this.#bytes.byteLength));
-    grown.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = grown;
+  #place(position: number, bytesMax: number) {
+    const page = Math.floor(position / PAGE_BYTES);
+    const offset = position - page * PAGE_BYTES;
+    return { page, offset, bytes: Math.min(bytesMax, PAGE_BYTES - offset) };
   }
+
+  #grow(length: number): void {
+    this.#length = Math.max(this.#length, length);
+    const count = Math.ceil(this.#length / PAGE_BYTES);
+    while (this.#pages.length < count) this.#pages.push(ZEROS);
+  }
+
+  #writable(number: number): Uint8Array {
+    const page = this.#pages[number] ?? ZEROS;
+    if (this.#own.has(page)) return page;
+    const own = Uint8Array.from(page);
+    this.#pages[number] = own;
+    this.#own.add(own);
+    return own;
+  }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return ZEROS.compare(bytes, 0, bytes.byteLength, 0, bytes.byteLength) === 0;
 }
 
 /**

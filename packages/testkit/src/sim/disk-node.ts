@@ -38,8 +38,31 @@ export class SimNode {
   }
 }
 
-/** A write that is under way. */
+/** A write that is under way. Its sectors are cut when somebody wants them: at few crashes. */
 export function writing(bytes: Uint8Array, position: number): Omit<Change, "order"> {
+  return new Writing(bytes, position);
+}
+
+class Writing implements Omit<Change, "order"> {
+  isFinished = false;
+  readonly #bytes: Uint8Array;
+  readonly #position: number;
+  #sectors: readonly Sector[] | undefined;
+
+  constructor(bytes: Uint8Array, position: number) {
+    this.#bytes = bytes;
+    this.#position = position;
+  }
+
+  readonly apply = (into: FileBytes): void => into.writeAt(this.#bytes, this.#position);
+
+  get sectors(): readonly Sector[] {
+    this.#sectors ??= sectorsOf(this.#bytes, this.#position);
+    return this.#sectors;
+  }
+}
+
+function sectorsOf(bytes: Uint8Array, position: number): readonly Sector[] {
   const sectors: Sector[] = [];
   let at = 0;
   while (at < bytes.byteLength) {
@@ -49,7 +72,7 @@ export function writing(bytes: Uint8Array, position: number): Omit<Change, "orde
     sectors.push((into) => into.writeAt(part, target));
     at = end;
   }
-  return { apply: (into) => into.writeAt(bytes, position), sectors, isFinished: false };
+  return sectors;
 }
 
 /** A file at a moment; later changes of the node do not reach it. */

@@ -444,7 +444,7 @@ class SimFile implements File {
   }
 
   #change(described: Omit<Change, "order">): Change {
-    const change = { ...described, order: this.#machine.nextOrder() };
+    const change = Object.assign(described, { order: this.#machine.nextOrder() });
     change.apply(this.#node.visible);
     this.#node.pending.push(change);
     return change;

@@ -41,6 +41,7 @@ export function copyFile(state: State, command: Copy, now: Moment): Reply {
     ...source.file,
     content,
     tail: undefined,
+    grownSince: undefined,
     revision: now.index,
     createdAt: walked.kind === "file" ? walked.inode.createdAt : now.at,
     modifiedAt: now.at,

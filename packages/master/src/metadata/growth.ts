@@ -68,6 +68,7 @@ export function growFile(
       chunkCount === 0 ? chunk.crc32c : crc32cCombine(crc32c, chunk.crc32c, chunk.lengthBytes),
     isUneven: own.isUneven || !staysEven(own, chunk),
     revision: now.index,
+    grownSince: own.grownSince ?? own.revision,
     modifiedAt: now.at,
   };
 }

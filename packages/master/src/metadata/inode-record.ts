@@ -49,6 +49,11 @@ export interface FileInode {
   readonly content: InodeId | undefined;
   /** Chunks before the last are not all `chunkSizeBytes` long: something was appended. */
   readonly isUneven: boolean;
+  /**
+   * The revision since which it was only appended to: its content at every revision from there on
+   * is a beginning of what it is now. Undefined where that is `revision` itself.
+   */
+  readonly grownSince: number | undefined;
   /** What is appended at present lies in this growing chunk, behind all others: `tails.ts`. */
   readonly tail: ChunkHandle | undefined;
   /** It is removed at this time; 0 for never. */
@@ -93,8 +98,8 @@ const HAS = {
   tags: 16,
   unevenChunks: 32,
   tail: 64,
+  grownSince: 128,
 } as const;
-const HAS_ALL = 127;
 const NO_LABELS: Labels = Object.freeze({});
 
 /** Under which number the chunks of a file are kept: its own, or that of a file it shares with. */
@@ -166,6 +171,7 @@ function writeFile(w: ByteWriter, file: FileInode): void {
   if (has & HAS.metadata) writeLabels(w, file.metadata);
   if (has & HAS.tags) writeLabels(w, file.tags);
   if (file.tail !== undefined) w.u53(file.tail);
+  if (file.grownSince !== undefined) w.u53(file.grownSince);
 }
 
 /**
@@ -200,7 +206,6 @@ function readFile(r: ByteReader): FileInode {
   const chunkCount = r.u53();
   const inline = readIds(r, chunkHandle);
   const has = r.u8();
-  if (HAS_ALL < has) throw corrupt("inode record", `it has unknown fields (${has})`);
   return {
     kind: "file",
     sizeBytes,
@@ -219,6 +224,7 @@ function readFile(r: ByteReader): FileInode {
     metadata: has & HAS.metadata ? readLabels(r) : NO_LABELS,
     tags: has & HAS.tags ? readLabels(r) : NO_LABELS,
     tail: has & HAS.tail ? chunkHandle(r.u53()) : undefined,
+    grownSince: has & HAS.grownSince ? r.u53() : undefined,
   };
 }
 
@@ -230,7 +236,8 @@ function rareFieldsOf(file: FileInode): number {
     (isEmpty(file.metadata) ? 0 : HAS.metadata) |
     (isEmpty(file.tags) ? 0 : HAS.tags) |
     (file.isUneven ? HAS.unevenChunks : 0) |
-    (file.tail === undefined ? 0 : HAS.tail)
+    (file.tail === undefined ? 0 : HAS.tail) |
+    (file.grownSince === undefined ? 0 : HAS.grownSince)
   );
 }
 

@@ -73,6 +73,7 @@ export function commitFile(state: State, command: CommandOf<"commit">, now: Mome
     inline,
     content: undefined,
     isUneven: false,
+    grownSince: undefined,
     tail: undefined,
     expiresAt: expiryOfFile(now.at, ttlMs),
     contentType: command.contentType,

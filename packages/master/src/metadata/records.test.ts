@@ -62,6 +62,7 @@ const file = {
   inline: [chunkHandle(64)],
   content: undefined,
   isUneven: false,
+  grownSince: undefined,
   tail: undefined,
   expiresAt: wallMs(0),
   contentType: "",

@@ -172,6 +172,7 @@ function makeWithTail(
     inline: [],
     content: undefined,
     isUneven: false,
+    grownSince: undefined,
     tail: handle,
     expiresAt: expiryOfFile(now.at, ttlMs),
     contentType: "",

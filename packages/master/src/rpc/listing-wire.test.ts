@@ -19,6 +19,7 @@ const file: FileInode = {
   inline: [],
   content: undefined,
   isUneven: false,
+  grownSince: undefined,
   tail: undefined,
   expiresAt: wallMs(3000),
   contentType: "",

@@ -10,7 +10,7 @@ import type { Fleet } from "../fleet/servers.js";
 import type { Command, Refused, Reply } from "../metadata/command.js";
 import { FRESH_EPOCH, getGrant } from "../metadata/grants.js";
 import { type ChunkPlace, offsetOfPosition, placeOfOffset } from "../metadata/growth.js";
-import type { FileInode } from "../metadata/inode-record.js";
+import type { FileInode, Inode } from "../metadata/inode-record.js";
 import { statAt } from "../metadata/past-queries.js";
 import { parsePath, SNAPSHOTS_NAME } from "../metadata/path.js";
 import { fileChunks, type NamedInode, stat } from "../metadata/queries.js";
@@ -252,7 +252,7 @@ function tellFile(
   const { revision, chunkCountMax } = operation;
   if (found.kind === "refused") throw errorOf(found);
   const { inode } = found;
-  if (revision !== undefined && inode.revision !== revision) {
+  if (revision !== undefined && !shows(inode, revision)) {
     const what = `Cannot go on reading ${JSON.stringify(found.path)}`;
     throw new LumeoError("CONFLICT", `${what}: it was replaced since revision ${revision}`);
   }
@@ -276,6 +276,13 @@ function tellFile(
       ...(growing === undefined ? {} : { tail: encodeTail(parts, view, growing, inode.sizeBytes) }),
     },
   };
+}
+
+/** Whether a content still is as it was at a revision, but for what was appended since. */
+function shows(inode: Inode, revision: number): boolean {
+  if (inode.revision === revision) return true;
+  if (inode.kind === "directory" || inode.grownSince === undefined) return false;
+  return inode.grownSince <= revision && revision < inode.revision;
 }
 
 /** Where the chunks of an answer begin. */

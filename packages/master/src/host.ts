@@ -15,6 +15,8 @@ export interface MasterHost {
   /** Files of a folder; made if it is missing. */
   readonly openDisk: (folder: string) => Promise<Disk>;
   readonly network: RpcNetwork;
+  /** Nothing else runs in this process: what it uses is what the master uses. */
+  readonly hasProcess: boolean;
   /** Undefined: LevelDB in the same folder. */
   readonly databases:
     | {
@@ -31,5 +33,6 @@ export const THIS_MACHINE: MasterHost = {
   secret: randomBytes,
   openDisk: (folder) => FileDisk.open(folder),
   network: GRPC,
+  hasProcess: true,
   databases: undefined,
 };

@@ -324,7 +324,9 @@ async function serve(
   const { config, consensus, state, log, reads, freeze, fleet, healing, channels, logger } = parts;
   const { clock, timers, random, network } = parts.host;
   const { mint, orders, tails } = parts;
-  const { metrics, exposition } = await openMetrics(METRICS);
+  const { metrics, exposition } = await openMetrics(METRICS, {
+    ofProcess: parts.host.hasProcess,
+  });
   const room = new OperationRoom();
   const consensusMeter = new ConsensusMeter(metrics, { consensus, room, folder: config.dir });
   const healingMeter = new HealingMeter(metrics, healing);

@@ -79,13 +79,17 @@ export function histogram(
   return { kind: "histogram", name, help, labels, buckets };
 }
 
-/** Brings a table to life in a registry of its own, next to Node.js's own process metrics. */
+/**
+ * Brings a table to life in a registry of its own, next to Node.js's own process metrics: unless
+ * the process is shared by others, who would all watch it.
+ */
 export async function openMetrics<T extends MetricTable>(
   table: T,
+  options: { readonly ofProcess?: boolean } = {},
 ): Promise<{ readonly metrics: Metrics<T>; readonly exposition: MetricsText }> {
   const library = await import("prom-client");
   const registry = new library.Registry();
-  library.collectDefaultMetrics({ register: registry });
+  if (options.ofProcess ?? true) library.collectDefaultMetrics({ register: registry });
   const live = Object.entries(table).map(([key, declared]) => [
     key,
     open(library, registry, declared),

@@ -8,6 +8,7 @@
 
 import { SeededRandom } from "@lumeofs/base";
 import type { Lumeo } from "@lumeofs/client";
+import { openMetrics } from "@lumeofs/node";
 import { World } from "@lumeofs/testkit";
 import { ReplicaChecks } from "./checks/replicas.js";
 import { Violation } from "./checks/violation.js";
@@ -84,6 +85,7 @@ export class SimulationFailure extends Error {
 export async function simulate(request: SimulationRequest): Promise<SimulationReport> {
   const { seed, parts = REAL_PARTS, change = (drawn) => drawn } = request;
   const options = change(drawOptions(new SeededRandom(seed, "options")));
+  await openMetrics({}, { ofProcess: false }); // loads a library from the real disk, which takes real time
   const world = new World(seed, { traced: request.traced ?? false, immediates: true });
   const simulation = new Simulation(new Cluster(world, options, parts));
   try {

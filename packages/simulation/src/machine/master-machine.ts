@@ -35,6 +35,7 @@ export class MasterMachine extends Machine {
         secret: (length) => Uint8Array.from({ length }, () => integerBetween(run.random, 0, 255)),
         openDisk: async () => this.mount(),
         network: run.rpc,
+        hasProcess: false,
         databases: {
           openDatabase: (location) => this.#open(run, location),
           destroyDatabase: async (location) => {

@@ -74,6 +74,7 @@ export type {
   CallOptions,
   CopyOptions,
   GetOptions,
+  HedgeOptions,
   ListOptions,
   LumeoOptions,
   MkdirOptions,
@@ -83,9 +84,6 @@ export type {
   RenameOptions,
   StatOptions,
 } from "./options.js";
-  HedgeOptions,
-// For simulations of whole clusters, which stand clients on hosts of their own.
-export type { Ports } from "./ports.js";
 export type { Reading } from "./reading.js";
 export type { Removed } from "./removals.js";
 export type { RetryPolicy } from "./retry.js";
@@ -93,3 +91,5 @@ export { type SnapshotInfo, Snapshots, Versions } from "./snapshots.js";
 export type { ByteRange } from "./span.js";
 export type { CheckedMaster, MasterAgreement, StateCheck } from "./state-check.js";
 export { Trash, type TrashItem } from "./trash.js";
+// For simulations of whole clusters, which stand clients on hosts of their own.
+export type { Ports } from "./ports.js";

@@ -143,7 +143,7 @@ async function untilWhole(
   chunkservers: number,
 ): Promise<string | undefined> {
   await using tower = new Watchtower(endpoints);
-  return tower.untilWhole(chunkservers, WHOLE_MS_MAX);
+  return await tower.untilWhole(chunkservers, WHOLE_MS_MAX);
 }
 
 /** S4 and S5, by clients that know nothing of what went before. */

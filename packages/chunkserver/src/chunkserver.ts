@@ -4,23 +4,27 @@ import {
   type Closable,
   type Disk,
   type Logger,
-  type LumeoError,
+  LumeoError,
   ResourceStack,
   type Timers,
 } from "@lumeofs/base";
 import { nativeCrc32c, type ProcessControl } from "@lumeofs/node";
 import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
+import type { RpcChannel } from "@lumeofs/node/rpc";
 import { type Access, accessOf } from "./access/access.js";
 import type { ChunkserverConfig } from "./config.js";
 import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
 import { MasterLink, type StoreIdentity } from "./master-link/master-link.js";
+import { TailCalls } from "./master-link/tail-calls.js";
 import { controlService } from "./rpc/control-service.js";
 import { DataService, LARGE_WRITES_MAX } from "./rpc/data-service.js";
+import { tailOrderService } from "./rpc/tail-orders.js";
 import { Scrub } from "./scrub/scrub.js";
 import type { ChunkIndex } from "./store/chunk-index.js";
 import type { ChunkStore } from "./store/chunk-store.js";
 import { DiskChunkStore } from "./store/disk-chunk-store.js";
 import { Volume } from "./store/volume.js";
+import { Tails } from "./tail/tails.js";
 import { CopyService } from "./transfer/copy-service.js";
 import { StoppedChunks } from "./transfer/stopped-chunks.js";
 import { Throttle } from "./transfer/throttle.js";
@@ -84,6 +88,15 @@ export class Chunkserver implements Closable {
       ...{ clock: host.clock, timers },
       askForKeys: () => tellMasters(),
     });
+    let port = 0;
+    const dataAddress = (): string => advertised(config, config.listenData, port);
+    let link: MasterLink | undefined;
+    const tails = opening.use(
+      await startTails(config, {
+        ...{ ...ports, host, volume, disk, store, pool, access, dataAddress },
+        leader: () => link?.leader,
+      }),
+    );
     const data = opening.use(
       await DataService.start({
         ...parseAddress(config.listenData),
@@ -91,6 +104,7 @@ export class Chunkserver implements Closable {
         storeUuid: volume.uuid,
         membership: () => volume.membership,
         gate: access.gate,
+        tails: tails.service,
         stopped,
         pool,
         crc32c: nativeCrc32c,
@@ -98,30 +112,43 @@ export class Chunkserver implements Closable {
         logger: logger.child({ component: "data" }),
       }),
     );
+    port = data.port;
+    opening.use({ close: () => tails.primaries.close() }); // first: appends would be waited for
     const parts = { ...ports, host, volume, disk, store, stopped, pool, data, timers };
     const copies = opening.use(copyService(config, parts));
     const scrub = opening.use(await startScrub(config, parts));
     const rpc = opening.use(
       await host.network.listen(
         { ...parseAddress(config.listenControl), logger: logger.child({ component: "control" }) },
-        controlService({
-          store,
-          storeUuid: volume.uuid,
-          copies,
-          stopped,
-          scrub: () => scrub.status(),
-          serverId: () => volume.membership?.serverId,
-          memoryBytes: () => process.memoryUsage.rss(),
-        }),
+        [
+          ...controlService({
+            store,
+            storeUuid: volume.uuid,
+            copies,
+            stopped,
+            scrub: () => scrub.status(),
+            serverId: () => volume.membership?.serverId,
+            memoryBytes: () => process.memoryUsage.rss(),
+          }),
+          ...tailOrderService({
+            ...{ storeUuid: volume.uuid, tails: tails.store, primaries: tails.primaries },
+            serverId: () => volume.membership?.serverId,
+            now: () => ({
+              monotonicMs: host.clock.monotonicMs(),
+              wallMs: host.clock.wallMs(),
+            }),
+          }),
+        ],
       ),
     );
     opening.use({ close: () => copies.close() }); // first: orders under way would be waited for
     const addresses = {
-      data: advertised(config, config.listenData, data.port),
+      data: dataAddress(),
       control: advertised(config, config.listenControl, rpc.port),
     };
-    const link = opening.use(startLink(config, addresses, { ...parts, access, copies, scrub }));
-    tellMasters = () => link.reportNow();
+    const started = startLink(config, addresses, { ...parts, access, copies, scrub });
+    link = opening.use(started);
+    tellMasters = () => started.reportNow();
     const { chunkCount, usedBytes } = store.status();
     logger.info("serving", { address: addresses.data, count: chunkCount, bytes: usedBytes });
     return new Chunkserver(opening.move(), parts, addresses);
@@ -147,6 +174,36 @@ interface Parts extends ChunkserverPorts {
 interface Addresses {
   readonly data: string;
   readonly control: string;
+}
+
+/** Growing chunks. */
+function startTails(
+  config: ChunkserverConfig,
+  parts: Omit<Parts, "stopped" | "data" | "timers"> & {
+    readonly access: Access;
+    readonly dataAddress: () => string;
+    readonly leader: () => RpcChannel | undefined;
+  },
+): Promise<Tails> {
+  const { host, volume, disk, store, pool, access, logger, control } = parts;
+  const serverId = () => {
+    if (volume.membership !== undefined) return volume.membership.serverId;
+    throw new LumeoError("UNAVAILABLE", "This chunkserver has not found its masters yet");
+  };
+  const { clock, timers } = host;
+  return Tails.start({
+    ...{ disk, store, pool, clock, timers, owner: volume.owner, crc32c: nativeCrc32c },
+    gate: access.gate,
+    self: () => ({ server: serverId(), address: parts.dataAddress() }),
+    masters: new TailCalls({
+      leader: parts.leader,
+      caller: () => ({ serverId: serverId(), storeUuid: volume.uuid }),
+    }),
+    logger: logger.child({ component: "tails" }),
+    idleSealMs: config.tailIdleMs,
+    reportPauseMs: config.inventoryPauseMs,
+    onFailure: (error) => control.crash(error),
+  });
 }
 
 function copyService(config: ChunkserverConfig, parts: Parts): CopyService {

@@ -50,9 +50,12 @@ const schema = z.strictObject({
   copiesMax: wholeNumber(1, 64)
     .default(4)
     .describe("Replicas copied to this server at once, and as many audited by it."),
+  tailIdleMs: wholeNumber(1_000, 30 * 86_400_000)
+    .default(60_000)
+    .describe("A growing chunk that nobody appends to for so long is sealed by its primary."),
   tokens: z
     .enum(["on", "off"])
-    .default("off")
+    .default("on")
     .describe("Serve chunks only to who shows a token of the masters; off serves everybody."),
   logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
 });
@@ -75,6 +78,7 @@ const FLAGS = {
   "scrub-bytes-per-second": { type: "string" },
   "scrub-round-ms": { type: "string" },
   "copies-max": { type: "string" },
+  "tail-idle-ms": { type: "string" },
   tokens: { type: "string" },
   "log-level": { type: "string" },
 } as const;
@@ -109,6 +113,7 @@ export async function readConfig(
       scrubBytesPerSecond: flags["scrub-bytes-per-second"],
       scrubRoundMs: flags["scrub-round-ms"],
       copiesMax: flags["copies-max"],
+      tailIdleMs: flags["tail-idle-ms"],
       tokens: flags.tokens,
       logLevel: flags["log-level"],
     },

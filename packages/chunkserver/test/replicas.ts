@@ -13,7 +13,7 @@ import {
   SILENT_LOGGER,
   serverId,
 } from "@lumeofs/base";
-import { nativeCrc32c, SystemTimers } from "@lumeofs/node";
+import { nativeCrc32c, SystemClock, SystemTimers } from "@lumeofs/node";
 import {
   blockCrcs,
   type ChainLink,
@@ -28,6 +28,8 @@ import { type Gate, OPEN_GATE } from "../src/access/token-gate.js";
 import { DataService } from "../src/rpc/data-service.js";
 import { DiskChunkStore } from "../src/store/disk-chunk-store.js";
 import { MemoryIndex } from "../src/store/memory-index.js";
+import type { TailMasters } from "../src/tail/tail-masters.js";
+import { Tails } from "../src/tail/tails.js";
 import { StoppedChunks } from "../src/transfer/stopped-chunks.js";
 
 export interface Replica {
@@ -39,13 +41,33 @@ export interface Replica {
   readonly data: DataService;
   readonly stopped: StoppedChunks;
   readonly pool: FramePool;
+  readonly tails: Tails;
   close(): Promise<void>;
 }
+
+/** Who is asked about growing chunks, and when those are sealed. */
+export interface TailSettings {
+  readonly masters: TailMasters;
+  readonly idleSealMs?: number;
+  readonly reportPauseMs?: number;
+}
+
+const nobody = () => Promise.reject(new LumeoError("NO_LEADER", "There are no masters here"));
+
+const NO_MASTERS: TailMasters = {
+  activateEpoch: nobody,
+  recordSeal: nobody,
+  renewLeases: nobody,
+  releaseLeases: nobody,
+  endEpoch: nobody,
+  reportTails: nobody,
+};
 
 export async function startReplica(
   number: number,
   disk: Disk = new MemoryDisk(),
   gate: Gate = OPEN_GATE,
+  tailSettings: TailSettings = { masters: NO_MASTERS },
 ): Promise<Replica> {
   const id = serverId(number);
   const store = await DiskChunkStore.open({
@@ -66,6 +88,16 @@ export async function startReplica(
     logger: SILENT_LOGGER,
     onFailure: () => undefined,
   });
+  let address = "";
+  const timers = new SystemTimers({ unref: true });
+  const tails = await Tails.start({
+    ...{ disk, store, pool, gate, timers, crc32c: nativeCrc32c, logger: SILENT_LOGGER },
+    ...{ idleSealMs: 60_000, reportPauseMs: 60_000, ...tailSettings },
+    owner: new Uint8Array(16).fill(number),
+    self: () => ({ server: id, address }),
+    clock: new SystemClock(),
+    onFailure: () => undefined,
+  });
   const data = await DataService.start({
     host: "127.0.0.1",
     port: 0,
@@ -73,12 +105,13 @@ export async function startReplica(
     storeUuid: `u${number}`,
     membership: () => ({ serverId: id, clusterId: "c" }),
     gate,
+    tails: tails.service,
     stopped,
     pool,
     crc32c: nativeCrc32c,
     logger: SILENT_LOGGER,
   });
-  const address = `127.0.0.1:${data.port}`;
+  address = `127.0.0.1:${data.port}`;
   return {
     id,
     address,
@@ -88,9 +121,12 @@ export async function startReplica(
     data,
     stopped,
     pool,
+    tails,
     async close() {
+      await tails.primaries.close();
       await data.close();
       await pool.close();
+      await tails.close();
       await store.close();
     },
   };

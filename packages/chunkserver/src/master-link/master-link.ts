@@ -106,6 +106,7 @@ export class MasterLink implements Closable {
   readonly #toVerify = new Set<number>();
   /** This stream has brought the keys: those of another leader's cluster may have our numbers. */
   #hasKeys = false;
+  #leader: RpcChannel | undefined;
   #running: Promise<void> = Promise.resolve();
   /** Sends a heartbeat out of turn, while there is a stream. */
   #beat: () => void = () => {};
@@ -133,6 +134,11 @@ export class MasterLink implements Closable {
 
   get membership(): Membership | undefined {
     return this.#ports.identity.membership;
+  }
+
+  /** To the leader that this store is registered with; undefined while there is none. */
+  get leader(): RpcChannel | undefined {
+    return this.#leader;
   }
 
   /** Tells the leader at once what is new, such as damage; or as soon as there is a leader. */
@@ -230,6 +236,7 @@ export class MasterLink implements Closable {
       sending = sending.then(send).catch(() => stream.cancel());
     };
     this.#beat = beat;
+    this.#leader = channel;
     const alarm = this.#ports.timers.every(heartbeatMs, beat);
     const inventory = this.#reportInventory(channel, signal);
     try {
@@ -239,6 +246,7 @@ export class MasterLink implements Closable {
     } finally {
       alarm.cancel();
       this.#beat = () => {};
+      this.#leader = undefined;
       ended.abort(new LumeoError("CONNECTION_LOST", "The stream of heartbeats has ended"));
       await Promise.all([sending, inventory]);
     }

@@ -29,7 +29,7 @@ import { appendsFor, matchedByMajority, type Progress } from "./progress.js";
 /** Data in one chunk. */
 export const APPENDABLE_BYTES_MAX = CHUNK_BYTES_DEFAULT;
 /** Records in one chunk; all their headers are in memory while it may grow. */
-export const RECORDS_MAX = 65_536;
+export const RECORDS_MAX = 32_768;
 /** Requests that wait for their record to be committed. */
 export const WAITING_MAX = 1_024;
 
@@ -137,10 +137,15 @@ export function confirmSealed(state: Leading): PrimaryStep {
   return { state: { ...state, stage: "sealed" }, outputs: [{ kind: "sealed", content }] };
 }
 
-/** Says again what has not been answered. */
-export function resendAll(state: Leading): PrimaryStep {
+/**
+ * Says again what has not been answered.
+ *
+ * @param to  The members whose answer is not awaited any more; all, if it is not known.
+ */
+export function resendAll(state: Leading, to?: ReadonlySet<ServerId>): PrimaryStep {
   let step: PrimaryStep = { state, outputs: askMasters(state) };
   for (const [member, { matched, next }] of state.progress) {
+    if (to?.has(member) === false) continue;
     // A member of which nothing is known is asked where it stands; the others go on from there.
     const probe = Math.max(1, Math.min(next, state.history.lastSeq));
     const again = { matched, next: matched === 0 ? probe : matched + 1 };

@@ -77,8 +77,9 @@ export type PrimaryInput =
   | { readonly kind: "activated"; readonly isDone: boolean }
   /** What the masters said to `sealAtMasters`. */
   | { readonly kind: "sealRecorded"; readonly isDone: boolean }
-  /** Some time has passed: whatever is unanswered is said again. */
-  | { readonly kind: "resend" };
+  /** Some time has passed: whatever is unanswered is said again, once there is a history, only to
+   *  these members (all without a list). */
+  | { readonly kind: "resend"; readonly to?: ReadonlySet<ServerId> };
 
 export type AppendRefusal = "notActive" | "sealed" | "full" | "busy" | "otherContent";
 

@@ -79,7 +79,7 @@ export function stepPrimary(state: PrimaryState, input: PrimaryInput): PrimarySt
       if (!input.isDone) return end(state, "refusedByMasters");
       return state.kind === "leading" ? confirmSealed(state) : stay(state);
     case "resend":
-      return resend(state);
+      return resend(state, input.to);
     default:
       return assertNever(input);
   }
@@ -114,7 +114,7 @@ function receiveClaim(grant: EpochGrant, from: ServerId, reply: ReplicaReply): P
     : beginFencing(grant, reply);
 }
 
-function resend(state: PrimaryState): PrimaryStep {
+function resend(state: PrimaryState, to: ReadonlySet<ServerId> | undefined): PrimaryStep {
   switch (state.kind) {
     case "claiming":
       // The own replica answers, or this process ends with it.
@@ -124,7 +124,7 @@ function resend(state: PrimaryState): PrimaryStep {
     case "fetching":
       return refetch(state);
     case "leading":
-      return resendAll(state);
+      return resendAll(state, to);
     case "ended":
       return stay(state);
     default:

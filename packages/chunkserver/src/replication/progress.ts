@@ -10,11 +10,12 @@ import { dataBytes } from "./append-record.js";
 import type { History } from "./history.js";
 import type { ReplicaMessage } from "./message.js";
 
-/** Records and bytes in one message. */
+/** Records and bytes in one message: with their headers they fit one record of the log. */
 export const APPEND_RECORDS_MAX = 64;
-export const APPEND_BYTES_MAX = 1024 * 1024;
-/** Records on their way to one member. */
+export const APPEND_BYTES_MAX = 960 * 1024;
+/** Records and bytes on their way to one member; one record may always go. */
 export const IN_FLIGHT_RECORDS_MAX = 256;
+export const IN_FLIGHT_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface Progress {
   readonly matched: number;
@@ -51,8 +52,11 @@ export function appendsFor(
   const { history, commitSeq } = from;
   const messages: Omit<Append, "epoch">[] = [];
   let { next } = progress;
+  const matchedBytes = history.endOf(Math.min(progress.matched, history.lastSeq));
   const hasMore = (): boolean =>
-    next <= history.lastSeq && next - progress.matched <= IN_FLIGHT_RECORDS_MAX;
+    next <= history.lastSeq &&
+    next - progress.matched <= IN_FLIGHT_RECORDS_MAX &&
+    history.endOf(next - 1) - matchedBytes < IN_FLIGHT_BYTES_MAX;
   for (let isWanted = isPressed || hasMore(); isWanted; isWanted = hasMore()) {
     const previous = history.positionAt(next - 1);
     if (previous === undefined) break;

@@ -24,6 +24,7 @@ import {
 import type { Gate } from "../access/token-gate.js";
 import type { ChunkStore } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
+import type { TailService } from "../tail/tail-service.js";
 import { ReadService } from "../transfer/read-service.js";
 import { Rooms } from "../transfer/rooms.js";
 import type { StoppedChunks } from "../transfer/stopped-chunks.js";
@@ -49,6 +50,8 @@ export interface DataServiceOptions {
   readonly membership: () => Membership | undefined;
   /** Whoever asks for a chunk passes here first. */
   readonly gate: Gate;
+  /** Serves chunks that grow. */
+  readonly tails: Pick<TailService, "serve">;
   /** Chunks that are not served. */
   readonly stopped: StoppedChunks;
   /** Connections to other chunkservers. */
@@ -128,7 +131,9 @@ export class DataService {
 
   #roomFor(first: OpeningMessage) {
     if ("chain" in first) return this.#rooms.writesWith(first.chain.length);
-    return this.#rooms.reads;
+    if (first.type === "tailMessage") return this.#rooms.members;
+    if (first.type !== "append") return this.#rooms.reads;
+    return first.isForwarded ? this.#rooms.forwarded : this.#rooms.appends;
   }
 
   readonly #handle: RequestHandler = async (first, exchange) => {
@@ -157,7 +162,7 @@ export class DataService {
       case "tailRead":
       case "appendLookup":
       case "tailMessage":
-        throw new LumeoError("UNAVAILABLE", `This chunkserver takes no "${message.type}"`);
+        return this.#options.tails.serve(first, message, exchange);
       default:
         return assertNever(message);
     }

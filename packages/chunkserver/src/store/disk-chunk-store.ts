@@ -154,6 +154,17 @@ export class DiskChunkStore implements ChunkStore {
     }
   }
 
+  /** Room for what is kept beside the chunks. @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
+  async reserve(bytes: number): Promise<Reservation> {
+    this.#checkOpen();
+    return this.#space.reserve(bytes);
+  }
+
+  /** Counts what is kept beside the chunks as used. */
+  countBeside(bytes: () => number): void {
+    this.#space.countBeside(bytes);
+  }
+
   async putSmall(
     chunk: NewChunk | CopiedChunk,
     content: ChunkContent,

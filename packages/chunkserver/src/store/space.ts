@@ -33,9 +33,15 @@ export class Space {
   /** Written since the disk was measured. */
   #spentBytes = 0;
   #measuring: Promise<void> | undefined;
+  #besideBytes: () => number = () => 0;
 
   private constructor(options: SpaceOptions) {
     this.#options = options;
+  }
+
+  /** Counts what else the store has on this disk, from now on. */
+  countBeside(bytes: () => number): void {
+    this.#besideBytes = bytes;
   }
 
   static async open(options: SpaceOptions): Promise<Space> {
@@ -45,15 +51,15 @@ export class Space {
   }
 
   get capacityBytes(): number {
-    const { capacityBytes, lowWaterBytes, usedBytes } = this.#options;
-    return capacityBytes ?? usedBytes() + Math.max(0, this.#diskFreeBytes - lowWaterBytes);
+    const { capacityBytes, lowWaterBytes } = this.#options;
+    return capacityBytes ?? this.#usedBytes + Math.max(0, this.#diskFreeBytes - lowWaterBytes);
   }
 
   /** What may still be reserved; never negative. */
   get freeBytes(): number {
-    const { capacityBytes, lowWaterBytes, usedBytes } = this.#options;
+    const { capacityBytes, lowWaterBytes } = this.#options;
     const onDisk = this.#diskFreeBytes - this.#spentBytes - lowWaterBytes;
-    const underCapacity = capacityBytes === undefined ? Infinity : capacityBytes - usedBytes();
+    const underCapacity = capacityBytes === undefined ? Infinity : capacityBytes - this.#usedBytes;
     return Math.max(0, Math.min(onDisk, underCapacity) - this.#reservedBytes);
   }
 
@@ -95,6 +101,10 @@ export class Space {
       },
       release: () => void end(),
     };
+  }
+
+  get #usedBytes(): number {
+    return this.#options.usedBytes() + this.#besideBytes();
   }
 
   async #measure(): Promise<void> {

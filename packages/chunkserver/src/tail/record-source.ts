@@ -1,0 +1,176 @@
+// Where a primary gets the bytes of its records from, and how it speaks to one member.
+//
+// Bytes: what it has appended itself, until its own replica has it durable; then its own replica;
+// what that lacks, from the member whose history was adopted, or from any other that has it.
+
+import { LumeoError, type ServerId } from "@lumeofs/base";
+import type { ChainLink } from "@lumeofs/node/frames";
+import { type AppendRecord, dataBytes } from "../replication/append-record.js";
+import type { ReplicaMessage, ReplicaReply } from "../replication/message.js";
+import type { MemberLink } from "./member-link.js";
+import type { MemberMessage, MemberReply } from "./member-message.js";
+import { inOrder } from "./outbox.js";
+import type { EpochOrder } from "./tail-primary.js";
+import { NO_BYTES, type RecordBytes } from "./tail-replica.js";
+import type { TailStore } from "./tail-store.js";
+
+interface Fresh {
+  readonly record: AppendRecord;
+  readonly bytes: Uint8Array;
+}
+
+/** See the head of this file. */
+export class RecordSource {
+  /** Whose history was adopted. */
+  donor: ServerId | undefined;
+  /** Shown to the members. */
+  token: Uint8Array | undefined;
+  readonly #order: EpochOrder;
+  readonly #ports: { readonly tails: TailStore; readonly link: MemberLink };
+  /** By number, rising: appended here and not durable here yet. */
+  readonly #fresh = new Map<number, Fresh>();
+  #freshBytes = 0;
+
+  constructor(order: EpochOrder, ports: { readonly tails: TailStore; readonly link: MemberLink }) {
+    this.#order = order;
+    this.#ports = ports;
+    this.token = order.token;
+  }
+
+  get self(): ChainLink {
+    const { grant, members } = this.#order;
+    return members.get(grant.primary) ?? { server: grant.primary, address: "" };
+  }
+
+  /** Bytes that wait to be durable here. */
+  get freshBytes(): number {
+    return this.#freshBytes;
+  }
+
+  /** A record that was appended here. */
+  add(record: AppendRecord, bytes: Uint8Array): void {
+    this.#fresh.set(record.seq, { record, bytes });
+    this.#freshBytes += bytes.byteLength;
+  }
+
+  /** The own replica has everything up to here. */
+  durable(seq: number): void {
+    for (const [known, { bytes }] of this.#fresh) {
+      if (seq < known) return;
+      this.#fresh.delete(known);
+      this.#freshBytes -= bytes.byteLength;
+    }
+  }
+
+  /** The bytes of records that follow each other. @throws LumeoError if nobody gives them. */
+  async load(records: readonly AppendRecord[]): Promise<RecordBytes> {
+    if (records.length === 0) return NO_BYTES;
+    const found = new Map<number, Uint8Array>();
+    for (const record of records) {
+      if (dataBytes(record) === 0) continue;
+      const bytes = this.#freshOf(record) ?? (await this.#ownOf(record));
+      if (bytes !== undefined) found.set(record.seq, bytes);
+    }
+    const lacking = records.filter((one) => 0 < dataBytes(one) && !found.has(one.seq));
+    return lacking.length === 0 ? found : this.#fetch(lacking, found);
+  }
+
+  /** Says something to a member, the own replica included; the answer, if the protocol takes it. */
+  async say(
+    to: ChainLink,
+    message: ReplicaMessage,
+    bytes: RecordBytes,
+  ): Promise<ReplicaReply | undefined> {
+    const { tails } = this.#ports;
+    const { handle, grant } = this.#order;
+    if (to.server === grant.primary) {
+      const replica = await tails.replicaOf(handle);
+      if (replica !== undefined) return replica.serve(message, bytes);
+      return { kind: "stale", epoch: message.epoch, promised: 0 };
+    }
+    if (message.kind === "claim" || message.kind === "remove") return undefined;
+    const data = message.kind === "append" ? inOrder(message.records, bytes) : [];
+    return protocolReply((await this.#ask(to, message, data)).reply);
+  }
+
+  /** As `say`, for what is not of the protocol. */
+  async tell(server: ServerId, message: MemberMessage): Promise<MemberReply> {
+    const { tails } = this.#ports;
+    const { handle, grant, members } = this.#order;
+    if (server === grant.primary) return (await tails.serve(handle, message)).reply;
+    const to = members.get(server);
+    if (to === undefined) throw new LumeoError("UNAVAILABLE", `Server ${server} has no address`);
+    return (await this.#ask(to, message, [])).reply;
+  }
+
+  #freshOf(record: AppendRecord): Uint8Array | undefined {
+    const fresh = this.#fresh.get(record.seq);
+    return fresh?.record === record ? fresh.bytes : undefined;
+  }
+
+  async #ownOf(record: AppendRecord): Promise<Uint8Array | undefined> {
+    const replica = this.#ports.tails.find(this.#order.handle);
+    const own = replica?.state.history.at(record.seq);
+    if (replica === undefined || own?.epoch !== record.epoch) return undefined;
+    try {
+      return await replica.read(own);
+    } catch (error) {
+      if (error instanceof LumeoError && error.code === "CHECKSUM") return undefined;
+      throw error;
+    }
+  }
+
+  async #fetch(
+    lacking: readonly AppendRecord[],
+    found: Map<number, Uint8Array>,
+  ): Promise<RecordBytes> {
+    const [first] = lacking;
+    const last = lacking.at(-1);
+    if (first === undefined || last === undefined) return found;
+    const missing = new Map(lacking.map((record) => [record.seq, record]));
+    const count = last.seq - first.seq + 1;
+    const { grant } = this.#order;
+    for (const to of this.#donors()) {
+      const ask = { kind: "give", epoch: grant.epoch, first: first.seq, count } as const;
+      const { reply, bytes } = await this.#ask(to, ask, []).catch((error: unknown) => {
+        if (error instanceof LumeoError) return { reply: undefined, bytes: NO_BYTES };
+        throw error;
+      });
+      if (reply?.kind !== "given") continue;
+      for (const given of reply.records) {
+        const wanted = missing.get(given.seq);
+        const data = bytes.get(given.seq);
+        if (wanted?.epoch !== given.epoch || data === undefined) continue;
+        found.set(given.seq, data);
+        missing.delete(given.seq);
+      }
+      if (missing.size === 0) return found;
+    }
+    const what = `records ${first.seq} to ${last.seq} of chunk ${this.#order.handle}`;
+    throw new LumeoError("UNAVAILABLE", `Cannot read ${what}: nobody gives them`);
+  }
+
+  #donors(): readonly ChainLink[] {
+    const { members, grant } = this.#order;
+    const others = [...members.values()].filter(({ server }) => server !== grant.primary);
+    return others.sort((a, b) => {
+      return Number(b.server === this.donor) - Number(a.server === this.donor);
+    });
+  }
+
+  #ask(to: ChainLink, message: MemberMessage, data: readonly Uint8Array[]) {
+    const about = { handle: this.#order.handle, to, from: this.self, token: this.token };
+    return this.#ports.link.ask(about, message, data);
+  }
+}
+
+function protocolReply(reply: MemberReply): ReplicaReply | undefined {
+  switch (reply.kind) {
+    case "given":
+    case "settled":
+    case "finished":
+      return undefined;
+    default:
+      return reply;
+  }
+}

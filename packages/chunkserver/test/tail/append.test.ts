@@ -1,0 +1,293 @@
+import { chunkHandle, LumeoError, sessionId } from "@lumeofs/base";
+import { MemoryDisk } from "@lumeofs/testkit";
+import test from "ava";
+import { OPEN_GATE } from "../../src/access/token-gate.js";
+import { type Replica, startReplica, type TailSettings } from "../replicas.js";
+import { AppendClient } from "./append-client.js";
+import { FakeMasters } from "./fake-masters.js";
+
+const HANDLE = chunkHandle(640);
+
+interface Cluster extends AsyncDisposable {
+  readonly masters: FakeMasters;
+  readonly servers: Replica[];
+  readonly client: AppendClient;
+  server(number: number): Replica;
+  /** The process ends and begins again on the same disk, at another address. */
+  restart(number: number): Promise<Replica>;
+}
+
+async function startCluster(
+  count = 3,
+  settings: Omit<TailSettings, "masters"> = {},
+): Promise<Cluster> {
+  const masters = new FakeMasters();
+  const disks = Array.from({ length: count }, () => new MemoryDisk());
+  const start = (i: number) => {
+    return startReplica(i + 1, disks[i], OPEN_GATE, { ...settings, masters });
+  };
+  const servers = await Promise.all(disks.map((_, i) => start(i)));
+  const client = new AppendClient(7);
+  const server = (number: number): Replica => servers[number - 1] as Replica;
+  return {
+    ...{ masters, servers, client, server },
+    async restart(number) {
+      await server(number).close();
+      servers[number - 1] = await start(number - 1);
+      return server(number);
+    },
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await Promise.all(servers.map((one) => one.close()));
+    },
+  };
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return "done";
+  } catch (error) {
+    return error instanceof LumeoError ? error.code : String(error);
+  }
+}
+
+/** Asks again until it is answered. Lets other work go on between. */
+async function eventually<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof LumeoError) || !error.retryable) throw error;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+/** Waits for a condition. */
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("records of many clients come back whole, in the order of each client", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  const others = [new AppendClient(8), new AppendClient(9)];
+  const clients = [client, ...others];
+  const asked = clients.flatMap((one) => {
+    return Array.from({ length: 100 }, (_, i) => one.append(server(1), HANDLE, `${one.session}.${i};`));
+  });
+  const places = await Promise.all(asked);
+  const { records, length } = await client.read(server(1), HANDLE);
+  t.is(records.length, 300);
+  t.is(new Set(records).size, 300);
+  for (const one of clients) {
+    const own = records.filter((record) => record.startsWith(`${one.session}.`));
+    t.deepEqual(own, Array.from({ length: 100 }, (_, i) => `${one.session}.${i};`));
+  }
+  t.is(length, records.join("").length);
+  const offsets = places.map(({ offset }) => offset).sort((a, b) => a - b);
+  t.is(offsets[0], 0);
+  t.deepEqual(places[0]?.primary, server(1).link);
+  await Promise.all(others.map((one) => one.close()));
+});
+
+test("a write that is sent again gets the place of the first; other bytes are refused", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  const first = await client.append(server(1), HANDLE, "one", 1);
+  const again = await client.append(server(1), HANDLE, "one", 1);
+  t.deepEqual(again, first);
+  t.is(await codeOf(client.append(server(1), HANDLE, "two", 1)), "CONFLICT");
+  t.deepEqual((await client.read(server(1), HANDLE)).records, ["one"]);
+});
+
+test("a secondary passes an append on and names the primary", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  await client.append(server(1), HANDLE, "one");
+  const place = await eventually(() => client.append(server(2), HANDLE, "two", 2));
+  t.deepEqual(place.primary, server(1).link);
+  t.deepEqual((await client.read(server(1), HANDLE)).records, ["one", "two"]);
+  t.is(await codeOf(client.append(server(2), chunkHandle(9_999), "x")), "NOT_PRIMARY");
+});
+
+test("records of all sizes survive, and parts of them can be read", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  const sizes = [1, 100, 65_536, 65_537, 300_000, 512 * 1024, 7, 200_000, 512 * 1024, 512 * 1024];
+  const parts = sizes.map((size, i) => Buffer.alloc(size, i + 1));
+  await Promise.all(parts.map((part) => client.append(server(1), HANDLE, part)));
+  const whole = Buffer.concat(parts);
+  t.true((await client.read(server(1), HANDLE)).bytes.equals(whole));
+  const part = await client.read(server(1), HANDLE, { offset: 102, length: 65_536 });
+  t.true(part.bytes.equals(whole.subarray(101, 101 + 65_536 + 65_537)));
+  t.is(await codeOf(client.append(server(1), HANDLE, Buffer.alloc(512 * 1024 + 1))), "INVALID_ARGUMENT");
+});
+
+test("with one of three members gone appends go on, and the member catches up", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  await client.append(server(1), HANDLE, "one");
+  const { link } = server(3);
+  await server(3).close();
+  await client.append(server(1), HANDLE, "two");
+  t.deepEqual((await client.read(server(1), HANDLE)).records, ["one", "two"]);
+  t.truthy(link);
+});
+
+test("a primary that restarts is not the primary of its epoch any more; the next one adopts", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  for (let i = 0; i < 10; i++) await client.append(server(1), HANDLE, `${i};`);
+  await cluster.restart(1);
+  t.is(masters.order(HANDLE, servers), "ended");
+  t.is(await codeOf(client.append(server(1), HANDLE, "x", 100)), "NOT_PRIMARY");
+  masters.grant(HANDLE, [server(2), server(1), server(3)], servers);
+  await eventually(() => client.append(server(2), HANDLE, "11;", 11));
+  t.is((await client.read(server(2), HANDLE)).bytes.toString(), "0;1;2;3;4;5;6;7;8;9;11;");
+  const again = await client.append(server(2), HANDLE, "3;", 4);
+  t.is(again.offset, 6);
+});
+
+test("a new member is brought up with all bytes, also as the primary", async (t) => {
+  await using cluster = await startCluster(4);
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers.slice(0, 3));
+  const parts = Array.from({ length: 20 }, (_, i) => Buffer.alloc(100_000, i + 1));
+  await Promise.all(parts.map((part) => client.append(server(1), HANDLE, part)));
+  await server(1).close();
+  masters.grant(HANDLE, [server(4), server(2), server(3)], servers);
+  await eventually(() => client.append(server(4), HANDLE, "end", 99));
+  const expected = Buffer.concat([...parts, Buffer.from("end")]);
+  t.true((await client.read(server(4), HANDLE)).bytes.equals(expected));
+  const replica = server(4).tails.store.find(HANDLE);
+  await until(() => replica?.state.history.lengthBytes === expected.byteLength);
+  cluster.servers.splice(0, 1, await startReplica(9));
+});
+
+test("a sealed chunk is an ordinary one on all members, and its writes can be looked up", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  const parts = Array.from({ length: 30 }, (_, i) => Buffer.alloc(20_000, i + 1));
+  await Promise.all(parts.map((part) => client.append(server(1), HANDLE, part)));
+  t.true(await server(1).tails.primaries.seal(HANDLE, masters.authorities.get(HANDLE)!.newest.epoch));
+  const sealed = masters.sealed.get(HANDLE);
+  t.is(sealed?.lengthBytes, 600_000);
+  for (const { store, tails } of servers) {
+    const verdict = await store.verify(HANDLE);
+    t.deepEqual(verdict, { kind: "intact", length: 600_000, crc32c: sealed?.crc32c ?? 0 });
+    t.is(store.find(HANDLE)?.version.epoch, sealed?.chunkEpoch as never);
+    await until(() => tails.store.find(HANDLE) === undefined);
+  }
+  t.is(await codeOf(client.append(server(2), HANDLE, "more")), "SEALED");
+  t.is(await codeOf(client.read(server(1), HANDLE)), "SEALED");
+  t.like(await client.lookUp(server(3), HANDLE, 2), { outcome: "written", offset: 20_000 });
+  t.like(await client.lookUp(server(2), HANDLE, 99), { outcome: "absent" });
+  t.like(await client.append(server(3), HANDLE, parts[2] as Buffer, 3), { offset: 40_000 });
+  const restarted = await cluster.restart(2);
+  t.like(await client.lookUp(restarted, HANDLE, 30), { outcome: "written", offset: 580_000 });
+  t.is(await codeOf(client.append(restarted, HANDLE, "more", 50)), "SEALED");
+});
+
+test("a small tail becomes a small chunk, and an empty one none", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  const other = chunkHandle(641);
+  masters.open(HANDLE, servers);
+  masters.open(other, servers);
+  await client.append(server(1), HANDLE, "tiny");
+  const { primaries } = server(1).tails;
+  t.true(await primaries.seal(HANDLE, masters.authorities.get(HANDLE)!.newest.epoch));
+  await until(() => primaries.find(other)?.stage === "active");
+  t.true(await primaries.seal(other, masters.authorities.get(other)!.newest.epoch));
+  t.like(await server(2).store.verify(HANDLE), { kind: "intact", length: 4 });
+  t.is(server(2).store.find(other), undefined);
+});
+
+test("appends under way when the tail fills up end with SEALED, none is lost or doubled", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  const size = 512 * 1024;
+  const parts = Array.from({ length: 140 }, (_, i) => Buffer.alloc(size, i));
+  const ends = await Promise.allSettled(
+    parts.map((part) => client.append(server(1), HANDLE, part)),
+  );
+  const written = parts.filter((_, i) => ends[i]?.status === "fulfilled");
+  const codes = new Set(ends.flatMap((end) => (end.status === "rejected" ? [end.reason.code] : [])));
+  t.deepEqual([...codes], ["SEALED"]);
+  await until(() => masters.sealed.has(HANDLE));
+  t.is(masters.sealed.get(HANDLE)?.lengthBytes, written.length * size);
+  t.like(await server(3).store.verify(HANDLE), { kind: "intact", length: written.length * size });
+});
+
+test("reads need a lease; without the masters they are refused and appends go on", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  const place = await client.append(server(1), HANDLE, "one");
+  masters.givesLeases = false;
+  t.is(await codeOf(client.read(server(1), HANDLE)), "UNAVAILABLE");
+  await client.append(server(1), HANDLE, "two");
+  const seen = { epoch: place.epoch, seq: place.seq };
+  const { records } = await eventually(() => client.read(server(2), HANDLE, { seen }));
+  t.is(records[0], "one");
+  masters.givesLeases = true;
+  t.deepEqual((await client.read(server(1), HANDLE)).records, ["one", "two"]);
+});
+
+test("an idle tail is sealed by itself", async (t) => {
+  await using cluster = await startCluster(3, { idleSealMs: 300 });
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  await client.append(server(1), HANDLE, "one");
+  await until(() => masters.sealed.has(HANDLE));
+  t.is(masters.sealed.get(HANDLE)?.lengthBytes, 3);
+});
+
+test("an old primary that wakes writes nothing, and its appends are unknown or refused", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  await client.append(server(1), HANDLE, "one", 1);
+  masters.grant(HANDLE, [server(2), server(1), server(3)], servers);
+  await eventually(() => client.append(server(2), HANDLE, "two", 2));
+  const code = await codeOf(client.append(server(1), HANDLE, "three", 3));
+  t.true(["UNKNOWN_OUTCOME", "NOT_PRIMARY", "done"].includes(code), code);
+  await eventually(() => client.append(server(2), HANDLE, "three", 3));
+  t.deepEqual((await client.read(server(2), HANDLE)).records, ["one", "two", "three"]);
+});
+
+test("what the masters do not need goes, the promise of a removed copy stays", async (t) => {
+  await using cluster = await startCluster(3, { reportPauseMs: 1 });
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  await client.append(server(1), HANDLE, "one");
+  const { epoch } = masters.authorities.get(HANDLE)!.newest;
+  masters.answer = { ...masters.answer, superfluous: [{ handle: HANDLE, epoch }] };
+  const { store } = server(3).tails;
+  await until(() => store.find(HANDLE)?.state.history.lastSeq === 0);
+  t.is(store.find(HANDLE)?.state.promised, epoch);
+  masters.answer = { ...masters.answer, superfluous: [], garbage: [HANDLE] };
+  await until(() => servers.every(({ tails }) => tails.store.find(HANDLE) === undefined));
+  t.pass();
+});
+
+test("sessions are told apart", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  const other = new AppendClient(sessionId(70));
+  await client.append(server(1), HANDLE, "one", 1);
+  await other.append(server(1), HANDLE, "two", 1);
+  t.deepEqual((await client.read(server(1), HANDLE)).records, ["one", "two"]);
+  await other.close();
+});

@@ -96,9 +96,7 @@ export class TailCalls implements TailMasters {
   }
 }
 
-function decodeOutcome(
-  outcome: lumeo.master.v1.TailOutcome | null | undefined,
-): TailOutcome {
+function decodeOutcome(outcome: lumeo.master.v1.TailOutcome | null | undefined): TailOutcome {
   const { TailOutcome: Outcomes } = lumeo.master.v1;
   switch (outcome) {
     case Outcomes.TAIL_OUTCOME_DONE:

@@ -2,14 +2,7 @@
 // (docs/formats/data-plane.md): the messages of the protocol, and those of the shell around it, which
 // carry the bytes of records and bring a sealed chunk to its end.
 
-import {
-  assertNever,
-  ByteReader,
-  ByteWriter,
-  type Epoch,
-  epoch,
-  LumeoError,
-} from "@lumeofs/base";
+import { assertNever, ByteReader, ByteWriter, type Epoch, epoch, LumeoError } from "@lumeofs/base";
 import type { AppendRecord, Position } from "../replication/append-record.js";
 import type { ReplicaMessage, ReplicaReply } from "../replication/message.js";
 import { readRecords, writeRecords } from "./record-rows.js";

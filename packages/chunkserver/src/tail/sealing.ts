@@ -2,13 +2,7 @@
 // file with the checksum of every block, under the epoch, number and clock of its seal. So the
 // copies of all members are the same record of one history.
 
-import {
-  BLOCK_BYTES,
-  type Crc32c,
-  invariant,
-  MiB,
-  SMALL_CHUNK_BYTES_MAX,
-} from "@lumeofs/base";
+import { BLOCK_BYTES, type Crc32c, invariant, MiB, SMALL_CHUNK_BYTES_MAX } from "@lumeofs/base";
 import { blockCrcs, crcOfBlocks } from "@lumeofs/node/frames";
 import type { Position } from "../replication/append-record.js";
 import type { History } from "../replication/history.js";

@@ -18,7 +18,12 @@ import {
   type WalPlace,
 } from "@lumeofs/base";
 import { HeldTail } from "./held-tail.js";
-import { decodeTailRecord, encodeTailRecord, type SealedFacts, type TailRecord } from "./tail-record.js";
+import {
+  decodeTailRecord,
+  encodeTailRecord,
+  type SealedFacts,
+  type TailRecord,
+} from "./tail-record.js";
 
 const LOG_FOLDER = "tails";
 const KNOWN_FOLDER = "tails/known";

@@ -39,13 +39,13 @@ import type {
 } from "../replication/primary-state.js";
 import { APPEND_BYTES_MAX, APPEND_RECORDS_MAX } from "../replication/progress.js";
 import { beginRead, type CommittedView, mayEndRead } from "../replication/reads.js";
+import type { MemberLink } from "./member-link.js";
 import { Outbox } from "./outbox.js";
 import { RecordSource } from "./record-source.js";
 import { SealRound } from "./seal-round.js";
-import type { MemberLink } from "./member-link.js";
 import type { TailMasters } from "./tail-masters.js";
-import type { RecordBytes } from "./tail-replica.js";
 import { recordsIn } from "./tail-range.js";
+import type { RecordBytes } from "./tail-replica.js";
 import type { TailStore } from "./tail-store.js";
 
 /** Batches under way at once: full ones, and others. */

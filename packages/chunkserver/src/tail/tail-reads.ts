@@ -118,10 +118,7 @@ function sessionView(tails: TailStore, { handle, offset, length }: TailRead, see
   };
 }
 
-function offsetsFrom(
-  records: readonly AppendRecord[],
-  first: number,
-): ReadonlyMap<number, number> {
+function offsetsFrom(records: readonly AppendRecord[], first: number): ReadonlyMap<number, number> {
   const offsets = new Map<number, number>();
   let at = first;
   for (const record of records) {
@@ -137,8 +134,7 @@ function* partsOf(
   let part: AppendRecord[] = [];
   let bytes = 0;
   for (const record of records) {
-    const isFull =
-      FRAME_RECORDS_MAX <= part.length || FRAME_BYTES_MAX < bytes + dataBytes(record);
+    const isFull = FRAME_RECORDS_MAX <= part.length || FRAME_BYTES_MAX < bytes + dataBytes(record);
     if (isFull) {
       yield part;
       part = [];

@@ -178,11 +178,7 @@ function readRecord(reader: ByteReader, kind: number): TailRecord {
   }
 }
 
-function changed(
-  handle: ChunkHandle,
-  change: ReplicaChange,
-  promised: EpochOrNone,
-): TailRecord {
+function changed(handle: ChunkHandle, change: ReplicaChange, promised: EpochOrNone): TailRecord {
   return { kind: "change", handle, change, promised };
 }
 

@@ -2,9 +2,15 @@
 // nobody needs goes, what is sealed ends, and what is in doubt learns the newest grant. Damage is
 // told at once, because the copy testifies again only in another epoch (rule 20).
 
-import { type ChunkHandle, type Closable, type Logger, LumeoError, type Timers } from "@lumeofs/base";
-import type { TailPrimaries } from "./tail-primaries.js";
+import {
+  type ChunkHandle,
+  type Closable,
+  type Logger,
+  LumeoError,
+  type Timers,
+} from "@lumeofs/base";
 import type { TailMasters } from "./tail-masters.js";
+import type { TailPrimaries } from "./tail-primaries.js";
 import type { TailStore } from "./tail-store.js";
 
 const PAGE = 1_000;

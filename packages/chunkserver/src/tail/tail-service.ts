@@ -102,7 +102,8 @@ export class TailService {
     const { handle, session, writeSeq } = message;
     if (tails.find(handle) === undefined && tails.isSealed(handle)) {
       const found = await tails.lookUp(handle, { client: session, writeSeq });
-      if (found === undefined) throw unknownOutcome(handle, "what was written is not known any more");
+      if (found === undefined)
+        throw unknownOutcome(handle, "what was written is not known any more");
       if (found === "absent") {
         const way = "append to the next of its file";
         throw new LumeoError("SEALED", `Cannot append to chunk ${handle}: it is sealed; ${way}`);
@@ -165,8 +166,7 @@ export class TailService {
     }
     const { said, bytes } = decodeMessage(payload);
     await gate.check(token, { rights: ["lead"], handle, epoch: said.epoch });
-    const carried =
-      said.kind === "append" ? checkedBytes(said.records, bytes, crc32c) : NO_BYTES;
+    const carried = said.kind === "append" ? checkedBytes(said.records, bytes, crc32c) : NO_BYTES;
     const { reply, data } = await tails.serve(handle, said, carried);
     if (reply.kind !== "stale") this.#learn(handle, primary);
     const answer = [encodeReply(reply), ...data];
@@ -183,5 +183,8 @@ export class TailService {
 }
 
 function unknownOutcome(handle: ChunkHandle, why: string): LumeoError {
-  return new LumeoError("UNKNOWN_OUTCOME", `Cannot say what became of it in chunk ${handle}: ${why}`);
+  return new LumeoError(
+    "UNKNOWN_OUTCOME",
+    `Cannot say what became of it in chunk ${handle}: ${why}`,
+  );
 }

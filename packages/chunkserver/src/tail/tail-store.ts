@@ -17,7 +17,7 @@ import {
   LumeoError,
   type Timers,
 } from "@lumeofs/base";
-import { type AppendRecord, type EpochOrNone, type WriteId } from "../replication/append-record.js";
+import type { AppendRecord, EpochOrNone, WriteId } from "../replication/append-record.js";
 import { APPEND_BYTES_MAX, APPEND_RECORDS_MAX } from "../replication/progress.js";
 import type { ChunkStore } from "../store/chunk-store.js";
 import { KeyedLock } from "../store/keyed-lock.js";
@@ -218,10 +218,7 @@ export class TailStore implements Closable {
    *
    * @throws LumeoError STORE_FAILED, CLOSED.
    */
-  async lookUp(
-    handle: ChunkHandle,
-    write: WriteId,
-  ): Promise<FoundWrite | "absent" | undefined> {
+  async lookUp(handle: ChunkHandle, write: WriteId): Promise<FoundWrite | "absent" | undefined> {
     this.#checkOpen();
     const sealed = this.#sealed.get(handle);
     if (sealed === undefined) return undefined;

@@ -68,9 +68,7 @@ export class Tails implements Closable {
       new TailPrimaries({ tails, link, masters, clock, timers, logger, idleSealMs }),
     );
     const pauseMs = ports.reportPauseMs;
-    reports = opening.use(
-      new TailReports({ tails, primaries, masters, timers, logger, pauseMs }),
-    );
+    reports = opening.use(new TailReports({ tails, primaries, masters, timers, logger, pauseMs }));
     const service = new TailService({ ...ports, tails, primaries });
     return new Tails(opening.move(), tails, primaries, service);
   }

@@ -32,7 +32,9 @@ interface Status {
 }
 
 test.before(async (t) => {
-  t.context = { drill: await Drill.start({ masters: 1, chunkservers: 3 }) };
+  // With tokens nobody writes to a server what the masters have not granted.
+  const environment = { LUMEO_CHUNKSERVER_TOKENS: "off" };
+  t.context = { drill: await Drill.start({ masters: 1, chunkservers: 3 }, environment) };
 });
 test.after.always(async (t) => {
   await t.context.drill.stop();

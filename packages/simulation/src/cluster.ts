@@ -1,7 +1,7 @@
 // All machines of one world, with the shipped masters, chunkservers and clients on them.
 
 import { GiB, type LogFields, MiB } from "@lumeofs/base";
-import type { ChunkserverConfig } from "@lumeofs/chunkserver";
+import { type ChunkserverConfig, readConfig } from "@lumeofs/chunkserver";
 import { checkSettings, type MasterConfig, type StateReader } from "@lumeofs/master";
 import type { World } from "@lumeofs/testkit";
 import { must } from "./checks/violation.js";
@@ -37,6 +37,7 @@ export const TIMES = {
   checkStateMs: 15_000,
   inventoryPauseMs: 700,
 } as const;
+const SCRUB_ROUND_MS = 3_000;
 
 /** What a master has applied that is ahead of all others. */
 export interface NewestState {
@@ -56,7 +57,12 @@ export class Cluster {
   readonly #around: Surroundings;
   readonly #parts: Parts;
 
-  constructor(world: World, options: ClusterOptions, parts: Parts) {
+  constructor(
+    world: World,
+    options: ClusterOptions,
+    configs: readonly ChunkserverConfig[],
+    parts: Parts,
+  ) {
     this.world = world;
     this.options = options;
     this.#parts = parts;
@@ -70,15 +76,14 @@ export class Cluster {
       mayFail: () => this.mayFail,
       alarmed: (machine, message, fields) => this.#alarmed(machine, message, fields),
     };
-    const names = Array.from({ length: options.masters }, (_, i) => `m${i + 1}`);
+    const names = masterNames(options.masters);
     const peers = names.map((name) => `${name}=${name}:${PORT}`).join();
     this.masters = names.map(
       (name) => new MasterMachine(masterConfig(name, peers), parts, this.#around),
     );
-    this.chunkservers = Array.from({ length: options.chunkservers }, (_, i) => {
-      const config = chunkserverConfig(i, this.endpoints, options);
-      return new ChunkserverMachine(config, parts, this.#around);
-    });
+    this.chunkservers = configs.map(
+      (config) => new ChunkserverMachine(config, parts, this.#around),
+    );
   }
 
   get endpoints(): readonly string[] {
@@ -139,6 +144,10 @@ export class Cluster {
   }
 }
 
+function masterNames(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `m${i + 1}`);
+}
+
 function masterConfig(name: string, peers: string): MasterConfig {
   const { inventoryPauseMs: _, ...times } = TIMES;
   return checkSettings({
@@ -154,27 +163,31 @@ function masterConfig(name: string, peers: string): MasterConfig {
   });
 }
 
-function chunkserverConfig(
-  index: number,
-  masters: readonly string[],
-  { racks }: ClusterOptions,
-): ChunkserverConfig {
-  const name = `cs${index + 1}`;
-  return {
-    name,
-    dir: `/${name}`,
-    listenData: `${name}:${DATA_PORT}`,
-    listenControl: `${name}:${CONTROL_PORT}`,
-    masters: [...masters],
-    labels: { rack: `r${(index % racks) + 1}` },
-    capacityBytes: 1 * GiB,
-    reserveBytes: 1 * MiB,
-    inventoryPauseMs: TIMES.inventoryPauseMs,
-    compactBytesPerSecond: 16 * MiB,
-    scrubBytesPerSecond: 8 * MiB,
-    scrubRoundMs: 3_000,
-    copiesMax: 4,
-    tokens: "off",
-    logLevel: "debug",
-  };
+/** Their settings, each with the product's defaults. */
+export function chunkserverConfigs({
+  masters,
+  chunkservers,
+  racks,
+}: ClusterOptions): Promise<readonly ChunkserverConfig[]> {
+  const endpoints = masterNames(masters).map((name) => `${name}:${PORT}`);
+  const settings = Array.from({ length: chunkservers }, (_, i) => ({
+    name: `cs${i + 1}`,
+    dir: `/cs${i + 1}`,
+    "listen-data": `cs${i + 1}:${DATA_PORT}`,
+    "listen-control": `cs${i + 1}:${CONTROL_PORT}`,
+    masters: endpoints.join(),
+    label: `rack=r${(i % racks) + 1}`,
+    "capacity-bytes": 1 * GiB,
+    "reserve-bytes": 1 * MiB,
+    "inventory-pause-ms": TIMES.inventoryPauseMs,
+    "scrub-round-ms": SCRUB_ROUND_MS,
+  }));
+  return Promise.all(
+    settings.map((one) =>
+      readConfig(
+        Object.entries(one).flatMap(([name, value]) => [`--${name}`, String(value)]),
+        {},
+      ),
+    ),
+  );
 }

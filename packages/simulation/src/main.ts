@@ -58,7 +58,7 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       if (!(error instanceof SimulationFailure)) throw error;
       failed.push(error.seed);
       if (trace) console.print(`${error.trace.join("\n")}\n`);
-      console.print(`${error.message}\n`);
+      console.print(`${error.message}\n\n`);
     }
   }
   const seconds = (console.nowMs() - begin) / 1_000;

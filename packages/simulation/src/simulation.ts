@@ -12,7 +12,7 @@ import { openMetrics } from "@lumeofs/node";
 import { World } from "@lumeofs/testkit";
 import { ReplicaChecks } from "./checks/replicas.js";
 import { Violation } from "./checks/violation.js";
-import { Cluster } from "./cluster.js";
+import { Cluster, chunkserverConfigs } from "./cluster.js";
 import type { Run } from "./machine/machine.js";
 import { Nemesis } from "./nemesis.js";
 import { type ClusterOptions, drawOptions } from "./options.js";
@@ -25,7 +25,7 @@ const DEADLINE_MS = 15_000;
 /** After the faults: until all calls have ended, and until everything is healed. */
 const CALLS_END_MS = 60_000;
 const HEALED_MS = 180_000;
-const EVENTS_MAX = 3_000_000;
+const EVENTS_MAX = 400_000;
 /** Between two looks of the checks. */
 const CHECK_MS = 200;
 
@@ -87,7 +87,8 @@ export async function simulate(request: SimulationRequest): Promise<SimulationRe
   const options = change(drawOptions(new SeededRandom(seed, "options")));
   await openMetrics({}, { ofProcess: false }); // loads a library from the real disk, which takes real time
   const world = new World(seed, { traced: request.traced ?? false, immediates: true });
-  const simulation = new Simulation(new Cluster(world, options, parts));
+  const cluster = new Cluster(world, options, await chunkserverConfigs(options), parts);
+  const simulation = new Simulation(cluster);
   try {
     const figures = await simulation.live();
     return { seed, options, trace: world.trace, ...figures };
@@ -169,7 +170,7 @@ class Simulation {
   /** What each client does until the end, or its own. */
   async #work(client: Lumeo, run: Run): Promise<void> {
     const { thinkMsMean } = this.#cluster.options;
-    while (!this.#isStopping) {
+    while (!this.#isStopping && !this.#files.isEnough) {
       const ms = -Math.log(1 - run.random.fraction()) * thinkMsMean;
       await new Promise<void>((resolve) => run.clock.after(ms, resolve));
       if (this.#isStopping) return;

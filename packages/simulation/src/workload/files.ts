@@ -11,6 +11,11 @@ const DIRECTORY = "/files";
 const CHUNK_BYTES = 64 * KiB;
 const LARGE_BYTES = 384 * KiB;
 
+/** Each keeps what it has for ever, and everything is read again and again. */
+const COPIES_MAX = 8;
+const SNAPSHOTS_MAX = 3;
+const CALLS_MAX = 250;
+
 const SHARES = {
   put: 0.4,
   get: 0.32,
@@ -40,6 +45,7 @@ export class FileWorkload {
   readonly #options: FileOptions;
   readonly #now: () => number;
   #names = 0;
+  #calls = 0;
   readonly #snapshots: Made[] = [];
 
   constructor(ledger: Ledger, options: FileOptions, now: () => number) {
@@ -56,8 +62,14 @@ export class FileWorkload {
     await client.mkdir(DIRECTORY, { recursive: true });
   }
 
+  /** So much was asked for that it is enough. */
+  get isEnough(): boolean {
+    return CALLS_MAX <= this.#calls;
+  }
+
   /** One call, whatever its end. */
   async step(client: Lumeo, random: SeededRandom): Promise<void> {
+    this.#calls++;
     const path = pathOf(integerBetween(random, 0, this.#options.paths - 1));
     let chance = random.fraction();
     const isDrawn = (share: number): boolean => {
@@ -144,6 +156,7 @@ export class FileWorkload {
 
   async #copy(client: Lumeo, source: string): Promise<void> {
     const { deadlineMs } = this.#options;
+    if (COPIES_MAX <= this.ledger.copies.length) return;
     const target = `${DIRECTORY}/copy-${++this.#names}`;
     const copied = this.ledger.copyBegins(source, target);
     const info = await client.copy(source, target, { deadlineMs });
@@ -159,7 +172,7 @@ export class FileWorkload {
 
   async #snapshot(client: Lumeo, random: SeededRandom): Promise<void> {
     const { deadlineMs } = this.#options;
-    if (random.fraction() < 0.5) {
+    if (random.fraction() < 0.5 || SNAPSHOTS_MAX <= this.#snapshots.length) {
       const made = this.#snapshots[integerBetween(random, 0, this.#snapshots.length - 1)];
       const path = pathOf(integerBetween(random, 0, this.#options.paths - 1));
       if (made !== undefined) await this.#readSnapshot(client, made, path, deadlineMs);

@@ -18,3 +18,15 @@ testClock(test, "SystemClock", () => ({
 test("SystemTimers refuses a delay that Node.js would cut to nothing", (t) => {
   t.throws(() => new SystemTimers().after(2 ** 31, () => {}), { name: "InvariantViolation" });
 });
+
+test("SystemTimers wakes after no delay in the next turn of the event loop", async (t) => {
+  const timers = new SystemTimers();
+  const woken: string[] = [];
+  const wake = new Promise<void>((resolve) => timers.after(0, resolve)).then(() => {
+    woken.push("after(0)");
+  });
+  timers.after(0, () => t.fail()).cancel();
+  queueMicrotask(() => woken.push("this turn"));
+  await wake;
+  t.deepEqual(woken, ["this turn", "after(0)"]);
+});

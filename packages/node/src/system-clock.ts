@@ -41,6 +41,7 @@ export class SystemTimers implements Timers {
 
   after(delayMs: number, wake: () => void): Alarm {
     checkDelay(delayMs);
+    if (delayMs === 0) return this.#nextTurn(wake); // the shortest timeout is a whole millisecond
     const timer = setTimeout(wake, delayMs);
     if (this.#unref) timer.unref();
     return { cancel: () => clearTimeout(timer) };
@@ -51,6 +52,12 @@ export class SystemTimers implements Timers {
     const timer = setInterval(wake, periodMs);
     if (this.#unref) timer.unref();
     return { cancel: () => clearInterval(timer) };
+  }
+
+  #nextTurn(wake: () => void): Alarm {
+    const immediate = setImmediate(wake);
+    if (this.#unref) immediate.unref();
+    return { cancel: () => clearImmediate(immediate) };
   }
 }
 

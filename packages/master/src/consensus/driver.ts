@@ -6,7 +6,9 @@
 //     the disk is what makes batches.
 // V4. The first failure of a store, and any broken invariant, ends the member: it is reported once,
 //     every caller gets an answer, and nothing is acknowledged any more.
-// V5. Nothing here reads a clock, draws a number or waits by itself: time, chance, disk and network
+// V5. What a follower applies waits until its write is on the way to the disk: somebody waits for the
+//     write, and nobody for the applying.
+// V6. Nothing here reads a clock, draws a number or waits by itself: time, chance, disk and network
 //     are ports, so that a simulator runs this very code.
 
 import {
@@ -38,6 +40,7 @@ import { ENTRY_DATA_BYTES_MAX } from "./entry-codec.js";
 import { MemberFigures } from "./figures.js";
 import { Group, type GroupControl } from "./group.js";
 import type { LogStore } from "./log-store.js";
+import { NextTurn } from "./next-turn.js";
 import type { PeerLinks, PeerListener, SnapshotArriving, SnapshotOffer } from "./peer-link.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
@@ -87,6 +90,7 @@ export class Driver implements Replication, Closable {
   readonly #proposals = new Proposals();
   readonly #reads: Reads;
   readonly #group: Group;
+  readonly #nextTurn: NextTurn;
   readonly #listeners = new Set<(role: RoleStatus) => void>();
   readonly #inbox: RaftInput[] = [];
   #isStepping = false;
@@ -131,6 +135,7 @@ export class Driver implements Replication, Closable {
     this.#exchange = new SnapshotExchange(ports, config.limits);
     const [proposals, exchange] = [this.#proposals, this.#exchange];
     this.figures = new MemberFigures({ ...ports, proposals, exchange, core: () => this.details });
+    this.#nextTurn = new NextTurn(ports.timers, (error) => this.#die(error));
     this.#storage = new StorageQueue(ports, config.limits.writeBytesMax, {
       writing: () => this.figures.logWriteBegan(),
       persisted: (write, then) => {
@@ -311,12 +316,15 @@ export class Driver implements Replication, Closable {
         return this.#group.answered(output);
       case "installSnapshot":
         this.#hasInstalled = true;
+        this.#nextTurn.hurry();
         return this.#storage.push(output);
       case "send":
         if (output.message.kind === "timeoutNow") this.#reads.handingOver();
         return this.#ports.links.send(output.to, output.message);
       case "apply":
-        return this.#apply(output.entries);
+        if (this.#role.role === "leader" || !this.#storage.isBusy)
+          return this.#apply(output.entries);
+        return this.#nextTurn.put(() => this.#apply(output.entries));
       case "accepted":
         return this.#proposals.accepted(output.first, output.term);
       case "refused":
@@ -482,6 +490,7 @@ export class Driver implements Replication, Closable {
     if (this.#stopped !== undefined) return;
     this.#stopped = refusal;
     this.#ticks?.cancel();
+    this.#nextTurn.cancel();
     this.#inbox.length = 0;
     this.#proposals.end({ lost: leadershipLost(this.#role.term), refused: refusal("propose") });
     this.#reads.refuseAll(refusal("read"));

@@ -37,7 +37,7 @@ export const ERRORS = {
   STALE_EPOCH: { retryable: true, outcome: "rejected" },
   NOT_PRIMARY: { retryable: true, outcome: "rejected" }, // this server orders no appends there
   SEALED: { retryable: true, outcome: "rejected" }, // takes no more: append to the file's next tail
-  UNKNOWN_OUTCOME: { retryable: true, outcome: "unknown" }, // ask again with the same number
+  UNKNOWN_OUTCOME: { retryable: false, outcome: "unknown" }, // only under the same number
   REPLICA_MISSING: { retryable: true, outcome: "rejected" }, // another replica may have it
   DATA_LOSS: { retryable: false, outcome: "rejected" }, // no intact replica answered
   STORE_FAILED: { retryable: true, outcome: "unknown" }, // that store stopped; another may serve

@@ -1,13 +1,15 @@
 // Where the chunks of one revision of a file are, page by page as the reader gets there.
 //
-// A file that is replaced while it is read keeps its old chunks for a while, but the masters name
-// only those of the current revision. So a reader that needs another page of a replaced file stops
-// with CONFLICT instead of mixing two contents.
+// A file that is appended to keeps all that it had: its readers go on. One that is replaced while it
+// is read keeps its old chunks for a while, but the masters name only those of the current
+// revision. So a reader that needs another page of a replaced file stops with CONFLICT instead of
+// mixing two contents.
 
 import { LumeoError } from "@lumeofs/base";
 import type { Call } from "./call.js";
 import type { Metadata } from "./metadata.js";
 import { type InodeInfo, LATEST, type LocatedChunk } from "./operations.js";
+import { type ByteRange, type Span, spansOf } from "./span.js";
 
 /** Chunks in a page. */
 export const CHUNK_PAGE = 256;
@@ -17,12 +19,20 @@ const PAGES_MAX = 4;
 /** Chunks whose location was asked for again are remembered; the oldest are asked for anew. */
 const RELOCATED_MAX = 256;
 
+/** A chunk, by its position, and where it begins in the file. */
+export interface ChunkPlace {
+  readonly position: number;
+  readonly offset: number;
+}
+
 export class ChunkMap {
   readonly info: InodeInfo;
   /** Locations come with the labels of the servers. */
   readonly withLabels: boolean;
   readonly #metadata: Metadata;
   readonly #version: number;
+  /** A chunk of which it is known where it begins in the file. */
+  readonly #place: ChunkPlace;
   /** Chunks that came with the file's info. */
   readonly #first: ReadonlyMap<number, LocatedChunk>;
   readonly #pages = new Map<number, Promise<readonly LocatedChunk[]>>();
@@ -32,8 +42,7 @@ export class ChunkMap {
   constructor(
     metadata: Metadata,
     info: InodeInfo,
-    first: {
-      readonly position: number;
+    first: ChunkPlace & {
       readonly chunks: readonly LocatedChunk[];
       /** The version that was asked for; 0 for the current one. */
       readonly version: number;
@@ -44,7 +53,45 @@ export class ChunkMap {
     this.info = info;
     this.#version = first.version;
     this.withLabels = first.withLabels;
+    this.#place = { position: first.position, offset: first.offset };
     this.#first = new Map(first.chunks.map((chunk, i) => [first.position + i, chunk]));
+  }
+
+  /**
+   * The spans that make up a range. Of an uneven file, the range begins in the chunk that came
+   * first with the file's info.
+   */
+  spans(
+    call: Call,
+    range: ByteRange,
+    spanBytes: number,
+  ): Iterator<Span, void> | AsyncIterator<Span, void> {
+    return this.info.isUneven
+      ? this.#unevenSpans(call, range, spanBytes)
+      : spansOf(range, this.info.chunkBytes, spanBytes);
+  }
+
+  /** Chunk by chunk: each is as long as the masters say. */
+  async *#unevenSpans(
+    call: Call,
+    range: ByteRange,
+    spanBytes: number,
+  ): AsyncGenerator<Span, void, undefined> {
+    let { position, offset } = this.#place;
+    while (offset < range.end) {
+      const { lengthBytes } = await this.locate(call, position);
+      const inChunk = {
+        start: Math.max(0, range.start - offset),
+        end: Math.min(lengthBytes, range.end - offset),
+      };
+      if (inChunk.start < inChunk.end) {
+        for (const span of spansOf(inChunk, lengthBytes, spanBytes)) {
+          yield { ...span, chunk: position };
+        }
+      }
+      position += 1;
+      offset += lengthBytes;
+    }
   }
 
   /** The chunk at a position of the file. */
@@ -98,7 +145,7 @@ export class ChunkMap {
     const { info, chunks } = await asking.catch((error) => {
       throw isChange(error) ? this.#changed(error) : error;
     });
-    if (info.revision !== revision) throw this.#changed(undefined);
+    if (info.revision < revision) throw this.#changed(undefined);
     return chunks;
   }
 

@@ -3,10 +3,10 @@
 
 import { LumeoError as InternalError } from "@lumeofs/base";
 import { Allocations } from "./allocations.js";
+import { Appenders, type AppendResult } from "./append/appenders.js";
 import type { Body } from "./body.js";
 import type { Call, CallSettings } from "./call.js";
 import { Calls } from "./calls.js";
-import { CHUNK_PAGE } from "./chunk-map.js";
 import type { ClusterStatus } from "./cluster-status.js";
 import { LumeoError, publicly, toPublic } from "./error.js";
 import { formatEtag } from "./etag.js";
@@ -22,7 +22,6 @@ import { Masters } from "./masters.js";
 import { Metadata, UNREACHABLE_MS_MAX } from "./metadata.js";
 import type { MetadataRunner } from "./metadata-runner.js";
 import {
-  type LocatedChunk,
   NO_PRECONDITION,
   type Policy,
   type PolicyChanges,
@@ -30,6 +29,7 @@ import {
   type QuotaChanges,
 } from "./operations.js";
 import {
+  type AppendOptions,
   type AttributeOptions,
   attributesOf,
   type CallOptions,
@@ -52,6 +52,7 @@ import {
   versionOf,
 } from "./options.js";
 import { anyPath, directoryPath } from "./path.js";
+import { PlacementPolicies } from "./placement-policies.js";
 import { type Ports, systemPorts } from "./ports.js";
 import { Reader, type ReadPlan, type ReadWish } from "./reader.js";
 import { FileReading, type Reading } from "./reading.js";
@@ -61,10 +62,13 @@ import { ChunkserverPool } from "./rpc/chunkserver-pool.js";
 import { feedOpener } from "./rpc/feed-client.js";
 import { HealingClient } from "./rpc/healing-client.js";
 import { MasterPool } from "./rpc/master-pool.js";
+import { TailPool } from "./rpc/tail-pool.js";
 import { ServerHealth } from "./server-health.js";
 import { ServerScores } from "./server-scores.js";
 import { Snapshots, Versions } from "./snapshots.js";
 import { SpanReader } from "./span-reader.js";
+import { statFile } from "./stat.js";
+import { TailReader } from "./tail-reader.js";
 import { Trash } from "./trash.js";
 import { Writer } from "./writer.js";
 
@@ -100,6 +104,9 @@ export class Lumeo implements AsyncDisposable {
   readonly #chunkservers: ChunkserverPool;
   readonly #writer: Writer;
   readonly #reader: Reader;
+  readonly #tails: TailPool;
+  readonly #tailReader: TailReader;
+  readonly #appenders: Appenders;
   readonly #feed: Feed;
   /** What was removed and is still kept. */
   readonly trash: Trash;
@@ -143,7 +150,13 @@ export class Lumeo implements AsyncDisposable {
     this.#metadata = metadata;
     this.#chunkservers = chunkservers;
     this.#writer = new Writer({ metadata, allocations, chunkservers, ports });
-    this.#reader = new Reader(metadata, spans, 0 < Object.keys(labels).length);
+    this.#tails = new TailPool(ports);
+    const tails = new TailReader(metadata, this.#tails);
+    this.#tailReader = tails;
+    const withLabels = 0 < Object.keys(labels).length;
+    this.#reader = new Reader({ metadata, spans, tails, withLabels });
+    const policies = new PlacementPolicies(metadata, ports.clock);
+    this.#appenders = new Appenders({ metadata, tails: this.#tails, policies, ports });
     const runner: MetadataRunner = {
       metadata,
       run: (method, path, call, action) => this.#run(method, path, call, action),
@@ -204,6 +217,23 @@ export class Lumeo implements AsyncDisposable {
     });
   }
 
+  /**
+   * Adds a record at the end of a file, in one piece: when it is acknowledged, it is durable, and
+   * in the file exactly once. Many may be under way; those of one client to one file stand there in
+   * the order of the calls. The bytes must not change before the answer.
+   */
+  async append(
+    path: string,
+    record: Uint8Array | string,
+    options: AppendOptions = {},
+  ): Promise<AppendResult> {
+    return this.#run("append", path, options, async (call) => {
+      const { create = true, makeParents = true } = options;
+      const wish = { create, makeParents, replicas: replicasOf(options) };
+      return this.#appenders.append(call, anyPath(path), record, wish);
+    });
+  }
+
   /** Looks a file up; its content comes when it is asked for. */
   async get(path: string, options: GetOptions = {}): Promise<Reading> {
     const plan = await this.#run("get", path, options, (call) =>
@@ -213,26 +243,8 @@ export class Lumeo implements AsyncDisposable {
   }
 
   async stat(path: string, options: StatOptions = {}): Promise<FileInfo> {
-    return this.#run("stat", path, options, async (call) => {
-      const chunks: LocatedChunk[] = [];
-      const version = versionOf(options.version);
-      const chunkCountMax = options.chunks ? CHUNK_PAGE : 0;
-      const ask = { path: directoryPath(path), chunkCountMax, version };
-      if (chunkCountMax === 0) {
-        const page = { ...ask, firstChunk: 0, revision: 0 };
-        const { info } = await this.#metadata.query(call, "stat", page);
-        return toFileInfo(info, undefined, call.freshness);
-      }
-      for (let revision = 0; ; ) {
-        const page = { ...ask, firstChunk: chunks.length, revision };
-        const answer = await this.#metadata.query(call, "stat", page);
-        chunks.push(...answer.chunks);
-        revision = answer.info.revision;
-        const isAll = answer.info.chunkCount <= chunks.length || answer.chunks.length === 0;
-        if (!isAll) continue;
-        return toFileInfo(answer.info, options.chunks ? chunks : undefined, call.freshness);
-      }
-    });
+    const parts = { metadata: this.#metadata, tails: this.#tailReader };
+    return this.#run("stat", path, options, (call) => statFile(parts, call, path, options));
   }
 
   async exists(path: string, options: CallOptions = {}): Promise<boolean> {
@@ -385,7 +397,7 @@ export class Lumeo implements AsyncDisposable {
   async #close(graceMs: number): Promise<void> {
     this.#feed.close();
     await this.#calls.close(graceMs);
-    await Promise.all([this.#chunkservers.close(), this.#masters.close()]);
+    await Promise.all([this.#chunkservers.close(), this.#tails.close(), this.#masters.close()]);
   }
 
   #run<T>(
@@ -417,7 +429,10 @@ export class Lumeo implements AsyncDisposable {
     let call: Call | undefined;
     let isCancelled = false;
     return new FileReading({
-      current: () => ({ info: toFileInfo(plan.file.info), range: plan.range }),
+      current: () => {
+        const { file, tail, range } = plan;
+        return { info: toFileInfo(file.info, undefined, undefined, tail), range };
+      },
       open: () => {
         const settings = publicly(() => this.#callSettings("get", path, options), path);
         const reading = publicly(() => this.#calls.begin(settings), path);

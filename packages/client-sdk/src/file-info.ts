@@ -1,7 +1,16 @@
 // What users see of files and directories.
 
 import { formatEtag } from "./etag.js";
-import type { Freshness, InodeInfo, LocatedChunk, Policy, Quota, Usage } from "./operations.js";
+import type {
+  Freshness,
+  InodeInfo,
+  LocatedChunk,
+  Policy,
+  Quota,
+  ReplicaState,
+  Usage,
+} from "./operations.js";
+import type { KnownTail } from "./tail-reader.js";
 
 /** A checksum of content, in hex. */
 export interface Checksum {
@@ -41,6 +50,18 @@ export interface ChunkInfo {
   readonly replicas: readonly ReplicaInfo[];
 }
 
+/** A growing chunk, to which records are appended. */
+export interface TailInfo {
+  readonly handle: number;
+  readonly epoch: number;
+  /** Where it begins in the file. */
+  readonly offset: number;
+  /** Bytes of acknowledged records. */
+  readonly length: number;
+  /** The primary first. */
+  readonly replicas: readonly ReplicaInfo[];
+}
+
 /** A file or directory. */
 export interface FileInfo {
   readonly path: string;
@@ -74,6 +95,11 @@ export interface FileInfo {
   readonly chunkSize?: number;
   /** How many chunks the file has; files only. */
   readonly chunkCount?: number;
+  /**
+   * What is being appended at present: the last bytes of the file, in a growing chunk. Absent where
+   * nothing is. `checksum`, `chunkCount` and `modifiedAt` are of what comes before.
+   */
+  readonly tail?: TailInfo;
   /** With `stat(path, { chunks: true })` only. */
   readonly chunks?: readonly ChunkInfo[];
   /** How fresh this is; where a consistency was asked for only. */
@@ -84,6 +110,7 @@ export function toFileInfo(
   info: InodeInfo,
   chunks?: readonly LocatedChunk[],
   freshness?: Freshness,
+  tail?: KnownTail,
 ): FileInfo {
   // One literal, then the rare fields: spreading parts together costs several times as much.
   const made = info.kind === "dir" ? directoryInfo(info) : fileInfo(info);
@@ -92,6 +119,7 @@ export function toFileInfo(
   if (info.kind === "dir" && info.usage !== undefined) made.usage = info.usage;
   if (info.kind === "file" && chunks !== undefined) made.chunks = chunks.map(toChunkInfo);
   if (freshness !== undefined) made.freshness = freshness;
+  if (tail !== undefined) addTail(made, tail);
   return made;
 }
 
@@ -114,6 +142,18 @@ function fileInfo(info: InodeInfo): Writable<FileInfo> {
     redundancy: { replicas: info.replicas },
     chunkSize: info.chunkBytes,
     chunkCount: info.chunkCount,
+  };
+}
+
+function addTail(made: Writable<FileInfo>, { location, state }: KnownTail): void {
+  made.size += state.committedBytes;
+  made.etag = `${made.etag}-${state.committedBytes.toString(16)}`;
+  made.tail = {
+    handle: location.handle,
+    epoch: location.epoch,
+    offset: location.offset,
+    length: state.committedBytes,
+    replicas: location.replicas.map(toReplicaInfo),
   };
 }
 
@@ -146,10 +186,13 @@ function toChunkInfo(chunk: LocatedChunk, index: number): ChunkInfo {
     epoch: chunk.epoch,
     length: chunk.lengthBytes,
     crc32c: hex(chunk.crc32c),
-    replicas: chunk.replicas.map(({ name, server, address, role, state, damaged }) => {
-      return { id: name, serverId: server, address, role, state, damaged };
-    }),
+    replicas: chunk.replicas.map(toReplicaInfo),
   };
+}
+
+function toReplicaInfo(replica: ReplicaState): ReplicaInfo {
+  const { name, server, address, role, state, damaged } = replica;
+  return { id: name, serverId: server, address, role, state, damaged };
 }
 
 function hex(crc32c: number): string {

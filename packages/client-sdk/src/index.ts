@@ -1,4 +1,5 @@
 // @lumeofs/client: files in a LumeoFS cluster.
+export { type AppendResult, RECORD_BYTES_MAX } from "./append/appenders.js";
 export type { Body } from "./body.js";
 export {
   type ClientState,
@@ -36,7 +37,23 @@ export {
   type Watch,
   type WatchOptions,
 } from "./feed.js";
-export type { Checksum, ChunkInfo, FileInfo, Redundancy, ReplicaInfo } from "./file-info.js";
+export type {
+  Checksum,
+  ChunkInfo,
+  FileInfo,
+  Redundancy,
+  ReplicaInfo,
+  TailInfo,
+} from "./file-info.js";
+export { Audits } from "./fsck/audits.js";
+export type {
+  FsckEvent,
+  FsckFault,
+  FsckFinding,
+  FsckProgress,
+} from "./fsck/finding.js";
+export type { FsckOptions } from "./fsck/fsck.js";
+export type { VerifiedChunk, VerifiedReplica, VerifyOptions } from "./fsck/verify.js";
 export {
   type ChunkFilter,
   type ChunkHealth,
@@ -70,6 +87,7 @@ export type {
   Usage,
 } from "./operations.js";
 export type {
+  AppendOptions,
   AttributeOptions,
   CallOptions,
   CopyOptions,
@@ -84,6 +102,8 @@ export type {
   RenameOptions,
   StatOptions,
 } from "./options.js";
+// For simulations of whole clusters, which stand clients on hosts of their own.
+export type { Ports } from "./ports.js";
 export type { Reading } from "./reading.js";
 export type { Removed } from "./removals.js";
 export type { RetryPolicy } from "./retry.js";
@@ -91,5 +111,3 @@ export { type SnapshotInfo, Snapshots, Versions } from "./snapshots.js";
 export type { ByteRange } from "./span.js";
 export type { CheckedMaster, MasterAgreement, StateCheck } from "./state-check.js";
 export { Trash, type TrashItem } from "./trash.js";
-// For simulations of whole clusters, which stand clients on hosts of their own.
-export type { Ports } from "./ports.js";

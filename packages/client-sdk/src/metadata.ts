@@ -73,6 +73,11 @@ export class Metadata {
     return this.#ask(call, kind, ask, read);
   }
 
+  /** A query that only the leader answers. */
+  askLeader<K extends keyof Queries>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
+    return this.#ask(call, kind, ask, undefined);
+  }
+
   /** Waits until there is a leader that answers. */
   async reachLeader(call: Call): Promise<void> {
     const ask = { path: "/", firstChunk: 0, chunkCountMax: 0, revision: 0, version: 0 };

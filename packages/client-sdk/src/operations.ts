@@ -17,6 +17,8 @@ export interface InodeInfo {
   readonly chunkBytes: number;
   readonly replicas: number;
   readonly chunkCount: number;
+  /** Chunks before the last are not all `chunkBytes` long. */
+  readonly isUneven: boolean;
   readonly contentType: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
@@ -128,6 +130,19 @@ export interface LocatedChunk extends ChunkRef {
   readonly token: Uint8Array | undefined;
 }
 
+/** A growing chunk, where records are appended: behind all chunks of its file. */
+export interface TailLocation {
+  readonly handle: number;
+  readonly epoch: number;
+  /** The primary first. */
+  readonly replicas: readonly ReplicaState[];
+  /** Where it begins in the file. */
+  readonly offset: number;
+  /** As the masters heard last; the primary knows better. */
+  readonly committedBytes: number;
+  readonly token: Uint8Array | undefined;
+}
+
 export type Precondition =
   | { readonly kind: "none" }
   | { readonly kind: "absent" }
@@ -157,9 +172,33 @@ export interface Queries {
       version: number;
       /** With the labels of the servers. */
       withLabels?: boolean;
+      /** Instead of `firstChunk`: from the chunk on that holds this byte. */
+      offset?: number;
     };
-    answer: { info: InodeInfo; chunks: readonly LocatedChunk[] };
+    answer: {
+      info: InodeInfo;
+      chunks: readonly LocatedChunk[];
+      /** Position of the first of the chunks, and where it begins in the file. */
+      firstChunk: number;
+      firstChunkOffset: number;
+      /** Undefined where nothing is being appended. */
+      tail: TailLocation | undefined;
+    };
   };
+  /** Where to append; a tail begins if there is none. */
+  openTail: {
+    ask: {
+      path: string;
+      create: boolean;
+      makeParents: boolean;
+      replicas: number;
+      /** This one takes no more; 0 for none. */
+      sealedHandle: number;
+    };
+    answer: { tail: TailLocation; info: InodeInfo };
+  };
+  /** A primary cannot be reached, or refuses. */
+  reportTail: { ask: { handle: number; epoch: number; why: string }; answer: Done };
   list: {
     ask: { path: string; after: string; countMax: number };
     answer: { entries: readonly InodeInfo[]; more: boolean };

@@ -89,6 +89,15 @@ export interface PutOptions extends CallOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+export interface AppendOptions extends CallOptions {
+  /** Make an empty file if there is none. Default true. */
+  readonly create?: boolean;
+  /** Make missing parent directories. Default true. */
+  readonly makeParents?: boolean;
+  /** Of a file that is made. Default: as the policy of the directory says, or 3 replicas. */
+  readonly redundancy?: { readonly replicas: number };
+}
+
 export interface GetOptions extends CallOptions {
   /** An earlier content of the file, by its version. */
   readonly version?: string;
@@ -242,7 +251,7 @@ export function chunkBytesOf({ chunkSize = CHUNK_BYTES_DEFAULT }: PutOptions): n
 }
 
 /** How many copies a put makes; undefined if its caller does not say. */
-export function replicasOf({ redundancy }: PutOptions): number | undefined {
+export function replicasOf({ redundancy }: Pick<PutOptions, "redundancy">): number | undefined {
   if (redundancy === undefined) return undefined;
   const { replicas } = redundancy;
   if (Number.isInteger(replicas) && 1 <= replicas && replicas <= REPLICAS_MAX) return replicas;

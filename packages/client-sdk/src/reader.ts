@@ -12,8 +12,10 @@ import { Budget, crc32cCombine, KiB, LumeoError, MiB, type Permit } from "@lumeo
 import type { Call } from "./call.js";
 import { ChunkMap } from "./chunk-map.js";
 import type { Metadata } from "./metadata.js";
-import { type ByteRange, resolveRange, type Span, spansOf } from "./span.js";
+import { type Answer, type InodeInfo, LATEST, type TailLocation } from "./operations.js";
+import { type ByteRange, resolveRange, type Span } from "./span.js";
 import type { SpanBytes, SpanReader } from "./span-reader.js";
+import type { KnownTail, TailReader } from "./tail-reader.js";
 
 /** What one data request asks for. */
 const SPAN_BYTES = 2 * MiB;
@@ -21,16 +23,24 @@ const READ_AHEAD_SPANS = 12;
 const READ_AHEAD_BYTES = 64 * MiB;
 /** Chunks that are asked for together with the file's info: enough for most files. */
 const CHUNKS_WITH_INFO = 16;
-/** Where the first chunk of a range probably is, before the file's chunk size is known. */
-const CHUNK_BYTES_GUESS = 64 * MiB;
+/** How long a file is looked up again while the primary of its tail changes. */
+const MEASURE_MS_MAX = 60_000;
 const RESTARTS_MAX = 3;
 /** Pieces smaller than this are joined before they are given out. */
 const PIECE_BYTES_MIN = 64 * KiB;
 
 /** One revision of a file and the part of it to read. */
 export interface ReadPlan {
+  readonly path: string;
+  /** The sealed part. */
   readonly file: ChunkMap;
+  /** What is being appended, behind it; undefined if nothing is. */
+  readonly tail: KnownTail | undefined;
+  /** Of both together. */
+  readonly sizeBytes: number;
   readonly range: ByteRange;
+  /** 0 for the current one. */
+  readonly version: number;
   /** Name of the only chunkserver that may be asked; undefined for any. */
   readonly onlyReplica: string | undefined;
 }
@@ -53,30 +63,45 @@ export class Reader {
   readonly #metadata: Metadata;
   readonly #spans: SpanReader;
   readonly #readAhead = new Budget(READ_AHEAD_BYTES);
+  readonly #tails: TailReader;
   readonly #withLabels: boolean;
 
-  /** @param withLabels  Near replicas are looked for by the labels of their servers. */
-  constructor(metadata: Metadata, spans: SpanReader, withLabels: boolean) {
-    this.#metadata = metadata;
-    this.#spans = spans;
-    this.#withLabels = withLabels;
+  /** @param parts.withLabels  Near replicas are looked for by the labels of their servers. */
+  constructor(parts: {
+    readonly metadata: Metadata;
+    readonly spans: SpanReader;
+    readonly tails: TailReader;
+    readonly withLabels: boolean;
+  }) {
+    this.#metadata = parts.metadata;
+    this.#spans = parts.spans;
+    this.#tails = parts.tails;
+    this.#withLabels = parts.withLabels;
   }
 
   /** Looks a file up. @throws LumeoError IS_DIRECTORY; INVALID_ARGUMENT for a wrong range. */
-  async plan(call: Call, path: string, wish: ReadWish): Promise<ReadPlan> {
+  plan(call: Call, path: string, wish: ReadWish): Promise<ReadPlan> {
+    return this.#planFrom(call, path, wish, 0);
+  }
+
+  /** @param revision  The file must have had this one, and only been appended to since; 0: any. */
+  async #planFrom(call: Call, path: string, wish: ReadWish, revision: number): Promise<ReadPlan> {
     const { range: asked, version, onlyReplica } = wish;
     const withLabels = this.#withLabels;
-    const position = Math.floor((asked.start ?? 0) / CHUNK_BYTES_GUESS);
-    const firstChunk = Number.isSafeInteger(position) && 0 <= position ? position : 0;
-    const window = { firstChunk, chunkCountMax: CHUNKS_WITH_INFO, withLabels };
-    const ask = { path, revision: 0, version, ...window };
-    const { info, chunks } = await this.#metadata.query(call, "stat", ask);
+    const { start = 0 } = asked;
+    const offset = Number.isSafeInteger(start) && 0 <= start ? start : 0;
+    const window = { firstChunk: 0, offset, chunkCountMax: CHUNKS_WITH_INFO, withLabels };
+    const ask = { path, revision, version, ...window };
+    const found = await measured(call, this.#tails, () => this.#metadata.query(call, "stat", ask));
+    const { info, chunks, firstChunk, firstChunkOffset, tail } = found;
     if (info.kind === "dir") {
       throw new LumeoError("IS_DIRECTORY", `Cannot read "${path}": it is a directory`);
     }
-    const range = resolveRange(asked, info.sizeBytes);
-    const first = { position: firstChunk, chunks, version, withLabels };
-    return { file: new ChunkMap(this.#metadata, info, first), range, onlyReplica };
+    const sizeBytes = sizeWith(info, tail);
+    const place = { position: firstChunk, offset: firstChunkOffset };
+    const file = new ChunkMap(this.#metadata, info, { ...place, chunks, version, withLabels });
+    const range = resolveRange(asked, sizeBytes);
+    return { path, file, tail, sizeBytes, range, version, onlyReplica };
   }
 
   /**
@@ -93,7 +118,7 @@ export class Reader {
     let isDelivered = false;
     for (let restarts = 0; ; restarts++) {
       try {
-        for await (const piece of this.#inOrder(call, plan)) {
+        for await (const piece of this.#all(call, plan)) {
           isDelivered = true;
           yield piece;
         }
@@ -106,15 +131,55 @@ export class Reader {
     }
   }
 
-  async *#inOrder(call: Call, plan: ReadPlan): AsyncGenerator<Uint8Array, void, undefined> {
-    const { file, range } = plan;
-    if (range.start === range.end) return;
-    const spans = spansOf(range, file.info.chunkBytes, SPAN_BYTES);
+  /** The sealed part, then what is being appended. */
+  async *#all(call: Call, plan: ReadPlan): AsyncGenerator<Uint8Array, void, undefined> {
+    const { file, range, tail } = plan;
+    const { sizeBytes } = file.info;
+    yield* this.#inOrder(call, plan, { ...range, end: Math.min(range.end, sizeBytes) });
+    if (tail === undefined) return;
+    for (let at = Math.max(range.start, sizeBytes); at < range.end; ) {
+      const wish = { offset: at - tail.location.offset, length: range.end - at };
+      const pieces = await this.#tails.read(call, tail, wish, () => this.#tailOf(call, plan));
+      if (pieces === undefined) return yield* this.#sealedRest(call, plan, at);
+      for (const piece of pieces) {
+        call.bytes += piece.byteLength;
+        at += piece.byteLength;
+        yield piece;
+      }
+    }
+  }
+
+  /** What was being appended is a chunk by now. */
+  async *#sealedRest(
+    call: Call,
+    { path, file, range, version, onlyReplica }: ReadPlan,
+    start: number,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const wish = { range: { start, end: range.end }, version, onlyReplica };
+    const plan = await this.#planFrom(call, path, wish, file.info.revision);
+    yield* this.#all(call, plan);
+  }
+
+  /** Where the tail is now, of a file that was only appended to since. */
+  async #tailOf(call: Call, { path, file }: ReadPlan): Promise<TailLocation | undefined> {
+    const { revision } = file.info;
+    const ask = { path, revision, version: 0, firstChunk: 0, chunkCountMax: 0 };
+    return (await this.#metadata.query(call, "stat", ask, LATEST)).tail;
+  }
+
+  async *#inOrder(
+    call: Call,
+    plan: ReadPlan,
+    range: ByteRange,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { file } = plan;
+    if (range.end <= range.start) return;
+    const spans = file.spans(call, range, SPAN_BYTES);
     const fetches: Fetch[] = [];
     const sums = new ContentSums(file);
     try {
       for (;;) {
-        this.#fetchAhead(call, plan, spans, fetches);
+        await this.#fetchAhead(call, plan, spans, fetches);
         const next = fetches[0];
         if (next === undefined) return;
         const { pieces, crc32c } = await next.bytes;
@@ -130,18 +195,50 @@ export class Reader {
   }
 
   /** Keeps the window full (G1). Fetches that nobody waits for any more end with the call. */
-  #fetchAhead(call: Call, plan: ReadPlan, spans: Iterator<Span>, fetches: Fetch[]): void {
+  async #fetchAhead(
+    call: Call,
+    plan: ReadPlan,
+    spans: ReturnType<ChunkMap["spans"]>,
+    fetches: Fetch[],
+  ): Promise<void> {
     const { file, onlyReplica } = plan;
     while (fetches.length < READ_AHEAD_SPANS) {
       const permit = fetches.length === 0 ? undefined : this.#readAhead.tryTake(SPAN_BYTES);
       if (permit === undefined && 0 < fetches.length) return;
-      const { done, value: span } = spans.next();
+      const step = spans.next();
+      const { done, value: span } = step instanceof Promise ? await step : step;
       if (done === true) return permit?.release();
       const bytes = this.#spans.read(call, file, { span, onlyReplica });
       bytes.catch(() => undefined); // awaited in its turn
       fetches.push({ span, bytes, permit });
     }
   }
+}
+
+/**
+ * A file with how long its tail is: asked of its primary, unless the caller takes old answers.
+ *
+ * @throws LumeoError as the masters refuse; UNAVAILABLE if nobody knows how long it is.
+ */
+export function measured(
+  call: Call,
+  tails: TailReader,
+  look: () => Promise<Answer<"stat">>,
+): Promise<Omit<Answer<"stat">, "tail"> & { readonly tail: KnownTail | undefined }> {
+  return call.run({ idempotent: true, limitMs: () => MEASURE_MS_MAX }, async () => {
+    const { tail: location, ...found } = await look();
+    if (location === undefined) return { ...found, tail: undefined };
+    if (call.wish.consistency === "stale") {
+      const state = { committedBytes: location.committedBytes, epoch: location.epoch, seq: 0 };
+      return { ...found, tail: { location, state } };
+    }
+    return { ...found, tail: await tails.measure(call, location) };
+  });
+}
+
+/** Bytes of a file with what is being appended to it. */
+export function sizeWith(info: InodeInfo, tail: KnownTail | undefined): number {
+  return info.sizeBytes + (tail?.state.committedBytes ?? 0);
 }
 
 /** Checks chunks, and the file, that are read from their first byte to their last (G2). */

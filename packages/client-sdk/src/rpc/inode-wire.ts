@@ -103,6 +103,7 @@ export function decodeInfo(info: lumeo.master.v1.FileInfo.$Properties): InodeInf
     chunkBytes: info.chunkSizeBytes ?? 0,
     replicas: info.replicas ?? 0,
     chunkCount: info.chunkCount ?? 0,
+    isUneven: info.unevenChunks ?? false,
     contentType: info.contentType ?? "",
     metadata: info.metadata ?? {},
     tags: info.tags ?? {},

@@ -71,6 +71,7 @@ function readFile(rows: ByteReader, path: string, types: readonly string[] | und
     chunkBytes,
     replicas,
     chunkCount,
+    isUneven: false,
     contentType,
     metadata: NO_LABELS,
     tags: NO_LABELS,

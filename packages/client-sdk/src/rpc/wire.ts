@@ -14,6 +14,7 @@ import type {
   OperationKind,
   ReplicaState,
   RequestId,
+  TailLocation,
 } from "../operations.js";
 import { decodeLock, decodeSnapshot, decodeTrashEntry } from "./history-wire.js";
 import {
@@ -37,6 +38,8 @@ type Result = lumeo.master.v1.OperationResult;
 const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = {
   stat: (ask) => ({ stat: ask }),
   list: (ask) => ({ list: { ...ask, packed: true } }),
+  openTail: (ask) => ({ openTail: ask }),
+  reportTail: (ask) => ({ reportTail: ask }),
   effectivePolicy: (ask) => ({ effectivePolicy: ask }),
   openSession: () => ({ openSession: {} }),
   commit: (ask) => ({
@@ -96,9 +99,20 @@ const DECODERS: {
   readonly [K in OperationKind]: (result: Result, ask: Ask<K>) => Answer<K>;
 } = {
   stat: ({ stat }) => {
-    const { info, chunks } = expected(stat, "stat");
-    return { info: decodeInfo(expected(info, "info")), chunks: (chunks ?? []).map(decodeLocated) };
+    const { info, chunks, firstChunk, firstChunkOffset, tail } = expected(stat, "stat");
+    return {
+      info: decodeInfo(expected(info, "info")),
+      chunks: (chunks ?? []).map(decodeLocated),
+      firstChunk: firstChunk ?? 0,
+      firstChunkOffset: firstChunkOffset ?? 0,
+      tail: tail == null ? undefined : decodeTail(tail),
+    };
   },
+  openTail: ({ tailOpened }) => {
+    const { tail, info } = expected(tailOpened, "tailOpened");
+    return { tail: decodeTail(expected(tail, "tail")), info: decodeInfo(expected(info, "info")) };
+  },
+  reportTail: decodeDone,
   list: ({ listing }, ask) => decodeListing(ask.path, expected(listing, "listing")),
   openSession: ({ sessionOpened }) => ({
     session: positive(expected(sessionOpened, "sessionOpened").session, "session"),
@@ -176,6 +190,20 @@ export function decodeLocated(located: lumeo.common.v1.LocatedChunk.$Properties)
   const chunk = expected(located.chunk, "chunk");
   const replicas = (located.replicas ?? []).map(decodeReplicaState);
   return { ...decodeChunk(chunk), replicas, token: decodeToken(located.token) };
+}
+
+/** A growing chunk with its replicas. */
+function decodeTail(tail: lumeo.master.v1.TailLocation.$Properties): TailLocation {
+  const replicas = (tail.replicas ?? []).map(decodeReplicaState);
+  if (replicas.length === 0) throw broken("a tail without replicas");
+  return {
+    handle: positive(tail.handle, "chunk handle"),
+    epoch: positive(tail.epoch, "epoch"),
+    replicas,
+    offset: tail.offset ?? 0,
+    committedBytes: tail.committedBytes ?? 0,
+    token: decodeToken(tail.token),
+  };
 }
 
 function decodeDone({ done }: Result): undefined {

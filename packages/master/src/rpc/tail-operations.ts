@@ -37,7 +37,11 @@ export async function openTail(
   const { path, sealed } = operation;
   const known = tailAt(await log.read(), path);
   if (known !== undefined && known.handle !== sealed) return tellTail(parts, path, known);
-  if (known !== undefined) throw beingSealed(path);
+  if (known !== undefined) {
+    // Its primary takes no more. Should that one be gone, the next one has to seal it, too.
+    void tails.keeper.wantSeal(known.handle, "an appender was refused");
+    throw beingSealed(path);
+  }
   const opened = await tails.gate.open(path, () => propose(parts, operation));
   await tails.keeper.attend(opened);
   const tail = getTail(log.local, opened);

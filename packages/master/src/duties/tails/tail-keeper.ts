@@ -125,6 +125,13 @@ export class TailKeeper {
     return this.#parts.leases;
   }
 
+  /** A tail is to be sealed, whoever has to do that. */
+  wantSeal(handle: ChunkHandle, why: string): Promise<void> {
+    this.#beginTerm();
+    this.#careOf(handle).sealFor = why;
+    return this.attend(handle);
+  }
+
   /** Has a tail sealed; whether that was done within the time. */
   async seal(handle: ChunkHandle, why: string, withinMs: number): Promise<boolean> {
     const { clock, timers, log } = this.#parts;
@@ -132,9 +139,8 @@ export class TailKeeper {
     for (;;) {
       if (getTail(await log.read(), handle) === undefined) return true;
       if (deadline <= clock.monotonicMs()) return false;
-      this.#careOf(handle).sealFor = why;
       const pause = new Promise<void>((resolve) => void timers.after(POLL_MS, resolve));
-      await Promise.all([this.attend(handle), pause]);
+      await Promise.all([this.wantSeal(handle, why), pause]);
     }
   }
 

@@ -22,6 +22,7 @@ export type Client = Pick<
   | "watch"
   | "masters"
   | "healing"
+  | "audits"
   | "clusterStatus"
   | "close"
 >;

@@ -6,6 +6,8 @@ export const EXIT = {
   /** Failed in a way that has no number of its own, or some of many failed. */
   failed: 1,
   usage: 2,
+  /** Of a check: not everything could be looked at. */
+  incomplete: 2,
   notFound: 3,
   /** Something is there that should not be, or a condition did not hold. */
   conflict: 4,

@@ -27,6 +27,47 @@ const PLAIN_PERIOD_MS = 10_000;
 const JSON_PERIOD_MS = 1_000;
 const BAR_PERIOD_MS = 100;
 
+/** What a long look is at, for people and for programs. */
+export interface StatusView {
+  readonly text: string;
+  readonly value: object;
+}
+
+/**
+ * Shows on the error output how far something is whose end nobody knows: a line that is replaced on
+ * a terminal, a line now and then elsewhere.
+ *
+ * @returns Takes the display away.
+ */
+export function startStatus(
+  { settings, output }: Pick<Context, "settings" | "output">,
+  view: () => StatusView,
+): () => void {
+  const show: Readonly<Record<typeof settings.progress, (() => void) | undefined>> = {
+    none: undefined,
+    plain: () => output.progress(view().text),
+    json: () => output.progress(JSON.stringify({ progress: view().value })),
+    bar: () => {
+      const width = Math.max(1, (process.stderr.columns ?? 80) - 1);
+      process.stderr.write(`\r\u001b[K${view().text.slice(0, width)}`);
+    },
+  };
+  const shown = show[settings.progress];
+  if (shown === undefined) return () => {};
+  const periods = { none: 0, plain: PLAIN_PERIOD_MS, json: JSON_PERIOD_MS, bar: BAR_PERIOD_MS };
+  const timer = setInterval(shown, periods[settings.progress]);
+  timer.unref();
+  const isBar = settings.progress === "bar";
+  const clear = (): void => void process.stderr.write("\r\u001b[K");
+  if (isBar) output.clearLine = clear;
+  return () => {
+    clearInterval(timer);
+    if (!isBar) return;
+    clear();
+    output.clearLine = undefined;
+  };
+}
+
 /** Shows progress in the way that was asked for. */
 export async function startProgress(
   verb: string,

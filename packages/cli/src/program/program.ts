@@ -4,6 +4,7 @@
 import { Command, Option } from "commander";
 import { CONCURRENCY_DEFAULT, TIMEOUT_DEFAULT } from "../settings.js";
 import { addAttributeCommands } from "./attribute-commands.js";
+import { addAuditCommands } from "./audit-commands.js";
 import { addBackupCommands } from "./backup-commands.js";
 import { addChangeCommands } from "./change-commands.js";
 import { addChunkCommands } from "./chunk-commands.js";
@@ -58,6 +59,7 @@ export function buildProgram(version: string, run: RunCommand, args: readonly st
   addJobCommands(program, run);
   addRebalanceCommands(program, run);
   addChunkCommands(program, run);
+  addAuditCommands(program, run);
   addBackupCommands(program, run);
   addDevCommands(program, run);
   const isCommand = (arg: string): boolean => program.commands.some((one) => one.name() === arg);

@@ -20,7 +20,7 @@ import type { ChannelPool } from "./channel-pool.js";
 import { decodeHandle } from "./wire.js";
 
 const DELETE_TIMEOUT_MS = 10_000;
-const LIST_TIMEOUT_MS = 10_000;
+const LIST_TIMEOUT_MS = 5_000;
 /** A whole chunk is read from a disk that has other things to do. */
 const VERIFY_TIMEOUT_MS = 30_000;
 /** A whole chunk also crosses the network, and other copies share the limit. */

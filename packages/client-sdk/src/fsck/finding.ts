@@ -1,0 +1,85 @@
+// What a check of the whole cluster says: findings, what could not be checked, how far it is.
+
+/** Of names: the metadata contradicts itself. */
+export type NameFault =
+  | "dangling"
+  | "referenceCount"
+  | "chunkList"
+  | "chunkRecord"
+  | "unreferenced"
+  | "directory";
+
+/** Of replicas: a server does not have what the metadata says, or has what nobody needs. */
+export type ReplicaFault =
+  | "missing"
+  | "stale"
+  | "corrupt"
+  | "wrongLength"
+  | "wrongChecksum"
+  | "underReplicated"
+  | "orphan"
+  | "newer";
+
+export type FsckFault = NameFault | ReplicaFault;
+
+export interface FsckFinding {
+  readonly fault: FsckFault;
+  /** Where, as far as a path is known. */
+  readonly path: string | undefined;
+  /** Of the chunk, if it is about one. */
+  readonly handle: number | undefined;
+  /** Name of the chunkserver, if it is about one. */
+  readonly server: string | undefined;
+  /** For people: what is, and what should be. */
+  readonly what: string;
+  /** For people: how it is mended. */
+  readonly wayOut: string;
+}
+
+/** How far a check is. */
+export interface FsckProgress {
+  /** "names": the metadata; "replicas": what servers have; "waiting": for what goes by itself. */
+  readonly phase: "names" | "replicas" | "waiting";
+  readonly records: number;
+  readonly files: number;
+  readonly chunks: number;
+  readonly replicas: number;
+  /** Of chunks whose copies were read from their disks. */
+  readonly bytes: number;
+}
+
+export type FsckEvent =
+  | { readonly kind: "finding"; readonly finding: FsckFinding }
+  /** Something that could not be looked at, and why. */
+  | { readonly kind: "unchecked"; readonly subject: string; readonly why: string }
+  | { readonly kind: "progress"; readonly progress: FsckProgress };
+
+const SEE_JOBS = "it is being made again: lumeo job ls";
+const VERIFY = "lumeo chunk verify HANDLE tells the masters, which have it made again";
+const METADATA =
+  "compare the masters (lumeo master check); what is lost comes from a version, a snapshot or a " +
+  "backup; this is a bug of LumeoFS: please report it";
+
+const WAYS_OUT: Readonly<Record<FsckFault, string>> = {
+  dangling: METADATA,
+  referenceCount: METADATA,
+  chunkList: METADATA,
+  chunkRecord: METADATA,
+  unreferenced: METADATA,
+  directory: METADATA,
+  missing: VERIFY,
+  stale: VERIFY,
+  corrupt: VERIFY,
+  wrongLength: VERIFY,
+  wrongChecksum: VERIFY,
+  underReplicated: SEE_JOBS,
+  orphan: "nobody needs it: it goes when the server has told the masters of it; see its log",
+  newer:
+    "the masters have lost what they knew, and delete nothing now: bring back the newest folders " +
+    "of the masters, or a later backup (lumeo backup restore)",
+};
+
+/** How a fault is mended, for people. */
+export function wayOut(fault: FsckFault, handle: number | undefined): string {
+  return WAYS_OUT[fault].replace("HANDLE", String(handle ?? "HANDLE"));
+}

@@ -1,0 +1,251 @@
+import test from "ava";
+import { LumeoError } from "../error.js";
+import type { FsckEvent, FsckFinding } from "./finding.js";
+import { ReplicaAudit } from "./replica-audit.js";
+import type {
+  AuditedChunk,
+  AuditedServer,
+  AuditSource,
+  CopyReading,
+  ReplicaFacts,
+  ReplicaStanding,
+} from "./source.js";
+
+const OPTIONS = { bytes: false, patienceMs: 10_000 };
+
+function chunkOf(handle: number, members: readonly number[] = [1, 2, 3]): AuditedChunk {
+  return {
+    ...{ handle, epoch: 1, lengthBytes: 100, crc32c: handle, content: handle + 1_000 },
+    isReleased: false,
+    members: members.map((id) => ({ id, name: `cs${id}` })),
+  };
+}
+
+/** A cluster in memory, in which something may happen between two questions. */
+class FakeCluster implements AuditSource {
+  readonly table = new Map<number, AuditedChunk>();
+  readonly stores = new Map<number, Map<number, ReplicaFacts>>();
+  readonly standings = new Map<string, ReplicaStanding>();
+  readonly unreachable = new Set<number>();
+  readonly bad = new Set<string>();
+  list: AuditedServer[] = [1, 2, 3, 4].map((id) => {
+    return { id, name: `cs${id}`, isAlive: true, isLost: false };
+  });
+  questions = 0;
+  /** What happens before the question of this number. */
+  readonly events = new Map<number, () => void>();
+  pageSize = 3;
+  #now = 0;
+
+  constructor(handles: readonly number[]) {
+    for (const { id } of this.list) this.stores.set(id, new Map());
+    for (const handle of handles) this.commit(chunkOf(handle));
+  }
+
+  commit(chunk: AuditedChunk): void {
+    this.table.set(chunk.handle, chunk);
+    for (const { id } of chunk.members) this.put(id, chunk);
+  }
+
+  put(server: number, { handle, epoch, lengthBytes, crc32c }: AuditedChunk, damaged = false): void {
+    this.stores.get(server)?.set(handle, { handle, epoch, lengthBytes, crc32c, damaged });
+  }
+
+  change(server: number, handle: number, more: Partial<ReplicaFacts>): void {
+    const facts = this.stores.get(server)?.get(handle);
+    if (facts !== undefined) this.stores.get(server)?.set(handle, { ...facts, ...more });
+  }
+
+  forget(handle: number): void {
+    this.table.delete(handle);
+    for (const store of this.stores.values()) store.delete(handle);
+  }
+
+  #asked(): void {
+    this.questions++;
+    this.events.get(this.questions)?.();
+  }
+
+  async servers() {
+    return this.list;
+  }
+
+  async chunks(after: number) {
+    this.#asked();
+    const all = [...this.table.values()].sort((a, b) => a.handle - b.handle);
+    const chunks = all.filter(({ handle }) => after < handle).slice(0, this.pageSize);
+    const next = chunks.length < this.pageSize ? 0 : (chunks.at(-1)?.handle ?? 0);
+    return { chunks, next };
+  }
+
+  async chunk(handle: number) {
+    this.#asked();
+    return this.table.get(handle);
+  }
+
+  async replicas(server: number, after: number, limit: number) {
+    this.#asked();
+    if (this.unreachable.has(server)) throw new LumeoError("LUMEO_UNAVAILABLE", "it is away");
+    const all = [...(this.stores.get(server)?.values() ?? [])];
+    all.sort((a, b) => a.handle - b.handle);
+    return all.filter(({ handle }) => after < handle).slice(0, limit);
+  }
+
+  async judge(server: number, replicas: readonly ReplicaFacts[]) {
+    this.#asked();
+    return replicas.map(({ handle }): ReplicaStanding => {
+      const said = this.standings.get(`${server}/${handle}`);
+      if (said !== undefined) return said;
+      const members = this.table.get(handle)?.members ?? [];
+      return members.some(({ id }) => id === server) ? "member" : "garbage";
+    });
+  }
+
+  async read(handle: number): Promise<readonly CopyReading[]> {
+    const members = this.table.get(handle)?.members ?? [];
+    return members.map(({ id, name }) => {
+      const finding = this.bad.has(`${id}/${handle}`) ? "bad" : "intact";
+      return { id, name, finding, why: finding === "bad" ? "block 3" : "" };
+    });
+  }
+
+  async pause(ms: number): Promise<void> {
+    this.#now += ms;
+    this.#asked();
+  }
+
+  nowMs(): number {
+    return this.#now;
+  }
+}
+
+async function run(source: AuditSource, options = OPTIONS): Promise<readonly FsckEvent[]> {
+  const events: FsckEvent[] = [];
+  for await (const event of new ReplicaAudit(source, options).run()) events.push(event);
+  return events;
+}
+
+async function findings(source: AuditSource, options = OPTIONS): Promise<readonly FsckFinding[]> {
+  const events = await run(source, options);
+  return events.flatMap((event) => (event.kind === "finding" ? [event.finding] : []));
+}
+
+test("a sound cluster has no findings, and all of it was looked at", async (t) => {
+  const cluster = new FakeCluster([64, 65, 66, 67, 70, 200, 201]);
+  const events = await run(cluster, { ...OPTIONS, bytes: true });
+  t.deepEqual(
+    events.filter(({ kind }) => kind !== "progress"),
+    [],
+  );
+  const last = events.at(-1);
+  t.like(last?.kind === "progress" ? last.progress : {}, { chunks: 7, replicas: 21, bytes: 700 });
+});
+
+test("missing, damaged, stale and other replicas are found, each on its server", async (t) => {
+  const cluster = new FakeCluster([64, 65, 66, 67, 68, 69, 70]);
+  cluster.stores.get(1)?.delete(64);
+  cluster.change(2, 65, { damaged: true });
+  cluster.change(3, 66, { lengthBytes: 99 });
+  cluster.change(1, 67, { crc32c: 1 });
+  cluster.table.set(68, { ...chunkOf(68), epoch: 2 });
+  for (const server of [1, 2]) cluster.change(server, 68, { epoch: 2 });
+  cluster.change(3, 69, { epoch: 5 });
+  const found = await findings(cluster);
+  t.deepEqual(found.map(({ fault, handle, server }) => [handle, server, fault]).sort(), [
+    [64, "cs1", "missing"],
+    [65, "cs2", "corrupt"],
+    [66, "cs3", "wrongLength"],
+    [67, "cs1", "wrongChecksum"],
+    [68, "cs3", "stale"],
+    [69, "cs3", "newer"],
+  ]);
+  t.regex(found[0]?.wayOut ?? "", /lumeo chunk verify 6\d /);
+});
+
+test("with bytes, a replica is read whose server takes it for good", async (t) => {
+  const cluster = new FakeCluster([64, 65]);
+  cluster.bad.add("2/65");
+  t.deepEqual(await findings(cluster), []);
+  const found = await findings(cluster, { ...OPTIONS, bytes: true });
+  t.like(found[0], { fault: "corrupt", handle: 65, server: "cs2", what: "block 3" });
+});
+
+test("what belongs to no chunk is explained, or called an orphan when it does not go", async (t) => {
+  const cluster = new FakeCluster([64]);
+  for (const handle of [63, 65, 66, 67, 68]) cluster.put(4, chunkOf(handle));
+  cluster.standings.set("4/63", "granted");
+  cluster.standings.set("4/65", "released");
+  cluster.standings.set("4/66", "moveTarget");
+  cluster.standings.set("4/67", "newer");
+  const found = await findings(cluster);
+  t.deepEqual(
+    found.map(({ fault, handle }) => [fault, handle]),
+    [
+      ["newer", 67],
+      ["orphan", 68],
+    ],
+  );
+});
+
+test("what nobody needs is no finding if it goes in time", async (t) => {
+  const cluster = new FakeCluster([64]);
+  cluster.put(4, chunkOf(65));
+  cluster.pause = async () => {
+    cluster.stores.get(4)?.delete(65);
+  };
+  t.deepEqual(await findings(cluster), []);
+});
+
+test("nothing that happens between any two questions gives a false alarm", async (t) => {
+  const happenings: readonly ((cluster: FakeCluster) => void)[] = [
+    // Committed, with all its replicas.
+    (cluster) => cluster.commit(chunkOf(68)),
+    // Released and forgotten, and its replicas are gone.
+    (cluster) => cluster.forget(66),
+    // Moved from one server to another.
+    (cluster) => {
+      cluster.stores.get(2)?.delete(65);
+      cluster.commit(chunkOf(65, [1, 3, 4]));
+    },
+    // Released: its replicas go one by one.
+    (cluster) => {
+      cluster.table.set(67, { ...chunkOf(67), isReleased: true });
+      cluster.stores.get(3)?.delete(67);
+    },
+    // Made again where it was damaged.
+    (cluster) => cluster.change(1, 64, { damaged: false }),
+  ];
+  for (const happen of happenings) {
+    for (let at = 1; at < 40; at++) {
+      const cluster = new FakeCluster([64, 65, 66, 67, 70, 71]);
+      cluster.events.set(at, () => happen(cluster));
+      t.deepEqual(await findings(cluster), [], `before question ${at}`);
+      if (cluster.questions < at) break;
+    }
+  }
+});
+
+test("a server that does not answer is named once, and the others are checked", async (t) => {
+  const cluster = new FakeCluster([64, 65, 66, 67]);
+  cluster.unreachable.add(2);
+  cluster.stores.get(3)?.delete(66);
+  const events = await run(cluster);
+  const unchecked = events.filter(({ kind }) => kind === "unchecked");
+  t.deepEqual(unchecked, [
+    { kind: "unchecked", subject: "cs2", why: "4 copies there: it is away" },
+  ]);
+  const faults = events.flatMap((one) => (one.kind === "finding" ? [one.finding.fault] : []));
+  t.deepEqual(faults, ["missing"]);
+});
+
+test("copies on servers that are lost or gone are too few, not unknown", async (t) => {
+  const cluster = new FakeCluster([64]);
+  cluster.unreachable.add(2);
+  cluster.list = cluster.list.filter(({ id }) => id !== 3);
+  cluster.list = cluster.list.map((one) => (one.id === 2 ? { ...one, isLost: true } : one));
+  const found = await findings(cluster);
+  t.deepEqual(found.map(({ fault, server, what }) => [fault, server, what]).sort(), [
+    ["underReplicated", "cs2", "cs2 is lost"],
+    ["underReplicated", "cs3", "cs3 is gone"],
+  ]);
+});

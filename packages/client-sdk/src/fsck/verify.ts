@@ -1,0 +1,181 @@
+// Every replica of a file read as a reader would, from its server to here: each block against its
+// checksum, and the whole against length and checksum in the metadata.
+
+import {
+  type Clock,
+  crc32cCombine,
+  type ErrorCode,
+  LumeoError,
+  type ServerId,
+} from "@lumeofs/base";
+import type { Call } from "../call.js";
+import { ChunkMap } from "../chunk-map.js";
+import type { Metadata } from "../metadata.js";
+import type { RunCall } from "../metadata-runner.js";
+import type { InodeInfo, LocatedChunk, ReplicaState } from "../operations.js";
+import type { CallOptions } from "../options.js";
+import type { AdminClient } from "../rpc/admin-client.js";
+import type { ChunkserverPool } from "../rpc/chunkserver-pool.js";
+
+/** How one replica of a chunk is. */
+export interface VerifiedReplica {
+  /** Name of its chunkserver. */
+  readonly server: string;
+  /** "bad": damaged, missing or another one. "unknown": the server did not answer. */
+  readonly finding: "intact" | "bad" | "unknown";
+  /** For people, where it is not intact. */
+  readonly why: string;
+}
+
+/** A chunk of a file with all its replicas. */
+export interface VerifiedChunk {
+  readonly path: string;
+  /** Position in the file, from 0. */
+  readonly index: number;
+  readonly handle: number;
+  readonly length: number;
+  readonly replicas: readonly VerifiedReplica[];
+}
+
+export interface VerifyOptions extends CallOptions {
+  /** Bytes that have come, of all replicas together. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+export interface VerifyParts {
+  readonly run: RunCall;
+  readonly metadata: Metadata;
+  readonly chunkservers: ChunkserverPool;
+  readonly admin: AdminClient;
+  readonly clock: Clock;
+  /** Servers that did not answer, and until when they are not asked again. */
+  readonly silent: Map<ServerId, { readonly until: number; readonly why: string }>;
+}
+
+/** The copy itself is bad. */
+const BAD_COPY: ReadonlySet<ErrorCode> = new Set([
+  "CHECKSUM",
+  "CORRUPT",
+  "REPLICA_MISSING",
+  "STALE_EPOCH",
+]);
+const STEP = { idempotent: true, limitMs: () => Infinity } as const;
+const CHUNKS_WITH_INFO = 16;
+/** A server that did not answer holds up only every so often. */
+const SILENT_MS = 30_000;
+
+/**
+ * Reads all replicas of a file, chunk by chunk. What is bad is told to the masters, which have it
+ * made again.
+ *
+ * @throws LumeoError LUMEO_IS_DIRECTORY; LUMEO_CONFLICT if the file is replaced meanwhile.
+ */
+export async function* verifyFile(
+  parts: VerifyParts,
+  path: string,
+  options: VerifyOptions,
+): AsyncGenerator<VerifiedChunk, void, undefined> {
+  const { run, metadata } = parts;
+  const { onProgress = () => {}, ...call } = options;
+  const file = await run("verify", path, call, (one) => planOf(metadata, one, path));
+  const task = { parts, file, onProgress };
+  for (let index = 0; index < file.info.chunkCount; index++) {
+    yield await run("verify", path, call, async (one) => {
+      const chunk = await file.locate(one, index);
+      const replicas = await Promise.all(
+        chunk.replicas.map((replica) => verifyReplica(task, one, chunk, replica)),
+      );
+      const { handle, lengthBytes: length } = chunk;
+      return { path: file.info.path, index, handle, length, replicas };
+    });
+  }
+}
+
+async function planOf(metadata: Metadata, call: Call, path: string): Promise<ChunkMap> {
+  const ask = { path, firstChunk: 0, chunkCountMax: CHUNKS_WITH_INFO, revision: 0, version: 0 };
+  const { info, chunks } = await metadata.query(call, "stat", ask);
+  refuseDirectory(info);
+  const first = { position: 0, offset: 0, chunks, version: 0, withLabels: false };
+  return new ChunkMap(metadata, info, first);
+}
+
+function refuseDirectory({ kind, path }: InodeInfo): void {
+  if (kind === "file") return;
+  throw new LumeoError("IS_DIRECTORY", `Cannot verify "${path}": it is a directory`);
+}
+
+interface Task {
+  readonly parts: VerifyParts;
+  readonly file: ChunkMap;
+  readonly onProgress: (bytes: number) => void;
+}
+
+async function verifyReplica(
+  task: Task,
+  call: Call,
+  chunk: LocatedChunk,
+  replica: ReplicaState,
+): Promise<VerifiedReplica> {
+  const { parts, file } = task;
+  const { name, server } = replica;
+  const known = parts.silent.get(server);
+  if (known !== undefined && parts.clock.monotonicMs() < known.until) {
+    return { server: name, finding: "unknown", why: known.why };
+  }
+  try {
+    const read = (attempt: number) => readThrough(task, call, { chunk, replica, attempt });
+    const why = await (known === undefined ? call.run(STEP, read) : read(1));
+    parts.silent.delete(server);
+    if (why === undefined) return { server: name, finding: "intact", why: "" };
+    await file.checkUnchanged(call); // or its chunk was let go meanwhile
+    const damage = { handle: chunk.handle, serverId: server, reason: why };
+    await call.run(STEP, () => parts.admin.reportDamage(damage, call));
+    return { server: name, finding: "bad", why };
+  } catch (thrown) {
+    call.cancellation.throwIfAborted();
+    if (!(thrown instanceof LumeoError) || thrown.code === "CONFLICT") throw thrown;
+    const why = thrown.message;
+    parts.silent.set(server, { until: parts.clock.monotonicMs() + SILENT_MS, why });
+    return { server: name, finding: "unknown", why };
+  }
+}
+
+/**
+ * Reads one replica from its first byte to its last.
+ *
+ * @returns What is wrong with it; undefined if nothing is.
+ * @throws  LumeoError if its server cannot say.
+ */
+async function readThrough(
+  { parts, onProgress }: Task,
+  call: Call,
+  one: { readonly chunk: LocatedChunk; readonly replica: ReplicaState; readonly attempt: number },
+): Promise<string | undefined> {
+  const { replica, attempt } = one;
+  // The token that came with the file may be too old by now.
+  const chunk = attempt === 1 ? one.chunk : await relocated(parts, one.chunk, call);
+  const { lengthBytes, crc32c, token } = chunk;
+  let [length, crc] = [0, 0];
+  try {
+    const part = { chunk, offset: 0, end: lengthBytes, token };
+    for await (const bytes of parts.chunkservers.read(replica, part, readOptions(call))) {
+      crc = crc32cCombine(crc, bytes.crc32c, bytes.lengthBytes);
+      length += bytes.lengthBytes;
+      call.bytes += bytes.lengthBytes;
+      onProgress(bytes.lengthBytes);
+    }
+  } catch (error) {
+    if (error instanceof LumeoError && BAD_COPY.has(error.code)) return error.message;
+    throw error;
+  }
+  if (length === lengthBytes && crc === crc32c) return undefined;
+  return `it has ${length} bytes with checksum ${crc}, expected ${lengthBytes} with ${crc32c}`;
+}
+
+function relocated({ admin }: VerifyParts, { handle }: LocatedChunk, call: Call) {
+  return admin.locate({ handle, withLabels: false }, call);
+}
+
+function readOptions({ timeoutMs, cancellation: signal }: Call) {
+  return { timeoutMs, signal };
+}

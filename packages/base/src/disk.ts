@@ -6,8 +6,8 @@
  * Every method may reject; a store treats any rejection as the end of its use of the disk.
  */
 export interface Disk {
-  /** Opens for reading and writing. `create` makes the file if it is missing. */
-  open(path: string, options: { readonly create: boolean }): Promise<File>;
+  /** Opens for reading and writing. */
+  open(path: string, options: OpenOptions): Promise<File>;
   /** Names in a folder, sorted; empty if the folder is missing. */
   list(folder: string): Promise<readonly string[]>;
   exists(path: string): Promise<boolean>;
@@ -19,6 +19,16 @@ export interface Disk {
   syncFolder(path: string): Promise<void>;
   /** Bytes of the file system: what it holds and what is left to us. */
   space(): Promise<{ readonly totalBytes: number; readonly freeBytes: number }>;
+}
+
+export interface OpenOptions {
+  /** Makes the file if it is missing. */
+  readonly create: boolean;
+  /**
+   * What is written will hardly be read soon: it need not take memory. A hint; what is promised of
+   * a write is the same.
+   */
+  readonly uncached?: boolean;
 }
 
 /** One open file. Positions and lengths are in bytes. */

@@ -48,7 +48,7 @@ export {
   renewHeld,
 } from "./chunk-lease.js";
 export { type Crc32c, crc32c, crc32cCombine } from "./crc32c.js";
-export type { Disk, File } from "./disk.js";
+export type { Disk, File, OpenOptions } from "./disk.js";
 export {
   asLumeoError,
   ERRORS,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { LumeoError } from "@lumeofs/base";
 import { testDisk } from "@lumeofs/testkit";
 import test, { type ExecutionContext } from "ava";
+import { alignedMemory } from "./aligned-memory.js";
 import { FileDisk } from "./file-disk.js";
 
 testDisk(test, "FileDisk", async () => {
@@ -44,6 +45,31 @@ test("File.writeAt() writes more parts than the kernel takes at once", async (t)
     parts.flatMap((part) => [...part]),
   );
   await file.close();
+});
+
+test("an uncached file has what was written, pages or not, from any memory", async (t) => {
+  const { disk } = await open(t);
+  const file = await disk.open("uncached", { create: true, uncached: true });
+  const pages = new Uint8Array(alignedMemory(64 * 1024)).map((_, i) => (i * 31) ^ (i >> 8));
+  const plain = new Uint8Array(10_000).map((_, i) => i * 7);
+  const writes = [
+    { parts: [pages, pages.subarray(0, 5_000), plain], position: 0 },
+    { parts: [plain], position: 80_536 },
+    { parts: [pages.subarray(4_096, 12_288)], position: 90_112 },
+    { parts: [pages.subarray(1, 5_000)], position: 98_304 },
+    { parts: [pages.subarray(0, 4_096)], position: 8_192 },
+  ];
+  const expected = new Uint8Array(103_303);
+  for (const { parts, position } of writes) {
+    await file.writeAt(parts, position);
+    expected.set(Buffer.concat(parts), position);
+  }
+  await file.sync();
+  const back = new Uint8Array(200_000);
+  t.is(await file.readAt(back, 0), expected.byteLength);
+  t.true(Buffer.from(back.buffer, 0, expected.byteLength).equals(expected));
+  await file.close();
+  await t.throwsAsync(file.writeAt([pages], 0), { code: "CLOSED" });
 });
 
 test("FileDisk writes durably to the file that was opened, not to another of its name", async (t) => {

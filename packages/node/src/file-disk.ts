@@ -3,11 +3,15 @@
 // D1. Every path stays inside the folder: absolute paths and ".." are refused before any call.
 // D2. A write is complete or it rejects; short writes are continued.
 // D3. Nothing is retried: what the kernel refuses is passed on, with the path and what was tried.
+// D4. Of an uncached file whole pages go to the disk directly, past the kernel's cache, where both
+//     the file system and the memory allow it; everything else is written as in any file. The
+//     refusal of the very way (EINVAL) is no failure of the disk: it ends direct writing.
 
 import { constants } from "node:fs";
 import { access, mkdir, open, readdir, rename, statfs, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type Disk, type ErrorCode, type File, LumeoError } from "@lumeofs/base";
+import { type Disk, type ErrorCode, type File, LumeoError, type OpenOptions } from "@lumeofs/base";
+import { beginsAtPage, PAGE_BYTES } from "./aligned-memory.js";
 
 type Handle = Awaited<ReturnType<typeof open>>;
 
@@ -17,6 +21,7 @@ const WRITE_PARTS_MAX = 1024;
 /** A folder of the file system. Errors are NOT_FOUND, NO_SPACE, CLOSED or STORE_FAILED. */
 export class FileDisk implements Disk {
   readonly #root: string;
+  #writesDirectly = true;
 
   private constructor(root: string) {
     this.#root = root;
@@ -36,11 +41,21 @@ export class FileDisk implements Disk {
     return new FileDisk(root);
   }
 
-  async open(path: string, options: { readonly create: boolean }): Promise<File> {
+  async open(path: string, options: OpenOptions): Promise<File> {
     const flags = constants.O_RDWR | (options.create ? constants.O_CREAT : 0);
     const file = this.#inside(path);
     const handle = await attempt("open", path, () => open(file, flags, 0o644));
-    return new OpenFile(path, handle, () => open(file, constants.O_RDWR | constants.O_DSYNC));
+    const openAgain = (more: number) => open(file, constants.O_RDWR | more);
+    if (options.uncached !== true) return new OpenFile(path, handle, { openAgain });
+    return new OpenFile(path, handle, {
+      openAgain,
+      direct: {
+        isPossible: () => this.#writesDirectly,
+        refused: () => {
+          this.#writesDirectly = false;
+        },
+      },
+    });
   }
 
   async list(folder: string): Promise<readonly string[]> {
@@ -101,18 +116,33 @@ export class FileDisk implements Disk {
   }
 }
 
+/** Whether the file system writes directly; one refusal is enough. */
+interface DirectWriting {
+  isPossible(): boolean;
+  refused(): void;
+}
+
+interface OpenFileParts {
+  /** Another handle of the same name, with more flags. */
+  readonly openAgain: (flags: number) => Promise<Handle>;
+  /** Of a file whose contents need not be cached (D4). */
+  readonly direct?: DirectWriting;
+}
+
 class OpenFile implements File {
   readonly #path: string;
   readonly #handle: Handle;
-  readonly #openDurable: () => Promise<Handle>;
+  readonly #parts: OpenFileParts;
   /** Of the same file: what is written through it is durable at once. Opened when first needed. */
   #durable: Promise<Handle> | undefined;
+  /** Of the same file, past the kernel's cache. Opened when first needed. */
+  #direct: Promise<Handle> | undefined;
   #closed = false;
 
-  constructor(path: string, handle: Handle, openDurable: () => Promise<Handle>) {
+  constructor(path: string, handle: Handle, parts: OpenFileParts) {
     this.#path = path;
     this.#handle = handle;
-    this.#openDurable = openDurable;
+    this.#parts = parts;
   }
 
   readAt(into: Uint8Array, position: number): Promise<number> {
@@ -129,12 +159,20 @@ class OpenFile implements File {
   }
 
   writeAt(parts: readonly Uint8Array[], position: number): Promise<void> {
-    return this.#attempt("write", () => writeAll(this.#handle, parts, position));
+    return this.#attempt("write", async () => {
+      const pages = this.#parts.direct?.isPossible() ? wholePages(parts, position) : 0;
+      if (pages === 0) return writeAll(this.#handle, parts, position);
+      const head = firstBytes(parts, pages);
+      if (!(await this.#writeDirectly(head, position))) {
+        await writeAll(this.#handle, head, position);
+      }
+      await writeAll(this.#handle, withoutFirst(parts, pages), position + pages);
+    });
   }
 
   writeDurably(parts: readonly Uint8Array[], position: number): Promise<void> {
     return this.#attempt("write", async () => {
-      this.#durable ??= this.#openAgain();
+      this.#durable ??= this.#openAgain(constants.O_DSYNC);
       await writeAll(await this.#durable, parts, position);
     });
   }
@@ -155,18 +193,33 @@ class OpenFile implements File {
     if (this.#closed) return;
     this.#closed = true;
     await attempt("close", this.#path, async () => {
-      const durable = await this.#durable?.catch(() => undefined); // its opener has been told
-      await durable?.close();
+      for (const opening of [this.#durable, this.#direct]) {
+        const other = await opening?.catch(() => undefined); // its opener has been told
+        await other?.close();
+      }
       await this.#handle.close();
     });
   }
 
+  /** @returns Whether all was written; false if it cannot be written this way (D4). */
+  async #writeDirectly(parts: readonly Uint8Array[], position: number): Promise<boolean> {
+    try {
+      this.#direct ??= this.#openAgain(constants.O_DIRECT);
+      await writeAll(await this.#direct, parts, position);
+      return true;
+    } catch (error) {
+      if (systemCode(error) !== "EINVAL") throw error;
+      this.#parts.direct?.refused();
+      return false;
+    }
+  }
+
   /** The name may lead to another file by now: that one is not written to. */
-  async #openAgain(): Promise<Handle> {
-    const durable = await this.#openDurable();
-    const [here, there] = await Promise.all([this.#handle.stat(), durable.stat()]);
-    if (here.ino === there.ino && here.dev === there.dev) return durable;
-    await durable.close();
+  async #openAgain(flags: number): Promise<Handle> {
+    const other = await this.#parts.openAgain(flags);
+    const [here, there] = await Promise.all([this.#handle.stat(), other.stat()]);
+    if (here.ino === there.ino && here.dev === there.dev) return other;
+    await other.close();
     throw new Error("its name leads to another file now");
   }
 
@@ -201,6 +254,29 @@ async function writeAll(
     at += bytesWritten;
     left = withoutFirst(left, bytesWritten);
   }
+}
+
+/** How many bytes at the beginning of `parts` are whole pages, in memory and in the file. */
+function wholePages(parts: readonly Uint8Array[], position: number): number {
+  let bytes = 0;
+  if (position % PAGE_BYTES !== 0) return bytes;
+  for (const part of parts) {
+    if (!beginsAtPage(part)) break;
+    bytes += part.byteLength - (part.byteLength % PAGE_BYTES);
+    if (part.byteLength % PAGE_BYTES !== 0) break;
+  }
+  return bytes;
+}
+
+/** The first `count` bytes of `parts`. */
+function firstBytes(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+  const first: Uint8Array[] = [];
+  for (let i = 0, rest = count; 0 < rest; i++) {
+    const part = (parts[i] as Uint8Array).subarray(0, rest);
+    first.push(part);
+    rest -= part.byteLength;
+  }
+  return first;
 }
 
 /** What is left of `parts` after `count` bytes. */

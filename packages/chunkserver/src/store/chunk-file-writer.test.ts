@@ -40,7 +40,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 async function create(disk: Disk): Promise<ChunkFileWriter> {
   await disk.makeFolder("f");
-  return ChunkFileWriter.create(disk, "f/a", "f");
+  return ChunkFileWriter.create(disk, { path: "f/a", folder: "f", uncached: false });
 }
 
 test("a chunk is durable only after the sync that began while another one ended", async (t) => {

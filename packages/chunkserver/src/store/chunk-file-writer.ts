@@ -1,11 +1,13 @@
 // Writes one chunk file as its bytes come, straight from the received buffers.
 //
 // The disk is kept busy from the first bytes on: every 8 MiB a sync begins in the background, so
-// that little is left for the last one, which the writer of the chunk waits for.
+// that little is left for the last one, which the writer of the chunk waits for. Of a file that
+// need not be cached the disk has most already when a write ends, and syncs are rarer.
 
 import { type Disk, type File, MiB } from "@lumeofs/base";
 
 const SYNC_EVERY_BYTES = 8 * MiB;
+const SYNC_UNCACHED_EVERY_BYTES = 32 * MiB;
 const WRITE_BYTES_MAX = 4 * MiB;
 
 interface Part {
@@ -15,10 +17,19 @@ interface Part {
   readonly reject: (reason: unknown) => void;
 }
 
+/** Where a chunk file is made. */
+export interface ChunkFilePlace {
+  readonly path: string;
+  /** The folder that holds its name. */
+  readonly folder: string;
+  readonly uncached: boolean;
+}
+
 /** A new file that grows at its end. Any rejection comes from the disk and is final. */
 export class ChunkFileWriter {
   readonly #file: File;
   readonly #named: Promise<void>;
+  readonly #syncEveryBytes: number;
   readonly #waiting: Part[] = [];
   #position = 0;
   #unsyncedBytes = 0;
@@ -26,16 +37,23 @@ export class ChunkFileWriter {
   #writing: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
 
-  private constructor(file: File, named: Promise<void>) {
+  private constructor(file: File, named: Promise<void>, syncEveryBytes: number) {
     this.#file = file;
     this.#named = named;
+    this.#syncEveryBytes = syncEveryBytes;
     named.catch((cause: unknown) => this.#fail(cause));
   }
 
-  /** Creates the file; its name becomes durable behind the scenes, at the latest with `sync`. */
-  static async create(disk: Disk, path: string, folder: string): Promise<ChunkFileWriter> {
-    const file = await disk.open(path, { create: true });
-    return new ChunkFileWriter(file, disk.syncFolder(folder));
+  /**
+   * Creates the file; its name becomes durable behind the scenes, at the latest with `sync`.
+   *
+   * @param place  Where, and whether what is written need not be cached.
+   */
+  static async create(disk: Disk, place: ChunkFilePlace): Promise<ChunkFileWriter> {
+    const { path, folder, uncached } = place;
+    const file = await disk.open(path, { create: true, uncached });
+    const syncEveryBytes = uncached ? SYNC_UNCACHED_EVERY_BYTES : SYNC_EVERY_BYTES;
+    return new ChunkFileWriter(file, disk.syncFolder(folder), syncEveryBytes);
   }
 
   /** Resolves when the pieces may be changed again. Calls may overlap; order is kept. */
@@ -102,7 +120,7 @@ export class ChunkFileWriter {
   }
 
   #syncBehind(): void {
-    if (this.#unsyncedBytes < SYNC_EVERY_BYTES || this.#syncing !== undefined) return;
+    if (this.#unsyncedBytes < this.#syncEveryBytes || this.#syncing !== undefined) return;
     this.#unsyncedBytes = 0;
     this.#syncing = this.#file.sync().then(
       () => {

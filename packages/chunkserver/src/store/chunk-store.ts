@@ -49,6 +49,11 @@ export interface ChunkContent {
   readonly crcs: Uint8Array;
 }
 
+export interface LargeWriteOptions {
+  /** It will hardly be read from here soon: it need not take the machine's memory. */
+  readonly uncached?: boolean;
+}
+
 /** Everything is durable when its promise resolves, unless a method says something else. */
 export interface ChunkStore extends Closable {
   /**
@@ -64,7 +69,7 @@ export interface ChunkStore extends Closable {
   ): Promise<void>;
 
   /** Begins to store a chunk of any size. @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
-  beginLarge(chunk: NewChunk | CopiedChunk): Promise<LargeWrite>;
+  beginLarge(chunk: NewChunk | CopiedChunk, options?: LargeWriteOptions): Promise<LargeWrite>;
 
   /** Undefined if it is not here. @throws LumeoError STORE_FAILED, CLOSED. */
   find(handle: ChunkHandle): KnownChunk | undefined;

@@ -37,6 +37,7 @@ import type {
   CopiedChunk,
   KnownChunk,
   LargeWrite,
+  LargeWriteOptions,
   ListedReplica,
   NewChunk,
   Pace,
@@ -183,14 +184,19 @@ export class DiskChunkStore implements ChunkStore {
     }
   }
 
-  async beginLarge(chunk: NewChunk | CopiedChunk): Promise<LargeWrite> {
+  async beginLarge(
+    chunk: NewChunk | CopiedChunk,
+    options: LargeWriteOptions = {},
+  ): Promise<LargeWrite> {
     this.#checkOpen();
     const reservation = await this.#space.reserve(RECORD_ROOM_BYTES);
     const fileId = this.#nextFileId++;
     const path = chunkPath({ handle: chunk.handle, fileId });
     try {
       const writer = await this.#io(() => {
-        return ChunkFileWriter.create(this.#options.disk, path, chunkFolder(chunk.handle));
+        const uncached = options.uncached === true;
+        const place = { path, folder: chunkFolder(chunk.handle), uncached };
+        return ChunkFileWriter.create(this.#options.disk, place);
       });
       return this.#largeWrite(chunk, { writer, path, fileId, reservation });
     } catch (error) {

@@ -111,7 +111,10 @@ export async function writeLarge(
           { lane: chain.length },
         );
   try {
-    const own = await context.store.beginLarge({ handle, epoch, author }).catch((error) => {
+    // Who reads it soon asks the primary: one copy in memory is enough.
+    const uncached = author !== self;
+    const chunk = { handle, epoch, author };
+    const own = await context.store.beginLarge(chunk, { uncached }).catch((error) => {
       throw blamed(error, self);
     });
     const write = new LargeTransfer(context, exchange, own, next);

@@ -11,7 +11,6 @@ import {
   type Crc32c,
   type Logger,
   LumeoError,
-  MiB,
   type Permit,
   type Timers,
 } from "@lumeofs/base";
@@ -28,8 +27,6 @@ import { TCP } from "./tcp.js";
 /** How long `close` lets requests in flight go on. */
 const CLOSE_GRACE_MS = 3_000;
 const CONNECTIONS_MAX = 512;
-/** Memory for payloads that waits to be used again: about what writes in flight take. */
-const IDLE_PAYLOAD_BYTES = 32 * MiB;
 /** Of an error's message, which may repeat what a client has sent: the other side takes no more. */
 const ERROR_TEXT_MAX = TEXT_BYTES_MAX;
 
@@ -65,7 +62,7 @@ export class FrameServer implements Closable {
   readonly #network: DataNetwork;
   #listener: ByteListener | undefined;
   readonly #connections = new Set<AcceptedConnection>();
-  readonly #buffers = new PayloadBuffers(IDLE_PAYLOAD_BYTES);
+  readonly #buffers = new PayloadBuffers();
   #isClosing = false;
 
   private constructor(options: FrameServerOptions) {

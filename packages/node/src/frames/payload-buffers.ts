@@ -1,46 +1,55 @@
 // Memory for payloads, used again and again: fresh memory for every large frame costs page faults,
-// and its collection costs more than the bytes in it.
+// and its collection costs more than the bytes in it. It begins at page borders, so that a disk may
+// be written from it directly.
 //
 // B1. A buffer that was given back is handed out again: whoever gives it back does not touch it.
-// B2. At most `idleBytesMax` are kept; how much is out is bounded by the rooms of the owner.
+// B2. There is never more memory than was out at once, in slabs of SLAB_BYTES for each size; how
+//     much is out is bounded by the rooms of the owner.
 
-import { KiB } from "@lumeofs/base";
+import { KiB, MiB } from "@lumeofs/base";
+import { alignedMemory } from "../aligned-memory.js";
 import { PAYLOAD_BYTES_MAX } from "./limits.js";
 
 /** Smaller payloads take memory that is collected. */
-const KEPT_BYTES_MIN = 64 * KiB;
+const COLLECTED_BYTES_MAX = 64 * KiB;
+const SLAB_BYTES = 8 * MiB;
 
 /** Free memory in sizes that double, up to the largest payload. */
 export class PayloadBuffers {
   /** By size. */
-  readonly #free = new Map<number, ArrayBuffer[]>();
-  #idleBytes = 0;
+  readonly #free = new Map<number, Buffer[]>();
+  /** The size of the buffers in each slab. */
+  readonly #sizes = new WeakMap<ArrayBufferLike, number>();
 
-  constructor(readonly idleBytesMax: number) {
-    for (let size = 2 * KEPT_BYTES_MIN; size <= PAYLOAD_BYTES_MAX; size *= 2) {
+  constructor() {
+    for (let size = 2 * COLLECTED_BYTES_MAX; size <= PAYLOAD_BYTES_MAX; size *= 2) {
       this.#free.set(size, []);
     }
   }
 
   /** Exactly so many bytes, with anything in them. */
   take(bytes: number): Uint8Array {
-    if (bytes <= KEPT_BYTES_MIN) return Buffer.allocUnsafeSlow(bytes);
-    for (const [size, free] of this.#free) {
-      if (size < bytes) continue;
-      const kept = free.pop();
-      if (kept === undefined) return Buffer.allocUnsafeSlow(size).subarray(0, bytes);
-      this.#idleBytes -= size;
-      return Buffer.from(kept, 0, bytes);
+    if (COLLECTED_BYTES_MAX < bytes) {
+      for (const [size, free] of this.#free) {
+        if (size < bytes) continue;
+        if (free.length === 0) this.#addSlab(size, free);
+        const buffer = free.pop() as Buffer;
+        return bytes === size ? buffer : buffer.subarray(0, bytes);
+      }
     }
     return Buffer.allocUnsafeSlow(bytes);
   }
 
   /** Takes back what `take` gave (B1). */
   give(payload: Uint8Array): void {
-    const size = payload.buffer.byteLength;
-    const free = this.#free.get(size);
-    if (free === undefined || this.idleBytesMax < this.#idleBytes + size) return;
-    free.push(payload.buffer as ArrayBuffer);
-    this.#idleBytes += size;
+    const size = this.#sizes.get(payload.buffer);
+    if (size === undefined) return;
+    this.#free.get(size)?.push(Buffer.from(payload.buffer, payload.byteOffset, size));
+  }
+
+  #addSlab(size: number, free: Buffer[]): void {
+    const slab = alignedMemory(SLAB_BYTES);
+    this.#sizes.set(slab, size);
+    for (let at = 0; at < SLAB_BYTES; at += size) free.push(Buffer.from(slab, at, size));
   }
 }

@@ -2,6 +2,7 @@
 //
 //   npm run bench -- [--bytes 1073741824] [--files 4000] [--dir DIR] [--json]
 //   npm run bench -- data …     the data path beside MooseFS instead: see data/data.ts
+//   npm run bench -- reads …    tokens and hedged reads, with and without: see reads.ts
 //   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
 //   npm run bench -- failover … kills of the leader under load: see failover/failover.ts
@@ -30,6 +31,7 @@ import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
 import { cpuSeconds, describeMachine, peakMemoryMiB } from "./machine.js";
 import { runMetadata } from "./metadata/metadata.js";
 import { measureCeiling, type RawCeiling } from "./raw-disk.js";
+import { runReads } from "./reads.js";
 import { runScale } from "./scale/scale.js";
 
 interface Report {
@@ -48,6 +50,7 @@ const FILE_BYTES = 4096;
 
 const [command, ...rest] = process.argv.slice(2);
 if (command === "data") process.exitCode = await runData(rest);
+else if (command === "reads") process.exitCode = await runReads(rest);
 else if (command === "soak") process.exitCode = await runSoakDrill(rest);
 else if (command === "chaos") process.exitCode = await runChaosDrill(rest);
 else if (command === "migrate") process.exitCode = await runMigration(rest);

@@ -1,0 +1,149 @@
+// Two questions about reads and tokens, each answered by the same load with and without.
+//
+//   npm run bench -- reads [--files 2000] [--rounds 3] [--dir DIR] [--json]
+//
+// Tokens: 4 KiB puts and gets on a cluster whose chunkservers ask for tokens, and on one whose
+// chunkservers do not; the clusters take turns, so that a disk that changes its mind changes it for
+// both. Hedges: 4 KiB gets while one chunkserver of three stands still for PAUSE_MS out of every
+// PERIOD_MS, with hedges and without; every file has a replica on it.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Lumeo } from "@lumeofs/client";
+import { LocalCluster } from "@lumeofs/local-cluster";
+import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
+import { describeMachine } from "./machine.js";
+
+const FILE_BYTES = 4096;
+const PAUSE_MS = 80;
+const PERIOD_MS = 160;
+
+interface Row {
+  readonly name: string;
+  readonly results: readonly SmallResult[];
+}
+
+/** Measures and prints. @returns The exit code. */
+export async function runReads(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      files: { type: "string", default: "2000" },
+      rounds: { type: "string", default: "3" },
+      dir: { type: "string", default: tmpdir() },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const [files, rounds] = [Number(values.files), Number(values.rounds)];
+  const folder = await mkdtemp(join(values.dir, "lumeo-reads-"));
+  try {
+    const rows = [
+      ...(await measureTokens(folder, files, rounds)),
+      ...(await measureHedges(folder, files, rounds)),
+    ];
+    const report = { machine: describeMachine(), files, rounds, rows };
+    console.log(values.json ? JSON.stringify(report, undefined, 2) : asText(report));
+    return 0;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function measureTokens(
+  folder: string,
+  count: number,
+  rounds: number,
+): Promise<readonly Row[]> {
+  const table = new Map<string, SmallResult[]>();
+  const start = (tokens: "on" | "off"): Promise<LocalCluster> =>
+    startCluster(join(folder, `tokens-${tokens}`), { LUMEO_CHUNKSERVER_TOKENS: tokens });
+  await using on = await start("on");
+  await using off = await start("off");
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, cluster] of Object.entries({ on, off })) {
+      await using client = new Lumeo({ endpoints: [...cluster.endpoints] });
+      const load = { folder: `/round-${round}`, fileBytes: FILE_BYTES, inFlight: 64, count };
+      add(table, `put 4 KiB, 64 in flight, tokens ${name}`, await putSmall(client, load));
+      add(table, `get 4 KiB, 64 in flight, tokens ${name}`, await getSmall(client, load));
+      const lone = { ...load, inFlight: 1, count: Math.ceil(count / 8) };
+      add(table, `get 4 KiB, 1 in flight, tokens ${name}`, await getSmall(client, lone));
+    }
+  }
+  return rowsOf(table);
+}
+
+async function measureHedges(
+  folder: string,
+  count: number,
+  rounds: number,
+): Promise<readonly Row[]> {
+  const table = new Map<string, SmallResult[]>();
+  await using cluster = await startCluster(join(folder, "hedges"), {});
+  const slow = cluster.members().find(({ id }) => id === "cs1")?.pid;
+  if (slow == null) throw new Error("cs1 does not run");
+  const load = { folder: "/small", fileBytes: FILE_BYTES, inFlight: 16, count };
+  {
+    await using client = new Lumeo({ endpoints: [...cluster.endpoints] });
+    await putSmall(client, load);
+    add(table, "get 4 KiB, 16 in flight, no slow server", await getSmall(client, load));
+  }
+  const pauses = pauseAgainAndAgain(slow);
+  try {
+    for (let round = 0; round < rounds; round++) {
+      for (const hedge of [false, {}] as const) {
+        await using client = new Lumeo({ endpoints: [...cluster.endpoints], hedge });
+        const name = `get 4 KiB, 16 in flight, one slow server, hedges ${hedge ? "on" : "off"}`;
+        add(table, name, await getSmall(client, load));
+      }
+    }
+  } finally {
+    pauses.end();
+  }
+  return rowsOf(table);
+}
+
+async function startCluster(
+  dir: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<LocalCluster> {
+  const topology = { masters: 1, chunkservers: 3 };
+  const cluster = await LocalCluster.start({ dir, portBase: "free", environment, ...topology });
+  await cluster.waitReady();
+  return cluster;
+}
+
+/** Lets a process stand still for a part of the time. */
+function pauseAgainAndAgain(pid: number): { end(): void } {
+  let wake: NodeJS.Timeout | undefined;
+  const pause = (): void => {
+    process.kill(pid, "SIGSTOP");
+    wake = setTimeout(() => process.kill(pid, "SIGCONT"), PAUSE_MS);
+  };
+  const pausing = setInterval(pause, PERIOD_MS);
+  return {
+    end() {
+      clearInterval(pausing);
+      clearTimeout(wake);
+      process.kill(pid, "SIGCONT");
+    },
+  };
+}
+
+function add(table: Map<string, SmallResult[]>, name: string, result: SmallResult): void {
+  table.set(name, [...(table.get(name) ?? []), result]);
+}
+
+function rowsOf(table: ReadonlyMap<string, readonly SmallResult[]>): readonly Row[] {
+  return [...table].map(([name, results]) => ({ name, results }));
+}
+
+function asText(report: { readonly machine: string; readonly rows: readonly Row[] }): string {
+  const lines = report.rows.map(({ name, results }) => {
+    const rates = results.map(({ perSecond }) => perSecond.toFixed(0)).join(" ");
+    const tails = results.map(({ p99Ms }) => p99Ms.toFixed(1)).join(" ");
+    return `${name.padEnd(56)} ${rates}/s, p99 ${tails} ms`;
+  });
+  return [report.machine, ...lines].join("\n");
+}

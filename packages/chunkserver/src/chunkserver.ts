@@ -8,7 +8,7 @@ import {
   ResourceStack,
   type Timers,
 } from "@lumeofs/base";
-import { nativeCrc32c, type ProcessControl } from "@lumeofs/node";
+import { nativeCrc32c, type ProcessControl, processFacts } from "@lumeofs/node";
 import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
 import type { RpcChannel } from "@lumeofs/node/rpc";
 import { type Access, accessOf } from "./access/access.js";
@@ -129,6 +129,7 @@ export class Chunkserver implements Closable {
             scrub: () => scrub.status(),
             serverId: () => volume.membership?.serverId,
             memoryBytes: () => process.memoryUsage.rss(),
+            processFacts: () => processFacts(config.dir),
           }),
           ...tailOrderService({
             ...{ storeUuid: volume.uuid, tails: tails.store, primaries: tails.primaries },

@@ -13,7 +13,13 @@ import {
   ResourceStack,
   TOKEN_SECRET_BYTES,
 } from "@lumeofs/base";
-import { AdminHttp, nativeHmacSha256, openMetrics, type Readiness } from "@lumeofs/node";
+import {
+  AdminHttp,
+  nativeHmacSha256,
+  openMetrics,
+  processFacts,
+  type Readiness,
+} from "@lumeofs/node";
 import type { RpcListener } from "@lumeofs/node/rpc";
 import { TokenMint } from "./access/token-mint.js";
 import type { MasterConfig } from "./config.js";
@@ -378,6 +384,7 @@ async function serve(
       clock,
       channels,
       memoryBytes: () => process.memoryUsage.rss(),
+      processFacts: () => processFacts(config.dir),
       hashState: () => hashState(state),
     }),
   ]);

@@ -6,6 +6,7 @@ export { JsonLogger, type JsonLoggerOptions, LOG_LEVELS, type LogLevel } from ".
 export { nativeCrc32c } from "./native-crc32c.js";
 export { nativeHmacSha256 } from "./native-hmac.js";
 export { PairSum, type PairTotals } from "./pair-sum.js";
+export { LUMEOFS_VERSION, type ProcessFacts, processFacts } from "./process-facts.js";
 export {
   type Counter,
   type CounterDeclaration,

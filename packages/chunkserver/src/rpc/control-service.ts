@@ -1,6 +1,7 @@
 // Orders of the leading master and questions of operators, over gRPC.
 
 import { LumeoError } from "@lumeofs/base";
+import type { ProcessFacts } from "@lumeofs/node";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService } from "@lumeofs/proto";
 import { encodeScrub } from "../master-link/scrub-wire.js";
@@ -32,6 +33,8 @@ export interface ControlContext {
   readonly serverId: () => number | undefined;
   /** Bytes resident in memory. */
   readonly memoryBytes: () => number;
+  /** Of this process and its machine. */
+  readonly processFacts: () => Promise<ProcessFacts>;
 }
 
 export function controlService(context: ControlContext): readonly RpcMethod[] {
@@ -72,7 +75,7 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
       const { after, limit } = decodeWindow(request);
       return { replicas: (await store.page(after, limit)).map(encodeReplica), storeUuid };
     }),
-    serveUnary(ControlService.getStatus, async () => {
+    serveUnary(ControlService.getStatus, async (request) => {
       const { state, chunkCount, usedBytes, freeBytes } = store.status();
       return {
         serverId: context.serverId() ?? 0,
@@ -86,6 +89,7 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
         damagedCount: store.damaged().length,
         copiesInFlight: copies.inFlight,
         stoppedHandles: [...context.stopped.list()],
+        ...(request.process ? { process: await context.processFacts() } : {}),
       };
     }),
   ];

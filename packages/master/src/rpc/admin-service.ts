@@ -2,6 +2,7 @@
 // not lead asks the leader, who alone knows who is alive.
 
 import { type Clock, isErrorCode, type MonotonicMs, type NodeId } from "@lumeofs/base";
+import type { ProcessFacts } from "@lumeofs/node";
 import { type RpcMethod, serveUnary, unary } from "@lumeofs/node/rpc";
 import { AdminService, lumeo } from "@lumeofs/proto";
 import type { GroupControl } from "../consensus/group.js";
@@ -53,6 +54,8 @@ export interface AdminParts {
   readonly channels: ChannelPool;
   /** Bytes of memory that this process has. */
   readonly memoryBytes: () => number;
+  /** Of this process and its machine. */
+  readonly processFacts: () => Promise<ProcessFacts>;
   /** SHA-256 of the whole state. */
   readonly hashState: () => Promise<StateHash>;
 }
@@ -63,6 +66,7 @@ export function adminMethods(parts: AdminParts): readonly RpcMethod[] {
   return [
     serveUnary(AdminService.getMasterStatus, async (request) => ({
       status: await masterStatus(parts, request.stateHash ?? false),
+      ...(request.process ? { process: await parts.processFacts() } : {}),
     })),
     serveUnary(AdminService.getClusterStatus, (request) =>
       request.forwarded ? clusterStatus(parts) : askLeader(parts),

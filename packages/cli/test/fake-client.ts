@@ -2,6 +2,8 @@
 
 import { readFile } from "node:fs/promises";
 import type {
+  AppendOptions,
+  AppendResult,
   AttributeOptions,
   Body,
   ChunkInfo,
@@ -55,6 +57,7 @@ const STATUS: ClusterStatus = {
         ...{ replicasRead: 14, bytesRead: 3072, found: 0, yielding: false, bytesPerSecond: 1 },
       },
       stopped: [],
+      ...{ controlAddress: "h:3", newerCount: 0, newer: [] },
       ...{ standing: "draining", lost: false },
     },
   ],
@@ -156,6 +159,25 @@ export class FakeClient implements FakedClient {
     const carried = this.#carried.get(path) ?? { metadata: {}, tags: {}, policy: {}, quota: {} };
     this.#carried.set(path, carried);
     return carried;
+  }
+
+  async append(
+    path: string,
+    record: Uint8Array | string,
+    options: AppendOptions,
+  ): Promise<AppendResult> {
+    this.#begin("append", path);
+    const before = this.tree.get(path);
+    if (before === "dir") {
+      throw new FakeError("LUMEO_IS_DIRECTORY", `Cannot append to "${path}": it is a directory`);
+    }
+    if (before === undefined && options.create === false) {
+      throw new FakeError("LUMEO_NOT_FOUND", `Cannot append to "${path}": it does not exist`);
+    }
+    const bytes = Buffer.from(record);
+    this.#parents(path);
+    this.tree.set(path, Buffer.concat([before ?? Buffer.of(), bytes]));
+    return { path, offset: before?.byteLength ?? 0, length: bytes.byteLength };
   }
 
   async put(path: string, source: Body, options: PutOptions): Promise<PutResult> {

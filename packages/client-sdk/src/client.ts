@@ -8,11 +8,12 @@ import type { Body } from "./body.js";
 import type { Call, CallSettings } from "./call.js";
 import { Calls } from "./calls.js";
 import type { ClusterStatus } from "./cluster-status.js";
+import { Diagnosis } from "./diagnosis.js";
 import { LumeoError, publicly, toPublic } from "./error.js";
 import { formatEtag } from "./etag.js";
 import { Events, type LumeoEvents } from "./events.js";
 import { Feed, type Watch, type WatchOptions } from "./feed.js";
-import { type Checksum, type FileInfo, toChecksum, toFileInfo } from "./file-info.js";
+import { type FileInfo, type PutResult, toChecksum, toFileInfo } from "./file-info.js";
 import { Audits } from "./fsck/audits.js";
 import { Healing } from "./healing.js";
 import { HedgePolicy } from "./hedge-policy.js";
@@ -59,6 +60,7 @@ import { FileReading, type Reading } from "./reading.js";
 import { type Removed, removeMany } from "./removals.js";
 import { AdminClient } from "./rpc/admin-client.js";
 import { ChunkserverPool } from "./rpc/chunkserver-pool.js";
+import { DiagnosisClient } from "./rpc/diagnosis-client.js";
 import { feedOpener } from "./rpc/feed-client.js";
 import { HealingClient } from "./rpc/healing-client.js";
 import { MasterPool } from "./rpc/master-pool.js";
@@ -71,18 +73,6 @@ import { statFile } from "./stat.js";
 import { TailReader } from "./tail-reader.js";
 import { Trash } from "./trash.js";
 import { Writer } from "./writer.js";
-
-/** What a put has stored. */
-export interface PutResult {
-  readonly path: string;
-  readonly version: string;
-  readonly etag: string;
-  readonly size: number;
-  readonly checksum: Checksum;
-  /** How many chunks the file has. */
-  readonly chunks: number;
-  readonly durationMs: number;
-}
 
 export interface ClusterInfo {
   /** Address of the leading master. */
@@ -122,6 +112,8 @@ export class Lumeo implements AsyncDisposable {
   readonly healing: Healing;
   /** Whether all of it fits together. */
   readonly audits: Audits;
+  /** First aid: what every single process says of itself. */
+  readonly diagnosis: Diagnosis;
   #isUsed = false;
   #closing: Promise<void> | undefined;
 
@@ -167,6 +159,7 @@ export class Lumeo implements AsyncDisposable {
     this.locks = new Locks(runner, ports);
     this.masters = new Masters(runner.run, this.#admin);
     this.healing = new Healing(runner.run, new HealingClient(this.#admin));
+    this.diagnosis = new Diagnosis(runner.run, new DiagnosisClient(ports.clock));
     this.audits = new Audits({
       ...{ run: runner.run, metadata, chunkservers, ports },
       ...{ masters: this.#masters, admin: this.#admin, healing: this.healing, files: this },

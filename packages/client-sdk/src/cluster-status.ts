@@ -76,6 +76,14 @@ export interface ChunkserverStatus {
   readonly scrub: ScrubStatus;
   /** Handles of chunks that two primaries wrote without knowing of each other: not served here. */
   readonly stopped: readonly number[];
+  /** host:port of its control service. */
+  readonly controlAddress: string;
+  /**
+   * Replicas that the masters cannot know of: they have lost what they knew, and delete nothing.
+   * Some of the handles are named.
+   */
+  readonly newerCount: number;
+  readonly newer: readonly number[];
 }
 
 export interface ClusterStatus {

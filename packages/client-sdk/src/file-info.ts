@@ -62,6 +62,18 @@ export interface TailInfo {
   readonly replicas: readonly ReplicaInfo[];
 }
 
+/** What a put has stored. */
+export interface PutResult {
+  readonly path: string;
+  readonly version: string;
+  readonly etag: string;
+  readonly size: number;
+  readonly checksum: Checksum;
+  /** How many chunks the file has. */
+  readonly chunks: number;
+  readonly durationMs: number;
+}
+
 /** A file or directory. */
 export interface FileInfo {
   readonly path: string;

@@ -6,10 +6,12 @@
 
 import { LumeoError } from "@lumeofs/base";
 import type { Call } from "./call.js";
+import type { ScrubStatus } from "./cluster-status.js";
 import type { RunCall } from "./metadata-runner.js";
 import type { LocatedChunk } from "./operations.js";
 import type { CallOptions } from "./options.js";
 import type { HealingClient } from "./rpc/healing-client.js";
+import type { GrowingChunk } from "./rpc/tail-wire.js";
 
 /**
  * What a job is for: the copies of a lost server; damaged or missing copies of a server; all copies
@@ -66,6 +68,8 @@ export interface NodeInfo {
   readonly damaged: number;
   /** Open jobs that are for it. */
   readonly jobs: readonly number[];
+  /** How far it is with reading its copies again. */
+  readonly scrub: ScrubStatus;
 }
 
 /** What the last complete look at all chunks has found. */
@@ -229,6 +233,13 @@ export class Healing {
       if (found?.handle === handle) return found;
       throw new LumeoError("NOT_FOUND", `Cannot find chunk ${handle}: no file has it`);
     });
+  }
+
+  /** A chunk to which records are appended; undefined if it is not, or not any more. */
+  tail(handle: number, options: CallOptions = {}): Promise<GrowingChunk | undefined> {
+    return this.#run("healing.tail", undefined, options, (call) =>
+      call.run(STEP, () => this.#client.tail(handle, call)),
+    );
   }
 
   /** Has every server that should have a chunk read its copy from the disk. */

@@ -1,12 +1,8 @@
 // @lumeofs/client: files in a LumeoFS cluster.
+export type { GrowingChunk } from "./rpc/tail-wire.js";
 export { type AppendResult, RECORD_BYTES_MAX } from "./append/appenders.js";
 export type { Body } from "./body.js";
-export {
-  type ClientState,
-  type ClusterInfo,
-  Lumeo,
-  type PutResult,
-} from "./client.js";
+export { type ClientState, type ClusterInfo, Lumeo } from "./client.js";
 export type {
   ChunkserverStatus,
   ClusterStatus,
@@ -15,6 +11,12 @@ export type {
   ScrubStatus,
 } from "./cluster-status.js";
 export { connect, fromEnv } from "./connect.js";
+export {
+  type ChunkserverFacts,
+  Diagnosis,
+  type MasterFacts,
+  type ProcessHealth,
+} from "./diagnosis.js";
 export {
   AbortedError,
   ChecksumError,

@@ -14,6 +14,7 @@ import type { LocatedChunk, ReplicaState } from "../operations.js";
 import type { CheckFinding } from "../state-check.js";
 import { decodeHealth, decodeJob, decodeNodeStanding } from "./healing-wire.js";
 import { type MasterPool, unreachable } from "./master-pool.js";
+import { decodeGrowing, type GrowingChunk } from "./tail-wire.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
 
 const { CheckState, MasterRole, MasterStanding } = lumeo.master.v1;
@@ -114,6 +115,14 @@ export class AdminClient {
     return decodeLocated(chunk);
   }
 
+  /** The same of a growing chunk, with what the masters know about its writing. */
+  async locateTail(handle: number, options: UnaryOptions): Promise<GrowingChunk | undefined> {
+    const request = { handle, withLabels: false };
+    const answer = await unary(this.#leader(), ChunkService.locateChunk, request, options);
+    const { chunk, tail } = answer;
+    return chunk == null || tail == null ? undefined : decodeGrowing(decodeLocated(chunk), tail);
+  }
+
   /** Tells the masters of a bad copy, so that they look at it. */
   async reportDamage(
     damage: { readonly handle: number; readonly serverId: number; readonly reason: string },
@@ -170,7 +179,8 @@ function byId(a: { readonly id: string }, b: { readonly id: string }): number {
   return a.id.localeCompare(b.id, "en", { numeric: true });
 }
 
-function decodeMaster(master: lumeo.master.v1.MasterStatus.$Properties): MasterStatus {
+/** A master as one of them describes it. */
+export function decodeMaster(master: lumeo.master.v1.MasterStatus.$Properties): MasterStatus {
   return {
     id: master.id ?? "",
     address: master.address ?? "",
@@ -245,10 +255,14 @@ function decodeChunkserver(
     labels: { ...server.labels },
     scrub: decodeScrub(server.scrub ?? {}),
     stopped: [...(server.stoppedHandles ?? [])],
+    controlAddress: server.controlAddress ?? "",
+    newerCount: server.newerCount ?? 0,
+    newer: [...(server.newerHandles ?? [])],
   };
 }
 
-function decodeScrub(scrub: lumeo.common.v1.IScrubStatus): ScrubStatus {
+/** How far a server is with reading its replicas again. */
+export function decodeScrub(scrub: lumeo.common.v1.IScrubStatus): ScrubStatus {
   return {
     rounds: scrub.roundCount ?? 0,
     roundBeganAt: scrub.roundBeganAtMs ?? 0,

@@ -1,5 +1,6 @@
 // Jobs, nodes and single chunks over gRPC: any master passes a call on to the leader.
 
+import { LumeoError } from "@lumeofs/base";
 import { HealingService, lumeo } from "@lumeofs/proto";
 import type {
   ChunkFilter,
@@ -11,8 +12,9 @@ import type {
   NodeInfo,
   NodeListing,
 } from "../healing.js";
-import type { AdminClient, UnaryOptions } from "./admin-client.js";
+import { type AdminClient, decodeScrub, type UnaryOptions } from "./admin-client.js";
 import { decodeHealth, decodeJob, decodeNodeStanding } from "./healing-wire.js";
+import type { GrowingChunk } from "./tail-wire.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
 
 const Wire = lumeo.master.v1;
@@ -95,6 +97,16 @@ export class HealingClient {
     return { chunks: (answer.chunks ?? []).map(decodeChunkState), next: answer.next ?? 0 };
   }
 
+  /** Undefined for a chunk to which nothing is appended. */
+  async tail(handle: number, options: UnaryOptions): Promise<GrowingChunk | undefined> {
+    try {
+      return await this.#admin.locateTail(handle, options);
+    } catch (error) {
+      if (error instanceof LumeoError && error.code === "NOT_FOUND") return undefined;
+      throw error;
+    }
+  }
+
   async verify(handle: number, options: UnaryOptions): Promise<readonly CopyVerdict[]> {
     const answer = await this.#admin.askAny(HealingService.verifyChunk, { handle }, options);
     return (answer.copies ?? []).map(decodeVerdict);
@@ -116,6 +128,7 @@ function decodeNode(node: lumeo.master.v1.Node.$Properties): NodeInfo {
     capacityBytes: node.capacityBytes ?? 0,
     damaged: node.damagedCount ?? 0,
     jobs: [...(node.jobs ?? [])],
+    scrub: decodeScrub(node.scrub ?? {}),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Lumeo } from "@lumeofs/client";
 export type Client = Pick<
   Lumeo,
   | "put"
+  | "append"
   | "get"
   | "stat"
   | "list"

@@ -15,6 +15,7 @@ export function entryJson(entry: FileInfo): object {
     modifiedAt: modifiedAt.toISOString(),
     ...attributesJson(entry),
     ...(kind === "file" ? { crc32c, replicas, chunkSize, chunkCount } : {}),
+    ...(entry.tail === undefined ? {} : { tail: entry.tail }),
     ...entry.freshness,
   };
 }
@@ -67,12 +68,22 @@ export function describeEntry(entry: FileInfo): readonly string[] {
       ["CRC32C", entry.checksum?.value],
       ["Replicas", entry.redundancy?.replicas.toString()],
       ["Chunks", `${entry.chunkCount ?? "?"} of at most ${chunkSizeText ?? "?"}`],
+      ["Appended", tailText(entry)],
     );
   }
   facts.push(...describeAttributes(entry), ["Seen", freshnessText(entry)]);
   return facts.flatMap(([name, value]) =>
     value === undefined ? [] : [`${name.padEnd(10)}${value}`],
   );
+}
+
+/** What is being appended to it at present. */
+function tailText({ tail }: FileInfo): string | undefined {
+  if (tail === undefined) return undefined;
+  const { handle, epoch, offset, length, replicas } = tail;
+  const [primary, ...others] = replicas.map(({ id }) => id);
+  const where = `primary ${primary ?? "?"}, with ${others.join(" ")}`;
+  return `${length} bytes from byte ${offset} on, in chunk ${handle}, epoch ${epoch}: ${where}`;
 }
 
 function freshnessText({ freshness }: FileInfo): string | undefined {

@@ -50,6 +50,7 @@ const BY_CODE: Readonly<Record<string, ExitStatus>> = {
   NOT_LEADER: EXIT.unavailable,
   NO_LEADER: EXIT.unavailable,
   TIMEOUT: EXIT.unavailable,
+  UNKNOWN_OUTCOME: EXIT.unavailable,
   CONFIG: EXIT.config,
   ABORTED: EXIT.interrupted,
   USAGE: EXIT.usage,

@@ -1,5 +1,5 @@
 // @lumeofs/client: files in a LumeoFS cluster.
-export type { GrowingChunk } from "./rpc/tail-wire.js";
+
 export { type AppendResult, RECORD_BYTES_MAX } from "./append/appenders.js";
 export type { Body } from "./body.js";
 export { type ClientState, type ClusterInfo, Lumeo } from "./client.js";
@@ -43,6 +43,7 @@ export type {
   Checksum,
   ChunkInfo,
   FileInfo,
+  PutResult,
   Redundancy,
   ReplicaInfo,
   TailInfo,
@@ -109,6 +110,7 @@ export type { Ports } from "./ports.js";
 export type { Reading } from "./reading.js";
 export type { Removed } from "./removals.js";
 export type { RetryPolicy } from "./retry.js";
+export type { GrowingChunk } from "./rpc/tail-wire.js";
 export { type SnapshotInfo, Snapshots, Versions } from "./snapshots.js";
 export type { ByteRange } from "./span.js";
 export type { CheckedMaster, MasterAgreement, StateCheck } from "./state-check.js";

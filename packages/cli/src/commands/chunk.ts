@@ -1,10 +1,10 @@
 // Single chunks: which are not as they should be, where their copies are, what the disks say.
 
-import type { ChunkFilter, ChunkState, CopyCheck } from "@lumeofs/client";
+import type { ChunkFilter, ChunkState, CopyCheck, GrowingChunk } from "@lumeofs/client";
 import { parseCount, UsageError } from "../args.js";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
-import { formatBytes, formatDuration } from "../format.js";
+import { formatBytes, formatDuration, printable } from "../format.js";
 import { table } from "../table.js";
 
 export interface ChunkListOptions {
@@ -34,7 +34,13 @@ export async function chunkList(context: Context, options: ChunkListOptions): Pr
 /** Shows one chunk with its copies. */
 export async function chunkShow(context: Context, text: string): Promise<ExitStatus> {
   const client = await context.client();
-  const chunk = await client.healing.chunk(parseHandle(text), context.call);
+  const handle = parseHandle(text);
+  const growing = await client.healing.tail(handle, context.call);
+  if (growing !== undefined) {
+    await context.output.line(await growingText(growing), { ...growing, sealed: false });
+    return EXIT.ok;
+  }
+  const chunk = await client.healing.chunk(handle, context.call);
   const nowMs = context.clock.wallMs();
   const rows = chunk.replicas.map((one, i) => [
     ...[one.name, one.address, one.role, one.state, one.damaged ? "damaged" : "good"],
@@ -42,7 +48,7 @@ export async function chunkShow(context: Context, text: string): Promise<ExitSta
   ]);
   const { move } = chunk;
   const shown = [
-    `Chunk ${chunk.handle}, epoch ${chunk.epoch}, ${formatBytes(chunk.lengthBytes)}, crc32c ` +
+    `Chunk ${chunk.handle}, sealed, epoch ${chunk.epoch}, ${formatBytes(chunk.lengthBytes)}, crc32c ` +
       `${hex(chunk.crc32c)}${chunk.orphan ? ", no file has it" : ""}`,
     ...(move === undefined ? [] : [`A copy is under way to ${move.target}, for job ${move.job}`]),
     "",
@@ -50,6 +56,22 @@ export async function chunkShow(context: Context, text: string): Promise<ExitSta
   ].join("\n");
   await context.output.line(shown, chunk);
   return EXIT.ok;
+}
+
+async function growingText(chunk: GrowingChunk): Promise<string> {
+  const { leaseAgeMs, activeEpoch, replicas } = chunk;
+  const rows = replicas.map(({ name, address, role, state }) => [name, address, role, state]);
+  const lease =
+    leaseAgeMs === undefined ? "none runs" : `renewed ${formatDuration(leaseAgeMs)} ago`;
+  return [
+    `Chunk ${chunk.handle}, ${chunk.state}, epoch ${chunk.epoch}: records are appended to it`,
+    `File         ${chunk.path === "" ? "none any more" : printable(chunk.path)}`,
+    `Committed    ${formatBytes(chunk.committedBytes)}, as its primary said last`,
+    `Last active  epoch ${activeEpoch}`,
+    `Read lease   ${lease}`,
+    "",
+    await table(["NODE", "ADDRESS", "ROLE", "STATE"], rows),
+  ].join("\n");
 }
 
 function checkedText(check: CopyCheck | undefined, nowMs: number): string {

@@ -1,4 +1,4 @@
-// Commands that move content: put, get, cat.
+// Commands that move content: put, append, get, cat.
 
 import type { Command } from "commander";
 import { collect, examples, type RunCommand, requireTwo } from "./command-line.js";
@@ -33,6 +33,29 @@ export function addDataCommands(program: Command, run: RunCommand): void {
       requireTwo(command, paths, "SOURCE... TARGET");
       const { put } = await import("../commands/put.js");
       await run(command.optsWithGlobals(), (context) => put(context, paths, options));
+    });
+  program
+    .command("append")
+    .description("Add records at the end of a file, each in one piece and exactly once.")
+    .usage("[options] <path> [source...]")
+    .argument("<path>", "a file in the cluster; made if it is not there")
+    .argument("[source...]", "local files, or - for standard input, which it is without one")
+    .option("--record", "each source is one record; without it, each line is one")
+    .option("--text <text>", "append this line, and read nothing")
+    .option("--offsets", "print where each record stands: offset and length, in bytes")
+    .option("--no-create", "fail if the file is not there")
+    .option("--replicas <n>", "copies of a file that is made; by policy without it")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo append /logs/app.log --text 'it began'", "one line"],
+        ["tail -f app.log | lumeo append /logs/app.log", "each line as it comes"],
+        ["lumeo append --record /events event.json", "a whole file as one record"],
+      ),
+    )
+    .action(async (path: string, sources: readonly string[], options, command: Command) => {
+      const { append } = await import("../commands/append.js");
+      await run(command.optsWithGlobals(), (context) => append(context, path, sources, options));
     });
   program
     .command("get")

@@ -214,7 +214,7 @@ function decodeChunk(chunk: lumeo.common.v1.ChunkRef.$Properties): ChunkRef {
   return {
     handle: positive(chunk.handle, "chunk handle"),
     epoch: positive(chunk.epoch, "epoch"),
-    lengthBytes: positive(chunk.lengthBytes, "chunk length"),
+    lengthBytes: chunk.lengthBytes ?? 0, // 0 of a tail to which nothing was appended yet
     crc32c: chunk.crc32c ?? 0,
   };
 }

@@ -1,0 +1,34 @@
+// What the masters say about the writing of growing chunks: proto → the SDK's own words.
+
+import { lumeo } from "@lumeofs/proto";
+import type { LocatedChunk } from "../operations.js";
+
+const { TAIL_STATE_ACTIVE } = lumeo.master.v1.TailState;
+
+/** A chunk to which records are appended, with what the masters know about its writing. */
+export interface GrowingChunk extends LocatedChunk {
+  /** Of its file; empty if it has lost its name. */
+  readonly path: string;
+  /** Granted: no append is acknowledged before the epoch is active. */
+  readonly state: "granted" | "active";
+  /** Bytes that its primary said were committed, some time ago. */
+  readonly committedBytes: number;
+  /** How long ago the leader gave its primary a lease that may still run; undefined: none runs. */
+  readonly leaseAgeMs: number | undefined;
+  /** The epoch that was active last. */
+  readonly activeEpoch: number;
+}
+
+export function decodeGrowing(
+  chunk: LocatedChunk,
+  tail: lumeo.master.v1.TailAuthority.$Properties,
+): GrowingChunk {
+  return {
+    ...chunk,
+    path: tail.path ?? "",
+    state: tail.state === TAIL_STATE_ACTIVE ? "active" : "granted",
+    committedBytes: tail.committedBytes ?? 0,
+    leaseAgeMs: tail.leased ? (tail.leaseAgeMs ?? 0) : undefined,
+    activeEpoch: tail.activeEpoch ?? 0,
+  };
+}

@@ -4,6 +4,7 @@ import { GiB, type LogFields, MiB } from "@lumeofs/base";
 import { type ChunkserverConfig, readConfig } from "@lumeofs/chunkserver";
 import { checkSettings, type MasterConfig, type StateReader } from "@lumeofs/master";
 import type { World } from "@lumeofs/testkit";
+import { ServedBytes } from "./checks/served-bytes.js";
 import { must } from "./checks/violation.js";
 import { ChunkserverMachine } from "./machine/chunkserver-machine.js";
 import { ClientMachine, type Program } from "./machine/client-machine.js";
@@ -52,6 +53,7 @@ export class Cluster {
   readonly masters: readonly MasterMachine[];
   readonly chunkservers: readonly ChunkserverMachine[];
   readonly clients: ClientMachine[] = [];
+  readonly served = new ServedBytes();
   mayFail = true;
   #appliedMax = 0;
   readonly #around: Surroundings;
@@ -73,6 +75,7 @@ export class Cluster {
       calls: new Wires<RpcLetter>(world, this.links, "call", options.wire),
       bytes: new Wires<Buffer>(world, this.links, "data", options.wire),
       options,
+      served: this.served,
       mayFail: () => this.mayFail,
       alarmed: (machine, message, fields) => this.#alarmed(machine, message, fields),
     };

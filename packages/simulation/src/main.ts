@@ -2,14 +2,18 @@
 // again.
 
 import { parseArgs } from "node:util";
+import { MUTANTS } from "./mutants.js";
+import { findMutant } from "./mutation.js";
 import { SimulationFailure, simulate } from "./simulation.js";
 
-const HELP = `npm run sim -- cluster [--seed N] [--runs N] [--minutes N] [--trace]
+const HELP = `npm run sim -- cluster [--seed N] [--runs N] [--minutes N] [--trace] [--mutants]
 
   --seed N      first seed (default 1); the next ones follow
   --runs N      how many seeds (default 20, or any number with --minutes)
   --minutes N   stop after this long
   --trace       print everything that happens (with --runs 1)
+  --mutants     run the simulation against deliberate bugs and show how many seeds each one takes
+  --only WORDS  of these only those with these words in their names
 `;
 
 /** What the command line needs of the machine. */
@@ -28,6 +32,8 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       runs: { type: "string" },
       minutes: { type: "string" },
       trace: { type: "boolean", default: false },
+      mutants: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
       help: { type: "boolean", default: false },
     },
   });
@@ -37,6 +43,7 @@ export async function main(argv: readonly string[], console: Console): Promise<n
     console.print(HELP);
     return values.help ? 0 : 2;
   }
+  if (values.mutants) return hunt(console, values.only);
   const endless = minutes === undefined ? 20 : Number.POSITIVE_INFINITY;
   const count = runs === undefined ? endless : Number(runs);
   const begin = console.nowMs();
@@ -70,4 +77,20 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       `${totals.reads} reads, ${totals.crashes} ends of processes, ${totals.jobsDone} jobs done\n`,
   );
   return failed.length === 0 ? 0 : 1;
+}
+
+const NAME_WIDTH = 68;
+
+async function hunt(console: Console, only: string): Promise<number> {
+  const hunted = MUTANTS.filter(({ name }) => name.includes(only));
+  let missed = 0;
+  console.print(`${"deliberate bug".padEnd(NAME_WIDTH)} seeds  found by\n`);
+  for (const mutant of hunted) {
+    const { seeds, property } = await findMutant(mutant);
+    const how = property ?? "NOT FOUND";
+    console.print(`${mutant.name.padEnd(NAME_WIDTH)} ${String(seeds).padStart(5)}  ${how}\n`);
+    if (property === undefined) missed++;
+  }
+  console.print(`${hunted.length} deliberate bugs, ${hunted.length - missed} found\n`);
+  return missed === 0 ? 0 : 1;
 }

@@ -42,6 +42,8 @@ export interface ClusterOptions {
   readonly diskMsMean: number;
   readonly diskBytes: number;
   readonly diskFailureRate: number;
+  /** So many pieces of data arrive with a bit turned over. */
+  readonly corruptRate: number;
   readonly echoShare: number;
   readonly clockDrift: number;
   readonly thinkMsMean: number;
@@ -76,6 +78,7 @@ export function drawOptions(random: Random): ClusterOptions {
     diskMsMean: 0.1 * 20 ** random.fraction(),
     diskBytes: 512 * MiB,
     diskFailureRate: random.fraction() < 0.3 ? 0.0005 : 0,
+    corruptRate: random.fraction() < 0.4 ? 0.02 * random.fraction() : 0,
     echoShare: random.fraction() < 0.5 ? 0.1 * random.fraction() : 0,
     clockDrift: random.fraction() < 0.5 ? 0.02 * random.fraction() : 0,
     thinkMsMean: 80 * 8 ** random.fraction(),

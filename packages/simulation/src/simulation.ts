@@ -19,6 +19,7 @@ import { type ClusterOptions, drawOptions } from "./options.js";
 import { type Parts, REAL_PARTS } from "./parts.js";
 import { FileWorkload } from "./workload/files.js";
 import { Ledger } from "./workload/ledger.js";
+import { operate, takeAllBack } from "./workload/operator.js";
 
 /** So long a client waits for one call while things go wrong. */
 const DEADLINE_MS = 15_000;
@@ -164,6 +165,11 @@ class Simulation {
       for (let i = 1; i <= this.#cluster.options.clients; i++) {
         this.#cluster.addClient(`c${i}`, (own, run) => this.#work(own, run)).start();
       }
+      const { operatorMs } = this.#cluster.options.faults;
+      if (operatorMs === undefined) return;
+      this.#cluster
+        .addClient("operator", (own, run) => this.#operate(own, run, operatorMs))
+        .start();
     });
   }
 
@@ -177,6 +183,22 @@ class Simulation {
       this.#underWay++;
       const left = this.#leaveOnce(run);
       await this.#guard(() => this.#files.step(client, run.random));
+      left();
+    }
+  }
+
+  async #operate(client: Lumeo, run: Run, pauseMs: number): Promise<void> {
+    const { replicas } = this.#cluster.options;
+    while (!this.#isStopping) {
+      const ms = -Math.log(1 - run.random.fraction()) * pauseMs;
+      await new Promise<void>((resolve) => run.clock.after(ms, resolve));
+      if (this.#isStopping) return;
+      this.#underWay++;
+      const left = this.#leaveOnce(run);
+      const options = { replicas, deadlineMs: DEADLINE_MS };
+      await this.#guard(() =>
+        operate(client, run.random, options).catch((error: unknown) => this.#files.expected(error)),
+      );
       left();
     }
   }
@@ -197,6 +219,7 @@ class Simulation {
   async #audit(client: Lumeo): Promise<void> {
     await this.#guard(async () => {
       await this.#insist(() => this.#files.readAll(client));
+      await this.#insist(() => takeAllBack(client));
       await this.#checks.untilWhole();
       await this.#files.readAll(client);
       this.#isAudited = true;

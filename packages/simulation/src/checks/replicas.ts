@@ -4,9 +4,12 @@
 //     checksum of the record, from the moment of its commit on (commits, moves), whatever crashes:
 //     unless that machine's own disk has lost or damaged it. So a copy that somebody needs is never
 //     deleted (C10), and none counts before it is durable.
-// R2. A job that is done is done: nobody is a member any more that it was to empty.
+// R2. A job that is done is done: no chunk that there was when it began still lists the server that
+//     it was to empty. (A writer may commit to that server later: another job is for that.)
 // R3. After all faults each chunk has as many intact copies as its file wants, on servers that are
 //     there, each read again from its disk (C8); and nothing else is left on any disk.
+// R4. From its commit on a chunk has as many members as its file was promised copies, on as many
+//     machines, whatever moves.
 
 import { type ChunkHandle, invariant } from "@lumeofs/base";
 import {
@@ -36,6 +39,9 @@ export class ReplicaChecks {
   missing = "";
   readonly #cluster: Cluster;
   readonly #ended = new Set<number>();
+  /** When a job, and a server as a member of a chunk, were seen for the first time. */
+  readonly #jobSeen = new Map<number, number>();
+  readonly #memberSeen = new Map<string, number>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -80,7 +86,12 @@ export class ReplicaChecks {
 
   /** R1. Reads what is in memory: nothing happens meanwhile. */
   #checkMembers(reader: StateReader, handle: ChunkHandle, record: ChunkRecord): void {
-    for (const member of record.members) {
+    const { members } = record;
+    const isWhole = this.#cluster.options.replicas <= new Set(members).size;
+    must(isWhole, "R4", () => `chunk ${handle} has only the members ${members.join()}`);
+    for (const member of members) {
+      const pair = `${handle} ${member}`;
+      if (!this.#memberSeen.has(pair)) this.#memberSeen.set(pair, this.#cluster.world.now);
       const machine = this.#machineOf(reader, member);
       if (machine === undefined || machine.isHarmed) continue;
       const found = machine.chunkserver?.store.find(handle);
@@ -96,19 +107,21 @@ export class ReplicaChecks {
 
   /** R2. */
   async #checkJobs(reader: StateReader): Promise<void> {
+    const { now } = this.#cluster.world;
     for (const { id, job } of await jobsPage(reader, 0, JOBS_MAX)) {
+      const seenAt = this.#jobSeen.get(id) ?? now;
+      this.#jobSeen.set(id, seenAt);
       if (job.state !== "done" || this.#ended.has(id)) continue;
       this.#ended.add(id);
       this.jobsDone++;
       const { kind, subject } = job;
       if (subject === undefined || kind === "mend") continue;
       for (const { handle, chunk } of await chunksPage(reader, 0, CHUNKS_MAX)) {
-        const isLeft = chunk.releasedAt === undefined && chunk.members.includes(subject);
-        must(
-          !isLeft,
-          "R2",
-          () => `job ${id} (${kind} ${subject}) is done, chunk ${handle} is left`,
-        );
+        if (chunk.releasedAt !== undefined || !chunk.members.includes(subject)) continue;
+        const memberAt = this.#memberSeen.get(`${handle} ${subject}`) ?? now;
+        const what = (): string =>
+          `job ${id} (${kind} ${subject}) is done, chunk ${handle} is left`;
+        must(seenAt <= memberAt, "R2", what);
       }
     }
   }

@@ -4,6 +4,7 @@
 import {
   type Disk,
   InvariantViolation,
+  integerBetween,
   type LogFields,
   type Logger,
   LumeoError,
@@ -18,6 +19,7 @@ import {
   SimDisk,
   type World,
 } from "@lumeofs/testkit";
+import type { ServedBytes } from "../checks/served-bytes.js";
 import { type RpcLetter, SimRpc } from "../network/sim-rpc.js";
 import { SimSockets } from "../network/sim-sockets.js";
 import type { Links, Wires } from "../network/wires.js";
@@ -30,6 +32,7 @@ export interface Surroundings {
   readonly calls: Wires<RpcLetter>;
   readonly bytes: Wires<Buffer>;
   readonly options: ClusterOptions;
+  readonly served: ServedBytes;
   /** Faults of disks and doubled calls; off when everything heals. */
   readonly mayFail: () => boolean;
   /** A line of a log that no healthy product writes. */
@@ -64,6 +67,7 @@ export abstract class Machine {
   #runs = 0;
   #tellEnd: () => void = () => {};
   readonly #clockRate: number;
+  readonly #wireRandom: SeededRandom;
   protected readonly around: Surroundings;
   protected readonly random: SeededRandom;
 
@@ -75,6 +79,7 @@ export abstract class Machine {
     const { world, options } = around;
     this.random = world.random(`machine ${name}`);
     this.#clockRate = 1 + options.clockDrift * (2 * this.random.fraction() - 1);
+    this.#wireRandom = world.random(`corrupt ${name}`);
     const disk = world.random(`disk ${name}`);
     this.disk = new SimDisk({
       random: disk,
@@ -124,7 +129,11 @@ export abstract class Machine {
         random: random.fork("echo"),
         echoShare: () => (this.around.mayFail() ? this.around.options.echoShare : 0),
       }),
-      sockets: new SimSockets({ wires: bytes, endpoint, timers: clock }),
+      sockets: new SimSockets({
+        ...{ wires: bytes, endpoint, timers: clock },
+        tap: () => this.around.served.tap(this.name),
+        corrupt: (sent) => this.#corrupt(sent),
+      }),
       logger: this.#logger({}),
       landing: new Set(),
       whenEnded: (told) => ends.push(told),
@@ -221,6 +230,13 @@ export abstract class Machine {
   #deliver(wake: () => void): void {
     if (this.#run === undefined) return;
     this.#run.lifetime.deliver(wake);
+  }
+
+  #corrupt(bytes: Buffer): void {
+    const { options } = this.around;
+    if (options.corruptRate <= this.#wireRandom.fraction() || !this.around.mayFail()) return;
+    const at = integerBetween(this.#wireRandom, 0, bytes.byteLength - 1);
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << integerBetween(this.#wireRandom, 0, 7));
   }
 
   #faultOf({ kind }: DiskCall, random: SeededRandom): DiskFault | undefined {

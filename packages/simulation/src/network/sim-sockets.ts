@@ -8,12 +8,17 @@ import {
   type DataNetwork,
   parseAddress,
 } from "@lumeofs/node/frames";
+import type { Tap } from "../checks/served-bytes.js";
 import type { Endpoint, WireEnd, Wires } from "./wires.js";
 
 export interface SimSocketsParts {
   readonly wires: Wires<Buffer>;
   readonly endpoint: Endpoint;
   readonly timers: Timers;
+  /** Listens to a connection that this process has accepted. */
+  readonly tap: () => Tap;
+  /** Called for what is sent: it may turn over a bit, which TCP does not notice. */
+  readonly corrupt: (bytes: Buffer) => void;
 }
 
 export class SimSockets implements DataNetwork {
@@ -29,18 +34,20 @@ export class SimSockets implements DataNetwork {
     address: string,
     limits: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
   ): Promise<ByteSocket> {
-    const { wires, endpoint, timers } = this.#parts;
-    return new SimSocket(await wires.connect(endpoint, address, limits), timers);
+    const { wires, endpoint } = this.#parts;
+    return new SimSocket(await wires.connect(endpoint, address, limits), this.#parts, undefined);
   }
 
   async listen(
     { host, port }: { readonly host: string; readonly port: number },
     { accepted }: { readonly accepted: (socket: ByteSocket) => void },
   ): Promise<ByteListener> {
-    const { wires, endpoint, timers } = this.#parts;
+    const { wires, endpoint, tap } = this.#parts;
     const address = `${host}:${port}`;
     parseAddress(address);
-    const stop = wires.listen(endpoint, address, (end) => accepted(new SimSocket(end, timers)));
+    const stop = wires.listen(endpoint, address, (end) =>
+      accepted(new SimSocket(end, this.#parts, tap())),
+    );
     return { port, close: async () => stop() };
   }
 }
@@ -50,19 +57,24 @@ class SimSocket implements ByteSocket {
   readonly remotePort = 0;
   readonly #end: WireEnd<Buffer>;
   readonly #timers: Timers;
+  readonly #tap: Tap | undefined;
+  readonly #corrupt: (bytes: Buffer) => void;
   readonly #events = new EventEmitter();
   #corked: { readonly bytes: Buffer; readonly written: (() => void) | undefined }[] | undefined;
   #isClosed = false;
   #idle: { readonly ms: number; readonly alarm: Alarm } | undefined;
   #hasMoved = false;
 
-  constructor(end: WireEnd<Buffer>, timers: Timers) {
+  constructor(end: WireEnd<Buffer>, parts: SimSocketsParts, tap: Tap | undefined) {
     this.#end = end;
-    this.#timers = timers;
+    this.#timers = parts.timers;
+    this.#corrupt = parts.corrupt;
+    this.#tap = tap;
     this.remoteAddress = end.peerMachine;
     end.listen({
       arrived: (bytes) => {
         this.#hasMoved = true;
+        this.#tap?.came(bytes);
         if (!this.#isClosed) this.#events.emit("data", bytes);
       },
       ended: (ending) => {
@@ -150,6 +162,8 @@ class SimSocket implements ByteSocket {
 
   #send(bytes: Buffer, written: (() => void) | undefined): void {
     this.#hasMoved = true;
+    this.#tap?.left(bytes);
+    this.#corrupt(bytes);
     this.#end.send(bytes, bytes.byteLength, written);
   }
 }

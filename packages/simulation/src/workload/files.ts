@@ -217,6 +217,8 @@ export class FileWorkload {
     if (error instanceof Violation || !(error instanceof Error)) throw error;
     const code = codeOf(error);
     if (code === undefined || code === "LUMEO_INTERNAL") throw error;
+    // There is always a good copy: only disks of victims lose something, and copies are more.
+    if (code === "LUMEO_DATA_LOSS") throw new Violation("C1", `data is said to be lost: ${error}`);
   }
 }
 

@@ -1,0 +1,76 @@
+// Whether servers give out what they should not: looks at the frames that leave chunkservers.
+//
+// D1. A block that leaves a server has the checksum that leaves with it: a damaged replica is never
+//     served.
+// D2. A block of a chunk is the same, whoever serves it and whenever (C3).
+
+import { nativeCrc32c } from "@lumeofs/node";
+import { FrameDecoder, firstBadBlock, type Message } from "@lumeofs/node/frames";
+import { must } from "./violation.js";
+
+/** Listens to one connection, from the side that has accepted it. */
+export interface Tap {
+  /** Bytes on their way to the server. */
+  came(bytes: Buffer): void;
+  /** Bytes on their way from it. */
+  left(bytes: Buffer): void;
+}
+
+type Listen = (request: number, message: Message, payload: readonly Uint8Array[]) => void;
+
+/** Remembers what was served in one world. */
+export class ServedBytes {
+  /** Blocks that were looked at. */
+  count = 0;
+  readonly #crcs = new Map<string, string>();
+
+  tap(machine: string): Tap {
+    const reads = new Map<number, string>();
+    return {
+      came: decoding((request, message) => {
+        if (message.type !== "read") return;
+        reads.set(request, `${message.handle} of epoch ${message.epoch}`);
+      }),
+      left: decoding((request, message, payload) => {
+        if (message.type === "readEnd" || message.type === "error") reads.delete(request);
+        if (message.type !== "readData") return;
+        const chunk = reads.get(request) ?? "?";
+        const bad = firstBadBlock(payload, message.crcs, nativeCrc32c);
+        const where = (): string => `${machine} serves chunk ${chunk} at ${message.offset}`;
+        must(bad === undefined, "D1", () => `${where()}: block ${bad} is damaged`);
+        this.#same(`${chunk} ${message.offset}`, message.crcs, where);
+      }),
+    };
+  }
+
+  #same(block: string, crcs: Uint8Array, where: () => string): void {
+    this.count++;
+    const found = Buffer.from(crcs).toString("hex");
+    const known = this.#crcs.get(block) ?? found;
+    // One server may give out more blocks at once than another.
+    const isSame = known.startsWith(found) || found.startsWith(known);
+    must(isSame, "D2", () => `${where()}: its checksums are ${found}, and were ${known}`);
+    if (known.length <= found.length) this.#crcs.set(block, found);
+  }
+}
+
+/** Frames out of bytes. What cannot be read ends the listening: the receiver ends it too. */
+function decoding(listen: Listen): (bytes: Buffer) => void {
+  const decoder = new FrameDecoder(nativeCrc32c);
+  let isOver = false;
+  return (bytes) => {
+    if (isOver) return;
+    decoder.push(bytes);
+    for (;;) {
+      let frame: ReturnType<FrameDecoder["body"]>;
+      try {
+        frame = decoder.head() === undefined ? undefined : decoder.body();
+      } catch {
+        isOver = true;
+        return;
+      }
+      if (frame === undefined) return;
+      listen(frame.request, frame.message, frame.payload);
+    }
+  };
+}

@@ -1,0 +1,309 @@
+// Deliberate bugs in the path of data and in its healing: each breaks what the simulation must see.
+
+import type { Patch } from "@lumeofs/testkit";
+
+/** A bug, as words that take the place of others in the compiled product. */
+export interface Mutant {
+  readonly name: string;
+  readonly patches: Readonly<Partial<Record<"master" | "chunkserver" | "client", readonly Patch[]>>>;
+  /** It must be found by then. */
+  readonly seedsMax: number;
+}
+
+const SEEDS_MAX = 30;
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "a small chunk is acknowledged before its log is synced",
+    patches: {
+      chunkserver: [
+        {
+          file: "store/disk-chunk-store",
+          find: "await this.#append(body, (place, after) => {",
+          replace: "void this.#append(body, (place, after) => {",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a large chunk is recorded before its file is synced",
+    patches: {
+      chunkserver: [
+        {
+          file: "store/disk-chunk-store",
+          find: "await this.#io(() => writer.sync());",
+          replace: "",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a primary does not care whether the next server has the chunk",
+    patches: {
+      chunkserver: [
+        {
+          file: "transfer/write-service",
+          find: "        throw others.reason;\n    if (own.status",
+          replace: "        void 0;\n    if (own.status",
+        },
+        {
+          file: "transfer/write-service",
+          find: "const { value } = others;",
+          replace: "const value = others.value ?? message.chain.map((link) => link.server);",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a chunk is committed with one member less than was promised",
+    patches: {
+      master: [
+        {
+          file: "metadata/grants",
+          find: 'return { kind: "consumed", members: grant.members };',
+          replace: 'return { kind: "consumed", members: grant.members.slice(1) };',
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a move that failed counts as made",
+    patches: {
+      master: [
+        {
+          file: "duties/healing/move-runner",
+          find: 'code, error });\n            return endOf(order, "failed", []);',
+          replace: 'code, error });\n            return endOf(order, "moved", []);',
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "members change when a move begins, not when it has ended",
+    patches: {
+      master: [
+        {
+          file: "metadata/moves",
+          find: "countMove(state, move.job, { moves: 1 });",
+          replace:
+            "countMove(state, move.job, { moves: 1 });\n" +
+            "        putMembers(state, handle, membersAfter(chunk.members, move));",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a copy is told before it is durable, and nobody reads it again",
+    patches: {
+      chunkserver: [
+        {
+          file: "transfer/replica-copy",
+          find: "await this.#ports.store.putSmall({ handle, version }, content, pieces);",
+          replace: "void this.#ports.store.putSmall({ handle, version }, content, pieces);",
+        },
+      ],
+      master: [
+        {
+          file: "duties/healing/move-runner",
+          find: "for (const auditor of sources) {",
+          replace: 'if (0 < 1) return endOf(order, "moved", bad);\n        for (const auditor of sources) {',
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a fresh chunk in an inventory is taken for garbage",
+    patches: {
+      master: [
+        {
+          file: "metadata/replica-standing",
+          find: 'return FRESH_EPOCH < epoch ? "newer" : "granted";\n    const tail',
+          replace: 'return FRESH_EPOCH < epoch ? "newer" : "garbage";\n    const tail',
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "the target of a move is taken for garbage",
+    patches: {
+      master: [
+        {
+          file: "metadata/replica-standing",
+          find: 'return "moveTarget";',
+          replace: 'return "garbage";',
+        },
+      ],
+      chunkserver: [
+        {
+          file: "master-link/master-link",
+          find: "named.has(handle) && !copies.touched.has(handle)",
+          replace: "named.has(handle)",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a chunk goes with the first of the files that have it",
+    patches: {
+      master: [
+        {
+          file: "metadata/chunk-table",
+          find: "state.put(chunkKey(handle), encodeChunk({ ...record, sharers: record.sharers - 1 }));\n            continue;",
+          replace: "",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "chunks are forgotten that a file still has",
+    patches: {
+      master: [
+        {
+          file: "duties/forget-duty",
+          find: "await releasedChunks(state, at, PAGE)",
+          replace: "(await releasedChunks(state, at, PAGE)).map((handle) => handle - (handle % 64 > 0))",
+        },
+        {
+          file: "metadata/chunk-table",
+          find: "if (record?.releasedAt === undefined)\n            continue;\n        state.delete(releasedKey(record.releasedAt, handle));",
+          replace: "if (record?.releasedAt !== undefined) state.delete(releasedKey(record.releasedAt, handle));",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a job is done as soon as nothing moves",
+    patches: {
+      master: [
+        {
+          file: "healing/keep-jobs",
+          find: "const isAllDone = left.chunks === 0 && job.moves === 0;",
+          replace: "const isAllDone = job.moves === 0;",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "servers ignore the checksums of what they read",
+    patches: {
+      chunkserver: [
+        {
+          file: "store/chunk-reader",
+          find: "if (bad === undefined)",
+          replace: "if (0 < 1)",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "servers ignore the checksums of small chunks that arrive",
+    patches: {
+      chunkserver: [
+        {
+          file: "transfer/write-service",
+          find: "if (bad !== undefined || crcOfBlocks(crcs, length) !== message.crc32c) {",
+          replace: "if (crcOfBlocks(crcs, length) !== message.crc32c) {",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "clients ignore the checksums of what they read",
+    patches: {
+      client: [
+        {
+          file: "rpc/chunkserver-pool",
+          find: "if (bad !== undefined) {",
+          replace: "if (0 > 1) {",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a repeated request has a new number",
+    patches: {
+      client: [
+        {
+          file: "metadata",
+          find: "const request = { session: session.id, sequence, answeredBelow };",
+          replace:
+            "session.repeats = (session.repeats ?? 100_000) + 1;\n" +
+            "        const request = { session: session.id, sequence: session.repeats, answeredBelow };",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a chunk that cannot be had from one server is said to be lost",
+    patches: {
+      client: [
+        {
+          file: "span-reader",
+          find: "if (!again.every(isBadCopy))\n                throw worst(again);",
+          replace: "",
+        },
+        {
+          file: "span-reader",
+          find: "if (!failures.every(isBadCopy))\n                throw worst(failures);",
+          replace: "",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a restarted server does not read what its log says behind the index",
+    patches: {
+      chunkserver: [
+        {
+          file: "store/recovery",
+          find: "            replayRecord(catalog, item);",
+          replace: "            catalog.advance(item.after);",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "a restarted server takes chunk files for nobody's",
+    patches: {
+      chunkserver: [
+        {
+          file: "store/recovery",
+          find: "if (isNamed)",
+          replace: "if (isNamed && name.fileId % 2 === 0)",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+  {
+    name: "reads are served without asking the majority",
+    patches: {
+      master: [
+        {
+          file: "consensus/read-gate",
+          find: "return this.#linearizable();\n            case \"lease\":",
+          replace: "return this.#stale();\n            case \"lease\":",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+  },
+];

@@ -7,6 +7,7 @@
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
 //   npm run bench -- failover … kills of the leader under load: see failover/failover.ts
 //   npm run bench -- soak …     work under faults, and an audit of every byte: see drill/soak.ts
+//   npm run bench -- repair …   speed of repair after a lost chunkserver: see repair/repair.ts
 //   npm run bench -- chaos …    masters under every fault, and an audit: see drill/chaos.ts
 //   npm run bench -- faults …   storage faults, enumerated: see faults.ts
 //   npm run bench -- migrate    one master becomes five under load: see drill/migration.ts
@@ -32,6 +33,7 @@ import { cpuSeconds, describeMachine, peakMemoryMiB } from "./machine.js";
 import { runMetadata } from "./metadata/metadata.js";
 import { measureCeiling, type RawCeiling } from "./raw-disk.js";
 import { runReads } from "./reads.js";
+import { runRepair } from "./repair/repair.js";
 import { runScale } from "./scale/scale.js";
 
 interface Report {
@@ -52,6 +54,7 @@ const [command, ...rest] = process.argv.slice(2);
 if (command === "data") process.exitCode = await runData(rest);
 else if (command === "reads") process.exitCode = await runReads(rest);
 else if (command === "soak") process.exitCode = await runSoakDrill(rest);
+else if (command === "repair") process.exitCode = await runRepair(rest);
 else if (command === "chaos") process.exitCode = await runChaosDrill(rest);
 else if (command === "migrate") process.exitCode = await runMigration(rest);
 else if (command === "faults") process.exitCode = await runFaults(rest);

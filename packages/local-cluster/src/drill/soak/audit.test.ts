@@ -118,6 +118,7 @@ test("A cluster that is as it must be has no findings, and everything was compar
     absencesChecked: 2,
     doubtsSettled: 0,
     snapshotsCompared: 1,
+    recordsCompared: 0,
   });
 });
 

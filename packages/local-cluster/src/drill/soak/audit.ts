@@ -6,10 +6,18 @@
 // A2. What was removed is not there; what may be there or not is one of both.
 // A3. An operation of several effects, whose outcome nobody knows, has all of them or none.
 // A4. Every snapshot shows its directory as it was at one moment of its making.
-// A5. The listing names exactly the files that were found.
+// A5. Files that were appended to hold every acknowledged record exactly once.   (appended.ts)
+// A6. The listing names exactly the files that were found.
 
+import { compareRecords } from "./appended.js";
 import { type Content, contentBytes, recognize } from "./content.js";
-import type { Doubt, Expectations, Expected, ExpectedSnapshot } from "./expectations.js";
+import type {
+  Doubt,
+  Expectations,
+  Expected,
+  ExpectedRecord,
+  ExpectedSnapshot,
+} from "./expectations.js";
 
 /** Where one chunk of a file lies. */
 export interface AuditedChunk {
@@ -47,14 +55,16 @@ export interface AuditedCluster {
 export interface Finding {
   /**
    * Acknowledged and not there; removed and there again; an earlier content in the place of an
-   * acknowledged one; bytes that nobody stored; a replica that differs; cannot be read; done by
-   * half; in a listing, or missing there.
+   * acknowledged one; bytes that nobody stored; a record twice, or before one that came earlier; a
+   * replica that differs; cannot be read; done by half; in a listing, or missing there.
    */
   readonly kind:
     | "lost"
     | "resurrected"
     | "stale"
     | "torn"
+    | "doubled"
+    | "disorder"
     | "replica"
     | "unreadable"
     | "halved"
@@ -71,6 +81,8 @@ export interface AuditResult {
   /** Paths that had more than one possible state. */
   readonly doubtsSettled: number;
   readonly snapshotsCompared: number;
+  /** In files that were appended to. */
+  readonly recordsCompared: number;
   readonly findings: readonly Finding[];
 }
 
@@ -93,7 +105,9 @@ class Audit {
     absencesChecked: 0,
     doubtsSettled: 0,
     snapshotsCompared: 0,
+    recordsCompared: 0,
   };
+  readonly #logs = new Set<string>();
 
   constructor(cluster: AuditedCluster, expected: Expectations) {
     this.#cluster = cluster;
@@ -108,7 +122,9 @@ class Audit {
       const content = await this.#look(path, possible, this.#expected.everIntended(path));
       if (content !== undefined) this.#found.set(path, content);
     });
-    await this.#compareListing("/", new Set(this.#found.keys()), () => true);
+    for (const [path, records] of this.#expected.logs) await this.#compareLog(path, records);
+    const found = new Set([...this.#found.keys(), ...this.#logs]);
+    await this.#compareListing("/", found, () => true);
     for (const doubt of this.#expected.doubts) this.#compareDoubt(doubt);
     for (const snapshot of this.#expected.snapshots) await this.#compareSnapshot(snapshot);
     return { ...this.#figures, findings: this.#findings };
@@ -142,7 +158,11 @@ class Audit {
       }
       this.#figures.filesCompared++;
       this.#figures.bytesCompared += content.size;
-      await this.#compareReplicas(path, file, content);
+      const parts = contentBytes(
+        content,
+        file.chunks.map(({ length }) => length),
+      );
+      await this.#compareReplicas(path, file, content.size, parts);
       return content;
     } catch (error) {
       this.#find("unreadable", `${path}: ${(error as Error).message}`);
@@ -150,15 +170,43 @@ class Audit {
     }
   }
 
-  async #compareReplicas(path: string, file: AuditedFile, content: Content): Promise<void> {
-    const lengths = file.chunks.map(({ length }) => length);
-    const total = lengths.reduce((sum, length) => sum + length, 0);
-    if (total !== content.size) {
-      this.#find("replica", `the chunks of ${path} have ${total} bytes, not ${content.size}`);
+  /** A5, and its replicas; a log may be missing if nothing was acknowledged. */
+  async #compareLog(path: string, records: readonly ExpectedRecord[]): Promise<void> {
+    const isCertain = records.some(({ end }) => end === "ok");
+    try {
+      const file = await this.#cluster.open(path);
+      if (file === undefined) {
+        if (isCertain) this.#find("lost", `${path} has acknowledged records`);
+        return;
+      }
+      this.#logs.add(path);
+      const pieces: Uint8Array[] = [];
+      for await (const piece of file.bytes) pieces.push(piece.slice());
+      const bytes = Buffer.concat(pieces);
+      this.#findings.push(...(await compareRecords(path, bytes, records)));
+      this.#figures.recordsCompared += records.length;
+      this.#figures.filesCompared++;
+      this.#figures.bytesCompared += bytes.byteLength;
+      await this.#compareReplicas(path, file, bytes.byteLength, cut(bytes, file.chunks));
+    } catch (error) {
+      this.#find("unreadable", `${path}: ${(error as Error).message}`);
+    }
+  }
+
+  /** @param parts  The bytes of each chunk. */
+  async #compareReplicas(
+    path: string,
+    file: AuditedFile,
+    size: number,
+    parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): Promise<void> {
+    const total = sum(file.chunks.map(({ length }) => length));
+    if (total !== size) {
+      this.#find("replica", `the chunks of ${path} have ${total} bytes, not ${size}`);
       return;
     }
     let next = 0;
-    for await (const bytes of contentBytes(content, lengths)) {
+    for await (const bytes of parts) {
       const chunk = file.chunks[next++] as AuditedChunk;
       if (chunk.replicas.length === 0) this.#find("replica", `${path}: a chunk has no replica`);
       for (const replica of chunk.replicas) {
@@ -240,6 +288,19 @@ async function differs(replica: AuditedReplica, bytes: Uint8Array): Promise<stri
     return (error as Error).message;
   }
   return at === bytes.byteLength ? undefined : `${at} bytes, not ${bytes.byteLength}`;
+}
+
+/** Bytes cut into those of each chunk. */
+function* cut(bytes: Uint8Array, chunks: readonly AuditedChunk[]): Generator<Uint8Array> {
+  let at = 0;
+  for (const { length } of chunks) {
+    yield bytes.subarray(at, at + length);
+    at += length;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }
 
 async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {

@@ -93,11 +93,19 @@ export class Caller {
     return outcome;
   }
 
-  /** Makes a call between its two lines of the journal. */
-  async journaled<T>(operation: Operation, call: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
+  /**
+   * Makes a call between its two lines of the journal.
+   *
+   * @param offsetOf  Of an append: where the answer says that the record is.
+   */
+  async journaled<T>(
+    operation: Operation,
+    call: () => Promise<Outcome<T>>,
+    offsetOf: (value: T) => number | undefined = () => undefined,
+  ): Promise<Outcome<T>> {
     const over = this.#journal.begin(operation);
     const outcome = await call();
-    over(outcome.kind);
+    over(outcome.kind, outcome.kind === "ok" ? offsetOf(outcome.value) : undefined);
     if (outcome.kind === "ok") this.ledger.changed();
     return outcome;
   }

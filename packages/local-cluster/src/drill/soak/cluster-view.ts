@@ -1,23 +1,37 @@
 // A cluster of real processes as an audit sees it: through a client of its own, and replica by
 // replica.
 
-import { type ChunkInfo, type Lumeo, LumeoError } from "@lumeofs/client";
-import type { AuditedCluster, AuditedFile } from "./audit.js";
-import type { ReplicaBytes } from "./replica-bytes.js";
+import {
+  type ChunkInfo,
+  type FileInfo,
+  type GetOptions,
+  type Lumeo,
+  LumeoError,
+} from "@lumeofs/client";
+import { waitUntil } from "../../wait-until.js";
+import type { AuditedChunk, AuditedCluster, AuditedFile } from "./audit.js";
+
+/** Idle growing chunks are sealed long before. */
+const SEAL_MS_MAX = 60_000;
 
 export class ClusterView implements AuditedCluster {
   readonly #client: Lumeo;
-  readonly #replicas: ReplicaBytes;
 
-  constructor(client: Lumeo, replicas: ReplicaBytes) {
+  constructor(client: Lumeo) {
     this.#client = client;
-    this.#replicas = replicas;
   }
 
+  /** Waits until what was appended is sealed: a growing chunk has no replicas to compare. */
   async open(path: string): Promise<AuditedFile | undefined> {
     try {
-      const { size, chunks = [] } = await this.#client.stat(path, { chunks: true });
-      return { size, bytes: this.#bytes(path), chunks: chunks.map((one) => this.#chunk(one)) };
+      const sealed = async (): Promise<FileInfo | undefined> => {
+        const info = await this.#client.stat(path, { chunks: true });
+        return info.tail === undefined ? info : undefined;
+      };
+      const info = await waitUntil(sealed, { timeoutMs: SEAL_MS_MAX });
+      if (info === undefined) throw new Error("what was appended to it is not sealed");
+      const { size, chunks = [] } = info;
+      return { size, bytes: this.#bytes(path), chunks: this.#chunks(path, chunks) };
     } catch (error) {
       if (LumeoError.is(error, "LUMEO_NOT_FOUND")) return undefined;
       throw error;
@@ -39,20 +53,24 @@ export class ClusterView implements AuditedCluster {
     }
   }
 
-  async *#bytes(path: string): AsyncGenerator<Uint8Array> {
-    await using reading = await this.#client.get(path);
+  async *#bytes(path: string, options: GetOptions = {}): AsyncGenerator<Uint8Array> {
+    await using reading = await this.#client.get(path, options);
     yield* reading;
   }
 
-  #chunk(chunk: ChunkInfo): AuditedFile["chunks"][number] {
-    const { handle, length, replicas } = chunk;
-    return {
-      handle,
-      length,
-      replicas: replicas.map((replica) => ({
-        name: replica.id,
-        read: () => this.#replicas.read(chunk, replica),
-      })),
-    };
+  #chunks(path: string, chunks: readonly ChunkInfo[]): readonly AuditedChunk[] {
+    let start = 0;
+    return chunks.map(({ handle, length, replicas }) => {
+      const range = { start, end: start + length };
+      start += length;
+      return {
+        handle,
+        length,
+        replicas: replicas.map(({ id }) => ({
+          name: id,
+          read: () => this.#bytes(path, { range, onlyReplica: id }),
+        })),
+      };
+    });
   }
 }

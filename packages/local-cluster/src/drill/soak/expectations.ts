@@ -9,6 +9,7 @@
 
 import type { Content } from "./content.js";
 import type { JournalLine, Operation, OperationEnd } from "./journal.js";
+import type { SoakRecord } from "./records.js";
 
 /** A file with this content, or nothing. */
 export type Expected = Content | undefined;
@@ -18,7 +19,19 @@ interface Deed {
   /** Infinity while it was under way. */
   over: number;
   end: OperationEnd | "pending";
+  offset: number | undefined;
   readonly op: Operation;
+}
+
+/** One append to a file. */
+export interface ExpectedRecord {
+  readonly record: SoakRecord;
+  /** Positions in the journal: what is over before another begins has the lower one. */
+  readonly began: number;
+  readonly over: number;
+  readonly end: OperationEnd | "pending";
+  /** Where it is, if the caller was told. */
+  readonly offset: number | undefined;
 }
 
 /** One deed's effect on one path. */
@@ -51,13 +64,15 @@ export class Expectations {
     const deeds = new Map<number, Deed>();
     for (const [at, line] of lines.entries()) {
       if ("op" in line) {
-        deeds.set(line.n, { began: at, over: END_OF_TIME, end: "pending", op: line.op });
+        const { n, op } = line;
+        deeds.set(n, { began: at, over: END_OF_TIME, end: "pending", offset: undefined, op });
         continue;
       }
       const deed = deeds.get(line.n);
       if (deed === undefined) throw new Error(`operation ${line.n} ended and never began`);
       deed.end = line.end;
       deed.over = at;
+      deed.offset = line.offset;
     }
     this.#deeds = [...deeds.values()];
     for (const deed of this.#deeds) {
@@ -75,6 +90,19 @@ export class Expectations {
     return [...this.#traces.keys()];
   }
 
+  /** Files that were only appended to, with all their records. */
+  get logs(): ReadonlyMap<string, readonly ExpectedRecord[]> {
+    const logs = new Map<string, ExpectedRecord[]>();
+    for (const { op, began, over, end, offset } of this.#deeds) {
+      if (op.kind !== "append") continue;
+      const records = logs.get(op.path) ?? [];
+      const { id, content } = op;
+      records.push({ record: { id, content }, began, over, end, offset });
+      logs.set(op.path, records);
+    }
+    return logs;
+  }
+
   /** Acknowledged operations. */
   get acknowledged(): number {
     return this.#deeds.filter(({ end }) => end === "ok").length;
@@ -87,6 +115,9 @@ export class Expectations {
       for (const { deed, content } of traces) {
         if (deed.end === "ok") bytes += content?.size ?? 0;
       }
+    }
+    for (const { op, end } of this.#deeds) {
+      if (op.kind === "append" && end === "ok") bytes += op.content.size;
     }
     return bytes;
   }

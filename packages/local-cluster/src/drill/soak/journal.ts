@@ -18,18 +18,28 @@ export type Operation =
   | { readonly kind: "change"; readonly effects: readonly Effect[] }
   /** Keeps a directory as it is at one moment of the operation. */
   | { readonly kind: "snapshot"; readonly directory: string; readonly name: string }
-  | { readonly kind: "dropSnapshot"; readonly directory: string; readonly name: string };
+  | { readonly kind: "dropSnapshot"; readonly directory: string; readonly name: string }
+  /** Adds a record to a file. */
+  | {
+      readonly kind: "append";
+      readonly path: string;
+      readonly id: number;
+      readonly content: Content;
+    };
 
 /** Acknowledged; surely without effect; or nobody knows. */
 export type OperationEnd = "ok" | "refused" | "unknown";
 
 export type JournalLine =
   | { readonly n: number; readonly op: Operation }
-  | { readonly n: number; readonly end: OperationEnd };
+  /** `offset`: where an acknowledged record is, as the caller was told. */
+  | { readonly n: number; readonly end: OperationEnd; readonly offset?: number };
+
+/** Writes down how an operation ended. */
+export type WriteEnd = (end: OperationEnd, offset?: number) => void;
 
 export interface Journal {
-  /** @returns A function that writes down how the operation ended. */
-  begin(op: Operation): (end: OperationEnd) => void;
+  begin(op: Operation): WriteEnd;
 }
 
 export class FileJournal implements Journal, Disposable {
@@ -41,10 +51,10 @@ export class FileJournal implements Journal, Disposable {
     this.#file = openSync(path, "wx");
   }
 
-  begin(op: Operation): (end: OperationEnd) => void {
+  begin(op: Operation): WriteEnd {
     const n = this.#count++;
     this.#write({ n, op });
-    return (end) => this.#write({ n, end });
+    return (end, offset) => this.#write({ n, end, ...(offset === undefined ? {} : { offset }) });
   }
 
   [Symbol.dispose](): void {

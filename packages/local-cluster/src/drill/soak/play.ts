@@ -7,6 +7,7 @@ import { Lumeo } from "@lumeofs/client";
 import type { LocalCluster } from "../../local-cluster.js";
 import { Ledger } from "../ledger.js";
 import { rest } from "../rest.js";
+import { appendRecords, SharedLogs } from "./appenders.js";
 import { Caller, type Stage } from "./caller.js";
 import { type Fault, Faults } from "./faults.js";
 import type { Journal } from "./journal.js";
@@ -40,6 +41,8 @@ export interface Played {
 const CLIENTS = 3;
 const SMALL_CALLERS = 4;
 const SMALL_BYTES_MAX = 256 * 1024;
+const APPENDERS = 3;
+const RECORD_BYTES_MAX = 32 * 1024;
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 const FULL_BYTES = 64 * 1024 * 1024;
 /** Calls still under way so long after the last fault hang. */
@@ -98,12 +101,15 @@ function begin(
   const [bytesMax, budgetBytes] = [plan.largeBytesMax, plan.largeBudgetBytes];
   const large = { folder: "/large", bytesMax, budgetBytes, restMsMax: 800 };
   const kept = { folder: "/kept", busy: folders, bytesMax: KEPT_BYTES_MAX, restMsMax: 600 };
+  const logs = new SharedLogs("/logs");
+  const appended = { folder: "/logs", bytesMax: RECORD_BYTES_MAX, restMsMax: 150 };
   const racers = countTo(CLIENTS).map((i) => caller(`racer ${i}`, i));
   return Promise.all([
     ...smallFiles,
     liveWithLargeFiles(caller("large", 0), large),
     liveWithTrees(caller("trees", 1), { folder: "/trees", restMsMax: 200 }),
     keepSnapshots(caller("kept", 2), kept),
+    ...countTo(APPENDERS).map((i) => appendRecords(caller(`appender ${i}`, i), logs, appended)),
     race(racers, { folder: "/races", restMsMax: 200 }),
     passBy(caller("passer-by", 1), { restMsMax: 150 }),
   ]);

@@ -25,7 +25,6 @@ import { Expectations } from "./expectations.js";
 import type { Fault } from "./faults.js";
 import { FileJournal, parseJournal } from "./journal.js";
 import { play } from "./play.js";
-import { ReplicaBytes } from "./replica-bytes.js";
 import { Watchtower } from "./watchtower.js";
 
 export interface SoakOptions {
@@ -83,6 +82,7 @@ const ENVIRONMENT = {
   LUMEO_MASTER_GRANT_MS: "120000",
   LUMEO_MASTER_SWEEP_MS: "1000",
   LUMEO_CHUNKSERVER_INVENTORY_PAUSE_MS: "1000",
+  LUMEO_CHUNKSERVER_TAIL_IDLE_MS: "3000",
 };
 
 /** Runs the soak in a fresh folder. */
@@ -153,8 +153,7 @@ async function inspect(
   ports: SoakPorts,
 ): Promise<Pick<SoakReport, "result" | "jobs" | "agreedState">> {
   await using client = new Lumeo({ endpoints });
-  await using replicas = new ReplicaBytes();
-  const result = await audit(new ClusterView(client, replicas), expected);
+  const result = await audit(new ClusterView(client), expected);
   const jobs = await client.healing.jobs();
   const patience = { timeoutMs: AGREEMENT_MS_MAX };
   const agreedState = await waitUntil(() => ports.agreedState(endpoints), patience);

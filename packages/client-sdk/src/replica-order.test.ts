@@ -9,7 +9,7 @@ function distance(address: string, labels: Readonly<Record<string, string>>): nu
 }
 
 function prospect(change: Partial<Prospect> = {}): Prospect {
-  return { doubt: 0, distance: 1, expectedMs: 1, ...change };
+  return { doubt: 0, distance: 1, expectedMs: 1, isPrimary: false, ...change };
 }
 
 /** How often each replica comes first in 1,000 choices. */
@@ -45,7 +45,7 @@ test("The nearest comes first, however slow it is (O2)", (t) => {
   t.deepEqual(firsts([prospect(), near, prospect()]), [0, 1_000, 0]);
 });
 
-test("Of two equals the faster comes first; of more, the slowest never, and no one always (O3)", (t) => {
+test("Of two equals the faster comes first; of more, the slowest never, and no one always (O4)", (t) => {
   t.deepEqual(firsts([prospect({ expectedMs: 2 }), prospect()]), [0, 1_000]);
   const [slowest, middle, fastest] = firsts([
     prospect({ expectedMs: 90 }),
@@ -55,6 +55,15 @@ test("Of two equals the faster comes first; of more, the slowest never, and no o
   t.is(slowest, 0);
   t.true(250 < middle && middle < 420, `${middle}`);
   t.is(middle + fastest, 1_000);
+});
+
+test("Among equals the primary comes first, unless it is much slower (O3)", (t) => {
+  const others = [prospect(), prospect()];
+  t.deepEqual(firsts([prospect({ isPrimary: true, expectedMs: 3 }), ...others]), [1_000, 0, 0]);
+  const [slow] = firsts([prospect({ isPrimary: true, expectedMs: 3.1 }), ...others]);
+  t.is(slow, 0);
+  const near = [prospect({ distance: 0 }), prospect({ isPrimary: true })];
+  t.deepEqual(firsts(near), [1_000, 0]);
 });
 
 test("Equals of which nothing is known share the work", (t) => {

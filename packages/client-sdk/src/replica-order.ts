@@ -3,8 +3,10 @@
 // O1. A replica that is worse by what is known of its server comes behind all better ones.
 // O2. Among equals the nearest come first: on this machine, then those that share the most of the
 //     client's labels, counted from the widest.
-// O3. Among equally near ones the better of two random ones comes first: the fastest gets most, and
-//     many clients that know the same do not all run to one server.
+// O3. Among equally near ones the primary comes first, unless it is much slower than the best: after
+//     a put its copy alone is in its server's memory, and primaries are spread over the servers.
+// O4. Otherwise the better of two random ones comes first: the fastest gets most, and many clients
+//     that know the same do not all run to one server.
 
 import { integerBetween, type Random } from "@lumeofs/base";
 
@@ -16,7 +18,11 @@ export interface Prospect {
   readonly distance: number;
   /** Lower is better; see ServerScores. */
   readonly expectedMs: number;
+  readonly isPrimary: boolean;
 }
+
+/** A primary so many times slower than the best is no better than the others (O3). */
+const PRIMARY_SLOWER_MAX = 3;
 
 /** Where a client stands. */
 export interface Standpoint {
@@ -61,12 +67,15 @@ export function inOrderOfHope<T>(
   return seen.map(({ replica }) => replica);
 }
 
-/** The better of two random ones, then the others, the best first (O3). */
-function amongEquals<T extends { readonly expectedMs: number }>(
+/** The first one by O3 and O4, then the others, the best first. */
+function amongEquals<T extends Pick<Prospect, "expectedMs" | "isPrimary">>(
   group: readonly T[],
   random: Random,
 ): readonly T[] {
   const best = [...group].sort((a, b) => a.expectedMs - b.expectedMs);
+  const limitMs = PRIMARY_SLOWER_MAX * (best[0]?.expectedMs ?? 0);
+  const primary = best.findIndex((one) => one.isPrimary && one.expectedMs <= limitMs);
+  if (0 <= primary) return [...best.splice(primary, 1), ...best];
   if (best.length < 3) return best;
   const one = integerBetween(random, 0, best.length - 1);
   const other = (one + integerBetween(random, 1, best.length - 1)) % best.length;

@@ -22,7 +22,7 @@ test("What is under way at a server counts against it until it has ended", (t) =
   const idle = scores.expectedMs(A, at(0));
   scores.began(A, at(0));
   scores.began(A, at(0));
-  t.is(scores.expectedMs(A, at(0)), 3 * idle);
+  t.is(scores.expectedMs(A, at(0)), 1.25 * idle);
   scores.ended(A);
   scores.ended(A);
   scores.ended(A);

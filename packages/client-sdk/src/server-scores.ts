@@ -15,6 +15,11 @@ const WEIGHT = 0.2;
 const HALF_LIFE_MS = 5_000;
 /** What any request costs: so a server with much under way is not the best for having no past. */
 const BASE_MS = 0.2;
+/**
+ * A read under way makes the next one slower by this much of it: the mean shows most of what waiting
+ * in line costs, this what has begun since.
+ */
+const IN_FLIGHT_SHARE = 1 / 8;
 const LAGS_MS_MIN = 500;
 export const LAGS_MS_MAX = 10_000;
 const SERVERS_MAX = 4_096;
@@ -70,7 +75,7 @@ export class ServerScores {
   expectedMs(server: ServerId, now: MonotonicMs): number {
     const score = this.#scores.get(server);
     if (score === undefined) return BASE_MS;
-    return (BASE_MS + decayed(score, now)) * (1 + score.inFlight);
+    return (BASE_MS + decayed(score, now)) * (1 + IN_FLIGHT_SHARE * score.inFlight);
   }
 
   #add(score: Score, waitedMs: number, now: MonotonicMs): void {

@@ -141,6 +141,7 @@ export class SpanReader {
       doubt: isDoubtful ? Math.max(state, 1) : state,
       distance: distanceOf(standpoint, replica),
       expectedMs: scores.expectedMs(server, now),
+      isPrimary: replica.role === "primary",
     };
   }
 

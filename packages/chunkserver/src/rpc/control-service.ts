@@ -11,12 +11,15 @@ import type { CopyService } from "../transfer/copy-service.js";
 import type { StoppedChunks } from "../transfer/stopped-chunks.js";
 import {
   decodeAudit,
+  decodeBatch,
   decodeCopy,
   decodeEpoch,
   decodeHandle,
   decodeWindow,
   encodeAudited,
+  encodeAudits,
   encodeCopied,
+  encodeCopies,
   encodeReplica,
 } from "./replica-orders.js";
 
@@ -70,6 +73,16 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
     }),
     serveUnary(ControlService.auditReplica, async (request, { signal }) => {
       return encodeAudited(await copies.audit(decodeAudit(request), signal));
+    }),
+    serveUnary(ControlService.copyReplicas, async (request, { signal }) => {
+      for (const { storeUuid: meant } of request.copies ?? []) {
+        checkStore(context, meant, "copy replicas");
+      }
+      return encodeCopies(await copies.copyAll(decodeBatch(request.copies, decodeCopy), signal));
+    }),
+    serveUnary(ControlService.auditReplicas, async (request, { signal }) => {
+      const audits = decodeBatch(request.audits, decodeAudit);
+      return encodeAudits(await copies.auditAll(audits, signal));
     }),
     serveUnary(ControlService.listReplicas, async (request) => {
       const { after, limit } = decodeWindow(request);

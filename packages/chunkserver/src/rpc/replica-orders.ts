@@ -6,17 +6,21 @@ import {
   type Epoch,
   epoch,
   LumeoError,
+  SMALL_CHUNK_BYTES_MAX,
   serverId,
 } from "@lumeofs/base";
 import { CHUNK_BYTES_MAX, parseAddress } from "@lumeofs/node/frames";
+import { encodeErrorDetail } from "@lumeofs/node/rpc";
 import { lumeo } from "@lumeofs/proto";
 import type { ListedReplica } from "../store/chunk-store.js";
-import type { AuditOrder, AuditResult } from "../transfer/copy-service.js";
+import type { AuditOrder, AuditResult, Settled } from "../transfer/copy-service.js";
 import type { CopyOrder, CopyResult, SourceFault } from "../transfer/replica-copy.js";
 import type { Holder, SealedChunk } from "../transfer/replica-source.js";
 
 /** Sources in one order. */
 const SOURCES_MAX = 8;
+/** Orders in one batch. */
+const BATCH_MAX = 64;
 /** Replicas in one page of a listing. */
 const LISTED_MAX = 10_000;
 const U32_MAX = 0xffffffff;
@@ -40,6 +44,42 @@ export function decodeAudit(wire: lumeo.chunkserver.v1.IAuditReplicaRequest): Au
     chunk: { ...decodeChunk(wire.chunk), token: decodeToken(wire.token) },
     holder: decodeHolder(wire.holder ?? {}),
     bytesPerSecondMax: wire.bytesPerSecondMax ?? 0,
+  };
+}
+
+/** Orders for small chunks. @throws LumeoError INVALID_ARGUMENT */
+export function decodeBatch<W, O extends { readonly chunk: SealedChunk }>(
+  wires: readonly W[] | null | undefined,
+  decode: (wire: W) => O,
+): readonly O[] {
+  const orders = (wires ?? []).map(decode);
+  if (BATCH_MAX < orders.length) throw invalid(`a batch has at most ${BATCH_MAX} orders`);
+  const large = orders.find(({ chunk }) => SMALL_CHUNK_BYTES_MAX < chunk.length);
+  if (large === undefined) return orders;
+  throw invalid(`chunk ${large.chunk.handle} is too large for a batch`);
+}
+
+export function encodeCopies(
+  results: readonly Settled<CopyResult>[],
+): lumeo.chunkserver.v1.ICopyReplicasResponse {
+  return {
+    results: results.map((one) =>
+      "value" in one
+        ? { copied: encodeCopied(one.value) }
+        : { error: encodeErrorDetail(one.error) },
+    ),
+  };
+}
+
+export function encodeAudits(
+  results: readonly Settled<AuditResult>[],
+): lumeo.chunkserver.v1.IAuditReplicasResponse {
+  return {
+    results: results.map((one) =>
+      "value" in one
+        ? { audited: encodeAudited(one.value) }
+        : { error: encodeErrorDetail(one.error) },
+    ),
   };
 }
 

@@ -58,13 +58,18 @@ export class HeldTail {
     else this.oldestSegment ??= segment;
   }
 
-  /** Takes a change into the state; whoever writes it keeps the bytes. */
-  change(change: ReplicaChange, promised: EpochOrNone = 0): void {
+  /**
+   * Takes a change into the state; whoever writes it keeps the bytes.
+   *
+   * @param decided  The state that it leads to, where that is known: a history is appended to in
+   *                 place once, a second time would copy it.
+   */
+  change(change: ReplicaChange, promised: EpochOrNone = 0, decided?: ReplicaState): void {
     const raised = Math.max(this.state.promised, promised) as EpochOrNone;
     switch (change.kind) {
       case "log":
         this.bytes.keepTo(change.keepTo);
-        this.state = changeReplica(this.state, change);
+        this.state = decided ?? changeReplica(this.state, change);
         return;
       case "damage": {
         const before = { ...this.state, promised: raised };

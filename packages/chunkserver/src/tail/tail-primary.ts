@@ -57,6 +57,8 @@ const UNCOMMITTED_BYTES_MAX = 16 * 2 ** 20;
 const HELD_MAX = 4_096;
 /** A member that has not answered for this long is spoken to again. */
 const RESEND_MS = 300;
+/** After so long without a record, members are told what is committed. */
+const TELL_MS = 50;
 
 /** Members by their numbers, the own server among them. */
 export type Members = ReadonlyMap<ServerId, ChainLink>;
@@ -262,8 +264,10 @@ export class TailPrimary {
   #resend(now: MonotonicMs): void {
     const silent = new Set<ServerId>();
     for (const [server, outbox] of this.#outboxes) {
-      const isQuiet = outbox.isIdle && RESEND_MS <= now - (this.#spokenAt.get(server) ?? 0);
-      if (isQuiet && this.#isBehind(server)) silent.add(server);
+      if (!outbox.isIdle) continue;
+      const quietMs = now - (this.#spokenAt.get(server) ?? 0);
+      const isLacking = RESEND_MS <= quietMs && this.#isBehind(server);
+      if (isLacking || (TELL_MS <= quietMs && this.#isUntold(server))) silent.add(server);
     }
     if (0 < silent.size || this.#isUnasked) this.#step({ kind: "resend", to: silent });
   }
@@ -283,9 +287,14 @@ export class TailPrimary {
     if (state.kind === "fencing") return state.testimonies.get(server)?.kind !== "fenced";
     if (state.kind !== "leading") return false;
     const progress = state.progress.get(server);
-    if (progress === undefined) return false;
-    const isTold = state.commitSeq <= (this.#told.get(server) ?? 0);
-    return progress.matched < state.history.lastSeq || !isTold;
+    return progress !== undefined && progress.matched < state.history.lastSeq;
+  }
+
+  /** Whether a member has everything, and does not know how much of it is committed. */
+  #isUntold(server: ServerId): boolean {
+    const state = this.#state;
+    if (state.kind !== "leading") return false;
+    return (this.#told.get(server) ?? 0) < state.commitSeq;
   }
 
   /** Y1, Y2. */

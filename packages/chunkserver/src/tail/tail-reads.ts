@@ -6,7 +6,12 @@
 
 import { LumeoError, MiB } from "@lumeofs/base";
 import type { Exchange, TailRead } from "@lumeofs/node/frames";
-import { type AppendRecord, dataBytes, type Position } from "../replication/append-record.js";
+import {
+  type AppendRecord,
+  comparePositions,
+  dataBytes,
+  type Position,
+} from "../replication/append-record.js";
 import { serveSession } from "../replication/reads.js";
 import type { TailPrimaries } from "./tail-primaries.js";
 import type { TailPrimary } from "./tail-primary.js";
@@ -70,8 +75,15 @@ async function beginView(ports: TailReadsPorts, message: TailRead): Promise<View
   if (tails.find(handle) === undefined && tails.isSealed(handle)) {
     throw new LumeoError("SEALED", `Cannot read the end of chunk ${handle}: it is sealed`);
   }
-  if (message.seen !== undefined) return sessionView(tails, message, message.seen as Position);
   const primary = primaries.find(handle);
+  const seen = message.seen as Position | undefined;
+  if (seen !== undefined) {
+    const committed = primary?.beginRead();
+    const isFurther = committed !== undefined && comparePositions(seen, committed.position) <= 0;
+    // The primary knows first what is committed; its replica hears it with the next records.
+    if (primary === undefined || !isFurther) return sessionView(tails, message, seen);
+    return { ...primaryView(primary, message), isValid: () => true };
+  }
   if (primary?.beginRead() === undefined) {
     throw new LumeoError("NOT_PRIMARY", `Cannot read the end of chunk ${handle}: not here`);
   }

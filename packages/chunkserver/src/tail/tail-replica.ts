@@ -93,9 +93,9 @@ export class TailReplica {
       const ended = this.#ended;
       if (ended !== undefined) return { kind: "stale", epoch, promised: staleFor(epoch, ended) };
       if (this.isInDoubt) throw this.#doubtful();
-      const { write } = stepReplica(this.state, message);
+      const { write, state } = stepReplica(this.state, message);
       if (write.change === undefined) await this.#written;
-      else await this.#change(write.change, bytes);
+      else await this.#change(write.change, bytes, { decided: state });
       if (write.change !== undefined) reservation.spend();
       return write.then;
     } finally {
@@ -138,7 +138,7 @@ export class TailReplica {
     if (!this.isInDoubt) return;
     const change: ReplicaChange = { kind: "damage", intactTo: 0 };
     this.#held.isInDoubt = false;
-    await this.#change(change, NO_BYTES, newest);
+    await this.#change(change, NO_BYTES, { promised: newest });
     this.#ports.damaged(this.handle);
   }
 
@@ -209,9 +209,13 @@ export class TailReplica {
   }
 
   /** R1: the state and the log take the change in the same turn. */
-  #change(change: ReplicaChange, bytes: RecordBytes, promised?: EpochOrNone): Promise<void> {
+  #change(
+    change: ReplicaChange,
+    bytes: RecordBytes,
+    known: { readonly promised?: EpochOrNone; readonly decided?: ReplicaState } = {},
+  ): Promise<void> {
     const held = this.#held;
-    held.change(change, promised);
+    held.change(change, known.promised, known.decided);
     const fresh: { readonly kept: KeptBytes; readonly data: Uint8Array }[] = [];
     for (const record of change.kind === "log" ? change.records : []) {
       const data = bytes.get(record.seq);
@@ -222,7 +226,7 @@ export class TailReplica {
       fresh.push({ kept, data });
     }
     const { log, io } = this.#ports;
-    const said = promised ?? held.state.promised;
+    const said = known.promised ?? held.state.promised;
     const record: TailRecord = { kind: "change", handle: this.handle, change, promised: said };
     const data = fresh.map((one) => one.data);
     this.#written = io(() => {

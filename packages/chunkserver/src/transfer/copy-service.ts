@@ -1,11 +1,13 @@
 // Copies and audits of replicas, as the masters order them: how many at once, and what ends them.
 
 import {
+  asLumeoError,
   type Cancellation,
   CancelSource,
   type ChunkHandle,
   type Closable,
   crc32cCombine,
+  InvariantViolation,
   LumeoError,
 } from "@lumeofs/base";
 import { isOneHistory, showVersion } from "../mutation/version.js";
@@ -36,11 +38,20 @@ export type AuditResult =
   | { readonly kind: "twoHistories"; readonly why: string };
 
 export interface CopyServiceOptions extends CopyPorts {
-  /** Copies at once; and as many audits. Each holds two pieces of 1 MiB. */
+  /**
+   * Copies at once, and as many audits: each holds two pieces of 1 MiB. And as many batches of
+   * each: of these, each holds a few small chunks.
+   */
   readonly copiesMax: number;
 }
 
-type Kind = "copy" | "audit";
+/** What came of one order of a batch. */
+export type Settled<T> = { readonly value: T } | { readonly error: LumeoError };
+
+type Kind = "copy" | "audit" | "batch of copies" | "batch of audits";
+
+/** Orders of one batch that are obeyed at a time: they share the syncs of the disk. */
+const BATCH_AT_ONCE = 8;
 
 /** Which chunks orders to copy were under way for, or came for, since the watch began. */
 export interface CopyWatch {
@@ -51,7 +62,13 @@ export interface CopyWatch {
 /** Serves the orders. */
 export class CopyService implements Closable {
   readonly #options: CopyServiceOptions;
-  readonly #running: Record<Kind, Set<Promise<unknown>>> = { copy: new Set(), audit: new Set() };
+  readonly #running: Readonly<Record<Kind, Set<Promise<unknown>>>> = {
+    copy: new Set(),
+    audit: new Set(),
+    "batch of copies": new Set(),
+    "batch of audits": new Set(),
+  };
+  #inFlight = 0;
   readonly #handles = new KeyedLock<ChunkHandle>();
   /** Chunks with orders under way, one entry for each order. */
   readonly #ordered: ChunkHandle[] = [];
@@ -64,7 +81,7 @@ export class CopyService implements Closable {
 
   /** Copies and audits under way. */
   get inFlight(): number {
-    return this.#running.copy.size + this.#running.audit.size;
+    return this.#inFlight;
   }
 
   /**
@@ -73,17 +90,17 @@ export class CopyService implements Closable {
    * @throws LumeoError OVERLOADED, and as ReplicaCopy.run.
    */
   copy(order: CopyOrder, signal: Cancellation): Promise<CopyResult> {
-    const { handle } = order.chunk;
-    return this.#run("copy", signal, async (ended) => {
-      this.#ordered.push(handle);
-      for (const touched of this.#watches) touched.add(handle);
-      const work = () => new ReplicaCopy(this.#options, order, ended).run();
-      try {
-        return await this.#handles.run(handle, work);
-      } finally {
-        this.#ordered.splice(this.#ordered.indexOf(handle), 1);
-      }
-    });
+    return this.#run("copy", signal, (ended) => this.#copy(order, ended));
+  }
+
+  /** Many copies of small chunks; one that fails leaves the others alone. @throws OVERLOADED. */
+  copyAll(
+    orders: readonly CopyOrder[],
+    signal: Cancellation,
+  ): Promise<readonly Settled<CopyResult>[]> {
+    return this.#run("batch of copies", signal, (ended) =>
+      settleAll(orders, (order) => this.#copy(order, ended)),
+    );
   }
 
   /**
@@ -113,10 +130,20 @@ export class CopyService implements Closable {
     return this.#run("audit", signal, (ended) => this.#audit(order, ended));
   }
 
+  /** As `copyAll`. */
+  auditAll(
+    orders: readonly AuditOrder[],
+    signal: Cancellation,
+  ): Promise<readonly Settled<AuditResult>[]> {
+    return this.#run("batch of audits", signal, (ended) =>
+      settleAll(orders, (order) => this.#audit(order, ended)),
+    );
+  }
+
   /** Ends what is under way; nothing is left of copies that were not whole. */
   async close(): Promise<void> {
     this.#closing.abort(new LumeoError("CLOSED", "Cannot go on: the chunkserver is stopping"));
-    await Promise.allSettled([...this.#running.copy, ...this.#running.audit]);
+    await Promise.allSettled(Object.values(this.#running).flatMap((running) => [...running]));
   }
 
   async #run<T>(
@@ -128,8 +155,7 @@ export class CopyService implements Closable {
     const running = this.#running[kind];
     const { copiesMax } = this.#options;
     if (copiesMax <= running.size) {
-      const what = kind === "copy" ? "copies" : "audits";
-      const message = `Cannot begin: ${running.size} ${what} are under way here; wait`;
+      const message = `Cannot begin one more ${kind}: ${running.size} are under way here; wait`;
       throw new LumeoError("OVERLOADED", message);
     }
     const ended = new CancelSource();
@@ -149,7 +175,30 @@ export class CopyService implements Closable {
     }
   }
 
+  async #copy(order: CopyOrder, signal: Cancellation): Promise<CopyResult> {
+    const { handle } = order.chunk;
+    this.#ordered.push(handle);
+    for (const touched of this.#watches) touched.add(handle);
+    this.#inFlight++;
+    const work = () => new ReplicaCopy(this.#options, order, signal).run();
+    try {
+      return await this.#handles.run(handle, work);
+    } finally {
+      this.#inFlight--;
+      this.#ordered.splice(this.#ordered.indexOf(handle), 1);
+    }
+  }
+
   async #audit(order: AuditOrder, signal: Cancellation): Promise<AuditResult> {
+    this.#inFlight++;
+    try {
+      return await this.#readThrough(order, signal);
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  async #readThrough(order: AuditOrder, signal: Cancellation): Promise<AuditResult> {
     const { chunk, bytesPerSecondMax } = order;
     let crc = 0;
     let offset = 0;
@@ -191,4 +240,25 @@ export class CopyService implements Closable {
     const what = `${showVersion(version)} there and ${showVersion(own)} here`;
     return `chunk ${handle} is ${what}: two primaries wrote it`;
   }
+}
+
+/** Obeys all orders, a few at a time, and tells of each what came of it. */
+async function settleAll<O, T>(
+  orders: readonly O[],
+  obey: (order: O) => Promise<T>,
+): Promise<readonly Settled<T>[]> {
+  const results: Settled<T>[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let i = next++; i < orders.length; i = next++) {
+      try {
+        results[i] = { value: await obey(orders[i] as O) };
+      } catch (error) {
+        if (error instanceof InvariantViolation) throw error;
+        results[i] = { error: asLumeoError(error) };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(BATCH_AT_ONCE, orders.length) }, worker));
+  return results;
 }

@@ -52,8 +52,8 @@ const BUGS: readonly Bug[] = [
   {
     name: "answers before its change is durable",
     file: "tail/tail-replica",
-    find: "await this.#change(write.change, bytes);",
-    replace: "void this.#change(write.change, bytes);",
+    find: "await this.#change(write.change, bytes, { decided: state });",
+    replace: "void this.#change(write.change, bytes, { decided: state });",
     foundBy: crashes,
   },
   {

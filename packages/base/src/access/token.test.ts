@@ -112,6 +112,14 @@ test("A token without an epoch is for every epoch", (t) => {
   t.is(judgeAccess(anyEpoch, request, wallMs(0)), "allowed");
 });
 
+test("The example of docs/formats/capability-token.md is what is minted", (t) => {
+  const said = { ...CLAIMS, rights: ["read" as const], handleCount: 1 };
+  const documented = `01 01 01000000 8002000000000000 01000000 0300000000000000
+    e803000000000000 d001394f4a418f652a2736566ec78936`;
+  const token = Buffer.from(mintToken(said, keyOf(1), hmac)).toString("hex");
+  t.is(token, documented.replaceAll(/\s/g, ""));
+});
+
 test("A key shows its secret in no text", (t) => {
   const key = keyOf(5, 0x41);
   t.is(JSON.stringify({ key }), '{"key":{"id":5}}');

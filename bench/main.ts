@@ -3,6 +3,7 @@
 //   npm run bench -- [--bytes 1073741824] [--files 4000] [--dir DIR] [--json]
 //   npm run bench -- data …     the data path beside MooseFS instead: see data/data.ts
 //   npm run bench -- reads …    tokens and hedged reads, with and without: see reads.ts
+//   npm run bench -- append …   appends to a file: see append.ts
 //   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
 //   npm run bench -- failover … kills of the leader under load: see failover/failover.ts
@@ -21,6 +22,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { connect, type Lumeo } from "@lumeofs/client";
 import { LocalCluster } from "@lumeofs/local-cluster";
+import { runAppend } from "./append.js";
 import { runData } from "./data/data.js";
 import { runChaosDrill } from "./drill/chaos.js";
 import { runMigration } from "./drill/migration.js";
@@ -52,6 +54,7 @@ const FILE_BYTES = 4096;
 
 const [command, ...rest] = process.argv.slice(2);
 if (command === "data") process.exitCode = await runData(rest);
+else if (command === "append") process.exitCode = await runAppend(rest);
 else if (command === "reads") process.exitCode = await runReads(rest);
 else if (command === "soak") process.exitCode = await runSoakDrill(rest);
 else if (command === "repair") process.exitCode = await runRepair(rest);

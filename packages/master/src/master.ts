@@ -148,7 +148,7 @@ export class Master implements Closable {
     const reads = opening.use(readGateOf(config, host, consensus));
     const fleet = watchedFleet(config, { host, consensus }, opening);
     const mint = new TokenMint({ clock, hmac: nativeHmacSha256, lifeMs: config.tokenMs });
-    const tails = tailsOf({ log, host, fleet, mint, channels, logger });
+    const tails = tailsOf({ config, log, host, fleet, mint, channels, logger });
     const freeze = async (): Promise<FrozenState> => {
       await tails.keeper.sealAll("a backup is made", SEAL_MS);
       await consensus.read();
@@ -255,14 +255,15 @@ function watchedFleet(
 
 /** What looks after the growing chunks of files. */
 function tailsOf(
-  parts: Pick<Parts, "log" | "host" | "fleet" | "mint" | "channels" | "logger">,
+  parts: Pick<Parts, "config" | "log" | "host" | "fleet" | "mint" | "channels" | "logger">,
 ): TailCarers {
-  const { log, host, fleet, mint, channels, logger } = parts;
+  const { config, log, host, fleet, mint, channels, logger } = parts;
   const { clock, timers } = host;
   const leases = new LeaseBook(LEASE_TERMS, clock.monotonicMs());
   const orders = new TailOrderClient(channels);
   const component = logger.child({ component: "tails" });
-  const care = { log, clock, timers, fleet, orders, leases, mint, logger: component };
+  const repeatMs = config.tokenMs / 4;
+  const care = { log, clock, timers, fleet, orders, leases, mint, repeatMs, logger: component };
   const keeper = new TailKeeper(care);
   return { keeper, gate: new TailGate(log, keeper) };
 }
@@ -373,7 +374,12 @@ async function serve(
     }),
     ...integrityMethods({ log, checker }),
     ...chunkMethods({ log, fleet, clock, mint, keeper: tails.keeper }),
-    ...tailMethods({ log, fleet, clock, keeper: tails.keeper }),
+    ...tailMethods({
+      ...{ log, fleet, clock, keeper: tails.keeper },
+      onThinSeal: () => {
+        healing.isLookWanted = true;
+      },
+    }),
     ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, masters }),
     ...masterAdminMethods({ group, replication: consensus, channels, timers, clusterName }),
     ...adminMethods({

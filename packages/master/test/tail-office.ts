@@ -39,7 +39,9 @@ export function tailOffice(
   const { log, fleet, clock } = parts;
   const mint = new TokenMint({ clock, hmac: nativeHmacSha256, lifeMs: 1_000 });
   const leases = new LeaseBook(LEASE_TERMS, clock.monotonicMs());
-  const care = { log, fleet, clock, timers: clock, orders, leases, mint, logger: SILENT_LOGGER };
+  const repeatMs = 120_000;
+  const logger = SILENT_LOGGER;
+  const care = { log, fleet, clock, timers: clock, orders, leases, mint, repeatMs, logger };
   const keeper = new TailKeeper(care);
   return { keeper, gate: new TailGate(log, keeper) };
 }

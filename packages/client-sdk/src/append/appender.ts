@@ -16,6 +16,7 @@ import type { TailLocation } from "../operations.js";
 import type { PlacementPolicies } from "../placement-policies.js";
 import type { Ports } from "../ports.js";
 import type { NumberedRecord, TailPool } from "../rpc/tail-pool.js";
+import { isTokenRefusal } from "../token-refusal.js";
 
 /** Under way at once. */
 const WINDOW_RECORDS = 128;
@@ -267,7 +268,8 @@ export class Appender {
     }
     const isOverdue = PATIENCE_MS <= this.#parts.ports.clock.monotonicMs() - head.since;
     if (isOverdue) throw head.doubt === undefined ? failure : unknown(this.#path, failure);
-    if (failure.code === "OVERLOADED" || failure.code === "NO_SPACE") return;
+    const isBusy = failure.code === "OVERLOADED" || failure.code === "NO_SPACE";
+    if (isBusy || isTokenRefusal(failure)) return;
     const why = `${failure.code}: ${failure.message}`;
     await this.#parts.metadata
       .askLeader(head.call, "reportTail", { handle, epoch, why })

@@ -118,7 +118,7 @@ export class AdminClient {
   /** The same of a growing chunk, with what the masters know about its writing. */
   async locateTail(handle: number, options: UnaryOptions): Promise<GrowingChunk | undefined> {
     const request = { handle, withLabels: false };
-    const answer = await unary(this.#leader(), ChunkService.locateChunk, request, options);
+    const answer = await this.askAny(ChunkService.locateChunk, request, options);
     const { chunk, tail } = answer;
     return chunk == null || tail == null ? undefined : decodeGrowing(decodeLocated(chunk), tail);
   }

@@ -41,6 +41,8 @@ export interface TailServiceParts {
   readonly keeper: TailKeeper;
   readonly fleet: Fleet;
   readonly clock: Clock;
+  /** A chunk was sealed of which a copy may be missing. */
+  readonly onThinSeal: () => void;
 }
 
 export function tailMethods(parts: TailServiceParts): readonly RpcMethod[] {
@@ -79,7 +81,11 @@ async function recordSeal(
   const crc32c = decodeNumber(request.crc32c, "checksum");
   const chunkEpoch = decodeEpoch(request.chunkEpoch || request.epoch);
   const seal: Command = { kind: "sealTail", handle, epoch, chunkEpoch, lengthBytes, crc32c };
-  return { outcome: await change(parts, seal) };
+  const outcome = await change(parts, seal);
+  const now = parts.clock.monotonicMs();
+  const members = getChunk(parts.log.local, handle)?.members ?? [];
+  if (members.some((member) => parts.fleet.liveness(member, now) !== "alive")) parts.onThinSeal();
+  return { outcome };
 }
 
 async function change({ log }: TailServiceParts, command: Command): Promise<Outcome> {

@@ -119,7 +119,8 @@ export class Healer {
     if (this.#round !== undefined) await this.#look(state, picture, this.#round);
     await this.#plan(state, picture, now);
     const hasMoves = 0 < this.#runner.size + this.#queue.size;
-    const hasReason = 0 < picture.jobs.length || this.#isLossNews(picture);
+    const isNews = this.#isLossNews(picture) || this.#parts.seen.isLookWanted;
+    const hasReason = 0 < picture.jobs.length || isNews;
     // A look without a reason takes its time: it must not be felt on a large table.
     return hasMoves || (this.#round !== undefined && hasReason) ? "more" : "done";
   }
@@ -189,7 +190,7 @@ export class Healer {
     if (last === undefined || this.#roundEndedAt === undefined) return true;
     const sinceMs = now - this.#roundEndedAt;
     const pauseMs = Math.max(ROUND_PAUSE_MS, ROUND_PAUSE_FACTOR * this.#roundTookMs);
-    const isLossNews = this.#isLossNews(picture);
+    const isLossNews = this.#isLossNews(picture) || this.#parts.seen.isLookWanted;
     if (0 < picture.jobs.length || isLossNews) {
       const isNews = isLossNews || picture.jobs.some((job) => !last.jobs.has(job.id));
       const isIdle = this.#runner.size === 0;
@@ -216,6 +217,7 @@ export class Healer {
         : undefined;
     const isMeasure = this.#balance === undefined && this.#runner.size === 0;
     this.#hasProgress = false;
+    this.#parts.seen.isLookWanted = false;
     return new Round(picture, { now, isMeasure });
   }
 

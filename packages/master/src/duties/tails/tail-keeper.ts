@@ -35,8 +35,6 @@ import type { EpochOrder, TailOrders } from "./tail-orders.js";
 /** Orders under way at once. */
 const AT_ONCE_MAX = 64;
 const PAGE = 512;
-/** A primary gets a fresh token with an order that is repeated so often. */
-const REPEAT_MS = 120_000;
 /** Pause between two looks at a tail that is waited for. */
 const POLL_MS = 50;
 
@@ -48,6 +46,8 @@ export interface TailKeeperParts {
   readonly orders: TailOrders;
   readonly leases: LeaseBook;
   readonly mint: TokenMint;
+  /** A primary gets a fresh token so often: the order is repeated. */
+  readonly repeatMs: number;
   readonly logger: Logger;
 }
 
@@ -262,7 +262,8 @@ export class TailKeeper {
     const { newest } = authority;
     const { begun, complaint } = care;
     if (begun?.epoch !== newest.epoch || complaint?.epoch === newest.epoch) return true;
-    if (REPEAT_MS <= this.#parts.clock.monotonicMs() - begun.at) return true;
+    const { clock, repeatMs } = this.#parts;
+    if (repeatMs <= clock.monotonicMs() - begun.at) return true;
     return this.#standing(state, newest.primary) !== "good";
   }
 
@@ -277,7 +278,7 @@ export class TailKeeper {
         previous === undefined
           ? undefined
           : { epoch: previous.epoch, members: holders(state, previous.members) },
-      token: this.#parts.mint.forChunk(state, ["lead"], { handle, epoch: undefined }),
+      token: this.#parts.mint.forChunk(state, ["lead"], { handle, epoch }),
     };
   }
 

@@ -31,6 +31,7 @@ async function cast(t: ExecutionContext) {
       scrub: () => ({ ...NOTHING_SCRUBBED, bytesPerSecond: 7, isYielding: true }),
       serverId: () => 2,
       memoryBytes: () => 1,
+      processFacts: () => Promise.reject(new LumeoError("INTERNAL", "not asked for here")),
     }),
   );
   const channel = new RpcChannel(`127.0.0.1:${server.port}`);
@@ -74,6 +75,42 @@ test("copies, audits and figures go over gRPC", async (t) => {
   t.deepEqual(status.stoppedHandles, [1]);
   t.like(status.scrub, { bytesPerSecond: 7, yielding: true });
   t.like(status, { chunkCount: 1, damagedCount: 0, copiesInFlight: 0 });
+});
+
+test("a batch makes and audits many small copies, and answers for each of them", async (t) => {
+  const { source, holder, channel, client } = await cast(t);
+  const small = sample(10_000, 2);
+  const orderOf = (handle: number) => {
+    const chunk = { handle, epoch: 1, lengthBytes: small.byteLength, crc32c: crcOf(small) };
+    return { ...copyOf(source, handle), chunk };
+  };
+  const handles = Array.from({ length: 20 }, (_, i) => i + 1);
+  for (const handle of handles) await client.writeSmall([source], target(handle), small);
+  await client.writeSmall([holder], target(21, 5), small); // of a later epoch there
+  const copies = [...handles, 21, 22].map(orderOf);
+  const { results = [] } = await unary(channel, ControlService.copyReplicas, { copies }, LIMITS);
+  t.is(results?.length, 22);
+  for (const one of results?.slice(0, 20) ?? []) {
+    t.is(one.copied?.outcome, CopyOutcome.COPY_OUTCOME_COPIED);
+  }
+  t.is(results?.[20]?.error?.code, "STALE_EPOCH");
+  t.is(results?.[21]?.copied?.outcome, CopyOutcome.COPY_OUTCOME_NO_SOURCE);
+  t.is(holder.store.status().chunkCount, 21);
+  const place = { serverId: 1, dataAddress: source.address };
+  const audits = [1, 22].map((handle) => ({ chunk: orderOf(handle).chunk, holder: place }));
+  const audited = await unary(channel, ControlService.auditReplicas, { audits }, LIMITS);
+  t.is(audited.results?.[0]?.audited?.verdict, AuditVerdict.AUDIT_VERDICT_INTACT);
+  t.is(audited.results?.[1]?.audited?.verdict, AuditVerdict.AUDIT_VERDICT_BAD);
+  const large = unary(
+    channel,
+    ControlService.copyReplicas,
+    { copies: [copyOf(source, 1)] },
+    LIMITS,
+  );
+  await t.throwsAsync(large, { code: "INVALID_ARGUMENT" });
+  const many = Array.from({ length: 65 }, () => orderOf(1));
+  const tooMany = unary(channel, ControlService.copyReplicas, { copies: many }, LIMITS);
+  await t.throwsAsync(tooMany, { code: "INVALID_ARGUMENT" });
 });
 
 test("an order for another store, or that makes no sense, is refused", async (t) => {

@@ -89,7 +89,9 @@ const CALLS_MAX = 8_192;
 const SEAL_MS = 2_000;
 
 /** Copies under way at once, on all chunkservers together. */
-const HEAL_MOVES_MAX = 256;
+const HEAL_MOVES_MAX = 512;
+/** So many copies of small chunks count as one of a large chunk. */
+const HEAL_SMALL_FOR_ONE = 8;
 
 export interface MasterPorts {
   readonly logger: Logger;
@@ -297,7 +299,8 @@ function dutiesOf({ config, host, state, log, fleet, healing, orders, tails, log
 function healingLimitsOf(config: MasterConfig) {
   const { repairAfterMs, failureDomain, healMovesPerServer, healBytesPerSecond } = config;
   const pace = { movesPerServer: healMovesPerServer, bytesPerSecond: healBytesPerSecond };
-  return { ...pace, movesMax: HEAL_MOVES_MAX, repairAfterMs, failureDomain };
+  const bounds = { movesMax: HEAL_MOVES_MAX, smallForOne: HEAL_SMALL_FOR_ONE };
+  return { ...pace, ...bounds, repairAfterMs, failureDomain };
 }
 
 /** Compares this master's state with those of the others, wherever the log says so. */

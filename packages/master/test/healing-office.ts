@@ -35,6 +35,7 @@ import { commitOf } from "./metadata-driver.js";
 const SECOND = 1_000;
 export const LIMITS = {
   movesPerServer: 2,
+  smallForOne: 1,
   movesMax: 64,
   bytesPerSecond: 1e9,
   repairAfterMs: 60 * SECOND,

@@ -446,6 +446,146 @@ export namespace lumeo {
                 AUDIT_VERDICT_TWO_HISTORIES = 4
             }
 
+            interface ICopyReplicasRequest extends lumeo.chunkserver.v1.CopyReplicasRequest.$Properties {
+            }
+
+            class CopyReplicasRequest {
+                constructor(p?: lumeo.chunkserver.v1.CopyReplicasRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                copies: lumeo.chunkserver.v1.CopyReplicaRequest.$Properties[];
+                static encode(m: lumeo.chunkserver.v1.CopyReplicasRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CopyReplicasRequest & lumeo.chunkserver.v1.CopyReplicasRequest.$Shape;
+            }
+
+            namespace CopyReplicasRequest {
+                interface $Properties {
+                    copies?: (lumeo.chunkserver.v1.CopyReplicaRequest.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.CopyReplicasRequest.$Properties;
+            }
+
+            interface ICopyReplicasResponse extends lumeo.chunkserver.v1.CopyReplicasResponse.$Properties {
+            }
+
+            class CopyReplicasResponse {
+                constructor(p?: lumeo.chunkserver.v1.CopyReplicasResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                results: lumeo.chunkserver.v1.CopyReplicaResult.$Properties[];
+                static encode(m: lumeo.chunkserver.v1.CopyReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CopyReplicasResponse & lumeo.chunkserver.v1.CopyReplicasResponse.$Shape;
+            }
+
+            namespace CopyReplicasResponse {
+                interface $Properties {
+                    results?: (lumeo.chunkserver.v1.CopyReplicaResult.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = {
+                  results?: lumeo.chunkserver.v1.CopyReplicaResult.$Shape[]|null;
+                  $unknowns?: Uint8Array[];
+                };
+            }
+
+            interface ICopyReplicaResult extends lumeo.chunkserver.v1.CopyReplicaResult.$Properties {
+            }
+
+            class CopyReplicaResult {
+                constructor(p?: lumeo.chunkserver.v1.CopyReplicaResult.$Properties);
+                $unknowns?: Uint8Array[];
+                copied?: (lumeo.chunkserver.v1.CopyReplicaResponse.$Properties|null);
+                error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
+                result?: ("copied"|"error");
+                static encode(m: lumeo.chunkserver.v1.CopyReplicaResult.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CopyReplicaResult & lumeo.chunkserver.v1.CopyReplicaResult.$Shape;
+            }
+
+            namespace CopyReplicaResult {
+                interface $Properties {
+                    copied?: (lumeo.chunkserver.v1.CopyReplicaResponse.$Properties|null);
+                    error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
+                    result?: ("copied"|"error");
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = {
+                  copied?: lumeo.chunkserver.v1.CopyReplicaResponse.$Shape|null;
+                  error?: lumeo.common.v1.ErrorDetail.$Shape|null;
+                  $unknowns?: Uint8Array[];
+                } & (
+                  ({ result?: undefined; copied?: null; error?: null }|{ result?: "copied"; copied: lumeo.chunkserver.v1.CopyReplicaResponse.$Shape; error?: null }|{ result?: "error"; copied?: null; error: lumeo.common.v1.ErrorDetail.$Shape })
+                );
+            }
+
+            interface IAuditReplicasRequest extends lumeo.chunkserver.v1.AuditReplicasRequest.$Properties {
+            }
+
+            class AuditReplicasRequest {
+                constructor(p?: lumeo.chunkserver.v1.AuditReplicasRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                audits: lumeo.chunkserver.v1.AuditReplicaRequest.$Properties[];
+                static encode(m: lumeo.chunkserver.v1.AuditReplicasRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.AuditReplicasRequest & lumeo.chunkserver.v1.AuditReplicasRequest.$Shape;
+            }
+
+            namespace AuditReplicasRequest {
+                interface $Properties {
+                    audits?: (lumeo.chunkserver.v1.AuditReplicaRequest.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.AuditReplicasRequest.$Properties;
+            }
+
+            interface IAuditReplicasResponse extends lumeo.chunkserver.v1.AuditReplicasResponse.$Properties {
+            }
+
+            class AuditReplicasResponse {
+                constructor(p?: lumeo.chunkserver.v1.AuditReplicasResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                results: lumeo.chunkserver.v1.AuditReplicaResult.$Properties[];
+                static encode(m: lumeo.chunkserver.v1.AuditReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.AuditReplicasResponse & lumeo.chunkserver.v1.AuditReplicasResponse.$Shape;
+            }
+
+            namespace AuditReplicasResponse {
+                interface $Properties {
+                    results?: (lumeo.chunkserver.v1.AuditReplicaResult.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = {
+                  results?: lumeo.chunkserver.v1.AuditReplicaResult.$Shape[]|null;
+                  $unknowns?: Uint8Array[];
+                };
+            }
+
+            interface IAuditReplicaResult extends lumeo.chunkserver.v1.AuditReplicaResult.$Properties {
+            }
+
+            class AuditReplicaResult {
+                constructor(p?: lumeo.chunkserver.v1.AuditReplicaResult.$Properties);
+                $unknowns?: Uint8Array[];
+                audited?: (lumeo.chunkserver.v1.AuditReplicaResponse.$Properties|null);
+                error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
+                result?: ("audited"|"error");
+                static encode(m: lumeo.chunkserver.v1.AuditReplicaResult.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.AuditReplicaResult & lumeo.chunkserver.v1.AuditReplicaResult.$Shape;
+            }
+
+            namespace AuditReplicaResult {
+                interface $Properties {
+                    audited?: (lumeo.chunkserver.v1.AuditReplicaResponse.$Properties|null);
+                    error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
+                    result?: ("audited"|"error");
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = {
+                  audited?: lumeo.chunkserver.v1.AuditReplicaResponse.$Shape|null;
+                  error?: lumeo.common.v1.ErrorDetail.$Shape|null;
+                  $unknowns?: Uint8Array[];
+                } & (
+                  ({ result?: undefined; audited?: null; error?: null }|{ result?: "audited"; audited: lumeo.chunkserver.v1.AuditReplicaResponse.$Shape; error?: null }|{ result?: "error"; audited?: null; error: lumeo.common.v1.ErrorDetail.$Shape })
+                );
+            }
+
             interface IListReplicasRequest extends lumeo.chunkserver.v1.ListReplicasRequest.$Properties {
             }
 
@@ -838,6 +978,31 @@ export namespace lumeo {
                 type $Shape = lumeo.common.v1.LocatedChunk.$Properties;
             }
 
+            interface IErrorDetail extends lumeo.common.v1.ErrorDetail.$Properties {
+            }
+
+            class ErrorDetail {
+                constructor(p?: lumeo.common.v1.ErrorDetail.$Properties);
+                $unknowns?: Uint8Array[];
+                code: string;
+                message: string;
+                leader: string;
+                retryAfterMs: number;
+                static encode(m: lumeo.common.v1.ErrorDetail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.ErrorDetail & lumeo.common.v1.ErrorDetail.$Shape;
+            }
+
+            namespace ErrorDetail {
+                interface $Properties {
+                    code?: (string|null);
+                    message?: (string|null);
+                    leader?: (string|null);
+                    retryAfterMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.common.v1.ErrorDetail.$Properties;
+            }
+
             interface IProcessFacts extends lumeo.common.v1.ProcessFacts.$Properties {
             }
 
@@ -939,31 +1104,6 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.common.v1.ScrubStatus.$Properties;
-            }
-
-            interface IErrorDetail extends lumeo.common.v1.ErrorDetail.$Properties {
-            }
-
-            class ErrorDetail {
-                constructor(p?: lumeo.common.v1.ErrorDetail.$Properties);
-                $unknowns?: Uint8Array[];
-                code: string;
-                message: string;
-                leader: string;
-                retryAfterMs: number;
-                static encode(m: lumeo.common.v1.ErrorDetail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.ErrorDetail & lumeo.common.v1.ErrorDetail.$Shape;
-            }
-
-            namespace ErrorDetail {
-                interface $Properties {
-                    code?: (string|null);
-                    message?: (string|null);
-                    leader?: (string|null);
-                    retryAfterMs?: (number|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.common.v1.ErrorDetail.$Properties;
             }
         }
     }

@@ -3244,6 +3244,910 @@ export const lumeo = $root.lumeo = (() => {
                 return values;
             })();
 
+            v1.CopyReplicasRequest = (function() {
+
+                /**
+                 * Properties of a CopyReplicasRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.CopyReplicasRequest.$Properties
+                 * @property {Array.<lumeo.chunkserver.v1.CopyReplicaRequest.$Properties>|null} [copies] CopyReplicasRequest copies
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CopyReplicasRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ICopyReplicasRequest
+                 * @augments lumeo.chunkserver.v1.CopyReplicasRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.CopyReplicasRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CopyReplicasRequest.
+                 * @typedef {lumeo.chunkserver.v1.CopyReplicasRequest.$Properties} lumeo.chunkserver.v1.CopyReplicasRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new CopyReplicasRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a CopyReplicasRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.CopyReplicasRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CopyReplicasRequest = function (p) {
+                    this.copies = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CopyReplicasRequest copies.
+                 * @member {Array.<lumeo.chunkserver.v1.CopyReplicaRequest.$Properties>} copies
+                 * @memberof lumeo.chunkserver.v1.CopyReplicasRequest
+                 * @instance
+                 */
+                CopyReplicasRequest.prototype.copies = $util.emptyArray;
+
+                /**
+                 * Encodes the specified CopyReplicasRequest message. Does not implicitly {@link lumeo.chunkserver.v1.CopyReplicasRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicasRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.CopyReplicasRequest.$Properties} m CopyReplicasRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CopyReplicasRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.copies != null && m.copies.length) {
+                        for (var i = 0; i < m.copies.length; ++i)
+                            $root.lumeo.chunkserver.v1.CopyReplicaRequest.encode(m.copies[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CopyReplicasRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicasRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.CopyReplicasRequest & lumeo.chunkserver.v1.CopyReplicasRequest.$Shape} CopyReplicasRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CopyReplicasRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.CopyReplicasRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.copies && m.copies.length))
+                                    m.copies = [];
+                                m.copies.push($root.lumeo.chunkserver.v1.CopyReplicaRequest.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CopyReplicasRequest;
+            })();
+
+            v1.CopyReplicasResponse = (function() {
+
+                /**
+                 * Properties of a CopyReplicasResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.CopyReplicasResponse.$Properties
+                 * @property {Array.<lumeo.chunkserver.v1.CopyReplicaResult.$Properties>|null} [results] CopyReplicasResponse results
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CopyReplicasResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ICopyReplicasResponse
+                 * @augments lumeo.chunkserver.v1.CopyReplicasResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.CopyReplicasResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CopyReplicasResponse.
+                 * @typedef {{
+                 *   results?: Array.<lumeo.chunkserver.v1.CopyReplicaResult.$Shape>|null;
+                 *   $unknowns?: Array.<Uint8Array>;
+                 * }} lumeo.chunkserver.v1.CopyReplicasResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new CopyReplicasResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a CopyReplicasResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.CopyReplicasResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CopyReplicasResponse = function (p) {
+                    this.results = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CopyReplicasResponse results.
+                 * @member {Array.<lumeo.chunkserver.v1.CopyReplicaResult.$Properties>} results
+                 * @memberof lumeo.chunkserver.v1.CopyReplicasResponse
+                 * @instance
+                 */
+                CopyReplicasResponse.prototype.results = $util.emptyArray;
+
+                /**
+                 * Encodes the specified CopyReplicasResponse message. Does not implicitly {@link lumeo.chunkserver.v1.CopyReplicasResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicasResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.CopyReplicasResponse.$Properties} m CopyReplicasResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CopyReplicasResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.results != null && m.results.length) {
+                        for (var i = 0; i < m.results.length; ++i)
+                            $root.lumeo.chunkserver.v1.CopyReplicaResult.encode(m.results[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CopyReplicasResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicasResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.CopyReplicasResponse & lumeo.chunkserver.v1.CopyReplicasResponse.$Shape} CopyReplicasResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CopyReplicasResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.CopyReplicasResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.results && m.results.length))
+                                    m.results = [];
+                                m.results.push($root.lumeo.chunkserver.v1.CopyReplicaResult.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CopyReplicasResponse;
+            })();
+
+            v1.CopyReplicaResult = (function() {
+
+                /**
+                 * Properties of a CopyReplicaResult.
+                 * @typedef {Object} lumeo.chunkserver.v1.CopyReplicaResult.$Properties
+                 * @property {lumeo.chunkserver.v1.CopyReplicaResponse.$Properties|null} [copied] CopyReplicaResult copied
+                 * @property {lumeo.common.v1.ErrorDetail.$Properties|null} [error] CopyReplicaResult error
+                 * @property {"copied"|"error"} [result] CopyReplicaResult result
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CopyReplicaResult.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ICopyReplicaResult
+                 * @augments lumeo.chunkserver.v1.CopyReplicaResult.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.CopyReplicaResult.$Properties instead.
+                 */
+
+                /**
+                 * Narrowed shape of a CopyReplicaResult.
+                 * @typedef {{
+                 *   copied?: lumeo.chunkserver.v1.CopyReplicaResponse.$Shape|null;
+                 *   error?: lumeo.common.v1.ErrorDetail.$Shape|null;
+                 *   $unknowns?: Array.<Uint8Array>;
+                 * } & (
+                 *   ({ result?: undefined; copied?: null; error?: null }|{ result?: "copied"; copied: lumeo.chunkserver.v1.CopyReplicaResponse.$Shape; error?: null }|{ result?: "error"; copied?: null; error: lumeo.common.v1.ErrorDetail.$Shape })
+                 * )} lumeo.chunkserver.v1.CopyReplicaResult.$Shape
+                 */
+
+                /**
+                 * Constructs a new CopyReplicaResult.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a CopyReplicaResult.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.CopyReplicaResult.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CopyReplicaResult = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CopyReplicaResult copied.
+                 * @member {lumeo.chunkserver.v1.CopyReplicaResponse.$Properties|null|undefined} copied
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResult
+                 * @instance
+                 */
+                CopyReplicaResult.prototype.copied = null;
+
+                /**
+                 * CopyReplicaResult error.
+                 * @member {lumeo.common.v1.ErrorDetail.$Properties|null|undefined} error
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResult
+                 * @instance
+                 */
+                CopyReplicaResult.prototype.error = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                /**
+                 * CopyReplicaResult result.
+                 * @member {"copied"|"error"|undefined} result
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResult
+                 * @instance
+                 */
+                $Object.defineProperty(CopyReplicaResult.prototype, "result", {
+                    get: $util.oneOfGetter($oneOfFields = ["copied", "error"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified CopyReplicaResult message. Does not implicitly {@link lumeo.chunkserver.v1.CopyReplicaResult.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResult
+                 * @static
+                 * @param {lumeo.chunkserver.v1.CopyReplicaResult.$Properties} m CopyReplicaResult message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CopyReplicaResult.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.copied != null && $Object.hasOwnProperty.call(m, "copied"))
+                        $root.lumeo.chunkserver.v1.CopyReplicaResponse.encode(m.copied, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.error != null && $Object.hasOwnProperty.call(m, "error"))
+                        $root.lumeo.common.v1.ErrorDetail.encode(m.error, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CopyReplicaResult message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaResult
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.CopyReplicaResult & lumeo.chunkserver.v1.CopyReplicaResult.$Shape} CopyReplicaResult
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CopyReplicaResult.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.CopyReplicaResult();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.copied = $root.lumeo.chunkserver.v1.CopyReplicaResponse.decode(r, r.size(), $undefined, q + 1, m.copied);
+                                m.result = "copied";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.error = $root.lumeo.common.v1.ErrorDetail.decode(r, r.size(), $undefined, q + 1, m.error);
+                                m.result = "error";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CopyReplicaResult;
+            })();
+
+            v1.AuditReplicasRequest = (function() {
+
+                /**
+                 * Properties of an AuditReplicasRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.AuditReplicasRequest.$Properties
+                 * @property {Array.<lumeo.chunkserver.v1.AuditReplicaRequest.$Properties>|null} [audits] AuditReplicasRequest audits
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AuditReplicasRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IAuditReplicasRequest
+                 * @augments lumeo.chunkserver.v1.AuditReplicasRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.AuditReplicasRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an AuditReplicasRequest.
+                 * @typedef {lumeo.chunkserver.v1.AuditReplicasRequest.$Properties} lumeo.chunkserver.v1.AuditReplicasRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new AuditReplicasRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents an AuditReplicasRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.AuditReplicasRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AuditReplicasRequest = function (p) {
+                    this.audits = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * AuditReplicasRequest audits.
+                 * @member {Array.<lumeo.chunkserver.v1.AuditReplicaRequest.$Properties>} audits
+                 * @memberof lumeo.chunkserver.v1.AuditReplicasRequest
+                 * @instance
+                 */
+                AuditReplicasRequest.prototype.audits = $util.emptyArray;
+
+                /**
+                 * Encodes the specified AuditReplicasRequest message. Does not implicitly {@link lumeo.chunkserver.v1.AuditReplicasRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicasRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.AuditReplicasRequest.$Properties} m AuditReplicasRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AuditReplicasRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.audits != null && m.audits.length) {
+                        for (var i = 0; i < m.audits.length; ++i)
+                            $root.lumeo.chunkserver.v1.AuditReplicaRequest.encode(m.audits[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AuditReplicasRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicasRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.AuditReplicasRequest & lumeo.chunkserver.v1.AuditReplicasRequest.$Shape} AuditReplicasRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AuditReplicasRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.AuditReplicasRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.audits && m.audits.length))
+                                    m.audits = [];
+                                m.audits.push($root.lumeo.chunkserver.v1.AuditReplicaRequest.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AuditReplicasRequest;
+            })();
+
+            v1.AuditReplicasResponse = (function() {
+
+                /**
+                 * Properties of an AuditReplicasResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.AuditReplicasResponse.$Properties
+                 * @property {Array.<lumeo.chunkserver.v1.AuditReplicaResult.$Properties>|null} [results] AuditReplicasResponse results
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AuditReplicasResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IAuditReplicasResponse
+                 * @augments lumeo.chunkserver.v1.AuditReplicasResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.AuditReplicasResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an AuditReplicasResponse.
+                 * @typedef {{
+                 *   results?: Array.<lumeo.chunkserver.v1.AuditReplicaResult.$Shape>|null;
+                 *   $unknowns?: Array.<Uint8Array>;
+                 * }} lumeo.chunkserver.v1.AuditReplicasResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new AuditReplicasResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents an AuditReplicasResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.AuditReplicasResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AuditReplicasResponse = function (p) {
+                    this.results = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * AuditReplicasResponse results.
+                 * @member {Array.<lumeo.chunkserver.v1.AuditReplicaResult.$Properties>} results
+                 * @memberof lumeo.chunkserver.v1.AuditReplicasResponse
+                 * @instance
+                 */
+                AuditReplicasResponse.prototype.results = $util.emptyArray;
+
+                /**
+                 * Encodes the specified AuditReplicasResponse message. Does not implicitly {@link lumeo.chunkserver.v1.AuditReplicasResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicasResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.AuditReplicasResponse.$Properties} m AuditReplicasResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AuditReplicasResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.results != null && m.results.length) {
+                        for (var i = 0; i < m.results.length; ++i)
+                            $root.lumeo.chunkserver.v1.AuditReplicaResult.encode(m.results[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AuditReplicasResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicasResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.AuditReplicasResponse & lumeo.chunkserver.v1.AuditReplicasResponse.$Shape} AuditReplicasResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AuditReplicasResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.AuditReplicasResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.results && m.results.length))
+                                    m.results = [];
+                                m.results.push($root.lumeo.chunkserver.v1.AuditReplicaResult.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AuditReplicasResponse;
+            })();
+
+            v1.AuditReplicaResult = (function() {
+
+                /**
+                 * Properties of an AuditReplicaResult.
+                 * @typedef {Object} lumeo.chunkserver.v1.AuditReplicaResult.$Properties
+                 * @property {lumeo.chunkserver.v1.AuditReplicaResponse.$Properties|null} [audited] AuditReplicaResult audited
+                 * @property {lumeo.common.v1.ErrorDetail.$Properties|null} [error] AuditReplicaResult error
+                 * @property {"audited"|"error"} [result] AuditReplicaResult result
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an AuditReplicaResult.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IAuditReplicaResult
+                 * @augments lumeo.chunkserver.v1.AuditReplicaResult.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.AuditReplicaResult.$Properties instead.
+                 */
+
+                /**
+                 * Narrowed shape of an AuditReplicaResult.
+                 * @typedef {{
+                 *   audited?: lumeo.chunkserver.v1.AuditReplicaResponse.$Shape|null;
+                 *   error?: lumeo.common.v1.ErrorDetail.$Shape|null;
+                 *   $unknowns?: Array.<Uint8Array>;
+                 * } & (
+                 *   ({ result?: undefined; audited?: null; error?: null }|{ result?: "audited"; audited: lumeo.chunkserver.v1.AuditReplicaResponse.$Shape; error?: null }|{ result?: "error"; audited?: null; error: lumeo.common.v1.ErrorDetail.$Shape })
+                 * )} lumeo.chunkserver.v1.AuditReplicaResult.$Shape
+                 */
+
+                /**
+                 * Constructs a new AuditReplicaResult.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents an AuditReplicaResult.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.AuditReplicaResult.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const AuditReplicaResult = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * AuditReplicaResult audited.
+                 * @member {lumeo.chunkserver.v1.AuditReplicaResponse.$Properties|null|undefined} audited
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResult
+                 * @instance
+                 */
+                AuditReplicaResult.prototype.audited = null;
+
+                /**
+                 * AuditReplicaResult error.
+                 * @member {lumeo.common.v1.ErrorDetail.$Properties|null|undefined} error
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResult
+                 * @instance
+                 */
+                AuditReplicaResult.prototype.error = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                /**
+                 * AuditReplicaResult result.
+                 * @member {"audited"|"error"|undefined} result
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResult
+                 * @instance
+                 */
+                $Object.defineProperty(AuditReplicaResult.prototype, "result", {
+                    get: $util.oneOfGetter($oneOfFields = ["audited", "error"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified AuditReplicaResult message. Does not implicitly {@link lumeo.chunkserver.v1.AuditReplicaResult.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResult
+                 * @static
+                 * @param {lumeo.chunkserver.v1.AuditReplicaResult.$Properties} m AuditReplicaResult message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                AuditReplicaResult.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.audited != null && $Object.hasOwnProperty.call(m, "audited"))
+                        $root.lumeo.chunkserver.v1.AuditReplicaResponse.encode(m.audited, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.error != null && $Object.hasOwnProperty.call(m, "error"))
+                        $root.lumeo.common.v1.ErrorDetail.encode(m.error, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an AuditReplicaResult message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.AuditReplicaResult
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.AuditReplicaResult & lumeo.chunkserver.v1.AuditReplicaResult.$Shape} AuditReplicaResult
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                AuditReplicaResult.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.AuditReplicaResult();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.audited = $root.lumeo.chunkserver.v1.AuditReplicaResponse.decode(r, r.size(), $undefined, q + 1, m.audited);
+                                m.result = "audited";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.error = $root.lumeo.common.v1.ErrorDetail.decode(r, r.size(), $undefined, q + 1, m.error);
+                                m.result = "error";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return AuditReplicaResult;
+            })();
+
             v1.ListReplicasRequest = (function() {
 
                 /**
@@ -6215,6 +7119,202 @@ export const lumeo = $root.lumeo = (() => {
                 return LocatedChunk;
             })();
 
+            v1.ErrorDetail = (function() {
+
+                /**
+                 * Properties of an ErrorDetail.
+                 * @typedef {Object} lumeo.common.v1.ErrorDetail.$Properties
+                 * @property {string|null} [code] ErrorDetail code
+                 * @property {string|null} [message] ErrorDetail message
+                 * @property {string|null} [leader] ErrorDetail leader
+                 * @property {number|null} [retryAfterMs] ErrorDetail retryAfterMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an ErrorDetail.
+                 * @memberof lumeo.common.v1
+                 * @interface IErrorDetail
+                 * @augments lumeo.common.v1.ErrorDetail.$Properties
+                 * @deprecated Use lumeo.common.v1.ErrorDetail.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an ErrorDetail.
+                 * @typedef {lumeo.common.v1.ErrorDetail.$Properties} lumeo.common.v1.ErrorDetail.$Shape
+                 */
+
+                /**
+                 * Constructs a new ErrorDetail.
+                 * @memberof lumeo.common.v1
+                 * @classdesc Represents an ErrorDetail.
+                 * @constructor
+                 * @param {lumeo.common.v1.ErrorDetail.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ErrorDetail = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ErrorDetail code.
+                 * @member {string} code
+                 * @memberof lumeo.common.v1.ErrorDetail
+                 * @instance
+                 */
+                ErrorDetail.prototype.code = "";
+
+                /**
+                 * ErrorDetail message.
+                 * @member {string} message
+                 * @memberof lumeo.common.v1.ErrorDetail
+                 * @instance
+                 */
+                ErrorDetail.prototype.message = "";
+
+                /**
+                 * ErrorDetail leader.
+                 * @member {string} leader
+                 * @memberof lumeo.common.v1.ErrorDetail
+                 * @instance
+                 */
+                ErrorDetail.prototype.leader = "";
+
+                /**
+                 * ErrorDetail retryAfterMs.
+                 * @member {number} retryAfterMs
+                 * @memberof lumeo.common.v1.ErrorDetail
+                 * @instance
+                 */
+                ErrorDetail.prototype.retryAfterMs = 0;
+
+                /**
+                 * Encodes the specified ErrorDetail message. Does not implicitly {@link lumeo.common.v1.ErrorDetail.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.common.v1.ErrorDetail
+                 * @static
+                 * @param {lumeo.common.v1.ErrorDetail.$Properties} m ErrorDetail message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ErrorDetail.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.code != null && $Object.hasOwnProperty.call(m, "code") && m.code !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.code);
+                    if (m.message != null && $Object.hasOwnProperty.call(m, "message") && m.message !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.message);
+                    if (m.leader != null && $Object.hasOwnProperty.call(m, "leader") && m.leader !== "")
+                        w.uint32(/* id 3, wireType 2 =*/26).string(m.leader);
+                    if (m.retryAfterMs != null && $Object.hasOwnProperty.call(m, "retryAfterMs") && m.retryAfterMs !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.retryAfterMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an ErrorDetail message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.common.v1.ErrorDetail
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.common.v1.ErrorDetail & lumeo.common.v1.ErrorDetail.$Shape} ErrorDetail
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ErrorDetail.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.common.v1.ErrorDetail();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.code = v;
+                                else
+                                    delete m.code;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.message = v;
+                                else
+                                    delete m.message;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.leader = v;
+                                else
+                                    delete m.leader;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.retryAfterMs = v;
+                                else
+                                    delete m.retryAfterMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ErrorDetail;
+            })();
+
             v1.ProcessFacts = (function() {
 
                 /**
@@ -7081,202 +8181,6 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return ScrubStatus;
-            })();
-
-            v1.ErrorDetail = (function() {
-
-                /**
-                 * Properties of an ErrorDetail.
-                 * @typedef {Object} lumeo.common.v1.ErrorDetail.$Properties
-                 * @property {string|null} [code] ErrorDetail code
-                 * @property {string|null} [message] ErrorDetail message
-                 * @property {string|null} [leader] ErrorDetail leader
-                 * @property {number|null} [retryAfterMs] ErrorDetail retryAfterMs
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of an ErrorDetail.
-                 * @memberof lumeo.common.v1
-                 * @interface IErrorDetail
-                 * @augments lumeo.common.v1.ErrorDetail.$Properties
-                 * @deprecated Use lumeo.common.v1.ErrorDetail.$Properties instead.
-                 */
-
-                /**
-                 * Shape of an ErrorDetail.
-                 * @typedef {lumeo.common.v1.ErrorDetail.$Properties} lumeo.common.v1.ErrorDetail.$Shape
-                 */
-
-                /**
-                 * Constructs a new ErrorDetail.
-                 * @memberof lumeo.common.v1
-                 * @classdesc Represents an ErrorDetail.
-                 * @constructor
-                 * @param {lumeo.common.v1.ErrorDetail.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ErrorDetail = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * ErrorDetail code.
-                 * @member {string} code
-                 * @memberof lumeo.common.v1.ErrorDetail
-                 * @instance
-                 */
-                ErrorDetail.prototype.code = "";
-
-                /**
-                 * ErrorDetail message.
-                 * @member {string} message
-                 * @memberof lumeo.common.v1.ErrorDetail
-                 * @instance
-                 */
-                ErrorDetail.prototype.message = "";
-
-                /**
-                 * ErrorDetail leader.
-                 * @member {string} leader
-                 * @memberof lumeo.common.v1.ErrorDetail
-                 * @instance
-                 */
-                ErrorDetail.prototype.leader = "";
-
-                /**
-                 * ErrorDetail retryAfterMs.
-                 * @member {number} retryAfterMs
-                 * @memberof lumeo.common.v1.ErrorDetail
-                 * @instance
-                 */
-                ErrorDetail.prototype.retryAfterMs = 0;
-
-                /**
-                 * Encodes the specified ErrorDetail message. Does not implicitly {@link lumeo.common.v1.ErrorDetail.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.common.v1.ErrorDetail
-                 * @static
-                 * @param {lumeo.common.v1.ErrorDetail.$Properties} m ErrorDetail message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ErrorDetail.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.code != null && $Object.hasOwnProperty.call(m, "code") && m.code !== "")
-                        w.uint32(/* id 1, wireType 2 =*/10).string(m.code);
-                    if (m.message != null && $Object.hasOwnProperty.call(m, "message") && m.message !== "")
-                        w.uint32(/* id 2, wireType 2 =*/18).string(m.message);
-                    if (m.leader != null && $Object.hasOwnProperty.call(m, "leader") && m.leader !== "")
-                        w.uint32(/* id 3, wireType 2 =*/26).string(m.leader);
-                    if (m.retryAfterMs != null && $Object.hasOwnProperty.call(m, "retryAfterMs") && m.retryAfterMs !== 0)
-                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.retryAfterMs);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes an ErrorDetail message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.common.v1.ErrorDetail
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.common.v1.ErrorDetail & lumeo.common.v1.ErrorDetail.$Shape} ErrorDetail
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ErrorDetail.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.common.v1.ErrorDetail();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.code = v;
-                                else
-                                    delete m.code;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.message = v;
-                                else
-                                    delete m.message;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.leader = v;
-                                else
-                                    delete m.leader;
-                                continue;
-                            }
-                        case 4: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.uint32())
-                                    m.retryAfterMs = v;
-                                else
-                                    delete m.retryAfterMs;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ErrorDetail;
             })();
 
             return v1;

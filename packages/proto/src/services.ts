@@ -49,6 +49,18 @@ export const ControlService = {
     lumeo.chunkserver.v1.AuditReplicaResponse,
     { request: false, response: false },
   ),
+  copyReplicas: method<lumeo.chunkserver.v1.ICopyReplicasRequest, lumeo.chunkserver.v1.ICopyReplicasResponse>(
+    "/lumeo.chunkserver.v1.ControlService/CopyReplicas",
+    lumeo.chunkserver.v1.CopyReplicasRequest,
+    lumeo.chunkserver.v1.CopyReplicasResponse,
+    { request: false, response: false },
+  ),
+  auditReplicas: method<lumeo.chunkserver.v1.IAuditReplicasRequest, lumeo.chunkserver.v1.IAuditReplicasResponse>(
+    "/lumeo.chunkserver.v1.ControlService/AuditReplicas",
+    lumeo.chunkserver.v1.AuditReplicasRequest,
+    lumeo.chunkserver.v1.AuditReplicasResponse,
+    { request: false, response: false },
+  ),
   getStatus: method<lumeo.chunkserver.v1.IGetStatusRequest, lumeo.chunkserver.v1.IGetStatusResponse>(
     "/lumeo.chunkserver.v1.ControlService/GetStatus",
     lumeo.chunkserver.v1.GetStatusRequest,

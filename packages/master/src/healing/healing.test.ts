@@ -15,7 +15,7 @@ import { Round } from "./round.js";
 
 const GIB = 2 ** 30;
 const NOW = monotonicMs(1_000);
-const LIMITS = { movesPerServer: 2, movesMax: 8, bytesPerSecond: 1_000 };
+const LIMITS = { movesPerServer: 2, smallForOne: 1, movesMax: 8, bytesPerSecond: 1_000 };
 const NOBODY: ReadonlySet<ServerId> = new Set();
 
 const site = fc.record({
@@ -140,6 +140,19 @@ test("a server gives and takes only so many copies at once, and so many bytes a 
   pace.end(way);
   t.true(pace.mayTake(two, "in", monotonicMs(NOW + 9_000)));
   t.is(pace.under(one, "out"), 1);
+});
+
+test("small copies weigh less than large ones", (t) => {
+  const pace = new Pace({ ...LIMITS, smallForOne: 8, bytesPerSecond: 1e12 });
+  const [one, two] = [1, 2].map(serverId) as [ServerId, ServerId];
+  const small = { source: one, target: two, bytes: 4_096 };
+  for (let i = 0; i < 8; i++) pace.begin(small, NOW);
+  t.is(pace.under(two, "in"), 1);
+  t.true(pace.mayTake(two, "in", NOW));
+  pace.begin({ ...small, bytes: 2 ** 20 }, NOW);
+  t.false(pace.mayTake(two, "in", NOW));
+  for (let i = 0; i < 8; i++) pace.end(small);
+  t.is(pace.under(two, "in"), 1);
 });
 
 test("the queue hands out the most endangered first, each chunk once, and is bounded", (t) => {

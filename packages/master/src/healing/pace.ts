@@ -1,11 +1,13 @@
 // How fast copies are made: moves at once, and bytes a second, of each server in each direction. A
 // server that clients write to and read from must not notice that it heals another one.
 
-import type { MonotonicMs, ServerId } from "@lumeofs/base";
+import { type MonotonicMs, type ServerId, SMALL_CHUNK_BYTES_MAX } from "@lumeofs/base";
 
 export interface PaceLimits {
-  /** Moves at once of one server, as source and as target each. */
+  /** Moves at once of one server, as source and as target each, by their weight. */
   readonly movesPerServer: number;
+  /** So many small chunks weigh as much as a large one: they travel and are synced together. */
+  readonly smallForOne: number;
   /** In all. */
   readonly movesMax: number;
   /** Of one server, as source and as target each. */
@@ -14,6 +16,11 @@ export interface PaceLimits {
 
 /** Moves of so many milliseconds may be begun in advance: many small ones in one piece of work. */
 const AHEAD_MS = 50;
+
+/** What a move counts among those that a server makes at once. */
+export function weightOf(bytes: number, { smallForOne }: Pick<PaceLimits, "smallForOne">): number {
+  return bytes <= SMALL_CHUNK_BYTES_MAX ? 1 / smallForOne : 1;
+}
 
 /** Which way bytes go: from a source, or to a target. */
 export type Direction = "out" | "in";
@@ -47,15 +54,16 @@ export class Pace {
     return (this.#freeAt[direction].get(server) ?? 0) < now + AHEAD_MS;
   }
 
-  /** Moves of a server that are under way. */
+  /** What the moves of a server that are under way weigh. */
   under(server: ServerId, direction: Direction): number {
     return this.#under[direction].get(server) ?? 0;
   }
 
   begin(way: Way, now: MonotonicMs): void {
     this.#count++;
+    const weight = weightOf(way.bytes, this.#limits);
     for (const [direction, server] of endsOf(way)) {
-      this.#under[direction].set(server, this.under(server, direction) + 1);
+      this.#under[direction].set(server, this.under(server, direction) + weight);
       const from = Math.max(now, this.#freeAt[direction].get(server) ?? 0);
       const takesMs = (way.bytes / this.#limits.bytesPerSecond) * 1_000;
       this.#freeAt[direction].set(server, from + takesMs);
@@ -64,8 +72,9 @@ export class Pace {
 
   end(way: Way): void {
     this.#count--;
+    const weight = weightOf(way.bytes, this.#limits);
     for (const [direction, server] of endsOf(way)) {
-      this.#under[direction].set(server, this.under(server, direction) - 1);
+      this.#under[direction].set(server, this.under(server, direction) - weight);
     }
   }
 }

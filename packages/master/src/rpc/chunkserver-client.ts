@@ -1,7 +1,13 @@
 // Orders over gRPC to the control services of chunkservers.
 
-import { asLumeoError, type ChunkHandle, LumeoError, serverId } from "@lumeofs/base";
-import { unary } from "@lumeofs/node/rpc";
+import {
+  asLumeoError,
+  type ChunkHandle,
+  LumeoError,
+  SMALL_CHUNK_BYTES_MAX,
+  serverId,
+} from "@lumeofs/base";
+import { decodeErrorDetail, unary } from "@lumeofs/node/rpc";
 import { ControlService, lumeo } from "@lumeofs/proto";
 import type {
   AuditOrder,
@@ -17,6 +23,7 @@ import type {
 } from "../duties/orders.js";
 import type { Server } from "../metadata/servers.js";
 import type { ChannelPool } from "./channel-pool.js";
+import { OrderBatches } from "./order-batches.js";
 import { decodeHandle } from "./wire.js";
 
 const DELETE_TIMEOUT_MS = 10_000;
@@ -35,6 +42,12 @@ export type TokenForOrder = (chunk: ReplicaName, withinMs: number) => Uint8Array
 export class ChunkserverClient implements Orders {
   readonly #channels: ChannelPool;
   readonly #tokenFor: TokenForOrder;
+  readonly #copies = new OrderBatches<CopyOrder, CopyOutcome>((target, orders, signal) =>
+    this.#copyAll(target, orders, signal),
+  );
+  readonly #audits = new OrderBatches<AuditOrder, AuditOutcome>((auditor, orders, signal) =>
+    this.#auditAll(auditor, orders, signal),
+  );
 
   /** @param tokenFor  What the servers show each other when they obey an order. */
   constructor(channels: ChannelPool, tokenFor: TokenForOrder) {
@@ -85,30 +98,68 @@ export class ChunkserverClient implements Orders {
   }
 
   async copyReplica(target: Server, order: CopyOrder): Promise<CopyOutcome> {
+    if (order.chunk.lengthBytes <= SMALL_CHUNK_BYTES_MAX) return this.#copies.add(target, order);
     const channel = this.#channels.to(target.controlAddress);
-    const request = {
-      storeUuid: target.storeUuid,
-      chunk: chunkRef(order.chunk),
-      sources: order.sources.map(holder),
-      bytesPerSecondMax: order.bytesPerSecondMax,
-      token: this.#tokenFor(order.chunk, timeoutMs(order)),
-    };
-    const options = { timeoutMs: timeoutMs(order), signal: order.signal };
+    const request = this.#copyRequest(target, order);
+    const options = { timeoutMs: timeoutMs([order]), signal: order.signal };
     const answer = await unary(channel, ControlService.copyReplica, request, options);
     return decodeCopy(answer);
   }
 
   async auditReplica(auditor: Server, order: AuditOrder): Promise<AuditOutcome> {
+    if (order.chunk.lengthBytes <= SMALL_CHUNK_BYTES_MAX) return this.#audits.add(auditor, order);
     const channel = this.#channels.to(auditor.controlAddress);
-    const request = {
+    const options = { timeoutMs: timeoutMs([order]), signal: order.signal };
+    const request = this.#auditRequest(order);
+    const answer = await unary(channel, ControlService.auditReplica, request, options);
+    return decodeAudit(answer);
+  }
+
+  async #copyAll(
+    target: Server,
+    orders: readonly CopyOrder[],
+    signal: AbortSignal,
+  ): Promise<readonly (CopyOutcome | LumeoError)[]> {
+    const channel = this.#channels.to(target.controlAddress);
+    const copies = orders.map((order) => this.#copyRequest(target, order));
+    const options = { timeoutMs: timeoutMs(orders), signal };
+    const answer = await unary(channel, ControlService.copyReplicas, { copies }, options);
+    return (answer.results ?? []).map(({ copied, error }) =>
+      error == null ? decodeCopy(copied ?? {}) : decodeErrorDetail(error),
+    );
+  }
+
+  async #auditAll(
+    auditor: Server,
+    orders: readonly AuditOrder[],
+    signal: AbortSignal,
+  ): Promise<readonly (AuditOutcome | LumeoError)[]> {
+    const channel = this.#channels.to(auditor.controlAddress);
+    const audits = orders.map((order) => this.#auditRequest(order));
+    const options = { timeoutMs: timeoutMs(orders), signal };
+    const answer = await unary(channel, ControlService.auditReplicas, { audits }, options);
+    return (answer.results ?? []).map(({ audited, error }) =>
+      error == null ? decodeAudit(audited ?? {}) : decodeErrorDetail(error),
+    );
+  }
+
+  #copyRequest(target: Server, order: CopyOrder): lumeo.chunkserver.v1.ICopyReplicaRequest {
+    return {
+      storeUuid: target.storeUuid,
+      chunk: chunkRef(order.chunk),
+      sources: order.sources.map(holder),
+      bytesPerSecondMax: order.bytesPerSecondMax,
+      token: this.#tokenFor(order.chunk, timeoutMs([order])),
+    };
+  }
+
+  #auditRequest(order: AuditOrder): lumeo.chunkserver.v1.IAuditReplicaRequest {
+    return {
       chunk: chunkRef(order.chunk),
       holder: holder(order.holder),
       bytesPerSecondMax: order.bytesPerSecondMax,
-      token: this.#tokenFor(order.chunk, timeoutMs(order)),
+      token: this.#tokenFor(order.chunk, timeoutMs([order])),
     };
-    const options = { timeoutMs: timeoutMs(order), signal: order.signal };
-    const answer = await unary(channel, ControlService.auditReplica, request, options);
-    return decodeAudit(answer);
   }
 }
 
@@ -120,11 +171,17 @@ function holder({ id, server }: Holder) {
   return { serverId: id, dataAddress: server.dataAddress };
 }
 
-function timeoutMs(order: { readonly chunk: SealedReplica; readonly bytesPerSecondMax: number }) {
-  const { chunk, bytesPerSecondMax } = order;
-  if (bytesPerSecondMax === 0) return COPY_TIMEOUT_MS;
-  const seconds = (COPIES_SHARING * chunk.lengthBytes) / bytesPerSecondMax;
-  return COPY_TIMEOUT_MS + Math.ceil(seconds * 1_000);
+interface Paced {
+  readonly chunk: SealedReplica;
+  readonly bytesPerSecondMax: number;
+}
+
+/** For all of these together. */
+function timeoutMs(orders: readonly Paced[]): number {
+  const seconds = orders.map(({ chunk, bytesPerSecondMax }) =>
+    bytesPerSecondMax === 0 ? 0 : (COPIES_SHARING * chunk.lengthBytes) / bytesPerSecondMax,
+  );
+  return COPY_TIMEOUT_MS + Math.ceil(seconds.reduce((sum, one) => sum + one, 0) * 1_000);
 }
 
 function decodeCopy(answer: lumeo.chunkserver.v1.ICopyReplicaResponse): CopyOutcome {

@@ -94,10 +94,10 @@ export class Healer {
   constructor(parts: HealerParts, limits: HealingLimits) {
     this.#parts = parts;
     this.#limits = limits;
-    const { movesPerServer, bytesPerSecond } = limits;
-    this.#pace = new Pace({ ...limits, movesPerServer: movesPerServer * BEGUN_FACTOR });
+    const begun = limits.movesPerServer * BEGUN_FACTOR;
+    this.#pace = new Pace({ ...limits, movesPerServer: begun });
     const { orders, logger } = parts;
-    this.#runner = new MoveRunner({ orders, logger, bytesPerSecond, movesPerServer });
+    this.#runner = new MoveRunner({ orders, logger, limits });
   }
 
   /** This master does not lead any more. */

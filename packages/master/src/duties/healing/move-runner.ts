@@ -3,6 +3,7 @@
 // a move that is ordered twice, by this leader or by the one before it, is found made.
 
 import { asLumeoError, type Logger, type ServerId } from "@lumeofs/base";
+import { type PaceLimits, weightOf } from "../../healing/pace.js";
 import type { ChunkRecord } from "../../metadata/chunk-table.js";
 import type { MoveOutcome, NewMove } from "../../metadata/moves.js";
 import type { Server } from "../../metadata/servers.js";
@@ -28,16 +29,23 @@ export interface EndedMove {
 export interface MoveRunnerParts {
   readonly orders: Orders;
   readonly logger: Logger;
-  readonly bytesPerSecond: number;
-  /** Copies that one server gives, and takes, at once; others wait here. */
-  readonly movesPerServer: number;
+  /** Copies that a server cannot give or take now wait here. */
+  readonly limits: PaceLimits;
+}
+
+/** What is under way at the servers, by its weight. */
+interface Busy {
+  readonly in: Map<ServerId, number>;
+  readonly out: Map<ServerId, number>;
 }
 
 export class MoveRunner {
   readonly #parts: MoveRunnerParts;
   /** With a signal each: one for all would be listened to by all of them. */
   readonly #running = new Map<MoveOrder, AbortController>();
+  readonly #busy: Busy = { in: new Map(), out: new Map() };
   #waiting: MoveOrder[] = [];
+  #isAwake = false;
   #ended: EndedMove[] = [];
 
   constructor(parts: MoveRunnerParts) {
@@ -52,7 +60,7 @@ export class MoveRunner {
   /** Orders a move as soon as its servers have room for it. */
   start(order: MoveOrder): void {
     this.#waiting.push(order);
-    this.#next();
+    this.#wake();
   }
 
   /** Moves that are not ordered yet are dropped unless they are `wanted`. */
@@ -83,34 +91,50 @@ export class MoveRunner {
     this.#waiting = [];
   }
 
+  /** Orders what waits when everybody who gives orders, or has ended, has done so. */
+  #wake(): void {
+    if (this.#isAwake) return;
+    this.#isAwake = true;
+    queueMicrotask(() => {
+      this.#isAwake = false;
+      this.#next();
+    });
+  }
+
   /** Orders those that wait, in their order, as far as their servers have room. */
   #next(): void {
-    const busy = new Map<string, number>();
-    const take = (order: MoveOrder): void => {
-      for (const end of endsOf(order)) busy.set(end, (busy.get(end) ?? 0) + 1);
-    };
-    const isFree = (order: MoveOrder): boolean =>
-      endsOf(order).every((end) => (busy.get(end) ?? 0) < this.#parts.movesPerServer);
-    for (const order of this.#running.keys()) take(order);
-    const still: MoveOrder[] = [];
-    for (const order of this.#waiting) {
-      if (isFree(order)) {
-        take(order);
-        this.#run(order);
-      } else {
-        still.push(order);
-      }
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const order of waiting) {
+      if (this.#isFree(order)) this.#run(order);
+      else this.#waiting.push(order);
     }
-    this.#waiting = still;
+  }
+
+  #isFree(order: MoveOrder): boolean {
+    const { limits } = this.#parts;
+    const weight = weightOf(order.chunk.lengthBytes, limits);
+    return endsOf(order).every(([way, server]) => {
+      return (this.#busy[way].get(server) ?? 0) + weight <= limits.movesPerServer;
+    });
+  }
+
+  #count(order: MoveOrder, sign: 1 | -1): void {
+    const weight = sign * weightOf(order.chunk.lengthBytes, this.#parts.limits);
+    for (const [way, server] of endsOf(order)) {
+      this.#busy[way].set(server, (this.#busy[way].get(server) ?? 0) + weight);
+    }
   }
 
   #run(order: MoveOrder): void {
     const stopping = new AbortController();
     this.#running.set(order, stopping);
+    this.#count(order, 1);
     void this.#carryOut(order, stopping.signal).then((ended) => {
       this.#running.delete(order);
+      this.#count(order, -1);
       this.#ended.push(ended);
-      this.#next();
+      this.#wake();
     });
   }
 
@@ -125,7 +149,8 @@ export class MoveRunner {
   }
 
   async #copy(order: MoveOrder, signal: AbortSignal): Promise<EndedMove> {
-    const { orders, logger, bytesPerSecond: bytesPerSecondMax } = this.#parts;
+    const { orders, logger } = this.#parts;
+    const { bytesPerSecond: bytesPerSecondMax } = this.#parts.limits;
     const { move, target } = order;
     const chunk = sealedOf(order);
     const sources = order.sources.slice(0, COPY_SOURCES_MAX);
@@ -150,7 +175,8 @@ export class MoveRunner {
     bad: readonly ServerId[],
     signal: AbortSignal,
   ): Promise<EndedMove> {
-    const { orders, logger, bytesPerSecond: bytesPerSecondMax } = this.#parts;
+    const { orders, logger } = this.#parts;
+    const { bytesPerSecond: bytesPerSecondMax } = this.#parts.limits;
     const { move, target, sources } = order;
     const holder = { id: move.target, server: target };
     const chunk = sealedOf(order);
@@ -168,8 +194,10 @@ export class MoveRunner {
 }
 
 /** Who is busy with a move: its target, and the source that is asked first. */
-function endsOf({ move, sources }: MoveOrder): readonly string[] {
-  return [`in ${move.target}`, `out ${sources[0]?.id ?? ""}`];
+function endsOf({ move, sources }: MoveOrder): readonly (readonly [keyof Busy, ServerId])[] {
+  const [first] = sources;
+  const target = ["in", move.target] as const;
+  return first === undefined ? [target] : [target, ["out", first.id]];
 }
 
 function endOf(

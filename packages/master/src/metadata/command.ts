@@ -64,7 +64,7 @@ export type ClientCommand =
   | KeptCommand
   | LockCommand;
 
-/** Appending to files: docs/design/0028-appended-files.md. */
+/** Appending to files: docs/design/0028-append.md. */
 export type TailCommand =
   | {
       readonly kind: "openTail";

@@ -98,6 +98,7 @@ class Desk {
   readonly counts = new Map<string, number>();
   readonly stream = new StreamPair();
   leaseMs: number | undefined;
+  isFounded = true;
   room = new OperationRoom();
 
   /** The session runs from here on; its end comes wrapped, so that nobody waits for it now. */
@@ -107,7 +108,7 @@ class Desk {
       reader: this.replication.state,
       clock: this.clock,
     });
-    await log.change({ kind: "initCluster", clusterId: "c" });
+    if (this.isFounded) await log.change({ kind: "initCluster", clusterId: "c" });
     await log.change({ kind: "openSession" });
     const timers: Timers = this.clock;
     const gate = { leaseMs: this.leaseMs, refreshMs: 1e9 };
@@ -197,6 +198,20 @@ test("an operation that takes too long is answered TIMEOUT, once", async (t) => 
   desk.stream.finish();
   await done;
   t.is(desk.stream.results().length, 1);
+});
+
+test("queries are UNAVAILABLE until the cluster is founded: there is no root yet", async (t) => {
+  const desk = new Desk();
+  desk.isFounded = false;
+  const { done } = await desk.start();
+  desk.stream.push({ id: 1, stat: { path: "/" } }, { id: 2, list: { path: "/" } });
+  await settle(() => desk.stream.results().length === 2);
+  t.deepEqual(
+    desk.stream.results().map((result) => codeOf(t, result)),
+    ["UNAVAILABLE", "UNAVAILABLE"],
+  );
+  desk.stream.finish();
+  await done;
 });
 
 test("nothing more is read while too many operations are under way", async (t) => {

@@ -3,6 +3,7 @@
 
 import { type Clock, LumeoError } from "@lumeofs/base";
 import type { Replication } from "../consensus/replication.js";
+import { isSetUp } from "../metadata/cluster.js";
 import type { Command, Reply, RequestId } from "../metadata/command.js";
 import { encodeProposal } from "../metadata/command-codec.js";
 import { decodeReply } from "../metadata/reply-codec.js";
@@ -12,6 +13,8 @@ export class MetadataLog {
   readonly #replication: Replication;
   readonly #reader: StateReader;
   readonly #clock: Clock;
+  /** Never taken back. */
+  #isSetUp = false;
 
   constructor(parts: {
     readonly replication: Replication;
@@ -57,6 +60,17 @@ export class MetadataLog {
   /** The state as this master has it, which may be behind. */
   get local(): StateReader {
     return this.#reader;
+  }
+
+  /**
+   * The same, for queries of the tree.
+   *
+   * @throws UNAVAILABLE before the first leader has founded the cluster: there is no root yet.
+   */
+  get localTree(): StateReader {
+    this.#isSetUp ||= isSetUp(this.#reader);
+    if (this.#isSetUp) return this.#reader;
+    throw new LumeoError("UNAVAILABLE", "The cluster is being set up: try again in a moment");
   }
 
   /** @throws NOT_LEADER if this master does not lead now, as far as it knows. */

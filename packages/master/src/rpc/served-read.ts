@@ -29,7 +29,8 @@ export function decodeReadWish({ consistency, ageMsMax }: Wire): ReadWish {
 /**
  * Reads the state, and again if a lease ended meanwhile: then what was read may be old.
  *
- * @throws NO_LEADER if nothing here is fresh enough. Also as `ReadGate.open`, and as `read`.
+ * @throws NO_LEADER if nothing here is fresh enough; UNAVAILABLE while there is no tree. Also as
+ *         `ReadGate.open`, and as `read`.
  */
 export async function serveRead(
   parts: { readonly reads: ReadGate; readonly log: MetadataLog },
@@ -41,10 +42,10 @@ export async function serveRead(
   if (0 < wish.ageMsMax && wish.ageMsMax < view.ageMs) throw tooOld(view.ageMs, wish);
   if (wish.consistency !== "lease") {
     // Nothing takes it back: the shortest way, for most reads.
-    const answer = read(log.local);
+    const answer = read(log.localTree);
     return told(log, view, answer instanceof Promise ? await answer : answer);
   }
-  const outcome = await settled(async () => read(log.local));
+  const outcome = await settled(async () => read(log.localTree));
   // Also "it does not exist" is an answer that may be old.
   if (!view.holds()) return serveRead(parts, { ...wish, consistency: "linearizable" }, read);
   if (outcome.kind === "failed") throw outcome.error;

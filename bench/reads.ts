@@ -14,15 +14,21 @@ import { parseArgs } from "node:util";
 import { Lumeo } from "@lumeofs/client";
 import { LocalCluster } from "@lumeofs/local-cluster";
 import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
-import { describeMachine } from "./machine.js";
+import { cpuSeconds, describeMachine } from "./machine.js";
 
 const FILE_BYTES = 4096;
 const PAUSE_MS = 80;
 const PERIOD_MS = 160;
 
+/** Processor time tells more than rates do on a machine that has other work. */
+interface Result extends SmallResult {
+  /** Of the load, the masters and the chunkservers together, for one put or get. */
+  readonly cpuMsEach: number;
+}
+
 interface Row {
   readonly name: string;
-  readonly results: readonly SmallResult[];
+  readonly results: readonly Result[];
 }
 
 /** Measures and prints. @returns The exit code. */
@@ -56,7 +62,7 @@ async function measureTokens(
   count: number,
   rounds: number,
 ): Promise<readonly Row[]> {
-  const table = new Map<string, SmallResult[]>();
+  const table = new Map<string, Result[]>();
   const start = (tokens: "on" | "off"): Promise<LocalCluster> =>
     startCluster(join(folder, `tokens-${tokens}`), { LUMEO_CHUNKSERVER_TOKENS: tokens });
   await using on = await start("on");
@@ -65,10 +71,14 @@ async function measureTokens(
     for (const [name, cluster] of Object.entries({ on, off })) {
       await using client = new Lumeo({ endpoints: [...cluster.endpoints] });
       const load = { folder: `/round-${round}`, fileBytes: FILE_BYTES, inFlight: 64, count };
-      add(table, `put 4 KiB, 64 in flight, tokens ${name}`, await putSmall(client, load));
-      add(table, `get 4 KiB, 64 in flight, tokens ${name}`, await getSmall(client, load));
+      const run = (what: string, of: number, work: () => Promise<SmallResult>) =>
+        measure(cluster, of, work).then((result) => {
+          add(table, `${what}, tokens ${name}`, result);
+        });
+      await run("put 4 KiB, 64 in flight", count, () => putSmall(client, load));
+      await run("get 4 KiB, 64 in flight", count, () => getSmall(client, load));
       const lone = { ...load, inFlight: 1, count: Math.ceil(count / 8) };
-      add(table, `get 4 KiB, 1 in flight, tokens ${name}`, await getSmall(client, lone));
+      await run("get 4 KiB, 1 in flight", lone.count, () => getSmall(client, lone));
     }
   }
   return rowsOf(table);
@@ -79,7 +89,7 @@ async function measureHedges(
   count: number,
   rounds: number,
 ): Promise<readonly Row[]> {
-  const table = new Map<string, SmallResult[]>();
+  const table = new Map<string, Result[]>();
   await using cluster = await startCluster(join(folder, "hedges"), {});
   const slow = cluster.members().find(({ id }) => id === "cs1")?.pid;
   if (slow == null) throw new Error("cs1 does not run");
@@ -87,7 +97,8 @@ async function measureHedges(
   {
     await using client = new Lumeo({ endpoints: [...cluster.endpoints] });
     await putSmall(client, load);
-    add(table, "get 4 KiB, 16 in flight, no slow server", await getSmall(client, load));
+    const result = await measure(cluster, count, () => getSmall(client, load));
+    add(table, "get 4 KiB, 16 in flight, no slow server", result);
   }
   const pauses = pauseAgainAndAgain(slow);
   try {
@@ -95,7 +106,7 @@ async function measureHedges(
       for (const hedge of [false, {}] as const) {
         await using client = new Lumeo({ endpoints: [...cluster.endpoints], hedge });
         const name = `get 4 KiB, 16 in flight, one slow server, hedges ${hedge ? "on" : "off"}`;
-        add(table, name, await getSmall(client, load));
+        add(table, name, await measure(cluster, count, () => getSmall(client, load)));
       }
     }
   } finally {
@@ -131,11 +142,23 @@ function pauseAgainAndAgain(pid: number): { end(): void } {
   };
 }
 
-function add(table: Map<string, SmallResult[]>, name: string, result: SmallResult): void {
+async function measure(
+  cluster: LocalCluster,
+  count: number,
+  work: () => Promise<SmallResult>,
+): Promise<Result> {
+  const pids = [process.pid, ...cluster.members().flatMap(({ pid }) => pid ?? [])];
+  const cpu = (): number => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  const before = cpu();
+  const result = await work();
+  return { ...result, cpuMsEach: (1_000 * (cpu() - before)) / count };
+}
+
+function add(table: Map<string, Result[]>, name: string, result: Result): void {
   table.set(name, [...(table.get(name) ?? []), result]);
 }
 
-function rowsOf(table: ReadonlyMap<string, readonly SmallResult[]>): readonly Row[] {
+function rowsOf(table: ReadonlyMap<string, readonly Result[]>): readonly Row[] {
   return [...table].map(([name, results]) => ({ name, results }));
 }
 
@@ -143,7 +166,8 @@ function asText(report: { readonly machine: string; readonly rows: readonly Row[
   const lines = report.rows.map(({ name, results }) => {
     const rates = results.map(({ perSecond }) => perSecond.toFixed(0)).join(" ");
     const tails = results.map(({ p99Ms }) => p99Ms.toFixed(1)).join(" ");
-    return `${name.padEnd(56)} ${rates}/s, p99 ${tails} ms`;
+    const cpu = results.map(({ cpuMsEach }) => cpuMsEach.toFixed(2)).join(" ");
+    return `${name.padEnd(56)} ${rates}/s, p99 ${tails} ms, CPU ${cpu} ms`;
   });
   return [report.machine, ...lines].join("\n");
 }

@@ -3,8 +3,8 @@
 //
 // R1. At most two replicas are asked at a time. The second one is asked for the rest when the first
 //     one has sent nothing for the policy's delay, or at once when it fails.
-// R2. When two are asked, the first piece decides: the other one is cancelled. It may be asked again
-//     when all others have failed.
+// R2. When two are asked, the first piece decides: the other one is cancelled. It may be asked
+//     again when all others have failed.
 // R3. A replica that has failed is not asked again in this race.
 // R4. The race is over when a replica has sent everything, or when nobody is left.
 

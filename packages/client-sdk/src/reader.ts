@@ -290,7 +290,7 @@ class ContentSums {
     if (this.#fileUpTo < info.sizeBytes || this.#fileCrc32c === info.crc32c) return;
     throw new LumeoError(
       "DATA_LOSS",
-      `Cannot read "${info.path}": each chunk is intact, but together they are not what was written`,
+      `Cannot read "${info.path}": each chunk is intact, but together they are not the file`,
     );
   }
 }

@@ -3,8 +3,9 @@
 // O1. A replica that is worse by what is known of its server comes behind all better ones.
 // O2. Among equals the nearest come first: on this machine, then those that share the most of the
 //     client's labels, counted from the widest.
-// O3. Among equally near ones the primary comes first, unless it is much slower than the best: after
-//     a put its copy alone is in its server's memory, and primaries are spread over the servers.
+// O3. Among equally near ones the primary comes first, unless it is much slower than the best:
+//     after a put its copy alone is in its server's memory, and primaries are spread over the
+//     servers.
 // O4. Otherwise the better of two random ones comes first: the fastest gets most, and many clients
 //     that know the same do not all run to one server.
 

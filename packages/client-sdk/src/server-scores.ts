@@ -16,8 +16,8 @@ const HALF_LIFE_MS = 5_000;
 /** What any request costs: so a server with much under way is not the best for having no past. */
 const BASE_MS = 0.2;
 /**
- * A read under way makes the next one slower by this much of it: the mean shows most of what waiting
- * in line costs, this what has begun since.
+ * A read under way makes the next one slower by this much of it: the mean shows most of what
+ * waiting in line costs, this what has begun since.
  */
 const IN_FLIGHT_SHARE = 1 / 8;
 const LAGS_MS_MIN = 500;

@@ -1,4 +1,5 @@
-// One race for a span (read-race.ts decides): sends the requests, takes the pieces, keeps the clock.
+// One race for a span (read-race.ts decides): sends the requests, takes the pieces, keeps the
+// clock.
 //
 // A race gives a row of checked blocks in order. What it has got stays when it fails: the next race
 // goes on there.

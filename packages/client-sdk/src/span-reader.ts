@@ -2,8 +2,8 @@
 //
 // X1. Only checked bytes count. A replica that fails, or falls silent, is followed by the next one,
 //     from the block where it stopped (read-race.ts).
-// X2. A span that is a whole chunk is also checked against the chunk's checksum in the metadata, and
-//     every replica that sends the last of a span against it by its record.
+// X2. A span that is a whole chunk is also checked against the chunk's checksum in the metadata,
+//     and every replica that sends the last of a span against it by its record.
 // X3. Copies that are damaged, missing or other ones are reported to the masters.
 // X4. DATA_LOSS is said only when every copy that the masters know of has been found bad, after
 //     they were asked once more where the copies are.
@@ -181,8 +181,8 @@ function only(chunk: LocatedChunk, { onlyReplica }: SpanWish): LocatedChunk {
   if (onlyReplica === undefined) return chunk;
   const replicas = chunk.replicas.filter(({ name }) => name === onlyReplica);
   if (0 < replicas.length) return { ...chunk, replicas };
-  const message = `Cannot read chunk ${chunk.handle} from "${onlyReplica}": it has no replica there`;
-  throw new LumeoError("NOT_FOUND", message);
+  const what = `Cannot read chunk ${chunk.handle} from "${onlyReplica}"`;
+  throw new LumeoError("NOT_FOUND", `${what}: it has no replica there`);
 }
 
 function begin(chunk: LocatedChunk, span: Span): Progress {

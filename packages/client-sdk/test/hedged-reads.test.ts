@@ -1,5 +1,5 @@
-// Which replicas a reading asks: near ones, fast ones, a second one when the first is silent; and the
-// tokens that it shows them.
+// Which replicas a reading asks: near ones, fast ones, a second one when the first is silent; and
+// the tokens that it shows them.
 
 import { LumeoError as InternalError, KiB, MiB } from "@lumeofs/base";
 import test from "ava";

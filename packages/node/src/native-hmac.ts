@@ -1,8 +1,8 @@
 // HMAC-SHA-256 (RFC 2104) as two calls of OpenSSL's hash.
 //
-// Node's own Hmac is an object with memory outside of the heap for each code, and so is a Buffer that
-// a hash is put into: making thousands of them a second costs the garbage collector more than the
-// hashing does. The hash in one call, as a text of 32 characters, leaves nothing behind.
+// Node's own Hmac is an object with memory outside of the heap for each code, and so is a Buffer
+// that a hash is put into: making thousands of them a second costs the garbage collector more than
+// the hashing does. The hash in one call, as a text of 32 characters, leaves nothing behind.
 
 import { hash } from "node:crypto";
 import type { HmacSha256 } from "@lumeofs/base";

@@ -83,7 +83,7 @@ export function keyIdOf(token: Uint8Array): number | undefined {
   return new ByteReader(token.subarray(2)).u32();
 }
 
-/** Whether a token was made with this key (T1). Takes as long for a wrong code as for a right one. */
+/** Whether a token was made with this key (T1). A wrong code takes as long as a right one. */
 export function isGenuine(token: Uint8Array, key: TokenKey, hmac: HmacSha256): boolean {
   if (keyIdOf(token) !== key.id) return false;
   const code = hmac(key.secret(), token.subarray(0, BODY_BYTES));

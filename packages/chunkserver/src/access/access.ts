@@ -2,8 +2,7 @@
 
 import type { Clock, Timers } from "@lumeofs/base";
 import { nativeHmacSha256 } from "@lumeofs/node";
-import type { TokenListener } from "../master-link/master-link.js";
-import { MastersWord } from "./masters-word.js";
+import { MastersWord, type TokenListener } from "./masters-word.js";
 import { type Gate, OPEN_GATE, TokenGate } from "./token-gate.js";
 
 export interface Access {

@@ -17,6 +17,14 @@ const KEYS_MAX = 4;
  */
 export const SKEW_MS_MAX = 5_000;
 
+/** Who judges tokens hears so how the masters give them out. */
+export interface TokenListener {
+  /** Number of the newest key that is known; 0 for none. */
+  readonly newestKey: number;
+  toldKeys(keys: readonly TokenKey[]): void;
+  toldTime(leaderTime: WallMs): void;
+}
+
 export class MastersWord {
   #keys: readonly TokenKey[] = [];
   #told: { readonly time: WallMs; readonly at: MonotonicMs } | undefined;

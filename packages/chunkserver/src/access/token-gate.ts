@@ -1,8 +1,8 @@
 // The gate that every request for a chunk passes: nobody is served without the masters' word
 // (docs/design/0023-capability-tokens.md).
 //
-// G1. A token is checked with the key that it names, once; then it is known by its bytes, until half
-//     of KNOWN_MAX others have come since it was last shown, or the keys change. Its time, and
+// G1. A token is checked with the key that it names, once; then it is known by its bytes, until
+//     half of KNOWN_MAX others have come since it was last shown, or the keys change. Its time, and
 //     whether it is for what is asked, are judged for each request.
 // G2. A token of a key that this server has not heard of, or any token while it knows no key, waits
 //     for the masters up to KEY_WAIT_MS: this server may have been started a moment ago, or the key
@@ -62,8 +62,8 @@ interface Waiter {
 export class TokenGate implements Gate {
   readonly #ports: TokenGatePorts;
   /**
-   * By the bytes of the token. Two generations: to take the oldest out of one map, one by one, would
-   * cost ten times what a token's code does.
+   * By the bytes of the token. Two generations: to take the oldest out of one map, one by one,
+   * would cost ten times what a token's code does.
    */
   #young = new Map<string, TokenClaims>();
   #old = new Map<string, TokenClaims>();
@@ -80,7 +80,7 @@ export class TokenGate implements Gate {
     return undefined;
   }
 
-  /** The masters have told their keys: whoever waits is judged, and tokens of old keys forgotten. */
+  /** The masters have told their keys: who waits is judged, and tokens of old keys forgotten. */
   keysChanged(): void {
     this.#young.clear();
     this.#old.clear();

@@ -24,11 +24,11 @@ import {
   type Timers,
   TOKEN_SECRET_BYTES,
   TokenKey,
-  type WallMs,
   wallMs,
 } from "@lumeofs/base";
 import { openStream, RpcChannel, type RpcNetwork, type RpcStream, unary } from "@lumeofs/node/rpc";
 import { FleetService, type lumeo } from "@lumeofs/proto";
+import type { TokenListener } from "../access/masters-word.js";
 import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore, ReplicaName } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
@@ -69,14 +69,6 @@ export interface StoreIdentity {
   readonly membership: Membership | undefined;
   /** Keeps what the masters said, durably. */
   join(membership: Membership): Promise<void>;
-}
-
-/** Who judges tokens hears here how the masters give them out. */
-export interface TokenListener {
-  /** Number of the newest key that is known; 0 for none. */
-  readonly newestKey: number;
-  toldKeys(keys: readonly TokenKey[]): void;
-  toldTime(leaderTime: WallMs): void;
 }
 
 export interface MasterLinkPorts {

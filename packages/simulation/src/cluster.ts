@@ -39,6 +39,7 @@ export const TIMES = {
   inventoryPauseMs: 700,
 } as const;
 const SCRUB_ROUND_MS = 3_000;
+const TAIL_IDLE_MS = 4_000;
 
 /** What a master has applied that is ahead of all others. */
 export interface NewestState {
@@ -171,6 +172,7 @@ export function chunkserverConfigs({
   masters,
   chunkservers,
   racks,
+  tokens,
 }: ClusterOptions): Promise<readonly ChunkserverConfig[]> {
   const endpoints = masterNames(masters).map((name) => `${name}:${PORT}`);
   const settings = Array.from({ length: chunkservers }, (_, i) => ({
@@ -182,7 +184,9 @@ export function chunkserverConfigs({
     label: `rack=r${(i % racks) + 1}`,
     "capacity-bytes": 1 * GiB,
     "reserve-bytes": 1 * MiB,
+    tokens,
     "inventory-pause-ms": TIMES.inventoryPauseMs,
+    "tail-idle-ms": TAIL_IDLE_MS,
     "scrub-round-ms": SCRUB_ROUND_MS,
   }));
   return Promise.all(

@@ -48,7 +48,17 @@ export async function main(argv: readonly string[], console: Console): Promise<n
   const count = runs === undefined ? endless : Number(runs);
   const begin = console.nowMs();
   const deadline = begin + Number(minutes ?? Number.POSITIVE_INFINITY) * 60_000;
-  const totals = { runs: 0, events: 0, virtualMs: 0, puts: 0, reads: 0, crashes: 0, jobsDone: 0 };
+  const totals = {
+    runs: 0,
+    events: 0,
+    virtualMs: 0,
+    puts: 0,
+    reads: 0,
+    appends: 0,
+    crashes: 0,
+    jobsDone: 0,
+    healedMs: 0,
+  };
   const failed: number[] = [];
   for (let i = 0; i < count && console.nowMs() < deadline; i++) {
     totals.runs++;
@@ -58,8 +68,10 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       totals.virtualMs += report.virtualMs;
       totals.puts += report.puts;
       totals.reads += report.reads;
+      totals.appends += report.appends;
       totals.crashes += report.crashes;
       totals.jobsDone += report.jobsDone;
+      totals.healedMs = Math.max(totals.healedMs, report.healedMs);
       if (trace) console.print(`${report.trace.join("\n")}\n`);
     } catch (error) {
       if (!(error instanceof SimulationFailure)) throw error;
@@ -70,11 +82,13 @@ export async function main(argv: readonly string[], console: Console): Promise<n
   }
   const seconds = (console.nowMs() - begin) / 1_000;
   const hours = (totals.virtualMs / 3_600_000).toFixed(2);
+  const rate = (totals.runs / seconds).toFixed(2);
   console.print(
-    `${totals.runs} seeds in ${seconds.toFixed(1)} s (${(totals.runs / seconds).toFixed(2)} a second): ` +
-      `${failed.length} failed${failed.length === 0 ? "" : ` (${failed.join()})`}; ` +
-      `${hours} virtual hours, ${totals.events} events, ${totals.puts} puts, ` +
-      `${totals.reads} reads, ${totals.crashes} ends of processes, ${totals.jobsDone} jobs done\n`,
+    `${totals.runs} seeds in ${seconds.toFixed(1)} s (${rate} a second): ${hours} virtual hours, ` +
+      `${totals.events} events, ${totals.puts} puts, ${totals.appends} appends, ` +
+      `${totals.reads} reads, ${totals.crashes} ends of processes, ${totals.jobsDone} jobs done, ` +
+      `healed within ${(totals.healedMs / 1_000).toFixed(0)} s at most; ` +
+      `${failed.length} failed${failed.length === 0 ? "" : `: ${failed.join(" ")}`}\n`,
   );
   return failed.length === 0 ? 0 : 1;
 }

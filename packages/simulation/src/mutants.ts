@@ -5,7 +5,9 @@ import type { Patch } from "@lumeofs/testkit";
 /** A bug, as words that take the place of others in the compiled product. */
 export interface Mutant {
   readonly name: string;
-  readonly patches: Readonly<Partial<Record<"master" | "chunkserver" | "client", readonly Patch[]>>>;
+  readonly patches: Readonly<
+    Partial<Record<"master" | "chunkserver" | "client", readonly Patch[]>>
+  >;
   /** It must be found by then. */
   readonly seedsMax: number;
 }
@@ -19,8 +21,8 @@ export const MUTANTS: readonly Mutant[] = [
       chunkserver: [
         {
           file: "store/disk-chunk-store",
-          find: "await this.#append(body, (place, after) => {",
-          replace: "void this.#append(body, (place, after) => {",
+          find: "await this.#io(() => this.#wal.append(body, durable));",
+          replace: "this.#io(() => this.#wal.append(body, durable)).catch(() => {});",
         },
       ],
     },
@@ -105,14 +107,16 @@ export const MUTANTS: readonly Mutant[] = [
         {
           file: "transfer/replica-copy",
           find: "await this.#ports.store.putSmall({ handle, version }, content, pieces);",
-          replace: "void this.#ports.store.putSmall({ handle, version }, content, pieces);",
+          replace:
+            "this.#ports.store.putSmall({ handle, version }, content, pieces).catch(() => {});",
         },
       ],
       master: [
         {
           file: "duties/healing/move-runner",
           find: "for (const auditor of sources) {",
-          replace: 'if (0 < 1) return endOf(order, "moved", bad);\n        for (const auditor of sources) {',
+          replace:
+            'if (0 < 1) return endOf(order, "moved", bad);\n        for (const auditor of sources) {',
         },
       ],
     },
@@ -171,12 +175,14 @@ export const MUTANTS: readonly Mutant[] = [
         {
           file: "duties/forget-duty",
           find: "await releasedChunks(state, at, PAGE)",
-          replace: "(await releasedChunks(state, at, PAGE)).map((handle) => handle - (handle % 64 > 0))",
+          replace:
+            "(await releasedChunks(state, at, PAGE)).map((handle) => handle - (handle % 64 > 0))",
         },
         {
           file: "metadata/chunk-table",
           find: "if (record?.releasedAt === undefined)\n            continue;\n        state.delete(releasedKey(record.releasedAt, handle));",
-          replace: "if (record?.releasedAt !== undefined) state.delete(releasedKey(record.releasedAt, handle));",
+          replace:
+            "if (record?.releasedAt !== undefined) state.delete(releasedKey(record.releasedAt, handle));",
         },
       ],
     },
@@ -299,8 +305,8 @@ export const MUTANTS: readonly Mutant[] = [
       master: [
         {
           file: "consensus/read-gate",
-          find: "return this.#linearizable();\n            case \"lease\":",
-          replace: "return this.#stale();\n            case \"lease\":",
+          find: 'return this.#linearizable();\n            case "lease":',
+          replace: 'return this.#stale();\n            case "lease":',
         },
       ],
     },

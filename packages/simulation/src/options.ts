@@ -42,12 +42,16 @@ export interface ClusterOptions {
   readonly diskMsMean: number;
   readonly diskBytes: number;
   readonly diskFailureRate: number;
+  /** Chunkservers serve only who has a token of the masters. */
+  readonly tokens: "on" | "off";
   /** So many pieces of data arrive with a bit turned over. */
   readonly corruptRate: number;
   readonly echoShare: number;
   readonly clockDrift: number;
   readonly thinkMsMean: number;
   readonly paths: number;
+  /** Files that are appended to. */
+  readonly logs: number;
   readonly faults: Faults;
   /** How long things go wrong. */
   readonly faultyMs: number;
@@ -78,11 +82,13 @@ export function drawOptions(random: Random): ClusterOptions {
     diskMsMean: 0.1 * 20 ** random.fraction(),
     diskBytes: 512 * MiB,
     diskFailureRate: random.fraction() < 0.3 ? 0.0005 : 0,
+    tokens: random.fraction() < 0.7 ? "on" : "off",
     corruptRate: random.fraction() < 0.4 ? 0.02 * random.fraction() : 0,
     echoShare: random.fraction() < 0.5 ? 0.1 * random.fraction() : 0,
     clockDrift: random.fraction() < 0.5 ? 0.02 * random.fraction() : 0,
     thinkMsMean: 80 * 8 ** random.fraction(),
     paths: integerBetween(random, 3, 12),
+    logs: integerBetween(random, 0, 2),
     faults: {
       killMs: often(0.6, 1_500, 10_000),
       powerMs: often(0.6, 1_500, 10_000),

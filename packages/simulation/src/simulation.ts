@@ -19,14 +19,17 @@ import { type ClusterOptions, drawOptions } from "./options.js";
 import { type Parts, REAL_PARTS } from "./parts.js";
 import { FileWorkload } from "./workload/files.js";
 import { Ledger } from "./workload/ledger.js";
+import { LogWorkload } from "./workload/logs.js";
 import { operate, takeAllBack } from "./workload/operator.js";
 
 /** So long a client waits for one call while things go wrong. */
 const DEADLINE_MS = 15_000;
 /** After the faults: until all calls have ended, and until everything is healed. */
 const CALLS_END_MS = 60_000;
-const HEALED_MS = 180_000;
-const EVENTS_MAX = 400_000;
+const HEALED_MS = 90_000;
+const EVENTS_MAX = 200_000;
+/** So many calls are for files that are appended to, if there are any. */
+const LOG_SHARE = 0.3;
 /** Between two looks of the checks. */
 const CHECK_MS = 200;
 
@@ -45,6 +48,7 @@ export interface SimulationReport {
   readonly virtualMs: number;
   readonly puts: number;
   readonly reads: number;
+  readonly appends: number;
   readonly crashes: number;
   /** Virtual time from the last fault until everything was whole again. */
   readonly healedMs: number;
@@ -90,12 +94,15 @@ export async function simulate(request: SimulationRequest): Promise<SimulationRe
   const world = new World(seed, { traced: request.traced ?? false, immediates: true });
   const cluster = new Cluster(world, options, await chunkserverConfigs(options), parts);
   const simulation = new Simulation(cluster);
+  const unheard = (error: unknown): void => world.fail(error);
+  process.on("unhandledRejection", unheard); // in a process of its own it would be its end
   try {
     const figures = await simulation.live();
     return { seed, options, trace: world.trace, ...figures };
   } catch (cause) {
     throw new SimulationFailure(seed, options, world, cause);
   } finally {
+    process.off("unhandledRejection", unheard);
     simulation.end();
   }
 }
@@ -104,6 +111,7 @@ class Simulation {
   readonly #world: World;
   readonly #cluster: Cluster;
   readonly #files: FileWorkload;
+  readonly #logs: LogWorkload;
   readonly #checks: ReplicaChecks;
   readonly #nemesis: Nemesis;
   #isStopping = false;
@@ -117,9 +125,10 @@ class Simulation {
     const now = (): number => world.now;
     this.#world = world;
     this.#cluster = cluster;
-    const { paths, replicas } = options;
+    const { paths, logs, replicas } = options;
     const wishes = { paths, replicas, deadlineMs: DEADLINE_MS };
     this.#files = new FileWorkload(new Ledger(now), wishes, now);
+    this.#logs = new LogWorkload({ paths: logs, replicas, deadlineMs: DEADLINE_MS });
     this.#checks = new ReplicaChecks(cluster);
     this.#nemesis = new Nemesis(cluster);
   }
@@ -145,6 +154,7 @@ class Simulation {
       virtualMs: this.#world.now,
       puts: this.#files.ledger.acknowledged,
       reads: this.#files.ledger.reads,
+      appends: this.#logs.appended,
       crashes: this.#cluster.all.reduce((sum, { crashes }) => sum + crashes, 0),
       healedMs: this.#world.now - healing,
       jobsDone: this.#checks.jobsDone,
@@ -182,9 +192,16 @@ class Simulation {
       if (this.#isStopping) return;
       this.#underWay++;
       const left = this.#leaveOnce(run);
-      await this.#guard(() => this.#files.step(client, run.random));
+      await this.#guard(() => this.#step(client, run.random));
       left();
     }
+  }
+
+  /** One call, whatever its end. */
+  async #step(client: Lumeo, random: SeededRandom): Promise<void> {
+    const isOfLogs = random.fraction() < LOG_SHARE && 0 < this.#cluster.options.logs;
+    const calls = isOfLogs ? this.#logs : this.#files;
+    await calls.step(client, random).catch((error: unknown) => this.#files.expected(error));
   }
 
   async #operate(client: Lumeo, run: Run, pauseMs: number): Promise<void> {
@@ -218,12 +235,17 @@ class Simulation {
   /** Everything is read and looked at, again and again, until nothing is left to heal. */
   async #audit(client: Lumeo): Promise<void> {
     await this.#guard(async () => {
-      await this.#insist(() => this.#files.readAll(client));
+      await this.#insist(() => this.#readAll(client));
       await this.#insist(() => takeAllBack(client));
       await this.#checks.untilWhole();
-      await this.#files.readAll(client);
+      await this.#readAll(client);
       this.#isAudited = true;
     });
+  }
+
+  async #readAll(client: Lumeo): Promise<void> {
+    await this.#files.readAll(client);
+    await this.#logs.readAll(client);
   }
 
   /** Whatever the beginning of a cluster, or its healing, still refuses. */

@@ -1,12 +1,16 @@
 // Metadata throughput and latency, beside etcd and the raw disk in the same run.
 //
-//   npm run bench -- metadata [--seconds 1.5] [--in-flight 1,64,256,1024] [--only lumeo|etcd]
-//                             [--dir DIR] [--json]
+//   npm run bench -- metadata [--seconds 1.5] [--in-flight 1,64,256,1024] [--warm-up 6]
+//                             [--only lumeo|etcd] [--dir DIR] [--json]
 //
 // Both groups have three members on loopback with their data in the same folder; one runs at a
 // time. A create of an empty file is compared with a put of a short value, a linearizable stat with
-// a linearizable get. Every load is a closed loop of `seconds`; with the defaults all takes less
-// than a minute. All processes are ended and all folders removed at the end.
+// a linearizable get. Every load is a closed loop of `seconds`; with the defaults all takes about a
+// minute. All processes are ended and all folders removed at the end.
+//
+// Before it is measured, each side takes writes for some seconds: first many in flight, then one by
+// one. A program on V8 is compiled while it runs: a lone create costs three times as much in the
+// first seconds of a process as later.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,6 +25,7 @@ import { type Lag, LumeoSide, type MeasuredLoad } from "./lumeo.js";
 interface MetadataOptions {
   readonly seconds: number;
   readonly inFlight: readonly number[];
+  readonly warmUpSeconds: number;
   readonly only: string | undefined;
 }
 
@@ -50,6 +55,9 @@ interface Report {
   readonly lumeo: LumeoFigures | undefined;
 }
 
+/** Of the first half of a warm-up. */
+const WARM_UP_IN_FLIGHT = 64;
+
 /** As long as the name and what else a create carries. */
 const VALUE = "v".repeat(64);
 
@@ -60,6 +68,7 @@ export async function runMetadata(args: readonly string[]): Promise<number> {
     options: {
       seconds: { type: "string", default: "1.5" },
       "in-flight": { type: "string", default: "1,64,256,1024" },
+      "warm-up": { type: "string", default: "6" },
       only: { type: "string" },
       dir: { type: "string", default: tmpdir() },
       json: { type: "boolean", default: false },
@@ -68,6 +77,7 @@ export async function runMetadata(args: readonly string[]): Promise<number> {
   const options: MetadataOptions = {
     seconds: Number(values.seconds),
     inFlight: values["in-flight"].split(",").map(Number),
+    warmUpSeconds: Number(values["warm-up"]),
     only: values.only,
   };
   const folder = await mkdtemp(join(values.dir, "lumeo-metadata-"));
@@ -91,7 +101,7 @@ async function measure(folder: string, options: MetadataOptions): Promise<Report
 async function measureEtcd(
   folder: string,
   version: string,
-  { seconds, inFlight }: MetadataOptions,
+  { seconds, inFlight, warmUpSeconds }: MetadataOptions,
 ): Promise<EtcdFigures> {
   const cluster = await EtcdCluster.start(join(folder, "etcd"));
   try {
@@ -100,10 +110,12 @@ async function measureEtcd(
     const loads = async (client: EtcdClient): Promise<EtcdLoads> => {
       const puts: LoadResult[] = [];
       const gets: LoadResult[] = [];
-      for (const count of inFlight) {
+      const put = (count: number, time: number): Promise<LoadResult> => {
         const one = (): Promise<void> => cluster.put(client, keyOf(created++), VALUE);
-        puts.push(await runLoad({ inFlight: count, seconds, one }));
-      }
+        return runLoad({ inFlight: count, seconds: time, one });
+      };
+      await warmUp(put, warmUpSeconds);
+      for (const count of inFlight) puts.push(await put(count, seconds));
       for (const count of inFlight) {
         const at = (where: "leader" | "all"): Promise<LoadResult> => {
           const one = (n: number): Promise<void> =>
@@ -125,10 +137,10 @@ async function measureEtcd(
 
 async function measureLumeo(
   folder: string,
-  { seconds, inFlight }: MetadataOptions,
+  { seconds, inFlight, warmUpSeconds }: MetadataOptions,
 ): Promise<LumeoFigures> {
   await using side = await LumeoSide.start(folder);
-  await side.creates(64, seconds); // the compiler of each process warms up
+  await warmUp((count, time) => side.creates(count, time), warmUpSeconds);
   const creates: MeasuredLoad[] = [];
   for (const count of inFlight) creates.push(await side.creates(count, seconds));
   const lag = await side.lag(64, seconds);
@@ -138,6 +150,15 @@ async function measureLumeo(
   for (const count of inFlight) staleStats.push(await side.stats(count, seconds, "stale"));
   const list = await side.list(seconds);
   return { creates, stats, staleStats, lag, list, memory: side.memory() };
+}
+
+async function warmUp(
+  write: (inFlight: number, seconds: number) => Promise<unknown>,
+  seconds: number,
+): Promise<void> {
+  if (seconds <= 0) return;
+  await write(WARM_UP_IN_FLIGHT, seconds / 2);
+  await write(1, seconds / 2);
 }
 
 function asText({ machine, sync, etcd, lumeo }: Report): string {

@@ -24,6 +24,7 @@ export type Client = Pick<
   | "masters"
   | "healing"
   | "audits"
+  | "diagnosis"
   | "clusterStatus"
   | "close"
 >;

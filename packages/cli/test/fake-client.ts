@@ -23,6 +23,8 @@ import type {
   WatchOptions,
 } from "@lumeofs/client";
 import type { Client } from "../src/client.js";
+import { FakeAudits } from "./fake-audits.js";
+import { FakeHealing } from "./fake-healing.js";
 import { FakeWatch } from "./fake-watch.js";
 
 export class FakeError extends Error {
@@ -86,7 +88,7 @@ const CHUNKS: readonly ChunkInfo[] = [
 /** What is kept of the past, and locks, need the state machine: tested with real masters. */
 export type FakedClient = Omit<
   Client,
-  "trash" | "versions" | "snapshots" | "locks" | "masters" | "healing" | "audits"
+  "trash" | "versions" | "snapshots" | "locks" | "masters" | "healing" | "audits" | "diagnosis"
 >;
 
 interface Carried {
@@ -97,6 +99,8 @@ interface Carried {
 }
 
 export class FakeClient implements FakedClient {
+  readonly healing = new FakeHealing();
+  readonly audits = new FakeAudits();
   /** Path to content; a directory has none. */
   readonly tree = new Map<string, Uint8Array | "dir">([["/", "dir"]]);
   /** Fails an operation on a path with an error. */

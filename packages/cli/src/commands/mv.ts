@@ -1,4 +1,5 @@
 import type { CallOptions } from "@lumeofs/client";
+import { UsageError } from "../args.js";
 import type { Client } from "../client.js";
 import type { Context } from "../context.js";
 import { choosePlacement, type Target } from "../destination.js";
@@ -8,6 +9,8 @@ import { baseName, childPath, parseRemotePath } from "../remote-path.js";
 export interface MvOptions {
   /** False with `--no-clobber`. */
   readonly clobber?: boolean;
+  /** Replaces a file that is there, which is the default: scripts say it. */
+  readonly force?: boolean;
 }
 
 /** Renames files and directories in the cluster, each in one step. */
@@ -17,9 +20,11 @@ export async function mv(
   options: MvOptions,
 ): Promise<ExitStatus> {
   const { output, call } = context;
+  const { clobber = true, force = false } = options;
+  if (force && !clobber) throw new UsageError("Choose one of --force and --no-clobber");
   const client = await context.client();
   for (const { source, to } of await placeRemote(client, paths, call)) {
-    await client.rename(source, to, { ...call, overwrite: options.clobber ?? true });
+    await client.rename(source, to, { ...call, overwrite: clobber });
     if (output.json) output.result("", { source, target: to });
   }
   return EXIT.ok;

@@ -1,10 +1,10 @@
 // The machines that hold copies: what part they take, and where they stand.
 
-import { LumeoError, type NodeInfo } from "@lumeofs/client";
+import { LumeoError, type NodeInfo, type ScrubStatus } from "@lumeofs/client";
 import { parsePairs, UsageError } from "../args.js";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
-import { formatBytes, formatCount } from "../format.js";
+import { formatBytes, formatCount, formatDuration, plural } from "../format.js";
 import { table } from "../table.js";
 import { progressOf, viewOf } from "./job.js";
 
@@ -43,9 +43,28 @@ export async function nodeShow(context: Context, name: string): Promise<ExitStat
     `Used     ${formatBytes(node.usedBytes)} of ${formatBytes(node.capacityBytes)}`,
     `Damaged  ${formatCount(node.damaged)}`,
     `Jobs     ${node.jobs.join(" ") || "none"}`,
+    ...scrubLines(node.scrub, context.clock.wallMs()),
   ].join("\n");
   await context.output.line(text, node);
   return EXIT.ok;
+}
+
+/** How far a node is with reading its copies again. */
+function scrubLines(scrub: ScrubStatus, nowMs: number): readonly string[] {
+  if (scrub.bytesPerSecond === 0) return ["Scrub    off"];
+  const { rounds, lastRoundBeganAt, lastRoundEndedAt, replicasRead, bytesRead, found } = scrub;
+  const ago = (at: number): string => `${formatDuration(Math.max(0, nowMs - at))} ago`;
+  const last =
+    rounds === 0
+      ? "the first round goes on"
+      : `${plural(rounds, "round")}, the last one began ${ago(lastRoundBeganAt)} and ended ` +
+        ago(lastRoundEndedAt);
+  const speed = `${formatBytes(scrub.bytesPerSecond)}/s${scrub.yielding ? ", slowed down now" : ""}`;
+  return [
+    `Scrub    ${last}`,
+    `  read   ${plural(replicasRead, "replica")}, ${formatBytes(bytesRead)}, at most ${speed}`,
+    `  found  ${formatCount(found)} damaged or missing`,
+  ];
 }
 
 /** Sets labels (`rack=r1`) and removes them (`rack-`). */

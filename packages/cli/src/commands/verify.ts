@@ -150,7 +150,9 @@ async function summarize({ output }: Context, tally: Tally, tookMs: number): Pro
     ...(failed === 0 ? [] : [`${plural(failed, "path")} could not be looked at`]),
   ];
   const found = faults.length === 0 ? "all intact" : faults.join(", ");
-  const looked = `${plural(files, "file")}, ${plural(chunks, "chunk")}, ${plural(replicas, "replica")}`;
+  const looked = [plural(files, "file"), plural(chunks, "chunk"), plural(replicas, "replica")].join(
+    ", ",
+  );
   const speed = `${formatBytes(bytes)} in ${formatDuration(tookMs)}, ${formatRate(bytes, tookMs)}`;
   await output.line(`${output.bold(found)}: ${looked}, ${speed}`, {});
 }

@@ -1,3 +1,4 @@
+import { LumeoError } from "@lumeofs/client";
 import type { Context } from "../context.js";
 import { forEach } from "../each.js";
 import { entryJson } from "../entry-view.js";
@@ -8,13 +9,24 @@ import { parseRemotePath } from "../remote-path.js";
 export async function versionList(context: Context, text: string): Promise<ExitStatus> {
   const { path } = parseRemotePath(text);
   const client = await context.client();
+  let count = 0;
   for await (const entry of client.versions.list(path, context.call)) {
     const { version, size, modifiedAt } = entry;
     const time = modifiedAt.toISOString().replace("T", " ").slice(0, 19);
     const line = `${version.padStart(10)}  ${String(size).padStart(12)}  ${time}`;
     await context.output.line(line, entryJson(entry));
+    count++;
   }
+  // Nothing is kept: of a file that is there that is an answer, of anything else it is not.
+  if (count === 0) await refuseDirectory(context, path);
   return EXIT.ok;
+}
+
+async function refuseDirectory(context: Context, path: string): Promise<void> {
+  const { kind } = await (await context.client()).stat(path, context.call);
+  if (kind === "file") return;
+  const why = "it is a directory, and versions are kept of files; see lumeo snapshot ls";
+  throw new LumeoError("LUMEO_IS_DIRECTORY", `Cannot show versions of "${path}": ${why}`);
 }
 
 /** Makes an earlier content the current one again; what is there now becomes a version. */

@@ -1,4 +1,4 @@
-// Commands that check: fsck, verify.
+// Commands that check: fsck, verify, doctor.
 
 import type { Command } from "commander";
 import { examples, type RunCommand } from "./command-line.js";
@@ -7,6 +7,7 @@ import { examples, type RunCommand } from "./command-line.js";
 export function addAuditCommands(program: Command, run: RunCommand): void {
   program
     .command("fsck")
+    .summary("Check that names, chunks and replicas fit together.")
     .description(
       "Check that names, chunks and replicas fit together; changes nothing. Exit code 0: all is " +
         "well, 1: problems were found, 2: not everything could be checked.",
@@ -28,6 +29,7 @@ export function addAuditCommands(program: Command, run: RunCommand): void {
     });
   program
     .command("verify")
+    .summary("Read all replicas of files, checked end to end.")
     .description(
       "Read all replicas of files, checked end to end. Exit code 0: all are intact, 1: some are " +
         "not (they are made again), 2: some could not be read.",
@@ -44,5 +46,29 @@ export function addAuditCommands(program: Command, run: RunCommand): void {
     .action(async (paths: readonly string[], options, command: Command) => {
       const { verify } = await import("../commands/verify.js");
       await run(command.optsWithGlobals(), (context) => verify(context, paths, options));
+    });
+  addDoctor(program, run);
+}
+
+function addDoctor(program: Command, run: RunCommand): void {
+  program
+    .command("doctor")
+    .summary("Look for what is wrong with a cluster, and say what mends it.")
+    .description(
+      "Look for what is wrong with a cluster, also one that is down, and say what mends it. Exit " +
+        "code 0: nothing is to be done, 1: something is, 2: not everything could be seen.",
+    )
+    .option("--dir <folder>", "of a cluster of lumeo dev: also look which of its processes run")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo doctor", "each line a finding, with the command that mends it"],
+        ["lumeo doctor --json", "one finding a line, then the summary"],
+        ["lumeo doctor --dir ./.lumeo-dev", "a cluster on this machine"],
+      ),
+    )
+    .action(async (options, command: Command) => {
+      const { doctor } = await import("../commands/doctor.js");
+      await run(command.optsWithGlobals(), (context) => doctor(context, options));
     });
 }

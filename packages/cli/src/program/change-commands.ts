@@ -48,6 +48,7 @@ function addMoveCommands(program: Command, run: RunCommand): void {
     .description("Rename files and directories, each in one step.")
     .usage("[options] <source...> <target>")
     .argument("<source...>", "paths in the cluster, then the target")
+    .option("-f, --force", "replace a file that is there (the default)")
     .option("-n, --no-clobber", "fail instead of replacing a file")
     .addHelpText(
       "after",

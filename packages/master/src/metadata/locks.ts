@@ -48,7 +48,7 @@ export function acquireLock(
   if (unfit !== undefined) return unfit;
   const old = getLock(state, name);
   if (old !== undefined && now.at < old.expiresAt) {
-    const who = `${shown(old.holder)} holds it for another ${old.expiresAt - now.at} ms`;
+    const who = `${shown(old.holder)} holds it for another ${lasting(old.expiresAt - now.at)}`;
     return refuse("LOCKED", `Cannot acquire lock ${quoted(name)}: ${who}, unless it is renewed`);
   }
   if (old === undefined && LOCKS_MAX < addToCount(state, "locks", 1)) {
@@ -166,7 +166,7 @@ function lossOf(lock: Lock | undefined, token: number, at: WallMs): string | und
     return `${shown(lock.holder)} holds it with token ${lock.token}, not ${token}`;
   }
   if (at < lock.expiresAt) return undefined;
-  return `token ${token} lapsed ${at - lock.expiresAt} ms ago; acquire it again`;
+  return `token ${token} lapsed ${lasting(at - lock.expiresAt)} ago; acquire it again`;
 }
 
 function shown(holder: string): string {
@@ -203,6 +203,17 @@ function refuseTtl(name: string, ttlMs: number): Refused | undefined {
   const limits = `${LOCK_TTL_MS_MIN} to ${LOCK_TTL_MS_MAX}`;
   return refuse(
     "INVALID_ARGUMENT",
-    `Cannot hold lock ${quoted(name)} for ${ttlMs} ms: expected ${limits}`,
+    `Cannot hold lock ${quoted(name)} for ${lasting(ttlMs)}: expected ${limits}`,
   );
+}
+
+/** A time for people: `250 ms`, `12.5 s`, `3m 20s`, `2h 5m`. */
+function lasting(ms: number): string {
+  if (ms < 1_000) return `${ms} ms`;
+  if (ms < 60_000) return `${Math.floor(ms / 100) / 10} s`;
+  const seconds = Math.floor(ms / 1_000);
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? `${minutes}m ${seconds % 60}s`
+    : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }

@@ -1,0 +1,175 @@
+// Commands about jobs, nodes and single chunks.
+
+import type { CopyVerdict } from "@lumeofs/client";
+import test from "ava";
+import { chunkList, chunkShow, chunkVerify } from "../src/commands/chunk.js";
+import { jobChange, jobList, jobShow } from "../src/commands/job.js";
+import {
+  nodeLabel,
+  nodeLeave,
+  nodeList,
+  nodeMaintenance,
+  nodeShow,
+  nodeUndrain,
+} from "../src/commands/node.js";
+import { rebalanceStart, rebalanceStatus, rebalanceStop } from "../src/commands/rebalance.js";
+import { AT, chunkOf, jobOf, nodeOf } from "./fake-healing.js";
+import { Stage } from "./stage.js";
+
+test("job ls shows all jobs, or the open ones, and says so if there are none", async (t) => {
+  const stage = new Stage(t);
+  t.is(await jobList(stage.context(), {}), 0);
+  t.is(stage.stdout, "no jobs\n");
+  stage.client.healing.allJobs = [
+    jobOf(3),
+    jobOf(4, { kind: "repair", state: "done", endedAt: AT, note: "every copy was read again" }),
+  ];
+  const all = new Stage(t);
+  all.client.healing.allJobs = stage.client.healing.allJobs;
+  t.is(await jobList(all.context(), {}), 0);
+  t.regex(all.stdout, /^JOB +KIND +NODE +STATE/);
+  t.regex(all.stdout, /3 +drain +cs1 +running +5 of 7/);
+  t.regex(all.stdout, /4 +repair +cs1 +done .*every copy was read again/);
+  const open = new Stage(t);
+  open.client.healing.allJobs = stage.client.healing.allJobs;
+  t.is(await jobList(open.context({ json: true }), { open: true }), 0);
+  t.like(open.objects[0], { jobs: [{ id: 3, endedAt: null }] });
+});
+
+test("job show tells all of one job, and 3 of one that is not there", async (t) => {
+  const stage = new Stage(t);
+  stage.client.healing.allJobs = [jobOf(3, { endedAt: new Date(+AT + 61_000), failures: 2 })];
+  t.is(await jobShow(stage.context(), "3"), 0);
+  t.regex(stage.stdout, /Job 3: drain cs1, running[\s\S]*Failures +2, tried again[\s\S]*1m 01s/);
+  await t.throwsAsync(jobShow(stage.context(), "4"), { code: "LUMEO_NOT_FOUND" });
+  await t.throwsAsync(jobShow(stage.context(), "x"), { code: "USAGE" });
+});
+
+test("job pause, resume and cancel say what the job is afterwards", async (t) => {
+  const stage = new Stage(t);
+  stage.client.healing.allJobs = [jobOf(3)];
+  for (const change of ["pause", "resume", "cancel"] as const) {
+    t.is(await jobChange(stage.context(), change, "3"), 0);
+  }
+  t.is(stage.stdout, "job 3 is paused\njob 3 is running\njob 3 is cancelled\n");
+  t.deepEqual(stage.client.healing.calls, ["pause 3", "resume 3", "cancel 3"]);
+});
+
+test("node ls and node show tell state, part, labels, room and the scrub", async (t) => {
+  const stage = new Stage(t);
+  stage.client.healing.allNodes = [
+    nodeOf("cs1", { labels: { zone: "b", rack: "r1" }, jobs: [3, 4] }),
+    nodeOf("cs2", { state: "dead", lost: true, chunks: undefined }),
+  ];
+  t.is(await nodeList(stage.context()), 0);
+  t.regex(stage.stdout, /cs1 +alive +active +rack=r1,zone=b +7 +1.5 KiB of 1.0 GiB +0 +3 4/);
+  t.regex(stage.stdout, /cs2 +dead, lost +active +\?/);
+  const shown = new Stage(t);
+  shown.client.healing.allNodes = stage.client.healing.allNodes;
+  t.is(await nodeShow(shown.context(), "cs1"), 0);
+  t.regex(shown.stdout, /Jobs +3 4\nScrub +2 rounds, the last one began .* ago and ended .* ago/);
+  t.regex(shown.stdout, /read +14 replicas, 3.0 KiB, at most 1.0 MiB\/s\n +found +0 damaged/);
+  await t.throwsAsync(nodeShow(shown.context(), "cs9"), { code: "LUMEO_NOT_FOUND" });
+});
+
+test("node show says that the scrub is off, or in its first round", async (t) => {
+  const stage = new Stage(t);
+  const { scrub } = nodeOf("cs1");
+  stage.client.healing.allNodes = [
+    nodeOf("off", { scrub: { ...scrub, bytesPerSecond: 0 } }),
+    nodeOf("first", { scrub: { ...scrub, rounds: 0, yielding: true } }),
+  ];
+  await nodeShow(stage.context(), "off");
+  await nodeShow(stage.context(), "first");
+  t.regex(stage.stdout, /Scrub +off\n[\s\S]*Scrub +the first round goes on\n.*slowed down now/);
+});
+
+test("node label sets and removes labels; a label without a value is wrong usage", async (t) => {
+  const stage = new Stage(t);
+  t.is(await nodeLabel(stage.context(), "cs1", ["rack=r1", "zone-"]), 0);
+  t.is(stage.stdout, "cs1: rack=r1\n");
+  t.deepEqual(stage.client.healing.calls, [
+    'change cs1 {"setLabels":{"rack":"r1"},"removeLabels":["zone"]}',
+  ]);
+  await t.throwsAsync(nodeLabel(stage.context(), "cs1", ["rack"]), { code: "USAGE" });
+});
+
+test("node drain begins a job; with --wait it says how far it is, each thing once", async (t) => {
+  const stage = new Stage(t);
+  t.is(await nodeLeave(stage.context(), "drain", "cs1", {}), 0);
+  t.regex(stage.stdout, /^job 9 empties cs1; see lumeo job show 9\n/);
+  const waiting = new Stage(t);
+  t.is(await nodeLeave(waiting.context(), "decommission", "cs1", { wait: true }), 0);
+  t.is(waiting.stdout, "job 9: decommission cs1 done, 7 of 7 chunks\n");
+  t.is(waiting.stderr.split("\n").filter((line) => line.includes("5 of 7")).length, 1);
+});
+
+test("node undrain and maintenance change the part; other words are wrong usage", async (t) => {
+  const stage = new Stage(t);
+  t.is(await nodeUndrain(stage.context(), "cs1"), 0);
+  t.is(await nodeMaintenance(stage.context(), "on", "cs1"), 0);
+  t.is(await nodeMaintenance(stage.context(), "off", "cs1"), 0);
+  t.is(stage.stdout, "cs1 is active\ncs1 is in maintenance\ncs1 is active\n");
+  await t.throwsAsync(nodeMaintenance(stage.context(), "maybe", "cs1"), { code: "USAGE" });
+});
+
+test("rebalance begins, tells of the last one, and stops the one under way", async (t) => {
+  const stage = new Stage(t);
+  t.is(await rebalanceStatus(stage.context()), 0);
+  t.is(await rebalanceStop(stage.context()), 0);
+  t.is(await rebalanceStart(stage.context(), {}), 0);
+  t.is(await rebalanceStop(stage.context()), 0);
+  t.regex(
+    stage.stdout,
+    /^no rebalance so far\nno rebalance is under way\njob 9: rebalance running/,
+  );
+  t.deepEqual(stage.client.healing.calls, ["begin rebalance all", "cancel 9"]);
+});
+
+test("chunk ls passes the filter on, marks what is not good, and stops at the limit", async (t) => {
+  const stage = new Stage(t);
+  const [first, second, third] = chunkOf(64).replicas;
+  if (first === undefined || second === undefined || third === undefined) return t.fail();
+  const replicas = [first, { ...second, damaged: true }, { ...third, state: "dead" as const }];
+  stage.client.healing.allChunks = [
+    chunkOf(64, { replicas, move: { target: "cs4", job: 3 } }),
+    chunkOf(65),
+    chunkOf(66),
+  ];
+  t.is(await chunkList(stage.context(), { corrupt: true, limit: "2" }), 0);
+  t.regex(stage.stdout, /64 +2.0 KiB +cs1 cs2\(damaged\) cs3\(dead\) +→ cs4\n +65/);
+  t.is(stage.stdout.trimEnd().split("\n").length, 2);
+  t.deepEqual(stage.client.healing.calls, ["chunks corrupt"]);
+  const both = { corrupt: true, orphan: true };
+  await t.throwsAsync(chunkList(stage.context(), both), { code: "USAGE" });
+});
+
+test("chunk show tells of copies, a copy under way, and what was read", async (t) => {
+  const stage = new Stage(t);
+  const checks = [
+    { readSince: new Date(), stopped: false },
+    { readSince: undefined, stopped: true },
+    { readSince: undefined, stopped: false },
+  ];
+  stage.client.healing.allChunks = [chunkOf(64, { checks, move: { target: "cs4", job: 3 } })];
+  t.is(await chunkShow(stage.context(), "64"), 0);
+  t.regex(stage.stdout, /Chunk 64.*epoch 1, 2.0 KiB, crc32c 00000abc/);
+  t.regex(stage.stdout, /A copy is under way to cs4, for job 3/);
+  t.regex(stage.stdout, /cs1 .*within .*\n.*cs2 .*stopped: two histories\n.*cs3 .*not yet/);
+  await t.throwsAsync(chunkShow(stage.context(), "65"), { code: "LUMEO_NOT_FOUND" });
+});
+
+test("chunk verify ends with 0, 7 for a bad copy, 6 for one that could not be asked", async (t) => {
+  const verdict = (node: string, finding: CopyVerdict["finding"]): CopyVerdict => {
+    return { node, serverId: 1, finding, why: finding === "intact" ? "" : "so it is" };
+  };
+  const stage = new Stage(t);
+  const { verdicts } = stage.client.healing;
+  verdicts.set(64, [verdict("cs1", "intact")]);
+  verdicts.set(65, [verdict("cs1", "intact"), verdict("cs2", "unknown")]);
+  verdicts.set(66, [verdict("cs1", "bad"), verdict("cs2", "unknown")]);
+  t.is(await chunkVerify(stage.context(), ["64"]), 0);
+  t.is(await chunkVerify(stage.context(), ["64", "65"]), 6);
+  t.is(await chunkVerify(stage.context(), ["66", "65"]), 7);
+  t.regex(stage.stdout, /66 +cs1 bad: so it is; cs2 unknown: so it is/);
+});

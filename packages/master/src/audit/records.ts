@@ -33,12 +33,12 @@ export function pathOf(view: StateView, parent: InodeId, name: string): string {
   for (let id = parent, depth = 0; id !== ROOT_INODE; depth++) {
     const inode = getInode(view, id);
     const isLost = inode === undefined || inode.kind === "file" || DEPTH_MAX < depth;
-    if (isLost) return `(directory ${id})/${names.reverse().join("/")}`;
-    if (inode.parent === undefined) return `(removed)/${names.reverse().join("/")}`;
+    if (isLost) return `(directory ${id})/${names.toReversed().join("/")}`;
+    if (inode.parent === undefined) return `(removed)/${names.toReversed().join("/")}`;
     names.push(inode.name);
     id = inode.parent;
   }
-  return `/${names.reverse().join("/")}`;
+  return `/${names.toReversed().join("/")}`;
 }
 
 /** The path of a directory, as far as one leads there. */

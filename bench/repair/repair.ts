@@ -224,8 +224,8 @@ function latencies(ms: readonly number[], failed: number): Latencies {
 function asText(repair: Repair): string {
   const { load, chunks, mebibytes, seconds, failures } = repair;
   const shown = ({ calls, failed, p50Ms, p99Ms, mostMs }: Latencies): string => {
-    const times = `p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, most ${mostMs.toFixed(0)} ms`;
-    return `${calls} calls, ${failed} failed, ${times}`;
+    const times = `p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`;
+    return `${calls} calls, ${failed} failed, ${times}, most ${mostMs.toFixed(0)} ms`;
   };
   return [
     `${load.name}: ${load.files} files of ${(load.fileBytes / 1024).toFixed(0)} KiB; one of ` +

@@ -57,7 +57,7 @@ export interface SoakReport {
   readonly jobs: readonly JobInfo[];
   readonly acknowledged: number;
   readonly acknowledgedBytes: number;
-  /** From the end of the faults until the cluster said that it is whole; undefined if it did not. */
+  /** From the end of the faults until the cluster said that it is whole; undefined if never. */
   readonly wholeAfterMs: number | undefined;
   readonly result: AuditResult;
   readonly agreedState: string | undefined;
@@ -162,6 +162,7 @@ async function inspect(
 
 function shownFailure(failure: Ledger["failures"][number]): string {
   const { atMs, kind, path, code, message, attempts, durationMs, faults } = failure;
-  const times = `${(atMs / 1_000).toFixed(1)} s: ${kind} ${path} failed after ${durationMs.toFixed(0)} ms`;
-  return `${times} and ${attempts} attempts: ${code} ${message} [faults: ${faults || "none"}]`;
+  const when = `${(atMs / 1_000).toFixed(1)} s: ${kind} ${path} failed`;
+  const tries = `after ${durationMs.toFixed(0)} ms and ${attempts} attempts`;
+  return `${when} ${tries}: ${code} ${message} [faults: ${faults || "none"}]`;
 }

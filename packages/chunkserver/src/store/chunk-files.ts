@@ -1,6 +1,7 @@
 // The files of large chunks: names, and what is left over after a crash.
 
 import { type ChunkHandle, chunkHandle, type Disk } from "@lumeofs/base";
+import type { ChunkEntry } from "./record.js";
 
 export const CHUNKS_FOLDER = "chunks";
 const FOLDERS = 64;
@@ -28,6 +29,20 @@ export async function makeChunkFolders(disk: Disk): Promise<void> {
   }
   await disk.syncFolder(CHUNKS_FOLDER);
   await disk.syncFolder("");
+}
+
+/** Those of the chunks that have lost their file, as far as that was not known. */
+export async function withoutFile(
+  disk: Disk,
+  entries: readonly ChunkEntry[],
+): Promise<readonly ChunkEntry[]> {
+  const lost: ChunkEntry[] = [];
+  for (const entry of entries) {
+    const { handle, home, isDamaged } = entry;
+    if (home.kind !== "file" || isDamaged) continue;
+    if (!(await disk.exists(chunkPath({ handle, fileId: home.fileId })))) lost.push(entry);
+  }
+  return lost;
 }
 
 /** Every chunk file there is. Files with other names are not ours and are left alone. */

@@ -98,10 +98,24 @@ export interface ChunkStore extends Closable {
   /** Up to `count` chunks with handles above `after`, rising. */
   page(after: ChunkHandle | undefined, count: number): Promise<readonly ListedReplica[]>;
 
+  /**
+   * Looks whether the files of up to `count` chunks with handles above `after` are there, without
+   * reading them. What has lost its file is damaged from then on.
+   */
+  lookForFiles(after: ChunkHandle | undefined, count: number): Promise<FileLook>;
+
   /** Chunks that are here but not as they were written. */
   damaged(): readonly ChunkHandle[];
 
   status(): StoreStatus;
+}
+
+/** What a look at files has found. */
+export interface FileLook {
+  /** The highest handle that was looked at; undefined if there was none left. */
+  readonly last: ChunkHandle | undefined;
+  /** Chunks whose file is gone, as nobody knew before. */
+  readonly lost: number;
 }
 
 /** A chunk on its way to the disk. End it with `finish` or `abort`. */
@@ -111,8 +125,13 @@ export interface LargeWrite {
    * again; they are not durable then. May be called again before that.
    */
   write(pieces: readonly Uint8Array[]): Promise<void>;
-  /** Makes the chunk durable and visible. @throws LumeoError as `putSmall`. */
-  finish(content: ChunkContent): Promise<void>;
+  /**
+   * Makes the chunk durable and visible.
+   *
+   * @param as  Its record, if that was not known at the beginning; of the same handle.
+   * @throws LumeoError as `putSmall`.
+   */
+  finish(content: ChunkContent, as?: CopiedChunk): Promise<void>;
   /** Drops what was written. Harmless after `finish` or a second time. */
   abort(): Promise<void>;
 }

@@ -11,15 +11,11 @@
 
 import {
   type ChunkHandle,
-  type Crc32c,
-  type Disk,
   type Epoch,
   InvariantViolation,
-  type Logger,
   LumeoError,
   MiB,
   OpenFiles,
-  type Timers,
   Wal,
   type WalMark,
   type WalPlace,
@@ -27,14 +23,14 @@ import {
 import { type Admission, admit } from "../mutation/write-session.js";
 import type { Catalog } from "./catalog.js";
 import { ChunkFileWriter } from "./chunk-file-writer.js";
-import { chunkFolder, chunkPath, makeChunkFolders } from "./chunk-files.js";
-import type { ChunkIndex } from "./chunk-index.js";
+import { chunkFolder, chunkPath, makeChunkFolders, withoutFile } from "./chunk-files.js";
 import { FileChunkReader, LogChunkReader, verifyAll } from "./chunk-reader.js";
 import type {
   ChunkContent,
   ChunkReader,
   ChunkStore,
   CopiedChunk,
+  FileLook,
   KnownChunk,
   LargeWrite,
   LargeWriteOptions,
@@ -61,6 +57,7 @@ import {
 } from "./record.js";
 import { isIndexDamage, type Recovered, recover } from "./recovery.js";
 import { type Reservation, Space } from "./space.js";
+import type { StoreOptions } from "./store-options.js";
 
 const LOG_FOLDER = "log";
 const OPEN_CHUNK_FILES_MAX = 128;
@@ -73,26 +70,6 @@ const READ_ONLY_BYTES = 64 * 2 ** 20;
 const COMPACT_BYTES_PER_SECOND = 16 * MiB;
 /** Dead bytes that are left where they are; with short segments, one segment. */
 const DEAD_BYTES_MIN = 64 * MiB;
-
-export interface StoreOptions {
-  readonly disk: Disk;
-  readonly index: ChunkIndex;
-  /** 16 bytes: the store's uuid. */
-  readonly owner: Uint8Array;
-  readonly crc32c: Crc32c;
-  readonly timers: Timers;
-  readonly logger: Logger;
-  readonly capacityBytes: number | undefined;
-  /** What is left free on the disk in any case. */
-  readonly lowWaterBytes: number;
-  readonly segmentBytes?: number;
-  /** How fast living records are moved out of old segments; 0 for never. */
-  readonly compactBytesPerSecond?: number;
-  /** Called when a chunk is found to be other bytes than were written. */
-  readonly onDamage?: (handle: ChunkHandle) => void;
-  /** Called once (K3). */
-  readonly onFailure: (error: LumeoError) => void;
-}
 
 /** See the head of this file. */
 export class DiskChunkStore implements ChunkStore {
@@ -155,15 +132,9 @@ export class DiskChunkStore implements ChunkStore {
     }
   }
 
-  /** Room for what is kept beside the chunks. @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
-  async reserve(bytes: number): Promise<Reservation> {
-    this.#checkOpen();
-    return this.#space.reserve(bytes);
-  }
-
-  /** Counts what is kept beside the chunks as used. */
-  countBeside(bytes: () => number): void {
-    this.#space.countBeside(bytes);
+  /** Room on this disk, also for what is kept there beside the chunks. */
+  get space(): Space {
+    return this.#space;
   }
 
   async putSmall(
@@ -266,6 +237,15 @@ export class DiskChunkStore implements ChunkStore {
     });
   }
 
+  async lookForFiles(after: ChunkHandle | undefined, count: number): Promise<FileLook> {
+    this.#checkOpen();
+    const entries = await this.#io(() => this.#catalog.page(after ?? 0, count));
+    const lost = await this.#io(() => withoutFile(this.#options.disk, entries));
+    // One that was replaced or removed since is noticed there.
+    for (const entry of lost) await this.#foundDamage(entry, "its file is missing");
+    return { last: entries.at(-1)?.handle, lost: lost.length };
+  }
+
   damaged(): readonly ChunkHandle[] {
     return [...this.#damaged];
   }
@@ -331,13 +311,13 @@ export class DiskChunkStore implements ChunkStore {
         });
         return roomy.then(() => this.#io(() => writer.write(pieces)));
       },
-      finish: async (content) => {
+      finish: async (content, as) => {
         await roomy; // all pieces are with the writer then
         this.#checkOpen();
         await this.#io(() => writer.sync());
         const home: ChunkHome = { kind: "file", fileId };
         const kept = await this.#locks.run(chunk.handle, () => {
-          return this.#record(chunk, content, home, []);
+          return this.#record(as ?? chunk, content, home, []);
         });
         if (kept === "repeated") return drop();
         isOver = true;

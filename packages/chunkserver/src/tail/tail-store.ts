@@ -24,10 +24,10 @@ import { KeyedLock } from "../store/keyed-lock.js";
 import type { Reservation } from "../store/space.js";
 import { HeldTail } from "./held-tail.js";
 import type { MemberMessage, MemberReply, SealPlace } from "./member-message.js";
-import { keepSealed } from "./sealing.js";
 import { type SealedTail, TailLog } from "./tail-log.js";
 import { NO_BYTES, type RecordBytes, staleFor, TailReplica } from "./tail-replica.js";
 import { findWrite, type WrittenPlace } from "./write-table.js";
+import { WritingAhead } from "./writing-ahead.js";
 
 /** Growing chunks of one server, those included of which only a promise is left. */
 const TAILS_MAX = 16_384;
@@ -51,6 +51,8 @@ export interface TailStoreOptions {
   readonly onFailure: (error: LumeoError) => void;
   readonly segmentBytes?: number;
   readonly spareBytes?: number;
+  /** A growing chunk is written ahead in steps of so much. */
+  readonly aheadStepBytes?: number;
 }
 
 /** What a server tells of a growing chunk. */
@@ -81,6 +83,7 @@ export class TailStore implements Closable {
   readonly #making = new Map<ChunkHandle, Promise<TailReplica>>();
   readonly #sealed: Map<ChunkHandle, SealedTail>;
   readonly #locks = new KeyedLock<ChunkHandle>();
+  readonly #ahead: WritingAhead;
   readonly #damaged = new Set<ChunkHandle>();
   readonly #rounds: { cancel(): void };
   #round: Promise<void> | undefined;
@@ -96,6 +99,7 @@ export class TailStore implements Closable {
     this.#options = options;
     this.#log = log;
     this.#sealed = new Map(sealed);
+    this.#ahead = new WritingAhead(options, options.aheadStepBytes);
     for (const held of tails.values()) this.#add(held);
     this.#rounds = options.timers.every(ROUND_MS, () => this.#beginRound());
   }
@@ -170,6 +174,7 @@ export class TailStore implements Closable {
     if (replica === undefined) return "removed";
     const reply = await replica.serve({ kind: "remove", epoch });
     if (reply.kind !== "removed") return "refused";
+    await this.#locks.run(handle, () => this.#ahead.drop(handle));
     this.#damaged.delete(handle);
     return "removed";
   }
@@ -178,6 +183,7 @@ export class TailStore implements Closable {
   async forget(handle: ChunkHandle): Promise<void> {
     this.#checkOpen();
     if (!this.#replicas.has(handle) && !this.#sealed.has(handle)) return;
+    await this.#locks.run(handle, () => this.#ahead.drop(handle));
     await this.#io(async () => {
       await this.#log.write({ kind: "forgotten", handle }, [], () => undefined);
       this.#replicas.delete(handle);
@@ -252,6 +258,7 @@ export class TailStore implements Closable {
     this.#isClosed = true;
     this.#rounds.cancel();
     await this.#round;
+    await this.#ahead.close();
     await this.#log.close();
   }
 
@@ -310,7 +317,7 @@ export class TailStore implements Closable {
       throw new LumeoError("UNAVAILABLE", `Cannot seal chunk ${replica.handle}: ${why}`);
     }
     await replica.written;
-    await keepSealed(replica, place.seal, this.#options);
+    await this.#ahead.keep(replica, place.seal);
   }
 
   #stale(handle: ChunkHandle, epoch: Epoch): MemberReply {
@@ -369,6 +376,11 @@ export class TailStore implements Closable {
     for (const [handle, { state, isInDoubt }] of this.#replicas) {
       const isHealed = !isInDoubt && state.damagedIn < state.history.last.epoch;
       if (this.#damaged.has(handle) && isHealed) this.#damaged.delete(handle);
+    }
+    for (const replica of [...this.#replicas.values()]) {
+      if (this.#ahead.isDue(replica)) {
+        await this.#locks.run(replica.handle, () => this.#ahead.extend(replica));
+      }
     }
     await this.#empty();
     await this.#io(() => this.#log.removeBefore(this.#oldestInUse()));

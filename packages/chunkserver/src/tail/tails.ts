@@ -58,11 +58,11 @@ export class Tails implements Closable {
     const tails = opening.use(
       await TailStore.open({
         ...ports,
-        reserve: (bytes) => store.reserve(bytes),
+        reserve: (bytes) => store.space.reserve(bytes),
         onDamage: () => reports?.soon(),
       }),
     );
-    store.countBeside(() => tails.bytes);
+    store.space.countBeside(() => tails.bytes);
     const link = new MemberLink({ pool, timers, crc32c });
     const primaries = opening.use(
       new TailPrimaries({ tails, link, masters, clock, timers, logger, idleSealMs }),

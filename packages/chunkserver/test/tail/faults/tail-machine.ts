@@ -33,6 +33,7 @@ export interface TailProcess {
 /** Segments are short and little is spared, so that a small script moves and frees much. */
 const SEGMENT_BYTES = 24 * KiB;
 const SPARE_BYTES = 48 * KiB;
+const AHEAD_STEP_BYTES = 20 * KiB;
 
 export class TailMachine {
   readonly #parts: TailParts;
@@ -87,8 +88,13 @@ export class TailMachine {
     });
     const tails = await this.#parts.TailStore.open({
       ...common,
-      ...{ store, clock: new SystemClock(), spareBytes: SPARE_BYTES },
-      reserve: (bytes) => store.reserve(bytes),
+      ...{
+        store,
+        clock: new SystemClock(),
+        spareBytes: SPARE_BYTES,
+        aheadStepBytes: AHEAD_STEP_BYTES,
+      },
+      reserve: (bytes) => store.space.reserve(bytes),
       onDamage: () => undefined,
     });
     return { store, tails, timers, failures, alarms };

@@ -78,6 +78,13 @@ export class TailUser {
     return this.say(handle, { kind: "append", epoch: epoch(number), previous, records, commitSeq });
   }
 
+  /** The word that everything is committed. */
+  commit(handle: number, number: number): Promise<void> {
+    const { last, lastSeq } = this.#ledger.newest(chunkHandle(handle)).history;
+    const all = { previous: last, records: [], commitSeq: lastSeq };
+    return this.say(handle, { kind: "append", epoch: epoch(number), ...all });
+  }
+
   /** A seal behind all records, and the word that everything is committed. */
   async seal(handle: number, number: number): Promise<void> {
     const { history, commitSeq } = this.#ledger.newest(chunkHandle(handle));
@@ -98,9 +105,7 @@ export class TailUser {
       records: [seal],
       commitSeq,
     });
-    const last = this.#ledger.newest(chunkHandle(handle)).history.last;
-    const all = { previous: last, records: [], commitSeq: last.seq };
-    await this.say(handle, { kind: "append", epoch: by.epoch, ...all });
+    await this.commit(handle, number);
   }
 
   async settle(handle: number): Promise<void> {
@@ -163,7 +168,7 @@ export async function runTailScript(process: TailProcess, ledger: TailLedger): P
   await user.settle(4);
   await user.all([user.finish(4), user.append(5, 2, [40_000, 40_000, 40_000])]);
   await user.all([user.append(5, 2, [90_000, 70_001]), user.append(1, 3, [11, 12, 13])]);
-  await user.all([user.forget(2), user.fence(6, 4)]);
+  await user.all([user.forget(2), user.fence(6, 4), user.commit(5, 2)]);
   await user.round();
   await user.seal(5, 3);
   await user.settle(5);

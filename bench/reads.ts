@@ -68,7 +68,8 @@ async function measureTokens(
   await using on = await start("on");
   await using off = await start("off");
   for (let round = 0; round < rounds; round++) {
-    for (const [name, cluster] of Object.entries({ on, off })) {
+    const turns = Object.entries({ on, off });
+    for (const [name, cluster] of round % 2 === 0 ? turns : turns.toReversed()) {
       await using client = new Lumeo({ endpoints: [...cluster.endpoints] });
       const load = { folder: `/round-${round}`, fileBytes: FILE_BYTES, inFlight: 64, count };
       const run = (what: string, of: number, work: () => Promise<SmallResult>) =>

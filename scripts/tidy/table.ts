@@ -61,9 +61,10 @@ export const TABLE: TidyTable = {
       access: ["metadata"],
       placement: ["metadata", "fleet"],
       healing: ["metadata", "fleet", "placement"],
+      tails: [],
       consensus: ["raft"],
       state: ["raft", "metadata", "consensus"],
-      duties: ["access", "metadata", "fleet", "placement", "healing", "consensus"],
+      duties: ["access", "metadata", "fleet", "placement", "healing", "tails", "consensus"],
       feed: ["metadata", "consensus"],
       integrity: ["raft", "consensus"],
       rpc: [

@@ -1,7 +1,7 @@
 // Where the chunks of one revision of a file are, page by page as the reader gets there.
 //
-// A file that is appended to keeps all that it had: its readers go on. One that is replaced while it
-// is read keeps its old chunks for a while, but the masters name only those of the current
+// A file that is appended to keeps all that it had: its readers go on. One that is replaced while
+// it is read keeps its old chunks for a while, but the masters name only those of the current
 // revision. So a reader that needs another page of a replaced file stops with CONFLICT instead of
 // mixing two contents.
 

@@ -20,7 +20,7 @@ import {
   processFacts,
   type Readiness,
 } from "@lumeofs/node";
-import type { RpcListener } from "@lumeofs/node/rpc";
+import type { RpcListener, RpcMethod } from "@lumeofs/node/rpc";
 import { TokenMint } from "./access/token-mint.js";
 import type { MasterConfig } from "./config.js";
 import { DRIVER_LIMITS_DEFAULT, RAFT_OPTIONS_DEFAULT } from "./consensus/config.js";
@@ -152,7 +152,6 @@ export class Master implements Closable {
     const mint = new TokenMint({ clock, hmac: nativeHmacSha256, lifeMs: config.tokenMs });
     const tails = tailsOf({ config, log, host, fleet, mint, channels, logger });
     const freeze = async (): Promise<FrozenState> => {
-      await tails.keeper.sealAll("a backup is made", SEAL_MS);
       await consensus.read();
       await store.flush();
       return store.freeze();
@@ -354,7 +353,8 @@ async function serve(
     };
     opening.use(await AdminHttp.start(admin));
   }
-  const { grantUsableMs, sessionIdleMs, failureDomain, heartbeatMs, clusterName } = config;
+  const { grantUsableMs, sessionIdleMs, failureDomain, clusterName } = config;
+  const { heartbeatMs, deadMs } = config;
   const { group } = consensus;
   const masters = masterDirectory(group);
   const limits = { grantUsableMs, sessionIdleMs, failureDomain };
@@ -370,20 +370,15 @@ async function serve(
       ...{ replication: consensus, channels, log, fleet, clock, timers, freeze, orders },
       bytesPerSecondMax: config.backupBytesPerSecond,
     }),
-    ...backupMethods({ freeze, clock, timers, bytesPerSecondMax: config.backupBytesPerSecond }),
+    ...backupMethodsOf(parts),
     ...healingMethods({
       ...{ replication: consensus, channels, log, fleet, clock, orders, seen: healing },
       terms: config,
     }),
     ...integrityMethods({ log, checker }),
     ...chunkMethods({ log, fleet, clock, mint, keeper: tails.keeper }),
-    ...tailMethods({
-      ...{ log, fleet, clock, keeper: tails.keeper },
-      onThinSeal: () => {
-        healing.isLookWanted = true;
-      },
-    }),
-    ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, masters }),
+    ...tailMethodsOf(parts),
+    ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, deadMs, masters }),
     ...masterAdminMethods({ group, replication: consensus, channels, timers, clusterName }),
     ...adminMethods({
       ...{ replication: consensus, seen: healing, terms: config },
@@ -397,6 +392,23 @@ async function serve(
       hashState: () => hashState(state),
     }),
   ]);
+}
+
+function tailMethodsOf({ log, fleet, host, tails, healing }: Parts): readonly RpcMethod[] {
+  const { clock } = host;
+  const onThinSeal = (): void => healing.lookAgain();
+  return tailMethods({ log, fleet, clock, keeper: tails.keeper, onThinSeal });
+}
+
+/** What is being appended is no part of a backup before it is sealed. */
+function backupMethodsOf({ config, host, tails, freeze }: Parts): readonly RpcMethod[] {
+  const { clock, timers } = host;
+  const sealAndFreeze = async (): Promise<FrozenState> => {
+    await tails.keeper.sealAll("a backup is made", SEAL_MS);
+    return freeze();
+  };
+  const bytesPerSecondMax = config.backupBytesPerSecond;
+  return backupMethods({ freeze: sealAndFreeze, clock, timers, bytesPerSecondMax });
 }
 
 function readinessOf({ group, status: { leader } }: Consensus): Readiness {

@@ -32,6 +32,7 @@ class Office {
   readonly primaries = new ObedientPrimaries();
   readonly care = tailOffice(this, this.primaries);
   readonly silent = new Set<number>();
+  runner: DutyRunner | undefined;
 
   async start(): Promise<void> {
     await this.log.change({ kind: "initCluster", clusterId: "c" });
@@ -48,7 +49,7 @@ class Office {
     };
     const { replication, clock } = this;
     const ports = { replication, timers: clock, logger: SILENT_LOGGER };
-    new DutyRunner([tailsDuty(this.care.keeper)], ports);
+    this.runner = new DutyRunner([tailsDuty(this.care.keeper)], ports);
   }
 
   async open(path: string) {

@@ -2473,6 +2473,7 @@ export namespace lumeo {
                 clusterId: string;
                 heartbeatMs: number;
                 masters: string[];
+                fenceMs: number;
                 static encode(m: lumeo.master.v1.RegisterResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.RegisterResponse & lumeo.master.v1.RegisterResponse.$Shape;
             }
@@ -2483,6 +2484,7 @@ export namespace lumeo {
                     clusterId?: (string|null);
                     heartbeatMs?: (number|null);
                     masters?: (string[]|null);
+                    fenceMs?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.RegisterResponse.$Properties;
@@ -3603,62 +3605,6 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.FileStat.$Properties;
             }
 
-            interface ITailLocation extends lumeo.master.v1.TailLocation.$Properties {
-            }
-
-            class TailLocation {
-                constructor(p?: lumeo.master.v1.TailLocation.$Properties);
-                $unknowns?: Uint8Array[];
-                handle: number;
-                epoch: number;
-                replicas: lumeo.common.v1.ReplicaLocation.$Properties[];
-                offset: number;
-                committedBytes: number;
-                token: Uint8Array;
-                static encode(m: lumeo.master.v1.TailLocation.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TailLocation & lumeo.master.v1.TailLocation.$Shape;
-            }
-
-            namespace TailLocation {
-                interface $Properties {
-                    handle?: (number|null);
-                    epoch?: (number|null);
-                    replicas?: (lumeo.common.v1.ReplicaLocation.$Properties[]|null);
-                    offset?: (number|null);
-                    committedBytes?: (number|null);
-                    token?: (Uint8Array|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.TailLocation.$Properties;
-            }
-
-            interface IOpenTail extends lumeo.master.v1.OpenTail.$Properties {
-            }
-
-            class OpenTail {
-                constructor(p?: lumeo.master.v1.OpenTail.$Properties);
-                $unknowns?: Uint8Array[];
-                path: string;
-                create: boolean;
-                makeParents: boolean;
-                replicas: number;
-                sealedHandle: number;
-                static encode(m: lumeo.master.v1.OpenTail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.OpenTail & lumeo.master.v1.OpenTail.$Shape;
-            }
-
-            namespace OpenTail {
-                interface $Properties {
-                    path?: (string|null);
-                    create?: (boolean|null);
-                    makeParents?: (boolean|null);
-                    replicas?: (number|null);
-                    sealedHandle?: (number|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.OpenTail.$Properties;
-            }
-
             interface ITailOpened extends lumeo.master.v1.TailOpened.$Properties {
             }
 
@@ -3678,29 +3624,6 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.TailOpened.$Properties;
-            }
-
-            interface IReportTail extends lumeo.master.v1.ReportTail.$Properties {
-            }
-
-            class ReportTail {
-                constructor(p?: lumeo.master.v1.ReportTail.$Properties);
-                $unknowns?: Uint8Array[];
-                handle: number;
-                epoch: number;
-                why: string;
-                static encode(m: lumeo.master.v1.ReportTail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportTail & lumeo.master.v1.ReportTail.$Shape;
-            }
-
-            namespace ReportTail {
-                interface $Properties {
-                    handle?: (number|null);
-                    epoch?: (number|null);
-                    why?: (string|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.ReportTail.$Properties;
             }
 
             interface IList extends lumeo.master.v1.List.$Properties {
@@ -4489,6 +4412,85 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.KeptQuota.$Properties;
+            }
+
+            interface ITailLocation extends lumeo.master.v1.TailLocation.$Properties {
+            }
+
+            class TailLocation {
+                constructor(p?: lumeo.master.v1.TailLocation.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                epoch: number;
+                replicas: lumeo.common.v1.ReplicaLocation.$Properties[];
+                offset: number;
+                committedBytes: number;
+                token: Uint8Array;
+                static encode(m: lumeo.master.v1.TailLocation.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TailLocation & lumeo.master.v1.TailLocation.$Shape;
+            }
+
+            namespace TailLocation {
+                interface $Properties {
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    replicas?: (lumeo.common.v1.ReplicaLocation.$Properties[]|null);
+                    offset?: (number|null);
+                    committedBytes?: (number|null);
+                    token?: (Uint8Array|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.TailLocation.$Properties;
+            }
+
+            interface IOpenTail extends lumeo.master.v1.OpenTail.$Properties {
+            }
+
+            class OpenTail {
+                constructor(p?: lumeo.master.v1.OpenTail.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                create: boolean;
+                makeParents: boolean;
+                replicas: number;
+                sealedHandle: number;
+                static encode(m: lumeo.master.v1.OpenTail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.OpenTail & lumeo.master.v1.OpenTail.$Shape;
+            }
+
+            namespace OpenTail {
+                interface $Properties {
+                    path?: (string|null);
+                    create?: (boolean|null);
+                    makeParents?: (boolean|null);
+                    replicas?: (number|null);
+                    sealedHandle?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.OpenTail.$Properties;
+            }
+
+            interface IReportTail extends lumeo.master.v1.ReportTail.$Properties {
+            }
+
+            class ReportTail {
+                constructor(p?: lumeo.master.v1.ReportTail.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                epoch: number;
+                why: string;
+                static encode(m: lumeo.master.v1.ReportTail.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportTail & lumeo.master.v1.ReportTail.$Shape;
+            }
+
+            namespace ReportTail {
+                interface $Properties {
+                    handle?: (number|null);
+                    epoch?: (number|null);
+                    why?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ReportTail.$Properties;
             }
 
             enum Lane {

@@ -18285,6 +18285,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [clusterId] RegisterResponse clusterId
                  * @property {number|null} [heartbeatMs] RegisterResponse heartbeatMs
                  * @property {Array.<string>|null} [masters] RegisterResponse masters
+                 * @property {number|null} [fenceMs] RegisterResponse fenceMs
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -18350,6 +18351,14 @@ export const lumeo = $root.lumeo = (() => {
                 RegisterResponse.prototype.masters = $util.emptyArray;
 
                 /**
+                 * RegisterResponse fenceMs.
+                 * @member {number} fenceMs
+                 * @memberof lumeo.master.v1.RegisterResponse
+                 * @instance
+                 */
+                RegisterResponse.prototype.fenceMs = 0;
+
+                /**
                  * Encodes the specified RegisterResponse message. Does not implicitly {@link lumeo.master.v1.RegisterResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.RegisterResponse
@@ -18375,6 +18384,8 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.masters.length; ++i)
                             w.uint32(/* id 4, wireType 2 =*/34).string(m.masters[i]);
                     }
+                    if (m.fenceMs != null && $Object.hasOwnProperty.call(m, "fenceMs") && m.fenceMs !== 0)
+                        w.uint32(/* id 5, wireType 0 =*/40).uint32(m.fenceMs);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -18452,6 +18463,15 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.masters && m.masters.length))
                                     m.masters = [];
                                 m.masters.push(r.stringVerify());
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.fenceMs = v;
+                                else
+                                    delete m.fenceMs;
                                 continue;
                             }
                         }
@@ -26761,460 +26781,6 @@ export const lumeo = $root.lumeo = (() => {
                 return FileStat;
             })();
 
-            v1.TailLocation = (function() {
-
-                /**
-                 * Properties of a TailLocation.
-                 * @typedef {Object} lumeo.master.v1.TailLocation.$Properties
-                 * @property {number|null} [handle] TailLocation handle
-                 * @property {number|null} [epoch] TailLocation epoch
-                 * @property {Array.<lumeo.common.v1.ReplicaLocation.$Properties>|null} [replicas] TailLocation replicas
-                 * @property {number|null} [offset] TailLocation offset
-                 * @property {number|null} [committedBytes] TailLocation committedBytes
-                 * @property {Uint8Array|null} [token] TailLocation token
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a TailLocation.
-                 * @memberof lumeo.master.v1
-                 * @interface ITailLocation
-                 * @augments lumeo.master.v1.TailLocation.$Properties
-                 * @deprecated Use lumeo.master.v1.TailLocation.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a TailLocation.
-                 * @typedef {lumeo.master.v1.TailLocation.$Properties} lumeo.master.v1.TailLocation.$Shape
-                 */
-
-                /**
-                 * Constructs a new TailLocation.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a TailLocation.
-                 * @constructor
-                 * @param {lumeo.master.v1.TailLocation.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const TailLocation = function (p) {
-                    this.replicas = [];
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * TailLocation handle.
-                 * @member {number} handle
-                 * @memberof lumeo.master.v1.TailLocation
-                 * @instance
-                 */
-                TailLocation.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * TailLocation epoch.
-                 * @member {number} epoch
-                 * @memberof lumeo.master.v1.TailLocation
-                 * @instance
-                 */
-                TailLocation.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * TailLocation replicas.
-                 * @member {Array.<lumeo.common.v1.ReplicaLocation.$Properties>} replicas
-                 * @memberof lumeo.master.v1.TailLocation
-                 * @instance
-                 */
-                TailLocation.prototype.replicas = $util.emptyArray;
-
-                /**
-                 * TailLocation offset.
-                 * @member {number} offset
-                 * @memberof lumeo.master.v1.TailLocation
-                 * @instance
-                 */
-                TailLocation.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * TailLocation committedBytes.
-                 * @member {number} committedBytes
-                 * @memberof lumeo.master.v1.TailLocation
-                 * @instance
-                 */
-                TailLocation.prototype.committedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * TailLocation token.
-                 * @member {Uint8Array} token
-                 * @memberof lumeo.master.v1.TailLocation
-                 * @instance
-                 */
-                TailLocation.prototype.token = $util.newBuffer([]);
-
-                /**
-                 * Encodes the specified TailLocation message. Does not implicitly {@link lumeo.master.v1.TailLocation.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.TailLocation
-                 * @static
-                 * @param {lumeo.master.v1.TailLocation.$Properties} m TailLocation message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                TailLocation.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
-                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
-                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
-                    if (m.replicas != null && m.replicas.length) {
-                        for (var i = 0; i < m.replicas.length; ++i)
-                            $root.lumeo.common.v1.ReplicaLocation.encode(m.replicas[i], w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
-                    }
-                    if (m.offset != null && $Object.hasOwnProperty.call(m, "offset") && (typeof m.offset === "object" ? m.offset.low || m.offset.high : m.offset !== 0))
-                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.offset);
-                    if (m.committedBytes != null && $Object.hasOwnProperty.call(m, "committedBytes") && (typeof m.committedBytes === "object" ? m.committedBytes.low || m.committedBytes.high : m.committedBytes !== 0))
-                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.committedBytes);
-                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
-                        w.uint32(/* id 6, wireType 2 =*/50).bytes(m.token);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a TailLocation message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.TailLocation
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.TailLocation & lumeo.master.v1.TailLocation.$Shape} TailLocation
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                TailLocation.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.TailLocation();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.handle = v;
-                                else
-                                    delete m.handle;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.epoch = v;
-                                else
-                                    delete m.epoch;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                if (!(m.replicas && m.replicas.length))
-                                    m.replicas = [];
-                                m.replicas.push($root.lumeo.common.v1.ReplicaLocation.decode(r, r.size(), $undefined, q + 1));
-                                continue;
-                            }
-                        case 4: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.offset = v;
-                                else
-                                    delete m.offset;
-                                continue;
-                            }
-                        case 5: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.committedBytes = v;
-                                else
-                                    delete m.committedBytes;
-                                continue;
-                            }
-                        case 6: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.bytes()).length)
-                                    m.token = v;
-                                else
-                                    delete m.token;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return TailLocation;
-            })();
-
-            v1.OpenTail = (function() {
-
-                /**
-                 * Properties of an OpenTail.
-                 * @typedef {Object} lumeo.master.v1.OpenTail.$Properties
-                 * @property {string|null} [path] OpenTail path
-                 * @property {boolean|null} [create] OpenTail create
-                 * @property {boolean|null} [makeParents] OpenTail makeParents
-                 * @property {number|null} [replicas] OpenTail replicas
-                 * @property {number|null} [sealedHandle] OpenTail sealedHandle
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of an OpenTail.
-                 * @memberof lumeo.master.v1
-                 * @interface IOpenTail
-                 * @augments lumeo.master.v1.OpenTail.$Properties
-                 * @deprecated Use lumeo.master.v1.OpenTail.$Properties instead.
-                 */
-
-                /**
-                 * Shape of an OpenTail.
-                 * @typedef {lumeo.master.v1.OpenTail.$Properties} lumeo.master.v1.OpenTail.$Shape
-                 */
-
-                /**
-                 * Constructs a new OpenTail.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents an OpenTail.
-                 * @constructor
-                 * @param {lumeo.master.v1.OpenTail.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const OpenTail = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * OpenTail path.
-                 * @member {string} path
-                 * @memberof lumeo.master.v1.OpenTail
-                 * @instance
-                 */
-                OpenTail.prototype.path = "";
-
-                /**
-                 * OpenTail create.
-                 * @member {boolean} create
-                 * @memberof lumeo.master.v1.OpenTail
-                 * @instance
-                 */
-                OpenTail.prototype.create = false;
-
-                /**
-                 * OpenTail makeParents.
-                 * @member {boolean} makeParents
-                 * @memberof lumeo.master.v1.OpenTail
-                 * @instance
-                 */
-                OpenTail.prototype.makeParents = false;
-
-                /**
-                 * OpenTail replicas.
-                 * @member {number} replicas
-                 * @memberof lumeo.master.v1.OpenTail
-                 * @instance
-                 */
-                OpenTail.prototype.replicas = 0;
-
-                /**
-                 * OpenTail sealedHandle.
-                 * @member {number} sealedHandle
-                 * @memberof lumeo.master.v1.OpenTail
-                 * @instance
-                 */
-                OpenTail.prototype.sealedHandle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * Encodes the specified OpenTail message. Does not implicitly {@link lumeo.master.v1.OpenTail.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.OpenTail
-                 * @static
-                 * @param {lumeo.master.v1.OpenTail.$Properties} m OpenTail message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                OpenTail.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
-                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
-                    if (m.create != null && $Object.hasOwnProperty.call(m, "create") && m.create !== false)
-                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.create);
-                    if (m.makeParents != null && $Object.hasOwnProperty.call(m, "makeParents") && m.makeParents !== false)
-                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.makeParents);
-                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas") && m.replicas !== 0)
-                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.replicas);
-                    if (m.sealedHandle != null && $Object.hasOwnProperty.call(m, "sealedHandle") && (typeof m.sealedHandle === "object" ? m.sealedHandle.low || m.sealedHandle.high : m.sealedHandle !== 0))
-                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.sealedHandle);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes an OpenTail message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.OpenTail
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.OpenTail & lumeo.master.v1.OpenTail.$Shape} OpenTail
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                OpenTail.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.OpenTail();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.path = v;
-                                else
-                                    delete m.path;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.create = v;
-                                else
-                                    delete m.create;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.makeParents = v;
-                                else
-                                    delete m.makeParents;
-                                continue;
-                            }
-                        case 4: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.uint32())
-                                    m.replicas = v;
-                                else
-                                    delete m.replicas;
-                                continue;
-                            }
-                        case 5: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.sealedHandle = v;
-                                else
-                                    delete m.sealedHandle;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return OpenTail;
-            })();
-
             v1.TailOpened = (function() {
 
                 /**
@@ -27363,182 +26929,6 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return TailOpened;
-            })();
-
-            v1.ReportTail = (function() {
-
-                /**
-                 * Properties of a ReportTail.
-                 * @typedef {Object} lumeo.master.v1.ReportTail.$Properties
-                 * @property {number|null} [handle] ReportTail handle
-                 * @property {number|null} [epoch] ReportTail epoch
-                 * @property {string|null} [why] ReportTail why
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a ReportTail.
-                 * @memberof lumeo.master.v1
-                 * @interface IReportTail
-                 * @augments lumeo.master.v1.ReportTail.$Properties
-                 * @deprecated Use lumeo.master.v1.ReportTail.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a ReportTail.
-                 * @typedef {lumeo.master.v1.ReportTail.$Properties} lumeo.master.v1.ReportTail.$Shape
-                 */
-
-                /**
-                 * Constructs a new ReportTail.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a ReportTail.
-                 * @constructor
-                 * @param {lumeo.master.v1.ReportTail.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ReportTail = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * ReportTail handle.
-                 * @member {number} handle
-                 * @memberof lumeo.master.v1.ReportTail
-                 * @instance
-                 */
-                ReportTail.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * ReportTail epoch.
-                 * @member {number} epoch
-                 * @memberof lumeo.master.v1.ReportTail
-                 * @instance
-                 */
-                ReportTail.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * ReportTail why.
-                 * @member {string} why
-                 * @memberof lumeo.master.v1.ReportTail
-                 * @instance
-                 */
-                ReportTail.prototype.why = "";
-
-                /**
-                 * Encodes the specified ReportTail message. Does not implicitly {@link lumeo.master.v1.ReportTail.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.ReportTail
-                 * @static
-                 * @param {lumeo.master.v1.ReportTail.$Properties} m ReportTail message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ReportTail.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
-                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
-                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
-                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
-                        w.uint32(/* id 3, wireType 2 =*/26).string(m.why);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a ReportTail message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.ReportTail
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.ReportTail & lumeo.master.v1.ReportTail.$Shape} ReportTail
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ReportTail.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.ReportTail();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.handle = v;
-                                else
-                                    delete m.handle;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.epoch = v;
-                                else
-                                    delete m.epoch;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.why = v;
-                                else
-                                    delete m.why;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ReportTail;
             })();
 
             v1.List = (function() {
@@ -33693,6 +33083,636 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return KeptQuota;
+            })();
+
+            v1.TailLocation = (function() {
+
+                /**
+                 * Properties of a TailLocation.
+                 * @typedef {Object} lumeo.master.v1.TailLocation.$Properties
+                 * @property {number|null} [handle] TailLocation handle
+                 * @property {number|null} [epoch] TailLocation epoch
+                 * @property {Array.<lumeo.common.v1.ReplicaLocation.$Properties>|null} [replicas] TailLocation replicas
+                 * @property {number|null} [offset] TailLocation offset
+                 * @property {number|null} [committedBytes] TailLocation committedBytes
+                 * @property {Uint8Array|null} [token] TailLocation token
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TailLocation.
+                 * @memberof lumeo.master.v1
+                 * @interface ITailLocation
+                 * @augments lumeo.master.v1.TailLocation.$Properties
+                 * @deprecated Use lumeo.master.v1.TailLocation.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TailLocation.
+                 * @typedef {lumeo.master.v1.TailLocation.$Properties} lumeo.master.v1.TailLocation.$Shape
+                 */
+
+                /**
+                 * Constructs a new TailLocation.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a TailLocation.
+                 * @constructor
+                 * @param {lumeo.master.v1.TailLocation.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TailLocation = function (p) {
+                    this.replicas = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TailLocation handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailLocation epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailLocation replicas.
+                 * @member {Array.<lumeo.common.v1.ReplicaLocation.$Properties>} replicas
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.replicas = $util.emptyArray;
+
+                /**
+                 * TailLocation offset.
+                 * @member {number} offset
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailLocation committedBytes.
+                 * @member {number} committedBytes
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.committedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TailLocation token.
+                 * @member {Uint8Array} token
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @instance
+                 */
+                TailLocation.prototype.token = $util.newBuffer([]);
+
+                /**
+                 * Encodes the specified TailLocation message. Does not implicitly {@link lumeo.master.v1.TailLocation.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @static
+                 * @param {lumeo.master.v1.TailLocation.$Properties} m TailLocation message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TailLocation.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
+                    if (m.replicas != null && m.replicas.length) {
+                        for (var i = 0; i < m.replicas.length; ++i)
+                            $root.lumeo.common.v1.ReplicaLocation.encode(m.replicas[i], w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    }
+                    if (m.offset != null && $Object.hasOwnProperty.call(m, "offset") && (typeof m.offset === "object" ? m.offset.low || m.offset.high : m.offset !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.offset);
+                    if (m.committedBytes != null && $Object.hasOwnProperty.call(m, "committedBytes") && (typeof m.committedBytes === "object" ? m.committedBytes.low || m.committedBytes.high : m.committedBytes !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.committedBytes);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
+                        w.uint32(/* id 6, wireType 2 =*/50).bytes(m.token);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TailLocation message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.TailLocation
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.TailLocation & lumeo.master.v1.TailLocation.$Shape} TailLocation
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TailLocation.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.TailLocation();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.replicas && m.replicas.length))
+                                    m.replicas = [];
+                                m.replicas.push($root.lumeo.common.v1.ReplicaLocation.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.offset = v;
+                                else
+                                    delete m.offset;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.committedBytes = v;
+                                else
+                                    delete m.committedBytes;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TailLocation;
+            })();
+
+            v1.OpenTail = (function() {
+
+                /**
+                 * Properties of an OpenTail.
+                 * @typedef {Object} lumeo.master.v1.OpenTail.$Properties
+                 * @property {string|null} [path] OpenTail path
+                 * @property {boolean|null} [create] OpenTail create
+                 * @property {boolean|null} [makeParents] OpenTail makeParents
+                 * @property {number|null} [replicas] OpenTail replicas
+                 * @property {number|null} [sealedHandle] OpenTail sealedHandle
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an OpenTail.
+                 * @memberof lumeo.master.v1
+                 * @interface IOpenTail
+                 * @augments lumeo.master.v1.OpenTail.$Properties
+                 * @deprecated Use lumeo.master.v1.OpenTail.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an OpenTail.
+                 * @typedef {lumeo.master.v1.OpenTail.$Properties} lumeo.master.v1.OpenTail.$Shape
+                 */
+
+                /**
+                 * Constructs a new OpenTail.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an OpenTail.
+                 * @constructor
+                 * @param {lumeo.master.v1.OpenTail.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const OpenTail = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * OpenTail path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.path = "";
+
+                /**
+                 * OpenTail create.
+                 * @member {boolean} create
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.create = false;
+
+                /**
+                 * OpenTail makeParents.
+                 * @member {boolean} makeParents
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.makeParents = false;
+
+                /**
+                 * OpenTail replicas.
+                 * @member {number} replicas
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.replicas = 0;
+
+                /**
+                 * OpenTail sealedHandle.
+                 * @member {number} sealedHandle
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @instance
+                 */
+                OpenTail.prototype.sealedHandle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified OpenTail message. Does not implicitly {@link lumeo.master.v1.OpenTail.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @static
+                 * @param {lumeo.master.v1.OpenTail.$Properties} m OpenTail message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                OpenTail.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.create != null && $Object.hasOwnProperty.call(m, "create") && m.create !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.create);
+                    if (m.makeParents != null && $Object.hasOwnProperty.call(m, "makeParents") && m.makeParents !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.makeParents);
+                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas") && m.replicas !== 0)
+                        w.uint32(/* id 4, wireType 0 =*/32).uint32(m.replicas);
+                    if (m.sealedHandle != null && $Object.hasOwnProperty.call(m, "sealedHandle") && (typeof m.sealedHandle === "object" ? m.sealedHandle.low || m.sealedHandle.high : m.sealedHandle !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.sealedHandle);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an OpenTail message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.OpenTail
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.OpenTail & lumeo.master.v1.OpenTail.$Shape} OpenTail
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                OpenTail.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.OpenTail();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.create = v;
+                                else
+                                    delete m.create;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.makeParents = v;
+                                else
+                                    delete m.makeParents;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.replicas = v;
+                                else
+                                    delete m.replicas;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.sealedHandle = v;
+                                else
+                                    delete m.sealedHandle;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return OpenTail;
+            })();
+
+            v1.ReportTail = (function() {
+
+                /**
+                 * Properties of a ReportTail.
+                 * @typedef {Object} lumeo.master.v1.ReportTail.$Properties
+                 * @property {number|null} [handle] ReportTail handle
+                 * @property {number|null} [epoch] ReportTail epoch
+                 * @property {string|null} [why] ReportTail why
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReportTail.
+                 * @memberof lumeo.master.v1
+                 * @interface IReportTail
+                 * @augments lumeo.master.v1.ReportTail.$Properties
+                 * @deprecated Use lumeo.master.v1.ReportTail.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReportTail.
+                 * @typedef {lumeo.master.v1.ReportTail.$Properties} lumeo.master.v1.ReportTail.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReportTail.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReportTail.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReportTail.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReportTail = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReportTail handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @instance
+                 */
+                ReportTail.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReportTail epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @instance
+                 */
+                ReportTail.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReportTail why.
+                 * @member {string} why
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @instance
+                 */
+                ReportTail.prototype.why = "";
+
+                /**
+                 * Encodes the specified ReportTail message. Does not implicitly {@link lumeo.master.v1.ReportTail.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @static
+                 * @param {lumeo.master.v1.ReportTail.$Properties} m ReportTail message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReportTail.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.epoch);
+                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
+                        w.uint32(/* id 3, wireType 2 =*/26).string(m.why);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReportTail message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReportTail
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReportTail & lumeo.master.v1.ReportTail.$Shape} ReportTail
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReportTail.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReportTail();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.why = v;
+                                else
+                                    delete m.why;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReportTail;
             })();
 
             /**

@@ -48,8 +48,8 @@ export async function chunkShow(context: Context, text: string): Promise<ExitSta
   ]);
   const { move } = chunk;
   const shown = [
-    `Chunk ${chunk.handle}, sealed, epoch ${chunk.epoch}, ${formatBytes(chunk.lengthBytes)}, crc32c ` +
-      `${hex(chunk.crc32c)}${chunk.orphan ? ", no file has it" : ""}`,
+    `Chunk ${chunk.handle}, sealed, epoch ${chunk.epoch}, ${formatBytes(chunk.lengthBytes)}, ` +
+      `crc32c ${hex(chunk.crc32c)}${chunk.orphan ? ", no file has it" : ""}`,
     ...(move === undefined ? [] : [`A copy is under way to ${move.target}, for job ${move.job}`]),
     "",
     await table(["NODE", "ADDRESS", "ROLE", "STATE", "COPY", "SCRUBBED"], rows),

@@ -5,6 +5,13 @@ import { collect, examples, type RunCommand, requireTwo } from "./command-line.j
 
 /** Adds them to the program. */
 export function addDataCommands(program: Command, run: RunCommand): void {
+  addPut(program, run);
+  addAppend(program, run);
+  addGet(program, run);
+  addCat(program, run);
+}
+
+function addPut(program: Command, run: RunCommand): void {
   program
     .command("put")
     .description("Store local files, trees with -r, or standard input (-).")
@@ -34,6 +41,9 @@ export function addDataCommands(program: Command, run: RunCommand): void {
       const { put } = await import("../commands/put.js");
       await run(command.optsWithGlobals(), (context) => put(context, paths, options));
     });
+}
+
+function addAppend(program: Command, run: RunCommand): void {
   program
     .command("append")
     .description("Add records at the end of a file, each in one piece and exactly once.")
@@ -57,6 +67,9 @@ export function addDataCommands(program: Command, run: RunCommand): void {
       const { append } = await import("../commands/append.js");
       await run(command.optsWithGlobals(), (context) => append(context, path, sources, options));
     });
+}
+
+function addGet(program: Command, run: RunCommand): void {
   program
     .command("get")
     .description("Copy files, and trees with -r, from the cluster; - is standard output.")
@@ -78,6 +91,9 @@ export function addDataCommands(program: Command, run: RunCommand): void {
       const { get } = await import("../commands/get.js");
       await run(command.optsWithGlobals(), (context) => get(context, paths, options));
     });
+}
+
+function addCat(program: Command, run: RunCommand): void {
   program
     .command("cat")
     .description("Write the content of files to standard output.")

@@ -190,9 +190,9 @@ export class Appender {
       let bytes = 0;
       const next = (): void => {
         while (this.#queue[0]?.isSettled === true) this.#queue.shift();
-        const isOpen = failure === undefined && (this.#isProven || records === 0);
-        while (isOpen && records < WINDOW_RECORDS && (bytes < WINDOW_BYTES || records === 0)) {
-          const entry = this.#unsent(tail);
+        for (;;) {
+          const isOpen = failure === undefined && this.#mayFollow(records, bytes);
+          const entry = isOpen ? this.#unsent(tail) : undefined;
           if (entry === undefined) break;
           records += 1;
           bytes += entry.bytes.byteLength;
@@ -202,7 +202,6 @@ export class Appender {
             failure ??= error;
             next();
           });
-          if (!this.#isProven) return;
         }
         if (records !== 0) return;
         this.#sendMore = noop;
@@ -211,6 +210,12 @@ export class Appender {
       this.#sendMore = next;
       next();
     });
+  }
+
+  /** Whether one more record may go while so many are under way. (A2) */
+  #mayFollow(records: number, bytes: number): boolean {
+    if (records === 0) return true;
+    return this.#isProven && records < WINDOW_RECORDS && bytes < WINDOW_BYTES;
   }
 
   /** The next record that is to be sent; none behind one that must be looked for first. (A3) */

@@ -1,7 +1,7 @@
-// Record append on real processes: many appenders on one file, while its primary is killed or stands
-// still, the leading master dies, the file is captured and moved, and a member goes for good. What
-// was acknowledged is in the file once, whole, where it was said to be, and in the order in which
-// its appender gave it; what was not acknowledged is there at most once.
+// Record append on real processes: many appenders on one file, while its primary is killed or
+// stands still, the leading master dies, the file is captured and moved, and a member goes for
+// good. What was acknowledged is in the file once, whole, where it was said to be, and in the order
+// in which its appender gave it; what was not acknowledged is there at most once.
 
 import { Lumeo } from "@lumeofs/client";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
@@ -182,31 +182,31 @@ test.serial(
   async (t) => {
     const { drill } = t.context;
     await using client = new Lumeo({ endpoints: [...drill.cluster.endpoints] });
-    const load = new Load(drill, "/work/log");
+    const load = new Load(drill, "/job/log");
     const bytes = (): number =>
       Math.max(...load.appenders.flatMap(({ offsets }) => [...offsets.values()]));
     for (let round = 0; round < 3; round++) {
       await load.progress(t, 20);
       const before = bytes();
-      await client.copy("/work/log", `/copies/${round}`);
+      await client.copy("/job/log", `/copies/${round}`);
       t.true(before < (await client.stat(`/copies/${round}`)).size);
-      await client.snapshots.create("/work", `s${round}`);
+      await client.snapshots.create("/job", `s${round}`);
     }
     await load.progress(t, 20);
     await load.stop();
-    const whole = await textOf(client, "/work/log");
+    const whole = await textOf(client, "/job/log");
     await load.check(t, client);
     for (let round = 0; round < 3; round++) {
       t.true(whole.startsWith(await textOf(client, `/copies/${round}`)));
-      t.true(whole.startsWith(await textOf(client, `/work/.snapshot/s${round}/log`)));
+      t.true(whole.startsWith(await textOf(client, `/job/.snapshot/s${round}/log`)));
     }
-    await client.append("/work/log", "last\n");
-    await client.rename("/work/log", "/work/old");
-    t.is(await textOf(client, "/work/old"), `${whole}last\n`);
-    const { offset } = await client.append("/work/log", "first of another\n");
+    await client.append("/job/log", "last\n");
+    await client.rename("/job/log", "/job/old");
+    t.is(await textOf(client, "/job/old"), `${whole}last\n`);
+    const { offset } = await client.append("/job/log", "first of another\n");
     t.is(offset, 0);
-    await client.remove("/work/log");
-    await t.throwsAsync(client.append("/work/log", "x", { create: false }), {
+    await client.remove("/job/log");
+    await t.throwsAsync(client.append("/job/log", "x", { create: false }), {
       message: /does not exist/,
     });
   },
@@ -222,7 +222,7 @@ test.serial("a member that is gone for good is replaced, and all copies are heal
   await drill.cluster.kill(gone);
   await drill.until(t, "a tail without that member", async () => {
     const now = (await client.stat(load.path)).tail;
-    return now !== undefined && now.replicas.every(({ id }) => id !== gone);
+    return now?.replicas.every(({ id }) => id !== gone);
   });
   await load.progress(t);
   await load.stop();

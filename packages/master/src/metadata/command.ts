@@ -95,7 +95,7 @@ export type TailCommand =
       readonly handle: ChunkHandle;
       /** In which the seal was committed. */
       readonly epoch: Epoch;
-      /** Of the seal's record, which an earlier primary may have written: the chunk's from then on. */
+      /** Of the seal's record, which an earlier primary may have written: the sealed chunk's. */
       readonly chunkEpoch: Epoch;
       readonly lengthBytes: number;
       readonly crc32c: number;

@@ -176,9 +176,9 @@ function writeFile(w: ByteWriter, file: FileInode): void {
 
 /**
  * The numbers of a file, as they lie in an entry that holds its record, if the file has neither
- * end, content type, metadata nor tags, and nothing was appended to it: size, CRC32C (u32), chunk size (u32), replicas (u8),
- * revision, created at, modified at and chunk count (u53 where nothing is said). Undefined for all
- * others.
+ * end, content type, metadata nor tags, and nothing was appended to it: size, CRC32C (u32), chunk
+ * size (u32), replicas (u8), revision, created at, modified at and chunk count (u53 where nothing
+ * is said). Undefined for all others.
  *
  * For listings: reading and writing them one by one costs ten times as much as copying them.
  *

@@ -206,7 +206,7 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
   [
     "entry of a file",
     encodeEntry(fileEntry),
-    "030900000000000000014d00000000000000" + Buffer.from(encodeInode(file)).toString("hex"),
+    `030900000000000000014d00000000000000${Buffer.from(encodeInode(file)).toString("hex")}`,
   ],
   [
     "chunk",

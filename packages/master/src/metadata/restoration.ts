@@ -8,8 +8,8 @@
 // B2. Sessions are not kept: their clients begin anew, and no request is taken for another one.
 // B3. The feed begins anew: whoever watched in the lost time hears GONE, and lists again.
 // B4. Chunks of the lost time are not deleted for a while: a later backup may need them.
-// B5. Tails are left out: which epochs of them were granted in the lost time, nobody knows. Before a
-//     backup they are sealed, so their files have in it what was appended until then.
+// B5. Tails are left out: which epochs of them were granted in the lost time, nobody knows. They
+//     are sealed before a backup, so their files have in it what was appended until then.
 
 import {
   ByteReader,

@@ -10,7 +10,7 @@ import type { ChannelPool } from "./channel-pool.js";
 
 /** A primary that takes longer to answer is as good as gone: clients are waiting. */
 const BEGIN_TIMEOUT_MS = 1_500;
-/** What is under way becomes durable on a majority, and the members keep the chunk as a sealed one. */
+/** What is under way becomes durable, and a majority keeps the chunk as a sealed one. */
 const SEAL_TIMEOUT_MS = 10_000;
 
 export class TailOrderClient implements TailOrders {

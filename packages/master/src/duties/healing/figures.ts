@@ -12,6 +12,11 @@ export class HealingFigures {
   readonly moves = { moved: 0, failed: 0, dropped: 0 };
   movedBytes = 0;
 
+  /** See `isLookWanted`. */
+  lookAgain(): void {
+    this.isLookWanted = true;
+  }
+
   count({ outcome, bytes }: EndedMove): void {
     this.moves[outcome]++;
     if (outcome === "moved") this.movedBytes += bytes;

@@ -96,6 +96,25 @@ test("flipped, truncated and missing chunks are found without anybody reading th
   await store.close();
 });
 
+test("a chunk whose file is gone is found by its name, long before the reading comes by", async (t) => {
+  const disk = new MemoryDisk();
+  const { store } = await openStore(disk, new MemoryIndex());
+  for (const handle of [1, 3, 5]) await putLarge(store, handle, bytesFor(handle));
+  const watch = new Watch();
+  // At this speed nothing is read in an hour.
+  const scrub = await watch.start(disk, store, { bytesPerSecond: 1, roundMsMin: HOUR });
+  await watch.world.sleep(10);
+  const [gone] = (await chunkPaths(disk)).filter((path) => path.includes("5-"));
+  await disk.remove(gone ?? "");
+  await scrub.close();
+  const again = await watch.start(disk, store, { bytesPerSecond: 1, roundMsMin: HOUR });
+  await watch.until(() => 0 < store.damaged().length);
+  t.deepEqual(store.damaged(), [chunkHandle(5)]);
+  t.is(again.status().readCount, 0);
+  await again.close();
+  await store.close();
+});
+
 test("the scrub keeps to its speed, and to an eighth of it while requests are served", async (t) => {
   const disk = new MemoryDisk();
   const { store } = await openStore(disk, new MemoryIndex());

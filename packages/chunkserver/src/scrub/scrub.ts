@@ -6,6 +6,8 @@
 //     it never stops for good, and costs a busy disk little.
 // B3. The progress is written every SAVE_MS and at the end of a round: after a restart the round
 //     goes on there. Losing the file of it costs a round, no byte.
+//     Files that are gone are looked for before a round, and again in a long one: a look at a name
+//     costs little, and need not wait until the reading comes by.
 // B4. A failure of the disk ends the store, and the scrub with it.
 
 import {
@@ -42,6 +44,10 @@ const SAVE_MS = 10_000;
 const YIELDED_PART = 1 / 8;
 /** What a replica costs at least: the disk has to go there. */
 const REPLICA_COST_BYTES = 16 * 1_024;
+/** What a look at the name of a file is taken to cost. */
+const NAME_COST_BYTES = 512;
+/** Between two looks at all names, at least. */
+const FILES_MS_MIN = 1_000;
 
 export interface ScrubConfig {
   /** 0 switches the scrub off. */
@@ -79,6 +85,7 @@ export class Scrub implements Closable {
   readonly #closing = new CancelSource();
   #progress: ScrubProgress;
   #savedAtMs: number;
+  #filesLookedAtMs: number | undefined;
   #servedBefore = 0;
   #isYielding = false;
   #running: Promise<void> = Promise.resolve();
@@ -149,6 +156,7 @@ export class Scrub implements Closable {
       this.#progress = began(this.#progress, clock.wallMs());
     }
     for (;;) {
+      await this.#lookForFiles(signal);
       const { position } = this.#progress;
       const page = await store.page(position === 0 ? undefined : chunkHandle(position), PAGE);
       for (const { handle } of page) await this.#look(handle, signal);
@@ -158,6 +166,23 @@ export class Scrub implements Closable {
     await this.#save();
     const { roundCount, readBytes } = this.#progress;
     logger.info("scrub round complete", { index: roundCount, bytes: readBytes });
+  }
+
+  /** Whether all chunks have their files, if that was not asked lately. */
+  async #lookForFiles(signal: Cancellation): Promise<void> {
+    const { store, clock } = this.#ports;
+    const before = this.#filesLookedAtMs;
+    const periodMs = Math.max(this.#config.roundMsMin, FILES_MS_MIN);
+    if (before !== undefined && clock.monotonicMs() - before < periodMs) return;
+    this.#filesLookedAtMs = clock.monotonicMs();
+    let after: ChunkHandle | undefined;
+    for (;;) {
+      const { last, lost } = await store.lookForFiles(after, PAGE);
+      if (last === undefined) return;
+      this.#progress = { ...this.#progress, foundCount: this.#progress.foundCount + lost };
+      after = last;
+      await this.#pace(PAGE * NAME_COST_BYTES, signal);
+    }
   }
 
   async #look(handle: ChunkHandle, signal: Cancellation): Promise<void> {

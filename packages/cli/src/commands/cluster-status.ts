@@ -73,13 +73,21 @@ function scrubbed(scrub: ScrubStatus, nowMs: number): string {
   return `${formatDuration(Math.max(0, nowMs - scrub.lastRoundBeganAt))} ago`;
 }
 
-/** Two primaries have written a chunk without knowing of each other: people must decide. */
+/** What people must decide: masters that have lost what they knew, chunks with two histories. */
 function alarms(status: ClusterStatus): readonly string[] {
   const servers = new Map<number, string[]>();
   for (const { id, stopped } of status.chunkservers) {
     for (const handle of stopped) servers.set(handle, [...(servers.get(handle) ?? []), id]);
   }
-  return [...servers].map(([handle, names]) => {
+  const lost = status.chunkservers.flatMap(({ id, newerCount, newer }) => {
+    if (newerCount === 0) return [];
+    return [
+      `ALARM: ${id} has copies that the masters never ordered (chunk ${newer.join(", ")}): they ` +
+        "have lost what they knew. Nothing is deleted; bring back their newest folders or a backup",
+    ];
+  });
+  const stopped = [...servers].map(([handle, names]) => {
     return `ALARM: chunk ${handle} has two histories and is not served by ${names.join(", ")}`;
   });
+  return [...lost, ...stopped];
 }

@@ -22,7 +22,7 @@ const MARKS: Readonly<Record<Severity, string>> = {
 export async function doctor(context: Context, { dir }: DoctorOptions): Promise<ExitStatus> {
   const { output } = context;
   const members = dir === undefined ? undefined : await membersOf(dir);
-  const { findings, unseen } = judge(await observe(context, members));
+  const { findings, unseen } = judge(await observe(context, { members, dir }));
   for (const finding of findings) {
     if (finding.severity === "ok" && output.quiet) continue;
     await output.line(lineOf(finding), { finding });

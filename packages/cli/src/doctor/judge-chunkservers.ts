@@ -14,6 +14,8 @@ const STANDSTILL_MS = 60_000;
 export function judgeChunkservers(seen: Observation): readonly DoctorFinding[] {
   const { status } = seen;
   if (status.kind === "failed") return [];
+  // A master that does not lead hears no chunkserver.
+  if (status.value.leader === "") return seen.chunkservers.flatMap(unledServer);
   return [
     ...servers(seen),
     ...alarms(status.value),
@@ -34,6 +36,15 @@ function servers({ chunkservers }: Observation): readonly DoctorFinding[] {
   }
   if (0 < findings.length) return findings;
   return [ok("chunkservers", `all ${chunkservers.length} chunkservers answer and take chunks`)];
+}
+
+/** While nobody leads, there is only the server's own word. */
+function unledServer({ status, control, data }: SeenChunkserver): readonly DoctorFinding[] {
+  const silent = [control, data].find(({ kind }) => kind === "failed");
+  if (silent?.kind !== "failed") return [];
+  const about = { severity: "warning", check: "chunkservers", subject: status.id } as const;
+  const mend = "start it again and look into its log";
+  return [{ ...about, what: `it does not answer: ${silent.why}`, mend }];
 }
 
 function isAble({ state, readOnly, standing }: ChunkserverStatus): boolean {

@@ -73,7 +73,7 @@ function isMember(standing: string): boolean {
 }
 
 function term({ status, later }: Observation): readonly DoctorFinding[] {
-  if (status.kind === "failed" || later.kind === "failed") return [];
+  if (status.kind === "failed" || later.kind === "failed" || status.value.leader === "") return [];
   const [before, after] = [status.value.term, later.value.term];
   if (before === after) return [ok("term", `term ${after} stays`)];
   return [

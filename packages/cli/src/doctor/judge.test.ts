@@ -75,7 +75,7 @@ function seen(more: Partial<Observation> = {}, status: Partial<ClusterStatus> = 
   };
   const later = answered({ term: cluster.term, jobs: cluster.jobs });
   const base = { ownVersion: "0.1.0", nowMs: NOW, status: answered(cluster), later };
-  return { ...base, members: undefined, ...more, masters, chunkservers };
+  return { ...base, members: undefined, dir: undefined, ...more, masters, chunkservers };
 }
 
 function problems(observation: Observation): readonly DoctorFinding[] {
@@ -110,6 +110,11 @@ test("a master that is away is a warning, a majority of them critical; their mac
   const two = seen({
     masters: [master("m1", { leader: "", role: "follower" }), away("m2"), away("m3")],
   });
+  const without = seen({ masters: two.masters }, { leader: "" });
+  t.false(
+    brief(without).some((line) => line.includes("chunkservers")),
+    "nobody would know",
+  );
   t.deepEqual(brief(two).slice(0, 3), [
     "critical masters m2",
     "critical masters m3",

@@ -23,10 +23,10 @@ export function judge(seen: Observation): Diagnosis {
   return { findings, unseen: unseen(seen) };
 }
 
-function judgeMembers({ members = [] }: Observation): readonly DoctorFinding[] {
+function judgeMembers({ members = [], dir = "" }: Observation): readonly DoctorFinding[] {
   return members.flatMap(({ id, isRunning }) => {
     if (isRunning) return [];
-    const mend = "lumeo dev revive --dir DIR";
+    const mend = `lumeo dev revive --dir ${dir}`;
     return [
       { severity: "critical", check: "processes", subject: id, what: "it does not run", mend },
     ];

@@ -52,6 +52,8 @@ export interface Observation {
   readonly later: Asked<LaterLook>;
   /** Undefined unless the folder of a cluster was named. */
   readonly members: readonly SeenMember[] | undefined;
+  /** That folder. */
+  readonly dir: string | undefined;
 }
 
 /** Time between the two looks at what should move or stay. */
@@ -68,7 +70,7 @@ interface Look {
 /** Asks everybody. Nothing that does not answer ends it; only Ctrl-C does. */
 export async function observe(
   context: Context,
-  members: readonly SeenMember[] | undefined,
+  local: Pick<Observation, "members" | "dir">,
 ): Promise<Observation> {
   const { signal, clock } = context;
   const { LUMEOFS_VERSION: ownVersion } = await import("@lumeofs/node");
@@ -82,7 +84,7 @@ export async function observe(
     lookAgain(look),
   ]);
   const nowMs = clock.wallMs();
-  return { ownVersion, nowMs, status, masters, chunkservers, later, members };
+  return { ownVersion, nowMs, status, masters, chunkservers, later, ...local };
 }
 
 /** Those that the cluster names, and those that we were given. */

@@ -11,6 +11,7 @@ export function recordsIn(
 ): readonly AppendRecord[] {
   const end = Math.min(offset + length, history.lengthBytes);
   const records: AppendRecord[] = [];
+  if (end <= offset) return records;
   for (let seq = firstBehind(history, offset); seq <= history.lastSeq; seq++) {
     if (end <= history.endOf(seq - 1)) break;
     const record = history.at(seq);

@@ -235,8 +235,9 @@ export class Call {
       deadlineMs - (now - this.startedAt),
     );
     const { count, redirects, idempotent } = failed;
+    const elapsedMs = now - failed.began;
     const retry = afterFailure(
-      { error, count, redirects, idempotent, remainingMs },
+      { error, count, redirects, idempotent, elapsedMs, remainingMs },
       policy,
       this.#ports.random,
     );

@@ -126,7 +126,8 @@ export class Lumeo implements AsyncDisposable {
     this.#settings = publicly(() => clientSettings(options));
     this.#ports = ports;
     this.#calls = new Calls(ports, this.#events);
-    this.#masters = new MasterPool(this.#settings.endpoints, ports, this.#events);
+    const { endpoints, direct } = this.#settings;
+    this.#masters = new MasterPool(endpoints, { ...ports, direct }, this.#events);
     this.#admin = new AdminClient(this.#masters);
     const metadata = new Metadata(this.#masters);
     const chunkservers = new ChunkserverPool(ports);

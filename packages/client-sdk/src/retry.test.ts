@@ -8,7 +8,8 @@ const policy = { ...RETRY_DEFAULT, maxAttempts: 5, baseDelayMs: 100, maxDelayMs:
 
 function failed(code: ErrorCode, rest: Partial<FailedAttempt> = {}): FailedAttempt {
   const error = new LumeoError(code, "Cannot");
-  return { error, count: 1, redirects: 0, idempotent: true, remainingMs: Infinity, ...rest };
+  const first = { count: 1, redirects: 0, idempotent: true, elapsedMs: 0, remainingMs: Infinity };
+  return { error, ...first, ...rest };
 }
 
 test("what cannot pass is given up at once", (t) => {
@@ -90,4 +91,15 @@ test("hints to a leader that is gone are followed ever more slowly", (t) => {
     waits.map((retry) => retry.kind === "wait" && retry.ms),
     [0, 25, 50, 100],
   );
+});
+
+test("R5: while nobody leads, time counts and not attempts", (t) => {
+  for (const code of ["NO_LEADER", "NOT_LEADER", "LEADERSHIP_LOST"] as const) {
+    const late = { count: 90, elapsedMs: RETRY_DEFAULT.leaderlessMs - 1 };
+    t.is(afterFailure(failed(code, late), policy, half).kind, "wait", code);
+    const tooLate = { count: 90, elapsedMs: RETRY_DEFAULT.leaderlessMs };
+    t.is(afterFailure(failed(code, tooLate), policy, half).kind, "giveUp", code);
+  }
+  const late = { count: 90, elapsedMs: 0 };
+  t.is(afterFailure(failed("UNAVAILABLE", late), policy, half).kind, "giveUp");
 });

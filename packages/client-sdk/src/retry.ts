@@ -6,6 +6,8 @@
 //     jitter), so that clients that failed together do not return together.
 // R3. A server's wish to be left alone for a while is a lower bound of the wait.
 // R4. No wait goes past the deadline.
+// R5. Attempts that failed because nobody leads are not counted for a while: an election needs time,
+//     and not a number of attempts.
 
 import { ERRORS, type LumeoError, type Random } from "@lumeofs/base";
 
@@ -17,23 +19,29 @@ export interface RetryPolicy {
   readonly baseDelayMs: number;
   /** The ceiling never exceeds this. */
   readonly maxDelayMs: number;
+  /**
+   * So long a step goes on while no master leads, however many attempts that takes; then, and for
+   * all other failures, `maxAttempts` counts. 0 where `maxAttempts` is given without it.
+   */
+  readonly leaderlessMs: number;
   /** "full": anything from 0 to the ceiling. "none": the ceiling itself. */
   readonly jitter: "full" | "none";
 }
 
 /**
- * Patient enough for the cluster to elect a new leader: some ten seconds of trying in all, with
- * first repetitions within milliseconds.
+ * Some ten seconds of trying in all, with first repetitions within milliseconds; half a minute for
+ * masters that elect a leader, or wait for one of them to come back.
  */
 export const RETRY_DEFAULT: RetryPolicy = {
   maxAttempts: 20,
   baseDelayMs: 50,
   maxDelayMs: 1_500,
+  leaderlessMs: 30_000,
   jitter: "full",
 };
 
 /** `retry: false`. */
-export const NO_RETRY: RetryPolicy = { ...RETRY_DEFAULT, maxAttempts: 1 };
+export const NO_RETRY: RetryPolicy = { ...RETRY_DEFAULT, maxAttempts: 1, leaderlessMs: 0 };
 
 /** How often in a row a hint to the leader is followed at once. */
 export const REDIRECTS_MAX = 3;
@@ -47,6 +55,8 @@ export interface FailedAttempt {
   readonly redirects: number;
   /** Repeating the request cannot double its effect. */
   readonly idempotent: boolean;
+  /** Since the first attempt began. */
+  readonly elapsedMs: number;
   /** Until the deadline; Infinity without one. */
   readonly remainingMs: number;
 }
@@ -55,13 +65,15 @@ export type Retry =
   | { readonly kind: "wait"; readonly ms: number }
   | { readonly kind: "giveUp"; readonly why: string };
 
-/** What to do after a failure (R1–R4). */
+/** What to do after a failure (R1–R5). */
 export function afterFailure(failed: FailedAttempt, policy: RetryPolicy, random: Random): Retry {
   const { error, count, redirects, idempotent, remainingMs } = failed;
   const traits = ERRORS[error.code];
   if (!traits.retryable) return { kind: "giveUp", why: "not retryable" };
   if (traits.outcome === "unknown" && !idempotent) return { kind: "giveUp", why: "maybe applied" };
-  if (!(count < policy.maxAttempts)) return { kind: "giveUp", why: "attempts used up" };
+  const isPatient = isLeaderless(error) && failed.elapsedMs < policy.leaderlessMs;
+  if (!isPatient && !(count < policy.maxAttempts))
+    return { kind: "giveUp", why: "attempts used up" };
   const ms = isRedirect(error) && redirects <= REDIRECTS_MAX ? 0 : waitMs(failed, policy, random);
   if (!(ms < remainingMs)) return { kind: "giveUp", why: "deadline" };
   return { kind: "wait", ms };
@@ -70,6 +82,11 @@ export function afterFailure(failed: FailedAttempt, policy: RetryPolicy, random:
 /** The refusing master knows who leads, so there is nothing to wait for. */
 export function isRedirect(error: LumeoError): boolean {
   return error.code === "NOT_LEADER" && error.details.leader !== undefined;
+}
+
+/** The masters are there, and none of them leads. */
+function isLeaderless({ code }: LumeoError): boolean {
+  return code === "NO_LEADER" || code === "NOT_LEADER" || code === "LEADERSHIP_LOST";
 }
 
 function waitMs(failed: FailedAttempt, policy: RetryPolicy, random: Random): number {

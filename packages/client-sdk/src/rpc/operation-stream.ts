@@ -43,6 +43,8 @@ export interface StreamPorts {
   readonly timers: Timers;
   /** Default: gRPC. */
   readonly network?: RpcNetwork;
+  /** Operations travel over a connection without HTTP/2, if the network can do that. */
+  readonly direct?: boolean;
 }
 
 /** Where all masters are, as one of them has said. */
@@ -235,7 +237,7 @@ export class OperationStream {
   #scheduleFlush(): void {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    setImmediate(() => void this.#flush()); // the end of this turn (O1)
+    process.nextTick(() => void this.#flush()); // behind all that this turn asks for (O1)
   }
 
   async #flush(): Promise<void> {
@@ -261,7 +263,9 @@ export class OperationStream {
   }
 
   async #connect(): Promise<Stream> {
-    const stream = await openStream(this.#channel, NamespaceService.operate);
+    const stream = await openStream(this.#channel, NamespaceService.operate, {
+      direct: this.#ports.direct ?? false,
+    });
     void this.#receive(stream);
     return stream;
   }

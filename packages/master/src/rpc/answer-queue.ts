@@ -42,7 +42,7 @@ export class AnswerQueue {
   #beginSending(): void {
     if (this.#isSending) return;
     this.#isSending = true;
-    setImmediate(() => void this.#drain()); // whatever else this turn answers goes along
+    process.nextTick(() => void this.#drain()); // whatever else is answered together goes along
   }
 
   async #drain(): Promise<void> {

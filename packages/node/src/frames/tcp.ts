@@ -48,7 +48,10 @@ export function connectTcp(
     };
     const abort = (): void => fail(signal?.reason);
     const late = (): void => fail(unavailable(`no answer within ${timeoutMs} ms`));
-    const alarm = timers.after(timeoutMs, late);
+    // A process that was busy so long hears first what has happened meanwhile.
+    let alarm = timers.after(timeoutMs, () => {
+      alarm = timers.after(0, late);
+    });
     signal?.addEventListener("abort", abort, { once: true });
     socket.once("error", (cause) => fail(unavailable(cause.message, cause)));
     socket.once("connect", () => {

@@ -12,6 +12,7 @@ import { nativeCrc32c, type ProcessControl, processFacts } from "@lumeofs/node";
 import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
 import type { RpcChannel } from "@lumeofs/node/rpc";
 import { type Access, accessOf } from "./access/access.js";
+import { FencedGate, WriteFence } from "./access/write-fence.js";
 import type { ChunkserverConfig } from "./config.js";
 import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
 import { MasterLink, type StoreIdentity } from "./master-link/master-link.js";
@@ -88,6 +89,7 @@ export class Chunkserver implements Closable {
       ...{ clock: host.clock, timers },
       askForKeys: () => tellMasters(),
     });
+    const fence = new WriteFence(host.clock);
     let port = 0;
     const dataAddress = (): string => advertised(config, config.listenData, port);
     let link: MasterLink | undefined;
@@ -103,7 +105,7 @@ export class Chunkserver implements Closable {
         store,
         storeUuid: volume.uuid,
         membership: () => volume.membership,
-        gate: access.gate,
+        gate: new FencedGate(access.gate, fence),
         tails: tails.service,
         stopped,
         pool,
@@ -147,7 +149,7 @@ export class Chunkserver implements Closable {
       data: dataAddress(),
       control: advertised(config, config.listenControl, rpc.port),
     };
-    const started = startLink(config, addresses, { ...parts, access, copies, scrub });
+    const started = startLink(config, addresses, { ...parts, access, fence, copies, scrub });
     link = opening.use(started);
     tellMasters = () => started.reportNow();
     const { chunkCount, usedBytes } = store.status();
@@ -237,7 +239,12 @@ function startScrub(config: ChunkserverConfig, parts: Parts): Promise<Scrub> {
 function startLink(
   config: ChunkserverConfig,
   addresses: Addresses,
-  parts: Parts & { readonly access: Access; readonly copies: CopyService; readonly scrub: Scrub },
+  parts: Parts & {
+    readonly access: Access;
+    readonly fence: WriteFence;
+    readonly copies: CopyService;
+    readonly scrub: Scrub;
+  },
 ): MasterLink {
   const { name, masters, labels, inventoryPauseMs } = config;
   const { volume, store, stopped, data, timers, copies, scrub, host } = parts;
@@ -252,6 +259,7 @@ function startLink(
       store,
       copies,
       tokens: parts.access.tokens,
+      fence: parts.fence,
       stopped,
       scrub: () => scrub.status(),
       writesInFlight: () => data.writesInFlight,

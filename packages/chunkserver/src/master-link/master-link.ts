@@ -19,6 +19,7 @@ import {
   invariant,
   type Logger,
   LumeoError,
+  type MonotonicMs,
   type Random,
   serverId,
   type Timers,
@@ -29,6 +30,7 @@ import {
 import { openStream, RpcChannel, type RpcNetwork, type RpcStream, unary } from "@lumeofs/node/rpc";
 import { FleetService, type lumeo } from "@lumeofs/proto";
 import type { TokenListener } from "../access/masters-word.js";
+import type { WriteFence } from "../access/write-fence.js";
 import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore, ReplicaName } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
@@ -76,6 +78,7 @@ export interface MasterLinkPorts {
   readonly store: ChunkStore;
   readonly copies: Pick<CopyService, "watch" | "remove">;
   readonly tokens: TokenListener;
+  readonly fence: Pick<WriteFence, "agreed" | "answered">;
   readonly stopped: StoppedChunks;
   readonly scrub: () => ScrubStatus;
   readonly writesInFlight: () => number;
@@ -186,6 +189,7 @@ export class MasterLink implements Closable {
       serverId: serverId(answer.serverId ?? 0),
       clusterId: answer.clusterId ?? "",
     });
+    this.#ports.fence.agreed(answer.fenceMs ?? 0);
     const heartbeatMs = answer.heartbeatMs ?? 0;
     if (heartbeatMs < 1) {
       throw new LumeoError("PROTOCOL", `Cannot register: ${channel.address} set no heartbeat`);
@@ -215,6 +219,8 @@ export class MasterLink implements Closable {
     const signal = AbortSignal.any([ended.signal, this.#stopping.signal]);
     const stream = await openStream(channel, FleetService.heartbeat, { signal });
     const report = new DamageReport();
+    /** When the heartbeats were sent that are not answered yet; answers come in their order. */
+    const sentAt: MonotonicMs[] = [];
     this.#hasKeys = false;
     let sending = Promise.resolve();
     let isWaiting = false;
@@ -223,6 +229,7 @@ export class MasterLink implements Closable {
       isWaiting = true;
       const send = (): Promise<void> => {
         isWaiting = false;
+        sentAt.push(this.#ports.clock.monotonicMs());
         return this.#heartbeat(stream, report);
       };
       sending = sending.then(send).catch(() => stream.cancel());
@@ -233,7 +240,11 @@ export class MasterLink implements Closable {
     const inventory = this.#reportInventory(channel, signal);
     try {
       beat();
-      for await (const answer of stream) this.#obey(answer);
+      for await (const answer of stream) {
+        const at = sentAt.shift();
+        if (at !== undefined) this.#ports.fence.answered(at);
+        this.#obey(answer);
+      }
       throw new LumeoError("CONNECTION_LOST", `${channel.address} ended the heartbeats`);
     } finally {
       alarm.cancel();

@@ -40,12 +40,21 @@ type HeartbeatStream = RpcStream<
   lumeo.master.v1.IHeartbeatRequest
 >;
 
+/**
+ * A server counts its silence from when it sent a heartbeat, we from when we got it, which is
+ * later: so it fences itself before we give it up, by at least this part and whatever our clocks
+ * drift apart in so short a time.
+ */
+const FENCE_PART = 0.8;
+
 export interface FleetServiceParts {
   readonly log: MetadataLog;
   readonly fleet: Fleet;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly heartbeatMs: number;
+  /** Silence after which a chunkserver is taken for dead. */
+  readonly deadMs: number;
   readonly masters: MasterDirectory;
 }
 
@@ -72,17 +81,20 @@ async function register(
   checkNamesake(parts, state, command);
   const known = serverOfUuid(state, command.storeUuid);
   const before = known === undefined ? undefined : getServer(state, known);
-  const { heartbeatMs } = parts;
-  const masters = [...parts.masters.addresses];
+  const terms = {
+    heartbeatMs: parts.heartbeatMs,
+    fenceMs: Math.floor(parts.deadMs * FENCE_PART),
+    masters: [...parts.masters.addresses],
+  };
   if (known !== undefined && before !== undefined && isSame(before, command)) {
-    return { serverId: known, clusterId, heartbeatMs, masters };
+    return { serverId: known, clusterId, ...terms };
   }
   const reply = await parts.log.change(command);
   if (reply.kind === "refused") throw errorOf(reply);
   if (reply.kind !== "registered") throw new LumeoError("INTERNAL", "Register got another reply");
   const { server } = reply;
   parts.logger.info("chunkserver registered", { server, peer: command.name });
-  return { serverId: server, clusterId, heartbeatMs, masters };
+  return { serverId: server, clusterId, ...terms };
 }
 
 function decodeRegistration(wire: lumeo.master.v1.IRegisterRequest): FleetCommand {

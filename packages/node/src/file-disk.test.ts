@@ -83,6 +83,18 @@ test("FileDisk writes durably to the file that was opened, not to another of its
   await other.close();
 });
 
+test("FileDisk.open() makes missing folders, and says so where the kernel takes none", async (t) => {
+  const { folder } = await open(t);
+  const deep = join(folder, "a/b/c");
+  await Promise.all([FileDisk.open(deep), FileDisk.open(deep)]);
+  const file = await (await FileDisk.open(deep)).open("f", { create: true });
+  await file.close();
+  const under = { instanceOf: LumeoError, message: /Cannot make folder/ };
+  await t.throwsAsync(FileDisk.open(join(deep, "f")), under);
+  await t.throwsAsync(FileDisk.open(join(deep, "f", "x")), under);
+  await t.throwsAsync(FileDisk.open("/proc/lumeofs/x"), under);
+});
+
 test("FileDisk says which file is missing", async (t) => {
   const { disk } = await open(t);
   const error = await t.throwsAsync(disk.open("gone", { create: false }), {

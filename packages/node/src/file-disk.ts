@@ -8,7 +8,7 @@
 //     refusal of the very way (EINVAL) is no failure of the disk: it ends direct writing.
 
 import { constants } from "node:fs";
-import { access, mkdir, open, readdir, rename, statfs, unlink } from "node:fs/promises";
+import { access, mkdir, open, readdir, rename, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Disk, type ErrorCode, type File, LumeoError, type OpenOptions } from "@lumeofs/base";
 import { beginsAtPage, PAGE_BYTES } from "./aligned-memory.js";
@@ -30,7 +30,7 @@ export class FileDisk implements Disk {
   /** Makes the folder (and those above it), durably, if it is missing. */
   static async open(folder: string): Promise<FileDisk> {
     const root = resolve(folder);
-    const made = await attempt("make folder", folder, () => mkdir(root, { recursive: true }));
+    const made = await attempt("make folder", folder, () => makeFolders(root));
     if (made !== undefined) {
       let folderOf = root;
       do {
@@ -229,6 +229,30 @@ class OpenFile implements File {
     }
     return attempt(action, this.#path, run);
   }
+}
+
+/**
+ * Makes a folder and those above it; the highest that was missing. Node's own way never ends where
+ * the kernel takes no folders, as below /proc.
+ */
+async function makeFolders(folder: string): Promise<string | undefined> {
+  try {
+    await mkdir(folder);
+    return folder;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && (await stat(folder)).isDirectory()) return undefined;
+    const parent = dirname(folder);
+    if (code !== "ENOENT" || parent === folder) throw error;
+    const made = await makeFolders(parent);
+    await mkdir(folder).catch(unlessThere);
+    return made ?? folder;
+  }
+}
+
+/** Somebody else may have made it in the meantime. */
+function unlessThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EEXIST") throw error;
 }
 
 async function syncFolder(folder: string): Promise<void> {

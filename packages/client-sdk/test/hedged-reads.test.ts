@@ -22,14 +22,14 @@ function readsOf(cluster: FakeCluster): readonly number[] {
   return [...cluster.servers.values()].map(({ requests }) => requests.read);
 }
 
-test("a frozen server is passed by: another one is asked for the rest, and it is left alone", async (t) => {
+test("a frozen server is passed by: another one is asked, and its requests are cancelled", async (t) => {
   await using cluster = await FakeCluster.start({ chunkservers: 3 });
   const client = cluster.client({ timeoutMs: 600_000 });
   const bytes = content(8 * MiB);
   await client.put("/f", bytes, { chunkSize: 1 * MiB });
   const thaw = freeze(cluster.server(2));
   for (let i = 0; i < 3; i++) sameBytes(t, await collect(await client.get("/f")), bytes, `${i}`);
-  t.true(cluster.server(2).requests.read < 24 / 3);
+  t.true(0 < cluster.server(2).requests.read);
   thaw();
   await until(() => cluster.server(2).openRequests === 0); // what it was asked for was cancelled
 });

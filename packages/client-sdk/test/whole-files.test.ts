@@ -118,7 +118,7 @@ test("a range gives its bytes and asks for no others but those of their blocks",
 
 test("a small file costs one operation and one data request to read, two to write", async (t) => {
   await using cluster = await FakeCluster.start();
-  const client = cluster.client();
+  const client = cluster.client({ hedge: false });
   await client.put("/warm", "up");
   const operations = () => cluster.masters[0]?.batches.reduce((sum, n) => sum + n, 0) ?? 0;
   const reads = () => [...cluster.servers.values()].reduce((sum, s) => sum + s.requests.read, 0);

@@ -78,9 +78,13 @@ export const TABLE: TidyTable = {
       replication: ["mutation"],
       store: ["mutation"],
       transfer: ["mutation", "store"],
+      tail: ["access", "mutation", "replication", "store"],
       scrub: ["store", "transfer"],
-      "master-link": ["access", "mutation", "store", "transfer", "scrub"],
-      rpc: ["access", "mutation", "store", "transfer", "scrub", "master-link"],
+      "master-link": ["access", "mutation", "store", "tail", "transfer", "scrub"],
+      rpc: [
+        ...["access", "mutation", "replication", "store", "tail", "transfer", "scrub"],
+        "master-link",
+      ],
     },
     "packages/node": {
       rpc: [],

@@ -13,8 +13,9 @@ import { type ChainLink, parseAddress } from "@lumeofs/node/frames";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { lumeo, TailOrderService } from "@lumeofs/proto";
 import { isWitness } from "../replication/replica.js";
+import type { EpochOrder } from "../tail/epoch-order.js";
 import type { TailPrimaries } from "../tail/tail-primaries.js";
-import type { EpochOrder, TailPrimary } from "../tail/tail-primary.js";
+import type { TailPrimary } from "../tail/tail-primary.js";
 import type { TailStore } from "../tail/tail-store.js";
 import { decodeEpoch, decodeHandle } from "./replica-orders.js";
 

@@ -1,6 +1,6 @@
 // What the members of a growing chunk say to each other over the data plane, as bytes
-// (docs/formats/data-plane.md): the messages of the protocol, and those of the shell around it, which
-// carry the bytes of records and bring a sealed chunk to its end.
+// (docs/formats/data-plane.md): the messages of the protocol, and those of the shell around it,
+// which carry the bytes of records and bring a sealed chunk to its end.
 
 import { assertNever, ByteReader, ByteWriter, type Epoch, epoch, LumeoError } from "@lumeofs/base";
 import type { AppendRecord, Position } from "../replication/append-record.js";

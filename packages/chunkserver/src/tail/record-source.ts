@@ -7,10 +7,10 @@ import { LumeoError, type ServerId } from "@lumeofs/base";
 import type { ChainLink } from "@lumeofs/node/frames";
 import { type AppendRecord, dataBytes } from "../replication/append-record.js";
 import type { ReplicaMessage, ReplicaReply } from "../replication/message.js";
+import type { EpochOrder } from "./epoch-order.js";
 import type { MemberLink } from "./member-link.js";
 import type { MemberMessage, MemberReply } from "./member-message.js";
 import { inOrder } from "./outbox.js";
-import type { EpochOrder } from "./tail-primary.js";
 import { NO_BYTES, type RecordBytes } from "./tail-replica.js";
 import type { TailStore } from "./tail-store.js";
 

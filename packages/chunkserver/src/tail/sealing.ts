@@ -2,8 +2,8 @@
 // file with the checksum of every block, under the epoch, number and clock of its seal. So the
 // copies of all members are the same record of one history.
 //
-// A large one is written ahead while it grows: what is committed never changes. So little is left to
-// write when it is sealed, and those who append do not wait for all of it.
+// A large one is written ahead while it grows: what is committed never changes. So little is left
+// to write when it is sealed, and those who append do not wait for all of it.
 
 import {
   BLOCK_BYTES,

@@ -1,5 +1,5 @@
-// The log of tails: every change of every growing chunk, in a log of its own, so that the index, the
-// compaction and the recovery of sealed chunks know nothing of chunks that change.
+// The log of tails: every change of every growing chunk, in a log of its own, so that the index,
+// the compaction and the recovery of sealed chunks know nothing of chunks that change.
 //
 // L1. All tails share the log: whoever waits for the disk shares one write.
 // L2. Before the first record of a chunk stands in the log, a file in `tails/known` bears its name.
@@ -93,7 +93,7 @@ export class TailLog {
     return this.#wal.bytes;
   }
 
-  /** Appends a record with the bytes of its data records; `durable` is called in the log's order. */
+  /** Appends a record with the bytes of its data records; `durable` is called in order. */
   async write(
     record: TailRecord,
     data: readonly Uint8Array[],

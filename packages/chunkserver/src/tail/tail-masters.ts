@@ -1,5 +1,5 @@
-// What chunkservers tell the masters of growing chunks, and what they ask them (the masters' side is
-// TailService). Whoever implements it finds the leader; every call may fail and is made again.
+// What chunkservers tell the masters of growing chunks, and what they ask them (the masters' side
+// is TailService). Whoever implements it finds the leader; every call may fail and is made again.
 
 import type { ChunkHandle, Epoch, SealedContent } from "@lumeofs/base";
 import type { TailReport } from "./tail-store.js";

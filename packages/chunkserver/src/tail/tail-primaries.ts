@@ -18,9 +18,10 @@ import {
   LumeoError,
   type Timers,
 } from "@lumeofs/base";
+import type { EpochOrder } from "./epoch-order.js";
 import type { MemberLink } from "./member-link.js";
 import type { TailMasters } from "./tail-masters.js";
-import { type EpochOrder, TailPrimary, type TailPrimaryPorts } from "./tail-primary.js";
+import { TailPrimary, type TailPrimaryPorts } from "./tail-primary.js";
 import type { TailStore } from "./tail-store.js";
 
 const TICK_MS = 100;

@@ -8,7 +8,6 @@
 
 import {
   type ChunkHandle,
-  type EpochGrant,
   type HeldLease,
   type Instant,
   isHeld,
@@ -39,6 +38,8 @@ import type {
 } from "../replication/primary-state.js";
 import { APPEND_BYTES_MAX, APPEND_RECORDS_MAX } from "../replication/progress.js";
 import { beginRead, type CommittedView, mayEndRead } from "../replication/reads.js";
+import { refusal, unknownOutcome } from "./append-errors.js";
+import type { EpochOrder } from "./epoch-order.js";
 import type { MemberLink } from "./member-link.js";
 import { Outbox } from "./outbox.js";
 import { RecordSource } from "./record-source.js";
@@ -51,7 +52,7 @@ import type { TailStore } from "./tail-store.js";
 /** Batches under way at once: full ones, and others. */
 const FULL_BATCHES_MAX = 8;
 const BATCHES_MAX = 2;
-/** Bytes that are taken and not yet committed, or not yet durable here; one record may always go. */
+/** Bytes that are taken and not committed, or not durable here; one record may always go. */
 const UNCOMMITTED_BYTES_MAX = 16 * 2 ** 20;
 /** Requests that wait to be taken; more are refused. */
 const HELD_MAX = 4_096;
@@ -59,18 +60,6 @@ const HELD_MAX = 4_096;
 const RESEND_MS = 300;
 /** After so long without a record, members are told what is committed. */
 const TELL_MS = 50;
-
-/** Members by their numbers, the own server among them. */
-export type Members = ReadonlyMap<ServerId, ChainLink>;
-
-/** What the masters order. */
-export interface EpochOrder {
-  readonly handle: ChunkHandle;
-  readonly grant: EpochGrant;
-  /** With those of the set that was active last. */
-  readonly members: Members;
-  readonly token: Uint8Array | undefined;
-}
 
 export interface TailPrimaryPorts {
   readonly tails: TailStore;
@@ -172,7 +161,7 @@ export class TailPrimary {
    * @throws LumeoError NOT_PRIMARY, SEALED, CONFLICT, OVERLOADED: not taken; UNKNOWN_OUTCOME.
    */
   append(call: AppendCall): Promise<AppendPlace> {
-    if (this.#isOver) return Promise.reject(this.#notPrimary());
+    if (this.#isOver) return Promise.reject(refusal("notActive", this.handle));
     if (HELD_MAX <= this.#held.length) {
       const message = `Cannot append to chunk ${this.handle}: ${HELD_MAX} records wait`;
       return Promise.reject(new LumeoError("OVERLOADED", message));
@@ -371,7 +360,7 @@ export class TailPrimary {
         return this.#requestOf(output.request)?.resolve({ position, offset });
       }
       case "refused":
-        return this.#requestOf(output.request)?.reject(this.#refusal(output.why));
+        return this.#requestOf(output.request)?.reject(this.#refused(output.why));
       case "sealed":
         return this.#finishSealing();
       case "ended":
@@ -452,7 +441,7 @@ export class TailPrimary {
 
   #finishSealing(): void {
     for (const told of this.#sealWaiters.splice(0)) told(true);
-    for (const request of this.#takeOpen()) request.reject(this.#refusal("sealed"));
+    for (const request of this.#takeOpen()) request.reject(refusal("sealed", this.handle));
     this.#sealing?.finish();
   }
 
@@ -460,8 +449,8 @@ export class TailPrimary {
     const { logger, masters } = this.#ports;
     const { epoch } = this.order.grant;
     logger.info("epoch ended", { chunk: this.handle, epoch, code: why });
-    for (const number of unknown) this.#requestOf(number)?.reject(this.#unknown());
-    for (const request of this.#takeOpen()) request.reject(this.#notPrimary());
+    for (const number of unknown) this.#requestOf(number)?.reject(unknownOutcome(this.handle));
+    for (const request of this.#takeOpen()) request.reject(refusal("notActive", this.handle));
     for (const told of this.#sealWaiters.splice(0)) told(false);
     masters.endEpoch(this.#tail, why).catch((error: unknown) => {
       logger.debug("masters not told", { chunk: this.handle, error });
@@ -472,9 +461,9 @@ export class TailPrimary {
   /** Ends without the protocol: the process is stopping. */
   abandon(): void {
     for (const number of [...this.#requests.keys()]) {
-      this.#requestOf(number)?.reject(this.#unknown());
+      this.#requestOf(number)?.reject(unknownOutcome(this.handle));
     }
-    for (const request of this.#takeOpen()) request.reject(this.#notPrimary());
+    for (const request of this.#takeOpen()) request.reject(refusal("notActive", this.handle));
     for (const told of this.#sealWaiters.splice(0)) told(false);
     this.#close();
   }
@@ -501,31 +490,8 @@ export class TailPrimary {
     return { handle: this.handle, epoch: this.order.grant.epoch };
   }
 
-  #refusal(why: AppendRefusal): LumeoError {
-    const what = `Cannot append to chunk ${this.handle}`;
-    switch (why) {
-      case "notActive":
-        return this.#notPrimary();
-      case "sealed":
-        return new LumeoError("SEALED", `${what}: it is sealed; append to the next of its file`);
-      case "full":
-        this.#step({ kind: "seal" });
-        return new LumeoError("SEALED", `${what}: it is full; append to the next of its file`);
-      case "busy":
-        return new LumeoError("OVERLOADED", `${what}: too many records wait`);
-      case "otherContent":
-        return new LumeoError("CONFLICT", `${what}: this number was used for another record`);
-    }
-  }
-
-  #notPrimary(): LumeoError {
-    const message = `Cannot append to chunk ${this.handle}: this server's epoch is over`;
-    return new LumeoError("NOT_PRIMARY", message);
-  }
-
-  #unknown(): LumeoError {
-    const why = "its epoch ended first; append it again under the same number";
-    const message = `The record may or may not be in chunk ${this.handle}: ${why}`;
-    return new LumeoError("UNKNOWN_OUTCOME", message);
+  #refused(why: AppendRefusal): LumeoError {
+    if (why === "full") this.#step({ kind: "seal" });
+    return refusal(why, this.handle);
   }
 }

@@ -1,8 +1,8 @@
 // Reads of growing chunks: whole records, and how much is committed.              (rules 15, 16)
 //
 // At the primary a read begins with what is committed then, and each part is given out only while
-// the epoch is active and the lease valid after the part was read. At any member a read of a session
-// sees at least what the session has seen.
+// the epoch is active and the lease valid after the part was read. At any member a read of a
+// session sees at least what the session has seen.
 
 import { LumeoError, MiB } from "@lumeofs/base";
 import type { Exchange, TailRead } from "@lumeofs/node/frames";

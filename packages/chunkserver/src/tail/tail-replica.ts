@@ -1,8 +1,8 @@
 // One replica of a growing chunk: the shell around replication/replica.ts.
 //
-// R1. A message is decided at once, in the order of coming; its change is appended to the log in the
-//     same turn, so the log has the changes in the order of the decisions. The answer leaves when
-//     its change and all before it are durable (rule 19).
+// R1. A message is decided at once, in the order of coming; its change is appended to the log in
+//     the same turn, so the log has the changes in the order of the decisions. The answer leaves
+//     when its change and all before it are durable (rule 19).
 // R2. A chunk that is sealed and finished, or in doubt, takes nothing any more.
 // R3. A record that cannot be read as it was written is a change, too: the replica says so to
 //     everybody from then on (rule 20).

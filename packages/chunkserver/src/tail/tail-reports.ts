@@ -1,6 +1,6 @@
-// Tells the masters, again and again, which growing chunks are here, and does what they answer: what
-// nobody needs goes, what is sealed ends, and what is in doubt learns the newest grant. Damage is
-// told at once, because the copy testifies again only in another epoch (rule 20).
+// Tells the masters, again and again, which growing chunks are here, and does what they answer:
+// what nobody needs goes, what is sealed ends, and what is in doubt learns the newest grant. Damage
+// is told at once, because the copy testifies again only in another epoch (rule 20).
 
 import {
   type ChunkHandle,

@@ -1,8 +1,8 @@
 // What comes over the data plane about growing chunks: appends and questions of clients, and what
 // primaries say to the replicas here.
 //
-// V1. An append that is not for this server is passed on once, to the primary that has spoken to the
-//     replica here last. Its outcome is unknown whenever its answer is lost.
+// V1. An append that is not for this server is passed on once, to the primary that has spoken to
+//     the replica here last. Its outcome is unknown whenever its answer is lost.
 
 import { assertNever, type ChunkHandle, type Crc32c, LumeoError } from "@lumeofs/base";
 import {

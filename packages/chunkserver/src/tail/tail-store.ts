@@ -1,7 +1,8 @@
-// All growing chunks of a chunkserver: which there are, what their members ask of them, how they end.
+// All growing chunks of a chunkserver: which there are, what their members ask of them, how they
+// end.
 //
-// S1. A chunk of which nothing is here is new: its first message makes a replica. One that is sealed
-//     here, finished or as a chunk of the store, is stale for everybody.
+// S1. A chunk of which nothing is here is new: its first message makes a replica. One that is
+//     sealed here, finished or as a chunk of the store, is stale for everybody.
 // S2. What is sealed is kept as a chunk of the store before its records are given up.
 // S3. The first failure of the disk ends the store, as everywhere.
 

@@ -2,8 +2,8 @@
 // asked of this table for a while behind it, so that a client which has lost an answer learns what
 // became of its record.                                                                  (rule 18)
 //
-// Rows of 28 bytes, by rising session and number: session (8), number (8), place in the history (4),
-// offset in the chunk (4), length (4). With all its rows a table fits one record of the log.
+// Rows of 28 bytes, by rising session and number: session (8), number (8), place in the history
+// (4), offset in the chunk (4), length (4). With all its rows a table fits one record of the log.
 
 import { ByteReader, ByteWriter } from "@lumeofs/base";
 import type { WriteId } from "../replication/append-record.js";

@@ -102,7 +102,7 @@ test("records of many clients come back whole, in the order of each client", asy
   await Promise.all(others.map((one) => one.close()));
 });
 
-test("a write that is sent again gets the place of the first; other bytes are refused", async (t) => {
+test("a write that is sent again gets its first place; other bytes are refused", async (t) => {
   await using cluster = await startCluster();
   const { masters, client, servers, server } = cluster;
   masters.open(HANDLE, servers);
@@ -153,7 +153,7 @@ test("with one of three members gone appends go on, and the member catches up", 
   t.truthy(link);
 });
 
-test("a primary that restarts is not the primary of its epoch any more; the next one adopts", async (t) => {
+test("a restarted primary is none in its epoch any more; the next one adopts", async (t) => {
   await using cluster = await startCluster();
   const { masters, client, servers, server } = cluster;
   masters.open(HANDLE, servers);
@@ -184,7 +184,7 @@ test("a new member is brought up with all bytes, also as the primary", async (t)
   cluster.servers.splice(0, 1, await startReplica(9));
 });
 
-test("a sealed chunk is an ordinary one on all members, and its writes can be looked up", async (t) => {
+test("a sealed chunk is an ordinary one on all members, its writes are looked up", async (t) => {
   await using cluster = await startCluster();
   const { masters, client, servers, server } = cluster;
   masters.open(HANDLE, servers);
@@ -226,7 +226,7 @@ test("a small tail becomes a small chunk, and an empty one none", async (t) => {
   t.is(server(2).store.find(other), undefined);
 });
 
-test("appends under way when the tail fills up end with SEALED, none is lost or doubled", async (t) => {
+test("appends to a tail that fills up end with SEALED, none is lost or doubled", async (t) => {
   await using cluster = await startCluster();
   const { masters, client, servers, server } = cluster;
   masters.open(HANDLE, servers);
@@ -269,7 +269,7 @@ test("an idle tail is sealed by itself", async (t) => {
   t.is(await codeOf(client.append(server(1), HANDLE, "late")), "SEALED");
 });
 
-test("an old primary that wakes writes nothing, and its appends are unknown or refused", async (t) => {
+test("an old primary that wakes writes nothing, its appends are refused", async (t) => {
   await using cluster = await startCluster();
   const { masters, client, servers, server } = cluster;
   masters.open(HANDLE, servers);

@@ -198,7 +198,7 @@ test("joined appends say the same with fewer words, within their limits", (t) =>
   t.deepEqual(mergeAppends([fence, fence]), [fence, fence]);
 });
 
-test("a tail in doubt takes nothing more out of the log, but what says all there is to know", (t) => {
+test("a tail in doubt takes from the log only what says all there is to know", (t) => {
   const tail = new HeldTail(chunkHandle(64));
   const spot = { place: PLACE, dataAt: 0 };
   const promise = (n: number): TailRecord & { kind: "change" } => ({

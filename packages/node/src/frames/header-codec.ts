@@ -129,6 +129,23 @@ function parse(type: Message["type"], fields: Fields): Message {
       const length = fields.count("length", CHUNK_BYTES_MAX);
       return { type, ...fields.target(), ...fields.token(), offset, length };
     }
+    case "error": {
+      const code = fields.text("code");
+      return {
+        type,
+        code: isErrorCode(code) ? code : "INTERNAL",
+        message: fields.text("message"),
+        servers: fields.servers("servers"),
+      };
+    }
+    default:
+      return parseTail(type, fields);
+  }
+}
+
+/** Those about chunks that are appended to; and the rest, which have no fields. */
+function parseTail(type: Exclude<Message["type"], "error">, fields: Fields): Message {
+  switch (type) {
     case "append":
       return {
         type,
@@ -176,17 +193,8 @@ function parse(type: Message["type"], fields: Fields): Message {
     }
     case "tailReply":
       return { type, server: fields.server("server"), crcs: fields.bytes("crcs") };
-    case "error": {
-      const code = fields.text("code");
-      return {
-        type,
-        code: isErrorCode(code) ? code : "INTERNAL",
-        message: fields.text("message"),
-        servers: fields.servers("servers"),
-      };
-    }
     default:
-      return { type };
+      return { type } as Message;
   }
 }
 

@@ -1,6 +1,6 @@
-// The workload of the enumerations of growing chunks: promises, records that are taken, replaced and
-// removed, chunks that are sealed, small and large, and forgotten; rounds in which the log is marked,
-// moved and freed. The ledger always knows what was answered.
+// The workload of the enumerations of growing chunks: promises, records that are taken, replaced
+// and removed, chunks that are sealed, small and large, and forgotten; rounds in which the log is
+// marked, moved and freed. The ledger always knows what was answered.
 
 import {
   type ChunkHandle,

@@ -10,7 +10,7 @@ import {
 } from "@lumeofs/base";
 import { nativeCrc32c, type ProcessControl, processFacts } from "@lumeofs/node";
 import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
-import type { RpcChannel } from "@lumeofs/node/rpc";
+import type { RpcChannel, RpcListener } from "@lumeofs/node/rpc";
 import { type Access, accessOf } from "./access/access.js";
 import { FencedGate, WriteFence } from "./access/write-fence.js";
 import type { ChunkserverConfig } from "./config.js";
@@ -76,15 +76,7 @@ export class Chunkserver implements Closable {
     const store = opening.use(
       await openStore(config, { disk, volume, index, timers, logger, control, onDamage }),
     );
-    const hello = () => ({
-      type: "hello" as const,
-      role: "server" as const,
-      clusterId: volume.membership?.clusterId ?? "",
-      name: config.name,
-    });
-    const pool = opening.use(
-      new FramePool({ hello, exclusiveMax: LARGE_WRITES_MAX, network: host.dataNetwork }),
-    );
+    const pool = opening.use(poolOf(config, volume, host));
     const access = accessOf(config.tokens, {
       ...{ clock: host.clock, timers },
       askForKeys: () => tellMasters(),
@@ -119,31 +111,7 @@ export class Chunkserver implements Closable {
     const parts = { ...ports, host, volume, disk, store, stopped, pool, data, timers };
     const copies = opening.use(copyService(config, parts));
     const scrub = opening.use(await startScrub(config, parts));
-    const rpc = opening.use(
-      await host.network.listen(
-        { ...parseAddress(config.listenControl), logger: logger.child({ component: "control" }) },
-        [
-          ...controlService({
-            store,
-            storeUuid: volume.uuid,
-            copies,
-            stopped,
-            scrub: () => scrub.status(),
-            serverId: () => volume.membership?.serverId,
-            memoryBytes: () => process.memoryUsage.rss(),
-            processFacts: () => processFacts(config.dir),
-          }),
-          ...tailOrderService({
-            ...{ storeUuid: volume.uuid, tails: tails.store, primaries: tails.primaries },
-            serverId: () => volume.membership?.serverId,
-            now: () => ({
-              monotonicMs: host.clock.monotonicMs(),
-              wallMs: host.clock.wallMs(),
-            }),
-          }),
-        ],
-      ),
-    );
+    const rpc = opening.use(await serveOrders(config, { ...parts, tails, copies, scrub }));
     opening.use({ close: () => copies.close() }); // first: orders under way would be waited for
     const addresses = {
       data: dataAddress(),
@@ -207,6 +175,45 @@ function startTails(
     reportPauseMs: config.inventoryPauseMs,
     onFailure: (error) => control.crash(error),
   });
+}
+
+/** Connections to other chunkservers. */
+function poolOf(config: ChunkserverConfig, volume: Volume, host: ChunkserverHost): FramePool {
+  const hello = () => ({
+    type: "hello" as const,
+    role: "server" as const,
+    clusterId: volume.membership?.clusterId ?? "",
+    name: config.name,
+  });
+  return new FramePool({ hello, exclusiveMax: LARGE_WRITES_MAX, network: host.dataNetwork });
+}
+
+/** Listens for orders of the masters and questions of operators. */
+function serveOrders(
+  config: ChunkserverConfig,
+  parts: Parts & { readonly tails: Tails; readonly copies: CopyService; readonly scrub: Scrub },
+): Promise<RpcListener> {
+  const { host, store, stopped, volume, tails, copies, scrub, logger } = parts;
+  const { clock } = host;
+  const storeUuid = volume.uuid;
+  const serverId = () => volume.membership?.serverId;
+  const methods = [
+    ...controlService({
+      ...{ store, storeUuid, copies, stopped, serverId },
+      scrub: () => scrub.status(),
+      memoryBytes: () => process.memoryUsage.rss(),
+      processFacts: () => processFacts(config.dir),
+    }),
+    ...tailOrderService({
+      ...{ storeUuid, serverId, tails: tails.store, primaries: tails.primaries },
+      now: () => ({ monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() }),
+    }),
+  ];
+  const address = parseAddress(config.listenControl);
+  return host.network.listen(
+    { ...address, logger: logger.child({ component: "control" }) },
+    methods,
+  );
 }
 
 function copyService(config: ChunkserverConfig, parts: Parts): CopyService {

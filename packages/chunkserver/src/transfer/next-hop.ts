@@ -6,6 +6,7 @@ import type {
   Exchange,
   FramePool,
   OpeningMessage,
+  WriteData,
   WriteDone,
 } from "@lumeofs/node/frames";
 
@@ -15,11 +16,30 @@ export class NextHop {
   readonly done: Promise<WriteDone>;
   #failedBy: LumeoError | undefined;
 
+  readonly #end: () => void;
+  /** Frames that have not left yet, and the answer when all have. */
+  #awaited = 0;
+  #sentFrames = 0;
+
   private constructor(
     readonly link: ChainLink,
     readonly exchange: Exchange,
-    readonly release: () => void,
+    connection: {
+      readonly pool: FramePool;
+      readonly release: () => void;
+      /** Ends the request there because nobody answers. */
+      readonly giveUp: (reason: LumeoError) => void;
+    },
   ) {
+    const unwatch = connection.pool.watch({
+      servers: [link],
+      progress: () => (this.#awaited === 0 ? undefined : this.#sentFrames),
+      giveUp: connection.giveUp,
+    });
+    this.#end = () => {
+      unwatch();
+      connection.release();
+    };
     this.done = this.#answer();
     this.done.catch((error: LumeoError) => {
       this.#failedBy = error;
@@ -57,7 +77,12 @@ export class NextHop {
       if (first.type === "writeOpen") {
         const lease = await pool.exclusive(route);
         try {
-          return new NextHop(link, lease.connection.request(first), () => lease.release());
+          const { connection } = lease;
+          return new NextHop(link, connection.request(first), {
+            pool,
+            release: () => lease.release(),
+            giveUp: (reason) => connection.close(reason),
+          });
         } catch (error) {
           lease.release();
           throw error;
@@ -65,17 +90,47 @@ export class NextHop {
       }
       const connection = await pool.shared(route);
       const exchange = connection.request(first, send.payload, sent);
-      return new NextHop(link, exchange, () => undefined);
+      const hop = new NextHop(link, exchange, {
+        pool,
+        release: () => undefined,
+        giveUp: (reason) => exchange.fail(reason),
+      });
+      hop.awaitAnswer();
+      return hop;
     } catch (error) {
       sent();
       throw blamed(error, link.server);
     }
   }
 
+  /**
+   * Sends a piece of a stream on.
+   *
+   * @param sent  Called when the payload may be changed again.
+   * @returns As Exchange.send.
+   */
+  send(
+    message: WriteData,
+    payload: readonly Uint8Array[],
+    sent: () => void,
+  ): Promise<void> | undefined {
+    this.#awaited++;
+    return this.exchange.send(message, payload, () => {
+      this.#awaited--;
+      this.#sentFrames++;
+      sent();
+    });
+  }
+
+  /** Everything is on its way: from now on its answer is awaited, and silence looked into. */
+  awaitAnswer(): void {
+    this.#awaited++;
+  }
+
   /** Frees the connection. One that has not answered is closed, so that the write ends there. */
   close(): void {
     this.exchange.finish();
-    this.release();
+    this.#end();
   }
 
   async #answer(): Promise<WriteDone> {

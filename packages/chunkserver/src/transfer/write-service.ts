@@ -216,11 +216,11 @@ class LargeTransfer {
       check(this.#session.accept({ offset, length, crc32c, crcs }));
       uses.push(this.#writeOwn(payload));
       if (this.#next !== undefined) {
-        const { exchange } = this.#next;
+        const next = this.#next;
         let roomy: Promise<void> | undefined;
         uses.push(
           new Promise((resolve) => {
-            roomy = exchange.send(message, payload, resolve);
+            roomy = next.send(message, payload, resolve);
           }),
         );
         await roomy;
@@ -251,6 +251,7 @@ class LargeTransfer {
     const { length, crc32c } = message;
     check(this.#session.close({ length, crc32c }));
     this.#tryToPassOn(() => this.#next?.exchange.send({ type: "writeClose", length, crc32c }));
+    this.#next?.awaitAnswer();
     const [own, others] = await Promise.allSettled([
       this.#own.finish({ length, crc32c, crcs: this.#session.blockCrcs() }),
       this.#next?.done,

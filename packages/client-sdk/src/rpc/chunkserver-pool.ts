@@ -5,7 +5,8 @@
 // D2. Every block that is read is checked against its checksum before it is handed on.
 // D3. A write is done only if every replica of the grant confirms the length and checksum that were
 //     sent: a store that was wiped has another number, and its copy would be nobody's.
-// D4. A request ends early by giving its exchange up; a write that ends so costs its connection.
+// D4. A write through a server that has stopped is given up soon (FramePool.watch).
+// D5. A request ends early by giving its exchange up; a write that ends so costs its connection.
 
 import {
   BLOCK_BYTES,
@@ -30,6 +31,7 @@ import {
   type Message,
   REQUESTS_PER_CONNECTION_MAX,
   type ReceivedFrame,
+  type WatchedWrite,
 } from "@lumeofs/node/frames";
 import type { Allocation, Replica } from "../grant-book.js";
 import type { ChunkRef } from "../operations.js";
@@ -130,11 +132,17 @@ export class ChunkserverPool implements Closable {
       const connection = await this.#frames.shared(route);
       options.signal.throwIfAborted();
       const exchange = connection.request(first, [bytes]);
+      const unwatch = this.#frames.watch({
+        servers: target.replicas,
+        progress: () => 0,
+        giveUp: (reason) => exchange.fail(reason),
+      });
       try {
         const written = { lengthBytes: length, crc32c };
         checkDone(await this.#within(exchange.receive(), exchange, options), written, target);
         return written;
       } finally {
+        unwatch();
         exchange.finish();
       }
     });
@@ -150,6 +158,7 @@ export class ChunkserverPool implements Closable {
       const answer = exchange.receive();
       return new StreamedChunk(exchange, lease, {
         crc32c: this.#crc32c,
+        watched: (stream) => this.#frames.watch({ servers: target.replicas, ...stream }),
         signal,
         answer,
         confirmation: async (written) => {
@@ -237,7 +246,7 @@ export class ChunkserverPool implements Closable {
     }
   }
 
-  /** A frame of a request, within its time; a late one ends the request (D4). */
+  /** A frame of a request, within its time; a late one ends the request (D5). */
   #within(
     received: Promise<ReceivedFrame>,
     exchange: Exchange,
@@ -303,6 +312,8 @@ interface StreamOptions {
   /** Awaited from the beginning: a server that fails in the middle says so at once. */
   readonly answer: Promise<ReceivedFrame>;
   readonly confirmation: (written: WrittenChunk) => Promise<void>;
+  /** Has the stream looked after (D4); returns how to end that. */
+  readonly watched: (stream: Pick<WatchedWrite, "progress" | "giveUp">) => () => void;
 }
 
 class StreamedChunk implements ChunkSink {
@@ -310,9 +321,13 @@ class StreamedChunk implements ChunkSink {
   readonly #lease: ExclusiveConnection;
   readonly #options: StreamOptions;
   readonly #abort = (): void => this.abort();
+  readonly #unwatch: () => void;
   #failure: unknown;
   #offset = 0;
   #crc32c = 0;
+  #sentFrames = 0;
+  /** Frames on their way out, and the answer once everything has been sent. */
+  #awaited = 0;
 
   constructor(exchange: Exchange, lease: ExclusiveConnection, options: StreamOptions) {
     this.#exchange = exchange;
@@ -322,6 +337,10 @@ class StreamedChunk implements ChunkSink {
     options.answer.catch((error: unknown) => {
       this.#failure = error;
     });
+    this.#unwatch = options.watched({
+      progress: () => (this.#awaited === 0 ? undefined : this.#sentFrames),
+      giveUp: (reason) => lease.connection.close(reason),
+    });
   }
 
   async write(bytes: Uint8Array, sent?: () => void): Promise<void> {
@@ -329,7 +348,12 @@ class StreamedChunk implements ChunkSink {
     if (this.#failure !== undefined) throw this.#failure;
     const crcs = blockCrcs([bytes], this.#options.crc32c);
     const message = { type: "writeData" as const, offset: this.#offset, crcs };
-    const full = this.#exchange.send(message, [bytes], sent);
+    this.#awaited++;
+    const full = this.#exchange.send(message, [bytes], () => {
+      this.#awaited--;
+      this.#sentFrames++;
+      sent?.();
+    });
     this.#crc32c = crcOfBlocks(crcs, bytes.byteLength, this.#crc32c);
     this.#offset += bytes.byteLength;
     if (full !== undefined) await full;
@@ -338,8 +362,10 @@ class StreamedChunk implements ChunkSink {
   async finish(): Promise<WrittenChunk> {
     const written = { lengthBytes: this.#offset, crc32c: this.#crc32c };
     const { lengthBytes: length, crc32c } = written;
+    this.#awaited++;
     this.#exchange.send({ type: "writeClose", length, crc32c });
     await this.#options.confirmation(written);
+    this.#unwatch();
     this.#options.signal.removeEventListener("abort", this.#abort);
     this.#exchange.finish();
     this.#lease.release();
@@ -347,8 +373,9 @@ class StreamedChunk implements ChunkSink {
   }
 
   abort(): void {
+    this.#unwatch();
     this.#options.signal.removeEventListener("abort", this.#abort);
-    this.#lease.release(); // closes the connection: the request on it is not finished (D4)
+    this.#lease.release(); // closes the connection: the request on it is not finished (D5)
     this.#exchange.finish();
   }
 }

@@ -29,6 +29,7 @@ export class FrameConnection {
   readonly #exchanges = new Map<number, Exchange>();
   readonly #room = new Budget(RECEIVED_BYTES_MAX);
   readonly #onClosed: (() => void)[] = [];
+  #onAnswered: (() => void)[] = [];
   #welcome: Welcome | undefined;
   #lastRequest = 0;
   #hasAbandoned = false;
@@ -62,6 +63,13 @@ export class FrameConnection {
   /** What the other side said about itself, once it has. */
   get welcome(): Welcome | undefined {
     return this.#welcome;
+  }
+
+  /** Calls back once when the other side has answered the hello, or the connection has closed. */
+  whenAnswered(callback: () => void): void {
+    if (this.#welcome === undefined && this.#frames.closedBy === undefined) {
+      this.#onAnswered.push(callback);
+    } else callback();
   }
 
   /** Requests that are not finished. */
@@ -121,6 +129,7 @@ export class FrameConnection {
       closed: (reason) => {
         for (const exchange of [...this.#exchanges.values()]) exchange.fail(reason);
         for (const callback of this.#onClosed.splice(0)) callback();
+        this.#tellAnswered();
       },
       isBusy: () => 0 < this.#exchanges.size,
     };
@@ -144,8 +153,16 @@ export class FrameConnection {
   }
 
   #receivedAboutConnection({ message }: ReceivedFrame): void {
-    if (message.type === "welcome") this.#welcome = message;
-    else if (message.type === "error") throw new LumeoError(message.code, message.message);
+    if (message.type === "welcome") {
+      this.#welcome = message;
+      this.#tellAnswered();
+    } else if (message.type === "error") throw new LumeoError(message.code, message.message);
     else throw new LumeoError("PROTOCOL", `Cannot go on: "${message.type}" has no request`);
+  }
+
+  #tellAnswered(): void {
+    const waiting = this.#onAnswered;
+    this.#onAnswered = [];
+    for (const callback of waiting) callback();
   }
 }

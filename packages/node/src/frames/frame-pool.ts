@@ -10,6 +10,7 @@ import type { DataNetwork } from "./data-network.js";
 import { FrameConnection } from "./frame-connection.js";
 import type { Hello } from "./message.js";
 import { TCP } from "./tcp.js";
+import { type WatchedWrite, WriteWatch } from "./write-watch.js";
 
 export interface FramePoolOptions {
   readonly hello: () => Hello;
@@ -44,6 +45,7 @@ export interface ExclusiveConnection {
 const CONNECT_TIMEOUT_MS = 2_000;
 const IDLE_MS = 30_000;
 const EXCLUSIVE_MAX = 64;
+const LAST_LOOK_MS = 20;
 
 interface Waiter {
   readonly wake: () => void;
@@ -70,12 +72,16 @@ export class FramePool implements Closable {
   /** Were unused when the last sweep looked. */
   #unused = new Set<FrameConnection>();
   readonly #network: DataNetwork;
+  readonly #watch: WriteWatch;
   readonly #sweeper: Alarm;
   #isClosed = false;
 
   constructor(options: FramePoolOptions) {
     this.#options = options;
     this.#network = options.network ?? TCP;
+    this.#watch = new WriteWatch(this.#network.timers, (address, timeoutMs) => {
+      return this.#answers(address, timeoutMs);
+    });
     this.#sweeper = this.#network.timers.every(options.idleMs ?? IDLE_MS, () => this.#sweep());
   }
 
@@ -125,9 +131,42 @@ export class FramePool implements Closable {
     }
   }
 
+  /** Looks after a write until the returned function is called; see write-watch.ts. */
+  watch(write: WatchedWrite): () => void {
+    return this.#watch.begin(write);
+  }
+
+  /**
+   * Whether a living process serves an address: it is asked on a connection of its own, and answers
+   * as soon as its turn comes, whatever its disk does.
+   */
+  async #answers(address: string, timeoutMs: number): Promise<boolean> {
+    const { timers } = this.#network;
+    let connection: FrameConnection;
+    try {
+      const hello = this.#options.hello();
+      const network = this.#network;
+      connection = await FrameConnection.connect(address, { hello, timeoutMs, network });
+    } catch {
+      return false;
+    }
+    await new Promise<void>((resolve) => {
+      // An answer that is here already, while this process was busy, is read before the last look.
+      const late = timers.after(timeoutMs, () => timers.after(LAST_LOOK_MS, resolve));
+      connection.whenAnswered(() => {
+        late.cancel();
+        resolve();
+      });
+    });
+    const isAlive = connection.welcome !== undefined;
+    connection.close();
+    return isAlive;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#sweeper.cancel();
+    this.#watch.close();
     for (const connection of [...this.#open]) connection.close();
     for (const lane of this.#lanes.values()) {
       for (const waiter of lane.waiting.splice(0)) waiter.wake();

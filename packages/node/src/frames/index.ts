@@ -49,3 +49,4 @@ export type {
   TailReply,
 } from "./tail-message.js";
 export { TCP } from "./tcp.js";
+export type { WatchedWrite } from "./write-watch.js";

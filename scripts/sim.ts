@@ -9,7 +9,7 @@ interface Console {
 
 const OTHERS: Readonly<Record<string, string>> = {
   chunks: "packages/chunkserver/dist/test/replication/main.js",
-  cluster: "packages/simulation/dist/src/main.js",
+  cluster: "packages/simulation/dist/src/command-line.js",
 };
 
 const [first = "", ...rest] = process.argv.slice(2);

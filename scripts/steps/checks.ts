@@ -63,6 +63,22 @@ export function simulation(seeds: number): readonly Step[] {
   }));
 }
 
+/** Seeds of whole clusters, in two processes side by side. Each seed is a test. */
+export function clusterSimulation(seeds: number): readonly Step[] {
+  const half = Math.ceil(seeds / 2);
+  return [
+    { first: 1, count: half },
+    { first: 1 + half, count: seeds - half },
+  ].map(({ first, count }) => ({
+    name: `clusters ${first}–${first + count - 1}`,
+    command: [
+      ...[process.execPath, script("sim"), "cluster"],
+      ...["--seed", `${first}`, "--runs", `${count}`],
+    ] as const,
+    count: countSeeds,
+  }));
+}
+
 function countTap(output: string): Count {
   const { passed, failed, failures } = readTap(output);
   return failed === 0 ? { passed, failed } : { passed, failed, report: failures.join("\n") };

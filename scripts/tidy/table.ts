@@ -47,7 +47,7 @@ export const TABLE: TidyTable = {
     "packages/local-cluster": ["base", "node", "client", "master", "chunkserver"],
     "packages/backup": ["base", "proto", "node", "master"],
     "packages/cli": ["base", "node", "client", "local-cluster", "backup"],
-    // Whole clusters in one process: the only place that knows all three, and no part of the product.
+    // Whole clusters in one process: no part of the product, so it may know all of it.
     "packages/simulation": ["base", "proto", "node", "master", "chunkserver", "client", "testkit"],
     bench: ["base", "proto", "node", "client", "local-cluster", "testkit"],
     scripts: ["base", "node", "client", "local-cluster", "master", "testkit"],

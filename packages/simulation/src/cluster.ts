@@ -10,7 +10,7 @@ import { ChunkserverMachine } from "./machine/chunkserver-machine.js";
 import { ClientMachine, type Program } from "./machine/client-machine.js";
 import type { Machine, Surroundings } from "./machine/machine.js";
 import { MasterMachine } from "./machine/master-machine.js";
-import type { RpcLetter } from "./network/sim-rpc.js";
+import type { RpcLetter } from "./network/rpc-letter.js";
 import { Links, Wires } from "./network/wires.js";
 import type { ClusterOptions } from "./options.js";
 import type { Parts } from "./parts.js";
@@ -21,11 +21,11 @@ const CONTROL_PORT = 7430;
 
 /** Of the masters: short, so that much happens in little time. Each keeps its meaning. */
 export const TIMES = {
-  tickMs: 50,
-  electionTicks: 12,
+  tickMs: 100,
+  electionTicks: 9,
   heartbeatTicks: 3,
-  heartbeatMs: 300,
-  suspectMs: 900,
+  heartbeatMs: 500,
+  suspectMs: 1_200,
   deadMs: 2_000,
   steadyMs: 1_500,
   repairAfterMs: 3_500,
@@ -36,7 +36,7 @@ export const TIMES = {
   releasedGraceMs: 6_000,
   sweepMs: 1_000,
   checkStateMs: 15_000,
-  inventoryPauseMs: 700,
+  inventoryPauseMs: 900,
 } as const;
 const SCRUB_ROUND_MS = 3_000;
 const TAIL_IDLE_MS = 4_000;

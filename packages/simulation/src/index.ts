@@ -1,2 +1,2 @@
 // @lumeofs/simulation: whole clusters on virtual time. For tests and tools only.
-export { main } from "./main.js";
+export { main } from "./command-line.js";

@@ -103,8 +103,8 @@ export function drawOptions(random: Random): ClusterOptions {
       flipMs: often(0.5, 500, 5_000),
       wipeMs: often(0.4, 5_000, 20_000),
       jumpMs: often(0.2, 3_000, 10_000),
-      operatorMs: often(0.5, 3_000, 15_000),
+      operatorMs: often(0.6, 1_000, 6_000),
     },
-    faultyMs: integerBetween(random, 5_000, 16_000),
+    faultyMs: integerBetween(random, 4_000, 12_000),
   };
 }

@@ -90,7 +90,8 @@ export class SimulationFailure extends Error {
 export async function simulate(request: SimulationRequest): Promise<SimulationReport> {
   const { seed, parts = REAL_PARTS, change = (drawn) => drawn } = request;
   const options = change(drawOptions(new SeededRandom(seed, "options")));
-  await openMetrics({}, { ofProcess: false }); // loads a library from the real disk, which takes real time
+  // Loads a library from the real disk, which takes real time: not in the middle of a life.
+  await openMetrics({}, { ofProcess: false });
   const world = new World(seed, { traced: request.traced ?? false, immediates: true });
   const cluster = new Cluster(world, options, await chunkserverConfigs(options), parts);
   const simulation = new Simulation(cluster);

@@ -20,7 +20,8 @@ import {
   type World,
 } from "@lumeofs/testkit";
 import type { ServedBytes } from "../checks/served-bytes.js";
-import { type RpcLetter, SimRpc } from "../network/sim-rpc.js";
+import type { RpcLetter } from "../network/rpc-letter.js";
+import { SimRpc } from "../network/sim-rpc.js";
 import { SimSockets } from "../network/sim-sockets.js";
 import type { Links, Wires } from "../network/wires.js";
 import type { ClusterOptions } from "../options.js";
@@ -53,7 +54,10 @@ export interface Run {
   whenEnded(told: () => void): void;
 }
 
-const RESTART_MS_MEAN = 300;
+const RESTART_MS_MAX = 600;
+/** Now and then it takes so long that its copies are made elsewhere. */
+const OUTAGE_MS_MAX = 9_000;
+const OUTAGE_SHARE = 0.2;
 
 export abstract class Machine {
   readonly disk: SimDisk;
@@ -224,7 +228,9 @@ export abstract class Machine {
     }
     if (how === "power") this.disk.crash(loss ?? "some");
     else this.disk.kill();
-    world.after(this.random.fraction() * 2 * RESTART_MS_MEAN, () => this.start());
+    const isLong = this.random.fraction() < OUTAGE_SHARE && this.around.mayFail();
+    const longest = isLong ? OUTAGE_MS_MAX : RESTART_MS_MAX;
+    world.after(this.random.fraction() * longest, () => this.start());
   }
 
   #deliver(wake: () => void): void {

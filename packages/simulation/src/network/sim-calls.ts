@@ -1,21 +1,16 @@
 // The caller's side of SimRpc: calls of one process to one address.
 
 import { LumeoError } from "@lumeofs/base";
-import type {
-  CallOptions,
-  MethodDefinition,
-  RpcCalls,
-  RpcStream,
-  StreamOptions,
+import {
+  type CallOptions,
+  decodeErrorDetail,
+  type MethodDefinition,
+  type RpcCalls,
+  type RpcStream,
+  type StreamOptions,
 } from "@lumeofs/node/rpc";
 import { MessageStream } from "./message-stream.js";
-import {
-  errorOfStatus,
-  keepAlive,
-  LETTER_BYTES,
-  type RpcLetter,
-  type SimRpcParts,
-} from "./sim-rpc.js";
+import { keepAlive, LETTER_BYTES, type RpcLetter, type SimRpcParts } from "./rpc-letter.js";
 import type { WireEnd } from "./wires.js";
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -201,7 +196,7 @@ export class SimCalls implements RpcCalls {
     if (letter.kind !== "status") return;
     this.#open.delete(letter.call);
     if (letter.error === undefined) stream.finish();
-    else stream.fail(errorOfStatus(letter.error));
+    else stream.fail(decodeErrorDetail(letter.error));
   }
 
   #lose(error: LumeoError): void {

@@ -6,63 +6,24 @@
 // Beyond gRPC, a unary call may be carried out twice, the second time late: whoever serves it must
 // not mind, for masters repeat their orders after a change of leaders.
 
-import {
-  asLumeoError,
-  InvariantViolation,
-  LumeoError,
-  type SeededRandom,
-  type Timers,
-} from "@lumeofs/base";
+import { asLumeoError, InvariantViolation, LumeoError } from "@lumeofs/base";
 import {
   type BareMethod,
   type CallContext,
-  decodeErrorDetail,
   encodeErrorDetail,
   type RpcCalls,
   type RpcListener,
   type RpcMethod,
   type RpcNetwork,
 } from "@lumeofs/node/rpc";
-import type { lumeo } from "@lumeofs/proto";
 import { MessageStream } from "./message-stream.js";
+import { keepAlive, LETTER_BYTES, type RpcLetter, type SimRpcParts } from "./rpc-letter.js";
 import { SimCalls } from "./sim-calls.js";
-import type { Endpoint, WireEnd, Wires } from "./wires.js";
+import type { WireEnd } from "./wires.js";
 
-/** What travels on a wire between a caller and a server. */
-export type RpcLetter =
-  | {
-      readonly kind: "open";
-      readonly call: number;
-      readonly path: string;
-      /** Of the caller's time. */
-      readonly leftMs: number;
-    }
-  | { readonly kind: "data"; readonly call: number; readonly bytes: Uint8Array }
-  | { readonly kind: "end" | "cancel"; readonly call: number }
-  | {
-      readonly kind: "status";
-      readonly call: number;
-      readonly error: lumeo.common.v1.IErrorDetail | undefined;
-    };
-
-/** Headers of a message, for its time on the wire. */
-export const LETTER_BYTES = 64;
-/** Two looks in a row at a side that stands still, and the connection is given up. */
-export const KEEPALIVE_MS = 5_000;
 const CALLS_MAX_DEFAULT = 1_024;
 /** A call that comes twice comes so much later at most. */
 const ECHO_MS_MAX = 3_000;
-
-export interface SimRpcParts {
-  readonly wires: Wires<RpcLetter>;
-  readonly endpoint: Endpoint;
-  readonly timers: Timers;
-  readonly random: SeededRandom;
-  /** Probability of each unary call to be carried out twice. */
-  readonly echoShare: () => number;
-  /** Our own code is wrong: ends the simulation. */
-  readonly broken: (error: unknown) => void;
-}
 
 export class SimRpc implements RpcNetwork {
   readonly #parts: SimRpcParts;
@@ -90,19 +51,6 @@ export class SimRpc implements RpcNetwork {
     };
     return { host, port, address, close };
   }
-}
-
-/** Asks now and then whether the other side lives; ends with the connection. */
-export function keepAlive(timers: Timers, end: WireEnd<RpcLetter>, lost: () => void): void {
-  let misses = 0;
-  const alarm = timers.every(KEEPALIVE_MS, () => {
-    if (!end.isOpen) return alarm.cancel();
-    misses = end.isAnswered ? 0 : misses + 1;
-    if (misses < 2) return;
-    alarm.cancel();
-    end.close();
-    lost();
-  });
 }
 
 interface Served {
@@ -259,9 +207,4 @@ async function firstOf(stream: MessageStream): Promise<Uint8Array> {
   const { value } = await stream[Symbol.asyncIterator]().next();
   if (value === undefined) throw new LumeoError("CONNECTION_LOST", "The caller sent no request");
   return value;
-}
-
-/** What a status says to the caller. */
-export function errorOfStatus(detail: lumeo.common.v1.IErrorDetail): LumeoError {
-  return decodeErrorDetail(detail);
 }

@@ -1,5 +1,5 @@
-// Connections between simulated processes, as TCP makes them: messages arrive in order, once, or the
-// connection is broken. What carries them delays, stalls, breaks and is cut, machine by machine.
+// Connections between simulated processes, as TCP makes them: messages arrive in order, once, or
+// the connection is broken. What carries them delays, stalls and breaks, machine by machine.
 //
 // N1. What was written before a close, and was not lost by a break, arrives before the close does.
 // N2. A link that is cut loses nothing: it holds everything back until it is joined, or until

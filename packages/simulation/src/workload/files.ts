@@ -14,7 +14,7 @@ const LARGE_BYTES = 384 * KiB;
 /** Each keeps what it has for ever, and everything is read again and again. */
 const COPIES_MAX = 8;
 const SNAPSHOTS_MAX = 3;
-const CALLS_MAX = 250;
+const CALLS_MAX = 150;
 
 const SHARES = {
   put: 0.4,

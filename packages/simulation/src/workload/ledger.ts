@@ -142,10 +142,10 @@ export class Ledger {
     const verdict = this.#history.check(MODEL);
     must(verdict.kind !== "violation", "C1", () => {
       if (verdict.kind !== "violation") return "";
-      const text = verdict.operations.map(
-        ({ call, answer, begin, end }) =>
-          `[${begin.toFixed(0)},${end.toFixed(0)}] ${JSON.stringify(call)} = ${JSON.stringify(answer)}`,
-      );
+      const text = verdict.operations.map(({ call, answer, begin, end }) => {
+        const when = `[${begin.toFixed(0)},${end.toFixed(0)}]`;
+        return `${when} ${JSON.stringify(call)} = ${JSON.stringify(answer)}`;
+      });
       return `no order explains ${verdict.key}:\n  ${text.join("\n  ")}`;
     });
   }

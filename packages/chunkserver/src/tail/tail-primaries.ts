@@ -32,6 +32,11 @@ const UNREAD_MS = 5_000;
 const LEASES_PER_CALL = 1_000;
 /** Growing chunks with their primary here; the headers of all their records are in memory. */
 const PRIMARIES_MAX = 2_048;
+/**
+ * With more records in memory, which is some 100 MiB, the longest chunk with its primary here is
+ * sealed. All members of a chunk hold its records, and one of them is its primary.
+ */
+const RECORDS_HELD_MAX = 200_000;
 
 export interface TailPrimariesPorts {
   readonly tails: TailStore;
@@ -151,7 +156,18 @@ export class TailPrimaries implements Closable {
     return this.#leasing;
   }
 
+  /** Seals the longest chunk if too many records are in memory. */
+  #relieve(): void {
+    if (this.#ports.tails.recordCount <= RECORDS_HELD_MAX) return;
+    let longest: TailPrimary | undefined;
+    for (const primary of this.#primaries.values()) {
+      if ((longest?.growingRecords ?? 0) < primary.growingRecords) longest = primary;
+    }
+    if (longest !== undefined) void longest.seal();
+  }
+
   async #renewAll(): Promise<void> {
+    this.#relieve();
     const now = this.#now().monotonicMs;
     const unread: TailPrimary[] = [];
     for (const primary of this.#primaries.values()) {

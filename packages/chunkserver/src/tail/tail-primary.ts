@@ -150,9 +150,11 @@ export class TailPrimary {
     return beginRead(this.#state)?.lengthBytes;
   }
 
-  /** Whether no more records are taken. */
-  get isSealing(): boolean {
-    return this.#state.kind === "leading" && this.#state.history.sealSeq !== undefined;
+  /** Records, while the epoch is active and more are taken; else 0. */
+  get growingRecords(): number {
+    if (this.#state.kind !== "leading" || this.#state.stage !== "active") return 0;
+    const { sealSeq, lastSeq } = this.#state.history;
+    return sealSeq === undefined ? lastSeq : 0;
   }
 
   /**

@@ -120,6 +120,13 @@ export class TailStore implements Closable {
     return this.#log.bytes;
   }
 
+  /** Records of all growing chunks: the headers of all of them are in memory. */
+  get recordCount(): number {
+    let count = 0;
+    for (const { state } of this.#replicas.values()) count += state.history.lastSeq;
+    return count;
+  }
+
   /** The replica of a growing chunk, if there is one. */
   find(handle: ChunkHandle): TailReplica | undefined {
     return this.#replicas.get(handle);

@@ -3,6 +3,13 @@
 
 import { parseArgs } from "node:util";
 import {
+  enumerateTailCrashes,
+  enumerateTailErrors,
+  enumerateTailFlips,
+  enumerateTailKills,
+} from "../tail/faults/tail-enumeration.js";
+import { REAL_TAILS } from "../tail/faults/tail-machine.js";
+import {
   enumerateCrashes,
   enumerateCrashPairs,
   enumerateErrors,
@@ -89,7 +96,16 @@ async function flip(flipsMax: number, console: Console): Promise<number> {
     `${line(["index (LevelDB files)", String(points), "", "", "", `${faults.length}`])}\n`,
   );
   for (const fault of faults) console.print(`  ${fault}\n`);
-  return lost + faults.length;
+  return lost + faults.length + (await flipInTails(10 * flipsMax, console));
+}
+
+async function flipInTails(flipsMax: number, console: Console): Promise<number> {
+  const tally = await enumerateTailFlips(REAL_TAILS, { flipsMax });
+  const { points, detected, harmless, faults } = tally;
+  const counts = [points, detected, harmless, 0, faults.length];
+  console.print(`${line(["log of growing chunks", ...counts.map(String)])}\n`);
+  for (const fault of faults) console.print(`  ${fault}\n`);
+  return faults.length;
 }
 
 function rows(every: number, cutsMax: number, livesMax: number): readonly Row[] {
@@ -107,6 +123,21 @@ function rows(every: number, cutsMax: number, livesMax: number): readonly Row[] 
     { name: "random lives", limits, run: (parts) => enumerateLives(parts, livesMax) },
     { name: "index without its newest writes", limits, run: enumerateOldIndexes },
     { name: "error while a store opens", limits, run: enumerateStartErrors },
+    {
+      name: "growing chunks: power lost at a call",
+      limits: { every, cutsMax: Math.min(3, cutsMax) },
+      run: (_, own) => enumerateTailCrashes(REAL_TAILS, own),
+    },
+    {
+      name: "growing chunks: killed, power lost later",
+      limits,
+      run: (_, own) => enumerateTailKills(REAL_TAILS, own),
+    },
+    {
+      name: "growing chunks: errors at a call",
+      limits,
+      run: (_, own) => enumerateTailErrors(REAL_TAILS, own),
+    },
   ];
 }
 

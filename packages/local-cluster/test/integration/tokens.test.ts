@@ -1,6 +1,6 @@
 // Chunkservers serve nobody without the masters' word: what is refused, and what goes on by itself
-// when tokens expire, keys are replaced, servers restart and leaders die. Tokens live for a second
-// here, and keys for two and a half.
+// when tokens expire, keys are replaced, servers restart and leaders die. Tokens to read live for a
+// second here, grants for four, and keys for eight.
 
 import { chunkHandle, crc32c, epoch, LumeoError } from "@lumeofs/base";
 import { Lumeo } from "@lumeofs/client";
@@ -16,8 +16,8 @@ const MiB = 2 ** 20;
 const LIMITS = { timeoutMs: 20_000 };
 const SHORT_LIVED = {
   LUMEO_MASTER_TOKEN_MS: "1000",
-  LUMEO_MASTER_GRANT_USABLE_MS: "1000",
-  LUMEO_MASTER_TOKEN_KEY_MS: "2500",
+  LUMEO_MASTER_GRANT_USABLE_MS: "4000",
+  LUMEO_MASTER_TOKEN_KEY_MS: "8000",
 };
 
 test.before(async (t) => {
@@ -105,8 +105,8 @@ test.serial(
 test.serial("a token ends, and a reading that outlives it goes on with another one", async (t) => {
   const { drill } = t.context;
   await using client = new Lumeo({ endpoints: [...drill.cluster.endpoints] });
-  const bytes = someBytes(3, 64 * MiB);
-  await client.put("/long", bytes, { chunkSize: 16 * MiB });
+  const bytes = someBytes(3, 24 * MiB); // twice of what is read ahead
+  await client.put("/long", bytes, { chunkSize: 1 * MiB });
   const { handle, address, token } = await find(t, "/long");
   const pieces: Uint8Array[] = [];
   for await (const piece of await client.get("/long")) {

@@ -67,9 +67,10 @@ export const TABLE: TidyTable = {
       duties: ["access", "metadata", "fleet", "placement", "healing", "tails", "consensus"],
       feed: ["metadata", "consensus"],
       integrity: ["raft", "consensus"],
+      audit: ["metadata"],
       rpc: [
         ...["raft", "metadata", "fleet", "placement", "healing", "consensus"],
-        ...["access", "duties", "feed", "integrity"],
+        ...["access", "duties", "feed", "integrity", "audit"],
       ],
     },
     "packages/chunkserver": {

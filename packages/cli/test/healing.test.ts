@@ -147,7 +147,7 @@ test("chunk ls passes the filter on, marks what is not good, and stops at the li
 test("chunk show tells of copies, a copy under way, and what was read", async (t) => {
   const stage = new Stage(t);
   const checks = [
-    { readSince: new Date(), stopped: false },
+    { readSince: AT, stopped: false },
     { readSince: undefined, stopped: true },
     { readSince: undefined, stopped: false },
   ];

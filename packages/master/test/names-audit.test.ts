@@ -20,7 +20,7 @@ import {
 } from "../src/metadata/keys.js";
 import { commitOf, MetadataDriver, sealed, wholeCrc } from "./metadata-driver.js";
 
-/** Files of every kind: in directories, copied, with versions, in a snapshot, long, in the trash. */
+/** Files of every kind: in directories, copied, with versions, in a snapshot, long, removed. */
 function everything(): MetadataDriver {
   const m = new MetadataDriver();
   m.makeDirectory("/d");

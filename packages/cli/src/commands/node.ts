@@ -59,7 +59,8 @@ function scrubLines(scrub: ScrubStatus, nowMs: number): readonly string[] {
       ? "the first round goes on"
       : `${plural(rounds, "round")}, the last one began ${ago(lastRoundBeganAt)} and ended ` +
         ago(lastRoundEndedAt);
-  const speed = `${formatBytes(scrub.bytesPerSecond)}/s${scrub.yielding ? ", slowed down now" : ""}`;
+  const slowed = scrub.yielding ? ", slowed down now" : "";
+  const speed = `${formatBytes(scrub.bytesPerSecond)}/s${slowed}`;
   return [
     `Scrub    ${last}`,
     `  read   ${plural(replicasRead, "replica")}, ${formatBytes(bytesRead)}, at most ${speed}`,

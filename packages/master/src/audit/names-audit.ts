@@ -234,8 +234,8 @@ class NamesAudit {
   }
 
   /**
-   * Whatever has a chunk: files of all kinds, uploads, contents that are being freed. A content that
-   * several files share counts once.
+   * Whatever has a chunk: files of all kinds, uploads, contents that are being freed. A content
+   * that several files share counts once.
    */
   async *#countChunks(needed: CountWindow, shared: CountWindow): Steps {
     const reader = this.#reader;

@@ -130,7 +130,10 @@ export function putMembers(state: State, handle: ChunkHandle, members: readonly 
   state.put(chunkKey(handle), encodeChunk({ ...record, members }));
 }
 
-/** Whether no file has, had lately, or may still get this chunk, nor a backup may know it. */
+/**
+ * Whether no file has, had lately, or may still get this chunk, nor a backup may know it. Of growing
+ * chunks nothing is known here: `standingOfReplica`.
+ */
 export function isGarbage(view: StateView, handle: ChunkHandle): boolean {
   if (view.get(chunkKey(handle)) !== undefined) return false;
   return !isLive(view, handle) && !isOfLostTime(view, handle);

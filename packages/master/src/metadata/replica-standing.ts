@@ -8,17 +8,17 @@
 // S2. What is proof of S1 is never garbage.
 
 import { type ChunkHandle, type Epoch, GRANT_SLOTS, grantOf, type ServerId } from "@lumeofs/base";
-import { getChunk } from "./chunk-table.js";
+import { getChunk, isGarbage } from "./chunk-table.js";
 import { lastNumber } from "./counters.js";
 import { FRESH_EPOCH, isLive } from "./grants.js";
 import { getMove } from "./moves.js";
-import { isOfLostTime, isRestoring } from "./restoration.js";
+import { isRestoring } from "./restoration.js";
 import type { StateView } from "./state.js";
 import { getTail } from "./tail-table.js";
 
 /**
- * `member`, `moveTarget`: it is, or is to become, a copy of a chunk; `stale`: of an epoch before the
- * chunk's; `released`: no file has the chunk any more, for less than its grace; `granted`: a writer
+ * `member`, `moveTarget`: it is, or is to become, a copy of a chunk; `stale`: of an epoch before
+ * the chunk's; `released`: no file has the chunk any more, for less than its grace; `granted`: a writer
  * may still make it a chunk; `kept`: no member's copy, but those are not all known to be good;
  * `ofLostTime`: written after the backup that this group was founded from; `garbage`: nobody needs
  * it; `newer`: S1.
@@ -81,5 +81,5 @@ function standingOfUnknown(
   if (isLive(view, handle)) return FRESH_EPOCH < epoch ? "newer" : "granted";
   const tail = getTail(view, handle);
   if (tail !== undefined) return tail.authority.newest.epoch < epoch ? "newer" : "granted";
-  return isOfLostTime(view, handle) ? "ofLostTime" : "garbage";
+  return isGarbage(view, handle) ? "garbage" : "ofLostTime";
 }

@@ -59,7 +59,10 @@ export class TailCalls implements TailMasters {
     });
     const answer = await this.#call(TailService.renewLeases, { tails: asked });
     return (answer.tails ?? []).map(({ outcome, granted }) => {
-      return { outcome: decodeOutcome(outcome), isGranted: granted === true };
+      // What is sealed was sealed by this primary, which hears of it by its own call.
+      const isSealed = outcome === lumeo.master.v1.TailOutcome.TAIL_OUTCOME_SEALED;
+      const isOver = !isSealed && decodeOutcome(outcome) === "over";
+      return { outcome: isOver ? "over" : "done", isGranted: granted === true };
     });
   }
 

@@ -20,12 +20,7 @@ import {
   type ServerId,
 } from "@lumeofs/base";
 import type { ChainLink } from "@lumeofs/node/frames";
-import {
-  type AppendRecord,
-  type Position,
-  RECORD_BYTES_MAX,
-  type WriteId,
-} from "../replication/append-record.js";
+import { type AppendRecord, RECORD_BYTES_MAX } from "../replication/append-record.js";
 import { APPENDABLE_BYTES_MAX, RECORDS_MAX } from "../replication/leading.js";
 import type { ReplicaMessage, ReplicaReply } from "../replication/message.js";
 import { beginEpoch, stepPrimary } from "../replication/primary.js";
@@ -38,6 +33,7 @@ import type {
 } from "../replication/primary-state.js";
 import { APPEND_BYTES_MAX, APPEND_RECORDS_MAX } from "../replication/progress.js";
 import { beginRead, type CommittedView, mayEndRead } from "../replication/reads.js";
+import type { AppendCall, AppendPlace } from "./append-call.js";
 import { refusal, unknownOutcome } from "./append-errors.js";
 import type { EpochOrder } from "./epoch-order.js";
 import type { MemberLink } from "./member-link.js";
@@ -74,19 +70,6 @@ export interface TailPrimaryPorts {
   readonly over: (primary: TailPrimary) => void;
 }
 
-/** A record for the chunk. */
-export interface AppendCall {
-  readonly write: WriteId;
-  readonly crc32c: number;
-  /** Checked against `crc32c`; unchanged from now on. */
-  readonly bytes: Uint8Array;
-}
-
-export interface AppendPlace {
-  readonly position: Position;
-  readonly offset: number;
-}
-
 interface Request extends AppendCall {
   readonly resolve: (place: AppendPlace) => void;
   readonly reject: (error: LumeoError) => void;
@@ -112,6 +95,8 @@ export class TailPrimary {
   readonly #sealWaiters: ((isSealed: boolean) => void)[] = [];
   #appendedAt: MonotonicMs;
   #lease: HeldLease | undefined;
+  /** Asked for, perhaps before the epoch was active. */
+  #isSealWanted = false;
   #isOver = false;
 
   private constructor(order: EpochOrder, ports: TailPrimaryPorts, begun: PrimaryStep) {
@@ -183,6 +168,7 @@ export class TailPrimary {
   /** Takes no more, and seals; resolves to whether the masters have recorded it. */
   seal(): Promise<boolean> {
     if (this.#isOver) return Promise.resolve(false);
+    this.#isSealWanted = true;
     this.#step({ kind: "seal" });
     return new Promise((resolve) => this.#sealWaiters.push(resolve));
   }
@@ -249,7 +235,8 @@ export class TailPrimary {
       RECORDS_MAX <= history.lastSeq + 1;
     const isQuiet = this.#requests.size === 0 && this.#held.length === 0;
     const isIdle = isQuiet && this.#ports.idleSealMs <= now - this.#appendedAt;
-    if ((isFull || isIdle) && history.sealSeq === undefined) this.#step({ kind: "seal" });
+    const isDue = isFull || isIdle || this.#isSealWanted;
+    if (isDue && history.sealSeq === undefined) this.#step({ kind: "seal" });
   }
 
   #resend(now: MonotonicMs): void {
@@ -399,8 +386,10 @@ export class TailPrimary {
     const { logger } = this.#ports;
     const { code } = error;
     logger.debug("member not reached", { chunk: this.handle, server, code, error });
-    // Without room here the others would go on for ever with what this server cannot keep.
-    if (server === this.order.grant.primary && code === "NO_SPACE") this.end();
+    // Without room here the others would go on for ever with what this server cannot keep; and who
+    // cannot even claim the epoch, because its own copy is in doubt, cannot lead it.
+    const isHopeless = code === "NO_SPACE" || this.#state.kind === "claiming";
+    if (server === this.order.grant.primary && isHopeless) this.end();
   }
 
   /** One question to the masters at a time; what fails is asked again at a later tick. */

@@ -21,4 +21,5 @@ export {
 export { isOpen } from "./metadata/jobs.js";
 export { getServer, type Server, serverOfUuid } from "./metadata/servers.js";
 export type { StateReader } from "./metadata/state.js";
+export { tailsPage } from "./metadata/tail-table.js";
 export { type BackedUpState, type FoundingMember, restoreMember } from "./restore-member.js";

@@ -5,6 +5,7 @@ export type Client = Pick<
   Lumeo,
   | "put"
   | "append"
+  | "open"
   | "get"
   | "stat"
   | "list"

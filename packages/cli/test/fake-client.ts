@@ -88,7 +88,15 @@ const CHUNKS: readonly ChunkInfo[] = [
 /** What is kept of the past, and locks, need the state machine: tested with real masters. */
 export type FakedClient = Omit<
   Client,
-  "trash" | "versions" | "snapshots" | "locks" | "masters" | "healing" | "audits" | "diagnosis"
+  | "open"
+  | "trash"
+  | "versions"
+  | "snapshots"
+  | "locks"
+  | "masters"
+  | "healing"
+  | "audits"
+  | "diagnosis"
 >;
 
 interface Carried {

@@ -7,12 +7,15 @@ import { Appenders, type AppendResult } from "./append/appenders.js";
 import type { Body } from "./body.js";
 import type { Call, CallSettings } from "./call.js";
 import { Calls } from "./calls.js";
+import { ChunkSender } from "./chunk-sender.js";
 import type { ClusterStatus } from "./cluster-status.js";
 import { Diagnosis } from "./diagnosis.js";
 import { LumeoError, publicly, toPublic } from "./error.js";
 import { formatEtag } from "./etag.js";
 import { Events, type LumeoEvents } from "./events.js";
 import { Feed, type Watch, type WatchOptions } from "./feed.js";
+import type { LumeoFile } from "./file/lumeo-file.js";
+import { type OpenFlags, openFile } from "./file/open-file.js";
 import { type FileInfo, type PutResult, toChecksum, toFileInfo } from "./file-info.js";
 import { Audits } from "./fsck/audits.js";
 import { Healing } from "./healing.js";
@@ -55,7 +58,7 @@ import {
 import { anyPath, directoryPath } from "./path.js";
 import { PlacementPolicies } from "./placement-policies.js";
 import { type Ports, systemPorts } from "./ports.js";
-import { Reader, type ReadPlan, type ReadWish } from "./reader.js";
+import { Reader, type ReadPlan } from "./reader.js";
 import { FileReading, type Reading } from "./reading.js";
 import { type Removed, removeMany } from "./removals.js";
 import { AdminClient } from "./rpc/admin-client.js";
@@ -72,6 +75,7 @@ import { SpanReader } from "./span-reader.js";
 import { statFile } from "./stat.js";
 import { TailReader } from "./tail-reader.js";
 import { Trash } from "./trash.js";
+import { progressTo, readWishOf } from "./wishes.js";
 import { Writer } from "./writer.js";
 
 export interface ClusterInfo {
@@ -97,6 +101,7 @@ export class Lumeo implements AsyncDisposable {
   readonly #tails: TailPool;
   readonly #tailReader: TailReader;
   readonly #appenders: Appenders;
+  readonly #fileParts: Parameters<typeof openFile>[0];
   readonly #feed: Feed;
   /** What was removed and is still kept. */
   readonly trash: Trash;
@@ -142,7 +147,8 @@ export class Lumeo implements AsyncDisposable {
     });
     this.#metadata = metadata;
     this.#chunkservers = chunkservers;
-    this.#writer = new Writer({ metadata, allocations, chunkservers, ports });
+    const sender = new ChunkSender(chunkservers, allocations, ports);
+    this.#writer = new Writer({ metadata, sender, ports });
     this.#tails = new TailPool(ports);
     const tails = new TailReader(metadata, this.#tails);
     this.#tailReader = tails;
@@ -153,6 +159,10 @@ export class Lumeo implements AsyncDisposable {
     const runner: MetadataRunner = {
       metadata,
       run: (method, path, call, action) => this.#run(method, path, call, action),
+    };
+    this.#fileParts = {
+      ...{ run: runner.run, metadata, sender, tails, writer: this.#writer },
+      ...{ reader: this.#reader, appenders: this.#appenders },
     };
     this.trash = new Trash(runner);
     this.snapshots = new Snapshots(runner);
@@ -226,6 +236,12 @@ export class Lumeo implements AsyncDisposable {
       const wish = { create, makeParents, replicas: replicasOf(options) };
       return this.#appenders.append(call, anyPath(path), record, wish);
     });
+  }
+
+  /** Opens a file to read and write anywhere in it. Close it: what is not synced is lost. */
+  open(path: string, flags: OpenFlags = "r", options: CallOptions = {}): Promise<LumeoFile> {
+    const parts = this.#fileParts;
+    return this.#run("open", path, options, (call) => openFile(parts, call, anyPath(path), flags));
   }
 
   /** Looks a file up; its content comes when it is asked for. */
@@ -477,17 +493,6 @@ export class Lumeo implements AsyncDisposable {
   }
 }
 
-function progressTo(
-  onProgress: PutOptions["onProgress"],
-): ((loaded: number, total: number | undefined) => void) | undefined {
-  if (onProgress === undefined) return undefined;
-  return (loaded, total) => onProgress(total === undefined ? { loaded } : { loaded, total });
-}
-
 function disposed(path: string): InternalError {
   return new InternalError("ABORTED", `The reading of "${path}" was given up`);
-}
-
-function readWishOf(options: GetOptions, version: number): ReadWish {
-  return { range: options.range ?? {}, version, onlyReplica: options.onlyReplica };
 }

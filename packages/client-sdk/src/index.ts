@@ -39,6 +39,8 @@ export {
   type Watch,
   type WatchOptions,
 } from "./feed.js";
+export type { LumeoFile } from "./file/lumeo-file.js";
+export type { OpenFlags } from "./file/open-file.js";
 export type {
   Checksum,
   ChunkInfo,

@@ -242,6 +242,17 @@ export interface Mutations {
     };
     answer: InodeInfo;
   };
+  /** Replaces chunks of a file, cuts it, or makes it longer. */
+  editFile: {
+    ask: {
+      path: string;
+      revision: number;
+      keep: number;
+      replaced: readonly { readonly position: number; readonly chunk: ChunkRef }[];
+      appended: readonly ChunkRef[];
+    };
+    answer: InodeInfo;
+  };
   copy: {
     ask: {
       source: string;

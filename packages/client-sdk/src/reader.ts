@@ -84,6 +84,11 @@ export class Reader {
     return this.#planFrom(call, path, wish, 0);
   }
 
+  /** The same of a file that had a revision, and was only appended to since: else CONFLICT. */
+  planAt(call: Call, path: string, range: ByteRange, revision: number): Promise<ReadPlan> {
+    return this.#planFrom(call, path, { range, version: 0, onlyReplica: undefined }, revision);
+  }
+
   /** @param revision  The file must have had this one, and only been appended to since; 0: any. */
   async #planFrom(call: Call, path: string, wish: ReadWish, revision: number): Promise<ReadPlan> {
     const { range: asked, version, onlyReplica } = wish;

@@ -8,7 +8,6 @@
 //     is sent from what is kept, and where that is not enough the put fails.
 
 import { Budget, LumeoError, MiB } from "@lumeofs/base";
-import type { Allocations } from "./allocations.js";
 import {
   type Body,
   isEmpty,
@@ -26,12 +25,11 @@ import {
   RetainedChunk,
 } from "./chunk-body.js";
 import { ChunkList, type FinishedList } from "./chunk-list.js";
-import { ChunkSender } from "./chunk-sender.js";
+import type { ChunkSender } from "./chunk-sender.js";
 import type { Metadata } from "./metadata.js";
 import type { Attributes, Fence, InodeInfo, Precondition } from "./operations.js";
 import { PlacementPolicies } from "./placement-policies.js";
 import type { Ports } from "./ports.js";
-import type { ChunkserverPool } from "./rpc/chunkserver-pool.js";
 
 /** Chunks of one body under way at once. */
 const PARALLEL_CHUNKS = 3;
@@ -75,8 +73,7 @@ interface SettledOptions extends WriteOptions {
 /** What the writer works with. */
 export interface WriterParts {
   readonly metadata: Metadata;
-  readonly allocations: Allocations;
-  readonly chunkservers: ChunkserverPool;
+  readonly sender: ChunkSender;
   readonly ports: Ports;
 }
 
@@ -97,7 +94,7 @@ export class Writer {
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
-    this.#sender = new ChunkSender(parts.chunkservers, parts.allocations, parts.ports);
+    this.#sender = parts.sender;
     this.#policies = new PlacementPolicies(parts.metadata, parts.ports.clock);
   }
 

@@ -18009,6 +18009,552 @@ export const lumeo = $root.lumeo = (() => {
                 return ReportDamageResponse;
             })();
 
+            v1.Fence = (function() {
+
+                /**
+                 * Properties of a Fence.
+                 * @typedef {Object} lumeo.master.v1.Fence.$Properties
+                 * @property {string|null} [lock] Fence lock
+                 * @property {number|null} [token] Fence token
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Fence.
+                 * @memberof lumeo.master.v1
+                 * @interface IFence
+                 * @augments lumeo.master.v1.Fence.$Properties
+                 * @deprecated Use lumeo.master.v1.Fence.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Fence.
+                 * @typedef {lumeo.master.v1.Fence.$Properties} lumeo.master.v1.Fence.$Shape
+                 */
+
+                /**
+                 * Constructs a new Fence.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Fence.
+                 * @constructor
+                 * @param {lumeo.master.v1.Fence.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Fence = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Fence lock.
+                 * @member {string} lock
+                 * @memberof lumeo.master.v1.Fence
+                 * @instance
+                 */
+                Fence.prototype.lock = "";
+
+                /**
+                 * Fence token.
+                 * @member {number} token
+                 * @memberof lumeo.master.v1.Fence
+                 * @instance
+                 */
+                Fence.prototype.token = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified Fence message. Does not implicitly {@link lumeo.master.v1.Fence.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Fence
+                 * @static
+                 * @param {lumeo.master.v1.Fence.$Properties} m Fence message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Fence.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.lock != null && $Object.hasOwnProperty.call(m, "lock") && m.lock !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.lock);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && (typeof m.token === "object" ? m.token.low || m.token.high : m.token !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.token);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Fence message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Fence
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Fence & lumeo.master.v1.Fence.$Shape} Fence
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Fence.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Fence();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.lock = v;
+                                else
+                                    delete m.lock;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Fence;
+            })();
+
+            v1.EditFile = (function() {
+
+                /**
+                 * Properties of an EditFile.
+                 * @typedef {Object} lumeo.master.v1.EditFile.$Properties
+                 * @property {string|null} [path] EditFile path
+                 * @property {number|null} [revision] EditFile revision
+                 * @property {number|null} [keep] EditFile keep
+                 * @property {Array.<lumeo.master.v1.ReplacedChunk.$Properties>|null} [replaced] EditFile replaced
+                 * @property {Array.<lumeo.common.v1.ChunkRef.$Properties>|null} [appended] EditFile appended
+                 * @property {lumeo.master.v1.Fence.$Properties|null} [fence] EditFile fence
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an EditFile.
+                 * @memberof lumeo.master.v1
+                 * @interface IEditFile
+                 * @augments lumeo.master.v1.EditFile.$Properties
+                 * @deprecated Use lumeo.master.v1.EditFile.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an EditFile.
+                 * @typedef {lumeo.master.v1.EditFile.$Properties} lumeo.master.v1.EditFile.$Shape
+                 */
+
+                /**
+                 * Constructs a new EditFile.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an EditFile.
+                 * @constructor
+                 * @param {lumeo.master.v1.EditFile.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const EditFile = function (p) {
+                    this.replaced = [];
+                    this.appended = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * EditFile path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.EditFile
+                 * @instance
+                 */
+                EditFile.prototype.path = "";
+
+                /**
+                 * EditFile revision.
+                 * @member {number} revision
+                 * @memberof lumeo.master.v1.EditFile
+                 * @instance
+                 */
+                EditFile.prototype.revision = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * EditFile keep.
+                 * @member {number} keep
+                 * @memberof lumeo.master.v1.EditFile
+                 * @instance
+                 */
+                EditFile.prototype.keep = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * EditFile replaced.
+                 * @member {Array.<lumeo.master.v1.ReplacedChunk.$Properties>} replaced
+                 * @memberof lumeo.master.v1.EditFile
+                 * @instance
+                 */
+                EditFile.prototype.replaced = $util.emptyArray;
+
+                /**
+                 * EditFile appended.
+                 * @member {Array.<lumeo.common.v1.ChunkRef.$Properties>} appended
+                 * @memberof lumeo.master.v1.EditFile
+                 * @instance
+                 */
+                EditFile.prototype.appended = $util.emptyArray;
+
+                /**
+                 * EditFile fence.
+                 * @member {lumeo.master.v1.Fence.$Properties|null|undefined} fence
+                 * @memberof lumeo.master.v1.EditFile
+                 * @instance
+                 */
+                EditFile.prototype.fence = null;
+
+                /**
+                 * Encodes the specified EditFile message. Does not implicitly {@link lumeo.master.v1.EditFile.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.EditFile
+                 * @static
+                 * @param {lumeo.master.v1.EditFile.$Properties} m EditFile message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                EditFile.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.revision != null && $Object.hasOwnProperty.call(m, "revision") && (typeof m.revision === "object" ? m.revision.low || m.revision.high : m.revision !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.revision);
+                    if (m.keep != null && $Object.hasOwnProperty.call(m, "keep") && (typeof m.keep === "object" ? m.keep.low || m.keep.high : m.keep !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.keep);
+                    if (m.replaced != null && m.replaced.length) {
+                        for (var i = 0; i < m.replaced.length; ++i)
+                            $root.lumeo.master.v1.ReplacedChunk.encode(m.replaced[i], w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
+                    }
+                    if (m.appended != null && m.appended.length) {
+                        for (var i = 0; i < m.appended.length; ++i)
+                            $root.lumeo.common.v1.ChunkRef.encode(m.appended[i], w.uint32(/* id 5, wireType 2 =*/42).fork(), q + 1).ldelim();
+                    }
+                    if (m.fence != null && $Object.hasOwnProperty.call(m, "fence"))
+                        $root.lumeo.master.v1.Fence.encode(m.fence, w.uint32(/* id 6, wireType 2 =*/50).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an EditFile message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.EditFile
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.EditFile & lumeo.master.v1.EditFile.$Shape} EditFile
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                EditFile.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.EditFile();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.revision = v;
+                                else
+                                    delete m.revision;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.keep = v;
+                                else
+                                    delete m.keep;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.replaced && m.replaced.length))
+                                    m.replaced = [];
+                                m.replaced.push($root.lumeo.master.v1.ReplacedChunk.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.appended && m.appended.length))
+                                    m.appended = [];
+                                m.appended.push($root.lumeo.common.v1.ChunkRef.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                m.fence = $root.lumeo.master.v1.Fence.decode(r, r.size(), $undefined, q + 1, m.fence);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return EditFile;
+            })();
+
+            v1.ReplacedChunk = (function() {
+
+                /**
+                 * Properties of a ReplacedChunk.
+                 * @typedef {Object} lumeo.master.v1.ReplacedChunk.$Properties
+                 * @property {number|null} [position] ReplacedChunk position
+                 * @property {lumeo.common.v1.ChunkRef.$Properties|null} [chunk] ReplacedChunk chunk
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ReplacedChunk.
+                 * @memberof lumeo.master.v1
+                 * @interface IReplacedChunk
+                 * @augments lumeo.master.v1.ReplacedChunk.$Properties
+                 * @deprecated Use lumeo.master.v1.ReplacedChunk.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ReplacedChunk.
+                 * @typedef {lumeo.master.v1.ReplacedChunk.$Properties} lumeo.master.v1.ReplacedChunk.$Shape
+                 */
+
+                /**
+                 * Constructs a new ReplacedChunk.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ReplacedChunk.
+                 * @constructor
+                 * @param {lumeo.master.v1.ReplacedChunk.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ReplacedChunk = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ReplacedChunk position.
+                 * @member {number} position
+                 * @memberof lumeo.master.v1.ReplacedChunk
+                 * @instance
+                 */
+                ReplacedChunk.prototype.position = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ReplacedChunk chunk.
+                 * @member {lumeo.common.v1.ChunkRef.$Properties|null|undefined} chunk
+                 * @memberof lumeo.master.v1.ReplacedChunk
+                 * @instance
+                 */
+                ReplacedChunk.prototype.chunk = null;
+
+                /**
+                 * Encodes the specified ReplacedChunk message. Does not implicitly {@link lumeo.master.v1.ReplacedChunk.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ReplacedChunk
+                 * @static
+                 * @param {lumeo.master.v1.ReplacedChunk.$Properties} m ReplacedChunk message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ReplacedChunk.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.position != null && $Object.hasOwnProperty.call(m, "position") && (typeof m.position === "object" ? m.position.low || m.position.high : m.position !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.position);
+                    if (m.chunk != null && $Object.hasOwnProperty.call(m, "chunk"))
+                        $root.lumeo.common.v1.ChunkRef.encode(m.chunk, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ReplacedChunk message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ReplacedChunk
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ReplacedChunk & lumeo.master.v1.ReplacedChunk.$Shape} ReplacedChunk
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ReplacedChunk.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ReplacedChunk();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.position = v;
+                                else
+                                    delete m.position;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.chunk = $root.lumeo.common.v1.ChunkRef.decode(r, r.size(), $undefined, q + 1, m.chunk);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ReplacedChunk;
+            })();
+
             v1.RegisterRequest = (function() {
 
                 /**
@@ -21780,7 +22326,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.EffectivePolicy.$Properties|null} [effectivePolicy] Operation effectivePolicy
                  * @property {lumeo.master.v1.OpenTail.$Properties|null} [openTail] Operation openTail
                  * @property {lumeo.master.v1.ReportTail.$Properties|null} [reportTail] Operation reportTail
-                 * @property {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|"openTail"|"reportTail"} [kind] Operation kind
+                 * @property {lumeo.master.v1.EditFile.$Properties|null} [editFile] Operation editFile
+                 * @property {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|"openTail"|"reportTail"|"editFile"} [kind] Operation kind
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -21830,9 +22377,10 @@ export const lumeo = $root.lumeo = (() => {
                  *   effectivePolicy?: lumeo.master.v1.EffectivePolicy.$Shape|null;
                  *   openTail?: lumeo.master.v1.OpenTail.$Shape|null;
                  *   reportTail?: lumeo.master.v1.ReportTail.$Shape|null;
+                 *   editFile?: lumeo.master.v1.EditFile.$Shape|null;
                  *   $unknowns?: Array.<Uint8Array>;
                  * } & (
-                 *   ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape; effectivePolicy?: null; openTail?: null; reportTail?: null }|{ kind?: "effectivePolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy: lumeo.master.v1.EffectivePolicy.$Shape; openTail?: null; reportTail?: null }|{ kind?: "openTail"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail: lumeo.master.v1.OpenTail.$Shape; reportTail?: null }|{ kind?: "reportTail"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail: lumeo.master.v1.ReportTail.$Shape })
+                 *   ({ kind?: undefined; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "openSession"; openSession: lumeo.master.v1.OpenSession.$Shape; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "commit"; openSession?: null; commit: lumeo.master.v1.Commit.$Shape; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "addChunks"; openSession?: null; commit?: null; addChunks: lumeo.master.v1.AddChunks.$Shape; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "beginUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload: lumeo.master.v1.BeginUpload.$Shape; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "abortUpload"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload: lumeo.master.v1.AbortUpload.$Shape; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "makeDirectory"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory: lumeo.master.v1.MakeDirectory.$Shape; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "rename"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename: lumeo.master.v1.Rename.$Shape; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "remove"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove: lumeo.master.v1.Remove.$Shape; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "stat"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat: lumeo.master.v1.Stat.$Shape; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "list"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list: lumeo.master.v1.List.$Shape; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "allocate"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate: lumeo.master.v1.Allocate.$Shape; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "copy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy: lumeo.master.v1.Copy.$Shape; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "setAttributes"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes: lumeo.master.v1.SetAttributes.$Shape; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "setPolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy: lumeo.master.v1.SetPolicy.$Shape; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "setQuota"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota: lumeo.master.v1.SetQuota.$Shape; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "listTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash: lumeo.master.v1.ListTrash.$Shape; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "restoreTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash: lumeo.master.v1.RestoreTrash.$Shape; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "purgeTrash"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash: lumeo.master.v1.PurgeTrash.$Shape; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "listVersions"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions: lumeo.master.v1.ListVersions.$Shape; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "removeVersion"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion: lumeo.master.v1.RemoveVersion.$Shape; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "createSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot: lumeo.master.v1.CreateSnapshot.$Shape; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "removeSnapshot"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot: lumeo.master.v1.RemoveSnapshot.$Shape; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "listSnapshots"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots: lumeo.master.v1.ListSnapshots.$Shape; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "acquireLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock: lumeo.master.v1.AcquireLock.$Shape; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "renewLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock: lumeo.master.v1.RenewLock.$Shape; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "releaseLock"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock: lumeo.master.v1.ReleaseLock.$Shape; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "listLocks"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks: lumeo.master.v1.ListLocks.$Shape; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "effectivePolicy"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy: lumeo.master.v1.EffectivePolicy.$Shape; openTail?: null; reportTail?: null; editFile?: null }|{ kind?: "openTail"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail: lumeo.master.v1.OpenTail.$Shape; reportTail?: null; editFile?: null }|{ kind?: "reportTail"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail: lumeo.master.v1.ReportTail.$Shape; editFile?: null }|{ kind?: "editFile"; openSession?: null; commit?: null; addChunks?: null; beginUpload?: null; abortUpload?: null; makeDirectory?: null; rename?: null; remove?: null; stat?: null; list?: null; allocate?: null; copy?: null; setAttributes?: null; setPolicy?: null; setQuota?: null; listTrash?: null; restoreTrash?: null; purgeTrash?: null; listVersions?: null; removeVersion?: null; createSnapshot?: null; removeSnapshot?: null; listSnapshots?: null; acquireLock?: null; renewLock?: null; releaseLock?: null; listLocks?: null; effectivePolicy?: null; openTail?: null; reportTail?: null; editFile: lumeo.master.v1.EditFile.$Shape })
                  * )} lumeo.master.v1.Operation.$Shape
                  */
 
@@ -22131,17 +22679,25 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 Operation.prototype.reportTail = null;
 
+                /**
+                 * Operation editFile.
+                 * @member {lumeo.master.v1.EditFile.$Properties|null|undefined} editFile
+                 * @memberof lumeo.master.v1.Operation
+                 * @instance
+                 */
+                Operation.prototype.editFile = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
                 /**
                  * Operation kind.
-                 * @member {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|"openTail"|"reportTail"|undefined} kind
+                 * @member {"openSession"|"commit"|"addChunks"|"beginUpload"|"abortUpload"|"makeDirectory"|"rename"|"remove"|"stat"|"list"|"allocate"|"copy"|"setAttributes"|"setPolicy"|"setQuota"|"listTrash"|"restoreTrash"|"purgeTrash"|"listVersions"|"removeVersion"|"createSnapshot"|"removeSnapshot"|"listSnapshots"|"acquireLock"|"renewLock"|"releaseLock"|"listLocks"|"effectivePolicy"|"openTail"|"reportTail"|"editFile"|undefined} kind
                  * @memberof lumeo.master.v1.Operation
                  * @instance
                  */
                 $Object.defineProperty(Operation.prototype, "kind", {
-                    get: $util.oneOfGetter($oneOfFields = ["openSession", "commit", "addChunks", "beginUpload", "abortUpload", "makeDirectory", "rename", "remove", "stat", "list", "allocate", "copy", "setAttributes", "setPolicy", "setQuota", "listTrash", "restoreTrash", "purgeTrash", "listVersions", "removeVersion", "createSnapshot", "removeSnapshot", "listSnapshots", "acquireLock", "renewLock", "releaseLock", "listLocks", "effectivePolicy", "openTail", "reportTail"]),
+                    get: $util.oneOfGetter($oneOfFields = ["openSession", "commit", "addChunks", "beginUpload", "abortUpload", "makeDirectory", "rename", "remove", "stat", "list", "allocate", "copy", "setAttributes", "setPolicy", "setQuota", "listTrash", "restoreTrash", "purgeTrash", "listVersions", "removeVersion", "createSnapshot", "removeSnapshot", "listSnapshots", "acquireLock", "renewLock", "releaseLock", "listLocks", "effectivePolicy", "openTail", "reportTail", "editFile"]),
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
@@ -22231,6 +22787,8 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.OpenTail.encode(m.openTail, w.uint32(/* id 38, wireType 2 =*/306).fork(), q + 1).ldelim();
                     if (m.reportTail != null && $Object.hasOwnProperty.call(m, "reportTail"))
                         $root.lumeo.master.v1.ReportTail.encode(m.reportTail, w.uint32(/* id 39, wireType 2 =*/314).fork(), q + 1).ldelim();
+                    if (m.editFile != null && $Object.hasOwnProperty.call(m, "editFile"))
+                        $root.lumeo.master.v1.EditFile.encode(m.editFile, w.uint32(/* id 40, wireType 2 =*/322).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -22525,6 +23083,13 @@ export const lumeo = $root.lumeo = (() => {
                                     break;
                                 m.reportTail = $root.lumeo.master.v1.ReportTail.decode(r, r.size(), $undefined, q + 1, m.reportTail);
                                 m.kind = "reportTail";
+                                continue;
+                            }
+                        case 40: {
+                                if (u !== 2)
+                                    break;
+                                m.editFile = $root.lumeo.master.v1.EditFile.decode(r, r.size(), $undefined, q + 1, m.editFile);
+                                m.kind = "editFile";
                                 continue;
                             }
                         }
@@ -24847,162 +25412,6 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return Commit;
-            })();
-
-            v1.Fence = (function() {
-
-                /**
-                 * Properties of a Fence.
-                 * @typedef {Object} lumeo.master.v1.Fence.$Properties
-                 * @property {string|null} [lock] Fence lock
-                 * @property {number|null} [token] Fence token
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a Fence.
-                 * @memberof lumeo.master.v1
-                 * @interface IFence
-                 * @augments lumeo.master.v1.Fence.$Properties
-                 * @deprecated Use lumeo.master.v1.Fence.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a Fence.
-                 * @typedef {lumeo.master.v1.Fence.$Properties} lumeo.master.v1.Fence.$Shape
-                 */
-
-                /**
-                 * Constructs a new Fence.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a Fence.
-                 * @constructor
-                 * @param {lumeo.master.v1.Fence.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const Fence = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * Fence lock.
-                 * @member {string} lock
-                 * @memberof lumeo.master.v1.Fence
-                 * @instance
-                 */
-                Fence.prototype.lock = "";
-
-                /**
-                 * Fence token.
-                 * @member {number} token
-                 * @memberof lumeo.master.v1.Fence
-                 * @instance
-                 */
-                Fence.prototype.token = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * Encodes the specified Fence message. Does not implicitly {@link lumeo.master.v1.Fence.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.Fence
-                 * @static
-                 * @param {lumeo.master.v1.Fence.$Properties} m Fence message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                Fence.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.lock != null && $Object.hasOwnProperty.call(m, "lock") && m.lock !== "")
-                        w.uint32(/* id 1, wireType 2 =*/10).string(m.lock);
-                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && (typeof m.token === "object" ? m.token.low || m.token.high : m.token !== 0))
-                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.token);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a Fence message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.Fence
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.Fence & lumeo.master.v1.Fence.$Shape} Fence
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                Fence.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.Fence();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.stringVerify()).length)
-                                    m.lock = v;
-                                else
-                                    delete m.lock;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.token = v;
-                                else
-                                    delete m.token;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return Fence;
             })();
 
             v1.Precondition = (function() {

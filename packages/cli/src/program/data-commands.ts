@@ -1,4 +1,4 @@
-// Commands that move content: put, append, get, cat.
+// Commands that move content, or change it: put, append, truncate, get, cat.
 
 import type { Command } from "commander";
 import { collect, examples, type RunCommand, requireTwo } from "./command-line.js";
@@ -7,6 +7,7 @@ import { collect, examples, type RunCommand, requireTwo } from "./command-line.j
 export function addDataCommands(program: Command, run: RunCommand): void {
   addPut(program, run);
   addAppend(program, run);
+  addTruncate(program, run);
   addGet(program, run);
   addCat(program, run);
 }
@@ -66,6 +67,25 @@ function addAppend(program: Command, run: RunCommand): void {
     .action(async (path: string, sources: readonly string[], options, command: Command) => {
       const { append } = await import("../commands/append.js");
       await run(command.optsWithGlobals(), (context) => append(context, path, sources, options));
+    });
+}
+
+function addTruncate(program: Command, run: RunCommand): void {
+  program
+    .command("truncate")
+    .description("Cut files to a length, or make them longer with zeros.")
+    .argument("<path...>", "files in the cluster")
+    .requiredOption("--size <size>", "bytes that they have then")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo truncate --size 0 /logs/app.log", "empty, with its attributes"],
+        ["lumeo truncate --size 1M /images/disk", "a mebibyte, cut or filled up"],
+      ),
+    )
+    .action(async (paths: readonly string[], options, command: Command) => {
+      const { truncate } = await import("../commands/truncate.js");
+      await run(command.optsWithGlobals(), (context) => truncate(context, paths, options));
     });
 }
 

@@ -56,6 +56,13 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
       fence: encodeFence(ask.fence),
     },
   }),
+  editFile: ({ replaced, appended, ...ask }) => ({
+    editFile: {
+      ...ask,
+      replaced: replaced.map(({ position, chunk }) => ({ position, chunk: { ...chunk } })),
+      appended: appended.map((chunk) => ({ ...chunk })),
+    },
+  }),
   beginUpload: (ask) => ({ beginUpload: ask }),
   addChunks: ({ upload, first, chunks }) => ({
     addChunks: { upload, first, chunks: chunks.map((chunk) => ({ ...chunk })) },
@@ -118,6 +125,7 @@ const DECODERS: {
     session: positive(expected(sessionOpened, "sessionOpened").session, "session"),
   }),
   commit: ({ file }) => decodeInfo(expected(file, "file")),
+  editFile: ({ file }) => decodeInfo(expected(file, "file")),
   beginUpload: ({ uploadBegun }) => ({
     upload: positive(expected(uploadBegun, "uploadBegun").upload, "upload"),
   }),

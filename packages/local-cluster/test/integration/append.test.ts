@@ -255,3 +255,35 @@ test.serial("the command appends lines, says where they stand, and shows who wri
   const refused = await drill.run(["append", "--no-create", "/cli/none", "--text", "x"]);
   t.is(refused.status, 3);
 });
+
+test.serial(
+  "a file is written anywhere, cut and appended to, and each sync is one step",
+  async (t) => {
+    const { drill } = t.context;
+    await using client = new Lumeo({ endpoints: [...drill.cluster.endpoints] });
+    const chunkSize = 65_536;
+    await client.put("/disk", new Uint8Array(5 * chunkSize + 100).fill(1), { chunkSize });
+    const before = await client.stat("/disk", { chunks: true });
+    const file = await client.open("/disk", "r+");
+    await file.write(Buffer.from("here"), 2 * chunkSize - 2);
+    t.is((await client.stat("/disk")).etag, before.etag);
+    await file.sync();
+    const after = await client.stat("/disk", { chunks: true });
+    const handles = (info: typeof before) => (info.chunks ?? []).map(({ handle }) => handle);
+    const isSame = handles(after).map((handle, i) => handle === handles(before)[i]);
+    t.deepEqual(isSame, [true, false, false, true, true, true]);
+    await file.truncate(3 * chunkSize + 1);
+    await file.append("end");
+    await file.write(Buffer.from("!"), 3 * chunkSize + 1);
+    t.is(Buffer.from(await file.read(2 * chunkSize - 3, 6)).toString(), "\u0001here\u0001");
+    await file.close();
+    const { start, end } = { start: 3 * chunkSize, end: 4 * chunkSize };
+    const tail = await (await client.get("/disk", { range: { start, end } })).text();
+    t.is(tail, "\u0001!nd");
+    const other = await client.open("/disk", "r+");
+    await other.write(Buffer.of(9), 0);
+    await drill.ok(t, ["truncate", "--size", "10", "/disk"]);
+    await t.throwsAsync(other.sync(), { code: "LUMEO_CONFLICT" });
+    t.is((await client.stat("/disk")).size, 10);
+  },
+);

@@ -13,6 +13,7 @@ import {
 } from "@lumeofs/base";
 import type {
   Command,
+  EditCommand,
   NameCommand,
   Precondition,
   Proposal,
@@ -85,6 +86,8 @@ function writeCommand(w: ByteWriter, command: Command): void {
       return writeNumber(w, command.upload);
     case "commit":
       return writeCommit(w, command);
+    case "editFile":
+      return writeEdit(w, command);
     case "makeDirectory":
       writeText(w, command.path);
       return writeFlag(w, command.parents);
@@ -111,7 +114,7 @@ function writeCommand(w: ByteWriter, command: Command): void {
 /** Also what goes on to the codec of duties. */
 function writeDirectoryCommand(
   w: ByteWriter,
-  command: Exclude<Command, WriteCommand | NameCommand>,
+  command: Exclude<Command, WriteCommand | EditCommand | NameCommand>,
 ): void {
   switch (command.kind) {
     case "setPolicy":
@@ -167,6 +170,8 @@ function readCommand(r: ByteReader): Command {
       return { kind: "abortUpload", upload: readId(r, inodeId) };
     case KIND.commit:
       return readCommit(r);
+    case KIND.editFile:
+      return readEdit(r);
     case KIND.makeDirectory:
       return { kind: "makeDirectory", path: readText(r), parents: readFlag(r) };
     case KIND.rename:
@@ -269,6 +274,29 @@ function readCommit(r: ByteReader): Command {
     metadata: readLabels(r),
     tags: readLabels(r),
     ttlMs: readOptional(r),
+    fence: readFence(r),
+  };
+}
+
+function writeEdit(w: ByteWriter, command: EditCommand): void {
+  writeText(w, command.path);
+  w.u53(command.revision).u53(command.keep);
+  writeList(w, command.replaced, (to, { position, chunk }) => writeChunk(to.u53(position), chunk));
+  writeList(w, command.appended, writeChunk);
+  writeFence(w, command.fence);
+}
+
+function readEdit(r: ByteReader): Command {
+  return {
+    kind: "editFile",
+    path: readText(r),
+    revision: r.u53(),
+    keep: r.u53(),
+    replaced: readList(r, 8 + CHUNK_BYTES, (from) => ({
+      position: from.u53(),
+      chunk: readChunk(from),
+    })),
+    appended: readList(r, CHUNK_BYTES, readChunk),
     fence: readFence(r),
   };
 }

@@ -49,4 +49,5 @@ export const KIND = {
   grantTailEpoch: 44,
   activateTailEpoch: 45,
   sealTail: 46,
+  editFile: 47,
 } as const satisfies Record<Command["kind"], number>;

@@ -58,6 +58,7 @@ export type Command = ClientCommand | TailCommand | FleetCommand | HealingComman
 
 export type ClientCommand =
   | WriteCommand
+  | EditCommand
   | NameCommand
   | DirectoryCommand
   | SnapshotCommand
@@ -141,6 +142,20 @@ export type WriteCommand =
       readonly ttlMs: number | undefined;
       readonly fence: Fence | undefined;
     };
+
+/** Changing a file in its middle, or its length: edit.ts. */
+export type EditCommand = {
+  readonly kind: "editFile";
+  readonly path: string;
+  /** Only if the file has this one. */
+  readonly revision: number;
+  /** So many chunks from the beginning stay, but for those that are replaced. */
+  readonly keep: number;
+  readonly replaced: readonly { readonly position: number; readonly chunk: SealedChunk }[];
+  /** Behind those that stay. */
+  readonly appended: readonly SealedChunk[];
+  readonly fence: Fence | undefined;
+};
 
 /** Changing what names lead to. */
 export type NameCommand =

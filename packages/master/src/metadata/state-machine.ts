@@ -26,6 +26,7 @@ import { copyFile } from "./copy.js";
 import { advanceClock, noteCheck } from "./counters.js";
 import { Draft } from "./draft.js";
 import { expireFiles } from "./due-files.js";
+import { editFile } from "./edit.js";
 import { allocate, expireGrants } from "./grants.js";
 import { dropHistory } from "./history.js";
 import type { Moment } from "./inodes.js";
@@ -103,6 +104,8 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
       return DONE;
     case "commit":
       return commitFile(state, command, now);
+    case "editFile":
+      return editFile(state, command, now);
     case "makeDirectory":
       return makeDirectory(state, command, now);
     case "rename":

@@ -7,6 +7,7 @@ import {
   COMMAND_CHUNKS_MAX,
   COMMAND_ITEMS_MAX,
   type Precondition,
+  type SealedChunk,
 } from "../metadata/command.js";
 import type { Policy, Quota, SettingsChange } from "../metadata/directory-record.js";
 import { REPLICAS_MAX } from "../metadata/grants.js";
@@ -51,6 +52,7 @@ export function decodeCopy(wire: lumeo.master.v1.ICopy): CopyWish {
 
 function decodeWrite(wire: Wire): PlainChange | undefined {
   if (wire.commit) return decodeCommit(wire.commit);
+  if (wire.editFile) return decodeEdit(wire.editFile);
   if (wire.addChunks) {
     const { upload, first, chunks } = wire.addChunks;
     return {
@@ -163,6 +165,23 @@ function decodeCommit(wire: lumeo.master.v1.ICommit): CommandOf<"commit"> {
     metadata: { ...wire.metadata },
     tags: { ...wire.tags },
     ttlMs: decodeOptional(wire.ttlMs, "time to live"),
+    fence: decodeFence(wire.fence),
+  };
+}
+
+function decodeEdit(wire: lumeo.master.v1.IEditFile): CommandOf<"editFile"> {
+  return {
+    kind: "editFile",
+    path: wire.path ?? "",
+    revision: decodeId(wire.revision, "revision"),
+    keep: decodeNumber(wire.keep, "chunks to keep"),
+    replaced: checkCount(wire.replaced ?? [], COMMAND_CHUNKS_MAX, "chunks").map(
+      ({ position, chunk }) => ({
+        position: decodeNumber(position, "position"),
+        chunk: decodeChunks([chunk ?? {}])[0] as SealedChunk,
+      }),
+    ),
+    appended: checkCount(decodeChunks(wire.appended), COMMAND_CHUNKS_MAX, "chunks"),
     fence: decodeFence(wire.fence),
   };
 }

@@ -127,6 +127,7 @@ function passTails<T>(
 ): Promise<T> {
   switch (command.kind) {
     case "commit":
+    case "editFile":
     case "remove":
     case "createSnapshot":
       return tails.gate.pass([command.path], work);

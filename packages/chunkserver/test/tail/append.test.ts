@@ -1,4 +1,4 @@
-import { chunkHandle, LumeoError, sessionId } from "@lumeofs/base";
+import { chunkHandle, type Disk, epoch, LumeoError, sessionId } from "@lumeofs/base";
 import { MemoryDisk } from "@lumeofs/testkit";
 import test from "ava";
 import { OPEN_GATE } from "../../src/access/token-gate.js";
@@ -14,7 +14,7 @@ interface Cluster extends AsyncDisposable {
   readonly client: AppendClient;
   server(number: number): Replica;
   /** The process ends and begins again on the same disk, at another address. */
-  restart(number: number): Promise<Replica>;
+  restart(number: number, between?: (disk: Disk) => Promise<void>): Promise<Replica>;
 }
 
 async function startCluster(
@@ -31,8 +31,9 @@ async function startCluster(
   const server = (number: number): Replica => servers[number - 1] as Replica;
   return {
     ...{ masters, servers, client, server },
-    async restart(number) {
+    async restart(number, between = async () => undefined) {
       await server(number).close();
+      await between(server(number).disk);
       servers[number - 1] = await start(number - 1);
       return server(number);
     },
@@ -296,6 +297,33 @@ test("what the masters do not need goes, the promise of a removed copy stays", a
   masters.answer = { ...masters.answer, superfluous: [], garbage: [HANDLE] };
   await until(() => servers.every(({ tails }) => tails.store.find(HANDLE) === undefined));
   t.pass();
+});
+
+test("a member with a damaged log testifies again in the next epoch", async (t) => {
+  await using cluster = await startCluster(3, { reportPauseMs: 1 });
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  for (let i = 0; i < 10; i++) await client.append(server(1), HANDLE, `${i};`);
+  await until(() => server(3).tails.store.find(HANDLE)?.state.history.lastSeq === 10);
+  masters.isReachable = false;
+  const damaged = await cluster.restart(3, async (disk) => {
+    const file = await disk.open("tails/000000000001.wal", { create: false });
+    await file.writeAt([Uint8Array.of(0xff)], 200);
+    await file.close();
+  });
+  const replica = damaged.tails.store.find(HANDLE);
+  t.true(replica?.isInDoubt);
+  await t.throwsAsync(damaged.tails.store.serve(HANDLE, { kind: "fence", epoch: epoch(2) }));
+  masters.isReachable = true;
+  await until(() => replica?.isInDoubt === false && 0 < masters.ended.length);
+  const word = await damaged.tails.store.serve(HANDLE, { kind: "fence", epoch: epoch(1) });
+  t.is(word.reply.kind, "unknown");
+  masters.grant(HANDLE, [server(1), server(2), damaged], servers);
+  await eventually(() => client.append(server(1), HANDLE, "end", 11));
+  await until(() => damaged.tails.store.find(HANDLE)?.state.history.lastSeq === 12);
+  const testimony = await damaged.tails.store.serve(HANDLE, { kind: "fence", epoch: epoch(2) });
+  t.is(testimony.reply.kind, "fenced");
+  t.is((await client.read(server(1), HANDLE)).bytes.toString(), "0;1;2;3;4;5;6;7;8;9;end");
 });
 
 test("sessions are told apart", async (t) => {

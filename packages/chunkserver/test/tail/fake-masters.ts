@@ -101,7 +101,10 @@ export class FakeMasters implements TailMasters {
   async reportTails(tails: readonly TailReport[]): Promise<ReportAnswer> {
     this.#check();
     this.reported.push(...tails);
-    return this.answer;
+    const newest = tails.flatMap(({ handle, isInDoubt }) => {
+      return isInDoubt ? [{ handle, epoch: this.#authority(handle).newest.epoch }] : [];
+    });
+    return { ...this.answer, newest };
   }
 
   #authority(handle: ChunkHandle): ChunkAuthority {

@@ -128,9 +128,10 @@ export class Drill {
   }
 
   /** Stops every process and starts them again with the same folder. */
-  async restartAll(): Promise<void> {
+  async restartAll(whileStopped: () => void = () => {}): Promise<void> {
     const { dir } = this.#cluster;
     await this.#cluster.stop();
+    whileStopped();
     this.#cluster = await LocalCluster.start({ dir });
     await this.#cluster.waitReady();
     this.#lumeo = commandFor(this.#cluster);

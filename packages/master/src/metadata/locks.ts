@@ -203,7 +203,7 @@ function refuseTtl(name: string, ttlMs: number): Refused | undefined {
   const limits = `${LOCK_TTL_MS_MIN} to ${LOCK_TTL_MS_MAX}`;
   return refuse(
     "INVALID_ARGUMENT",
-    `Cannot hold lock ${quoted(name)} for ${lasting(ttlMs)}: expected ${limits}`,
+    `Cannot hold lock ${quoted(name)} for ${ttlMs} ms: expected ${limits}`,
   );
 }
 

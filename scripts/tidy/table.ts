@@ -88,8 +88,8 @@ export const TABLE: TidyTable = {
       ],
     },
     "packages/node": {
-      rpc: [],
-      frames: ["native-crc32c.ts", "system-clock.ts"],
+      rpc: ["frames"],
+      frames: ["aligned-memory.ts", "native-crc32c.ts", "system-clock.ts"],
     },
   },
   sharedFiles: ["config.ts", "metrics.ts", "limits.ts"],

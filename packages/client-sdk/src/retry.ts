@@ -6,8 +6,8 @@
 //     jitter), so that clients that failed together do not return together.
 // R3. A server's wish to be left alone for a while is a lower bound of the wait.
 // R4. No wait goes past the deadline.
-// R5. Attempts that failed because nobody leads are not counted for a while: an election needs time,
-//     and not a number of attempts.
+// R5. Attempts that failed because nobody leads are not counted for a while: an election needs
+//     time, and not a number of attempts.
 
 import { ERRORS, type LumeoError, type Random } from "@lumeofs/base";
 

@@ -6,8 +6,8 @@
 //     the disk is what makes batches.
 // V4. The first failure of a store, and any broken invariant, ends the member: it is reported once,
 //     every caller gets an answer, and nothing is acknowledged any more.
-// V5. What a follower applies waits until its write is on the way to the disk: somebody waits for the
-//     write, and nobody for the applying.
+// V5. What a follower applies waits until its write is on the way to the disk: somebody waits for
+//     the write, and nobody for the applying.
 // V6. Nothing here reads a clock, draws a number or waits by itself: time, chance, disk and network
 //     are ports, so that a simulator runs this very code.
 

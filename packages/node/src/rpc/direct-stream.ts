@@ -13,8 +13,8 @@
 //     it has not taken: a slow peer slows the sender.
 // D2. What arrived before a failure is given out before the failure is thrown.
 // D3. No more than about RECEIVED_BYTES_MAX waits to be read: above it the connection is not read.
-// D4. A connection that ends without `end` or `error` was cut. One without any sign of life is cut by
-//     this side.
+// D4. A connection that ends without `end` or `error` was cut. One without any sign of life is cut
+//     by this side.
 
 import type { Socket } from "node:net";
 import { KiB, LumeoError, MiB } from "@lumeofs/base";

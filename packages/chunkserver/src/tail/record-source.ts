@@ -23,9 +23,8 @@ interface Fresh {
 export class RecordSource {
   /** Whose history was adopted. */
   donor: ServerId | undefined;
-  /** Shown to the members. */
-  token: Uint8Array | undefined;
-  readonly #order: EpochOrder;
+  /** As the masters have said it last: tokens and addresses change, the grant does not. */
+  #order: EpochOrder;
   readonly #ports: { readonly tails: TailStore; readonly link: MemberLink };
   /** By number, rising: appended here and not durable here yet. */
   readonly #fresh = new Map<number, Fresh>();
@@ -34,12 +33,16 @@ export class RecordSource {
   constructor(order: EpochOrder, ports: { readonly tails: TailStore; readonly link: MemberLink }) {
     this.#order = order;
     this.#ports = ports;
-    this.token = order.token;
   }
 
   get self(): ChainLink {
     const { grant, members } = this.#order;
     return members.get(grant.primary) ?? { server: grant.primary, address: "" };
+  }
+
+  /** The masters have said the order again. */
+  renew(order: EpochOrder): void {
+    this.#order = order;
   }
 
   /** Bytes that wait to be durable here. */
@@ -77,30 +80,34 @@ export class RecordSource {
 
   /** Says something to a member, the own replica included; the answer, if the protocol takes it. */
   async say(
-    to: ChainLink,
+    server: ServerId,
     message: ReplicaMessage,
     bytes: RecordBytes,
   ): Promise<ReplicaReply | undefined> {
     const { tails } = this.#ports;
     const { handle, grant } = this.#order;
-    if (to.server === grant.primary) {
+    if (server === grant.primary) {
       const replica = await tails.replicaOf(handle);
       if (replica !== undefined) return replica.serve(message, bytes);
       return { kind: "stale", epoch: message.epoch, promised: 0 };
     }
     if (message.kind === "claim" || message.kind === "remove") return undefined;
     const data = message.kind === "append" ? inOrder(message.records, bytes) : [];
-    return protocolReply((await this.#ask(to, message, data)).reply);
+    return protocolReply((await this.#ask(this.#linkTo(server), message, data)).reply);
   }
 
   /** As `say`, for what is not of the protocol. */
   async tell(server: ServerId, message: MemberMessage): Promise<MemberReply> {
     const { tails } = this.#ports;
-    const { handle, grant, members } = this.#order;
+    const { handle, grant } = this.#order;
     if (server === grant.primary) return (await tails.serve(handle, message)).reply;
-    const to = members.get(server);
-    if (to === undefined) throw new LumeoError("UNAVAILABLE", `Server ${server} has no address`);
-    return (await this.#ask(to, message, [])).reply;
+    return (await this.#ask(this.#linkTo(server), message, [])).reply;
+  }
+
+  #linkTo(server: ServerId): ChainLink {
+    const link = this.#order.members.get(server);
+    if (link !== undefined) return link;
+    throw new LumeoError("UNAVAILABLE", `Cannot reach server ${server}: it has no address`);
   }
 
   #freshOf(record: AppendRecord): Uint8Array | undefined {
@@ -159,7 +166,7 @@ export class RecordSource {
   }
 
   #ask(to: ChainLink, message: MemberMessage, data: readonly Uint8Array[]) {
-    const about = { handle: this.#order.handle, to, from: this.self, token: this.token };
+    const about = { handle: this.#order.handle, to, from: this.self, token: this.#order.token };
     return this.#ports.link.ask(about, message, data);
   }
 }

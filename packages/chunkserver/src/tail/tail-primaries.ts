@@ -83,7 +83,7 @@ export class TailPrimaries implements Closable {
     const { handle, grant } = order;
     const running = this.#primaries.get(handle);
     const current = running?.order.grant.epoch;
-    if (current === grant.epoch) running?.renewToken(order.token);
+    if (current === grant.epoch) running?.renew(order);
     if (current === grant.epoch) return "begun";
     if (current !== undefined && grant.epoch < current) return "ended";
     const { tails } = this.#ports;

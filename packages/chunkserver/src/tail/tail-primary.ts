@@ -105,7 +105,7 @@ export class TailPrimary {
     this.#state = begun.state;
     this.#appendedAt = ports.now().monotonicMs;
     this.#source = new RecordSource(order, ports);
-    for (const [server, link] of order.members) this.#outboxes.set(server, this.#outbox(link));
+    for (const server of order.members.keys()) this.#outboxes.set(server, this.#outbox(server));
   }
 
   /** Begins the epoch. */
@@ -160,9 +160,9 @@ export class TailPrimary {
     });
   }
 
-  /** The masters have renewed their word for this epoch. */
-  renewToken(token: Uint8Array | undefined): void {
-    this.#source.token = token;
+  /** The masters have said the order for this epoch again: with new addresses, or a new token. */
+  renew(order: EpochOrder): void {
+    this.#source.renew(order);
   }
 
   /** Takes no more, and seals; resolves to whether the masters have recorded it. */
@@ -364,14 +364,14 @@ export class TailPrimary {
     this.#outboxes.get(to)?.push(message);
   }
 
-  #outbox(to: ChainLink): Outbox {
+  #outbox(to: ServerId): Outbox {
     return new Outbox({
       load: (records) => this.#source.load(records),
       say: async (message, bytes) => {
         const reply = await this.#source.say(to, message, bytes);
-        if (reply !== undefined && !this.#isOver) this.#received(to.server, reply);
+        if (reply !== undefined && !this.#isOver) this.#received(to, reply);
       },
-      failed: (error) => this.#failed(to.server, error),
+      failed: (error) => this.#failed(to, error),
     });
   }
 

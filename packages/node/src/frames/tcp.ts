@@ -125,9 +125,11 @@ interface Handle {
 
 function readDirectly(accepted: Socket): ByteSocket {
   const owner = accepted as unknown as { _handle: Handle | null };
+  // oxlint-disable no-underscore-dangle -- Node's own name for it
   const handle = owner._handle;
   if (typeof handle?.useUserBuffer !== "function") return accepted;
   owner._handle = null;
+  // oxlint-enable no-underscore-dangle
   accepted.destroy(); // it has nothing to close any more, and the server does not count it
   const reading = new DirectReading();
   const options = { handle, onread: reading.options, readable: true, writable: true };

@@ -131,8 +131,8 @@ export function putMembers(state: State, handle: ChunkHandle, members: readonly 
 }
 
 /**
- * Whether no file has, had lately, or may still get this chunk, nor a backup may know it. Of growing
- * chunks nothing is known here: `standingOfReplica`.
+ * Whether no file has, had lately, or may still get this chunk, nor a backup may know it. Of
+ * growing chunks nothing is known here: `standingOfReplica`.
  */
 export function isGarbage(view: StateView, handle: ChunkHandle): boolean {
   if (view.get(chunkKey(handle)) !== undefined) return false;

@@ -18,10 +18,10 @@ import { getTail } from "./tail-table.js";
 
 /**
  * `member`, `moveTarget`: it is, or is to become, a copy of a chunk; `stale`: of an epoch before
- * the chunk's; `released`: no file has the chunk any more, for less than its grace; `granted`: a writer
- * may still make it a chunk; `kept`: no member's copy, but those are not all known to be good;
- * `ofLostTime`: written after the backup that this group was founded from; `garbage`: nobody needs
- * it; `newer`: S1.
+ * the chunk's; `released`: no file has the chunk any more, for less than its grace; `granted`: a
+ * writer may still make it a chunk; `kept`: no member's copy, but those are not all known to be
+ * good; `ofLostTime`: written after the backup that this group was founded from; `garbage`: nobody
+ * needs it; `newer`: S1.
  */
 export type ReplicaStanding =
   | "member"

@@ -65,13 +65,16 @@ export function drawOptions(random: Random): ClusterOptions {
     return isDrawn ? pause : undefined;
   };
   const replicas = random.fraction() < 0.75 ? 3 : 2;
+  const victims = integerBetween(random, 0, replicas - 1);
+  // A file that is appended to goes on with a majority: so many disks and no more may be lost.
+  const mayAppend = victims <= Math.floor((replicas - 1) / 2);
   const chunkservers = integerBetween(random, replicas + 1, 6);
   return {
     masters: random.fraction() < 0.8 ? 3 : 1,
     chunkservers,
     clients: integerBetween(random, 1, 4),
     replicas,
-    victims: integerBetween(random, 0, replicas - 1),
+    victims,
     racks: random.fraction() < 0.5 ? chunkservers : integerBetween(random, 2, 3),
     wire: {
       delayMsMin: 0.05,
@@ -88,7 +91,7 @@ export function drawOptions(random: Random): ClusterOptions {
     clockDrift: random.fraction() < 0.5 ? 0.02 * random.fraction() : 0,
     thinkMsMean: 80 * 8 ** random.fraction(),
     paths: integerBetween(random, 3, 12),
-    logs: integerBetween(random, 0, 2),
+    logs: mayAppend ? integerBetween(random, 0, 2) : 0,
     faults: {
       killMs: often(0.6, 1_500, 10_000),
       powerMs: often(0.6, 1_500, 10_000),

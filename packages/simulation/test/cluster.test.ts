@@ -3,7 +3,7 @@
 
 import test from "ava";
 import { MUTANTS } from "../src/mutants.js";
-import { findMutant } from "../src/mutation.js";
+import { findMutant, withMutant } from "../src/mutation.js";
 import { SimulationFailure, type SimulationReport, simulate } from "../src/simulation.js";
 
 /** Kept away from the seeds that `npm run sim` begins with, so that both together see more. */
@@ -51,6 +51,13 @@ test.serial("a failure names the seed and the command that shows it again", asyn
   t.is(failure?.property, "liveness");
   t.regex(failure?.message ?? "", /Seed 7 fails [\s\S]*npm run sim -- cluster --seed 7 --runs 1/);
 });
+
+for (const mutant of MUTANTS) {
+  test.serial(`the place is known of: ${mutant.name}`, async (t) => {
+    await withMutant(mutant, async () => {});
+    t.pass();
+  });
+}
 
 for (const mutant of MUTANTS.filter(({ isQuick }) => isQuick)) {
   test.serial(`the simulation finds: ${mutant.name}`, async (t) => {

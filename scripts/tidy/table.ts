@@ -39,6 +39,7 @@ export const TABLE: TidyTable = {
   packageArrows: {
     "packages/base": [],
     "packages/proto": [],
+    "packages/erasure": ["base"],
     "packages/node": ["base", "proto"],
     "packages/testkit": ["base"],
     "packages/master": ["base", "proto", "node"],

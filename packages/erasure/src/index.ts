@@ -1,0 +1,5 @@
+export { type Combine, combinePlain } from "./combine.js";
+export { ErasureCodec, type PartialStripe } from "./erasure-codec.js";
+export { CELLS_MAX, DEFAULT_GEOMETRY, type Geometry } from "./geometry.js";
+export type { Matrix } from "./matrix.js";
+export type { StripeVerdict, StripeVerifier } from "./stripe-verifier.js";

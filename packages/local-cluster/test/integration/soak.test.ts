@@ -15,7 +15,7 @@ test.serial("under kills, lost disks and operators no acknowledged byte is lost"
   const dir = mkdtempSync(join(tmpdir(), "lumeo-soak-"));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const options = {
-    ...{ dir, seed: SEED, seconds: SECONDS, chunkservers: 5 },
+    ...{ dir, seed: SEED, seconds: SECONDS, chunkservers: 6 },
     largeBytesMax: 24 * MIB,
     largeBudgetBytes: 128 * MIB,
   };

@@ -46,13 +46,18 @@ export class Balance {
     this.#mean = capacity === 0 ? 0 : bytes / capacity;
   }
 
-  /** A move of one of the chunk's copies that evens servers out, if there is one; it is counted. */
-  take(chunk: HeldChunk, bytes: number): BalanceMove | undefined {
+  /**
+   * A move of one of the chunk's copies that evens servers out, if there is one; it is counted.
+   *
+   * @param avoid  Targets that have failed this chunk: whoever begins moves would not take them, and
+   *               what is chosen again and again and never begun would never end.
+   */
+  take(chunk: HeldChunk, bytes: number, avoid: ReadonlySet<ServerId>): BalanceMove | undefined {
     const givers = this.#scales.filter(
       (scale) => chunk.members.includes(scale.site.id) && this.#gives(scale),
     );
     for (const giver of givers.sort((a, b) => fillOf(b) - fillOf(a) || a.site.id - b.site.id)) {
-      const taker = this.#takerFor(chunk, giver, bytes);
+      const taker = this.#takerFor(chunk, giver, { bytes, avoid });
       if (taker === undefined) continue;
       giver.bytes -= bytes;
       taker.bytes += bytes;
@@ -65,11 +70,15 @@ export class Balance {
     return this.#mean * (1 + TOLERANCE) < fillOf(scale);
   }
 
-  #takerFor(chunk: HeldChunk, giver: Scale, bytes: number): Scale | undefined {
+  #takerFor(
+    chunk: HeldChunk,
+    giver: Scale,
+    { bytes, avoid }: { readonly bytes: number; readonly avoid: ReadonlySet<ServerId> },
+  ): Scale | undefined {
     const taken = domainsOf(this.#picture, chunk, giver.site.id);
     const able = this.#scales.filter(({ site }) => {
       const isApart = site.domain === undefined || !taken.has(site.domain);
-      return isApart && !chunk.members.includes(site.id);
+      return isApart && !chunk.members.includes(site.id) && !avoid.has(site.id);
     });
     const [emptiest] = able.sort((a, b) => fillOf(a) - fillOf(b) || a.site.id - b.site.id);
     if (emptiest === undefined) return undefined;

@@ -191,7 +191,7 @@ test("a rebalance never makes a taker fuller than its giver, and comes to an end
         const balance = new Balance(job, all, round);
         const before = moves;
         for (const entry of table) {
-          const move = balance.take(entry.chunk, entry.length);
+          const move = balance.take(entry.chunk, entry.length, NOBODY);
           if (move === undefined) continue;
           moves++;
           const after = membersAfter(entry.chunk.members, { job: job.id, ...move });
@@ -202,4 +202,28 @@ test("a rebalance never makes a taker fuller than its giver, and comes to an end
       }
     }),
   );
+});
+
+test("a rebalance chooses no target that has failed the chunk: its move would never begin", (t) => {
+  const room = { usedBytes: 0, freeBytes: 100 * GIB, capacityBytes: 100 * GIB, isReadOnly: false };
+  const sites = new Map<ServerId, Site>(
+    [1, 2, 3].map((n) => {
+      const id = serverId(n);
+      const standing = { liveness: "alive", isLost: false, standing: "active" } as const;
+      return [id, { ...standing, id, name: `cs${n}`, domain: undefined, room }];
+    }),
+  );
+  const job: OpenJob = { id: jobId(1), kind: "rebalance", subject: undefined, isRunning: true };
+  const all: Picture = { sites, jobs: [job], isDamaged: () => false };
+  const chunkOf = (n: number): HeldChunk => ({ handle: chunkHandle(n), members: [serverId(1)] });
+  const [first, second, third] = [chunkOf(64), chunkOf(65), chunkOf(66)] as const;
+  const round = new Round(all, { now: NOW, isMeasure: true });
+  for (const chunk of [first, second, third]) round.note(chunk.members, GIB, assess(all, chunk));
+  const balance = new Balance(job, all, round);
+  t.is(balance.take(first, GIB, new Set([2, 3].map(serverId))), undefined);
+  t.deepEqual(balance.take(second, GIB, new Set([serverId(2)])), {
+    leaving: serverId(1),
+    target: serverId(3),
+  });
+  t.deepEqual(balance.take(third, GIB, NOBODY), { leaving: serverId(1), target: serverId(2) });
 });

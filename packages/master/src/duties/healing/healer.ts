@@ -248,7 +248,8 @@ export class Healer {
     const { members, lengthBytes } = chunk;
     if (balance === undefined || readable < members.length) return;
     if (QUEUE_MAX <= this.#queue.size) return;
-    const pick = balance.take({ handle, members }, lengthBytes);
+    const avoid = this.#setbacks.targetsOf(handle);
+    const pick = balance.take({ handle, members }, lengthBytes, avoid);
     if (pick === undefined || !this.#queue.offer(handle, readable)) return;
     this.#picks.set(handle, { job: balance.job.id, health: "leaving", ...pick });
     round.leave(balance.job.id, lengthBytes);

@@ -19,6 +19,10 @@ export const STATIC_CHECKS: readonly (readonly Step[])[] = [
       name: "generated code",
       command: [process.execPath, script("gen-protos"), "--check"],
     },
+    {
+      name: "generated kernel",
+      command: [process.execPath, script("gen-kernel"), "--check"],
+    },
   ],
   [{ name: "unused code", command: [bin("knip"), "--no-progress"] }],
 ];

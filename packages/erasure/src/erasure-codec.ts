@@ -7,7 +7,8 @@
 // E2. What is written are the cells that were asked for; sources stay as they are.
 
 import { LumeoError } from "@lumeofs/base";
-import { type Combine, combinePlain } from "./combine.js";
+import { combineFastest } from "./cell-arena.js";
+import type { Combine } from "./combine.js";
 import { checkGeometry, DEFAULT_GEOMETRY, type Geometry, parityMatrix } from "./geometry.js";
 import type { Matrix } from "./matrix.js";
 import { chooseSources, planRecovery, type Recovery } from "./recovery.js";
@@ -27,10 +28,11 @@ export class ErasureCodec {
   readonly #plans = new Map<string, Recovery>();
 
   /**
-   * @param combine  How the work is done; all versions give the same bytes.
+   * @param combine  How the work is done; all versions give the same bytes. That of a CellArena
+   *                 works on its cells in place.
    * @throws LumeoError INVALID_ARGUMENT if there is no code of this geometry.
    */
-  constructor(geometry: Geometry = DEFAULT_GEOMETRY, combine: Combine = combinePlain) {
+  constructor(geometry: Geometry = DEFAULT_GEOMETRY, combine: Combine = combineFastest) {
     checkGeometry(geometry);
     this.geometry = { dataCells: geometry.dataCells, parityCells: geometry.parityCells };
     this.#parity = parityMatrix(geometry);

@@ -4,6 +4,7 @@
 //   npm run bench -- data …     the data path beside MooseFS instead: see data/data.ts
 //   npm run bench -- reads …    tokens and hedged reads, with and without: see reads.ts
 //   npm run bench -- append …   appends to a file: see append.ts
+//   npm run bench -- erasure …  the erasure code alone, on one core: see erasure.ts
 //   npm run bench -- loss …     a chunkserver lost during puts instead: see load/loss.ts
 //   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
@@ -28,6 +29,7 @@ import { runData } from "./data/data.js";
 import { runChaosDrill } from "./drill/chaos.js";
 import { runMigration } from "./drill/migration.js";
 import { runSoakDrill } from "./drill/soak.js";
+import { runErasure } from "./erasure.js";
 import { runFailover } from "./failover/failover.js";
 import { runFaults } from "./faults.js";
 import { runLoss } from "./load/loss.js";
@@ -60,6 +62,7 @@ else if (command === "append") process.exitCode = await runAppend(rest);
 else if (command === "reads") process.exitCode = await runReads(rest);
 else if (command === "soak") process.exitCode = await runSoakDrill(rest);
 else if (command === "repair") process.exitCode = await runRepair(rest);
+else if (command === "erasure") process.exitCode = await runErasure(rest);
 else if (command === "loss") process.exitCode = await runLoss(rest);
 else if (command === "chaos") process.exitCode = await runChaosDrill(rest);
 else if (command === "migrate") process.exitCode = await runMigration(rest);

@@ -50,7 +50,7 @@ export const TABLE: TidyTable = {
     "packages/cli": ["base", "node", "client", "local-cluster", "backup"],
     // Whole clusters in one process: no part of the product, so it may know all of it.
     "packages/simulation": ["base", "proto", "node", "master", "chunkserver", "client", "testkit"],
-    bench: ["base", "proto", "node", "client", "local-cluster", "testkit"],
+    bench: ["base", "proto", "node", "erasure", "client", "local-cluster", "testkit"],
     scripts: ["base", "node", "client", "local-cluster", "master", "testkit"],
   },
   testPackages: ["testkit", "proto"],

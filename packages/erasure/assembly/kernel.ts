@@ -4,11 +4,11 @@
 // A byte times a factor is looked up by nibbles: 16 products of the low one and 16 of the high one
 // are a vector each, so that one swizzle looks up 16 bytes at once. Doubling needs no table.
 //
-// The caller fills the memory from 0 to CELLS as laid out below, then calls combine().
+// The caller fills the lowest memory as laid out here, then calls combine().
 //
 // K1. Cells are worked off in blocks of BLOCK bytes, all targets of a block before the next block:
 //     all blocks together stay in the first-level cache while targets are summed up in memory.
-// K2. Nothing outside the targets' bytes is written but the bytes at KINDS.
+// K2. Nothing outside the targets' bytes is written but the notes at KINDS, DATA_COUNTS and GAPS.
 
 /** A byte for each target and source: factors[t * sources + s]. */
 const FACTORS: u32 = 0;
@@ -18,12 +18,18 @@ const SOURCES: u32 = 512;
 const TARGETS: u32 = 640;
 /** A byte for each target: how its row is worked off. */
 const KINDS: u32 = 768;
+/** A byte for each target that is a solution: how many of the sources are data cells. */
+const DATA_COUNTS: u32 = 800;
+/** 32 bytes for each such target: doublings of the weighted sum after each data cell. */
+const GAPS: u32 = 9216;
 /** 32 bytes for each factor: products of the low nibbles, products of the high nibbles. */
 const TABLES: u32 = 1024;
 
 const BLOCK: u32 = 4096;
 /** Bytes that the passes take at a time; what remains at the end of cells goes byte by byte. */
 const STEP: u32 = 64;
+/** Data cells of the widest code, and so the exponents of their weights. */
+const EXPONENTS_MAX: i32 = 32;
 
 /** The row is multiplied out by tables, alone. */
 const GENERAL: u8 = 0;
@@ -35,6 +41,10 @@ const SUM_AND_DOUBLING: u8 = 2;
 const TWINS: u8 = 3;
 /** The row is multiplied out together with the next one. */
 const PAIR: u8 = 4;
+/** The row solves the two equations of the first two parity cells: see isSolution(). */
+const SOLUTION: u8 = 5;
+/** The same, and the next row is this one plus all sources but the last. */
+const SOLUTION_TWINS: u8 = 6;
 
 // What combine() is at: the counts of the call, and the part of the cells that is worked off now.
 let targets: i32 = 0;
@@ -56,6 +66,8 @@ export function combine(targetCount: i32, sourceCount: i32, bytes: u32): void {
       else if (kind === SUM) sum(t);
       else if (kind === TWINS) multiples(t++, true);
       else if (kind === PAIR) pair(t++);
+      else if (kind === SOLUTION_TWINS) solve(t++, true);
+      else if (kind === SOLUTION) solve(t, false);
       else multiples(t, false);
     }
   }
@@ -67,8 +79,47 @@ export function combine(targetCount: i32, sourceCount: i32, bytes: u32): void {
 function kindOf(t: i32): u8 {
   const isLast = t + 1 === targets;
   if (isSum(t)) return !isLast && isDoubling(t + 1) ? SUM_AND_DOUBLING : SUM;
+  if (isSolution(t)) return !isLast && isOtherSolution(t + 1) ? SOLUTION_TWINS : SOLUTION;
   if (isLast || isSum(t + 1)) return GENERAL;
   return areTwins(t) ? TWINS : PAIR;
+}
+
+/**
+ * Whether the row has the form of a lost data cell: with the sum p and the weighted sum q of the
+ * data cells d that are there,
+ *
+ *   A · (P + p) + B · (Q + q)    where p = Σ d_s and q = Σ 2^(e_s) · d_s, e_s ascending
+ *
+ * The last source is Q; the one before it is P, or a data cell too, and A is 0. Doubling the data
+ * and multiplying two sums is less work than to multiply every source.
+ */
+function isSolution(t: i32): bool {
+  if (sources < 3) return false;
+  return hasForm(t, sources - 2, factor(t, sources - 2)) || hasForm(t, sources - 1, 0);
+}
+
+function hasForm(t: i32, dataCount: i32, a: u32): bool {
+  let product = factor(t, sources - 1);
+  let exponent = 0;
+  for (let s = 0; s < dataCount; s++) {
+    const wanted = factor(t, s) ^ a;
+    let gap = 0;
+    for (; product !== wanted; gap++) {
+      if (++exponent === EXPONENTS_MAX) return false;
+      product = product & 0x80 ? (product << 1) ^ 0x11d : product << 1;
+    }
+    store<u8>(GAPS + (t << 5) + s, gap);
+  }
+  store<u8>(DATA_COUNTS + t, dataCount);
+  return true;
+}
+
+function isOtherSolution(t: i32): bool {
+  for (let s = 0; s < sources; s++) {
+    const expected: u32 = s === sources - 1 ? 0 : 1;
+    if ((factor(t, s) ^ factor(t - 1, s)) !== expected) return false;
+  }
+  return true;
 }
 
 function areTwins(t: i32): bool {
@@ -142,6 +193,83 @@ function sumAndDoubling(t: i32): void {
     v128.store(doublingTarget + at, q1, 16);
     v128.store(doublingTarget + at, q2, 32);
     v128.store(doublingTarget + at, q3, 48);
+  }
+}
+
+/** A lost data cell, and the other one too if `twins`. */
+function solve(t: i32, twins: bool): void {
+  const dataCount: i32 = load<u8>(DATA_COUNTS + t);
+  const hasP = dataCount + 2 === sources;
+  const to = target(t);
+  const toTwin = twins ? target(t + 1) : to;
+  const gaps = GAPS + (t << 5);
+  const tableA = TABLES + ((hasP ? factor(t, sources - 2) : 0) << 5);
+  const tableB = TABLES + (factor(t, sources - 1) << 5);
+  const lowA = v128.load(tableA);
+  const highA = v128.load(tableA, 16);
+  const lowB = v128.load(tableB);
+  const highB = v128.load(tableB, 16);
+  for (let at = begin; at < end; at += STEP) {
+    let from: u32 = 0;
+    let p0 = i8x16.splat(0);
+    let q0 = i8x16.splat(0);
+    let p1 = i8x16.splat(0);
+    let q1 = i8x16.splat(0);
+    let p2 = i8x16.splat(0);
+    let q2 = i8x16.splat(0);
+    let p3 = i8x16.splat(0);
+    let q3 = i8x16.splat(0);
+    for (let s = dataCount - 1; 0 <= s; s--) {
+      from = source(s) + at;
+      const d0 = v128.load(from);
+      p0 = v128.xor(p0, d0);
+      q0 = v128.xor(q0, d0);
+      const d1 = v128.load(from, 16);
+      p1 = v128.xor(p1, d1);
+      q1 = v128.xor(q1, d1);
+      const d2 = v128.load(from, 32);
+      p2 = v128.xor(p2, d2);
+      q2 = v128.xor(q2, d2);
+      const d3 = v128.load(from, 48);
+      p3 = v128.xor(p3, d3);
+      q3 = v128.xor(q3, d3);
+      for (let gap = load<u8>(gaps + s); 0 < gap; gap--) {
+        q0 = doubled(q0);
+        q1 = doubled(q1);
+        q2 = doubled(q2);
+        q3 = doubled(q3);
+      }
+    }
+    if (hasP) {
+      from = source(dataCount) + at;
+      p0 = v128.xor(p0, v128.load(from));
+      p1 = v128.xor(p1, v128.load(from, 16));
+      p2 = v128.xor(p2, v128.load(from, 32));
+      p3 = v128.xor(p3, v128.load(from, 48));
+    }
+    from = source(sources - 1) + at;
+    q0 = v128.xor(product(lowA, highA, p0), product(lowB, highB, v128.xor(q0, v128.load(from))));
+    q1 = v128.xor(
+      product(lowA, highA, p1),
+      product(lowB, highB, v128.xor(q1, v128.load(from, 16))),
+    );
+    q2 = v128.xor(
+      product(lowA, highA, p2),
+      product(lowB, highB, v128.xor(q2, v128.load(from, 32))),
+    );
+    q3 = v128.xor(
+      product(lowA, highA, p3),
+      product(lowB, highB, v128.xor(q3, v128.load(from, 48))),
+    );
+    v128.store(to + at, q0);
+    v128.store(to + at, q1, 16);
+    v128.store(to + at, q2, 32);
+    v128.store(to + at, q3, 48);
+    if (!twins) continue;
+    v128.store(toTwin + at, v128.xor(p0, q0));
+    v128.store(toTwin + at, v128.xor(p1, q1), 16);
+    v128.store(toTwin + at, v128.xor(p2, q2), 32);
+    v128.store(toTwin + at, v128.xor(p3, q3), 48);
   }
 }
 

@@ -2,7 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import { CellArena } from "../cell-arena.js";
 import { combinePlain } from "../combine.js";
-import { powerOfTwo } from "../field.js";
+import { multiply, powerOfTwo } from "../field.js";
 import type { Matrix } from "../matrix.js";
 import { Kernel } from "./kernel.js";
 
@@ -17,7 +17,22 @@ const matrix: fc.Arbitrary<Matrix> = fc.integer({ min: 1, max: 17 }).chain((sour
   const twins = fc
     .tuple(anyRow, bits)
     .map(([row, bit]) => [row, row.map((factor, n) => factor ^ (bit[n] as number))]);
+  // What rebuilds one or two data cells: A · (P + Σ d) + B · (Q + Σ 2^e · d), with P or without.
+  const exponents = fc.shuffledSubarray([...new Array(31).keys()], {
+    minLength: sources - 1,
+    maxLength: sources - 1,
+  });
+  const solutions = fc
+    .record({ a: fc.nat(255), b: fc.nat(255), exponents, hasP: fc.boolean(), twins: fc.boolean() })
+    .map(({ a, b, exponents, hasP, twins }) => {
+      const ascending = exponents.sort((x, y) => x - y);
+      const data = ascending.map((e) => (hasP ? a : 0) ^ multiply(b, powerOfTwo(e)));
+      if (hasP && 0 < data.length) data[data.length - 1] = a;
+      const row = Uint8Array.from([...data, b]);
+      return twins ? [row, row.map((factor, n) => (n < data.length ? factor ^ 1 : factor))] : [row];
+    });
   const rows = fc.oneof(
+    solutions,
     anyRow.map((row) => [row]),
     fc.constantFrom([ones], [powers], [ones, powers]),
     twins,

@@ -209,16 +209,12 @@ function solve(t: i32, twins: bool): void {
   const highA = v128.load(tableA, 16);
   const lowB = v128.load(tableB);
   const highB = v128.load(tableB, 16);
-  for (let at = begin; at < end; at += STEP) {
+  for (let at = begin; at < end; at += 32) {
     let from: u32 = 0;
     let p0 = i8x16.splat(0);
     let q0 = i8x16.splat(0);
     let p1 = i8x16.splat(0);
     let q1 = i8x16.splat(0);
-    let p2 = i8x16.splat(0);
-    let q2 = i8x16.splat(0);
-    let p3 = i8x16.splat(0);
-    let q3 = i8x16.splat(0);
     for (let s = dataCount - 1; 0 <= s; s--) {
       from = source(s) + at;
       const d0 = v128.load(from);
@@ -227,25 +223,15 @@ function solve(t: i32, twins: bool): void {
       const d1 = v128.load(from, 16);
       p1 = v128.xor(p1, d1);
       q1 = v128.xor(q1, d1);
-      const d2 = v128.load(from, 32);
-      p2 = v128.xor(p2, d2);
-      q2 = v128.xor(q2, d2);
-      const d3 = v128.load(from, 48);
-      p3 = v128.xor(p3, d3);
-      q3 = v128.xor(q3, d3);
       for (let gap = load<u8>(gaps + s); 0 < gap; gap--) {
         q0 = doubled(q0);
         q1 = doubled(q1);
-        q2 = doubled(q2);
-        q3 = doubled(q3);
       }
     }
     if (hasP) {
       from = source(dataCount) + at;
       p0 = v128.xor(p0, v128.load(from));
       p1 = v128.xor(p1, v128.load(from, 16));
-      p2 = v128.xor(p2, v128.load(from, 32));
-      p3 = v128.xor(p3, v128.load(from, 48));
     }
     from = source(sources - 1) + at;
     q0 = v128.xor(product(lowA, highA, p0), product(lowB, highB, v128.xor(q0, v128.load(from))));
@@ -253,23 +239,11 @@ function solve(t: i32, twins: bool): void {
       product(lowA, highA, p1),
       product(lowB, highB, v128.xor(q1, v128.load(from, 16))),
     );
-    q2 = v128.xor(
-      product(lowA, highA, p2),
-      product(lowB, highB, v128.xor(q2, v128.load(from, 32))),
-    );
-    q3 = v128.xor(
-      product(lowA, highA, p3),
-      product(lowB, highB, v128.xor(q3, v128.load(from, 48))),
-    );
     v128.store(to + at, q0);
     v128.store(to + at, q1, 16);
-    v128.store(to + at, q2, 32);
-    v128.store(to + at, q3, 48);
     if (!twins) continue;
     v128.store(toTwin + at, v128.xor(p0, q0));
     v128.store(toTwin + at, v128.xor(p1, q1), 16);
-    v128.store(toTwin + at, v128.xor(p2, q2), 32);
-    v128.store(toTwin + at, v128.xor(p3, q3), 48);
   }
 }
 

@@ -125,13 +125,16 @@ test("wrong arguments are refused before anything is written", (t) => {
   const wrong: readonly (readonly [RegExp, () => void])[] = [
     [/has 3 data cells, expected 4/, () => codec.encode(cells(3), cells(2))],
     [/has 1 parity cells, expected 2/, () => codec.encode(cells(4), cells(1))],
-    [/cells have 8, 9 bytes/, () => codec.encode(cells(4), cells(2, 9))],
+    [/cells have 8 and 9 bytes/, () => codec.encode(cells(4), cells(2, 9))],
     [/shares bytes/, () => codec.encode(cells(4), overlapping)],
     [/shares bytes/, () => codec.encode([...cells(3), shared.subarray(0, 8)], overlapping)],
     [/has 5 cells, expected 6/, () => codec.reconstruct(stripe.slice(0, 5), new Map())],
     [/cell 1: it is not lost/, () => rebuild(codec, stripe, [1])],
     [/cell 6: it is not in 0–5/, () => rebuild(codec, stripe, [6])],
-    [/cells have 8, 4 bytes/, () => codec.reconstruct(stripe, new Map([[0, shared.slice(0, 4)]]))],
+    [
+      /cells have 8 and 4 bytes/,
+      () => codec.reconstruct(stripe, new Map([[0, shared.slice(0, 4)]])),
+    ],
     [/cell 2 is named twice/, () => codec.sourcesFor([0, 1, 2, 2])],
     [/cell -1 is not in 0–5/, () => codec.sourcesFor([0, 1, 2, -1])],
     [/Cannot code 0\+2/, () => new ErasureCodec({ dataCells: 0, parityCells: 2 })],

@@ -18,7 +18,7 @@ import { StripeVerifier } from "./stripe-verifier.js";
 export type PartialStripe = readonly (Uint8Array | undefined)[];
 
 /** Plans kept ready: all that a code of 4+2 can need. The oldest makes room for a new one. */
-const PLANS_MAX = 64;
+const PLANS_MAX = 128;
 
 export class ErasureCodec {
   readonly geometry: Geometry;
@@ -63,16 +63,19 @@ export class ErasureCodec {
    * @throws LumeoError UNAVAILABLE if too many cells are lost.
    */
   reconstruct(stripe: PartialStripe, rebuilt: ReadonlyMap<number, Uint8Array>): void {
-    const { dataCells, parityCells } = this.geometry;
-    const expected = dataCells + parityCells;
-    checkCount("reconstruct", "cells", { found: stripe.length, expected });
+    const cells = this.geometry.dataCells + this.geometry.parityCells;
+    checkCount("reconstruct", "cells", { found: stripe.length, expected: cells });
+    let key = "";
     for (const cell of rebuilt.keys()) {
-      if (isCellNumber(cell, expected) && stripe[cell] === undefined) continue;
-      const state = isCellNumber(cell, expected) ? "is not lost" : `is not in 0–${expected - 1}`;
+      key += `${cell},`;
+      if (isCellNumber(cell, cells) && stripe[cell] === undefined) continue;
+      const state = isCellNumber(cell, cells) ? "is not lost" : `is not in 0–${cells - 1}`;
       throw new LumeoError("INVALID_ARGUMENT", `Cannot reconstruct cell ${cell}: it ${state}`);
     }
-    const present = [...stripe.keys()].filter((cell) => stripe[cell] !== undefined);
-    const plan = this.#plan(this.sourcesFor(present), [...rebuilt.keys()]);
+    let present = 0;
+    for (let n = 0; n < cells; n++) if (stripe[n] !== undefined) present |= 1 << n;
+    key += present;
+    const plan = this.#plans.get(key) ?? this.#plan(key, stripe, [...rebuilt.keys()]);
     const sources = plan.sources.map((cell) => stripe[cell] as Uint8Array);
     const targets = [...rebuilt.values()];
     checkBytes("reconstruct", sources, targets);
@@ -107,11 +110,9 @@ export class ErasureCodec {
     return new StripeVerifier(this.geometry, (data, parity) => this.encode(data, parity));
   }
 
-  #plan(sources: readonly number[], targets: readonly number[]): Recovery {
-    const key = `${sources.join()}:${targets.join()}`;
-    const known = this.#plans.get(key);
-    if (known !== undefined) return known;
-    const plan = planRecovery(this.#parity, sources, targets);
+  #plan(key: string, stripe: PartialStripe, targets: readonly number[]): Recovery {
+    const present = [...stripe.keys()].filter((cell) => stripe[cell] !== undefined);
+    const plan = planRecovery(this.#parity, this.sourcesFor(present), targets);
     if (PLANS_MAX <= this.#plans.size) {
       for (const oldest of this.#plans.keys()) {
         this.#plans.delete(oldest);
@@ -143,16 +144,21 @@ function checkBytes(
   sources: readonly Uint8Array[],
   targets: readonly Uint8Array[],
 ): void {
-  const lengths = new Set([...sources, ...targets].map((cell) => cell.byteLength));
-  if (1 < lengths.size) {
+  const bytes = sources[0]?.byteLength ?? 0;
+  const odd =
+    sources.find((cell) => cell.byteLength !== bytes) ??
+    targets.find((cell) => cell.byteLength !== bytes);
+  if (odd !== undefined) {
     const message =
-      `Cannot ${action} a stripe: its cells have ${[...lengths].join(", ")} bytes, ` +
+      `Cannot ${action} a stripe: its cells have ${bytes} and ${odd.byteLength} bytes, ` +
       "expected the same for all";
     throw new LumeoError("INVALID_ARGUMENT", message);
   }
   for (const [n, target] of targets.entries()) {
-    const others = [...sources, ...targets.slice(n + 1)];
-    if (!others.some((other) => overlap(target, other))) continue;
+    const isShared =
+      sources.some((source) => overlap(target, source)) ||
+      targets.some((other, m) => n < m && overlap(target, other));
+    if (!isShared) continue;
     const message = `Cannot ${action} a stripe: a cell to be written shares bytes with another`;
     throw new LumeoError("INVALID_ARGUMENT", message);
   }

@@ -45,7 +45,9 @@ export interface ExclusiveConnection {
 const CONNECT_TIMEOUT_MS = 2_000;
 const IDLE_MS = 30_000;
 const EXCLUSIVE_MAX = 64;
-const LAST_LOOK_MS = 20;
+const ANSWER_LOOK_MS = 50;
+/** How many times longer than an answer to a hello its connection may take. */
+const CONNECT_SHARE = 3;
 
 interface Waiter {
   readonly wake: () => void;
@@ -146,15 +148,22 @@ export class FramePool implements Closable {
     try {
       const hello = this.#options.hello();
       const network = this.#network;
-      connection = await FrameConnection.connect(address, { hello, timeoutMs, network });
+      const limits = { timeoutMs: CONNECT_SHARE * timeoutMs, network };
+      connection = await FrameConnection.connect(address, { hello, ...limits });
     } catch {
       return false;
     }
     await new Promise<void>((resolve) => {
-      // An answer that is here already, while this process was busy, is read before the last look.
-      const late = timers.after(timeoutMs, () => timers.after(LAST_LOOK_MS, resolve));
+      // Counted in looks, not on a clock: while this process is busy itself, the answer may lie here
+      // unread, and no look is made either.
+      let looks = Math.ceil(timeoutMs / ANSWER_LOOK_MS);
+      const looking = timers.every(ANSWER_LOOK_MS, () => {
+        if (0 < looks--) return;
+        looking.cancel();
+        resolve();
+      });
       connection.whenAnswered(() => {
-        late.cancel();
+        looking.cancel();
         resolve();
       });
     });

@@ -37,7 +37,7 @@ test("a write on which nothing moves is given up when a server does not answer",
     progress: () => 7,
     giveUp: (reason) => reasons.push(reason),
   });
-  await look(2);
+  await look(3);
   t.is(asked.length, 0);
   await look(1);
   t.deepEqual(
@@ -76,11 +76,10 @@ test("who was given up has longer the next time, until it answers", async (t) =>
     await look(12);
     return asked.slice(before)[0]?.timeoutMs ?? 0;
   };
-  t.is(await stuck(), 300);
-  t.is(await stuck(), 600);
-  t.is(await stuck(), 1200);
-  t.is(await stuck(), 1200);
+  t.is(await stuck(), 1000);
+  t.is(await stuck(), 2000);
+  t.is(await stuck(), 2000);
   alive.add("a:1");
-  t.is(await stuck(), 1200);
-  t.is(await stuck(), 300);
+  t.is(await stuck(), 2000);
+  t.is(await stuck(), 1000);
 });

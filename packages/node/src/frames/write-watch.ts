@@ -12,11 +12,11 @@ import { type Alarm, LumeoError, type ServerId, type Timers } from "@lumeofs/bas
 
 const LOOK_MS = 100;
 /** Without a byte moving, before the servers are asked. */
-const PATIENCE_MS = 200;
+const PATIENCE_MS = 300;
 /** For the answer to a hello. */
-const ANSWER_MS = 300;
+const ANSWER_MS = 1_000;
 /** Doublings of both (L2): at most two seconds, because what waits keeps others from their room. */
-const DOUBLINGS_MAX = 2;
+const DOUBLINGS_MAX = 1;
 
 /** A write under way. */
 export interface WatchedWrite {

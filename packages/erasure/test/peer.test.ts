@@ -1,9 +1,9 @@
-// Our field, our inverses and our sums beside an independent code: reed-solomon-erasure, compiled
-// from Rust. Its matrix is another than ours, so ours is replaced by its: Vandermonde rows r^c,
-// multiplied by the inverse of the uppermost k of them.
+// Our field, our inverses and our sums, plain and by the kernel, beside an independent code:
+// reed-solomon-erasure, compiled from Rust. Its matrix is another than ours, so ours is replaced by
+// its: Vandermonde rows r^c, multiplied by the inverse of the uppermost k of them.
 
 import { createRequire } from "node:module";
-import { combinePlain } from "@lumeofs/erasure";
+import { combineFastest, combinePlain } from "@lumeofs/erasure";
 import test from "ava";
 import fc from "fast-check";
 import { multiply } from "../src/field.js";
@@ -27,7 +27,7 @@ const stripe = fc
   .record({
     dataCells: fc.integer({ min: 1, max: 20 }),
     parityCells: fc.integer({ min: 1, max: 12 }),
-    bytes: fc.integer({ min: 1, max: 100 }),
+    bytes: fc.integer({ min: 1, max: 200 }),
   })
   .chain((shape) =>
     fc.record({
@@ -45,10 +45,12 @@ test("with the matrix of reed-solomon-erasure, parity cells have the bytes that 
       const shards = new Uint8Array((dataCells + parityCells) * bytes);
       for (const [n, cell] of data.entries()) shards.set(cell, n * bytes);
       t.is(peer.encode(shards, dataCells, parityCells), 0);
-      const parity = Array.from({ length: parityCells }, () => new Uint8Array(bytes));
-      combinePlain(peerMatrix(dataCells, parityCells), data, parity);
-      for (const [n, cell] of parity.entries()) {
-        t.deepEqual(cell, shards.slice((dataCells + n) * bytes, (dataCells + n + 1) * bytes));
+      for (const combine of [combinePlain, combineFastest]) {
+        const parity = Array.from({ length: parityCells }, () => new Uint8Array(bytes));
+        combine(peerMatrix(dataCells, parityCells), data, parity);
+        for (const [n, cell] of parity.entries()) {
+          t.deepEqual(cell, shards.slice((dataCells + n) * bytes, (dataCells + n + 1) * bytes));
+        }
       }
     }),
     { numRuns: 200 },

@@ -49,8 +49,8 @@ export class Balance {
   /**
    * A move of one of the chunk's copies that evens servers out, if there is one; it is counted.
    *
-   * @param avoid  Targets that have failed this chunk: whoever begins moves would not take them, and
-   *               what is chosen again and again and never begun would never end.
+   * @param avoid  Targets that have failed this chunk: whoever begins moves would not take them,
+   *               and what is chosen again and again and never begun would never end.
    */
   take(chunk: HeldChunk, bytes: number, avoid: ReadonlySet<ServerId>): BalanceMove | undefined {
     const givers = this.#scales.filter(

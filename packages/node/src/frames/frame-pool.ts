@@ -154,8 +154,8 @@ export class FramePool implements Closable {
       return false;
     }
     await new Promise<void>((resolve) => {
-      // Counted in looks, not on a clock: while this process is busy itself, the answer may lie here
-      // unread, and no look is made either.
+      // Counted in looks, not on a clock: while this process is busy itself, the answer may lie
+      // here unread, and no look is made either.
       let looks = Math.ceil(timeoutMs / ANSWER_LOOK_MS);
       const looking = timers.every(ANSWER_LOOK_MS, () => {
         if (0 < looks--) return;

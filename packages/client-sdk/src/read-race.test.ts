@@ -31,6 +31,11 @@ test("A race asks one replica, and a second one only after the delay", (t) => {
   t.deepEqual(asked(race.woke(at(1_000))), [], "never three at a time (R1)");
 });
 
+test("A look is a whole millisecond away at least, whatever fractions clocks leave over", (t) => {
+  const { race } = setUp();
+  t.deepEqual(race.woke(at(50 - 7e-13)), [{ kind: "wake", inMs: 1 }]);
+});
+
 test("The first piece decides: the silent one is cancelled, and was silent since it was asked (R2)", (t) => {
   const { race } = setUp();
   race.woke(at(50));

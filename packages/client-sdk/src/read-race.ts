@@ -76,7 +76,9 @@ export class ReadRace<T> {
   woke(now: MonotonicMs): readonly RaceStep<T>[] {
     const silentMs = now - this.#heardAt;
     const { delayMs, patienceMs } = this.#policy;
-    if (silentMs < delayMs) return [{ kind: "wake", inMs: delayMs - silentMs }];
+    // A remainder of a fraction may be too small to move a clock on: the race would look for ever.
+    const waitMs = Math.max(1, Math.ceil(delayMs - silentMs));
+    if (silentMs < delayMs) return [{ kind: "wake", inMs: waitMs }];
     if (1 < this.#running.length || this.#hopes.length === 0) {
       return [{ kind: "wake", inMs: delayMs }]; // both may yet send, and then fall silent again
     }

@@ -36,6 +36,7 @@ import {
 import type { Allocation, Replica } from "../grant-book.js";
 import type { ChunkRef } from "../operations.js";
 import type { Ports } from "../ports.js";
+import { within } from "./answer-wait.js";
 
 /** Silence that ends a connection on which something is awaited. */
 const STALL_MS = 30_000;
@@ -139,7 +140,11 @@ export class ChunkserverPool implements Closable {
       });
       try {
         const written = { lengthBytes: length, crc32c };
-        checkDone(await this.#within(exchange.receive(), exchange, options), written, target);
+        checkDone(
+          await within(this.#timers, exchange.receive(), exchange, options),
+          written,
+          target,
+        );
         return written;
       } finally {
         unwatch();
@@ -162,7 +167,7 @@ export class ChunkserverPool implements Closable {
         signal,
         answer,
         confirmation: async (written) => {
-          checkDone(await this.#within(answer, exchange, options), written, target);
+          checkDone(await within(this.#timers, answer, exchange, options), written, target);
         },
       });
     } catch (error) {
@@ -220,7 +225,7 @@ export class ChunkserverPool implements Closable {
     options: ReadOptions,
   ): AsyncGenerator<CheckedBytes, void, undefined> {
     for (let at = part.offset; ; ) {
-      const frame = await this.#within(exchange.receive(), exchange, options);
+      const frame = await within(this.#timers, exchange.receive(), exchange, options);
       frame.release(); // what a reader holds is bounded by what it asks for
       const { message, payload, payloadBytes } = frame;
       if (message.type === "readEnd") {
@@ -244,41 +249,6 @@ export class ChunkserverPool implements Closable {
       at += payloadBytes;
       yield { pieces: payload, lengthBytes: payloadBytes, crc32c };
     }
-  }
-
-  /** A frame of a request, within its time; a late one ends the request (D5). */
-  #within(
-    received: Promise<ReceivedFrame>,
-    exchange: Exchange,
-    { timeoutMs, signal }: ReadOptions,
-  ): Promise<ReceivedFrame> {
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        alarm.cancel();
-        signal.removeEventListener("abort", abort);
-      };
-      const giveUp = (reason: unknown): void => {
-        leave();
-        reject(reason);
-        exchange.finish();
-      };
-      const abort = (): void => giveUp(signal.reason);
-      const late = (): void =>
-        giveUp(new LumeoError("TIMEOUT", `No answer from a chunkserver within ${timeoutMs} ms`));
-      const alarm = this.#timers.after(timeoutMs, late);
-      signal.addEventListener("abort", abort, { once: true });
-      if (signal.aborted) return abort();
-      received.then(
-        (frame) => {
-          leave();
-          resolve(frame);
-        },
-        (error: unknown) => {
-          leave();
-          reject(error);
-        },
-      );
-    });
   }
 
   async #withSlot<T>(

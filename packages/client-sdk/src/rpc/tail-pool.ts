@@ -5,7 +5,6 @@
 
 import {
   Budget,
-  type Cancellation,
   type Closable,
   type Crc32c,
   chunkHandle,
@@ -15,7 +14,6 @@ import {
 } from "@lumeofs/base";
 import {
   blockCrcs,
-  type Exchange,
   FramePool,
   type Message,
   REQUESTS_PER_CONNECTION_MAX,
@@ -23,6 +21,7 @@ import {
 } from "@lumeofs/node/frames";
 import type { Replica } from "../grant-book.js";
 import type { Ports } from "../ports.js";
+import { type RequestLimits, within } from "./answer-wait.js";
 
 const STALL_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 1_500;
@@ -63,11 +62,6 @@ export interface TailState {
 /** Checked bytes of records, beginning where they were asked for. */
 export interface TailBytes extends TailState {
   readonly pieces: readonly Uint8Array[];
-}
-
-export interface RequestLimits {
-  readonly timeoutMs: number;
-  readonly signal: Cancellation;
 }
 
 export class TailPool implements Closable {
@@ -219,7 +213,7 @@ export class TailPool implements Closable {
       const exchange = connection.request(message as never, payload);
       try {
         return await answered(async () => {
-          const frame = await this.#within(exchange.receive(), exchange, limits);
+          const frame = await within(this.#timers, exchange.receive(), exchange, limits);
           frame.release();
           return frame;
         });
@@ -229,37 +223,6 @@ export class TailPool implements Closable {
     } finally {
       slot.release();
     }
-  }
-
-  #within(
-    received: Promise<ReceivedFrame>,
-    exchange: Exchange,
-    { timeoutMs, signal }: RequestLimits,
-  ): Promise<ReceivedFrame> {
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        alarm.cancel();
-        signal.removeEventListener("abort", abort);
-      };
-      const giveUp = (reason: unknown): void => {
-        leave();
-        reject(reason);
-        exchange.finish();
-      };
-      const abort = (): void => giveUp(signal.reason);
-      const late = (): void =>
-        giveUp(new LumeoError("TIMEOUT", `No answer from a chunkserver within ${timeoutMs} ms`));
-      const alarm = this.#timers.after(timeoutMs, late);
-      signal.addEventListener("abort", abort, { once: true });
-      if (signal.aborted) return abort();
-      const settled = <A>(settle: (value: A) => void) => {
-        return (value: A): void => {
-          leave();
-          settle(value);
-        };
-      };
-      received.then(settled(resolve), settled(reject));
-    });
   }
 
   #slotsOf(key: string): Budget {

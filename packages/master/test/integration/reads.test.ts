@@ -57,7 +57,14 @@ test.serial(
     const client = await OperateClient.connect(one.address);
     t.teardown(() => client.close());
     const stat = { path: "/" };
-    await client.run({ consistency: CONSISTENCY_LINEARIZABLE, stat });
+    // The leader knows of its election a little before its followers do.
+    await masters.until("a follower that knows the leader", () =>
+      client
+        .run({ consistency: CONSISTENCY_LINEARIZABLE, stat })
+        .catch((error: LumeoError) =>
+          error.code === "NO_LEADER" ? undefined : Promise.reject(error),
+        ),
+    );
     masters.pause(leader.id);
     masters.pause(other.id);
     const refused = await t.throwsAsync(

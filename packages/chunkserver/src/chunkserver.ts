@@ -12,6 +12,7 @@ import { nativeCrc32c, type ProcessControl, processFacts } from "@lumeofs/node";
 import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
 import type { RpcChannel, RpcListener } from "@lumeofs/node/rpc";
 import { type Access, accessOf } from "./access/access.js";
+import { ClosedGrants, GrantGate } from "./access/closed-grants.js";
 import { FencedGate, WriteFence } from "./access/write-fence.js";
 import type { ChunkserverConfig } from "./config.js";
 import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
@@ -82,6 +83,7 @@ export class Chunkserver implements Closable {
       askForKeys: () => tellMasters(),
     });
     const fence = new WriteFence(host.clock);
+    const grants = new ClosedGrants();
     let port = 0;
     const dataAddress = (): string => advertised(config, config.listenData, port);
     let link: MasterLink | undefined;
@@ -97,7 +99,8 @@ export class Chunkserver implements Closable {
         store,
         storeUuid: volume.uuid,
         membership: () => volume.membership,
-        gate: new FencedGate(access.gate, fence),
+        gate: new GrantGate(new FencedGate(access.gate, fence), grants),
+        grants,
         tails: tails.service,
         stopped,
         pool,
@@ -111,7 +114,7 @@ export class Chunkserver implements Closable {
     const parts = { ...ports, host, volume, disk, store, stopped, pool, data, timers };
     const copies = opening.use(copyService(config, parts));
     const scrub = opening.use(await startScrub(config, parts));
-    const rpc = opening.use(await serveOrders(config, { ...parts, tails, copies, scrub }));
+    const rpc = opening.use(await serveOrders(config, { ...parts, grants, tails, copies, scrub }));
     opening.use({ close: () => copies.close() }); // first: orders under way would be waited for
     const addresses = {
       data: dataAddress(),
@@ -191,15 +194,20 @@ function poolOf(config: ChunkserverConfig, volume: Volume, host: ChunkserverHost
 /** Listens for orders of the masters and questions of operators. */
 function serveOrders(
   config: ChunkserverConfig,
-  parts: Parts & { readonly tails: Tails; readonly copies: CopyService; readonly scrub: Scrub },
+  parts: Parts & {
+    readonly grants: ClosedGrants;
+    readonly tails: Tails;
+    readonly copies: CopyService;
+    readonly scrub: Scrub;
+  },
 ): Promise<RpcListener> {
-  const { host, store, stopped, volume, tails, copies, scrub, logger } = parts;
+  const { host, store, stopped, volume, grants, tails, copies, scrub, logger } = parts;
   const { clock } = host;
   const storeUuid = volume.uuid;
   const serverId = () => volume.membership?.serverId;
   const methods = [
     ...controlService({
-      ...{ store, storeUuid, copies, stopped, serverId },
+      ...{ store, storeUuid, grants, copies, stopped, serverId },
       scrub: () => scrub.status(),
       memoryBytes: () => process.memoryUsage.rss(),
       processFacts: () => processFacts(config.dir),

@@ -27,7 +27,7 @@ async function cast(t: ExecutionContext) {
   const server = await RpcServer.start(
     { host: "127.0.0.1", port: 0, logger: SILENT_LOGGER },
     controlService({
-      ...{ store, copies, stopped, storeUuid: UUID },
+      ...{ store, copies, stopped, grants: holder.grants, storeUuid: UUID },
       scrub: () => ({ ...NOTHING_SCRUBBED, bytesPerSecond: 7, isYielding: true }),
       serverId: () => 2,
       memoryBytes: () => 1,
@@ -111,6 +111,35 @@ test("a batch makes and audits many small copies, and answers for each of them",
   const many = Array.from({ length: 65 }, () => orderOf(1));
   const tooMany = unary(channel, ControlService.copyReplicas, { copies: many }, LIMITS);
   await t.throwsAsync(tooMany, { code: "INVALID_ARGUMENT" });
+});
+
+test("under a closed grant no chunk begins, and who has one is told", async (t) => {
+  const { source, holder, channel, client } = await cast(t);
+  const small = sample(1_000, 3);
+  const close = async () => {
+    const order = { storeUuid: UUID, grants: [1, 2] };
+    const { usedHandles } = await unary(channel, ControlService.closeGrants, order, LIMITS);
+    return usedHandles;
+  };
+  await client.writeSmall([holder], target(64), small);
+  let used: unknown;
+  await client.writeLarge([source, holder], target(130), BYTES, async (offset) => {
+    if (offset === MiB) used = await close(); // it has begun
+  });
+  t.deepEqual(used, [64, 130]);
+  t.deepEqual(await close(), [64, 130], "it went on to its end");
+  const refused = { code: "UNAVAILABLE" };
+  await t.throwsAsync(client.writeSmall([holder], target(65), small), refused);
+  await t.throwsAsync(client.writeSmall([source, holder], target(131), small), refused);
+  await t.throwsAsync(client.writeLarge([holder], target(66), BYTES), refused);
+  t.deepEqual(await close(), [64, 130]);
+  await client.writeSmall([holder], target(192), small); // of another grant
+  const nonsense = { storeUuid: UUID, grants: [2 ** 50] };
+  const refusal = unary(channel, ControlService.closeGrants, nonsense, LIMITS);
+  await t.throwsAsync(refusal, { code: "INVALID_ARGUMENT" });
+  const elsewhere = { storeUuid: "another", grants: [1] };
+  const other = unary(channel, ControlService.closeGrants, elsewhere, LIMITS);
+  await t.throwsAsync(other, { code: "CONFLICT" });
 });
 
 test("an order for another store, or that makes no sense, is refused", async (t) => {

@@ -24,6 +24,7 @@ import {
   type WriteDone,
 } from "@lumeofs/node/frames";
 import { MemoryDisk } from "@lumeofs/testkit";
+import { ClosedGrants, GrantGate } from "../src/access/closed-grants.js";
 import { type Gate, OPEN_GATE } from "../src/access/token-gate.js";
 import { DataService } from "../src/rpc/data-service.js";
 import { DiskChunkStore } from "../src/store/disk-chunk-store.js";
@@ -40,6 +41,7 @@ export interface Replica {
   readonly store: DiskChunkStore;
   readonly data: DataService;
   readonly stopped: StoppedChunks;
+  readonly grants: ClosedGrants;
   readonly pool: FramePool;
   readonly tails: Tails;
   close(): Promise<void>;
@@ -98,13 +100,15 @@ export async function startReplica(
     clock: new SystemClock(),
     onFailure: () => undefined,
   });
+  const grants = new ClosedGrants();
   const data = await DataService.start({
     host: "127.0.0.1",
     port: 0,
     store,
     storeUuid: `u${number}`,
     membership: () => ({ serverId: id, clusterId: "c" }),
-    gate,
+    gate: new GrantGate(gate, grants),
+    grants,
     tails: tails.service,
     stopped,
     pool,
@@ -120,6 +124,7 @@ export async function startReplica(
     store,
     data,
     stopped,
+    grants,
     pool,
     tails,
     async close() {

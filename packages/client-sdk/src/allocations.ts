@@ -62,6 +62,11 @@ export class Allocations {
     for (const { book } of this.#stocks.values()) book.dropToken(token);
   }
 
+  /** The masters did not know a grant any more: others may have ended with it. */
+  dropAll(): void {
+    for (const { book } of this.#stocks.values()) book.clear();
+  }
+
   #stock(replicas: number): Stock {
     const known = this.#stocks.get(replicas);
     if (known !== undefined) return known;

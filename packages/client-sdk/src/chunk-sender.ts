@@ -78,6 +78,11 @@ export class ChunkSender {
     return call.run(step, () => this.#attempt(call, body, { ...options, onSent }));
   }
 
+  /** The masters have ended grants early: chunks that are sent again get new ones. */
+  forgetGrants(): void {
+    this.#allocations.dropAll();
+  }
+
   async #attempt(call: Call, body: ChunkBody, options: SendOptions): Promise<StoredChunk> {
     for (let late = 0; late < LATE_MAX; ) {
       const target = await this.#allocations.take(call, options.replicas);

@@ -81,6 +81,11 @@ export class GrantBook {
     this.#grants = this.#grants.filter(({ grant }) => grant.token !== token);
   }
 
+  /** Forgets all grants. */
+  clear(): void {
+    this.#grants = [];
+  }
+
   #dropExpired(now: MonotonicMs): void {
     this.#grants = this.#grants.filter(({ grant }) => now < grant.usableUntil);
   }

@@ -115,6 +115,7 @@ export class Writer {
           return await this.#store(call, path, source, options);
         } catch (error) {
           if (!(error instanceof LumeoError) || error.code !== "GRANT_EXPIRED") throw error;
+          this.#sender.forgetGrants();
           if (source.kind === "stream") throw streamIsGone(path, error);
           if (STORE_ATTEMPTS_MAX <= attempt) throw error;
         }

@@ -79,6 +79,10 @@ class RecordedOrders implements Orders {
   async auditReplica(): Promise<AuditOutcome> {
     return { kind: "intact", readBytes: 0 };
   }
+
+  async closeGrants(): Promise<readonly ChunkHandle[]> {
+    return [];
+  }
 }
 
 class Office {

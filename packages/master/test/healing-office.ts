@@ -3,6 +3,8 @@
 
 import {
   type ChunkHandle,
+  type GrantId,
+  grantOf,
   LumeoError,
   monotonicMs,
   type ServerId,
@@ -82,6 +84,8 @@ export class HealingOffice implements Orders {
   mostAtOnce = 0;
   /** Orders that are to fail, by target. */
   readonly refusing = new Set<ServerId>();
+  /** Handles of grants under which a machine has a chunk that may be in no file yet. */
+  readonly written = new Set<ChunkHandle>();
   readonly #atWork = new Map<string, number>();
   readonly #runner: DutyRunner;
 
@@ -187,6 +191,12 @@ export class HealingOffice implements Orders {
 
   async verifyReplica(): Promise<Verdict> {
     return { kind: "intact" };
+  }
+
+  async closeGrants(server: Server, grants: readonly GrantId[]): Promise<readonly ChunkHandle[]> {
+    this.history.push(`close ${grants.length} grants on ${server.name}`);
+    if (!this.#named(server.name).isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
+    return [...this.written].filter((handle) => grants.includes(grantOf(handle)));
   }
 
   async #add(name: string, rack: string | undefined): Promise<void> {

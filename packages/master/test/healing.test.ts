@@ -1,8 +1,10 @@
-import { serverId } from "@lumeofs/base";
+import { type GrantId, handleIn, serverId } from "@lumeofs/base";
 import test from "ava";
+import { getGrant } from "../src/metadata/grants.js";
 import { movesPage } from "../src/metadata/healing-queries.js";
 import { nodeOf } from "../src/metadata/nodes.js";
 import { HealingOffice, LIMITS } from "./healing-office.js";
+import { commitOf } from "./metadata-driver.js";
 import { audit } from "./state-audit.js";
 
 const FOUR = ["cs1", "cs2", "cs3", "cs4"];
@@ -196,22 +198,49 @@ test("a chunk that lands late on a drained server leaves it too", async (t) => {
   await office.close();
 });
 
-test("a server leaves for good only when no writer may still write to it", async (t) => {
+test("a server leaves for good only when no writer may still commit what is there", async (t) => {
   const office = new HealingOffice();
   await office.start(FOUR);
   const handle = await office.file("/a", [1, 2, 3]);
-  const placements = [[2].map(serverId)];
-  const granted = await office.change({ kind: "allocate", placements, handles: 1 });
+  const placements = [
+    [2, 3],
+    [1, 2],
+    [1, 3],
+  ].map((members) => members.map(serverId));
+  const granted = await office.change({ kind: "allocate", placements, handles: 2 });
+  const grants = granted.kind === "allocated" ? granted.grants : [];
+  const written = handleIn(grants[0] as GrantId, 1);
+  office.written.add(written).add(handle);
+  for (const holder of [2, 3]) office.machine(holder).copies.set(written, "good");
   await office.change({ kind: "createJob", job: "decommission", subject: serverId(2) });
   await office.seconds(20);
   t.deepEqual(office.members(handle), [1, 3, 4]);
+  t.like(await office.jobs(), [{ state: "running", note: "waits for 1 grants of writers to end" }]);
+  const left = grants.map((grant) => getGrant(office.state, grant) !== undefined);
+  t.deepEqual(left, [true, false, true], "the unused one that names it is gone");
+  await office.change(commitOf("/b", [written], {}));
+  await office.seconds(5);
+  t.false(office.members(written).includes(2), "it was moved, too");
+  t.like(await office.jobs(), [{ state: "done", done: { chunks: 2 } }]);
+  t.is(nodeOf(office.state, "cs2").standing, "decommissioned");
+  t.deepEqual(await audit(office.state), []);
+  await office.close();
+});
+
+test("a server that does not answer keeps its grants until they expire", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const placements = [[2].map(serverId)];
+  const granted = await office.change({ kind: "allocate", placements, handles: 1 });
+  office.down(2);
+  await office.change({ kind: "createJob", job: "decommission", subject: serverId(2) });
+  await office.seconds(20);
   t.like(await office.jobs(), [{ state: "running", note: "waits for 1 grants of writers to end" }]);
   const grants = granted.kind === "allocated" ? granted.grants : [];
   const unusedSince = office.clock.wallMs();
   await office.change({ kind: "expireGrants", grants, unusedSince });
   await office.seconds(5);
-  t.like(await office.jobs(), [{ state: "done", done: { chunks: 1 } }]);
-  t.is(nodeOf(office.state, "cs2").standing, "decommissioned");
+  t.like(await office.jobs(), [{ state: "done", done: { chunks: 0 } }]);
   await office.close();
 });
 

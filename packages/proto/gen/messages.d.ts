@@ -179,6 +179,46 @@ export namespace lumeo {
 
         namespace v1 {
 
+            interface ICloseGrantsRequest extends lumeo.chunkserver.v1.CloseGrantsRequest.$Properties {
+            }
+
+            class CloseGrantsRequest {
+                constructor(p?: lumeo.chunkserver.v1.CloseGrantsRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                storeUuid: string;
+                grants: number[];
+                static encode(m: lumeo.chunkserver.v1.CloseGrantsRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CloseGrantsRequest & lumeo.chunkserver.v1.CloseGrantsRequest.$Shape;
+            }
+
+            namespace CloseGrantsRequest {
+                interface $Properties {
+                    storeUuid?: (string|null);
+                    grants?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.CloseGrantsRequest.$Properties;
+            }
+
+            interface ICloseGrantsResponse extends lumeo.chunkserver.v1.CloseGrantsResponse.$Properties {
+            }
+
+            class CloseGrantsResponse {
+                constructor(p?: lumeo.chunkserver.v1.CloseGrantsResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                usedHandles: number[];
+                static encode(m: lumeo.chunkserver.v1.CloseGrantsResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CloseGrantsResponse & lumeo.chunkserver.v1.CloseGrantsResponse.$Shape;
+            }
+
+            namespace CloseGrantsResponse {
+                interface $Properties {
+                    usedHandles?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.CloseGrantsResponse.$Properties;
+            }
+
             interface IDeleteReplicasRequest extends lumeo.chunkserver.v1.DeleteReplicasRequest.$Properties {
             }
 
@@ -318,6 +358,8 @@ export namespace lumeo {
                 sources: lumeo.chunkserver.v1.ReplicaHolder.$Properties[];
                 bytesPerSecondMax: number;
                 token: Uint8Array;
+                isUnit: boolean;
+                rebuild?: (lumeo.chunkserver.v1.UnitRebuild.$Properties|null);
                 static encode(m: lumeo.chunkserver.v1.CopyReplicaRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CopyReplicaRequest & lumeo.chunkserver.v1.CopyReplicaRequest.$Shape;
             }
@@ -329,9 +371,61 @@ export namespace lumeo {
                     sources?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties[]|null);
                     bytesPerSecondMax?: (number|null);
                     token?: (Uint8Array|null);
+                    isUnit?: (boolean|null);
+                    rebuild?: (lumeo.chunkserver.v1.UnitRebuild.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.CopyReplicaRequest.$Properties;
+            }
+
+            interface IUnitRebuild extends lumeo.chunkserver.v1.UnitRebuild.$Properties {
+            }
+
+            class UnitRebuild {
+                constructor(p?: lumeo.chunkserver.v1.UnitRebuild.$Properties);
+                $unknowns?: Uint8Array[];
+                data: number;
+                parity: number;
+                unit: number;
+                sources: lumeo.chunkserver.v1.UnitSource.$Properties[];
+                static encode(m: lumeo.chunkserver.v1.UnitRebuild.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.UnitRebuild & lumeo.chunkserver.v1.UnitRebuild.$Shape;
+            }
+
+            namespace UnitRebuild {
+                interface $Properties {
+                    data?: (number|null);
+                    parity?: (number|null);
+                    unit?: (number|null);
+                    sources?: (lumeo.chunkserver.v1.UnitSource.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.UnitRebuild.$Properties;
+            }
+
+            interface IUnitSource extends lumeo.chunkserver.v1.UnitSource.$Properties {
+            }
+
+            class UnitSource {
+                constructor(p?: lumeo.chunkserver.v1.UnitSource.$Properties);
+                $unknowns?: Uint8Array[];
+                unit: number;
+                lengthBytes: number;
+                crc32c: number;
+                holder?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties|null);
+                static encode(m: lumeo.chunkserver.v1.UnitSource.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.UnitSource & lumeo.chunkserver.v1.UnitSource.$Shape;
+            }
+
+            namespace UnitSource {
+                interface $Properties {
+                    unit?: (number|null);
+                    lengthBytes?: (number|null);
+                    crc32c?: (number|null);
+                    holder?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.UnitSource.$Properties;
             }
 
             interface ICopyReplicaResponse extends lumeo.chunkserver.v1.CopyReplicaResponse.$Properties {

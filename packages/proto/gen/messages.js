@@ -1284,6 +1284,312 @@ export const lumeo = $root.lumeo = (() => {
              */
             const v1 = {};
 
+            v1.CloseGrantsRequest = (function() {
+
+                /**
+                 * Properties of a CloseGrantsRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.CloseGrantsRequest.$Properties
+                 * @property {string|null} [storeUuid] CloseGrantsRequest storeUuid
+                 * @property {Array.<number>|null} [grants] CloseGrantsRequest grants
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CloseGrantsRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ICloseGrantsRequest
+                 * @augments lumeo.chunkserver.v1.CloseGrantsRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.CloseGrantsRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CloseGrantsRequest.
+                 * @typedef {lumeo.chunkserver.v1.CloseGrantsRequest.$Properties} lumeo.chunkserver.v1.CloseGrantsRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new CloseGrantsRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a CloseGrantsRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.CloseGrantsRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CloseGrantsRequest = function (p) {
+                    this.grants = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CloseGrantsRequest storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.chunkserver.v1.CloseGrantsRequest
+                 * @instance
+                 */
+                CloseGrantsRequest.prototype.storeUuid = "";
+
+                /**
+                 * CloseGrantsRequest grants.
+                 * @member {Array.<number>} grants
+                 * @memberof lumeo.chunkserver.v1.CloseGrantsRequest
+                 * @instance
+                 */
+                CloseGrantsRequest.prototype.grants = $util.emptyArray;
+
+                /**
+                 * Encodes the specified CloseGrantsRequest message. Does not implicitly {@link lumeo.chunkserver.v1.CloseGrantsRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.CloseGrantsRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.CloseGrantsRequest.$Properties} m CloseGrantsRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CloseGrantsRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.storeUuid);
+                    if (m.grants != null && m.grants.length) {
+                        w.uint32(/* id 2, wireType 2 =*/18).uint64s(m.grants);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CloseGrantsRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.CloseGrantsRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.CloseGrantsRequest & lumeo.chunkserver.v1.CloseGrantsRequest.$Shape} CloseGrantsRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CloseGrantsRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.CloseGrantsRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        case 2: {
+                                if (u === 2) {
+                                    if (!(m.grants && m.grants.length))
+                                        m.grants = [];
+                                    r.uint64s(m.grants);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.grants && m.grants.length))
+                                    m.grants = [];
+                                m.grants.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CloseGrantsRequest;
+            })();
+
+            v1.CloseGrantsResponse = (function() {
+
+                /**
+                 * Properties of a CloseGrantsResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.CloseGrantsResponse.$Properties
+                 * @property {Array.<number>|null} [usedHandles] CloseGrantsResponse usedHandles
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CloseGrantsResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ICloseGrantsResponse
+                 * @augments lumeo.chunkserver.v1.CloseGrantsResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.CloseGrantsResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CloseGrantsResponse.
+                 * @typedef {lumeo.chunkserver.v1.CloseGrantsResponse.$Properties} lumeo.chunkserver.v1.CloseGrantsResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new CloseGrantsResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a CloseGrantsResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.CloseGrantsResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CloseGrantsResponse = function (p) {
+                    this.usedHandles = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CloseGrantsResponse usedHandles.
+                 * @member {Array.<number>} usedHandles
+                 * @memberof lumeo.chunkserver.v1.CloseGrantsResponse
+                 * @instance
+                 */
+                CloseGrantsResponse.prototype.usedHandles = $util.emptyArray;
+
+                /**
+                 * Encodes the specified CloseGrantsResponse message. Does not implicitly {@link lumeo.chunkserver.v1.CloseGrantsResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.CloseGrantsResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.CloseGrantsResponse.$Properties} m CloseGrantsResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CloseGrantsResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.usedHandles != null && m.usedHandles.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.usedHandles);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CloseGrantsResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.CloseGrantsResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.CloseGrantsResponse & lumeo.chunkserver.v1.CloseGrantsResponse.$Shape} CloseGrantsResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CloseGrantsResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.CloseGrantsResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u === 2) {
+                                    if (!(m.usedHandles && m.usedHandles.length))
+                                        m.usedHandles = [];
+                                    r.uint64s(m.usedHandles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.usedHandles && m.usedHandles.length))
+                                    m.usedHandles = [];
+                                m.usedHandles.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CloseGrantsResponse;
+            })();
+
             v1.DeleteReplicasRequest = (function() {
 
                 /**
@@ -2259,6 +2565,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>|null} [sources] CopyReplicaRequest sources
                  * @property {number|null} [bytesPerSecondMax] CopyReplicaRequest bytesPerSecondMax
                  * @property {Uint8Array|null} [token] CopyReplicaRequest token
+                 * @property {boolean|null} [isUnit] CopyReplicaRequest isUnit
+                 * @property {lumeo.chunkserver.v1.UnitRebuild.$Properties|null} [rebuild] CopyReplicaRequest rebuild
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -2332,6 +2640,22 @@ export const lumeo = $root.lumeo = (() => {
                 CopyReplicaRequest.prototype.token = $util.newBuffer([]);
 
                 /**
+                 * CopyReplicaRequest isUnit.
+                 * @member {boolean} isUnit
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @instance
+                 */
+                CopyReplicaRequest.prototype.isUnit = false;
+
+                /**
+                 * CopyReplicaRequest rebuild.
+                 * @member {lumeo.chunkserver.v1.UnitRebuild.$Properties|null|undefined} rebuild
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @instance
+                 */
+                CopyReplicaRequest.prototype.rebuild = null;
+
+                /**
                  * Encodes the specified CopyReplicaRequest message. Does not implicitly {@link lumeo.chunkserver.v1.CopyReplicaRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
@@ -2359,6 +2683,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 4, wireType 0 =*/32).uint64(m.bytesPerSecondMax);
                     if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
                         w.uint32(/* id 5, wireType 2 =*/42).bytes(m.token);
+                    if (m.isUnit != null && $Object.hasOwnProperty.call(m, "isUnit") && m.isUnit !== false)
+                        w.uint32(/* id 6, wireType 0 =*/48).bool(m.isUnit);
+                    if (m.rebuild != null && $Object.hasOwnProperty.call(m, "rebuild"))
+                        $root.lumeo.chunkserver.v1.UnitRebuild.encode(m.rebuild, w.uint32(/* id 7, wireType 2 =*/58).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -2444,6 +2772,21 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.token;
                                 continue;
                             }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.isUnit = v;
+                                else
+                                    delete m.isUnit;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                m.rebuild = $root.lumeo.chunkserver.v1.UnitRebuild.decode(r, r.size(), $undefined, q + 1, m.rebuild);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -2462,6 +2805,397 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return CopyReplicaRequest;
+            })();
+
+            v1.UnitRebuild = (function() {
+
+                /**
+                 * Properties of a UnitRebuild.
+                 * @typedef {Object} lumeo.chunkserver.v1.UnitRebuild.$Properties
+                 * @property {number|null} [data] UnitRebuild data
+                 * @property {number|null} [parity] UnitRebuild parity
+                 * @property {number|null} [unit] UnitRebuild unit
+                 * @property {Array.<lumeo.chunkserver.v1.UnitSource.$Properties>|null} [sources] UnitRebuild sources
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a UnitRebuild.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IUnitRebuild
+                 * @augments lumeo.chunkserver.v1.UnitRebuild.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.UnitRebuild.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a UnitRebuild.
+                 * @typedef {lumeo.chunkserver.v1.UnitRebuild.$Properties} lumeo.chunkserver.v1.UnitRebuild.$Shape
+                 */
+
+                /**
+                 * Constructs a new UnitRebuild.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a UnitRebuild.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.UnitRebuild.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const UnitRebuild = function (p) {
+                    this.sources = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * UnitRebuild data.
+                 * @member {number} data
+                 * @memberof lumeo.chunkserver.v1.UnitRebuild
+                 * @instance
+                 */
+                UnitRebuild.prototype.data = 0;
+
+                /**
+                 * UnitRebuild parity.
+                 * @member {number} parity
+                 * @memberof lumeo.chunkserver.v1.UnitRebuild
+                 * @instance
+                 */
+                UnitRebuild.prototype.parity = 0;
+
+                /**
+                 * UnitRebuild unit.
+                 * @member {number} unit
+                 * @memberof lumeo.chunkserver.v1.UnitRebuild
+                 * @instance
+                 */
+                UnitRebuild.prototype.unit = 0;
+
+                /**
+                 * UnitRebuild sources.
+                 * @member {Array.<lumeo.chunkserver.v1.UnitSource.$Properties>} sources
+                 * @memberof lumeo.chunkserver.v1.UnitRebuild
+                 * @instance
+                 */
+                UnitRebuild.prototype.sources = $util.emptyArray;
+
+                /**
+                 * Encodes the specified UnitRebuild message. Does not implicitly {@link lumeo.chunkserver.v1.UnitRebuild.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.UnitRebuild
+                 * @static
+                 * @param {lumeo.chunkserver.v1.UnitRebuild.$Properties} m UnitRebuild message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                UnitRebuild.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.data != null && $Object.hasOwnProperty.call(m, "data") && m.data !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).uint32(m.data);
+                    if (m.parity != null && $Object.hasOwnProperty.call(m, "parity") && m.parity !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.parity);
+                    if (m.unit != null && $Object.hasOwnProperty.call(m, "unit") && m.unit !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.unit);
+                    if (m.sources != null && m.sources.length) {
+                        for (var i = 0; i < m.sources.length; ++i)
+                            $root.lumeo.chunkserver.v1.UnitSource.encode(m.sources[i], w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a UnitRebuild message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.UnitRebuild
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.UnitRebuild & lumeo.chunkserver.v1.UnitRebuild.$Shape} UnitRebuild
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                UnitRebuild.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.UnitRebuild();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.data = v;
+                                else
+                                    delete m.data;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.parity = v;
+                                else
+                                    delete m.parity;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.unit = v;
+                                else
+                                    delete m.unit;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.sources && m.sources.length))
+                                    m.sources = [];
+                                m.sources.push($root.lumeo.chunkserver.v1.UnitSource.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return UnitRebuild;
+            })();
+
+            v1.UnitSource = (function() {
+
+                /**
+                 * Properties of a UnitSource.
+                 * @typedef {Object} lumeo.chunkserver.v1.UnitSource.$Properties
+                 * @property {number|null} [unit] UnitSource unit
+                 * @property {number|null} [lengthBytes] UnitSource lengthBytes
+                 * @property {number|null} [crc32c] UnitSource crc32c
+                 * @property {lumeo.chunkserver.v1.ReplicaHolder.$Properties|null} [holder] UnitSource holder
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a UnitSource.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IUnitSource
+                 * @augments lumeo.chunkserver.v1.UnitSource.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.UnitSource.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a UnitSource.
+                 * @typedef {lumeo.chunkserver.v1.UnitSource.$Properties} lumeo.chunkserver.v1.UnitSource.$Shape
+                 */
+
+                /**
+                 * Constructs a new UnitSource.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a UnitSource.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.UnitSource.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const UnitSource = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * UnitSource unit.
+                 * @member {number} unit
+                 * @memberof lumeo.chunkserver.v1.UnitSource
+                 * @instance
+                 */
+                UnitSource.prototype.unit = 0;
+
+                /**
+                 * UnitSource lengthBytes.
+                 * @member {number} lengthBytes
+                 * @memberof lumeo.chunkserver.v1.UnitSource
+                 * @instance
+                 */
+                UnitSource.prototype.lengthBytes = 0;
+
+                /**
+                 * UnitSource crc32c.
+                 * @member {number} crc32c
+                 * @memberof lumeo.chunkserver.v1.UnitSource
+                 * @instance
+                 */
+                UnitSource.prototype.crc32c = 0;
+
+                /**
+                 * UnitSource holder.
+                 * @member {lumeo.chunkserver.v1.ReplicaHolder.$Properties|null|undefined} holder
+                 * @memberof lumeo.chunkserver.v1.UnitSource
+                 * @instance
+                 */
+                UnitSource.prototype.holder = null;
+
+                /**
+                 * Encodes the specified UnitSource message. Does not implicitly {@link lumeo.chunkserver.v1.UnitSource.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.UnitSource
+                 * @static
+                 * @param {lumeo.chunkserver.v1.UnitSource.$Properties} m UnitSource message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                UnitSource.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.unit != null && $Object.hasOwnProperty.call(m, "unit") && m.unit !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).uint32(m.unit);
+                    if (m.lengthBytes != null && $Object.hasOwnProperty.call(m, "lengthBytes") && m.lengthBytes !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.lengthBytes);
+                    if (m.crc32c != null && $Object.hasOwnProperty.call(m, "crc32c") && m.crc32c !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.crc32c);
+                    if (m.holder != null && $Object.hasOwnProperty.call(m, "holder"))
+                        $root.lumeo.chunkserver.v1.ReplicaHolder.encode(m.holder, w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a UnitSource message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.UnitSource
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.UnitSource & lumeo.chunkserver.v1.UnitSource.$Shape} UnitSource
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                UnitSource.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.UnitSource();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.unit = v;
+                                else
+                                    delete m.unit;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.lengthBytes = v;
+                                else
+                                    delete m.lengthBytes;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.crc32c = v;
+                                else
+                                    delete m.crc32c;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                m.holder = $root.lumeo.chunkserver.v1.ReplicaHolder.decode(r, r.size(), $undefined, q + 1, m.holder);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return UnitSource;
             })();
 
             v1.CopyReplicaResponse = (function() {

@@ -73,6 +73,12 @@ export const ControlService = {
     lumeo.chunkserver.v1.ListReplicasResponse,
     { request: false, response: false },
   ),
+  closeGrants: method<lumeo.chunkserver.v1.ICloseGrantsRequest, lumeo.chunkserver.v1.ICloseGrantsResponse>(
+    "/lumeo.chunkserver.v1.ControlService/CloseGrants",
+    lumeo.chunkserver.v1.CloseGrantsRequest,
+    lumeo.chunkserver.v1.CloseGrantsResponse,
+    { request: false, response: false },
+  ),
 } as const;
 
 export const TailOrderService = {

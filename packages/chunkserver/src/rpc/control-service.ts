@@ -1,9 +1,10 @@
 // Orders of the leading master and questions of operators, over gRPC.
 
-import { LumeoError } from "@lumeofs/base";
+import { type ChunkHandle, LumeoError } from "@lumeofs/base";
 import type { ProcessFacts } from "@lumeofs/node";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService } from "@lumeofs/proto";
+import type { ClosedGrants } from "../access/closed-grants.js";
 import { encodeScrub } from "../master-link/scrub-wire.js";
 import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore } from "../store/chunk-store.js";
@@ -14,6 +15,7 @@ import {
   decodeBatch,
   decodeCopy,
   decodeEpoch,
+  decodeGrants,
   decodeHandle,
   decodeWindow,
   encodeAudited,
@@ -29,6 +31,7 @@ const DELETE_MAX = 10_000;
 export interface ControlContext {
   readonly store: ChunkStore;
   readonly storeUuid: string;
+  readonly grants: Pick<ClosedGrants, "close">;
   readonly copies: CopyService;
   readonly stopped: StoppedChunks;
   readonly scrub: () => ScrubStatus;
@@ -87,6 +90,12 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
     serveUnary(ControlService.listReplicas, async (request) => {
       const { after, limit } = decodeWindow(request);
       return { replicas: (await store.page(after, limit)).map(encodeReplica), storeUuid };
+    }),
+    serveUnary(ControlService.closeGrants, async (request) => {
+      checkStore(context, request.storeUuid, "close grants");
+      const isHere = (handle: ChunkHandle) => store.find(handle) !== undefined;
+      const used = decodeGrants(request.grants).map((one) => context.grants.close(one, isHere));
+      return { usedHandles: used.flat() };
     }),
     serveUnary(ControlService.getStatus, async (request) => {
       const { state, chunkCount, usedBytes, freeBytes } = store.status();

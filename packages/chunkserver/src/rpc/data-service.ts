@@ -2,6 +2,7 @@
 
 import {
   assertNever,
+  type ChunkHandle,
   type Crc32c,
   type Logger,
   LumeoError,
@@ -21,6 +22,7 @@ import {
   type WriteOpen,
   type WriteSmall,
 } from "@lumeofs/node/frames";
+import type { ClosedGrants } from "../access/closed-grants.js";
 import type { Gate } from "../access/token-gate.js";
 import type { ChunkStore } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
@@ -50,6 +52,8 @@ export interface DataServiceOptions {
   readonly membership: () => Membership | undefined;
   /** Whoever asks for a chunk passes here first. */
   readonly gate: Gate;
+  /** Knows who writes. */
+  readonly grants: Pick<ClosedGrants, "during">;
   /** Serves chunks that grow. */
   readonly tails: Pick<TailService, "serve">;
   /** Chunks that are not served. */
@@ -154,10 +158,10 @@ export class DataService {
         return this.#reads.serve(message, exchange);
       case "writeSmall":
         await this.#admit(message, WRITERS);
-        return this.#counted(() => writeSmall(this.#context, first, message, exchange));
+        return this.#counted(message, () => writeSmall(this.#context, first, message, exchange));
       case "writeOpen":
         await this.#admit(message, WRITERS);
-        return this.#counted(() => this.#large(message, exchange));
+        return this.#counted(message, () => this.#large(message, exchange));
       case "append":
       case "tailRead":
       case "appendLookup":
@@ -200,10 +204,13 @@ export class DataService {
     throw new LumeoError("UNAVAILABLE", "This chunkserver has not found its masters yet");
   }
 
-  async #counted(work: () => Promise<void>): Promise<void> {
+  async #counted(
+    { handle }: { readonly handle: ChunkHandle },
+    work: () => Promise<void>,
+  ): Promise<void> {
     this.#writesInFlight++;
     try {
-      await work();
+      await this.#options.grants.during(handle, work);
     } finally {
       this.#writesInFlight--;
     }

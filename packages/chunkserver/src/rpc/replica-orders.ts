@@ -5,6 +5,9 @@ import {
   chunkHandle,
   type Epoch,
   epoch,
+  GRANT_SLOTS,
+  type GrantId,
+  grantId,
   LumeoError,
   SMALL_CHUNK_BYTES_MAX,
   serverId,
@@ -23,6 +26,10 @@ const SOURCES_MAX = 8;
 const BATCH_MAX = 64;
 /** Replicas in one page of a listing. */
 const LISTED_MAX = 10_000;
+/** The handles of a higher one would be no numbers. */
+const GRANT_MAX = Math.floor(Number.MAX_SAFE_INTEGER / GRANT_SLOTS) - 1;
+/** Grants in one order to close them: each may have 64 handles here. */
+const GRANTS_MAX = 256;
 const U32_MAX = 0xffffffff;
 
 /** @throws LumeoError INVALID_ARGUMENT */
@@ -131,6 +138,17 @@ export function encodeAudited(result: AuditResult): lumeo.chunkserver.v1.IAuditR
     case "twoHistories":
       return { verdict: AuditVerdict.AUDIT_VERDICT_TWO_HISTORIES, why: result.why };
   }
+}
+
+/** @throws LumeoError INVALID_ARGUMENT */
+export function decodeGrants(numbers: readonly number[] | null | undefined): readonly GrantId[] {
+  const count = numbers?.length ?? 0;
+  if (GRANTS_MAX < count) throw invalid(`${count} grants are to be closed, at most ${GRANTS_MAX}`);
+  return (numbers ?? []).map((number) => {
+    const isOne = Number.isSafeInteger(number) && 0 < number && number <= GRANT_MAX;
+    if (!isOne) throw invalid(`grant ${number} is out of range`);
+    return grantId(number);
+  });
 }
 
 /** @throws LumeoError INVALID_ARGUMENT */

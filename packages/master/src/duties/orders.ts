@@ -1,4 +1,4 @@
-import type { ChunkHandle, Epoch, ServerId } from "@lumeofs/base";
+import type { ChunkHandle, Epoch, GrantId, ServerId } from "@lumeofs/base";
 import type { Server } from "../metadata/servers.js";
 
 export type Verdict =
@@ -42,6 +42,9 @@ export interface AuditOrder {
 
 /** Sources in one order to copy. */
 export const COPY_SOURCES_MAX = 8;
+
+/** Grants in one order to close them. */
+export const CLOSED_GRANTS_MAX = 256;
 
 /** Why a source did not give what it should have. */
 export interface SourceFault {
@@ -98,4 +101,11 @@ export interface Orders {
    * @throws LumeoError OVERLOADED as `copyReplica`; TIMEOUT, UNAVAILABLE (the auditor) and so on.
    */
   auditReplica(auditor: Server, order: AuditOrder): Promise<AuditOutcome>;
+  /**
+   * Has a server take no new chunks under these grants any more, at most CLOSED_GRANTS_MAX.
+   *
+   * @returns Their handles under which a chunk is there, or is being written: under all others
+   *          there will be none, as long as that server is not restarted.
+   */
+  closeGrants(server: Server, grants: readonly GrantId[]): Promise<readonly ChunkHandle[]>;
 }

@@ -1,6 +1,6 @@
 // Pages of chunks, jobs and moves, for healing and for operators.
 
-import { type ChunkHandle, chunkHandle, type ServerId } from "@lumeofs/base";
+import { type ChunkHandle, chunkHandle, type GrantId, grantId, type ServerId } from "@lumeofs/base";
 import { type ChunkRecord, decodeChunk } from "./chunk-table.js";
 import { decodeGrant } from "./grants.js";
 import { decodeJob, type Job, type JobId, jobId } from "./jobs.js";
@@ -62,14 +62,16 @@ export async function grantsNaming(
   reader: StateReader,
   server: ServerId,
   pageCount: number,
-): Promise<number> {
-  let count = 0;
+): Promise<readonly GrantId[]> {
+  const naming: GrantId[] = [];
   for (let after = 0; ; ) {
     const { from, to } = grantsAfter(after);
     const pairs = await reader.range(from, to, pageCount);
-    count += pairs.filter(([, value]) => decodeGrant(value).members.includes(server)).length;
+    for (const [key, value] of pairs) {
+      if (decodeGrant(value).members.includes(server)) naming.push(grantId(numberOf(key)));
+    }
     const last = pairs.at(-1);
-    if (last === undefined || pairs.length < pageCount) return count;
+    if (last === undefined || pairs.length < pageCount) return naming;
     after = numberOf(last[0]);
   }
 }

@@ -3,6 +3,7 @@
 import {
   asLumeoError,
   type ChunkHandle,
+  type GrantId,
   LumeoError,
   SMALL_CHUNK_BYTES_MAX,
   serverId,
@@ -28,6 +29,7 @@ import { decodeHandle } from "./wire.js";
 
 const DELETE_TIMEOUT_MS = 10_000;
 const LIST_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 5_000;
 /** A whole chunk is read from a disk that has other things to do. */
 const VERIFY_TIMEOUT_MS = 30_000;
 /** A whole chunk also crosses the network, and other copies share the limit. */
@@ -82,6 +84,14 @@ export class ChunkserverClient implements Orders {
     if (answer.storeUuid === server.storeUuid) return answer.replicas ?? [];
     const message = `Cannot list what ${server.name} has: another store answers for it`;
     throw new LumeoError("CONFLICT", message);
+  }
+
+  async closeGrants(server: Server, grants: readonly GrantId[]): Promise<readonly ChunkHandle[]> {
+    const channel = this.#channels.to(server.controlAddress);
+    const request = { storeUuid: server.storeUuid, grants: [...grants] };
+    const options = { timeoutMs: CLOSE_TIMEOUT_MS };
+    const answer = await unary(channel, ControlService.closeGrants, request, options);
+    return (answer.usedHandles ?? []).map(decodeHandle);
   }
 
   async verifyReplica(server: Server, handle: ChunkHandle): Promise<Verdict> {

@@ -25,17 +25,13 @@ import { MoveQueue, QUEUE_MAX } from "../../healing/queue.js";
 import { lostServers, Round } from "../../healing/round.js";
 import { type ChunkRecord, getChunk } from "../../metadata/chunk-table.js";
 import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
-import {
-  chunksPage,
-  grantsNaming,
-  movesPage,
-  type NumberedChunk,
-} from "../../metadata/healing-queries.js";
+import { chunksPage, movesPage, type NumberedChunk } from "../../metadata/healing-queries.js";
 import type { JobId } from "../../metadata/jobs.js";
 import { getMove, type NewMove } from "../../metadata/moves.js";
 import type { StateReader } from "../../metadata/state.js";
 import type { MetadataLog } from "../metadata-log.js";
 import type { Holder, Orders } from "../orders.js";
+import { Departures } from "./departures.js";
 import type { HealingFigures } from "./figures.js";
 import { MoveRunner } from "./move-runner.js";
 import { Setbacks } from "./setbacks.js";
@@ -43,7 +39,6 @@ import { type PictureTerms, type TakenPicture, takePicture } from "./take-pictur
 
 /** Chunks looked at in one piece of work. */
 const CHUNKS_PAGE = 2_000;
-const GRANTS_PAGE = 1_000;
 /** Chunks of the queue looked at in one piece of work. */
 const PLANNED_MAX = 128;
 /** Between two rounds of which the first has found nothing that could be done. */
@@ -81,6 +76,7 @@ export class Healer {
   readonly #ways = new Map<ChunkHandle, Way>();
   readonly #queue = new MoveQueue();
   readonly #setbacks = new Setbacks();
+  readonly #departures: Departures;
   /** Of the round under way, if a rebalance chooses in it. */
   #balance: Balance | undefined;
   readonly #picks = new Map<ChunkHandle, Need>();
@@ -98,6 +94,7 @@ export class Healer {
     this.#pace = new Pace({ ...limits, movesPerServer: begun });
     const { orders, logger } = parts;
     this.#runner = new MoveRunner({ orders, logger, limits });
+    this.#departures = new Departures(parts);
   }
 
   /** This master does not lead any more. */
@@ -262,7 +259,7 @@ export class Healer {
       const job = picture.allJobs.find(({ id }) => id === open.id)?.job;
       if (job === undefined) continue;
       const homeless = this.#homeless.get(open.id) ?? 0;
-      const waitsFor = await this.#waitsFor(state, picture, open);
+      const waitsFor = await this.#waitsFor(state, { picture, round }, open);
       if (open.kind === "rebalance" && this.#balance === undefined) continue;
       decisions.push(...judge({ job, open, round, homeless, waitsFor }));
     }
@@ -281,16 +278,17 @@ export class Healer {
    */
   async #waitsFor(
     state: StateReader,
-    picture: TakenPicture,
-    { kind, subject }: OpenJob,
+    { picture, round }: { readonly picture: TakenPicture; readonly round: Round },
+    { id, kind, subject, isRunning }: OpenJob,
   ): Promise<string> {
     const site = subject === undefined ? undefined : picture.sites.get(subject);
-    if (site === undefined || subject === undefined) return "";
+    const server = subject === undefined ? undefined : picture.servers.get(subject);
+    if (site === undefined || server === undefined) return "";
     const isUnheard = site.room === undefined && !site.isLost;
     if (kind === "mend" && isUnheard) return `waits to hear from ${site.name}`;
-    if (kind !== "decommission") return "";
-    const grants = await grantsNaming(state, subject, GRANTS_PAGE);
-    return grants === 0 ? "" : `waits for ${grants} grants of writers to end`;
+    if (kind !== "decommission" || !isRunning) return "";
+    const leaving = { job: id, id: site.id, server };
+    return this.#departures.waitsFor(state, leaving, round.startedAt);
   }
 
   async #carryOut(decisions: readonly Decision[]): Promise<void> {

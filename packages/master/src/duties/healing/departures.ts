@@ -1,0 +1,110 @@
+// Sees to it that nobody writes to a server any more that leaves for good. Writers hold grants that
+// name it, for up to an hour, and most of them will never use what is left of those. So the server
+// is asked to close them: then those under which it has no chunk that is in no file yet are ended.
+//
+// D1. A grant is ended here only if every chunk that its writer has finished is in a file: no
+//     writer loses anything by it. Under the others somebody may still commit; they are asked about
+//     again, and expire like all grants.
+// D2. A job may end by a round over all chunks only if that has begun after the last grant had
+//     ended: what was committed under it while the round went on may lie behind the round.
+
+import {
+  asLumeoError,
+  type Clock,
+  type GrantId,
+  grantOf,
+  type Logger,
+  type MonotonicMs,
+  type ServerId,
+  wallMs,
+} from "@lumeofs/base";
+import { isLive } from "../../metadata/grants.js";
+import { grantsNaming } from "../../metadata/healing-queries.js";
+import type { JobId } from "../../metadata/jobs.js";
+import type { Server } from "../../metadata/servers.js";
+import type { StateReader } from "../../metadata/state.js";
+import type { MetadataLog } from "../metadata-log.js";
+import { CLOSED_GRANTS_MAX, type Orders } from "../orders.js";
+
+const GRANTS_PAGE = 1_000;
+/** Grants that are closed between two rounds. */
+const GRANTS_AT_ONCE = 16 * CLOSED_GRANTS_MAX;
+/** Whenever a grant was made. */
+const ANY_TIME = wallMs(Number.MAX_SAFE_INTEGER);
+
+export interface DepartureParts {
+  readonly log: MetadataLog;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly orders: Pick<Orders, "closeGrants">;
+  readonly logger: Logger;
+}
+
+/** A server that leaves, and the job that empties it. */
+export interface Leaving {
+  readonly job: JobId;
+  readonly id: ServerId;
+  readonly server: Server;
+}
+
+export class Departures {
+  readonly #parts: DepartureParts;
+  /** Since when no grant names the server of a job. */
+  readonly #freeSince = new Map<JobId, MonotonicMs>();
+
+  constructor(parts: DepartureParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Ends what grants can be ended.
+   *
+   * @param roundBeganAt  Of the round that has just found nothing left, or something.
+   * @returns             What the job waits for; empty if for nothing (D2).
+   */
+  async waitsFor(state: StateReader, leaving: Leaving, roundBeganAt: MonotonicMs): Promise<string> {
+    const { job, id, server } = leaving;
+    const naming = await grantsNaming(state, id, GRANTS_PAGE);
+    const ended = await this.#end(state, server, naming.slice(0, GRANTS_AT_ONCE));
+    if (ended < naming.length) {
+      this.#freeSince.delete(job);
+      return `waits for ${naming.length - ended} grants of writers to end`;
+    }
+    if (0 < ended || !this.#freeSince.has(job)) {
+      this.#freeSince.set(job, this.#parts.clock.monotonicMs());
+    }
+    const freeSince = this.#freeSince.get(job) as MonotonicMs;
+    return freeSince <= roundBeganAt ? "" : "looks once more, now that nobody writes to it";
+  }
+
+  /** @returns How many of them have ended. */
+  async #end(state: StateReader, server: Server, grants: readonly GrantId[]): Promise<number> {
+    const { log, logger } = this.#parts;
+    let count = 0;
+    for (let at = 0; at < grants.length; at += CLOSED_GRANTS_MAX) {
+      const some = grants.slice(at, at + CLOSED_GRANTS_MAX);
+      const unused = await this.#close(state, server, some);
+      if (unused.length === 0) continue;
+      await log.change({ kind: "expireGrants", grants: unused, unusedSince: ANY_TIME });
+      count += unused.length;
+    }
+    if (0 < count) logger.info("unused grants ended", { peer: server.name, count });
+    return count;
+  }
+
+  /** @returns Those that nobody needs any more; none if the server does not answer. */
+  async #close(
+    state: StateReader,
+    server: Server,
+    grants: readonly GrantId[],
+  ): Promise<readonly GrantId[]> {
+    try {
+      const used = await this.#parts.orders.closeGrants(server, grants);
+      const needed = new Set(used.filter((handle) => isLive(state, handle)).map(grantOf));
+      return grants.filter((grant) => !needed.has(grant));
+    } catch (thrown) {
+      const error = asLumeoError(thrown);
+      this.#parts.logger.debug("grants not closed", { peer: server.name, code: error.code, error });
+      return [];
+    }
+  }
+}

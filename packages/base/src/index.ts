@@ -33,6 +33,20 @@ export {
   sealChunk,
 } from "./chunk-authority.js";
 export {
+  CELL_BYTES_DEFAULT,
+  CELL_BYTES_MAX,
+  CELL_BYTES_MIN,
+  type ChunkCoding,
+  CODE_DEFAULT,
+  type Code,
+  faultOfCode,
+  formatCode,
+  isSameCode,
+  parseCode,
+  UNITS_MAX,
+  unitCount,
+} from "./chunk-code.js";
+export {
   endGiven,
   type GivenLease,
   type HeldLease,
@@ -93,6 +107,17 @@ export {
   type WallMs,
   wallMs,
 } from "./time.js";
+export {
+  CELL_STEP,
+  type CellRange,
+  cellLength,
+  cellRanges,
+  codedBytes,
+  type Stripe,
+  stripeCount,
+  stripeOf,
+  unitLength,
+} from "./unit-layout.js";
 export {
   BLOCK_BYTES,
   CHUNK_BYTES_DEFAULT,

@@ -45,7 +45,8 @@ export function chunkOf(handle: number, more: Partial<ChunkState> = {}): ChunkSt
     ...{ role: i === 0 ? ("primary" as const) : ("secondary" as const), labels: {} },
   }));
   return {
-    ...{ handle, epoch: 1, lengthBytes: 2_048, crc32c: 0xabc, token: undefined, replicas },
+    ...{ handle, epoch: 1, lengthBytes: 2_048, crc32c: 0xabc, coding: undefined },
+    ...{ token: undefined, replicas },
     ...{ goodCopies: 3, orphan: false, move: undefined },
     checks: replicas.map(() => ({ readSince: undefined, stopped: false })),
     ...more,

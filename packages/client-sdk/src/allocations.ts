@@ -107,7 +107,8 @@ export class Allocations {
   async #allocate(call: Call, replicas: number, stock: Stock): Promise<void> {
     const avoid = this.#health.suspects(this.#clock.monotonicMs());
     const askedAt = this.#clock.monotonicMs();
-    const ask = { grants: GRANTS_PER_BATCH, handles: stock.handles, replicas, avoid };
+    const wish = { grants: GRANTS_PER_BATCH, handles: stock.handles, replicas };
+    const ask = { ...wish, areUnits: false, avoid };
     const { grants } = await this.#metadata.mutate(call, "allocate", ask).catch((error) => {
       if (!isTooLate(error)) throw error;
       return this.#metadata.mutate(call, "allocate", ask); // as a new request

@@ -94,7 +94,7 @@ export class ChunkSender {
       if (this.#ports.clock.monotonicMs() < target.usableUntil) {
         body.release();
         const { handle, epoch, usableUntil } = target;
-        return { handle, epoch, usableUntil, ...written };
+        return { handle, epoch, usableUntil, ...written, coding: undefined };
       }
       late++; // nobody would accept its commit any more: once more, now that the bytes are here
     }

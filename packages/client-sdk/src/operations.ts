@@ -1,7 +1,7 @@
 // What the SDK asks of the masters, in its own words. rpc/wire.ts turns these into protobuf and
 // back; nothing else in the SDK knows protobuf.
 
-import type { Cancellation } from "@lumeofs/base";
+import type { Cancellation, ChunkCoding, Code } from "@lumeofs/base";
 import type { Replica } from "./grant-book.js";
 
 /** A file or directory as the masters describe it. */
@@ -16,6 +16,8 @@ export interface InodeInfo {
   readonly crc32c: number;
   readonly chunkBytes: number;
   readonly replicas: number;
+  /** What the file is meant to be coded as; undefined for copies. Each chunk says what it is. */
+  readonly code: Code | undefined;
   readonly chunkCount: number;
   /** Chunks before the last are not all `chunkBytes` long. */
   readonly isUneven: boolean;
@@ -52,10 +54,22 @@ export interface Policy {
   readonly trashMs?: number;
   /** Files are removed so long after they were written; 0 for never. */
   readonly ttlMs?: number;
+  readonly code?: CodePolicy;
+  /** Files are coded so long after they were written; 0 for never. */
+  readonly codeAfterMs?: number;
+  /** What becomes of a file for whose code there are too few servers. */
+  readonly codeFallback?: CodeFallback;
 }
 
+/** As what files are kept: all as copies, all coded, or small ones as copies and others coded. */
+export type CodePolicy =
+  | { readonly kind: "replicated" }
+  | { readonly kind: "coded"; readonly code: Code }
+  | { readonly kind: "auto"; readonly code: Code };
+export type CodeFallback = "refuse" | "replicate";
+
 /** Changes of settings: what is absent stays as it is, null takes it away. */
-type SettingsChanges<T> = { readonly [K in keyof T]?: number | null };
+type SettingsChanges<T> = { readonly [K in keyof T]?: T[K] | null };
 export type PolicyChanges = SettingsChanges<Policy>;
 export type QuotaChanges = SettingsChanges<Quota>;
 
@@ -111,8 +125,11 @@ export interface LockEntry {
 export interface ChunkRef {
   readonly handle: number;
   readonly epoch: number;
+  /** Of the data, as is the checksum, however the chunk is kept. */
   readonly lengthBytes: number;
   readonly crc32c: number;
+  /** Undefined for a chunk that is kept as copies. */
+  readonly coding: ChunkCoding | undefined;
 }
 
 /** One copy of a chunk, as the masters believe it to be. */
@@ -125,6 +142,7 @@ export interface ReplicaState extends Replica {
 }
 
 export interface LocatedChunk extends ChunkRef {
+  /** The primary first. Of a coded chunk: the holder of each unit, by number, without a gap. */
   readonly replicas: readonly ReplicaState[];
   /** The masters' word for the chunkservers, for a while. */
   readonly token: Uint8Array | undefined;
@@ -234,6 +252,8 @@ export interface Mutations {
       upload: number | undefined;
       chunkBytes: number;
       replicas: number;
+      /** What the file is meant to be coded as; undefined for copies. */
+      code: Code | undefined;
       crc32c: number;
       precondition: Precondition;
       makeParents: boolean;
@@ -302,7 +322,14 @@ export interface Mutations {
     answer: Done;
   };
   allocate: {
-    ask: { grants: number; handles: number; replicas: number; avoid: readonly number[] };
+    ask: {
+      grants: number;
+      handles: number;
+      /** Servers of each grant: copies, or units of a code. */
+      replicas: number;
+      areUnits: boolean;
+      avoid: readonly number[];
+    };
     answer: { grants: readonly GrantAnswer[] };
   };
 }

@@ -241,6 +241,7 @@ export class Writer {
       upload,
       chunkBytes,
       replicas,
+      code: undefined,
       crc32c,
       precondition,
       makeParents,

@@ -143,6 +143,7 @@ export function sealed(handle: ChunkHandle | number): SealedChunk {
     epoch: epoch(1),
     lengthBytes: CONTENT.byteLength,
     crc32c: crc32c(CONTENT),
+    coding: undefined,
   };
 }
 
@@ -165,6 +166,7 @@ export function commitOf(
     chunks: handles.map(sealed),
     chunkSizeBytes: CONTENT.byteLength,
     replicas: 3,
+    code: undefined,
     crc32c: wholeCrc(handles.length),
     precondition: { kind: "none" },
     makeParents: false,

@@ -1,7 +1,7 @@
 // Random histories of all commands that change the tree, with every directory recounted after each:
 // usage, quotas, who is whose parent, expiries. And twice the same history gives the same bytes.
 
-import { type InodeId, ROOT_INODE, wallMs } from "@lumeofs/base";
+import { CODE_DEFAULT, type InodeId, ROOT_INODE, wallMs } from "@lumeofs/base";
 import test from "ava";
 import fc from "fast-check";
 import type { Command, Reply } from "../src/metadata/command.js";
@@ -49,6 +49,9 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   versions: fc.constantFrom(undefined, 0, 2),
   trashMs: fc.constantFrom(undefined, 0, DAY_MS),
   ttlMs: fc.constantFrom(undefined, 0, 5_000),
+  code: fc.constantFrom(undefined, { kind: "coded", code: CODE_DEFAULT } as const),
+  codeAfterMs: fc.constantFrom(undefined, 0, DAY_MS),
+  codeFallback: fc.constantFrom(undefined, "replicate" as const),
 });
 const noFence = fc.constant(undefined);
 const anyPrecondition = fc.constant({ kind: "none" } as const);

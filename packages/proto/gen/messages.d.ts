@@ -484,6 +484,85 @@ export namespace lumeo {
                 type $Shape = lumeo.chunkserver.v1.SourceFault.$Properties;
             }
 
+            interface ITranscodeRequest extends lumeo.chunkserver.v1.TranscodeRequest.$Properties {
+            }
+
+            class TranscodeRequest {
+                constructor(p?: lumeo.chunkserver.v1.TranscodeRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                source?: (lumeo.common.v1.ChunkRef.$Properties|null);
+                holders: lumeo.chunkserver.v1.TranscodeHolder.$Properties[];
+                sourceToken: Uint8Array;
+                targetHandle: number;
+                targetEpoch: number;
+                targetCode?: (lumeo.common.v1.Code.$Properties|null);
+                targets: lumeo.chunkserver.v1.ReplicaHolder.$Properties[];
+                targetToken: Uint8Array;
+                bytesPerSecondMax: number;
+                static encode(m: lumeo.chunkserver.v1.TranscodeRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.TranscodeRequest & lumeo.chunkserver.v1.TranscodeRequest.$Shape;
+            }
+
+            namespace TranscodeRequest {
+                interface $Properties {
+                    source?: (lumeo.common.v1.ChunkRef.$Properties|null);
+                    holders?: (lumeo.chunkserver.v1.TranscodeHolder.$Properties[]|null);
+                    sourceToken?: (Uint8Array|null);
+                    targetHandle?: (number|null);
+                    targetEpoch?: (number|null);
+                    targetCode?: (lumeo.common.v1.Code.$Properties|null);
+                    targets?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties[]|null);
+                    targetToken?: (Uint8Array|null);
+                    bytesPerSecondMax?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.TranscodeRequest.$Properties;
+            }
+
+            interface ITranscodeHolder extends lumeo.chunkserver.v1.TranscodeHolder.$Properties {
+            }
+
+            class TranscodeHolder {
+                constructor(p?: lumeo.chunkserver.v1.TranscodeHolder.$Properties);
+                $unknowns?: Uint8Array[];
+                holder?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties|null);
+                static encode(m: lumeo.chunkserver.v1.TranscodeHolder.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.TranscodeHolder & lumeo.chunkserver.v1.TranscodeHolder.$Shape;
+            }
+
+            namespace TranscodeHolder {
+                interface $Properties {
+                    holder?: (lumeo.chunkserver.v1.ReplicaHolder.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.TranscodeHolder.$Properties;
+            }
+
+            interface ITranscodeResponse extends lumeo.chunkserver.v1.TranscodeResponse.$Properties {
+            }
+
+            class TranscodeResponse {
+                constructor(p?: lumeo.chunkserver.v1.TranscodeResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                done: boolean;
+                unitCrcs: number[];
+                faults: lumeo.chunkserver.v1.SourceFault.$Properties[];
+                why: string;
+                static encode(m: lumeo.chunkserver.v1.TranscodeResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.TranscodeResponse & lumeo.chunkserver.v1.TranscodeResponse.$Shape;
+            }
+
+            namespace TranscodeResponse {
+                interface $Properties {
+                    done?: (boolean|null);
+                    unitCrcs?: (number[]|null);
+                    faults?: (lumeo.chunkserver.v1.SourceFault.$Properties[]|null);
+                    why?: (string|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.TranscodeResponse.$Properties;
+            }
+
             interface IAuditReplicaRequest extends lumeo.chunkserver.v1.AuditReplicaRequest.$Properties {
             }
 
@@ -759,6 +838,7 @@ export namespace lumeo {
                 copiesInFlight: number;
                 stoppedHandles: number[];
                 process?: (lumeo.common.v1.ProcessFacts.$Properties|null);
+                disks: lumeo.common.v1.DiskStatus.$Properties[];
                 static encode(m: lumeo.chunkserver.v1.GetStatusResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.GetStatusResponse & lumeo.chunkserver.v1.GetStatusResponse.$Shape;
             }
@@ -777,6 +857,7 @@ export namespace lumeo {
                     copiesInFlight?: (number|null);
                     stoppedHandles?: (number[]|null);
                     process?: (lumeo.common.v1.ProcessFacts.$Properties|null);
+                    disks?: (lumeo.common.v1.DiskStatus.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.GetStatusResponse.$Properties;
@@ -1024,6 +1105,50 @@ export namespace lumeo {
                 type $Shape = lumeo.common.v1.ReplicaLocation.$Properties;
             }
 
+            interface ICode extends lumeo.common.v1.Code.$Properties {
+            }
+
+            class Code {
+                constructor(p?: lumeo.common.v1.Code.$Properties);
+                $unknowns?: Uint8Array[];
+                data: number;
+                parity: number;
+                cellBytes: number;
+                static encode(m: lumeo.common.v1.Code.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.Code & lumeo.common.v1.Code.$Shape;
+            }
+
+            namespace Code {
+                interface $Properties {
+                    data?: (number|null);
+                    parity?: (number|null);
+                    cellBytes?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.common.v1.Code.$Properties;
+            }
+
+            interface IChunkCoding extends lumeo.common.v1.ChunkCoding.$Properties {
+            }
+
+            class ChunkCoding {
+                constructor(p?: lumeo.common.v1.ChunkCoding.$Properties);
+                $unknowns?: Uint8Array[];
+                code?: (lumeo.common.v1.Code.$Properties|null);
+                unitCrcs: number[];
+                static encode(m: lumeo.common.v1.ChunkCoding.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.ChunkCoding & lumeo.common.v1.ChunkCoding.$Shape;
+            }
+
+            namespace ChunkCoding {
+                interface $Properties {
+                    code?: (lumeo.common.v1.Code.$Properties|null);
+                    unitCrcs?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.common.v1.ChunkCoding.$Properties;
+            }
+
             interface IChunkRef extends lumeo.common.v1.ChunkRef.$Properties {
             }
 
@@ -1034,6 +1159,7 @@ export namespace lumeo {
                 epoch: number;
                 lengthBytes: number;
                 crc32c: number;
+                coding?: (lumeo.common.v1.ChunkCoding.$Properties|null);
                 static encode(m: lumeo.common.v1.ChunkRef.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.ChunkRef & lumeo.common.v1.ChunkRef.$Shape;
             }
@@ -1044,6 +1170,7 @@ export namespace lumeo {
                     epoch?: (number|null);
                     lengthBytes?: (number|null);
                     crc32c?: (number|null);
+                    coding?: (lumeo.common.v1.ChunkCoding.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.common.v1.ChunkRef.$Properties;
@@ -1070,6 +1197,54 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.common.v1.LocatedChunk.$Properties;
+            }
+
+            interface IDiskStatus extends lumeo.common.v1.DiskStatus.$Properties {
+            }
+
+            class DiskStatus {
+                constructor(p?: lumeo.common.v1.DiskStatus.$Properties);
+                $unknowns?: Uint8Array[];
+                uuid: string;
+                folder: string;
+                state: lumeo.common.v1.DiskState;
+                chunkCount: number;
+                usedBytes: number;
+                capacityBytes: number;
+                freeBytes: number;
+                damagedCount: number;
+                scrubbedMs: number;
+                lostSinceMs: number;
+                why: string;
+                tails: boolean;
+                static encode(m: lumeo.common.v1.DiskStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.DiskStatus & lumeo.common.v1.DiskStatus.$Shape;
+            }
+
+            namespace DiskStatus {
+                interface $Properties {
+                    uuid?: (string|null);
+                    folder?: (string|null);
+                    state?: (lumeo.common.v1.DiskState|null);
+                    chunkCount?: (number|null);
+                    usedBytes?: (number|null);
+                    capacityBytes?: (number|null);
+                    freeBytes?: (number|null);
+                    damagedCount?: (number|null);
+                    scrubbedMs?: (number|null);
+                    lostSinceMs?: (number|null);
+                    why?: (string|null);
+                    tails?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.common.v1.DiskStatus.$Properties;
+            }
+
+            enum DiskState {
+                DISK_STATE_UNSPECIFIED = 0,
+                DISK_STATE_SERVING = 1,
+                DISK_STATE_READ_ONLY = 2,
+                DISK_STATE_LOST = 3
             }
 
             interface IErrorDetail extends lumeo.common.v1.ErrorDetail.$Properties {
@@ -1548,6 +1723,7 @@ export namespace lumeo {
                 controlAddress: string;
                 newerCount: number;
                 newerHandles: number[];
+                disks: lumeo.common.v1.DiskStatus.$Properties[];
                 static encode(m: lumeo.master.v1.ChunkserverStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkserverStatus & lumeo.master.v1.ChunkserverStatus.$Shape;
             }
@@ -1572,6 +1748,7 @@ export namespace lumeo {
                     controlAddress?: (string|null);
                     newerCount?: (number|null);
                     newerHandles?: (number[]|null);
+                    disks?: (lumeo.common.v1.DiskStatus.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkserverStatus.$Properties;
@@ -1583,7 +1760,8 @@ export namespace lumeo {
                 JOB_KIND_MEND = 2,
                 JOB_KIND_DRAIN = 3,
                 JOB_KIND_DECOMMISSION = 4,
-                JOB_KIND_REBALANCE = 5
+                JOB_KIND_REBALANCE = 5,
+                JOB_KIND_CONVERT = 6
             }
 
             enum JobState {
@@ -1614,6 +1792,7 @@ export namespace lumeo {
                 failures: number;
                 moves: number;
                 note: string;
+                conversion?: (lumeo.master.v1.Conversion.$Properties|null);
                 static encode(m: lumeo.master.v1.Job.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Job & lumeo.master.v1.Job.$Shape;
             }
@@ -1634,9 +1813,33 @@ export namespace lumeo {
                     failures?: (number|null);
                     moves?: (number|null);
                     note?: (string|null);
+                    conversion?: (lumeo.master.v1.Conversion.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Job.$Properties;
+            }
+
+            interface IConversion extends lumeo.master.v1.Conversion.$Properties {
+            }
+
+            class Conversion {
+                constructor(p?: lumeo.master.v1.Conversion.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                to?: (lumeo.common.v1.Code.$Properties|null);
+                byPolicy: boolean;
+                static encode(m: lumeo.master.v1.Conversion.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Conversion & lumeo.master.v1.Conversion.$Shape;
+            }
+
+            namespace Conversion {
+                interface $Properties {
+                    path?: (string|null);
+                    to?: (lumeo.common.v1.Code.$Properties|null);
+                    byPolicy?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Conversion.$Properties;
             }
 
             interface IListJobsRequest extends lumeo.master.v1.ListJobsRequest.$Properties {
@@ -1686,6 +1889,7 @@ export namespace lumeo {
                 kind: lumeo.master.v1.JobKind;
                 node: string;
                 forwarded: boolean;
+                conversion?: (lumeo.master.v1.Conversion.$Properties|null);
                 static encode(m: lumeo.master.v1.CreateJobRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CreateJobRequest & lumeo.master.v1.CreateJobRequest.$Shape;
             }
@@ -1695,6 +1899,7 @@ export namespace lumeo {
                     kind?: (lumeo.master.v1.JobKind|null);
                     node?: (string|null);
                     forwarded?: (boolean|null);
+                    conversion?: (lumeo.master.v1.Conversion.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.CreateJobRequest.$Properties;
@@ -1796,6 +2001,7 @@ export namespace lumeo {
                 damagedCount: number;
                 jobs: number[];
                 scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                disks: lumeo.common.v1.DiskStatus.$Properties[];
                 static encode(m: lumeo.master.v1.Node.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Node & lumeo.master.v1.Node.$Shape;
             }
@@ -1816,6 +2022,7 @@ export namespace lumeo {
                     damagedCount?: (number|null);
                     jobs?: (number[]|null);
                     scrub?: (lumeo.common.v1.ScrubStatus.$Properties|null);
+                    disks?: (lumeo.common.v1.DiskStatus.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Node.$Properties;
@@ -2674,6 +2881,7 @@ export namespace lumeo {
                 stoppedHandles: number[];
                 tokenKeyId: number;
                 highestHandle: number;
+                disks: lumeo.common.v1.DiskStatus.$Properties[];
                 static encode(m: lumeo.master.v1.HeartbeatRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.HeartbeatRequest & lumeo.master.v1.HeartbeatRequest.$Shape;
             }
@@ -2693,6 +2901,7 @@ export namespace lumeo {
                     stoppedHandles?: (number[]|null);
                     tokenKeyId?: (number|null);
                     highestHandle?: (number|null);
+                    disks?: (lumeo.common.v1.DiskStatus.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.HeartbeatRequest.$Properties;
@@ -2792,6 +3001,56 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ReportInventoryResponse.$Properties;
+            }
+
+            interface IListAssignedRequest extends lumeo.master.v1.ListAssignedRequest.$Properties {
+            }
+
+            class ListAssignedRequest {
+                constructor(p?: lumeo.master.v1.ListAssignedRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                serverId: number;
+                storeUuid: string;
+                after: number;
+                static encode(m: lumeo.master.v1.ListAssignedRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListAssignedRequest & lumeo.master.v1.ListAssignedRequest.$Shape;
+            }
+
+            namespace ListAssignedRequest {
+                interface $Properties {
+                    serverId?: (number|null);
+                    storeUuid?: (string|null);
+                    after?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListAssignedRequest.$Properties;
+            }
+
+            interface IListAssignedResponse extends lumeo.master.v1.ListAssignedResponse.$Properties {
+            }
+
+            class ListAssignedResponse {
+                constructor(p?: lumeo.master.v1.ListAssignedResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                handles: number[];
+                upto: number;
+                last: boolean;
+                grantedUpto: number;
+                grantMs: number;
+                static encode(m: lumeo.master.v1.ListAssignedResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListAssignedResponse & lumeo.master.v1.ListAssignedResponse.$Shape;
+            }
+
+            namespace ListAssignedResponse {
+                interface $Properties {
+                    handles?: (number[]|null);
+                    upto?: (number|null);
+                    last?: (boolean|null);
+                    grantedUpto?: (number|null);
+                    grantMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListAssignedResponse.$Properties;
             }
 
             interface IBeginCheckRequest extends lumeo.master.v1.BeginCheckRequest.$Properties {
@@ -3424,6 +3683,7 @@ export namespace lumeo {
                 quota?: (lumeo.master.v1.Quota.$Properties|null);
                 policy?: (lumeo.master.v1.Policy.$Properties|null);
                 unevenChunks: boolean;
+                code?: (lumeo.common.v1.Code.$Properties|null);
                 static encode(m: lumeo.master.v1.FileInfo.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.FileInfo & lumeo.master.v1.FileInfo.$Shape;
             }
@@ -3449,6 +3709,7 @@ export namespace lumeo {
                     quota?: (lumeo.master.v1.Quota.$Properties|null);
                     policy?: (lumeo.master.v1.Policy.$Properties|null);
                     unevenChunks?: (boolean|null);
+                    code?: (lumeo.common.v1.Code.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.FileInfo.$Properties;
@@ -3496,6 +3757,7 @@ export namespace lumeo {
                 tags: { [k: string]: string };
                 ttlMs?: (number|null);
                 fence?: (lumeo.master.v1.Fence.$Properties|null);
+                code?: (lumeo.common.v1.Code.$Properties|null);
                 static encode(m: lumeo.master.v1.Commit.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Commit & lumeo.master.v1.Commit.$Shape;
             }
@@ -3515,6 +3777,7 @@ export namespace lumeo {
                     tags?: ({ [k: string]: string }|null);
                     ttlMs?: (number|null);
                     fence?: (lumeo.master.v1.Fence.$Properties|null);
+                    code?: (lumeo.common.v1.Code.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Commit.$Properties;
@@ -3854,6 +4117,7 @@ export namespace lumeo {
                 handles: number;
                 replicas: number;
                 avoidServerIds: number[];
+                units: boolean;
                 static encode(m: lumeo.master.v1.Allocate.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Allocate & lumeo.master.v1.Allocate.$Shape;
             }
@@ -3864,6 +4128,7 @@ export namespace lumeo {
                     handles?: (number|null);
                     replicas?: (number|null);
                     avoidServerIds?: (number[]|null);
+                    units?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Allocate.$Properties;
@@ -4454,6 +4719,9 @@ export namespace lumeo {
                 versions?: (number|null);
                 trashMs?: (number|null);
                 ttlMs?: (number|null);
+                code?: (lumeo.master.v1.CodePolicy.$Properties|null);
+                codeAfterMs?: (number|null);
+                codeFallback: lumeo.master.v1.CodeFallback;
                 static encode(m: lumeo.master.v1.Policy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Policy & lumeo.master.v1.Policy.$Shape;
             }
@@ -4464,9 +4732,46 @@ export namespace lumeo {
                     versions?: (number|null);
                     trashMs?: (number|null);
                     ttlMs?: (number|null);
+                    code?: (lumeo.master.v1.CodePolicy.$Properties|null);
+                    codeAfterMs?: (number|null);
+                    codeFallback?: (lumeo.master.v1.CodeFallback|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Policy.$Properties;
+            }
+
+            interface ICodePolicy extends lumeo.master.v1.CodePolicy.$Properties {
+            }
+
+            class CodePolicy {
+                constructor(p?: lumeo.master.v1.CodePolicy.$Properties);
+                $unknowns?: Uint8Array[];
+                mode: lumeo.master.v1.CodeMode;
+                code?: (lumeo.common.v1.Code.$Properties|null);
+                static encode(m: lumeo.master.v1.CodePolicy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CodePolicy & lumeo.master.v1.CodePolicy.$Shape;
+            }
+
+            namespace CodePolicy {
+                interface $Properties {
+                    mode?: (lumeo.master.v1.CodeMode|null);
+                    code?: (lumeo.common.v1.Code.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.CodePolicy.$Properties;
+            }
+
+            enum CodeMode {
+                CODE_MODE_UNSPECIFIED = 0,
+                CODE_MODE_REPLICATED = 1,
+                CODE_MODE_CODED = 2,
+                CODE_MODE_AUTO = 3
+            }
+
+            enum CodeFallback {
+                CODE_FALLBACK_UNSPECIFIED = 0,
+                CODE_FALLBACK_REFUSE = 1,
+                CODE_FALLBACK_REPLICATE = 2
             }
 
             interface ISetPolicy extends lumeo.master.v1.SetPolicy.$Properties {
@@ -4502,6 +4807,9 @@ export namespace lumeo {
                 versions: boolean;
                 trashMs: boolean;
                 ttlMs: boolean;
+                code: boolean;
+                codeAfterMs: boolean;
+                codeFallback: boolean;
                 static encode(m: lumeo.master.v1.KeptPolicy.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.KeptPolicy & lumeo.master.v1.KeptPolicy.$Shape;
             }
@@ -4512,6 +4820,9 @@ export namespace lumeo {
                     versions?: (boolean|null);
                     trashMs?: (boolean|null);
                     ttlMs?: (boolean|null);
+                    code?: (boolean|null);
+                    codeAfterMs?: (boolean|null);
+                    codeFallback?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.KeptPolicy.$Properties;

@@ -3592,6 +3592,638 @@ export const lumeo = $root.lumeo = (() => {
                 return SourceFault;
             })();
 
+            v1.TranscodeRequest = (function() {
+
+                /**
+                 * Properties of a TranscodeRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.TranscodeRequest.$Properties
+                 * @property {lumeo.common.v1.ChunkRef.$Properties|null} [source] TranscodeRequest source
+                 * @property {Array.<lumeo.chunkserver.v1.TranscodeHolder.$Properties>|null} [holders] TranscodeRequest holders
+                 * @property {Uint8Array|null} [sourceToken] TranscodeRequest sourceToken
+                 * @property {number|null} [targetHandle] TranscodeRequest targetHandle
+                 * @property {number|null} [targetEpoch] TranscodeRequest targetEpoch
+                 * @property {lumeo.common.v1.Code.$Properties|null} [targetCode] TranscodeRequest targetCode
+                 * @property {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>|null} [targets] TranscodeRequest targets
+                 * @property {Uint8Array|null} [targetToken] TranscodeRequest targetToken
+                 * @property {number|null} [bytesPerSecondMax] TranscodeRequest bytesPerSecondMax
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TranscodeRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ITranscodeRequest
+                 * @augments lumeo.chunkserver.v1.TranscodeRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.TranscodeRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TranscodeRequest.
+                 * @typedef {lumeo.chunkserver.v1.TranscodeRequest.$Properties} lumeo.chunkserver.v1.TranscodeRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new TranscodeRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a TranscodeRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.TranscodeRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TranscodeRequest = function (p) {
+                    this.holders = [];
+                    this.targets = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TranscodeRequest source.
+                 * @member {lumeo.common.v1.ChunkRef.$Properties|null|undefined} source
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @instance
+                 */
+                TranscodeRequest.prototype.source = null;
+
+                /**
+                 * TranscodeRequest holders.
+                 * @member {Array.<lumeo.chunkserver.v1.TranscodeHolder.$Properties>} holders
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @instance
+                 */
+                TranscodeRequest.prototype.holders = $util.emptyArray;
+
+                /**
+                 * TranscodeRequest sourceToken.
+                 * @member {Uint8Array} sourceToken
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @instance
+                 */
+                TranscodeRequest.prototype.sourceToken = $util.newBuffer([]);
+
+                /**
+                 * TranscodeRequest targetHandle.
+                 * @member {number} targetHandle
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @instance
+                 */
+                TranscodeRequest.prototype.targetHandle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TranscodeRequest targetEpoch.
+                 * @member {number} targetEpoch
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @instance
+                 */
+                TranscodeRequest.prototype.targetEpoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * TranscodeRequest targetCode.
+                 * @member {lumeo.common.v1.Code.$Properties|null|undefined} targetCode
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @instance
+                 */
+                TranscodeRequest.prototype.targetCode = null;
+
+                /**
+                 * TranscodeRequest targets.
+                 * @member {Array.<lumeo.chunkserver.v1.ReplicaHolder.$Properties>} targets
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @instance
+                 */
+                TranscodeRequest.prototype.targets = $util.emptyArray;
+
+                /**
+                 * TranscodeRequest targetToken.
+                 * @member {Uint8Array} targetToken
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @instance
+                 */
+                TranscodeRequest.prototype.targetToken = $util.newBuffer([]);
+
+                /**
+                 * TranscodeRequest bytesPerSecondMax.
+                 * @member {number} bytesPerSecondMax
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @instance
+                 */
+                TranscodeRequest.prototype.bytesPerSecondMax = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified TranscodeRequest message. Does not implicitly {@link lumeo.chunkserver.v1.TranscodeRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.TranscodeRequest.$Properties} m TranscodeRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TranscodeRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.source != null && $Object.hasOwnProperty.call(m, "source"))
+                        $root.lumeo.common.v1.ChunkRef.encode(m.source, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.holders != null && m.holders.length) {
+                        for (var i = 0; i < m.holders.length; ++i)
+                            $root.lumeo.chunkserver.v1.TranscodeHolder.encode(m.holders[i], w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    }
+                    if (m.sourceToken != null && $Object.hasOwnProperty.call(m, "sourceToken") && m.sourceToken.length)
+                        w.uint32(/* id 3, wireType 2 =*/26).bytes(m.sourceToken);
+                    if (m.targetHandle != null && $Object.hasOwnProperty.call(m, "targetHandle") && (typeof m.targetHandle === "object" ? m.targetHandle.low || m.targetHandle.high : m.targetHandle !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.targetHandle);
+                    if (m.targetEpoch != null && $Object.hasOwnProperty.call(m, "targetEpoch") && (typeof m.targetEpoch === "object" ? m.targetEpoch.low || m.targetEpoch.high : m.targetEpoch !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.targetEpoch);
+                    if (m.targetCode != null && $Object.hasOwnProperty.call(m, "targetCode"))
+                        $root.lumeo.common.v1.Code.encode(m.targetCode, w.uint32(/* id 6, wireType 2 =*/50).fork(), q + 1).ldelim();
+                    if (m.targets != null && m.targets.length) {
+                        for (var i = 0; i < m.targets.length; ++i)
+                            $root.lumeo.chunkserver.v1.ReplicaHolder.encode(m.targets[i], w.uint32(/* id 7, wireType 2 =*/58).fork(), q + 1).ldelim();
+                    }
+                    if (m.targetToken != null && $Object.hasOwnProperty.call(m, "targetToken") && m.targetToken.length)
+                        w.uint32(/* id 8, wireType 2 =*/66).bytes(m.targetToken);
+                    if (m.bytesPerSecondMax != null && $Object.hasOwnProperty.call(m, "bytesPerSecondMax") && (typeof m.bytesPerSecondMax === "object" ? m.bytesPerSecondMax.low || m.bytesPerSecondMax.high : m.bytesPerSecondMax !== 0))
+                        w.uint32(/* id 9, wireType 0 =*/72).uint64(m.bytesPerSecondMax);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TranscodeRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.TranscodeRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.TranscodeRequest & lumeo.chunkserver.v1.TranscodeRequest.$Shape} TranscodeRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TranscodeRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.TranscodeRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.source = $root.lumeo.common.v1.ChunkRef.decode(r, r.size(), $undefined, q + 1, m.source);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.holders && m.holders.length))
+                                    m.holders = [];
+                                m.holders.push($root.lumeo.chunkserver.v1.TranscodeHolder.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.sourceToken = v;
+                                else
+                                    delete m.sourceToken;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.targetHandle = v;
+                                else
+                                    delete m.targetHandle;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.targetEpoch = v;
+                                else
+                                    delete m.targetEpoch;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                m.targetCode = $root.lumeo.common.v1.Code.decode(r, r.size(), $undefined, q + 1, m.targetCode);
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.targets && m.targets.length))
+                                    m.targets = [];
+                                m.targets.push($root.lumeo.chunkserver.v1.ReplicaHolder.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.targetToken = v;
+                                else
+                                    delete m.targetToken;
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.bytesPerSecondMax = v;
+                                else
+                                    delete m.bytesPerSecondMax;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TranscodeRequest;
+            })();
+
+            v1.TranscodeHolder = (function() {
+
+                /**
+                 * Properties of a TranscodeHolder.
+                 * @typedef {Object} lumeo.chunkserver.v1.TranscodeHolder.$Properties
+                 * @property {lumeo.chunkserver.v1.ReplicaHolder.$Properties|null} [holder] TranscodeHolder holder
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TranscodeHolder.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ITranscodeHolder
+                 * @augments lumeo.chunkserver.v1.TranscodeHolder.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.TranscodeHolder.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TranscodeHolder.
+                 * @typedef {lumeo.chunkserver.v1.TranscodeHolder.$Properties} lumeo.chunkserver.v1.TranscodeHolder.$Shape
+                 */
+
+                /**
+                 * Constructs a new TranscodeHolder.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a TranscodeHolder.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.TranscodeHolder.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TranscodeHolder = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TranscodeHolder holder.
+                 * @member {lumeo.chunkserver.v1.ReplicaHolder.$Properties|null|undefined} holder
+                 * @memberof lumeo.chunkserver.v1.TranscodeHolder
+                 * @instance
+                 */
+                TranscodeHolder.prototype.holder = null;
+
+                /**
+                 * Encodes the specified TranscodeHolder message. Does not implicitly {@link lumeo.chunkserver.v1.TranscodeHolder.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.TranscodeHolder
+                 * @static
+                 * @param {lumeo.chunkserver.v1.TranscodeHolder.$Properties} m TranscodeHolder message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TranscodeHolder.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.holder != null && $Object.hasOwnProperty.call(m, "holder"))
+                        $root.lumeo.chunkserver.v1.ReplicaHolder.encode(m.holder, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TranscodeHolder message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.TranscodeHolder
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.TranscodeHolder & lumeo.chunkserver.v1.TranscodeHolder.$Shape} TranscodeHolder
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TranscodeHolder.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.TranscodeHolder();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.holder = $root.lumeo.chunkserver.v1.ReplicaHolder.decode(r, r.size(), $undefined, q + 1, m.holder);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TranscodeHolder;
+            })();
+
+            v1.TranscodeResponse = (function() {
+
+                /**
+                 * Properties of a TranscodeResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.TranscodeResponse.$Properties
+                 * @property {boolean|null} [done] TranscodeResponse done
+                 * @property {Array.<number>|null} [unitCrcs] TranscodeResponse unitCrcs
+                 * @property {Array.<lumeo.chunkserver.v1.SourceFault.$Properties>|null} [faults] TranscodeResponse faults
+                 * @property {string|null} [why] TranscodeResponse why
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a TranscodeResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface ITranscodeResponse
+                 * @augments lumeo.chunkserver.v1.TranscodeResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.TranscodeResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a TranscodeResponse.
+                 * @typedef {lumeo.chunkserver.v1.TranscodeResponse.$Properties} lumeo.chunkserver.v1.TranscodeResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new TranscodeResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a TranscodeResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.TranscodeResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const TranscodeResponse = function (p) {
+                    this.unitCrcs = [];
+                    this.faults = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * TranscodeResponse done.
+                 * @member {boolean} done
+                 * @memberof lumeo.chunkserver.v1.TranscodeResponse
+                 * @instance
+                 */
+                TranscodeResponse.prototype.done = false;
+
+                /**
+                 * TranscodeResponse unitCrcs.
+                 * @member {Array.<number>} unitCrcs
+                 * @memberof lumeo.chunkserver.v1.TranscodeResponse
+                 * @instance
+                 */
+                TranscodeResponse.prototype.unitCrcs = $util.emptyArray;
+
+                /**
+                 * TranscodeResponse faults.
+                 * @member {Array.<lumeo.chunkserver.v1.SourceFault.$Properties>} faults
+                 * @memberof lumeo.chunkserver.v1.TranscodeResponse
+                 * @instance
+                 */
+                TranscodeResponse.prototype.faults = $util.emptyArray;
+
+                /**
+                 * TranscodeResponse why.
+                 * @member {string} why
+                 * @memberof lumeo.chunkserver.v1.TranscodeResponse
+                 * @instance
+                 */
+                TranscodeResponse.prototype.why = "";
+
+                /**
+                 * Encodes the specified TranscodeResponse message. Does not implicitly {@link lumeo.chunkserver.v1.TranscodeResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.TranscodeResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.TranscodeResponse.$Properties} m TranscodeResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                TranscodeResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.done != null && $Object.hasOwnProperty.call(m, "done") && m.done !== false)
+                        w.uint32(/* id 1, wireType 0 =*/8).bool(m.done);
+                    if (m.unitCrcs != null && m.unitCrcs.length) {
+                        w.uint32(/* id 2, wireType 2 =*/18).fixed32s(m.unitCrcs);
+                    }
+                    if (m.faults != null && m.faults.length) {
+                        for (var i = 0; i < m.faults.length; ++i)
+                            $root.lumeo.chunkserver.v1.SourceFault.encode(m.faults[i], w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    }
+                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
+                        w.uint32(/* id 4, wireType 2 =*/34).string(m.why);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a TranscodeResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.TranscodeResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.TranscodeResponse & lumeo.chunkserver.v1.TranscodeResponse.$Shape} TranscodeResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                TranscodeResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.TranscodeResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.done = v;
+                                else
+                                    delete m.done;
+                                continue;
+                            }
+                        case 2: {
+                                if (u === 2) {
+                                    if (!(m.unitCrcs && m.unitCrcs.length))
+                                        m.unitCrcs = [];
+                                    r.fixed32s(m.unitCrcs);
+                                    continue;
+                                }
+                                if (u !== 5)
+                                    break;
+                                if (!(m.unitCrcs && m.unitCrcs.length))
+                                    m.unitCrcs = [];
+                                m.unitCrcs.push(r.fixed32());
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.faults && m.faults.length))
+                                    m.faults = [];
+                                m.faults.push($root.lumeo.chunkserver.v1.SourceFault.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.why = v;
+                                else
+                                    delete m.why;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return TranscodeResponse;
+            })();
+
             v1.AuditReplicaRequest = (function() {
 
                 /**
@@ -5349,6 +5981,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [copiesInFlight] GetStatusResponse copiesInFlight
                  * @property {Array.<number>|null} [stoppedHandles] GetStatusResponse stoppedHandles
                  * @property {lumeo.common.v1.ProcessFacts.$Properties|null} [process] GetStatusResponse process
+                 * @property {Array.<lumeo.common.v1.DiskStatus.$Properties>|null} [disks] GetStatusResponse disks
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5375,6 +6008,7 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 const GetStatusResponse = function (p) {
                     this.stoppedHandles = [];
+                    this.disks = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -5478,6 +6112,14 @@ export const lumeo = $root.lumeo = (() => {
                 GetStatusResponse.prototype.process = null;
 
                 /**
+                 * GetStatusResponse disks.
+                 * @member {Array.<lumeo.common.v1.DiskStatus.$Properties>} disks
+                 * @memberof lumeo.chunkserver.v1.GetStatusResponse
+                 * @instance
+                 */
+                GetStatusResponse.prototype.disks = $util.emptyArray;
+
+                /**
                  * Encodes the specified GetStatusResponse message. Does not implicitly {@link lumeo.chunkserver.v1.GetStatusResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.GetStatusResponse
@@ -5518,6 +6160,10 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.process != null && $Object.hasOwnProperty.call(m, "process"))
                         $root.lumeo.common.v1.ProcessFacts.encode(m.process, w.uint32(/* id 12, wireType 2 =*/98).fork(), q + 1).ldelim();
+                    if (m.disks != null && m.disks.length) {
+                        for (var i = 0; i < m.disks.length; ++i)
+                            $root.lumeo.common.v1.DiskStatus.encode(m.disks[i], w.uint32(/* id 13, wireType 2 =*/106).fork(), q + 1).ldelim();
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -5667,6 +6313,14 @@ export const lumeo = $root.lumeo = (() => {
                                 if (u !== 2)
                                     break;
                                 m.process = $root.lumeo.common.v1.ProcessFacts.decode(r, r.size(), $undefined, q + 1, m.process);
+                                continue;
+                            }
+                        case 13: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.disks && m.disks.length))
+                                    m.disks = [];
+                                m.disks.push($root.lumeo.common.v1.DiskStatus.decode(r, r.size(), $undefined, q + 1));
                                 continue;
                             }
                         }
@@ -7482,6 +8136,342 @@ export const lumeo = $root.lumeo = (() => {
                 return ReplicaLocation;
             })();
 
+            v1.Code = (function() {
+
+                /**
+                 * Properties of a Code.
+                 * @typedef {Object} lumeo.common.v1.Code.$Properties
+                 * @property {number|null} [data] Code data
+                 * @property {number|null} [parity] Code parity
+                 * @property {number|null} [cellBytes] Code cellBytes
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Code.
+                 * @memberof lumeo.common.v1
+                 * @interface ICode
+                 * @augments lumeo.common.v1.Code.$Properties
+                 * @deprecated Use lumeo.common.v1.Code.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Code.
+                 * @typedef {lumeo.common.v1.Code.$Properties} lumeo.common.v1.Code.$Shape
+                 */
+
+                /**
+                 * Constructs a new Code.
+                 * @memberof lumeo.common.v1
+                 * @classdesc Represents a Code.
+                 * @constructor
+                 * @param {lumeo.common.v1.Code.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Code = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Code data.
+                 * @member {number} data
+                 * @memberof lumeo.common.v1.Code
+                 * @instance
+                 */
+                Code.prototype.data = 0;
+
+                /**
+                 * Code parity.
+                 * @member {number} parity
+                 * @memberof lumeo.common.v1.Code
+                 * @instance
+                 */
+                Code.prototype.parity = 0;
+
+                /**
+                 * Code cellBytes.
+                 * @member {number} cellBytes
+                 * @memberof lumeo.common.v1.Code
+                 * @instance
+                 */
+                Code.prototype.cellBytes = 0;
+
+                /**
+                 * Encodes the specified Code message. Does not implicitly {@link lumeo.common.v1.Code.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.common.v1.Code
+                 * @static
+                 * @param {lumeo.common.v1.Code.$Properties} m Code message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Code.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.data != null && $Object.hasOwnProperty.call(m, "data") && m.data !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).uint32(m.data);
+                    if (m.parity != null && $Object.hasOwnProperty.call(m, "parity") && m.parity !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.parity);
+                    if (m.cellBytes != null && $Object.hasOwnProperty.call(m, "cellBytes") && m.cellBytes !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.cellBytes);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Code message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.common.v1.Code
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.common.v1.Code & lumeo.common.v1.Code.$Shape} Code
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Code.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.common.v1.Code();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.data = v;
+                                else
+                                    delete m.data;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.parity = v;
+                                else
+                                    delete m.parity;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.cellBytes = v;
+                                else
+                                    delete m.cellBytes;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Code;
+            })();
+
+            v1.ChunkCoding = (function() {
+
+                /**
+                 * Properties of a ChunkCoding.
+                 * @typedef {Object} lumeo.common.v1.ChunkCoding.$Properties
+                 * @property {lumeo.common.v1.Code.$Properties|null} [code] ChunkCoding code
+                 * @property {Array.<number>|null} [unitCrcs] ChunkCoding unitCrcs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ChunkCoding.
+                 * @memberof lumeo.common.v1
+                 * @interface IChunkCoding
+                 * @augments lumeo.common.v1.ChunkCoding.$Properties
+                 * @deprecated Use lumeo.common.v1.ChunkCoding.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ChunkCoding.
+                 * @typedef {lumeo.common.v1.ChunkCoding.$Properties} lumeo.common.v1.ChunkCoding.$Shape
+                 */
+
+                /**
+                 * Constructs a new ChunkCoding.
+                 * @memberof lumeo.common.v1
+                 * @classdesc Represents a ChunkCoding.
+                 * @constructor
+                 * @param {lumeo.common.v1.ChunkCoding.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ChunkCoding = function (p) {
+                    this.unitCrcs = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ChunkCoding code.
+                 * @member {lumeo.common.v1.Code.$Properties|null|undefined} code
+                 * @memberof lumeo.common.v1.ChunkCoding
+                 * @instance
+                 */
+                ChunkCoding.prototype.code = null;
+
+                /**
+                 * ChunkCoding unitCrcs.
+                 * @member {Array.<number>} unitCrcs
+                 * @memberof lumeo.common.v1.ChunkCoding
+                 * @instance
+                 */
+                ChunkCoding.prototype.unitCrcs = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ChunkCoding message. Does not implicitly {@link lumeo.common.v1.ChunkCoding.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.common.v1.ChunkCoding
+                 * @static
+                 * @param {lumeo.common.v1.ChunkCoding.$Properties} m ChunkCoding message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ChunkCoding.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.code != null && $Object.hasOwnProperty.call(m, "code"))
+                        $root.lumeo.common.v1.Code.encode(m.code, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.unitCrcs != null && m.unitCrcs.length) {
+                        w.uint32(/* id 2, wireType 2 =*/18).fixed32s(m.unitCrcs);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ChunkCoding message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.common.v1.ChunkCoding
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.common.v1.ChunkCoding & lumeo.common.v1.ChunkCoding.$Shape} ChunkCoding
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ChunkCoding.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.common.v1.ChunkCoding();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.code = $root.lumeo.common.v1.Code.decode(r, r.size(), $undefined, q + 1, m.code);
+                                continue;
+                            }
+                        case 2: {
+                                if (u === 2) {
+                                    if (!(m.unitCrcs && m.unitCrcs.length))
+                                        m.unitCrcs = [];
+                                    r.fixed32s(m.unitCrcs);
+                                    continue;
+                                }
+                                if (u !== 5)
+                                    break;
+                                if (!(m.unitCrcs && m.unitCrcs.length))
+                                    m.unitCrcs = [];
+                                m.unitCrcs.push(r.fixed32());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ChunkCoding;
+            })();
+
             v1.ChunkRef = (function() {
 
                 /**
@@ -7491,6 +8481,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [epoch] ChunkRef epoch
                  * @property {number|null} [lengthBytes] ChunkRef lengthBytes
                  * @property {number|null} [crc32c] ChunkRef crc32c
+                 * @property {lumeo.common.v1.ChunkCoding.$Properties|null} [coding] ChunkRef coding
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -7555,6 +8546,14 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkRef.prototype.crc32c = 0;
 
                 /**
+                 * ChunkRef coding.
+                 * @member {lumeo.common.v1.ChunkCoding.$Properties|null|undefined} coding
+                 * @memberof lumeo.common.v1.ChunkRef
+                 * @instance
+                 */
+                ChunkRef.prototype.coding = null;
+
+                /**
                  * Encodes the specified ChunkRef message. Does not implicitly {@link lumeo.common.v1.ChunkRef.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.common.v1.ChunkRef
@@ -7578,6 +8577,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 3, wireType 0 =*/24).uint32(m.lengthBytes);
                     if (m.crc32c != null && $Object.hasOwnProperty.call(m, "crc32c") && m.crc32c !== 0)
                         w.uint32(/* id 4, wireType 0 =*/32).uint32(m.crc32c);
+                    if (m.coding != null && $Object.hasOwnProperty.call(m, "coding"))
+                        $root.lumeo.common.v1.ChunkCoding.encode(m.coding, w.uint32(/* id 5, wireType 2 =*/42).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -7656,6 +8657,12 @@ export const lumeo = $root.lumeo = (() => {
                                     m.crc32c = v;
                                 else
                                     delete m.crc32c;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                m.coding = $root.lumeo.common.v1.ChunkCoding.decode(r, r.size(), $undefined, q + 1, m.coding);
                                 continue;
                             }
                         }
@@ -7851,6 +8858,380 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return LocatedChunk;
+            })();
+
+            v1.DiskStatus = (function() {
+
+                /**
+                 * Properties of a DiskStatus.
+                 * @typedef {Object} lumeo.common.v1.DiskStatus.$Properties
+                 * @property {string|null} [uuid] DiskStatus uuid
+                 * @property {string|null} [folder] DiskStatus folder
+                 * @property {lumeo.common.v1.DiskState|null} [state] DiskStatus state
+                 * @property {number|null} [chunkCount] DiskStatus chunkCount
+                 * @property {number|null} [usedBytes] DiskStatus usedBytes
+                 * @property {number|null} [capacityBytes] DiskStatus capacityBytes
+                 * @property {number|null} [freeBytes] DiskStatus freeBytes
+                 * @property {number|null} [damagedCount] DiskStatus damagedCount
+                 * @property {number|null} [scrubbedMs] DiskStatus scrubbedMs
+                 * @property {number|null} [lostSinceMs] DiskStatus lostSinceMs
+                 * @property {string|null} [why] DiskStatus why
+                 * @property {boolean|null} [tails] DiskStatus tails
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a DiskStatus.
+                 * @memberof lumeo.common.v1
+                 * @interface IDiskStatus
+                 * @augments lumeo.common.v1.DiskStatus.$Properties
+                 * @deprecated Use lumeo.common.v1.DiskStatus.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a DiskStatus.
+                 * @typedef {lumeo.common.v1.DiskStatus.$Properties} lumeo.common.v1.DiskStatus.$Shape
+                 */
+
+                /**
+                 * Constructs a new DiskStatus.
+                 * @memberof lumeo.common.v1
+                 * @classdesc Represents a DiskStatus.
+                 * @constructor
+                 * @param {lumeo.common.v1.DiskStatus.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const DiskStatus = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * DiskStatus uuid.
+                 * @member {string} uuid
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.uuid = "";
+
+                /**
+                 * DiskStatus folder.
+                 * @member {string} folder
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.folder = "";
+
+                /**
+                 * DiskStatus state.
+                 * @member {lumeo.common.v1.DiskState} state
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.state = 0;
+
+                /**
+                 * DiskStatus chunkCount.
+                 * @member {number} chunkCount
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.chunkCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DiskStatus usedBytes.
+                 * @member {number} usedBytes
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.usedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DiskStatus capacityBytes.
+                 * @member {number} capacityBytes
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.capacityBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DiskStatus freeBytes.
+                 * @member {number} freeBytes
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.freeBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DiskStatus damagedCount.
+                 * @member {number} damagedCount
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.damagedCount = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DiskStatus scrubbedMs.
+                 * @member {number} scrubbedMs
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.scrubbedMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DiskStatus lostSinceMs.
+                 * @member {number} lostSinceMs
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.lostSinceMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * DiskStatus why.
+                 * @member {string} why
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.why = "";
+
+                /**
+                 * DiskStatus tails.
+                 * @member {boolean} tails
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @instance
+                 */
+                DiskStatus.prototype.tails = false;
+
+                /**
+                 * Encodes the specified DiskStatus message. Does not implicitly {@link lumeo.common.v1.DiskStatus.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @static
+                 * @param {lumeo.common.v1.DiskStatus.$Properties} m DiskStatus message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                DiskStatus.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.uuid != null && $Object.hasOwnProperty.call(m, "uuid") && m.uuid !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.uuid);
+                    if (m.folder != null && $Object.hasOwnProperty.call(m, "folder") && m.folder !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.folder);
+                    if (m.state != null && $Object.hasOwnProperty.call(m, "state") && m.state !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).int32(m.state);
+                    if (m.chunkCount != null && $Object.hasOwnProperty.call(m, "chunkCount") && (typeof m.chunkCount === "object" ? m.chunkCount.low || m.chunkCount.high : m.chunkCount !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.chunkCount);
+                    if (m.usedBytes != null && $Object.hasOwnProperty.call(m, "usedBytes") && (typeof m.usedBytes === "object" ? m.usedBytes.low || m.usedBytes.high : m.usedBytes !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.usedBytes);
+                    if (m.capacityBytes != null && $Object.hasOwnProperty.call(m, "capacityBytes") && (typeof m.capacityBytes === "object" ? m.capacityBytes.low || m.capacityBytes.high : m.capacityBytes !== 0))
+                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.capacityBytes);
+                    if (m.freeBytes != null && $Object.hasOwnProperty.call(m, "freeBytes") && (typeof m.freeBytes === "object" ? m.freeBytes.low || m.freeBytes.high : m.freeBytes !== 0))
+                        w.uint32(/* id 7, wireType 0 =*/56).uint64(m.freeBytes);
+                    if (m.damagedCount != null && $Object.hasOwnProperty.call(m, "damagedCount") && (typeof m.damagedCount === "object" ? m.damagedCount.low || m.damagedCount.high : m.damagedCount !== 0))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.damagedCount);
+                    if (m.scrubbedMs != null && $Object.hasOwnProperty.call(m, "scrubbedMs") && (typeof m.scrubbedMs === "object" ? m.scrubbedMs.low || m.scrubbedMs.high : m.scrubbedMs !== 0))
+                        w.uint32(/* id 9, wireType 0 =*/72).uint64(m.scrubbedMs);
+                    if (m.lostSinceMs != null && $Object.hasOwnProperty.call(m, "lostSinceMs") && (typeof m.lostSinceMs === "object" ? m.lostSinceMs.low || m.lostSinceMs.high : m.lostSinceMs !== 0))
+                        w.uint32(/* id 10, wireType 0 =*/80).uint64(m.lostSinceMs);
+                    if (m.why != null && $Object.hasOwnProperty.call(m, "why") && m.why !== "")
+                        w.uint32(/* id 11, wireType 2 =*/90).string(m.why);
+                    if (m.tails != null && $Object.hasOwnProperty.call(m, "tails") && m.tails !== false)
+                        w.uint32(/* id 12, wireType 0 =*/96).bool(m.tails);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a DiskStatus message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.common.v1.DiskStatus
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.common.v1.DiskStatus & lumeo.common.v1.DiskStatus.$Shape} DiskStatus
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                DiskStatus.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.common.v1.DiskStatus();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.uuid = v;
+                                else
+                                    delete m.uuid;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.folder = v;
+                                else
+                                    delete m.folder;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.state = v;
+                                else
+                                    delete m.state;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.chunkCount = v;
+                                else
+                                    delete m.chunkCount;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.usedBytes = v;
+                                else
+                                    delete m.usedBytes;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.capacityBytes = v;
+                                else
+                                    delete m.capacityBytes;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.freeBytes = v;
+                                else
+                                    delete m.freeBytes;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.damagedCount = v;
+                                else
+                                    delete m.damagedCount;
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.scrubbedMs = v;
+                                else
+                                    delete m.scrubbedMs;
+                                continue;
+                            }
+                        case 10: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.lostSinceMs = v;
+                                else
+                                    delete m.lostSinceMs;
+                                continue;
+                            }
+                        case 11: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.why = v;
+                                else
+                                    delete m.why;
+                                continue;
+                            }
+                        case 12: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.tails = v;
+                                else
+                                    delete m.tails;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return DiskStatus;
+            })();
+
+            /**
+             * DiskState enum.
+             * @name lumeo.common.v1.DiskState
+             * @enum {number}
+             * @property {number} DISK_STATE_UNSPECIFIED=0 DISK_STATE_UNSPECIFIED value
+             * @property {number} DISK_STATE_SERVING=1 DISK_STATE_SERVING value
+             * @property {number} DISK_STATE_READ_ONLY=2 DISK_STATE_READ_ONLY value
+             * @property {number} DISK_STATE_LOST=3 DISK_STATE_LOST value
+             */
+            v1.DiskState = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "DISK_STATE_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "DISK_STATE_SERVING"] = 1;
+                values[valuesById[2] = "DISK_STATE_READ_ONLY"] = 2;
+                values[valuesById[3] = "DISK_STATE_LOST"] = 3;
+                return values;
             })();
 
             v1.ErrorDetail = (function() {
@@ -11303,6 +12684,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [controlAddress] ChunkserverStatus controlAddress
                  * @property {number|null} [newerCount] ChunkserverStatus newerCount
                  * @property {Array.<number>|null} [newerHandles] ChunkserverStatus newerHandles
+                 * @property {Array.<lumeo.common.v1.DiskStatus.$Properties>|null} [disks] ChunkserverStatus disks
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -11331,6 +12713,7 @@ export const lumeo = $root.lumeo = (() => {
                     this.labels = {};
                     this.stoppedHandles = [];
                     this.newerHandles = [];
+                    this.disks = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -11482,6 +12865,14 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkserverStatus.prototype.newerHandles = $util.emptyArray;
 
                 /**
+                 * ChunkserverStatus disks.
+                 * @member {Array.<lumeo.common.v1.DiskStatus.$Properties>} disks
+                 * @memberof lumeo.master.v1.ChunkserverStatus
+                 * @instance
+                 */
+                ChunkserverStatus.prototype.disks = $util.emptyArray;
+
+                /**
                  * Encodes the specified ChunkserverStatus message. Does not implicitly {@link lumeo.master.v1.ChunkserverStatus.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ChunkserverStatus
@@ -11537,6 +12928,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 17, wireType 0 =*/136).uint64(m.newerCount);
                     if (m.newerHandles != null && m.newerHandles.length) {
                         w.uint32(/* id 18, wireType 2 =*/146).uint64s(m.newerHandles);
+                    }
+                    if (m.disks != null && m.disks.length) {
+                        for (var i = 0; i < m.disks.length; ++i)
+                            $root.lumeo.common.v1.DiskStatus.encode(m.disks[i], w.uint32(/* id 19, wireType 2 =*/154).fork(), q + 1).ldelim();
                     }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
@@ -11778,6 +13173,14 @@ export const lumeo = $root.lumeo = (() => {
                                 m.newerHandles.push(r.uint64());
                                 continue;
                             }
+                        case 19: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.disks && m.disks.length))
+                                    m.disks = [];
+                                m.disks.push($root.lumeo.common.v1.DiskStatus.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -11808,6 +13211,7 @@ export const lumeo = $root.lumeo = (() => {
              * @property {number} JOB_KIND_DRAIN=3 JOB_KIND_DRAIN value
              * @property {number} JOB_KIND_DECOMMISSION=4 JOB_KIND_DECOMMISSION value
              * @property {number} JOB_KIND_REBALANCE=5 JOB_KIND_REBALANCE value
+             * @property {number} JOB_KIND_CONVERT=6 JOB_KIND_CONVERT value
              */
             v1.JobKind = (function() {
                 const valuesById = $Object.create(null), values = $Object.create(valuesById);
@@ -11817,6 +13221,7 @@ export const lumeo = $root.lumeo = (() => {
                 values[valuesById[3] = "JOB_KIND_DRAIN"] = 3;
                 values[valuesById[4] = "JOB_KIND_DECOMMISSION"] = 4;
                 values[valuesById[5] = "JOB_KIND_REBALANCE"] = 5;
+                values[valuesById[6] = "JOB_KIND_CONVERT"] = 6;
                 return values;
             })();
 
@@ -11859,6 +13264,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [failures] Job failures
                  * @property {number|null} [moves] Job moves
                  * @property {string|null} [note] Job note
+                 * @property {lumeo.master.v1.Conversion.$Properties|null} [conversion] Job conversion
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -12003,6 +13409,14 @@ export const lumeo = $root.lumeo = (() => {
                 Job.prototype.note = "";
 
                 /**
+                 * Job conversion.
+                 * @member {lumeo.master.v1.Conversion.$Properties|null|undefined} conversion
+                 * @memberof lumeo.master.v1.Job
+                 * @instance
+                 */
+                Job.prototype.conversion = null;
+
+                /**
                  * Encodes the specified Job message. Does not implicitly {@link lumeo.master.v1.Job.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Job
@@ -12046,6 +13460,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 13, wireType 0 =*/104).uint64(m.moves);
                     if (m.note != null && $Object.hasOwnProperty.call(m, "note") && m.note !== "")
                         w.uint32(/* id 14, wireType 2 =*/114).string(m.note);
+                    if (m.conversion != null && $Object.hasOwnProperty.call(m, "conversion"))
+                        $root.lumeo.master.v1.Conversion.encode(m.conversion, w.uint32(/* id 15, wireType 2 =*/122).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -12216,6 +13632,12 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.note;
                                 continue;
                             }
+                        case 15: {
+                                if (u !== 2)
+                                    break;
+                                m.conversion = $root.lumeo.master.v1.Conversion.decode(r, r.size(), $undefined, q + 1, m.conversion);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -12234,6 +13656,179 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return Job;
+            })();
+
+            v1.Conversion = (function() {
+
+                /**
+                 * Properties of a Conversion.
+                 * @typedef {Object} lumeo.master.v1.Conversion.$Properties
+                 * @property {string|null} [path] Conversion path
+                 * @property {lumeo.common.v1.Code.$Properties|null} [to] Conversion to
+                 * @property {boolean|null} [byPolicy] Conversion byPolicy
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Conversion.
+                 * @memberof lumeo.master.v1
+                 * @interface IConversion
+                 * @augments lumeo.master.v1.Conversion.$Properties
+                 * @deprecated Use lumeo.master.v1.Conversion.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Conversion.
+                 * @typedef {lumeo.master.v1.Conversion.$Properties} lumeo.master.v1.Conversion.$Shape
+                 */
+
+                /**
+                 * Constructs a new Conversion.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Conversion.
+                 * @constructor
+                 * @param {lumeo.master.v1.Conversion.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Conversion = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Conversion path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.Conversion
+                 * @instance
+                 */
+                Conversion.prototype.path = "";
+
+                /**
+                 * Conversion to.
+                 * @member {lumeo.common.v1.Code.$Properties|null|undefined} to
+                 * @memberof lumeo.master.v1.Conversion
+                 * @instance
+                 */
+                Conversion.prototype.to = null;
+
+                /**
+                 * Conversion byPolicy.
+                 * @member {boolean} byPolicy
+                 * @memberof lumeo.master.v1.Conversion
+                 * @instance
+                 */
+                Conversion.prototype.byPolicy = false;
+
+                /**
+                 * Encodes the specified Conversion message. Does not implicitly {@link lumeo.master.v1.Conversion.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Conversion
+                 * @static
+                 * @param {lumeo.master.v1.Conversion.$Properties} m Conversion message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Conversion.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.to != null && $Object.hasOwnProperty.call(m, "to"))
+                        $root.lumeo.common.v1.Code.encode(m.to, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.byPolicy != null && $Object.hasOwnProperty.call(m, "byPolicy") && m.byPolicy !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.byPolicy);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Conversion message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Conversion
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Conversion & lumeo.master.v1.Conversion.$Shape} Conversion
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Conversion.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Conversion();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.to = $root.lumeo.common.v1.Code.decode(r, r.size(), $undefined, q + 1, m.to);
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.byPolicy = v;
+                                else
+                                    delete m.byPolicy;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Conversion;
             })();
 
             v1.ListJobsRequest = (function() {
@@ -12518,6 +14113,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.JobKind|null} [kind] CreateJobRequest kind
                  * @property {string|null} [node] CreateJobRequest node
                  * @property {boolean|null} [forwarded] CreateJobRequest forwarded
+                 * @property {lumeo.master.v1.Conversion.$Properties|null} [conversion] CreateJobRequest conversion
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -12574,6 +14170,14 @@ export const lumeo = $root.lumeo = (() => {
                 CreateJobRequest.prototype.forwarded = false;
 
                 /**
+                 * CreateJobRequest conversion.
+                 * @member {lumeo.master.v1.Conversion.$Properties|null|undefined} conversion
+                 * @memberof lumeo.master.v1.CreateJobRequest
+                 * @instance
+                 */
+                CreateJobRequest.prototype.conversion = null;
+
+                /**
                  * Encodes the specified CreateJobRequest message. Does not implicitly {@link lumeo.master.v1.CreateJobRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.CreateJobRequest
@@ -12595,6 +14199,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 2, wireType 2 =*/18).string(m.node);
                     if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
                         w.uint32(/* id 3, wireType 0 =*/24).bool(m.forwarded);
+                    if (m.conversion != null && $Object.hasOwnProperty.call(m, "conversion"))
+                        $root.lumeo.master.v1.Conversion.encode(m.conversion, w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -12664,6 +14270,12 @@ export const lumeo = $root.lumeo = (() => {
                                     m.forwarded = v;
                                 else
                                     delete m.forwarded;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                m.conversion = $root.lumeo.master.v1.Conversion.decode(r, r.size(), $undefined, q + 1, m.conversion);
                                 continue;
                             }
                         }
@@ -13185,6 +14797,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [damagedCount] Node damagedCount
                  * @property {Array.<number>|null} [jobs] Node jobs
                  * @property {lumeo.common.v1.ScrubStatus.$Properties|null} [scrub] Node scrub
+                 * @property {Array.<lumeo.common.v1.DiskStatus.$Properties>|null} [disks] Node disks
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -13212,6 +14825,7 @@ export const lumeo = $root.lumeo = (() => {
                 const Node = function (p) {
                     this.labels = {};
                     this.jobs = [];
+                    this.disks = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -13330,6 +14944,14 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 Node.prototype.scrub = null;
 
+                /**
+                 * Node disks.
+                 * @member {Array.<lumeo.common.v1.DiskStatus.$Properties>} disks
+                 * @memberof lumeo.master.v1.Node
+                 * @instance
+                 */
+                Node.prototype.disks = $util.emptyArray;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
@@ -13387,6 +15009,10 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.scrub != null && $Object.hasOwnProperty.call(m, "scrub"))
                         $root.lumeo.common.v1.ScrubStatus.encode(m.scrub, w.uint32(/* id 14, wireType 2 =*/114).fork(), q + 1).ldelim();
+                    if (m.disks != null && m.disks.length) {
+                        for (var i = 0; i < m.disks.length; ++i)
+                            $root.lumeo.common.v1.DiskStatus.encode(m.disks[i], w.uint32(/* id 15, wireType 2 =*/122).fork(), q + 1).ldelim();
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -13582,6 +15208,14 @@ export const lumeo = $root.lumeo = (() => {
                                 if (u !== 2)
                                     break;
                                 m.scrub = $root.lumeo.common.v1.ScrubStatus.decode(r, r.size(), $undefined, q + 1, m.scrub);
+                                continue;
+                            }
+                        case 15: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.disks && m.disks.length))
+                                    m.disks = [];
+                                m.disks.push($root.lumeo.common.v1.DiskStatus.decode(r, r.size(), $undefined, q + 1));
                                 continue;
                             }
                         }
@@ -19792,6 +21426,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<number>|null} [stoppedHandles] HeartbeatRequest stoppedHandles
                  * @property {number|null} [tokenKeyId] HeartbeatRequest tokenKeyId
                  * @property {number|null} [highestHandle] HeartbeatRequest highestHandle
+                 * @property {Array.<lumeo.common.v1.DiskStatus.$Properties>|null} [disks] HeartbeatRequest disks
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -19819,6 +21454,7 @@ export const lumeo = $root.lumeo = (() => {
                 const HeartbeatRequest = function (p) {
                     this.damagedHandles = [];
                     this.stoppedHandles = [];
+                    this.disks = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -19930,6 +21566,14 @@ export const lumeo = $root.lumeo = (() => {
                 HeartbeatRequest.prototype.highestHandle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * HeartbeatRequest disks.
+                 * @member {Array.<lumeo.common.v1.DiskStatus.$Properties>} disks
+                 * @memberof lumeo.master.v1.HeartbeatRequest
+                 * @instance
+                 */
+                HeartbeatRequest.prototype.disks = $util.emptyArray;
+
+                /**
                  * Encodes the specified HeartbeatRequest message. Does not implicitly {@link lumeo.master.v1.HeartbeatRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.HeartbeatRequest
@@ -19973,6 +21617,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 12, wireType 0 =*/96).uint32(m.tokenKeyId);
                     if (m.highestHandle != null && $Object.hasOwnProperty.call(m, "highestHandle") && (typeof m.highestHandle === "object" ? m.highestHandle.low || m.highestHandle.high : m.highestHandle !== 0))
                         w.uint32(/* id 13, wireType 0 =*/104).uint64(m.highestHandle);
+                    if (m.disks != null && m.disks.length) {
+                        for (var i = 0; i < m.disks.length; ++i)
+                            $root.lumeo.common.v1.DiskStatus.encode(m.disks[i], w.uint32(/* id 14, wireType 2 =*/114).fork(), q + 1).ldelim();
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -20139,6 +21787,14 @@ export const lumeo = $root.lumeo = (() => {
                                     m.highestHandle = v;
                                 else
                                     delete m.highestHandle;
+                                continue;
+                            }
+                        case 14: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.disks && m.disks.length))
+                                    m.disks = [];
+                                m.disks.push($root.lumeo.common.v1.DiskStatus.decode(r, r.size(), $undefined, q + 1));
                                 continue;
                             }
                         }
@@ -20942,6 +22598,405 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return ReportInventoryResponse;
+            })();
+
+            v1.ListAssignedRequest = (function() {
+
+                /**
+                 * Properties of a ListAssignedRequest.
+                 * @typedef {Object} lumeo.master.v1.ListAssignedRequest.$Properties
+                 * @property {number|null} [serverId] ListAssignedRequest serverId
+                 * @property {string|null} [storeUuid] ListAssignedRequest storeUuid
+                 * @property {number|null} [after] ListAssignedRequest after
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListAssignedRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IListAssignedRequest
+                 * @augments lumeo.master.v1.ListAssignedRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ListAssignedRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListAssignedRequest.
+                 * @typedef {lumeo.master.v1.ListAssignedRequest.$Properties} lumeo.master.v1.ListAssignedRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListAssignedRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListAssignedRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListAssignedRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListAssignedRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListAssignedRequest serverId.
+                 * @member {number} serverId
+                 * @memberof lumeo.master.v1.ListAssignedRequest
+                 * @instance
+                 */
+                ListAssignedRequest.prototype.serverId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListAssignedRequest storeUuid.
+                 * @member {string} storeUuid
+                 * @memberof lumeo.master.v1.ListAssignedRequest
+                 * @instance
+                 */
+                ListAssignedRequest.prototype.storeUuid = "";
+
+                /**
+                 * ListAssignedRequest after.
+                 * @member {number} after
+                 * @memberof lumeo.master.v1.ListAssignedRequest
+                 * @instance
+                 */
+                ListAssignedRequest.prototype.after = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ListAssignedRequest message. Does not implicitly {@link lumeo.master.v1.ListAssignedRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListAssignedRequest
+                 * @static
+                 * @param {lumeo.master.v1.ListAssignedRequest.$Properties} m ListAssignedRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListAssignedRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.serverId != null && $Object.hasOwnProperty.call(m, "serverId") && (typeof m.serverId === "object" ? m.serverId.low || m.serverId.high : m.serverId !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.serverId);
+                    if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
+                        w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
+                    if (m.after != null && $Object.hasOwnProperty.call(m, "after") && (typeof m.after === "object" ? m.after.low || m.after.high : m.after !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.after);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListAssignedRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListAssignedRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListAssignedRequest & lumeo.master.v1.ListAssignedRequest.$Shape} ListAssignedRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListAssignedRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListAssignedRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.serverId = v;
+                                else
+                                    delete m.serverId;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.storeUuid = v;
+                                else
+                                    delete m.storeUuid;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.after = v;
+                                else
+                                    delete m.after;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListAssignedRequest;
+            })();
+
+            v1.ListAssignedResponse = (function() {
+
+                /**
+                 * Properties of a ListAssignedResponse.
+                 * @typedef {Object} lumeo.master.v1.ListAssignedResponse.$Properties
+                 * @property {Array.<number>|null} [handles] ListAssignedResponse handles
+                 * @property {number|null} [upto] ListAssignedResponse upto
+                 * @property {boolean|null} [last] ListAssignedResponse last
+                 * @property {number|null} [grantedUpto] ListAssignedResponse grantedUpto
+                 * @property {number|null} [grantMs] ListAssignedResponse grantMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListAssignedResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IListAssignedResponse
+                 * @augments lumeo.master.v1.ListAssignedResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ListAssignedResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListAssignedResponse.
+                 * @typedef {lumeo.master.v1.ListAssignedResponse.$Properties} lumeo.master.v1.ListAssignedResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListAssignedResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListAssignedResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListAssignedResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListAssignedResponse = function (p) {
+                    this.handles = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListAssignedResponse handles.
+                 * @member {Array.<number>} handles
+                 * @memberof lumeo.master.v1.ListAssignedResponse
+                 * @instance
+                 */
+                ListAssignedResponse.prototype.handles = $util.emptyArray;
+
+                /**
+                 * ListAssignedResponse upto.
+                 * @member {number} upto
+                 * @memberof lumeo.master.v1.ListAssignedResponse
+                 * @instance
+                 */
+                ListAssignedResponse.prototype.upto = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListAssignedResponse last.
+                 * @member {boolean} last
+                 * @memberof lumeo.master.v1.ListAssignedResponse
+                 * @instance
+                 */
+                ListAssignedResponse.prototype.last = false;
+
+                /**
+                 * ListAssignedResponse grantedUpto.
+                 * @member {number} grantedUpto
+                 * @memberof lumeo.master.v1.ListAssignedResponse
+                 * @instance
+                 */
+                ListAssignedResponse.prototype.grantedUpto = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListAssignedResponse grantMs.
+                 * @member {number} grantMs
+                 * @memberof lumeo.master.v1.ListAssignedResponse
+                 * @instance
+                 */
+                ListAssignedResponse.prototype.grantMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ListAssignedResponse message. Does not implicitly {@link lumeo.master.v1.ListAssignedResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListAssignedResponse
+                 * @static
+                 * @param {lumeo.master.v1.ListAssignedResponse.$Properties} m ListAssignedResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListAssignedResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handles != null && m.handles.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.handles);
+                    }
+                    if (m.upto != null && $Object.hasOwnProperty.call(m, "upto") && (typeof m.upto === "object" ? m.upto.low || m.upto.high : m.upto !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.upto);
+                    if (m.last != null && $Object.hasOwnProperty.call(m, "last") && m.last !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.last);
+                    if (m.grantedUpto != null && $Object.hasOwnProperty.call(m, "grantedUpto") && (typeof m.grantedUpto === "object" ? m.grantedUpto.low || m.grantedUpto.high : m.grantedUpto !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.grantedUpto);
+                    if (m.grantMs != null && $Object.hasOwnProperty.call(m, "grantMs") && (typeof m.grantMs === "object" ? m.grantMs.low || m.grantMs.high : m.grantMs !== 0))
+                        w.uint32(/* id 5, wireType 0 =*/40).uint64(m.grantMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListAssignedResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListAssignedResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListAssignedResponse & lumeo.master.v1.ListAssignedResponse.$Shape} ListAssignedResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListAssignedResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListAssignedResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u === 2) {
+                                    if (!(m.handles && m.handles.length))
+                                        m.handles = [];
+                                    r.uint64s(m.handles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.handles && m.handles.length))
+                                    m.handles = [];
+                                m.handles.push(r.uint64());
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.upto = v;
+                                else
+                                    delete m.upto;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.last = v;
+                                else
+                                    delete m.last;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.grantedUpto = v;
+                                else
+                                    delete m.grantedUpto;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.grantMs = v;
+                                else
+                                    delete m.grantMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListAssignedResponse;
             })();
 
             v1.BeginCheckRequest = (function() {
@@ -25006,6 +27061,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.master.v1.Quota.$Properties|null} [quota] FileInfo quota
                  * @property {lumeo.master.v1.Policy.$Properties|null} [policy] FileInfo policy
                  * @property {boolean|null} [unevenChunks] FileInfo unevenChunks
+                 * @property {lumeo.common.v1.Code.$Properties|null} [code] FileInfo code
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -25192,6 +27248,14 @@ export const lumeo = $root.lumeo = (() => {
                 FileInfo.prototype.unevenChunks = false;
 
                 /**
+                 * FileInfo code.
+                 * @member {lumeo.common.v1.Code.$Properties|null|undefined} code
+                 * @memberof lumeo.master.v1.FileInfo
+                 * @instance
+                 */
+                FileInfo.prototype.code = null;
+
+                /**
                  * Encodes the specified FileInfo message. Does not implicitly {@link lumeo.master.v1.FileInfo.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.FileInfo
@@ -25251,6 +27315,8 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.Policy.encode(m.policy, w.uint32(/* id 18, wireType 2 =*/146).fork(), q + 1).ldelim();
                     if (m.unevenChunks != null && $Object.hasOwnProperty.call(m, "unevenChunks") && m.unevenChunks !== false)
                         w.uint32(/* id 19, wireType 0 =*/152).bool(m.unevenChunks);
+                    if (m.code != null && $Object.hasOwnProperty.call(m, "code"))
+                        $root.lumeo.common.v1.Code.encode(m.code, w.uint32(/* id 20, wireType 2 =*/162).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -25511,6 +27577,12 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.unevenChunks;
                                 continue;
                             }
+                        case 20: {
+                                if (u !== 2)
+                                    break;
+                                m.code = $root.lumeo.common.v1.Code.decode(r, r.size(), $undefined, q + 1, m.code);
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -25725,6 +27797,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Object.<string,string>|null} [tags] Commit tags
                  * @property {number|null} [ttlMs] Commit ttlMs
                  * @property {lumeo.master.v1.Fence.$Properties|null} [fence] Commit fence
+                 * @property {lumeo.common.v1.Code.$Properties|null} [code] Commit code
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -25863,6 +27936,14 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 Commit.prototype.fence = null;
 
+                /**
+                 * Commit code.
+                 * @member {lumeo.common.v1.Code.$Properties|null|undefined} code
+                 * @memberof lumeo.master.v1.Commit
+                 * @instance
+                 */
+                Commit.prototype.code = null;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
@@ -25922,6 +28003,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 12, wireType 0 =*/96).uint64(m.ttlMs);
                     if (m.fence != null && $Object.hasOwnProperty.call(m, "fence"))
                         $root.lumeo.master.v1.Fence.encode(m.fence, w.uint32(/* id 13, wireType 2 =*/106).fork(), q + 1).ldelim();
+                    if (m.code != null && $Object.hasOwnProperty.call(m, "code"))
+                        $root.lumeo.common.v1.Code.encode(m.code, w.uint32(/* id 14, wireType 2 =*/114).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -26126,6 +28209,12 @@ export const lumeo = $root.lumeo = (() => {
                                 if (u !== 2)
                                     break;
                                 m.fence = $root.lumeo.master.v1.Fence.decode(r, r.size(), $undefined, q + 1, m.fence);
+                                continue;
+                            }
+                        case 14: {
+                                if (u !== 2)
+                                    break;
+                                m.code = $root.lumeo.common.v1.Code.decode(r, r.size(), $undefined, q + 1, m.code);
                                 continue;
                             }
                         }
@@ -28632,6 +30721,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [handles] Allocate handles
                  * @property {number|null} [replicas] Allocate replicas
                  * @property {Array.<number>|null} [avoidServerIds] Allocate avoidServerIds
+                 * @property {boolean|null} [units] Allocate units
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -28697,6 +30787,14 @@ export const lumeo = $root.lumeo = (() => {
                 Allocate.prototype.avoidServerIds = $util.emptyArray;
 
                 /**
+                 * Allocate units.
+                 * @member {boolean} units
+                 * @memberof lumeo.master.v1.Allocate
+                 * @instance
+                 */
+                Allocate.prototype.units = false;
+
+                /**
                  * Encodes the specified Allocate message. Does not implicitly {@link lumeo.master.v1.Allocate.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Allocate
@@ -28721,6 +30819,8 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.avoidServerIds != null && m.avoidServerIds.length) {
                         w.uint32(/* id 4, wireType 2 =*/34).uint64s(m.avoidServerIds);
                     }
+                    if (m.units != null && $Object.hasOwnProperty.call(m, "units") && m.units !== false)
+                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.units);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -28804,6 +30904,15 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.avoidServerIds && m.avoidServerIds.length))
                                     m.avoidServerIds = [];
                                 m.avoidServerIds.push(r.uint64());
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.units = v;
+                                else
+                                    delete m.units;
                                 continue;
                             }
                         }
@@ -33330,6 +35439,9 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [versions] Policy versions
                  * @property {number|null} [trashMs] Policy trashMs
                  * @property {number|null} [ttlMs] Policy ttlMs
+                 * @property {lumeo.master.v1.CodePolicy.$Properties|null} [code] Policy code
+                 * @property {number|null} [codeAfterMs] Policy codeAfterMs
+                 * @property {lumeo.master.v1.CodeFallback|null} [codeFallback] Policy codeFallback
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -33393,6 +35505,30 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 Policy.prototype.ttlMs = null;
 
+                /**
+                 * Policy code.
+                 * @member {lumeo.master.v1.CodePolicy.$Properties|null|undefined} code
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.code = null;
+
+                /**
+                 * Policy codeAfterMs.
+                 * @member {number|null|undefined} codeAfterMs
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.codeAfterMs = null;
+
+                /**
+                 * Policy codeFallback.
+                 * @member {lumeo.master.v1.CodeFallback} codeFallback
+                 * @memberof lumeo.master.v1.Policy
+                 * @instance
+                 */
+                Policy.prototype.codeFallback = 0;
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
@@ -33420,6 +35556,12 @@ export const lumeo = $root.lumeo = (() => {
                     set: $util.oneOfSetter($oneOfFields)
                 });
 
+                // Virtual OneOf for proto3 optional field
+                $Object.defineProperty(Policy.prototype, "_codeAfterMs", {
+                    get: $util.oneOfGetter($oneOfFields = ["codeAfterMs"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
                 /**
                  * Encodes the specified Policy message. Does not implicitly {@link lumeo.master.v1.Policy.verify|verify} messages.
                  * @function encode
@@ -33444,6 +35586,12 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 3, wireType 0 =*/24).uint64(m.trashMs);
                     if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs"))
                         w.uint32(/* id 4, wireType 0 =*/32).uint64(m.ttlMs);
+                    if (m.code != null && $Object.hasOwnProperty.call(m, "code"))
+                        $root.lumeo.master.v1.CodePolicy.encode(m.code, w.uint32(/* id 5, wireType 2 =*/42).fork(), q + 1).ldelim();
+                    if (m.codeAfterMs != null && $Object.hasOwnProperty.call(m, "codeAfterMs"))
+                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.codeAfterMs);
+                    if (m.codeFallback != null && $Object.hasOwnProperty.call(m, "codeFallback") && m.codeFallback !== 0)
+                        w.uint32(/* id 7, wireType 0 =*/56).int32(m.codeFallback);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -33468,7 +35616,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -33516,6 +35664,28 @@ export const lumeo = $root.lumeo = (() => {
                                 m._ttlMs = "ttlMs";
                                 continue;
                             }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                m.code = $root.lumeo.master.v1.CodePolicy.decode(r, r.size(), $undefined, q + 1, m.code);
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                m.codeAfterMs = r.uint64();
+                                m._codeAfterMs = "codeAfterMs";
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.codeFallback = v;
+                                else
+                                    delete m.codeFallback;
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -33534,6 +35704,193 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return Policy;
+            })();
+
+            v1.CodePolicy = (function() {
+
+                /**
+                 * Properties of a CodePolicy.
+                 * @typedef {Object} lumeo.master.v1.CodePolicy.$Properties
+                 * @property {lumeo.master.v1.CodeMode|null} [mode] CodePolicy mode
+                 * @property {lumeo.common.v1.Code.$Properties|null} [code] CodePolicy code
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a CodePolicy.
+                 * @memberof lumeo.master.v1
+                 * @interface ICodePolicy
+                 * @augments lumeo.master.v1.CodePolicy.$Properties
+                 * @deprecated Use lumeo.master.v1.CodePolicy.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a CodePolicy.
+                 * @typedef {lumeo.master.v1.CodePolicy.$Properties} lumeo.master.v1.CodePolicy.$Shape
+                 */
+
+                /**
+                 * Constructs a new CodePolicy.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a CodePolicy.
+                 * @constructor
+                 * @param {lumeo.master.v1.CodePolicy.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const CodePolicy = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * CodePolicy mode.
+                 * @member {lumeo.master.v1.CodeMode} mode
+                 * @memberof lumeo.master.v1.CodePolicy
+                 * @instance
+                 */
+                CodePolicy.prototype.mode = 0;
+
+                /**
+                 * CodePolicy code.
+                 * @member {lumeo.common.v1.Code.$Properties|null|undefined} code
+                 * @memberof lumeo.master.v1.CodePolicy
+                 * @instance
+                 */
+                CodePolicy.prototype.code = null;
+
+                /**
+                 * Encodes the specified CodePolicy message. Does not implicitly {@link lumeo.master.v1.CodePolicy.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.CodePolicy
+                 * @static
+                 * @param {lumeo.master.v1.CodePolicy.$Properties} m CodePolicy message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                CodePolicy.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.mode != null && $Object.hasOwnProperty.call(m, "mode") && m.mode !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.mode);
+                    if (m.code != null && $Object.hasOwnProperty.call(m, "code"))
+                        $root.lumeo.common.v1.Code.encode(m.code, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a CodePolicy message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.CodePolicy
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.CodePolicy & lumeo.master.v1.CodePolicy.$Shape} CodePolicy
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                CodePolicy.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.CodePolicy();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.mode = v;
+                                else
+                                    delete m.mode;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.code = $root.lumeo.common.v1.Code.decode(r, r.size(), $undefined, q + 1, m.code);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return CodePolicy;
+            })();
+
+            /**
+             * CodeMode enum.
+             * @name lumeo.master.v1.CodeMode
+             * @enum {number}
+             * @property {number} CODE_MODE_UNSPECIFIED=0 CODE_MODE_UNSPECIFIED value
+             * @property {number} CODE_MODE_REPLICATED=1 CODE_MODE_REPLICATED value
+             * @property {number} CODE_MODE_CODED=2 CODE_MODE_CODED value
+             * @property {number} CODE_MODE_AUTO=3 CODE_MODE_AUTO value
+             */
+            v1.CodeMode = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "CODE_MODE_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "CODE_MODE_REPLICATED"] = 1;
+                values[valuesById[2] = "CODE_MODE_CODED"] = 2;
+                values[valuesById[3] = "CODE_MODE_AUTO"] = 3;
+                return values;
+            })();
+
+            /**
+             * CodeFallback enum.
+             * @name lumeo.master.v1.CodeFallback
+             * @enum {number}
+             * @property {number} CODE_FALLBACK_UNSPECIFIED=0 CODE_FALLBACK_UNSPECIFIED value
+             * @property {number} CODE_FALLBACK_REFUSE=1 CODE_FALLBACK_REFUSE value
+             * @property {number} CODE_FALLBACK_REPLICATE=2 CODE_FALLBACK_REPLICATE value
+             */
+            v1.CodeFallback = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "CODE_FALLBACK_UNSPECIFIED"] = 0;
+                values[valuesById[1] = "CODE_FALLBACK_REFUSE"] = 1;
+                values[valuesById[2] = "CODE_FALLBACK_REPLICATE"] = 2;
+                return values;
             })();
 
             v1.SetPolicy = (function() {
@@ -33715,6 +36072,9 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {boolean|null} [versions] KeptPolicy versions
                  * @property {boolean|null} [trashMs] KeptPolicy trashMs
                  * @property {boolean|null} [ttlMs] KeptPolicy ttlMs
+                 * @property {boolean|null} [code] KeptPolicy code
+                 * @property {boolean|null} [codeAfterMs] KeptPolicy codeAfterMs
+                 * @property {boolean|null} [codeFallback] KeptPolicy codeFallback
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -33779,6 +36139,30 @@ export const lumeo = $root.lumeo = (() => {
                 KeptPolicy.prototype.ttlMs = false;
 
                 /**
+                 * KeptPolicy code.
+                 * @member {boolean} code
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.code = false;
+
+                /**
+                 * KeptPolicy codeAfterMs.
+                 * @member {boolean} codeAfterMs
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.codeAfterMs = false;
+
+                /**
+                 * KeptPolicy codeFallback.
+                 * @member {boolean} codeFallback
+                 * @memberof lumeo.master.v1.KeptPolicy
+                 * @instance
+                 */
+                KeptPolicy.prototype.codeFallback = false;
+
+                /**
                  * Encodes the specified KeptPolicy message. Does not implicitly {@link lumeo.master.v1.KeptPolicy.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.KeptPolicy
@@ -33802,6 +36186,12 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 3, wireType 0 =*/24).bool(m.trashMs);
                     if (m.ttlMs != null && $Object.hasOwnProperty.call(m, "ttlMs") && m.ttlMs !== false)
                         w.uint32(/* id 4, wireType 0 =*/32).bool(m.ttlMs);
+                    if (m.code != null && $Object.hasOwnProperty.call(m, "code") && m.code !== false)
+                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.code);
+                    if (m.codeAfterMs != null && $Object.hasOwnProperty.call(m, "codeAfterMs") && m.codeAfterMs !== false)
+                        w.uint32(/* id 6, wireType 0 =*/48).bool(m.codeAfterMs);
+                    if (m.codeFallback != null && $Object.hasOwnProperty.call(m, "codeFallback") && m.codeFallback !== false)
+                        w.uint32(/* id 7, wireType 0 =*/56).bool(m.codeFallback);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -33880,6 +36270,33 @@ export const lumeo = $root.lumeo = (() => {
                                     m.ttlMs = v;
                                 else
                                     delete m.ttlMs;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.code = v;
+                                else
+                                    delete m.code;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.codeAfterMs = v;
+                                else
+                                    delete m.codeAfterMs;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.codeFallback = v;
+                                else
+                                    delete m.codeFallback;
                                 continue;
                             }
                         }

@@ -61,6 +61,12 @@ export const ControlService = {
     lumeo.chunkserver.v1.AuditReplicasResponse,
     { request: false, response: false },
   ),
+  transcode: method<lumeo.chunkserver.v1.ITranscodeRequest, lumeo.chunkserver.v1.ITranscodeResponse>(
+    "/lumeo.chunkserver.v1.ControlService/Transcode",
+    lumeo.chunkserver.v1.TranscodeRequest,
+    lumeo.chunkserver.v1.TranscodeResponse,
+    { request: false, response: false },
+  ),
   getStatus: method<lumeo.chunkserver.v1.IGetStatusRequest, lumeo.chunkserver.v1.IGetStatusResponse>(
     "/lumeo.chunkserver.v1.ControlService/GetStatus",
     lumeo.chunkserver.v1.GetStatusRequest,
@@ -260,6 +266,12 @@ export const FleetService = {
     "/lumeo.master.v1.FleetService/ReportInventory",
     lumeo.master.v1.ReportInventoryRequest,
     lumeo.master.v1.ReportInventoryResponse,
+    { request: false, response: false },
+  ),
+  listAssigned: method<lumeo.master.v1.IListAssignedRequest, lumeo.master.v1.IListAssignedResponse>(
+    "/lumeo.master.v1.FleetService/ListAssigned",
+    lumeo.master.v1.ListAssignedRequest,
+    lumeo.master.v1.ListAssignedResponse,
     { request: false, response: false },
   ),
 } as const;

@@ -273,11 +273,11 @@ export class LumeoFile implements AsyncDisposable {
     const onSent = (bytes: number): void => {
       call.bytes += bytes;
     };
-    const { handle, epoch, lengthBytes, crc32c } = await this.#parts.sender.send(call, body, {
+    const { handle, epoch, lengthBytes, crc32c, coding } = await this.#parts.sender.send(call, body, {
       replicas,
       onSent,
     });
-    return { handle, epoch, lengthBytes, crc32c };
+    return { handle, epoch, lengthBytes, crc32c, coding };
   }
 
   /** Bytes of the file as it is to be. */

@@ -14,6 +14,13 @@ import type {
   QuotaChanges,
   Usage,
 } from "../operations.js";
+import {
+  decodeCode,
+  decodeCodePolicy,
+  decodeFallback,
+  encodeCodePolicy,
+  encodeFallback,
+} from "./coding-wire.js";
 import { broken, expected } from "./wire-fields.js";
 
 const { FileKind } = lumeo.master.v1;
@@ -102,6 +109,7 @@ export function decodeInfo(info: lumeo.master.v1.FileInfo.$Properties): InodeInf
     crc32c: info.crc32c ?? 0,
     chunkBytes: info.chunkSizeBytes ?? 0,
     replicas: info.replicas ?? 0,
+    code: info.code == null ? undefined : decodeCode(info.code),
     chunkCount: info.chunkCount ?? 0,
     isUneven: info.unevenChunks ?? false,
     contentType: info.contentType ?? "",
@@ -134,19 +142,25 @@ export function encodeQuota({ bytes, files }: QuotaChanges): SettingsWire<"quota
 
 /** The same. */
 export function encodePolicy(changes: PolicyChanges): SettingsWire<"policy"> {
-  const { replicas, versions, trashMs, ttlMs } = changes;
+  const { replicas, versions, trashMs, ttlMs, code, codeAfterMs, codeFallback } = changes;
   return {
     policy: {
       ...(replicas == null ? {} : { replicas }),
       ...(versions == null ? {} : { versions }),
       ...(trashMs == null ? {} : { trashMs }),
       ...(ttlMs == null ? {} : { ttlMs }),
+      ...(code == null ? {} : { code: encodeCodePolicy(code) }),
+      ...(codeAfterMs == null ? {} : { codeAfterMs }),
+      ...(codeFallback == null ? {} : { codeFallback: encodeFallback(codeFallback) }),
     },
     kept: {
       replicas: replicas === undefined,
       versions: versions === undefined,
       trashMs: trashMs === undefined,
       ttlMs: ttlMs === undefined,
+      code: code === undefined,
+      codeAfterMs: codeAfterMs === undefined,
+      codeFallback: codeFallback === undefined,
     },
   };
 }
@@ -167,12 +181,16 @@ function decodeQuota({ sizeBytes, files }: lumeo.master.v1.Quota.$Properties): Q
 
 /** What a directory says, or what holds there. */
 export function decodePolicy(policy: lumeo.master.v1.Policy.$Properties): Policy {
-  const { replicas, versions, trashMs, ttlMs } = policy;
+  const { replicas, versions, trashMs, ttlMs, code, codeAfterMs } = policy;
+  const codeFallback = decodeFallback(policy.codeFallback);
   return {
     ...(replicas == null ? {} : { replicas }),
     ...(versions == null ? {} : { versions }),
     ...(trashMs == null ? {} : { trashMs }),
     ...(ttlMs == null ? {} : { ttlMs }),
+    ...(code == null ? {} : { code: decodeCodePolicy(code) }),
+    ...(codeAfterMs == null ? {} : { codeAfterMs }),
+    ...(codeFallback === undefined ? {} : { codeFallback }),
   };
 }
 

@@ -72,6 +72,7 @@ function readFile(rows: ByteReader, path: string, types: readonly string[] | und
     replicas,
     chunkCount,
     isUneven: false,
+    code: undefined,
     contentType,
     metadata: NO_LABELS,
     tags: NO_LABELS,

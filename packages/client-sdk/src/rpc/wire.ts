@@ -16,6 +16,7 @@ import type {
   RequestId,
   TailLocation,
 } from "../operations.js";
+import { decodeCoding, encodeChunk, encodeCode } from "./coding-wire.js";
 import { decodeLock, decodeSnapshot, decodeTrashEntry } from "./history-wire.js";
 import {
   decodeInfo,
@@ -45,10 +46,11 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
   commit: (ask) => ({
     commit: {
       path: ask.path,
-      chunks: ask.chunks.map((chunk) => ({ ...chunk })),
+      chunks: ask.chunks.map(encodeChunk),
       upload: ask.upload ?? 0,
       chunkSizeBytes: ask.chunkBytes,
       replicas: ask.replicas,
+      code: ask.code === undefined ? null : encodeCode(ask.code),
       crc32c: ask.crc32c,
       precondition: encodePrecondition(ask.precondition),
       makeParents: ask.makeParents,
@@ -59,13 +61,13 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
   editFile: ({ replaced, appended, ...ask }) => ({
     editFile: {
       ...ask,
-      replaced: replaced.map(({ position, chunk }) => ({ position, chunk: { ...chunk } })),
-      appended: appended.map((chunk) => ({ ...chunk })),
+      replaced: replaced.map(({ position, chunk }) => ({ position, chunk: encodeChunk(chunk) })),
+      appended: appended.map(encodeChunk),
     },
   }),
   beginUpload: (ask) => ({ beginUpload: ask }),
   addChunks: ({ upload, first, chunks }) => ({
-    addChunks: { upload, first, chunks: chunks.map((chunk) => ({ ...chunk })) },
+    addChunks: { upload, first, chunks: chunks.map(encodeChunk) },
   }),
   abortUpload: (ask) => ({ abortUpload: ask }),
   makeDirectory: (ask) => ({ makeDirectory: ask }),
@@ -97,8 +99,8 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
   renewLock: (ask) => ({ renewLock: ask }),
   releaseLock: (ask) => ({ releaseLock: ask }),
   listLocks: (ask) => ({ listLocks: ask }),
-  allocate: ({ grants, handles, replicas, avoid }) => ({
-    allocate: { grants, handles, replicas, avoidServerIds: [...avoid] },
+  allocate: ({ grants, handles, replicas, areUnits, avoid }) => ({
+    allocate: { grants, handles, replicas, units: areUnits, avoidServerIds: [...avoid] },
   }),
 };
 
@@ -224,6 +226,7 @@ function decodeChunk(chunk: lumeo.common.v1.ChunkRef.$Properties): ChunkRef {
     epoch: positive(chunk.epoch, "epoch"),
     lengthBytes: chunk.lengthBytes ?? 0, // 0 of a tail to which nothing was appended yet
     crc32c: chunk.crc32c ?? 0,
+    coding: chunk.coding == null ? undefined : decodeCoding(chunk.coding),
   };
 }
 

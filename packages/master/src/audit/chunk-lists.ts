@@ -4,8 +4,8 @@ import { crc32cCombine, type InodeId } from "@lumeofs/base";
 import {
   type ChunkPage,
   type ChunkRecord,
-  getChunk,
   getPageRecord,
+  listedChunk,
   PAGE_CHUNKS,
 } from "../metadata/chunk-table.js";
 import { contentOf, type FileInode } from "../metadata/inode-record.js";
@@ -49,7 +49,7 @@ export function* checkFile(
   for (const { handles, offset } of pagesOfFile(view, id, file)) {
     const findings = sums.misplaced(offset).map((what) => found(named, "chunkList", what));
     for (const handle of handles) {
-      const chunk = getChunk(view, handle);
+      const chunk = listedChunk(view, handle)?.chunk;
       const fault = chunk === undefined ? "it is not known" : faultOf(chunk, contentOf(id, file));
       if (fault !== undefined) findings.push(found(named, "chunkRecord", fault, handle));
       const uneven = chunk === undefined ? undefined : sums.add(chunk, file);

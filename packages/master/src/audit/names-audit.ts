@@ -7,8 +7,8 @@
 // N3. A chunk that still grows has no record in the table of chunks: tail-table.ts has it, and its
 //     file names it beside its list. It is not looked at here.
 
-import { type InodeId, ROOT_INODE } from "@lumeofs/base";
-import { decodeChunk, getPage, PAGE_CHUNKS } from "../metadata/chunk-table.js";
+import { type ChunkHandle, type InodeId, ROOT_INODE } from "@lumeofs/base";
+import { decodeChunk, getPage, listedChunk, PAGE_CHUNKS } from "../metadata/chunk-table.js";
 import { decodePast } from "../metadata/history.js";
 import {
   contentOf,
@@ -244,7 +244,7 @@ class NamesAudit {
         if (inode.kind === "directory" || isRepeated(reader, contentOf(id, inode), shared))
           continue;
         for (const { handles } of pagesOfFile(reader, id, inode)) {
-          for (const handle of handles) needed.add(handle);
+          for (const handle of handles) needed.add(this.#kept(handle));
           if (inode.inline.length < inode.chunkCount) yield this.#step();
         }
       }
@@ -276,12 +276,17 @@ class NamesAudit {
     for (let page = 0; page < Math.ceil(count / PAGE_CHUNKS); page++) {
       const handles = getPage(this.#reader, content as InodeId, page);
       found += handles.length;
-      for (const handle of handles) needed.add(handle);
+      for (const handle of handles) needed.add(this.#kept(handle));
       yield this.#step();
     }
     if (found === count || 0 < needed.from) return;
     const wrong = `${what} has ${found} chunks, expected ${count}`;
     yield* this.#told([finding("chunkList", "", wrong, { inode: content })]);
+  }
+
+  /** What a handle in a list stands for. */
+  #kept(listed: ChunkHandle): ChunkHandle {
+    return listedChunk(this.#reader, listed)?.handle ?? listed;
   }
 
   /** @param isExact  No content was counted more than once. */

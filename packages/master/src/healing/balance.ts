@@ -6,6 +6,7 @@
 // B2. Copies that stand in different failure domains stay in different ones.
 
 import type { ServerId } from "@lumeofs/base";
+import { memberLength } from "../metadata/member-content.js";
 import type { HeldChunk } from "./assess.js";
 import { domainsOf, mayTakeCopy } from "./choose-move.js";
 import type { OpenJob, Picture, Site } from "./picture.js";
@@ -47,16 +48,18 @@ export class Balance {
   }
 
   /**
-   * A move of one of the chunk's copies that evens servers out, if there is one; it is counted.
+   * A move of one of the chunk's copies, or units, that evens servers out, if there is one; it is
+   * counted.
    *
    * @param avoid  Targets that have failed this chunk: whoever begins moves would not take them,
    *               and what is chosen again and again and never begun would never end.
    */
-  take(chunk: HeldChunk, bytes: number, avoid: ReadonlySet<ServerId>): BalanceMove | undefined {
+  take(chunk: HeldChunk, avoid: ReadonlySet<ServerId>): BalanceMove | undefined {
     const givers = this.#scales.filter(
       (scale) => chunk.members.includes(scale.site.id) && this.#gives(scale),
     );
     for (const giver of givers.sort((a, b) => fillOf(b) - fillOf(a) || a.site.id - b.site.id)) {
+      const bytes = memberLength(chunk, giver.site.id);
       const taker = this.#takerFor(chunk, giver, { bytes, avoid });
       if (taker === undefined) continue;
       giver.bytes -= bytes;

@@ -1,11 +1,11 @@
-// How one chunk's need becomes a move: where the new copy goes, who gives it, who reads it again.
-// The same picture and the same pace give the same answer.
+// How one chunk's need becomes a move: where the new copy goes, and who gives it or what it is made
+// of. The same picture and the same pace give the same answer.
 //
 // T1. The target holds no copy, unless it replaces its own damaged one; two copies share a failure
 //     domain only if no server with room stands in another one.
 // T2. Nobody is asked for more than the pace allows: then the chunk waits, and a worse target is
 //     not taken instead.
-// T3. The auditor is not the target.
+// T3. The target is none of the sources: one of these reads the new copy again.
 
 import type { MonotonicMs, ServerId } from "@lumeofs/base";
 import type { NewMove } from "../metadata/moves.js";
@@ -13,18 +13,17 @@ import { FREE_BYTES_MIN } from "../placement/choose.js";
 import type { Assessment, HeldChunk, Need } from "./assess.js";
 import type { Pace } from "./pace.js";
 import type { Picture, Site } from "./picture.js";
+import { type MakingPlan, planMaking } from "./plan-making.js";
 
-export interface PlannedMove {
+/** `sources`: those to ask first at the front. */
+export interface PlannedMove extends MakingPlan {
   readonly kind: "move";
   readonly move: NewMove;
-  /** Who may give the bytes, the one to ask first at the front. */
-  readonly sources: readonly ServerId[];
-  readonly auditor: ServerId;
 }
 
 /**
  * `busy`: those who could do it have enough to do. `noTarget`: no server can take the copy.
- * `noSource`: no copy can be read now.
+ * `noSource`: no copy can be read now, or too few units.
  */
 export type Choice = PlannedMove | { readonly kind: "busy" | "noTarget" | "noSource" };
 
@@ -41,32 +40,26 @@ const FILL_STEP = 0.05;
 
 export function chooseMove(
   chunk: HeldChunk,
-  { health }: Assessment,
+  found: Assessment,
   need: Need,
   circumstances: Circumstances,
 ): Choice {
   const { pace, now } = circumstances;
   const target = targetOf(chunk, need, circumstances);
   if (target === "noTarget" || target === "busy") return { kind: target };
-  const readable = [...health].flatMap(([member, found]) =>
-    member !== target && (found === "good" || found === "leaving") ? [member] : [],
-  );
-  const sources = readable.sort((a, b) => pace.under(a, "out") - pace.under(b, "out") || a - b);
-  if (sources.length === 0) return { kind: "noSource" };
-  const ready = sources.filter((source) => pace.mayTake(source, "out", now));
-  const [first] = ready;
-  if (first === undefined) return { kind: "busy" };
   const { job, leaving } = need;
+  const plan = planMaking(chunk, found, { leaving, target });
   const move = { handle: chunk.handle, job, target, leaving };
-  const rest = sources.filter((source) => source !== first);
-  return { kind: "move", move, sources: [first, ...rest], auditor: first };
-}
-
-/** Who may give the copy of a move that was begun already, those that are away included. */
-export function sourcesOf({ health }: Assessment, target: ServerId): readonly ServerId[] {
-  return [...health].flatMap(([member, found]) =>
-    member !== target && found !== "lost" && found !== "damaged" ? [member] : [],
+  if (plan.making === "none") return { kind: "move", ...plan, move };
+  const sources = [...plan.sources].sort(
+    (a, b) => pace.under(a, "out") - pace.under(b, "out") || a - b,
   );
+  if (sources.length < plan.givers) return { kind: "noSource" };
+  const ready = sources.filter((source) => pace.mayTake(source, "out", now));
+  if (ready.length < plan.givers) return { kind: "busy" };
+  const first = ready.slice(0, plan.givers);
+  const rest = sources.filter((source) => !first.includes(source));
+  return { kind: "move", ...plan, move, sources: [...first, ...rest] };
 }
 
 function targetOf(

@@ -88,7 +88,7 @@ export function judge({ job, open, round, homeless, waitsFor }: Verdict): readon
   };
   const note = [
     ...(0 < round.unreadable(open.id)
-      ? [`${round.unreadable(open.id)} chunks have no copy that can be read`]
+      ? [`${round.unreadable(open.id)} chunks have no copy, or too few units, that can be read`]
       : []),
     ...(0 < homeless ? [`${homeless} chunks found no server that can take a copy`] : []),
     ...(isAllDone && waitsFor !== "" ? [waitsFor] : []),

@@ -27,8 +27,10 @@ export type Direction = "out" | "in";
 
 /** A move that is under way. */
 export interface Way {
-  readonly source: ServerId;
+  /** Each gives all of the bytes: one for a copy, several where a unit is rebuilt. */
+  readonly sources: readonly ServerId[];
   readonly target: ServerId;
+  /** Of the new copy. */
   readonly bytes: number;
 }
 
@@ -62,10 +64,10 @@ export class Pace {
   begin(way: Way, now: MonotonicMs): void {
     this.#count++;
     const weight = weightOf(way.bytes, this.#limits);
-    for (const [direction, server] of endsOf(way)) {
+    for (const [direction, server, bytes] of endsOf(way)) {
       this.#under[direction].set(server, this.under(server, direction) + weight);
       const from = Math.max(now, this.#freeAt[direction].get(server) ?? 0);
-      const takesMs = (way.bytes / this.#limits.bytesPerSecond) * 1_000;
+      const takesMs = (bytes / this.#limits.bytesPerSecond) * 1_000;
       this.#freeAt[direction].set(server, from + takesMs);
     }
   }
@@ -79,9 +81,12 @@ export class Pace {
   }
 }
 
-function endsOf({ source, target }: Way): readonly (readonly [Direction, ServerId])[] {
-  return [
-    ["out", source],
-    ["in", target],
-  ];
+/** Servers at both ends, and what passes there. */
+function endsOf({
+  sources,
+  target,
+  bytes,
+}: Way): readonly (readonly [Direction, ServerId, number])[] {
+  const out = sources.map((source) => ["out", source, bytes] as const);
+  return [...out, ["in", target, bytes * sources.length]];
 }

@@ -1,9 +1,9 @@
-// Chunks that need a move, those with the fewest readable copies first. What does not fit is found
-// again by the next round over all chunks.
+// Chunks that need a move, the most endangered first: those of which the fewest copies or units may
+// be lost until they cannot be read. What does not fit is found again by the next round.
 
 import type { ChunkHandle } from "@lumeofs/base";
 
-/** Chunks with at least this many readable copies are equally urgent. */
+/** Levels of urgency: margins of -1 and less, 0, 1, and 2 and more. */
 const LEVELS = 4;
 /** Handles that wait. */
 export const QUEUE_MAX = 100_000;
@@ -25,19 +25,22 @@ export class MoveQueue {
     return this.#waiting.size;
   }
 
-  /** @returns Whether it waits now; false if the queue is full. */
-  offer(handle: ChunkHandle, readable: number): boolean {
+  /**
+   * @param margin  So many of its copies or units may be lost; below 0, it cannot be read now.
+   * @returns       Whether it waits now; false if the queue is full.
+   */
+  offer(handle: ChunkHandle, margin: number): boolean {
     if (this.#waiting.has(handle)) return true;
     if (QUEUE_MAX <= this.#waiting.size) return false;
     this.#waiting.add(handle);
-    this.#level(readable).handles.push(handle);
+    this.#level(margin).handles.push(handle);
     return true;
   }
 
-  /** Takes up to `countMax` handles, the most urgent first, of chunks with up to `readableMax`. */
-  take(countMax: number, readableMax: number): readonly ChunkHandle[] {
+  /** Takes up to `countMax` handles, the most urgent first, with margins of up to `marginMax`. */
+  take(countMax: number, marginMax: number): readonly ChunkHandle[] {
     const taken: ChunkHandle[] = [];
-    for (const level of this.#levels.slice(0, readableMax + 1)) {
+    for (const level of this.#levels.slice(0, marginMax + 2)) {
       while (taken.length < countMax && level.next < level.handles.length) {
         const handle = level.handles[level.next++] as ChunkHandle;
         this.#waiting.delete(handle);
@@ -59,7 +62,7 @@ export class MoveQueue {
     this.#waiting.clear();
   }
 
-  #level(readable: number): Level {
-    return this.#levels[Math.min(readable, LEVELS - 1)] as Level;
+  #level(margin: number): Level {
+    return this.#levels[Math.max(0, Math.min(margin + 1, LEVELS - 1))] as Level;
   }
 }

@@ -3,14 +3,15 @@
 
 import type { MonotonicMs, ServerId } from "@lumeofs/base";
 import type { Amount, JobId } from "../metadata/jobs.js";
-import type { Assessment } from "./assess.js";
+import { memberLength, neededMembers } from "../metadata/member-content.js";
+import type { Assessment, HeldChunk } from "./assess.js";
 import type { Picture } from "./picture.js";
 
 export interface RoundFigures {
   readonly chunks: number;
-  /** Chunks that have fewer whole copies than members. */
+  /** Chunks that have fewer whole copies, or units, than members. */
   readonly underReplicated: number;
-  /** Of these, those without any whole copy. */
+  /** Of these, those without any whole copy, or with too few units to be read. */
   readonly lost: number;
   readonly damaged: number;
 }
@@ -37,16 +38,19 @@ export class Round {
     this.lostServers = new Set(lostServers(picture));
   }
 
-  /** @param bytes  Length of the chunk. */
-  note(members: readonly ServerId[], bytes: number, found: Assessment): void {
+  note(chunk: HeldChunk, found: Assessment): void {
+    const { members } = chunk;
     this.#figures.chunks++;
     if (found.whole < members.length) this.#figures.underReplicated++;
-    if (found.whole === 0) this.#figures.lost++;
+    if (found.whole < neededMembers(chunk)) this.#figures.lost++;
     if ([...found.health.values()].includes("damaged")) this.#figures.damaged++;
-    for (const member of members) add(this.#held, member, bytes);
-    for (const job of new Set(found.jobs)) {
+    for (const member of members) add(this.#held, member, memberLength(chunk, member));
+    const noted = new Set<JobId>();
+    for (const { job, bytes } of found.jobs) {
+      if (noted.has(job)) continue;
+      noted.add(job);
       add(this.#left, job, bytes);
-      if (found.readable === 0) this.#unreadable.set(job, this.unreadable(job) + 1);
+      if (found.margin < 0) this.#unreadable.set(job, this.unreadable(job) + 1);
     }
   }
 
@@ -64,7 +68,7 @@ export class Round {
     return this.#left.get(job) ?? NOTHING;
   }
 
-  /** Of these, chunks of which no copy can be read now. */
+  /** Of these, chunks that cannot be read now: of which there is no copy, or too few units. */
   unreadable(job: JobId): number {
     return this.#unreadable.get(job) ?? 0;
   }

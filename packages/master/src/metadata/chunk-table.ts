@@ -6,24 +6,35 @@
 //     chunk has a record elsewhere (tail-table.ts), and gets one here when it is sealed.
 // C4. A chunk is in several contents only where one was forked from another (growth.ts): its record
 //     counts them, beyond the first.
+// C5. A coded chunk has as many members as its code has units, and the position of a member is the
+//     number of its unit: members are replaced in place, and never put in another order.
+// C6. A chunk that was converted (conversions.ts) has another handle than the lists that have it: the
+//     converted table leads from theirs to it, and its record names theirs. So whoever comes from a
+//     list asks `listedChunk`, and whoever comes from chunkservers `getChunk`. No list ever has the
+//     handle that a chunk was converted to.
 
 import {
+  type ChunkCoding,
   type ChunkHandle,
   chunkHandle,
   type Epoch,
   epoch,
+  faultOfCode,
+  formatCode,
   type InodeId,
   inodeId,
   invariant,
   type ServerId,
   serverId,
+  unitCount,
   type WallMs,
   wallMs,
 } from "@lumeofs/base";
+import { readCoding, writeCoding } from "./coding-codec.js";
 import { type Refused, refuse, type SealedChunk } from "./command.js";
 import { corrupt, encodeWhole, readIds, readWhole, writeList, writeNumber } from "./fields.js";
 import { consume, FRESH_EPOCH, isLive } from "./grants.js";
-import { chunkKey, pageKey, releasedKey } from "./keys.js";
+import { chunkKey, convertedKey, pageKey, releasedKey } from "./keys.js";
 import { isOfLostTime } from "./restoration.js";
 import type { State, StateView } from "./state.js";
 
@@ -45,17 +56,27 @@ export interface ChunkRecord {
   readonly inode: InodeId;
   /** Since when no file has it; undefined while one has. */
   readonly releasedAt: WallMs | undefined;
-  /** The primary first. */
+  /** The primary first; of a coded chunk the holder of each unit (C5). */
   readonly members: readonly ServerId[];
+  /** Undefined for a chunk that is kept as copies. */
+  readonly coding: ChunkCoding | undefined;
   /** Contents that have it, beyond the first. */
   readonly sharers: number;
   /** It was in several contents once: `inode` may have gone. */
   readonly isForked: boolean;
+  /** The handle that lists have of it; undefined for its own (C6). */
+  readonly listedAs: ChunkHandle | undefined;
+}
+
+/** A chunk that a list has, under the handle that it has on its servers. */
+export interface ListedChunk {
+  readonly handle: ChunkHandle;
+  readonly chunk: ChunkRecord;
 }
 
 /** Bits of a record's byte of flags. */
-const HAS = { released: 1, sharers: 2, forked: 4 } as const;
-const HAS_ALL = 7;
+const HAS = { released: 1, sharers: 2, forked: 4, coding: 8, listedAs: 16 } as const;
+const HAS_ALL = 31;
 
 /** Turns granted handles into chunks of an inode; all of them, or a refusal. */
 export function sealChunks(
@@ -63,35 +84,56 @@ export function sealChunks(
   chunks: readonly SealedChunk[],
   inode: InodeId,
 ): Refused | undefined {
-  for (const { handle, epoch: sealedAt, lengthBytes, crc32c } of chunks) {
+  for (const { handle, epoch: sealedAt, lengthBytes, crc32c, coding } of chunks) {
     if (sealedAt !== FRESH_EPOCH) {
       return refuse("STALE_EPOCH", `Cannot use chunk ${handle}: epoch is ${sealedAt}, expected 1`);
     }
     const use = consume(state, handle);
     if (use.kind === "refused") return use;
     const { members } = use;
-    putChunk(state, handle, { epoch: sealedAt, lengthBytes, crc32c, inode, members });
+    const unfit = coding === undefined ? undefined : refuseCoding(handle, coding, members);
+    if (unfit !== undefined) return unfit;
+    putChunk(state, handle, { epoch: sealedAt, lengthBytes, crc32c, inode, members, coding });
   }
   return undefined;
+}
+
+/** Why a chunk cannot be kept so by these members; undefined if it can. (C5) */
+export function refuseCoding(
+  handle: ChunkHandle,
+  coding: ChunkCoding,
+  members: readonly ServerId[],
+): Refused | undefined {
+  const units = unitCount(coding);
+  const what = `Cannot use chunk ${handle} coded ${formatCode(coding)}`;
+  const fault = faultOfCode(coding);
+  if (fault !== undefined) return refuse("INVALID_ARGUMENT", `${what}: ${fault}`);
+  if (coding.unitCrcs.length !== units) {
+    const why = `${coding.unitCrcs.length} checksums came for ${units} units`;
+    return refuse("INVALID_ARGUMENT", `${what}: ${why}`);
+  }
+  if (members.length === units) return undefined;
+  const why = `its grant is for ${members.length} servers, and it has ${units} units`;
+  return refuse("INVALID_ARGUMENT", `${what}: ${why}`);
 }
 
 /** A chunk of one content. */
 export function putChunk(
   state: State,
   handle: ChunkHandle,
-  chunk: Omit<ChunkRecord, "releasedAt" | "sharers" | "isForked">,
+  chunk: Omit<ChunkRecord, "releasedAt" | "sharers" | "isForked" | "listedAs">,
 ): void {
-  const record = { ...chunk, releasedAt: undefined, sharers: 0, isForked: false };
+  const fresh = { releasedAt: undefined, sharers: 0, isForked: false, listedAs: undefined };
+  const record = { ...chunk, ...fresh };
   state.put(chunkKey(handle), encodeChunk(record));
 }
 
 /** One more content has these chunks. */
 export function shareChunks(state: State, handles: readonly ChunkHandle[]): void {
-  for (const handle of handles) {
-    const record = getChunk(state, handle);
-    invariant(record !== undefined, "a file's chunk is in the table", { handle });
-    const sharers = record.sharers + 1;
-    state.put(chunkKey(handle), encodeChunk({ ...record, sharers, isForked: true }));
+  for (const listed of handles) {
+    const { handle, chunk } = mustGetListed(state, listed);
+    const sharers = chunk.sharers + 1;
+    state.put(chunkKey(handle), encodeChunk({ ...chunk, sharers, isForked: true }));
   }
 }
 
@@ -100,17 +142,50 @@ export function shareChunks(state: State, handles: readonly ChunkHandle[]): void
  * reading them.
  */
 export function releaseChunks(state: State, handles: readonly ChunkHandle[], at: WallMs): void {
-  for (const handle of handles) {
-    const record = getChunk(state, handle);
-    invariant(record !== undefined, "a file's chunk is in the table", { handle });
-    invariant(record.releasedAt === undefined, "a file's chunk is not released", { handle });
-    if (0 < record.sharers) {
-      state.put(chunkKey(handle), encodeChunk({ ...record, sharers: record.sharers - 1 }));
+  for (const listed of handles) {
+    const { handle, chunk } = mustGetListed(state, listed);
+    invariant(chunk.releasedAt === undefined, "a file's chunk is not released", { handle });
+    if (0 < chunk.sharers) {
+      state.put(chunkKey(handle), encodeChunk({ ...chunk, sharers: chunk.sharers - 1 }));
       continue;
     }
-    state.put(chunkKey(handle), encodeChunk({ ...record, releasedAt: at }));
-    state.put(releasedKey(at, handle), new Uint8Array());
+    releaseRecord(state, handle, chunk, at);
+    if (chunk.listedAs !== undefined) state.delete(convertedKey(chunk.listedAs));
   }
+}
+
+/** No file has this chunk from now on. The way from a list to it is the caller's. */
+function releaseRecord(
+  state: State,
+  handle: ChunkHandle,
+  chunk: ChunkRecord,
+  releasedAt: WallMs,
+): void {
+  const alone = { sharers: 0, listedAs: undefined };
+  state.put(chunkKey(handle), encodeChunk({ ...chunk, ...alone, releasedAt }));
+  state.put(releasedKey(releasedAt, handle), new Uint8Array());
+}
+
+/**
+ * Lets another chunk take the place of one in all contents that have that: the lists stay as they
+ * are (C6). The old one waits until `forget`, as any that is released.
+ *
+ * @param to  Has the same bytes; its record is not there yet.
+ */
+export function convertChunk(
+  state: State,
+  from: { readonly handle: ChunkHandle; readonly chunk: ChunkRecord },
+  to: { readonly handle: ChunkHandle } & Pick<ChunkRecord, "epoch" | "members" | "coding">,
+  at: WallMs,
+): void {
+  const { chunk } = from;
+  const { handle, epoch: sealedAt, members, coding } = to;
+  const listedAs = chunk.listedAs ?? from.handle;
+  const record = { ...chunk, epoch: sealedAt, members, coding, listedAs };
+  state.put(chunkKey(handle), encodeChunk(record));
+  const bytes = encodeWhole((writer) => writer.u53(handle));
+  state.put(convertedKey(listedAs), bytes);
+  releaseRecord(state, from.handle, chunk, at);
 }
 
 /** Forgets those of the chunks that are released. */
@@ -137,6 +212,27 @@ export function putMembers(state: State, handle: ChunkHandle, members: readonly 
 export function isGarbage(view: StateView, handle: ChunkHandle): boolean {
   if (view.get(chunkKey(handle)) !== undefined) return false;
   return !isLive(view, handle) && !isOfLostTime(view, handle);
+}
+
+/** The chunk that a handle in a list stands for (C6); undefined if there is none. */
+export function listedChunk(view: StateView, listed: ChunkHandle): ListedChunk | undefined {
+  const own = getChunk(view, listed);
+  if (own !== undefined && own.releasedAt === undefined) return { handle: listed, chunk: own };
+  const bytes = view.get(convertedKey(listed));
+  if (bytes === undefined) return own === undefined ? undefined : { handle: listed, chunk: own };
+  const handle = decodeConverted(bytes);
+  const chunk = getChunk(view, handle);
+  return chunk === undefined ? undefined : { handle, chunk };
+}
+
+export function decodeConverted(bytes: Uint8Array): ChunkHandle {
+  return readWhole("converted record", bytes, (r) => chunkHandle(r.u53()));
+}
+
+function mustGetListed(view: StateView, listed: ChunkHandle): ListedChunk {
+  const found = listedChunk(view, listed);
+  invariant(found !== undefined, "a file's chunk is in the table", { handle: listed });
+  return found;
 }
 
 export function getChunk(view: StateView, handle: ChunkHandle): ChunkRecord | undefined {
@@ -189,6 +285,8 @@ export function encodeChunk(chunk: ChunkRecord): Uint8Array {
     writer.u8(fieldsOf(chunk)).u53(chunk.releasedAt ?? 0);
     writeList(writer, chunk.members, writeNumber);
     if (0 < chunk.sharers) writer.u32(chunk.sharers);
+    if (chunk.coding !== undefined) writeCoding(writer, chunk.coding);
+    if (chunk.listedAs !== undefined) writer.u53(chunk.listedAs);
   });
 }
 
@@ -205,13 +303,21 @@ export function decodeChunk(bytes: Uint8Array): ChunkRecord {
     const releasedAt = has & HAS.released ? time : undefined;
     const sharers = has & HAS.sharers ? r.u32() : 0;
     const isForked = (has & HAS.forked) !== 0;
-    return { epoch: sealedAt, lengthBytes, crc32c, inode, releasedAt, members, sharers, isForked };
+    const coding = has & HAS.coding ? readCoding(r) : undefined;
+    const listedAs = has & HAS.listedAs ? chunkHandle(r.u53()) : undefined;
+    const kept = { releasedAt, members, coding, sharers, isForked, listedAs };
+    return { epoch: sealedAt, lengthBytes, crc32c, inode, ...kept };
   });
 }
 
-function fieldsOf({ releasedAt, sharers, isForked }: ChunkRecord): number {
-  const released = releasedAt === undefined ? 0 : HAS.released;
-  return released | (0 < sharers ? HAS.sharers : 0) | (isForked ? HAS.forked : 0);
+function fieldsOf({ releasedAt, sharers, isForked, coding, listedAs }: ChunkRecord): number {
+  return (
+    (releasedAt === undefined ? 0 : HAS.released) |
+    (0 < sharers ? HAS.sharers : 0) |
+    (isForked ? HAS.forked : 0) |
+    (coding === undefined ? 0 : HAS.coding) |
+    (listedAs === undefined ? 0 : HAS.listedAs)
+  );
 }
 
 export function encodePage({ handles, offset }: ChunkPage): Uint8Array {

@@ -1,12 +1,16 @@
 import {
+  CODE_DEFAULT,
+  type Code,
   chunkHandle,
   epoch,
   grantId,
   inodeId,
+  KiB,
   LumeoError,
   serverId,
   sessionId,
   TOKEN_SECRET_BYTES,
+  unitCount,
   wallMs,
 } from "@lumeofs/base";
 import test from "ava";
@@ -23,12 +27,18 @@ const byte = fc.integer({ min: 0, max: 255 });
 const text = fc.string({ unit: "binary" });
 const time = fc.nat().map(wallMs);
 const servers = fc.array(id.map(serverId), { maxLength: 4 });
+const code = fc.constantFrom<Code>(CODE_DEFAULT, { data: 2, parity: 1, cellBytes: 64 * KiB });
+const coding = code.chain((said) => {
+  const unitCrcs = fc.array(u32, { minLength: unitCount(said), maxLength: unitCount(said) });
+  return unitCrcs.map((crcs) => ({ ...said, unitCrcs: crcs }));
+});
 const chunks = fc.array(
   fc.record({
     handle: id.map(chunkHandle),
     epoch: id.map(epoch),
-    lengthBytes: u32,
+    lengthBytes: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
     crc32c: u32,
+    coding: fc.option(coding, { nil: undefined }),
   }),
   { maxLength: 5 },
 );
@@ -41,7 +51,13 @@ const inode = id.map(inodeId);
 const texts = fc.array(text, { maxLength: 4 });
 const labels = fc.dictionary(text, text, { maxKeys: 4, noNullPrototype: true });
 const optional = fc.option(fc.maxSafeNat(), { nil: undefined });
-const setting = fc.oneof(optional, fc.constant("kept" as const));
+const settingOf = <T>(value: fc.Arbitrary<T>) =>
+  fc.oneof(fc.option(value, { nil: undefined }), fc.constant("kept" as const));
+const setting = settingOf(fc.maxSafeNat());
+const codePolicy = fc.oneof(
+  fc.constant({ kind: "replicated" } as const),
+  fc.record({ kind: fc.constantFrom("coded" as const, "auto" as const), code }),
+);
 const jobKind = fc.constantFrom("repair", "mend", "drain", "decommission", "rebalance" as const);
 const fence = fc.option(fc.record({ lock: text, token: id }), { nil: undefined });
 
@@ -68,6 +84,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     chunks,
     chunkSizeBytes: u32,
     replicas: byte,
+    code: fc.option(code, { nil: undefined }),
     crc32c: u32,
     precondition,
     makeParents: fc.boolean(),
@@ -112,6 +129,9 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       versions: setting,
       trashMs: setting,
       ttlMs: setting,
+      code: settingOf(codePolicy),
+      codeAfterMs: setting,
+      codeFallback: settingOf(fc.constantFrom("refuse" as const, "replicate" as const)),
     }),
   }),
   record("setQuota", { path: text, quota: fc.record({ sizeBytes: setting, files: setting }) }),
@@ -161,7 +181,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     after: fc.integer({ min: 0, max: 0xffffffff }),
     secret: fc.uint8Array({ minLength: TOKEN_SECRET_BYTES, maxLength: TOKEN_SECRET_BYTES }),
   }),
-  record("createJob", {
+  record("createJob", { conversion: fc.constant(undefined),
     job: jobKind,
     subject: fc.option(id.map(serverId), { nil: undefined }),
   }),
@@ -300,7 +320,7 @@ test("the example of docs/formats/command.md is what is written", (t) => {
     request: { session: sessionId(7), sequence: 1, answeredBelow: 1 },
     command: { kind: "makeDirectory", path: "/a", parents: false },
   });
-  const documented = `02 e803000000000000 01 0700000000000000 0100000000000000
+  const documented = `03 e803000000000000 01 0700000000000000 0100000000000000
     0100000000000000 07 02000000 2f61 00`;
   t.is(Buffer.from(bytes).toString("hex"), documented.replaceAll(/\s/g, ""));
 });

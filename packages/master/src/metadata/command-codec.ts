@@ -4,13 +4,12 @@
 import {
   type ByteReader,
   type ByteWriter,
-  chunkHandle,
-  epoch,
   inodeId,
   serverId,
   sessionId,
   wallMs,
 } from "@lumeofs/base";
+import { readCode, readSealed, SEALED_BYTES, writeCode, writeSealed } from "./coding-codec.js";
 import type {
   Command,
   EditCommand,
@@ -18,11 +17,9 @@ import type {
   Precondition,
   Proposal,
   RequestId,
-  SealedChunk,
   WriteCommand,
 } from "./command.js";
 import { KIND } from "./command-kind.js";
-import type { Policy, SettingsChange } from "./directory-record.js";
 import { readDuty, writeDuty } from "./duty-codec.js";
 import {
   corrupt,
@@ -41,14 +38,15 @@ import {
   writeText,
 } from "./fields.js";
 import type { Fence } from "./locks.js";
+import { readPolicyChange, readSetting, writePolicyChange, writeSetting } from "./policy-codec.js";
 
 const PRECONDITION = { none: 0, absent: 1, revision: 2 } as const;
-const SETTING_KEPT = 2;
-const CHUNK_BYTES = 24;
+/** Version 3: chunks and files may be coded, and policies say so. */
+const PROPOSAL_VERSION = 3;
 
 /** The bytes of a log entry. */
 export function encodeProposal(proposal: Proposal): Uint8Array {
-  return encodeValue(proposal, writeProposal);
+  return encodeValue(proposal, writeProposal, PROPOSAL_VERSION);
 }
 
 function writeProposal(writer: ByteWriter, { at, request, command }: Proposal): void {
@@ -61,7 +59,7 @@ function writeProposal(writer: ByteWriter, { at, request, command }: Proposal): 
 
 /** @throws LumeoError CORRUPT if these bytes are no proposal. */
 export function decodeProposal(bytes: Uint8Array): Proposal {
-  return readWhole("proposal", bytes, readProposal);
+  return readWhole("proposal", bytes, readProposal, PROPOSAL_VERSION);
 }
 
 function readProposal(r: ByteReader): Proposal {
@@ -81,7 +79,7 @@ function writeCommand(w: ByteWriter, command: Command): void {
       return writeText(w, command.path);
     case "addChunks":
       w.u53(command.upload).u53(command.first);
-      return writeList(w, command.chunks, writeChunk);
+      return writeList(w, command.chunks, writeSealed);
     case "abortUpload":
       return writeNumber(w, command.upload);
     case "commit":
@@ -119,7 +117,7 @@ function writeDirectoryCommand(
   switch (command.kind) {
     case "setPolicy":
       writeText(w, command.path);
-      return writePolicy(w, command.policy);
+      return writePolicyChange(w, command.policy);
     case "setQuota":
       writeText(w, command.path);
       writeSetting(w, command.quota.sizeBytes);
@@ -164,7 +162,7 @@ function readCommand(r: ByteReader): Command {
         kind: "addChunks",
         upload: readId(r, inodeId),
         first: r.u53(),
-        chunks: readList(r, CHUNK_BYTES, readChunk),
+        chunks: readList(r, SEALED_BYTES, readSealed),
       };
     case KIND.abortUpload:
       return { kind: "abortUpload", upload: readId(r, inodeId) };
@@ -203,7 +201,7 @@ function readCommand(r: ByteReader): Command {
 function readDirectoryCommand(r: ByteReader, kind: number): Command {
   switch (kind) {
     case KIND.setPolicy:
-      return { kind: "setPolicy", path: readText(r), policy: readPolicy(r) };
+      return { kind: "setPolicy", path: readText(r), policy: readPolicyChange(r) };
     case KIND.setQuota: {
       const path = readText(r);
       const sizeBytes = readSetting(r);
@@ -246,7 +244,7 @@ function readDirectoryCommand(r: ByteReader, kind: number): Command {
 function writeCommit(w: ByteWriter, command: Extract<Command, { kind: "commit" }>): void {
   writeText(w, command.path);
   w.u53(command.upload ?? 0);
-  writeList(w, command.chunks, writeChunk);
+  writeList(w, command.chunks, writeSealed);
   w.u32(command.chunkSizeBytes).u8(command.replicas).u32(command.crc32c);
   writePrecondition(w, command.precondition);
   writeFlag(w, command.makeParents);
@@ -255,6 +253,8 @@ function writeCommit(w: ByteWriter, command: Extract<Command, { kind: "commit" }
   writeLabels(w, command.tags);
   writeOptional(w, command.ttlMs);
   writeFence(w, command.fence);
+  writeFlag(w, command.code !== undefined);
+  if (command.code !== undefined) writeCode(w, command.code);
 }
 
 function readCommit(r: ByteReader): Command {
@@ -264,7 +264,7 @@ function readCommit(r: ByteReader): Command {
     kind: "commit",
     path,
     upload: upload === 0 ? undefined : inodeId(upload),
-    chunks: readList(r, CHUNK_BYTES, readChunk),
+    chunks: readList(r, SEALED_BYTES, readSealed),
     chunkSizeBytes: r.u32(),
     replicas: r.u8(),
     crc32c: r.u32(),
@@ -275,14 +275,15 @@ function readCommit(r: ByteReader): Command {
     tags: readLabels(r),
     ttlMs: readOptional(r),
     fence: readFence(r),
+    code: readFlag(r) ? readCode(r) : undefined,
   };
 }
 
 function writeEdit(w: ByteWriter, command: EditCommand): void {
   writeText(w, command.path);
   w.u53(command.revision).u53(command.keep);
-  writeList(w, command.replaced, (to, { position, chunk }) => writeChunk(to.u53(position), chunk));
-  writeList(w, command.appended, writeChunk);
+  writeList(w, command.replaced, (to, { position, chunk }) => writeSealed(to.u53(position), chunk));
+  writeList(w, command.appended, writeSealed);
   writeFence(w, command.fence);
 }
 
@@ -292,11 +293,11 @@ function readEdit(r: ByteReader): Command {
     path: readText(r),
     revision: r.u53(),
     keep: r.u53(),
-    replaced: readList(r, 8 + CHUNK_BYTES, (from) => ({
+    replaced: readList(r, 8 + SEALED_BYTES, (from) => ({
       position: from.u53(),
-      chunk: readChunk(from),
+      chunk: readSealed(from),
     })),
-    appended: readList(r, CHUNK_BYTES, readChunk),
+    appended: readList(r, SEALED_BYTES, readSealed),
     fence: readFence(r),
   };
 }
@@ -355,35 +356,6 @@ function readAttributesChange(r: ByteReader): Command {
   };
 }
 
-function writePolicy(w: ByteWriter, policy: SettingsChange<Policy>): void {
-  writeSetting(w, policy.replicas);
-  writeSetting(w, policy.versions);
-  writeSetting(w, policy.trashMs);
-  writeSetting(w, policy.ttlMs);
-}
-
-function readPolicy(r: ByteReader): SettingsChange<Policy> {
-  return {
-    replicas: readSetting(r),
-    versions: readSetting(r),
-    trashMs: readSetting(r),
-    ttlMs: readSetting(r),
-  };
-}
-
-/** As an optional number, with one more value of the byte in front. */
-function writeSetting(w: ByteWriter, value: number | "kept" | undefined): void {
-  if (value === "kept") w.u8(SETTING_KEPT);
-  else writeOptional(w, value);
-}
-
-function readSetting(r: ByteReader): number | "kept" | undefined {
-  const value = r.u8();
-  if (value === SETTING_KEPT) return "kept";
-  if (1 < value) throw corrupt("setting", `it begins with ${value}, expected 0, 1 or 2`);
-  return value === 1 ? r.u53() : undefined;
-}
-
 /** One byte for a number that is not there. */
 function writeOptional(w: ByteWriter, value: number | undefined): void {
   writeFlag(w, value !== undefined);
@@ -407,19 +379,6 @@ function readFence(r: ByteReader): Fence | undefined {
 
 function readRequest(r: ByteReader): RequestId {
   return { session: readId(r, sessionId), sequence: r.u53(), answeredBelow: r.u53() };
-}
-
-function writeChunk(w: ByteWriter, chunk: SealedChunk): void {
-  w.u53(chunk.handle).u53(chunk.epoch).u32(chunk.lengthBytes).u32(chunk.crc32c);
-}
-
-function readChunk(r: ByteReader): SealedChunk {
-  return {
-    handle: readId(r, chunkHandle),
-    epoch: readId(r, epoch),
-    lengthBytes: r.u32(),
-    crc32c: r.u32(),
-  };
 }
 
 function writePrecondition(w: ByteWriter, precondition: Precondition): void {

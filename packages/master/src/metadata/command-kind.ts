@@ -50,4 +50,6 @@ export const KIND = {
   activateTailEpoch: 45,
   sealTail: 46,
   editFile: 47,
+  replaceChunk: 48,
+  setFileCodes: 49,
 } as const satisfies Record<Command["kind"], number>;

@@ -3,7 +3,9 @@
 // alone. Numbers that must be unique (inodes, grants, servers, sessions) are counted by apply.
 
 import type {
+  ChunkCoding,
   ChunkHandle,
+  Code,
   Epoch,
   ErrorCode,
   GrantId,
@@ -13,9 +15,10 @@ import type {
   WallMs,
 } from "@lumeofs/base";
 import type { AttributesChange, Labels } from "./attributes.js";
+import type { FileCode, Replacement } from "./conversions.js";
 import type { Policy, Quota, SettingsChange } from "./directory-record.js";
 import type { Inode } from "./inode-record.js";
-import type { Amount, JobChange, JobId, JobKind } from "./jobs.js";
+import type { Amount, Conversion, JobChange, JobId, JobKind } from "./jobs.js";
 import type { ChangePosition, HistoryId } from "./keys.js";
 import type { Fence } from "./locks.js";
 import type { MoveEnd, NewMove } from "./moves.js";
@@ -24,8 +27,11 @@ import type { NodeChange } from "./nodes.js";
 export interface SealedChunk {
   readonly handle: ChunkHandle;
   readonly epoch: Epoch;
+  /** Of the data, as is the checksum, however the chunk is kept. */
   readonly lengthBytes: number;
   readonly crc32c: number;
+  /** Undefined for a chunk that is kept as copies. */
+  readonly coding: ChunkCoding | undefined;
 }
 
 /** Makes a repeated request take effect once and get the first answer again (Raft §8). */
@@ -130,6 +136,8 @@ export type WriteCommand =
       /** Every chunk but the last has this length. */
       readonly chunkSizeBytes: number;
       readonly replicas: number;
+      /** What the file is meant to be coded as; undefined for copies. */
+      readonly code: Code | undefined;
       /** Of the whole content; must follow from the chunks' checksums. */
       readonly crc32c: number;
       readonly precondition: Precondition;
@@ -250,8 +258,10 @@ export type HealingCommand =
   | {
       readonly kind: "createJob";
       readonly job: JobKind;
-      /** Undefined for a job that is for all servers. */
+      /** Undefined for a job that is not for one server. */
       readonly subject: ServerId | undefined;
+      /** Of a conversion alone. */
+      readonly conversion?: Conversion | undefined;
     }
   | ({ readonly kind: "changeJob" } & JobChange)
   /** What was counted of a job, and what it waits for. */
@@ -266,7 +276,10 @@ export type HealingCommand =
   /** Those of the moves that still make sense begin. */
   | { readonly kind: "beginMoves"; readonly moves: readonly NewMove[] }
   | { readonly kind: "endMoves"; readonly moves: readonly MoveEnd[] }
-  | ({ readonly kind: "changeNode" } & NodeChange);
+  | ({ readonly kind: "changeNode" } & NodeChange)
+  /** A chunk was converted. */
+  | ({ readonly kind: "replaceChunk" } & Replacement)
+  | { readonly kind: "setFileCodes"; readonly files: readonly FileCode[] };
 
 export type DutyCommand =
   /** Frees what a detached directory has; the directory itself when nothing is left. */

@@ -1,6 +1,14 @@
 // Patching a directory's record in place must be what decoding, changing and encoding is.
 
-import { ByteReader, ByteWriter, inodeId, wallMs } from "@lumeofs/base";
+import {
+  ByteReader,
+  ByteWriter,
+  CODE_DEFAULT,
+  type Code,
+  inodeId,
+  KiB,
+  wallMs,
+} from "@lumeofs/base";
 import test from "ava";
 import fc from "fast-check";
 import {
@@ -22,6 +30,11 @@ const count = fc.maxSafeNat();
 const limit = fc.option(fc.nat({ max: Number.MAX_SAFE_INTEGER - 1 }), { nil: undefined });
 const labels = fc.dictionary(fc.string({ minLength: 1 }), fc.string(), { maxKeys: 3 });
 const usage = fc.record({ sizeBytes: count, files: count, directories: count });
+const code = fc.constantFrom<Code>(CODE_DEFAULT, { data: 30, parity: 2, cellBytes: 64 * KiB });
+const codePolicy = fc.oneof(
+  fc.constant({ kind: "replicated" } as const),
+  fc.record({ kind: fc.constantFrom("coded" as const, "auto" as const), code }),
+);
 const directory: fc.Arbitrary<DirectoryInode> = fc.record({
   kind: fc.constant("directory" as const),
   parent: fc.option(fc.integer({ min: 1 }).map(inodeId), { nil: undefined }),
@@ -35,6 +48,11 @@ const directory: fc.Arbitrary<DirectoryInode> = fc.record({
     versions: fc.option(fc.nat({ max: 2 ** 32 - 2 }), { nil: undefined }),
     trashMs: limit,
     ttlMs: limit,
+    code: fc.option(codePolicy, { nil: undefined }),
+    codeAfterMs: limit,
+    codeFallback: fc.option(fc.constantFrom("refuse" as const, "replicate" as const), {
+      nil: undefined,
+    }),
   }),
   since: count,
   capturedAt: count,

@@ -6,9 +6,10 @@
 // R2. A patch makes a copy: bytes that came out of the state are never changed.
 
 import {
-  type ByteReader,
+  ByteReader,
   ByteSlab,
   type ByteWriter,
+  type Code,
   type InodeId,
   inodeId,
   invariant,
@@ -16,6 +17,7 @@ import {
   wallMs,
 } from "@lumeofs/base";
 import { readLabels, readText, writeLabels, writeText } from "./fields.js";
+import { readCodeFields, writeCodeFields } from "./policy-codec.js";
 
 /** Everything below a directory, the directory itself not counted. */
 export interface Usage {
@@ -30,6 +32,15 @@ export interface Quota {
   readonly files: number | undefined;
 }
 
+/** As what files are kept: all as copies, all coded, or small ones as copies and others coded. */
+export type CodePolicy =
+  | { readonly kind: "replicated" }
+  | { readonly kind: "coded"; readonly code: Code }
+  | { readonly kind: "auto"; readonly code: Code };
+
+/** What becomes of a file for whose code there are too few servers. */
+export type CodeFallback = "refuse" | "replicate";
+
 /** How files below a directory are kept; what is undefined is inherited from above. */
 export interface Policy {
   readonly replicas: number | undefined;
@@ -39,15 +50,19 @@ export interface Policy {
   readonly trashMs: number | undefined;
   /** Files are removed so long after they were written; 0 means never. */
   readonly ttlMs: number | undefined;
+  readonly code: CodePolicy | undefined;
+  /** Files are coded so long after they were written; 0 means never. */
+  readonly codeAfterMs: number | undefined;
+  readonly codeFallback: CodeFallback | undefined;
 }
 
-/** A change of settings: numbers are set, "kept" stays, undefined is taken away. */
-export type SettingsChange<T> = { readonly [K in keyof T]: number | "kept" | undefined };
+/** A change of settings: values are set, "kept" stays, undefined is taken away. */
+export type SettingsChange<T> = { readonly [K in keyof T]: T[K] | "kept" };
 
 /** The settings after a change. */
 export function changedSettings<T extends Policy | Quota>(now: T, change: SettingsChange<T>): T {
-  const after: Record<string, number | undefined> = { ...now };
-  for (const [name, value] of Object.entries<number | "kept" | undefined>(change)) {
+  const after: Record<string, unknown> = { ...now };
+  for (const [name, value] of Object.entries(change)) {
     if (value !== "kept") after[name] = value;
   }
   return after as unknown as T;
@@ -86,6 +101,9 @@ export const NO_POLICY: Policy = {
   versions: undefined,
   trashMs: undefined,
   ttlMs: undefined,
+  code: undefined,
+  codeAfterMs: undefined,
+  codeFallback: undefined,
 };
 
 const slab = new ByteSlab();
@@ -108,9 +126,10 @@ const AT = {
   versions: 75,
   trashMs: 79,
   ttlMs: 87,
-  since: 95,
-  capturedAt: 103,
-  historyCount: 119,
+  codes: 95,
+  since: 111,
+  capturedAt: 119,
+  historyCount: 135,
 } as const;
 
 /** What follows the version and the kind. */
@@ -122,6 +141,7 @@ export function writeDirectory(w: ByteWriter, inode: DirectoryInode): void {
   w.u53(orZero(quota.sizeBytes)).u53(orZero(quota.files));
   w.u8(orZero(policy.replicas)).u32(orZero(policy.versions));
   w.u53(orZero(policy.trashMs)).u53(orZero(policy.ttlMs));
+  writeCodeFields(w, policy);
   w.u53(inode.since).u53(inode.capturedAt).u53(inode.createdAt);
   w.u53(inode.historyCount).u53(inode.snapshotCount);
   writeText(w, inode.name);
@@ -144,6 +164,7 @@ export function readDirectory(r: ByteReader): DirectoryInode {
       versions: unlessZero(r.u32()),
       trashMs: unlessZero(r.u53()),
       ttlMs: unlessZero(r.u53()),
+      ...readCodeFields(r),
     },
     since: r.u53(),
     capturedAt: r.u53(),
@@ -192,6 +213,7 @@ export function recordPolicy(record: Uint8Array): Policy {
     versions: unlessZero(load32(record, AT.versions)),
     trashMs: unlessZero(load(record, AT.trashMs)),
     ttlMs: unlessZero(load(record, AT.ttlMs)),
+    ...readCodeFields(new ByteReader(record.subarray(AT.codes, AT.since))),
   };
 }
 

@@ -24,7 +24,8 @@ function handlesOf(m: MetadataDriver, path: string): readonly ChunkHandle[] {
 
 function fresh(m: MetadataDriver, length: number): SealedChunk {
   const [handle] = m.grant(1) as [ChunkHandle];
-  return { handle, epoch: epoch(1), lengthBytes: length, crc32c: crc32c(new Uint8Array(length)) };
+  const content = { lengthBytes: length, crc32c: crc32c(new Uint8Array(length)) };
+  return { handle, epoch: epoch(1), ...content, coding: undefined };
 }
 
 function edit(m: MetadataDriver, path: string, more: Partial<EditCommand>): Reply {

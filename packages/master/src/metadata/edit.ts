@@ -50,7 +50,7 @@ export function editFile(state: State, command: Edit, now: Moment): Reply {
     state,
     { id: walked.id, inode: walked.inode },
     { first: 0, countMax: keep },
-  ).map(({ handle, chunk: { lengthBytes, crc32c } }) => ({ handle, lengthBytes, crc32c }));
+  ).map(({ listed: handle, chunk: { lengthBytes, crc32c } }) => ({ handle, lengthBytes, crc32c }));
   invariant(list.length === keep, "a file has its chunks", { id: walked.id, keep });
   const isReplaced = new Set(replaced.map(({ position }) => position));
   shareChunks(

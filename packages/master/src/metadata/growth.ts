@@ -17,9 +17,9 @@ import {
 } from "@lumeofs/base";
 import {
   appendToPages,
-  getChunk,
   getPage,
   getPageRecord,
+  listedChunk,
   PAGE_CHUNKS,
   putPage,
   shareChunks,
@@ -193,7 +193,7 @@ function walkPage(
     offset: page === 0 ? 0 : startOfPage(view, file, page),
   };
   for (const handle of handles) {
-    const lengthBytes = getChunk(view, handle)?.lengthBytes ?? 0;
+    const lengthBytes = listedChunk(view, handle)?.chunk.lengthBytes ?? 0;
     if (isIt(place, lengthBytes)) return place;
     place = { position: place.position + 1, offset: place.offset + lengthBytes };
   }

@@ -1,8 +1,10 @@
 // Commands about jobs, moves and nodes ⇄ bytes: docs/formats/command.md.
 
-import { type ByteReader, type ByteWriter, chunkHandle, serverId } from "@lumeofs/base";
+import { type ByteReader, type ByteWriter, chunkHandle, inodeId, serverId } from "@lumeofs/base";
+import { readOptionalCode, readSealed, writeOptionalCode, writeSealed } from "./coding-codec.js";
 import type { Command, HealingCommand, TailCommand } from "./command.js";
 import { KIND } from "./command-kind.js";
+import type { FileCode } from "./conversions.js";
 import {
   corrupt,
   readFlag,
@@ -17,7 +19,16 @@ import {
   writeNumber,
   writeText,
 } from "./fields.js";
-import { jobId, jobKindNumber, jobKindOf, jobStateNumber, jobStateOf } from "./jobs.js";
+import {
+  jobId,
+  jobKindNumber,
+  jobKindOf,
+  jobStateNumber,
+  jobStateOf,
+  readConversion,
+  withConversion,
+  writeConversion,
+} from "./jobs.js";
 import type { MoveEnd, NewMove } from "./moves.js";
 import { standingNumber, standingOfNumber } from "./nodes.js";
 import { readTailCommand, writeTailCommand } from "./tail-codec.js";
@@ -25,13 +36,14 @@ import { readTailCommand, writeTailCommand } from "./tail-codec.js";
 const OUTCOME = ["moved", "failed", "dropped"] as const;
 const MOVE_BYTES = 32;
 const END_BYTES = 9;
+const FILE_CODE_BYTES = 21;
 
 /** Also what goes on to the codec of tails. */
 export function writeHealing(w: ByteWriter, command: HealingCommand | TailCommand): void {
   switch (command.kind) {
     case "createJob":
       w.u8(jobKindNumber(command.job)).u53(command.subject ?? 0);
-      return;
+      return writeConversion(w, command.conversion);
     case "changeJob":
       return writeText(w.u53(command.job).u8(jobStateNumber(command.to)), command.note);
     case "noteJob":
@@ -49,6 +61,10 @@ export function writeHealing(w: ByteWriter, command: HealingCommand | TailComman
       if (command.standing !== undefined) w.u8(standingNumber(command.standing));
       writeLabels(w, command.setLabels);
       return writeList(w, command.removeLabels, writeText);
+    case "replaceChunk":
+      return writeSealed(w.u53(command.job).u53(command.handle), command.chunk);
+    case "setFileCodes":
+      return writeList(w, command.files, writeFileCode);
     default:
       writeTailCommand(w, command);
   }
@@ -58,8 +74,9 @@ export function readHealing(r: ByteReader, kind: number): Command {
   switch (kind) {
     case KIND.createJob: {
       const job = jobKindOf(r.u8());
-      const subject = r.u53();
-      return { kind: "createJob", job, subject: subject === 0 ? undefined : serverId(subject) };
+      const server = r.u53();
+      const subject = server === 0 ? undefined : serverId(server);
+      return { kind: "createJob", job, subject, ...withConversion(readConversion(r)) };
     }
     case KIND.changeJob:
       return {
@@ -85,6 +102,12 @@ export function readHealing(r: ByteReader, kind: number): Command {
       const setLabels = readLabels(r);
       return { kind: "changeNode", name, standing, setLabels, removeLabels: readTexts(r) };
     }
+    case KIND.replaceChunk: {
+      const job = readId(r, jobId);
+      return { kind: "replaceChunk", job, handle: readId(r, chunkHandle), chunk: readSealed(r) };
+    }
+    case KIND.setFileCodes:
+      return { kind: "setFileCodes", files: readList(r, FILE_CODE_BYTES, readFileCode) };
     default:
       return readTailCommand(r, kind);
   }
@@ -115,6 +138,17 @@ function readEnd(r: ByteReader): MoveEnd {
   const outcome = OUTCOME[number];
   if (outcome === undefined) throw corrupt("end of a move", `its outcome is ${number}`);
   return { handle, outcome };
+}
+
+function writeFileCode(w: ByteWriter, { parent, name, inode, code }: FileCode): void {
+  writeText(w.u53(parent).u53(inode), name);
+  writeOptionalCode(w, code);
+}
+
+function readFileCode(r: ByteReader): FileCode {
+  const parent = readId(r, inodeId);
+  const inode = readId(r, inodeId);
+  return { parent, inode, name: readText(r), code: readOptionalCode(r) };
 }
 
 function readTexts(r: ByteReader): readonly string[] {

@@ -10,6 +10,7 @@ import {
   type ByteReader,
   type ByteWriter,
   type ChunkHandle,
+  type Code,
   chunkHandle,
   type InodeId,
   inodeId,
@@ -17,11 +18,11 @@ import {
   wallMs,
 } from "@lumeofs/base";
 import type { Labels } from "./attributes.js";
+import { readCode, writeCode } from "./coding-codec.js";
 import { type DirectoryInode, readDirectory, writeDirectory } from "./directory-record.js";
 import {
   corrupt,
   encodeValue,
-  RECORD_VERSION,
   readIds,
   readLabels,
   readText,
@@ -38,6 +39,11 @@ export interface FileInode {
   readonly crc32c: number;
   readonly chunkSizeBytes: number;
   readonly replicas: number;
+  /**
+   * What it is meant to be coded as, undefined for copies. Each chunk's record says what it is: they
+   * differ while a file is converted, or appended to.
+   */
+  readonly code: Code | undefined;
   /** Log index of the commit. */
   readonly revision: number;
   readonly createdAt: WallMs;
@@ -88,7 +94,11 @@ export const FILE_NUMBERS_BYTES = 49;
 
 export const NEVER = wallMs(0);
 
+/** Version 3: policies of directories say how files are coded, and so do files. */
+const INODE_VERSION = 3;
 const KIND = { file: 1, directory: 2 } as const;
+/** In the place of a file's kind: its code comes behind the other fields. */
+const CODED_FILE = 3;
 /** Which of a file's rare fields follow, in this order. */
 const HAS = {
   content: 1,
@@ -108,22 +118,32 @@ export function contentOf(id: InodeId, file: FileInode): InodeId {
 }
 
 export function encodeInode(inode: Inode): Uint8Array {
-  return encodeValue(inode, writeInode);
+  return encodeValue(inode, writeInode, INODE_VERSION);
 }
 
 export function decodeInode(bytes: Uint8Array): Inode {
-  return readWhole("inode record", bytes, readInode);
+  return readWhole("inode record", bytes, readInode, INODE_VERSION);
 }
 
 /** An inode inside something else. */
 export function writeInode(w: ByteWriter, inode: Inode): void {
-  w.u8(KIND[inode.kind]);
-  if (inode.kind === "directory") writeDirectory(w, inode);
-  else writeFile(w, inode);
+  const { kind } = inode;
+  if (kind === "directory") {
+    writeDirectory(w.u8(KIND[kind]), inode);
+  } else if (inode.code === undefined) {
+    writeFile(w.u8(KIND[kind]), inode);
+  } else {
+    writeFile(w.u8(CODED_FILE), inode);
+    writeCode(w, inode.code);
+  }
 }
 
 export function readInode(r: ByteReader): Inode {
-  return readKind(r) === "directory" ? readDirectory(r) : readFile(r);
+  const kind = r.u8();
+  if (kind === KIND.file) return readFile(r, false);
+  if (kind === CODED_FILE) return readFile(r, true);
+  if (kind === KIND.directory) return readDirectory(r);
+  throw corrupt("inode kind", `it is ${kind}`);
 }
 
 export function encodeEntry(entry: DirectoryEntry): Uint8Array {
@@ -178,7 +198,7 @@ function writeFile(w: ByteWriter, file: FileInode): void {
  * The numbers of a file, as they lie in an entry that holds its record, if the file has neither
  * end, content type, metadata nor tags, and nothing was appended to it: size, CRC32C (u32), chunk
  * size (u32), replicas (u8), revision, created at, modified at and chunk count (u53 where nothing
- * is said). Undefined for all others.
+ * is said). Undefined for all others, also for coded files.
  *
  * For listings: reading and writing them one by one costs ten times as much as copying them.
  *
@@ -187,15 +207,14 @@ function writeFile(w: ByteWriter, file: FileInode): void {
 export function fileNumbersAt(entry: Uint8Array): number | undefined {
   const inlineAt = NUMBERS_AT + FILE_NUMBERS_BYTES;
   if (entry.byteLength <= inlineAt + 4 || entry[0] !== ENTRY_VERSION) return undefined;
-  if (entry[ENTRY_BYTES] !== RECORD_VERSION || entry[NUMBERS_AT - 1] !== KIND.file)
-    return undefined;
+  if (entry[ENTRY_BYTES] !== INODE_VERSION || entry[NUMBERS_AT - 1] !== KIND.file) return undefined;
   const inlineCount = entry[inlineAt] as number; // little-endian, and at most 8
   const has = entry[inlineAt + 4 + 8 * inlineCount];
   return has !== undefined && (has & ~HAS.content) === 0 ? NUMBERS_AT : undefined;
 }
 
 /** Field by field into one object: spreading costs as much as all the reading. */
-function readFile(r: ByteReader): FileInode {
+function readFile(r: ByteReader, isCoded: boolean): FileInode {
   const sizeBytes = r.u53();
   const crc32c = r.u32();
   const chunkSizeBytes = r.u32();
@@ -225,6 +244,7 @@ function readFile(r: ByteReader): FileInode {
     tags: has & HAS.tags ? readLabels(r) : NO_LABELS,
     tail: has & HAS.tail ? chunkHandle(r.u53()) : undefined,
     grownSince: has & HAS.grownSince ? r.u53() : undefined,
+    code: isCoded ? readCode(r) : undefined,
   };
 }
 

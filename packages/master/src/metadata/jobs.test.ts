@@ -3,7 +3,7 @@ import test from "ava";
 import { MetadataDriver } from "../../test/metadata-driver.js";
 import { audit } from "../../test/state-audit.js";
 import { getChunk } from "./chunk-table.js";
-import type { Reply } from "./command.js";
+import type { Reply, SealedChunk } from "./command.js";
 import { FRESH_EPOCH } from "./grants.js";
 import { getJob, type JobId, type JobKind, openJob } from "./jobs.js";
 import { getMove, type MoveOutcome } from "./moves.js";
@@ -26,7 +26,7 @@ class Cluster extends MetadataDriver {
 
   file(path: string): ChunkHandle {
     const [handle] = this.grant(1) as [ChunkHandle];
-    this.apply({ ...commitShape(path), chunks: [{ handle, ...SEAL }] });
+    this.apply({ ...commitShape(path), chunks: [{ handle, ...SEAL, coding: undefined }] });
     return handle;
   }
 
@@ -75,9 +75,10 @@ function commitShape(path: string) {
     kind: "commit" as const,
     path,
     upload: undefined,
-    chunks: [],
+    chunks: [] as SealedChunk[],
     chunkSizeBytes: 4,
     replicas: 3,
+    code: undefined,
     crc32c: 0,
     precondition: { kind: "none" as const },
     makeParents: true,

@@ -8,10 +8,23 @@
 // J2. A job's `moves` is the number of its moves in the moves table.
 // J3. A job that has ended does not change any more, apart from its last moves.
 
-import { type Brand, invariant, type ServerId, serverId, type WallMs, wallMs } from "@lumeofs/base";
+import {
+  type Brand,
+  type ByteReader,
+  type ByteWriter,
+  type Code,
+  type InodeId,
+  inodeId,
+  invariant,
+  type ServerId,
+  serverId,
+  type WallMs,
+  wallMs,
+} from "@lumeofs/base";
+import { readOptionalCode, writeOptionalCode } from "./coding-codec.js";
 import { type Reply, refuse } from "./command.js";
 import { takeNumber } from "./counters.js";
-import { corrupt, encodeWhole, readText, readWhole, writeText } from "./fields.js";
+import { corrupt, encodeWhole, readId, readText, readWhole, writeText } from "./fields.js";
 import { jobKey, openJobKey } from "./keys.js";
 import { setStanding } from "./nodes.js";
 import { getServer } from "./servers.js";
@@ -26,19 +39,36 @@ export function jobId(n: number): JobId {
 
 /**
  * What a job is for: the copies of a lost server; the damaged or missing copies of a server; all
- * copies of a server that is to hold none, for a while or for good; or the balance between servers.
+ * copies of a server that is to hold none, for a while or for good; the balance between servers; or
+ * what the files of a tree are kept as.
  */
 export type JobKind = (typeof JOB_KINDS)[number];
-const JOB_KINDS = ["repair", "mend", "drain", "decommission", "rebalance"] as const;
+const JOB_KINDS = ["repair", "mend", "drain", "decommission", "rebalance", "convert"] as const;
 
 export type JobState = (typeof JOB_STATES)[number];
 const JOB_STATES = ["running", "paused", "done", "cancelled"] as const;
 
 export interface JobSubject {
   readonly kind: JobKind;
-  /** Undefined for a rebalance, which is for all servers. */
+  /** Undefined for a job that is not for one server. */
   readonly subject: ServerId | undefined;
+  /** Of a conversion alone. */
+  readonly conversion?: Conversion | undefined;
 }
+
+/** Which files are to be kept as what. */
+export type Conversion =
+  /** All that lie below a directory, or one file. */
+  | {
+      readonly kind: "tree";
+      readonly root: InodeId;
+      /** Where it was when the job began; for people. */
+      readonly path: string;
+      /** Undefined for copies. */
+      readonly to: Code | undefined;
+    }
+  /** Whatever policies, and what files are meant to be, say: duties/conversion/wanted-layout.ts. */
+  | { readonly kind: "policy" };
 
 /** Copies, and the bytes of their chunks. */
 export interface Amount {
@@ -72,11 +102,18 @@ export interface JobChange {
 /** A note is cut to this. */
 export const NOTE_LENGTH_MAX = 300;
 const NOTHING: Amount = { chunks: 0, bytes: 0 };
+/** Jobs of version 3 may be conversions. */
+const JOB_VERSION = 3;
+const CONVERSION = { none: 0, tree: 1, policy: 2 } as const;
 
 export function createJob(state: State, wish: JobSubject, at: WallMs): Reply {
   const { kind, subject } = wish;
   const server = subject === undefined ? undefined : getServer(state, subject);
-  if (kind !== "rebalance" && server === undefined) {
+  if (kind === "convert" || kind === "rebalance") {
+    if (subject !== undefined || (kind === "convert") !== (wish.conversion !== undefined)) {
+      return refuse("INVALID_ARGUMENT", `Cannot begin a ${kind}: it is not for one server`);
+    }
+  } else if (server === undefined || wish.conversion !== undefined) {
     return refuse("NOT_FOUND", `Cannot begin a ${kind}: there is no such server`);
   }
   const open = openJob(state, wish) ?? otherLeaving(state, wish);
@@ -85,7 +122,7 @@ export function createJob(state: State, wish: JobSubject, at: WallMs): Reply {
   }
   const id = jobId(takeNumber(state, "job"));
   putJob(state, id, {
-    ...wish,
+    ...{ kind, subject, ...withConversion(wish.conversion) },
     state: "running",
     createdAt: at,
     endedAt: wallMs(0),
@@ -95,7 +132,7 @@ export function createJob(state: State, wish: JobSubject, at: WallMs): Reply {
     moves: 0,
     note: "",
   });
-  state.put(openJobKey(jobKindNumber(kind), subject), encodeJobId(id));
+  state.put(openKey(wish), encodeJobId(id));
   const isLeaving = kind === "drain" || kind === "decommission";
   if (server !== undefined && isLeaving) setStanding(state, server.name, "draining");
   return { kind: "jobCreated", job: id };
@@ -116,7 +153,7 @@ export function changeJob(state: State, change: JobChange, at: WallMs): Reply {
     return { kind: "done" };
   }
   putJob(state, id, { ...job, state: to, note, endedAt: at });
-  state.delete(openJobKey(jobKindNumber(job.kind), job.subject));
+  state.delete(openKey(job));
   followEnd(state, job, to);
   return { kind: "done" };
 }
@@ -156,6 +193,14 @@ export function countMove(
   });
 }
 
+/** Chunks that a conversion has replaced. */
+export function countConverted(state: State, id: JobId, more: Amount): void {
+  const job = getJob(state, id);
+  invariant(job !== undefined, "a conversion's job is in the table", { job: id });
+  const { chunks, bytes } = job.done;
+  putJob(state, id, { ...job, done: { chunks: chunks + more.chunks, bytes: bytes + more.bytes } });
+}
+
 export function isOpen(job: Job): boolean {
   return job.state === "running" || job.state === "paused";
 }
@@ -166,8 +211,8 @@ export function getJob(view: StateView, id: JobId): Job | undefined {
 }
 
 /** The open job of a kind and subject. */
-export function openJob(view: StateView, { kind, subject }: JobSubject): JobId | undefined {
-  const bytes = view.get(openJobKey(jobKindNumber(kind), subject));
+export function openJob(view: StateView, wanted: JobSubject): JobId | undefined {
+  const bytes = view.get(openKey(wanted));
   return bytes === undefined ? undefined : readWhole("open job", bytes, (r) => jobId(r.u53()));
 }
 
@@ -180,26 +225,53 @@ export function encodeJob(job: Job): Uint8Array {
     writer.u53(job.createdAt).u53(job.endedAt).u53(job.total.chunks).u53(job.total.bytes);
     writer.u53(job.done.chunks).u53(job.done.bytes).u53(job.failures).u53(job.moves);
     writeText(writer, job.note);
-  });
+    writeConversion(writer, job.conversion);
+  }, JOB_VERSION);
 }
 
 export function decodeJob(bytes: Uint8Array): Job {
-  return readWhole("job record", bytes, (r) => {
-    const kind = jobKindOf(r.u8());
-    const subject = r.u53();
-    return {
-      kind,
-      subject: subject === 0 ? undefined : serverId(subject),
-      state: jobStateOf(r.u8()),
-      createdAt: wallMs(r.u53()),
-      endedAt: wallMs(r.u53()),
-      total: { chunks: r.u53(), bytes: r.u53() },
-      done: { chunks: r.u53(), bytes: r.u53() },
-      failures: r.u53(),
-      moves: r.u53(),
-      note: readText(r),
-    };
-  });
+  return readWhole(
+    "job record",
+    bytes,
+    (r) => {
+      const kind = jobKindOf(r.u8());
+      const subject = r.u53();
+      return {
+        kind,
+        subject: subject === 0 ? undefined : serverId(subject),
+        state: jobStateOf(r.u8()),
+        createdAt: wallMs(r.u53()),
+        endedAt: wallMs(r.u53()),
+        total: { chunks: r.u53(), bytes: r.u53() },
+        done: { chunks: r.u53(), bytes: r.u53() },
+        failures: r.u53(),
+        moves: r.u53(),
+        note: readText(r),
+        ...withConversion(readConversion(r)),
+      };
+    },
+    JOB_VERSION,
+  );
+}
+
+export function writeConversion(w: ByteWriter, conversion: Conversion | undefined): void {
+  if (conversion === undefined) {
+    w.u8(CONVERSION.none);
+  } else if (conversion.kind === "policy") {
+    w.u8(CONVERSION.policy);
+  } else {
+    writeText(w.u8(CONVERSION.tree).u53(conversion.root), conversion.path);
+    writeOptionalCode(w, conversion.to);
+  }
+}
+
+export function readConversion(r: ByteReader): Conversion | undefined {
+  const kind = r.u8();
+  if (kind === CONVERSION.none) return undefined;
+  if (kind === CONVERSION.policy) return { kind: "policy" };
+  if (kind !== CONVERSION.tree) throw corrupt("conversion", `it is of kind ${kind}`);
+  const root = readId(r, inodeId);
+  return { kind: "tree", root, path: readText(r), to: readOptionalCode(r) };
 }
 
 /** The number of a kind in keys, records and commands, from 1. */
@@ -227,10 +299,20 @@ export function jobStateOf(number: number): JobState {
 }
 
 /** A server is drained for a while or for good, not both. */
-function otherLeaving(view: StateView, { kind, subject }: JobSubject): JobId | undefined {
-  if (kind === "drain") return openJob(view, { kind: "decommission", subject });
-  if (kind === "decommission") return openJob(view, { kind: "drain", subject });
+function otherLeaving(view: StateView, wish: JobSubject): JobId | undefined {
+  if (wish.kind === "drain") return openJob(view, { ...wish, kind: "decommission" });
+  if (wish.kind === "decommission") return openJob(view, { ...wish, kind: "drain" });
   return undefined;
+}
+
+/** Most jobs are no conversions, and have no such field. */
+export function withConversion(conversion: Conversion | undefined): Pick<JobSubject, "conversion"> {
+  return conversion === undefined ? {} : { conversion };
+}
+
+function openKey({ kind, subject, conversion }: JobSubject): Uint8Array {
+  const root = conversion?.kind === "tree" ? conversion.root : undefined;
+  return openJobKey(jobKindNumber(kind), subject ?? root);
 }
 
 /** A drain that is called off gives its server back; one for good ends with the server's part. */

@@ -32,6 +32,7 @@ const TABLE = {
   grant: 0x22,
   upload: 0x23,
   tail: 0x24,
+  converted: 0x25,
   server: 0x30,
   serverName: 0x31,
   serverUuid: 0x32,
@@ -88,6 +89,7 @@ export const contentReferencesKey = (content: InodeId): Uint8Array =>
 export const trashKey = (id: number): Uint8Array => numbered(TABLE.trash, id);
 export const chunkKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.chunk, handle);
 export const grantKey = (grant: GrantId): Uint8Array => numbered(TABLE.grant, grant);
+export const convertedKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.converted, handle);
 export const tailKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.tail, handle);
 export const uploadKey = (upload: InodeId): Uint8Array => numbered(TABLE.upload, upload);
 export const serverKey = (server: ServerId): Uint8Array => numbered(TABLE.server, server);
@@ -142,8 +144,8 @@ export function expiryKey(at: WallMs, parent: InodeId, name: string): Uint8Array
   return key;
 }
 
-/** The open job of a kind (its number), and of a server unless it is for all of them. */
-export function openJobKey(kind: number, subject: ServerId | undefined): Uint8Array {
+/** The open job of a kind (its number), and of a server or a tree unless it is for all of them. */
+export function openJobKey(kind: number, subject: number | undefined): Uint8Array {
   const key = new Uint8Array(10);
   key[0] = TABLE.openJob;
   key[1] = kind;

@@ -19,7 +19,7 @@ import type { State, StateView } from "./state.js";
 export interface Move {
   readonly job: JobId;
   readonly target: ServerId;
-  /** The member whose copy goes; undefined if the chunk gets one more. */
+  /** The member whose copy goes; undefined if the chunk gets one more: never a coded one. */
   readonly leaving: ServerId | undefined;
 }
 
@@ -60,7 +60,7 @@ export function endMoves(state: State, ends: readonly MoveEnd[]): void {
     }
     const chunk = getChunk(state, handle);
     invariant(chunk !== undefined, "a move's chunk is in the table", { handle });
-    putMembers(state, handle, membersAfter(chunk.members, move));
+    putMembers(state, handle, membersAfter(chunk, move));
     countMove(state, move.job, { moves: -1, done: { chunks: 1, bytes: chunk.lengthBytes } });
   }
 }
@@ -76,12 +76,18 @@ export function forgetMovedChunks(state: State, handles: readonly ChunkHandle[])
 }
 
 /**
- * Members when a move has ended well. Who stays comes before the new one: a primary that stays is
- * first as before.
+ * Members when a move has ended well. Of copies, who stays comes before the new one: a primary that
+ * stays is first as before. Of units, the new one takes the place of the one that leaves (C5).
  */
-export function membersAfter(members: readonly ServerId[], move: Move): readonly ServerId[] {
+export function membersAfter(
+  { members, coding }: Pick<ChunkRecord, "members" | "coding">,
+  move: Move,
+): readonly ServerId[] {
   const { target, leaving } = move;
   if (target === leaving) return members;
+  if (coding !== undefined) {
+    return members.map((member) => (member === leaving ? target : member));
+  }
   return [...members.filter((member) => member !== leaving), target];
 }
 
@@ -114,6 +120,7 @@ function mayBegin(state: State, chunk: ChunkRecord, handle: ChunkHandle, move: M
   if (releasedAt !== undefined || getMove(state, handle) !== undefined) return false;
   if (getJob(state, job)?.state !== "running" || getServer(state, target) === undefined)
     return false;
+  if (leaving === undefined && chunk.coding !== undefined) return false;
   if (leaving !== undefined && !members.includes(leaving)) return false;
   return target === leaving || !members.includes(target);
 }

@@ -66,6 +66,7 @@ export function commitFile(state: State, command: CommandOf<"commit">, now: Mome
     crc32c: content.crc32c,
     chunkSizeBytes: command.chunkSizeBytes,
     replicas: command.replicas,
+    code: command.code,
     revision: now.index,
     createdAt: walked.kind === "file" ? walked.inode.createdAt : now.at,
     modifiedAt: now.at,

@@ -1,10 +1,11 @@
 // Policies and quotas of directories. What a directory does not set itself comes from the nearest
 // directory above that does; what none sets is DEFAULT_POLICY.
 
-import type { InodeId } from "@lumeofs/base";
-import { invariant } from "@lumeofs/base";
+import { type Code, faultOfCode, formatCode, type InodeId, invariant } from "@lumeofs/base";
 import { type Refused, refuse } from "./command.js";
 import {
+  type CodeFallback,
+  type CodePolicy,
   NO_POLICY,
   type Policy,
   type Quota,
@@ -30,6 +31,11 @@ export interface EffectivePolicy {
   readonly trashMs: number;
   /** 0 means for ever. */
   readonly ttlMs: number;
+  /** Undefined: whoever writes a file says. */
+  readonly code: CodePolicy | undefined;
+  /** 0 means never. */
+  readonly codeAfterMs: number;
+  readonly codeFallback: CodeFallback;
 }
 
 const DEFAULT_POLICY: EffectivePolicy = {
@@ -37,6 +43,9 @@ const DEFAULT_POLICY: EffectivePolicy = {
   versions: 0,
   trashMs: 0,
   ttlMs: 0,
+  code: undefined,
+  codeAfterMs: 0,
+  codeFallback: "refuse",
 };
 
 /** The policy for what lies in a directory, by its number. */
@@ -56,18 +65,30 @@ export function effectivePolicy(view: StateView, directory: InodeId): EffectiveP
     versions: policy?.versions ?? 0,
     trashMs: policy?.trashMs ?? 0,
     ttlMs: policy?.ttlMs ?? 0,
+    code: policy?.code,
+    codeAfterMs: policy?.codeAfterMs ?? 0,
+    codeFallback: policy?.codeFallback ?? "refuse",
   };
 }
 
 /** Why a directory cannot have this policy; INVALID_ARGUMENT with the limit. */
 export function refusePolicy(policy: Policy): Refused | undefined {
-  const { replicas, versions, trashMs, ttlMs } = policy;
+  const { replicas, versions, trashMs, ttlMs, code, codeAfterMs } = policy;
   return (
     outside("replicas", replicas, { min: 1, max: REPLICAS_MAX }) ??
     outside("versions", versions, { min: 0, max: VERSIONS_MAX }) ??
     outside("a time in the trash", trashMs, { min: 0, max: KEEP_MS_MAX }) ??
-    outside("a time to live", ttlMs, { min: 0, max: KEEP_MS_MAX })
+    outside("a time to live", ttlMs, { min: 0, max: KEEP_MS_MAX }) ??
+    outside("a time before coding", codeAfterMs, { min: 0, max: KEEP_MS_MAX }) ??
+    (code === undefined || code.kind === "replicated" ? undefined : refuseCode(code.code))
   );
+}
+
+/** Why nothing can be coded so; INVALID_ARGUMENT with the limit. */
+export function refuseCode(code: Code): Refused | undefined {
+  const fault = faultOfCode(code);
+  if (fault === undefined) return undefined;
+  return refuse("INVALID_ARGUMENT", `Cannot code files ${formatCode(code)}: ${fault}`);
 }
 
 /** Why a directory cannot have this quota; INVALID_ARGUMENT with the limit. */
@@ -84,12 +105,17 @@ function orAbove(policy: Policy, above: Policy): Policy {
     versions: policy.versions ?? above.versions,
     trashMs: policy.trashMs ?? above.trashMs,
     ttlMs: policy.ttlMs ?? above.ttlMs,
+    code: policy.code ?? above.code,
+    codeAfterMs: policy.codeAfterMs ?? above.codeAfterMs,
+    codeFallback: policy.codeFallback ?? above.codeFallback,
   };
 }
 
-function isComplete({ replicas, versions, trashMs, ttlMs }: Policy): boolean {
-  const isKnown = replicas !== undefined && versions !== undefined;
-  return isKnown && trashMs !== undefined && ttlMs !== undefined;
+function isComplete(policy: Policy): boolean {
+  const { replicas, versions, trashMs, ttlMs, code, codeAfterMs, codeFallback } = policy;
+  const isKept = replicas !== undefined && versions !== undefined && code !== undefined;
+  const isTimed = trashMs !== undefined && ttlMs !== undefined && codeAfterMs !== undefined;
+  return isKept && isTimed && codeFallback !== undefined;
 }
 
 function outside(

@@ -20,7 +20,7 @@ import {
   type WallMs,
 } from "@lumeofs/base";
 import type { Labels } from "./attributes.js";
-import { type ChunkRecord, getChunk, getPage, PAGE_CHUNKS } from "./chunk-table.js";
+import { type ChunkRecord, getPage, listedChunk, PAGE_CHUNKS } from "./chunk-table.js";
 import { quoted, type Refused, refuse } from "./command.js";
 import { decodeGrant } from "./grants.js";
 import { contentOf, decodeEntry, type FileInode, type Inode } from "./inode-record.js";
@@ -55,6 +55,9 @@ export interface NamedInode {
 }
 
 export interface FileChunk {
+  /** In the file's list. */
+  readonly listed: ChunkHandle;
+  /** On the servers: another one if the chunk was converted. */
   readonly handle: ChunkHandle;
   readonly chunk: ChunkRecord;
 }
@@ -196,10 +199,10 @@ export function fileChunks(
       page = getPage(view, content, wanted);
       pageNumber = wanted;
     }
-    const handle = page[position % PAGE_CHUNKS];
-    const chunk = handle === undefined ? undefined : getChunk(view, handle);
-    if (handle === undefined || chunk === undefined) break;
-    chunks.push({ handle, chunk });
+    const listed = page[position % PAGE_CHUNKS];
+    const found = listed === undefined ? undefined : listedChunk(view, listed);
+    if (listed === undefined || found === undefined) break;
+    chunks.push({ listed, ...found });
   }
   return chunks;
 }

@@ -1,6 +1,7 @@
 // The bytes of every record, as they are on disks: a change here needs a new version.
 
 import {
+  CODE_DEFAULT,
   chunkHandle,
   epoch,
   inodeId,
@@ -55,6 +56,7 @@ const file = {
   crc32c: 0xdeadbeef,
   chunkSizeBytes: 65_536,
   replicas: 3,
+  code: undefined,
   revision: 77,
   createdAt: wallMs(1000),
   modifiedAt: wallMs(2000),
@@ -69,6 +71,7 @@ const file = {
   metadata: {},
   tags: {},
 } as const;
+const codedFile = { ...file, code: { data: 4, parity: 2, cellBytes: 1_048_576 } } as const;
 const richFile = {
   ...file,
   content: inodeId(8),
@@ -85,7 +88,15 @@ const directory = {
   modifiedAt: wallMs(2000),
   usage: { sizeBytes: 3, files: 4, directories: 5 },
   quota: { sizeBytes: 6, files: undefined },
-  policy: { replicas: 3, versions: 2, trashMs: undefined, ttlMs: 0 },
+  policy: {
+    replicas: 3,
+    versions: 2,
+    trashMs: undefined,
+    ttlMs: 0,
+    code: { kind: "auto", code: CODE_DEFAULT },
+    codeAfterMs: 5,
+    codeFallback: "replicate",
+  },
   since: 77,
   capturedAt: 76,
   createdAt: wallMs(1000),
@@ -109,8 +120,16 @@ const chunk = {
   inode: inodeId(9),
   releasedAt: wallMs(3000),
   members: [1, 2].map(serverId),
+  coding: undefined,
   sharers: 0,
   isForked: false,
+  listedAs: undefined,
+};
+const codedChunk = {
+  ...chunk,
+  releasedAt: undefined,
+  members: [1, 2, 3].map(serverId),
+  coding: { data: 2, parity: 1, cellBytes: 65_536, unitCrcs: [7, 8, 9] },
 };
 const page = { handles: [64, 65].map(chunkHandle), offset: undefined };
 const grant = {
@@ -184,23 +203,30 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
   [
     "file inode",
     encodeInode(file),
-    "020100f2052a01000000efbeadde00000100034d00000000000000e803000000000000d0070000000000" +
+    "030100f2052a01000000efbeadde00000100034d00000000000000e803000000000000d0070000000000" +
       "00010000000000000001000000400000000000000000",
   ],
   [
     "file inode with all fields",
     encodeInode(richFile),
-    "020100f2052a01000000efbeadde00000100034d00000000000000e803000000000000d0070000000000" +
+    "030100f2052a01000000efbeadde00000100034d00000000000000e803000000000000d0070000000000" +
       "0001000000000000000100000040000000000000001f0800000000000000a00f0000000000000a000000" +
       "746578742f706c61696e01000000010000006101000000310100000001000000740100000078",
   ],
   [
+    "coded file inode",
+    encodeInode(codedFile),
+    "030300f2052a01000000efbeadde00000100034d00000000000000e803000000000000d0070000000000" +
+      "00010000000000000001000000400000000000000000040200001000",
+  ],
+  [
     "directory inode",
     encodeInode(directory),
-    "0202010000000000000002000000000000004e00000000000000d0070000000000000300000000000000" +
+    "0302010000000000000002000000000000004e00000000000000d0070000000000000300000000000000" +
       "040000000000000005000000000000000700000000000000000000000000000004030000000000000000" +
-      "00000001000000000000004d000000000000004c00000000000000e80300000000000001000000000000" +
-      "0002000000000000000100000064010000000100000061010000003100000000",
+      "0000000100000000000000030402000010000600000000000000024d000000000000004c000000000000" +
+      "00e803000000000000010000000000000002000000000000000100000064010000000100000061010000" +
+      "003100000000",
   ],
   ["entry", encodeEntry(entry), "030900000000000000024d00000000000000"],
   [
@@ -213,6 +239,12 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
     encodeChunk(chunk),
     "0201000000000000000a0000000b000000090000000000000001b80b0000000000000200000001000000" +
       "000000000200000000000000",
+  ],
+  [
+    "coded chunk",
+    encodeChunk(codedChunk),
+    "0201000000000000000a0000000b00000009000000000000000800000000000000000300000001000000" +
+      "0000000002000000000000000300000000000000020100000100070000000800000009000000",
   ],
   ["page", encodePage(page), "020200000040000000000000004100000000000000"],
   ["grant", encodeGrant(grant), "02e803000000000000400100000000000080010000000100000000000000"],
@@ -281,6 +313,7 @@ for (const [name, bytes, golden] of GOLDEN) {
 test("records survive their bytes", (t) => {
   t.deepEqual(decodeInode(encodeInode(file)), file);
   t.deepEqual(decodeInode(encodeInode(richFile)), richFile);
+  t.deepEqual(decodeInode(encodeInode(codedFile)), codedFile);
   t.deepEqual(decodeInode(encodeInode(directory)), directory);
   t.deepEqual(decodeEntry(encodeEntry(entry)), entry);
   t.deepEqual(decodeEntry(encodeEntry(fileEntry)), fileEntry);
@@ -297,6 +330,7 @@ test("records survive their bytes", (t) => {
   t.deepEqual(decodeChunk(encodeChunk(kept)), kept);
   const shared = { ...chunk, sharers: 2, isForked: true };
   t.deepEqual(decodeChunk(encodeChunk(shared)), shared);
+  t.deepEqual(decodeChunk(encodeChunk(codedChunk)), codedChunk);
   t.deepEqual(decodePage(encodePage(page)), page);
   const placed = { ...page, offset: 2 ** 40 };
   t.deepEqual(decodePage(encodePage(placed)), placed);
@@ -377,9 +411,9 @@ test("a record with a byte too few or too many, or of another version, is CORRUP
     decodeNode,
   ];
   const values = [
-    encodeInode(file),
+    encodeInode(codedFile),
     encodeEntry(entry),
-    encodeChunk(chunk),
+    encodeChunk(codedChunk),
     encodePage({ ...page, offset: 77 }),
     encodeGrant(grant),
     encodeUpload(upload),

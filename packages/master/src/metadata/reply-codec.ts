@@ -44,8 +44,11 @@ const KIND = {
   tailOpened: 13,
 } as const satisfies Record<Reply["kind"], number>;
 
+/** Version 3: the inodes in replies have got the fields of codes. */
+const REPLY_VERSION = 3;
+
 export function encodeReply(reply: Reply): Uint8Array {
-  return encodeValue(reply, writeReply);
+  return encodeValue(reply, writeReply, REPLY_VERSION);
 }
 
 function writeReply(writer: ByteWriter, reply: Reply): void {
@@ -99,7 +102,7 @@ function writeReply(writer: ByteWriter, reply: Reply): void {
 
 /** @throws LumeoError CORRUPT if these bytes are no reply. */
 export function decodeReply(bytes: Uint8Array): Reply {
-  return readWhole("reply", bytes, readReply);
+  return readWhole("reply", bytes, readReply, REPLY_VERSION);
 }
 
 function readReply(r: ByteReader): Reply {

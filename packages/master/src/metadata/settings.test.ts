@@ -1,3 +1,4 @@
+import { CODE_DEFAULT } from "@lumeofs/base";
 import test from "ava";
 import { MetadataDriver } from "../../test/metadata-driver.js";
 import { changesPage } from "./changes.js";
@@ -29,14 +30,22 @@ test("a policy replaces what the directory said before, and the answer shows it"
 
 test("two who change different settings do not undo each other", (t) => {
   const driver = setup();
-  const kept = { replicas: "kept", versions: "kept", trashMs: "kept", ttlMs: "kept" } as const;
+  const ofCopies = { replicas: "kept", versions: "kept", trashMs: "kept", ttlMs: "kept" } as const;
+  const ofCodes = { code: "kept", codeAfterMs: "kept", codeFallback: "kept" } as const;
+  const kept = { ...ofCopies, ...ofCodes };
   driver.apply({ kind: "setPolicy", path: "/d", policy: { ...kept, versions: 3 } });
   driver.apply({ kind: "setPolicy", path: "/d", policy: { ...kept, trashMs: 1_000 } });
   driver.apply({ kind: "setPolicy", path: "/d", policy: { ...kept, versions: undefined } });
+  const code = { kind: "auto", code: CODE_DEFAULT } as const;
+  driver.apply({ kind: "setPolicy", path: "/d", policy: { ...kept, code } });
+  driver.apply({ kind: "setPolicy", path: "/d", policy: { ...kept, codeFallback: "replicate" } });
   driver.apply({ kind: "setQuota", path: "/d", quota: { sizeBytes: 5, files: "kept" } });
   driver.apply({ kind: "setQuota", path: "/d", quota: { sizeBytes: "kept", files: 7 } });
   t.like(stat(driver.state, "/d"), {
-    inode: { policy: { ...NO_POLICY, trashMs: 1_000 }, quota: { sizeBytes: 5, files: 7 } },
+    inode: {
+      policy: { ...NO_POLICY, trashMs: 1_000, code, codeFallback: "replicate" },
+      quota: { sizeBytes: 5, files: 7 },
+    },
   });
 });
 
@@ -77,7 +86,8 @@ test("the policy of a path is that of the last directory on the way", (t) => {
   const driver = setup();
   driver.apply({ kind: "setPolicy", path: "/", policy: { ...NO_POLICY, versions: 2 } });
   driver.apply({ kind: "setPolicy", path: "/d", policy: { ...NO_POLICY, replicas: 1 } });
-  const below = { kind: "policy", replicas: 1, versions: 2, trashMs: 0, ttlMs: 0 };
+  const ofCodes = { code: undefined, codeAfterMs: 0, codeFallback: "refuse" };
+  const below = { kind: "policy", replicas: 1, versions: 2, trashMs: 0, ttlMs: 0, ...ofCodes };
   for (const path of ["/d", "/d/file", "/d/new", "/d/new/deep"]) {
     t.deepEqual(policyAt(driver.state, path) as unknown, below);
   }

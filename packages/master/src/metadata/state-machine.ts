@@ -22,6 +22,7 @@ import {
   type TailCommand,
 } from "./command.js";
 import { decodeProposal } from "./command-codec.js";
+import { replaceChunk, setFileCodes } from "./conversions.js";
 import { copyFile } from "./copy.js";
 import { advanceClock, noteCheck } from "./counters.js";
 import { Draft } from "./draft.js";
@@ -168,7 +169,7 @@ function dispatchKept(
 function dispatchHealing(state: State, command: HealingCommand | DutyCommand, now: Moment): Reply {
   switch (command.kind) {
     case "createJob":
-      return createJob(state, { kind: command.job, subject: command.subject }, now.at);
+      return createJob(state, { ...command, kind: command.job }, now.at);
     case "changeJob":
       return changeJob(state, command, now.at);
     case "noteJob":
@@ -184,6 +185,10 @@ function dispatchHealing(state: State, command: HealingCommand | DutyCommand, no
       return DONE;
     case "changeNode":
       return changeNode(state, command);
+    case "replaceChunk":
+      return replaceChunk(state, command, now);
+    case "setFileCodes":
+      return setFileCodes(state, command.files);
     default:
       dispatchDuty(state, command, now);
       return DONE;

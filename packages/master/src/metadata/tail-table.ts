@@ -154,7 +154,8 @@ export function releaseTail(state: State, handle: ChunkHandle, at: WallMs): void
   if (tail === undefined) return;
   deleteTail(state, handle);
   const { newest } = tail.authority;
-  const chunk = { epoch: newest.epoch, lengthBytes: 0, crc32c: 0, inode: tail.inode };
+  const content = { lengthBytes: 0, crc32c: 0, coding: undefined };
+  const chunk = { epoch: newest.epoch, ...content, inode: tail.inode };
   putChunk(state, handle, { ...chunk, members: holdersOf(tail.authority) });
   releaseChunks(state, [handle], at);
 }

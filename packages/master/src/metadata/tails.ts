@@ -18,7 +18,7 @@ import {
   sealChunk,
 } from "@lumeofs/base";
 import { emit } from "./changes.js";
-import { getChunk, putChunk } from "./chunk-table.js";
+import { listedChunk, putChunk } from "./chunk-table.js";
 import { DONE, quoted, type Refused, type Reply, refuse, type TailCommand } from "./command.js";
 import { takeNumber } from "./counters.js";
 import { expiryOfFile } from "./expiry.js";
@@ -105,7 +105,8 @@ export function sealTail(state: State, command: CommandOf<"sealTail">, now: Mome
   const grown = growSealed(state, { ...file, id }, command, now);
   const members = orderedMembers(authority);
   const inode = contentOf(id, grown);
-  putChunk(state, handle, { epoch: chunkEpoch, lengthBytes, crc32c, inode, members });
+  const content = { lengthBytes, crc32c, coding: undefined };
+  putChunk(state, handle, { epoch: chunkEpoch, ...content, inode, members });
   return DONE;
 }
 
@@ -165,6 +166,7 @@ function makeWithTail(
     crc32c: 0,
     chunkSizeBytes: CHUNK_BYTES_DEFAULT,
     replicas: command.replicas,
+    code: undefined,
     revision: now.index,
     createdAt: now.at,
     modifiedAt: now.at,
@@ -237,10 +239,11 @@ function record(state: State, handle: ChunkHandle, tail: Tail, answer: Authority
 /** A seal that is repeated is done; one with another content is a bug somewhere. */
 function answerOfSealed(state: State, command: CommandOf<"sealTail">): Reply {
   const { handle, chunkEpoch, lengthBytes, crc32c } = command;
-  const chunk = getChunk(state, handle);
+  const found = listedChunk(state, handle);
+  const chunk = found?.chunk;
   if (chunk === undefined || chunk.releasedAt !== undefined) return refuseGone("seal", handle);
-  const isSame =
-    chunk.epoch === chunkEpoch && chunk.lengthBytes === lengthBytes && chunk.crc32c === crc32c;
+  const isEpoch = found?.handle !== handle || chunk.epoch === chunkEpoch; // it was converted
+  const isSame = isEpoch && chunk.lengthBytes === lengthBytes && chunk.crc32c === crc32c;
   if (isSame) return DONE;
   return refuse("CONFLICT", `Cannot seal chunk ${handle}: it is sealed with another content`);
 }

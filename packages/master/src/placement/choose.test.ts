@@ -18,11 +18,12 @@ function candidate(id: number, more: Partial<Candidate> & { free?: number } = {}
 
 function place(
   candidates: readonly Candidate[],
-  wish: { replicas: number; count?: number; avoid?: readonly number[] },
+  wish: { replicas: number; areUnits?: boolean; count?: number; avoid?: readonly number[] },
   seed = 1,
 ): ReturnType<typeof choosePlacements> {
   const avoid = new Set((wish.avoid ?? []).map(serverId));
-  const full = { replicas: wish.replicas, count: wish.count ?? 1, avoid };
+  const { replicas, count = 1, areUnits = false } = wish;
+  const full = { replicas, areUnits, count, avoid };
   return choosePlacements(candidates, full, new SeededRandom(seed));
 }
 
@@ -67,6 +68,17 @@ test("fewer living servers than replicas are said plainly", (t) => {
     message:
       "Cannot place 3 replicas: 2 of 4 chunkservers are alive; " +
       "start more of them or ask for fewer replicas",
+  });
+});
+
+test("fewer living servers than units are said with the way out", (t) => {
+  const fleet = [1, 2, 3, 4, 5].map((id) => candidate(id, id === 5 ? { liveness: "dead" } : {}));
+  t.deepEqual(place(fleet, { replicas: 6, areUnits: true }), {
+    kind: "refused",
+    code: "TOO_FEW_SERVERS",
+    message:
+      "Cannot place 6 units of coded chunks: 4 of 5 chunkservers are alive; start more of them, " +
+      "use a narrower code, or let files be replicated instead",
   });
 });
 

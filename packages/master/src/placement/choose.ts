@@ -18,7 +18,10 @@ export interface Candidate {
 }
 
 export interface Wish {
+  /** Servers of each placement. */
   readonly replicas: number;
+  /** They are for units of a code, and not for copies. */
+  readonly areUnits: boolean;
   /** How many placements, one for each grant. */
   readonly count: number;
   readonly avoid: ReadonlySet<ServerId>;
@@ -42,8 +45,8 @@ interface Eligible {
 /**
  * Chooses servers for new chunks.
  *
- * @returns UNAVAILABLE if fewer servers are alive than there are replicas, NO_SPACE if enough are
- *          alive but too few have room.
+ * @returns UNAVAILABLE if fewer servers are alive than there are copies, TOO_FEW_SERVERS if fewer
+ *          than there are units, NO_SPACE if enough are alive but too few have room.
  */
 export function choosePlacements(
   candidates: readonly Candidate[],
@@ -112,15 +115,19 @@ function draw(pool: readonly Eligible[], random: Random): Eligible {
 
 function refusePlacement(
   candidates: readonly Candidate[],
-  { replicas }: Wish,
+  { replicas, areUnits }: Wish,
   withRoom: number,
 ): Refused {
   const alive = candidates.filter((candidate) => candidate.liveness === "alive").length;
-  const what = `Cannot place ${replicas} replicas`;
+  const what = `Cannot place ${replicas} ${areUnits ? "units of coded chunks" : "replicas"}`;
   const are = `${alive} of ${candidates.length} chunkservers are alive`;
   if (replicas <= alive) {
     const room = `${withRoom} of them have room`;
     return refuse("NO_SPACE", `${what}: ${are}, ${room}; free space or add a chunkserver`);
+  }
+  if (areUnits) {
+    const wayOut = "start more of them, use a narrower code, or let files be replicated instead";
+    return refuse("TOO_FEW_SERVERS", `${what}: ${are}; ${wayOut}`);
   }
   return refuse("UNAVAILABLE", `${what}: ${are}; start more of them or ask for fewer replicas`);
 }

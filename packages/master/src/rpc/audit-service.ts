@@ -21,14 +21,8 @@ import { atLeader } from "./at-leader.js";
 import type { FrozenView } from "./backup-service.js";
 import type { ChannelPool } from "./channel-pool.js";
 import type { ChunkserverClient } from "./chunkserver-client.js";
-import {
-  decodeEpoch,
-  decodeHandle,
-  decodeInodeId,
-  decodeNumber,
-  decodeServerId,
-  invalid,
-} from "./wire.js";
+import { decodeNumber, invalid } from "./field-wire.js";
+import { decodeEpoch, decodeHandle, decodeInodeId, decodeServerId } from "./wire.js";
 
 const Wire = lumeo.master.v1;
 

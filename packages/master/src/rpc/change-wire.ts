@@ -12,7 +12,9 @@ import {
 import type { Policy, Quota, SettingsChange } from "../metadata/directory-record.js";
 import { REPLICAS_MAX } from "../metadata/grants.js";
 import type { Fence } from "../metadata/locks.js";
-import { decodeChunks, decodeId, decodeInodeId, decodeNumber, invalid } from "./wire.js";
+import { decodeCode, decodeCodePolicy, decodeFallback } from "./coding-wire.js";
+import { decodeId, decodeNumber, invalid } from "./field-wire.js";
+import { decodeChunks, decodeInodeId } from "./wire.js";
 
 type Wire = lumeo.master.v1.IOperation;
 type CommandOf<Kind extends ClientCommand["kind"]> = Extract<ClientCommand, { kind: Kind }>;
@@ -112,6 +114,9 @@ function decodeDirectory(wire: Wire): PlainChange | undefined {
       versions: kept?.versions,
       trashMs: kept?.trashMs,
       ttlMs: kept?.ttlMs,
+      code: kept?.code,
+      codeAfterMs: kept?.codeAfterMs,
+      codeFallback: kept?.codeFallback,
     });
     return { kind: "setPolicy", path: path ?? "", policy: change };
   }
@@ -166,6 +171,7 @@ function decodeCommit(wire: lumeo.master.v1.ICommit): CommandOf<"commit"> {
     tags: { ...wire.tags },
     ttlMs: decodeOptional(wire.ttlMs, "time to live"),
     fence: decodeFence(wire.fence),
+    code: wire.code ? decodeCode(wire.code) : undefined,
   };
 }
 
@@ -207,6 +213,9 @@ function decodePolicy(wire: lumeo.master.v1.IPolicy | null | undefined): Policy 
     versions: decodeOptional(wire?.versions, "versions"),
     trashMs: decodeOptional(wire?.trashMs, "time in the trash"),
     ttlMs: decodeOptional(wire?.ttlMs, "time to live"),
+    code: wire?.code ? decodeCodePolicy(wire.code) : undefined,
+    codeAfterMs: decodeOptional(wire?.codeAfterMs, "time before coding"),
+    codeFallback: decodeFallback(wire?.codeFallback),
   };
 }
 
@@ -215,7 +224,7 @@ function keeping<T extends Policy | Quota>(
   set: T,
   kept: { readonly [K in keyof T]: boolean | null | undefined },
 ): SettingsChange<T> {
-  const change: Record<string, number | "kept" | undefined> = { ...set };
+  const change: Record<string, unknown> = { ...set };
   for (const [name, isKept] of Object.entries<boolean | null | undefined>(kept)) {
     if (isKept !== true) continue;
     if (change[name] !== undefined) throw invalid(`${name} is both set and kept`);

@@ -11,7 +11,8 @@ import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
 import { chunksPage, type NumberedChunk } from "../metadata/healing-queries.js";
 import { getMove } from "../metadata/moves.js";
 import { getServer } from "../metadata/servers.js";
-import { decodeHandle, decodeNumber, encodeLocatedChunk, invalid } from "./wire.js";
+import { decodeNumber, invalid } from "./field-wire.js";
+import { decodeHandle, encodeLocatedChunk } from "./wire.js";
 
 const { ChunkFilter, CopyFinding } = lumeo.master.v1;
 

@@ -7,7 +7,7 @@ import type { TokenMint } from "../access/token-mint.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { TailKeeper } from "../duties/tails/tail-keeper.js";
 import type { Fleet } from "../fleet/servers.js";
-import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
+import { type ChunkRecord, getChunk, listedChunk } from "../metadata/chunk-table.js";
 import type { StateReader } from "../metadata/state.js";
 import { getTail, type Tail } from "../metadata/tail-table.js";
 import { describeTail } from "./tail-operations.js";
@@ -44,8 +44,10 @@ async function locate(
       tail: describeTail({ clock, keeper }, state, { handle, tail }),
     };
   }
-  const record = chunkOrRefuse(state, handle);
-  return { chunk: encodeLocatedChunk(view, handle, record) };
+  // Whoever knows the handle from a list, and not of the chunk's conversion, is led to what it is.
+  const kept = getChunk(state, handle) === undefined ? listedChunk(state, handle) : undefined;
+  if (kept !== undefined) return { chunk: encodeLocatedChunk(view, kept.handle, kept.chunk) };
+  return { chunk: encodeLocatedChunk(view, handle, chunkOrRefuse(state, handle)) };
 }
 
 /** Notes the complaint; the server is asked to check its copy before anybody believes it. */
@@ -68,8 +70,10 @@ async function reportDamage(
 function asChunk({ inode, authority }: Tail): ChunkRecord {
   const { epoch, primary, members: granted } = authority.newest;
   const members = [primary, ...granted.filter((member) => member !== primary)];
-  const nothing = { releasedAt: undefined, sharers: 0, isForked: false };
-  return { epoch, lengthBytes: 0, crc32c: 0, inode, members, ...nothing };
+  const whole = { coding: undefined, listedAs: undefined };
+  const nothing = { ...whole, releasedAt: undefined, sharers: 0, isForked: false };
+  const plain = { ...nothing, coding: undefined, listedAs: undefined };
+  return { epoch, lengthBytes: 0, crc32c: 0, inode, members, ...plain };
 }
 
 function chunkOrRefuse(state: StateReader, handle: Parameters<typeof getChunk>[1]): ChunkRecord {

@@ -16,18 +16,11 @@ import {
 import { getServer, type Server, serverOfName, serverOfUuid } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import { getTokenKeys } from "../metadata/token-keys.js";
+import { decodeNumber, invalid } from "./field-wire.js";
 import { activeServers } from "./fleet-view.js";
 import type { MasterDirectory } from "./master-directory.js";
 import { decodeScrub } from "./scrub-wire.js";
-import {
-  decodeEpoch,
-  decodeHandle,
-  decodeNumber,
-  decodeServerId,
-  decodeText,
-  errorOf,
-  invalid,
-} from "./wire.js";
+import { decodeEpoch, decodeHandle, decodeServerId, decodeText, errorOf } from "./wire.js";
 
 /** Handles in one page of an inventory. */
 export const INVENTORY_PAGE_MAX = 10_000;

@@ -19,6 +19,7 @@ import type { StateReader } from "../metadata/state.js";
 import { atLeader, type Forwardable, type Method } from "./at-leader.js";
 import type { ChannelPool } from "./channel-pool.js";
 import { type InspectionParts, listChunks, verifyChunk } from "./chunk-inspection.js";
+import { decodeId, invalid } from "./field-wire.js";
 import {
   decodeJobChange,
   decodeJobKind,
@@ -28,7 +29,7 @@ import {
   encodeStanding,
 } from "./healing-wire.js";
 import { encodeScrub } from "./scrub-wire.js";
-import { decodeId, decodeText, encodeLiveness, errorOf, invalid } from "./wire.js";
+import { decodeText, encodeLiveness, errorOf } from "./wire.js";
 
 const NAME_LENGTH_MAX = 63;
 const LABEL_LENGTH_MAX = 255;

@@ -4,10 +4,10 @@ import type { MonotonicMs, ServerId } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import type { Round } from "../healing/round.js";
 import type { NumberedJob } from "../metadata/healing-queries.js";
-import type { JobKind, JobState } from "../metadata/jobs.js";
+import type { Conversion, JobKind, JobState } from "../metadata/jobs.js";
 import type { Standing } from "../metadata/nodes.js";
 import type { Server } from "../metadata/servers.js";
-import { invalid } from "./wire.js";
+import { invalid } from "./field-wire.js";
 
 const Wire = lumeo.master.v1;
 
@@ -17,6 +17,7 @@ const KINDS: Readonly<Record<JobKind, lumeo.master.v1.JobKind>> = {
   drain: Wire.JobKind.JOB_KIND_DRAIN,
   decommission: Wire.JobKind.JOB_KIND_DECOMMISSION,
   rebalance: Wire.JobKind.JOB_KIND_REBALANCE,
+  convert: Wire.JobKind.JOB_KIND_CONVERT,
 };
 const STATES: Readonly<Record<JobState, lumeo.master.v1.JobState>> = {
   running: Wire.JobState.JOB_STATE_RUNNING,
@@ -51,7 +52,15 @@ export function encodeJob(
     failures: job.failures,
     moves: job.moves,
     note: job.note,
+    ...encodeConversion(job.conversion),
   };
+}
+
+function encodeConversion(conversion: Conversion | undefined): lumeo.master.v1.IJob {
+  if (conversion === undefined) return {};
+  if (conversion.kind === "policy") return { conversion: { byPolicy: true } };
+  const { path, to } = conversion;
+  return { conversion: { path, ...(to === undefined ? {} : { to }) } };
 }
 
 /** What the last complete look has found, and how long ago it began. */
@@ -68,6 +77,8 @@ export function decodeJobKind(kind: lumeo.master.v1.JobKind | null | undefined):
       return "decommission";
     case Wire.JobKind.JOB_KIND_REBALANCE:
       return "rebalance";
+    case Wire.JobKind.JOB_KIND_CONVERT:
+      return "convert";
     default:
       throw invalid("a job of this kind begins by itself, or is none");
   }

@@ -5,6 +5,7 @@ import type { ClientCommand, FileCommitted } from "../metadata/command.js";
 import type { DirectoryInode, Policy, Quota, Usage } from "../metadata/directory-record.js";
 import type { FileInode, Inode } from "../metadata/inode-record.js";
 import type { NamedInode } from "../metadata/queries.js";
+import { encodeCode, encodeCodePolicy, encodeFallback } from "./coding-wire.js";
 
 const { FileKind } = lumeo.master.v1;
 
@@ -44,6 +45,7 @@ export function encodeCommitted(
     metadata: command.metadata,
     tags: command.tags,
     expiresAtMs: file.expiresAt,
+    code: command.code === undefined ? null : encodeCode(command.code),
   };
 }
 
@@ -80,6 +82,7 @@ function encodeFileInode(path: string, id: number, file: FileInode): lumeo.maste
     contentType: file.contentType,
     expiresAtMs: file.expiresAt,
     unevenChunks: file.isUneven,
+    code: file.code === undefined ? null : encodeCode(file.code),
   };
 }
 
@@ -108,16 +111,15 @@ function encodeQuota({ sizeBytes, files }: Quota): lumeo.master.v1.IQuota {
 }
 
 /** What a directory says, or what holds there. */
-export function encodePolicy({
-  replicas,
-  versions,
-  trashMs,
-  ttlMs,
-}: Policy): lumeo.master.v1.IPolicy {
+export function encodePolicy(policy: Policy): lumeo.master.v1.IPolicy {
+  const { replicas, versions, trashMs, ttlMs, code, codeAfterMs, codeFallback } = policy;
   return {
     replicas: replicas ?? null,
     versions: versions ?? null,
     trashMs: trashMs ?? null,
     ttlMs: ttlMs ?? null,
+    code: code === undefined ? null : encodeCodePolicy(code),
+    codeAfterMs: codeAfterMs ?? null,
+    codeFallback: codeFallback === undefined ? null : encodeFallback(codeFallback),
   };
 }

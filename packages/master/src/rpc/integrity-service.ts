@@ -8,7 +8,8 @@ import type { OwnResult, StateChecker } from "../integrity/state-checker.js";
 import type { CheckResult, Verdict } from "../integrity/verdict.js";
 import { type LogIndex, logIndex } from "../raft/entry.js";
 import type { ChannelPool } from "./channel-pool.js";
-import { decodeId, decodeText } from "./wire.js";
+import { decodeId } from "./field-wire.js";
+import { decodeText } from "./wire.js";
 
 const { CheckState, CheckVerdict } = lumeo.master.v1;
 

@@ -12,6 +12,7 @@ const file: FileInode = {
   crc32c: 0xdeadbeef,
   chunkSizeBytes: 4096,
   replicas: 3,
+  code: undefined,
   revision: 77,
   createdAt: wallMs(1000),
   modifiedAt: wallMs(2000),

@@ -120,7 +120,8 @@ class Packer {
   }
 }
 
-function fitsRow({ metadata, tags }: FileInode): boolean {
+function fitsRow({ metadata, tags, code }: FileInode): boolean {
+  if (code !== undefined) return false;
   for (const _ in metadata) return false;
   for (const _ in tags) return false;
   return true;

@@ -1,19 +1,12 @@
 // Operations of the namespace stream: proto ⇄ domain.
 
-import { type ChunkHandle, type Epoch, GRANT_SLOTS, type ServerId } from "@lumeofs/base";
+import { type ChunkHandle, type Epoch, GRANT_SLOTS, type ServerId, UNITS_MAX } from "@lumeofs/base";
 import type { lumeo } from "@lumeofs/proto";
 import type { RequestId } from "../metadata/command.js";
 import { GRANTS_MAX, REPLICAS_MAX } from "../metadata/grants.js";
 import { type CopyWish, decodeChange, decodeCopy, type PlainChange } from "./change-wire.js";
-import {
-  decodeEpoch,
-  decodeHandle,
-  decodeId,
-  decodeNumber,
-  decodeServerId,
-  decodeSessionId,
-  invalid,
-} from "./wire.js";
+import { decodeId, decodeNumber, invalid } from "./field-wire.js";
+import { decodeEpoch, decodeHandle, decodeServerId, decodeSessionId } from "./wire.js";
 
 type Wire = lumeo.master.v1.IOperation;
 
@@ -43,6 +36,8 @@ export type Operation =
       readonly grants: number;
       readonly handles: number;
       readonly replicas: number;
+      /** The replicas are units of a code. */
+      readonly areUnits: boolean;
       readonly avoid: ReadonlySet<ServerId>;
       readonly request: RequestId;
     }
@@ -147,7 +142,10 @@ function decodeAllocate(wire: lumeo.master.v1.IAllocate, request: RequestId): Op
     kind: "allocate",
     grants: decodeCount(wire.grants, "grants", GRANTS_MAX),
     handles: decodeCount(wire.handles, "handles", GRANT_SLOTS),
-    replicas: decodeCount(wire.replicas, "replicas", REPLICAS_MAX),
+    replicas: wire.units
+      ? decodeCount(wire.replicas, "units", UNITS_MAX)
+      : decodeCount(wire.replicas, "replicas", REPLICAS_MAX),
+    areUnits: wire.units ?? false,
     avoid: new Set((wire.avoidServerIds ?? []).map(decodeServerId)),
     request,
   };

@@ -197,7 +197,8 @@ async function allocate(
   log.checkLeading();
   const now = clock.monotonicMs();
   const servers = await candidates({ state: log.local, fleet, now, failureDomain });
-  const wish = { replicas: operation.replicas, count: operation.grants, avoid: operation.avoid };
+  const { replicas, areUnits, grants: count, avoid } = operation;
+  const wish = { replicas, areUnits, count, avoid };
   const placed = choosePlacements(servers, wish, random);
   if (placed.kind === "refused") throw errorOf(placed);
   const { handles, request } = operation;

@@ -1,6 +1,6 @@
 import type { lumeo } from "@lumeofs/proto";
 import type { ScrubReport } from "../fleet/checks.js";
-import { decodeNumber } from "./wire.js";
+import { decodeNumber } from "./field-wire.js";
 
 /** @throws LumeoError INVALID_ARGUMENT */
 export function decodeScrub(wire: lumeo.common.v1.IScrubStatus | null | undefined): ScrubReport {

@@ -5,8 +5,8 @@ import { lumeo } from "@lumeofs/proto";
 import type { Consistency, ReadGate, ReadView } from "../consensus/read-gate.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { StateReader } from "../metadata/state.js";
+import { decodeNumber, invalid } from "./field-wire.js";
 import type { Answer } from "./operations.js";
-import { decodeNumber, invalid } from "./wire.js";
 
 type Wire = Pick<lumeo.master.v1.IOperation, "consistency" | "ageMsMax">;
 

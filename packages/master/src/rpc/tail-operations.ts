@@ -1,6 +1,6 @@
 // What clients ask about tails: where to append, and that a primary cannot be reached.
 
-import { type Clock, isActive, LumeoError } from "@lumeofs/base";
+import { type Clock, isActive, LumeoError, type ServerId } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import type { TailGate } from "../duties/tails/tail-gate.js";
 import type { TailKeeper } from "../duties/tails/tail-keeper.js";
@@ -127,7 +127,8 @@ async function propose(parts: OperationParts, operation: OperationOf<"openTail">
   const replicas = isFile && found.inode.kind === "file" ? found.inode.replicas : wished;
   const now = clock.monotonicMs();
   const servers = await candidates({ state: log.local, fleet, now, failureDomain });
-  const placed = choosePlacements(servers, { replicas, count: 1, avoid: new Set() }, random);
+  const wish = { replicas, areUnits: false, count: 1, avoid: new Set<ServerId>() };
+  const placed = choosePlacements(servers, wish, random);
   if (placed.kind === "refused") throw errorOf(placed);
   const members = placed.placements[0] ?? [];
   const command = { kind: "openTail", path, create, makeParents, replicas, members } as const;

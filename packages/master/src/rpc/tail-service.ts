@@ -14,21 +14,15 @@ import { lumeo, TailService } from "@lumeofs/proto";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { TailKeeper } from "../duties/tails/tail-keeper.js";
 import type { Fleet } from "../fleet/servers.js";
-import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
+import { type ChunkRecord, getChunk, listedChunk } from "../metadata/chunk-table.js";
 import type { Command, Reply } from "../metadata/command.js";
 import { isNeverGranted } from "../metadata/replica-standing.js";
 import { isOfLostTime } from "../metadata/restoration.js";
 import { getServer } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import { getTail } from "../metadata/tail-table.js";
-import {
-  decodeEpoch,
-  decodeHandle,
-  decodeNumber,
-  decodeServerId,
-  errorOf,
-  invalid,
-} from "./wire.js";
+import { decodeNumber, invalid } from "./field-wire.js";
+import { decodeEpoch, decodeHandle, decodeServerId, errorOf } from "./wire.js";
 
 /** Tails in one message. */
 const TAILS_MAX = 1_000;
@@ -199,7 +193,7 @@ function encodeSealed(handle: ChunkHandle, chunk: ChunkRecord): lumeo.master.v1.
 }
 
 function goneOrSealed(state: StateReader, handle: ChunkHandle): Outcome {
-  const chunk = getChunk(state, handle);
+  const chunk = listedChunk(state, handle)?.chunk;
   if (chunk === undefined || chunk.releasedAt !== undefined) return Outcome.TAIL_OUTCOME_GONE;
   return Outcome.TAIL_OUTCOME_SEALED;
 }

@@ -2,6 +2,7 @@
 // may be too large for a number: here they become domain values or INVALID_ARGUMENT.
 
 import {
+  CHUNK_BYTES_DEFAULT,
   type ChunkHandle,
   chunkHandle,
   type Epoch,
@@ -23,24 +24,10 @@ import type { Refused, SealedChunk } from "../metadata/command.js";
 import { labelsOf } from "../metadata/nodes.js";
 import { getServer } from "../metadata/servers.js";
 import type { StateView } from "../metadata/state.js";
+import { decodeCoding, encodeChunkRef } from "./coding-wire.js";
+import { decodeId, decodeNumber, type Field, invalid } from "./field-wire.js";
 
 const { ReplicaRole, ServerState } = lumeo.common.v1;
-
-type Field<T> = T | null | undefined;
-
-/** A whole number from 0 that fits in 53 bits; missing means 0. */
-export function decodeNumber(value: Field<number>, name: string): number {
-  const number = value ?? 0;
-  if (Number.isSafeInteger(number) && 0 <= number) return number;
-  throw invalid(`${name} is not a whole number below 2^53`);
-}
-
-/** A number from 1. */
-export function decodeId(value: Field<number>, name: string): number {
-  const number = decodeNumber(value, name);
-  if (number === 0) throw invalid(`${name} is missing`);
-  return number;
-}
 
 export function decodeHandle(value: Field<number>): ChunkHandle {
   return chunkHandle(decodeId(value, "chunk handle"));
@@ -73,13 +60,16 @@ export function decodeChunks(refs: Field<readonly lumeo.common.v1.IChunkRef[]>):
   return (refs ?? []).map((ref) => ({
     handle: decodeHandle(ref.handle),
     epoch: decodeEpoch(ref.epoch),
-    lengthBytes: decodeNumber(ref.lengthBytes, "chunk length"),
+    lengthBytes: decodeLength(ref.lengthBytes),
     crc32c: decodeNumber(ref.crc32c, "chunk checksum"),
+    coding: ref.coding ? decodeCoding(ref.coding) : undefined,
   }));
 }
 
-export function invalid(why: string): LumeoError {
-  return new LumeoError("INVALID_ARGUMENT", `Cannot read the request: ${why}`);
+function decodeLength(value: Field<number>): number {
+  const length = decodeNumber(value, "chunk length");
+  if (length <= CHUNK_BYTES_DEFAULT) return length;
+  throw invalid(`chunk length is ${length}, at most ${CHUNK_BYTES_DEFAULT}`);
 }
 
 /** A refusal of the state machine, as the error that its caller gets. */
@@ -148,7 +138,7 @@ export function encodeLocatedChunk(
 ): lumeo.common.v1.ILocatedChunk {
   const { epoch: sealedAt, lengthBytes, crc32c, members } = chunk;
   return {
-    chunk: { handle, epoch: sealedAt, lengthBytes, crc32c },
+    chunk: encodeChunkRef({ handle, epoch: sealedAt, lengthBytes, crc32c, coding: chunk.coding }),
     replicas: encodeReplicas(view, members, handle),
     ...(view.mint === undefined
       ? {}

@@ -79,6 +79,7 @@ export class FileMaker {
       lengthBytes: FILE_BYTES,
       // Spread like real checksums: equal ones would compress too well.
       crc32c: Math.imul(n, 0x9e3779b1) >>> 0,
+      coding: undefined,
     };
     const begin = clock.monotonicMs();
     const reply = await this.#done({
@@ -88,6 +89,7 @@ export class FileMaker {
       chunks: [chunk],
       chunkSizeBytes: CHUNK_BYTES,
       replicas: 3,
+      code: undefined,
       crc32c: chunk.crc32c,
       precondition: { kind: "none" },
       makeParents: true,

@@ -60,6 +60,7 @@ export function commitFile(
     chunks: [],
     chunkSizeBytes: tag,
     replicas: 1,
+    code: undefined,
     crc32c: 0,
     precondition: { kind: "none" },
     contentType: "",

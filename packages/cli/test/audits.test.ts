@@ -58,6 +58,7 @@ test("fsck ends with 2 if something could not be checked, or the cluster is gone
   gone.client.audits.failure = failure;
   t.is(await fsck(gone.context(), undefined, {}), 2);
   t.regex(gone.stderr, /error: nobody answers/);
+  t.regex(gone.stdout, /^not everything could be checked: 0 files/);
   const wrong = new Stage(t);
   wrong.client.audits.failure = Object.assign(new Error("no"), { code: "LUMEO_NOT_FOUND" });
   await t.throwsAsync(fsck(wrong.context(), "/nope", {}), { code: "LUMEO_NOT_FOUND" });

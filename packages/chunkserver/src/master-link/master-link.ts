@@ -102,6 +102,8 @@ export class MasterLink implements Closable {
   /** This stream has brought the keys: those of another leader's cluster may have our numbers. */
   #hasKeys = false;
   #leader: RpcChannel | undefined;
+  /** What the log has said last about why this store is not taken in. */
+  #refusal = "";
   #running: Promise<void> = Promise.resolve();
   /** Sends a heartbeat out of turn, while there is a stream. */
   #beat: () => void = () => {};
@@ -155,17 +157,30 @@ export class MasterLink implements Closable {
       try {
         const heartbeatMs = await this.#register(channel);
         this.#search.found(address);
+        this.#refusal = "";
         logger.info("registered with leader", { address });
         await this.#converse(channel, heartbeatMs);
       } catch (thrown) {
         const error = asLumeoError(thrown);
         this.#search.failed(error.details.leader);
-        logger.debug("leader not reached", { address, code: error.code, error });
+        this.#tell(address, error);
       } finally {
         await channel.close();
       }
       await this.#pause(this.#search.pauseMs(random.fraction()));
     }
+  }
+
+  /** A refusal that only an operator can end is told aloud, but once. */
+  #tell(address: string, error: LumeoError): void {
+    const { logger } = this.#ports;
+    const { code, message } = error;
+    if (error.retryable || code === "CLOSED" || message === this.#refusal) {
+      logger.debug("leader not reached", { address, code, error });
+      return;
+    }
+    this.#refusal = message;
+    logger.warn("the masters refuse this store", { address, code, error });
   }
 
   /** @returns Milliseconds between heartbeats. */

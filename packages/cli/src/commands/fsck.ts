@@ -140,8 +140,8 @@ async function summarize({ output }: Context, tally: Tally, tookMs: number): Pro
     ...(0 < seen.replicas ? [plural(seen.replicas, "replica")] : []),
     ...(0 < seen.bytes ? [`all copies of ${formatBytes(seen.bytes)} read`] : []),
   ].join(", ");
-  const found = problems === 0 ? "no problems" : plural(problems, "problem");
-  const left = unchecked === 0 ? "" : ", not everything could be checked";
+  const found = verdictOf(tally);
+  const left = problems === 0 || unchecked === 0 ? "" : ", not everything could be checked";
   const ways = [...waysOut].map(
     ([fault, way]) => `${FAULTS[fault as keyof typeof FAULTS]}: ${way}`,
   );
@@ -151,4 +151,10 @@ async function summarize({ output }: Context, tally: Tally, tookMs: number): Pro
   ].join("\n");
   const elapsedMs = Math.round(tookMs);
   await output.line(text, { summary: { problems, unchecked, ...seen, elapsedMs } });
+}
+
+/** Nobody shall read "no problems" where hardly anything was looked at. */
+function verdictOf({ problems, unchecked }: Tally): string {
+  if (0 < problems) return plural(problems, "problem");
+  return unchecked === 0 ? "no problems" : "not everything could be checked";
 }

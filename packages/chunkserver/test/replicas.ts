@@ -140,6 +140,8 @@ export async function startReplica(
 export interface Target {
   readonly handle: ChunkHandle;
   readonly epoch: Epoch;
+  /** Whose record it is; default: that of the server that gets it first. */
+  readonly primary?: ServerId;
 }
 
 export function target(handle: number, ofEpoch = 1): Target {

@@ -12,12 +12,15 @@ import {
   SMALL_CHUNK_BYTES_MAX,
   serverId,
 } from "@lumeofs/base";
+import { checkGeometry } from "@lumeofs/erasure";
 import { CHUNK_BYTES_MAX, parseAddress } from "@lumeofs/node/frames";
 import { encodeErrorDetail } from "@lumeofs/node/rpc";
 import { lumeo } from "@lumeofs/proto";
+import type { UnitSource } from "../coding/unit-reader.js";
+import type { RebuildOrder } from "../coding/unit-rebuild.js";
 import type { ListedReplica } from "../store/chunk-store.js";
-import type { AuditOrder, AuditResult, Settled } from "../transfer/copy-service.js";
-import type { CopyOrder, CopyResult, SourceFault } from "../transfer/replica-copy.js";
+import type { AuditOrder, AuditResult, ReplicaOrder, Settled } from "../transfer/copy-service.js";
+import type { CopyResult, SourceFault } from "../transfer/replica-copy.js";
 import type { Holder, SealedChunk } from "../transfer/replica-source.js";
 
 /** Sources in one order. */
@@ -33,16 +36,35 @@ const GRANTS_MAX = 256;
 const U32_MAX = 0xffffffff;
 
 /** @throws LumeoError INVALID_ARGUMENT */
-export function decodeCopy(wire: lumeo.chunkserver.v1.ICopyReplicaRequest): CopyOrder {
+export function decodeCopy(wire: lumeo.chunkserver.v1.ICopyReplicaRequest): ReplicaOrder {
   const sources = wire.sources ?? [];
+  const chunk = { ...decodeChunk(wire.chunk), token: decodeToken(wire.token) };
+  const order = { chunk, bytesPerSecondMax: wire.bytesPerSecondMax ?? 0 };
+  if (wire.rebuild) return { ...order, rebuild: decodeRebuild(wire.rebuild) };
   if (sources.length === 0 || SOURCES_MAX < sources.length) {
     throw invalid(`a copy has 1 to ${SOURCES_MAX} sources, not ${sources.length}`);
   }
-  return {
-    chunk: { ...decodeChunk(wire.chunk), token: decodeToken(wire.token) },
-    sources: sources.map(decodeHolder),
-    bytesPerSecondMax: wire.bytesPerSecondMax ?? 0,
-  };
+  return { ...order, isUnit: wire.isUnit ?? false, sources: sources.map(decodeHolder) };
+}
+
+function decodeRebuild(wire: lumeo.chunkserver.v1.IUnitRebuild): RebuildOrder["rebuild"] {
+  const geometry = { dataCells: wire.data ?? 0, parityCells: wire.parity ?? 0 };
+  checkGeometry(geometry);
+  const units = geometry.dataCells + geometry.parityCells;
+  const unit = wire.unit ?? 0;
+  const sources = (wire.sources ?? []).map(decodeUnitSource);
+  const numbers = [unit, ...sources.map((source) => source.unit)];
+  const isKnown = numbers.every((number) => number < units);
+  if (isKnown && new Set(numbers).size === numbers.length) return { geometry, unit, sources };
+  throw invalid(`of ${units} units it names ${numbers.join(", ")}`);
+}
+
+function decodeUnitSource(wire: lumeo.chunkserver.v1.IUnitSource): UnitSource {
+  const length = wire.lengthBytes ?? 0;
+  if (CHUNK_BYTES_MAX < length) throw invalid(`a unit has at most ${CHUNK_BYTES_MAX} bytes`);
+  const holder = wire.holder ? decodeHolder(wire.holder) : undefined;
+  if (holder === undefined && 0 < length) throw invalid("a unit with bytes is somewhere");
+  return { unit: wire.unit ?? 0, length, crc32c: wire.crc32c ?? 0, holder };
 }
 
 /** @throws LumeoError INVALID_ARGUMENT */
@@ -163,7 +185,8 @@ export function decodeEpoch(number: number): Epoch {
   throw invalid(`epoch ${number} is out of range`);
 }
 
-function decodeChunk(wire: lumeo.common.v1.IChunkRef | null | undefined): SealedChunk {
+/** @throws LumeoError INVALID_ARGUMENT */
+export function decodeChunk(wire: lumeo.common.v1.IChunkRef | null | undefined): SealedChunk {
   const length = wire?.lengthBytes ?? 0;
   const crc32c = wire?.crc32c ?? 0;
   if (CHUNK_BYTES_MAX < length) throw invalid(`a chunk has at most ${CHUNK_BYTES_MAX} bytes`);
@@ -173,11 +196,12 @@ function decodeChunk(wire: lumeo.common.v1.IChunkRef | null | undefined): Sealed
 }
 
 /** Not judged here: it is for the servers that have the replica. */
-function decodeToken(wire: Uint8Array | null | undefined): Uint8Array | undefined {
+export function decodeToken(wire: Uint8Array | null | undefined): Uint8Array | undefined {
   return wire == null || wire.byteLength === 0 ? undefined : wire;
 }
 
-function decodeHolder(wire: lumeo.chunkserver.v1.IReplicaHolder): Holder {
+/** @throws LumeoError INVALID_ARGUMENT */
+export function decodeHolder(wire: lumeo.chunkserver.v1.IReplicaHolder): Holder {
   const number = wire.serverId ?? 0;
   if (!Number.isSafeInteger(number) || number < 1) throw invalid(`server ${number} is no number`);
   const address = wire.dataAddress ?? "";
@@ -185,10 +209,11 @@ function decodeHolder(wire: lumeo.chunkserver.v1.IReplicaHolder): Holder {
   return { server: serverId(number), address };
 }
 
-function encodeFault(fault: SourceFault): lumeo.chunkserver.v1.ISourceFault {
+export function encodeFault(fault: SourceFault): lumeo.chunkserver.v1.ISourceFault {
   return { serverId: fault.server, bad: fault.isBad, why: fault.why };
 }
 
-function invalid(why: string): LumeoError {
+/** An order that nobody can obey. */
+export function invalid(why: string): LumeoError {
   return new LumeoError("INVALID_ARGUMENT", `Cannot obey the order: ${why}`);
 }

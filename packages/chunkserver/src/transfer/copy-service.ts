@@ -10,6 +10,8 @@ import {
   InvariantViolation,
   LumeoError,
 } from "@lumeofs/base";
+import { ArenaPool } from "../coding/arena-pool.js";
+import { type RebuildOrder, UnitRebuild } from "../coding/unit-rebuild.js";
 import { isOneHistory, showVersion } from "../mutation/version.js";
 import type { Removal, ReplicaName } from "../store/chunk-store.js";
 import { KeyedLock } from "../store/keyed-lock.js";
@@ -22,6 +24,9 @@ import {
   readPiece,
   type SealedChunk,
 } from "./replica-source.js";
+
+/** A replica that is to be made here: from others like it, or from other units of its chunk. */
+export type ReplicaOrder = CopyOrder | RebuildOrder;
 
 export interface AuditOrder {
   readonly chunk: SealedChunk;
@@ -40,7 +45,7 @@ export type AuditResult =
 export interface CopyServiceOptions extends CopyPorts {
   /**
    * Copies at once, and as many audits: each holds two pieces of 1 MiB. And as many batches of
-   * each: of these, each holds a few small chunks.
+   * each: of these, each holds a few small chunks. Units are rebuilt in as many arenas.
    */
   readonly copiesMax: number;
 }
@@ -74,9 +79,11 @@ export class CopyService implements Closable {
   readonly #ordered: ChunkHandle[] = [];
   readonly #watches = new Set<Set<ChunkHandle>>();
   readonly #closing = new CancelSource();
+  readonly #arenas: ArenaPool;
 
   constructor(options: CopyServiceOptions) {
     this.#options = options;
+    this.#arenas = new ArenaPool(options.copiesMax);
   }
 
   /** Copies and audits under way. */
@@ -87,15 +94,15 @@ export class CopyService implements Closable {
   /**
    * Makes or heals the replica here. Two orders for one chunk come one after the other.
    *
-   * @throws LumeoError OVERLOADED, and as ReplicaCopy.run.
+   * @throws LumeoError OVERLOADED, and as ReplicaCopy.run or UnitRebuild.run.
    */
-  copy(order: CopyOrder, signal: Cancellation): Promise<CopyResult> {
+  copy(order: ReplicaOrder, signal: Cancellation): Promise<CopyResult> {
     return this.#run("copy", signal, (ended) => this.#copy(order, ended));
   }
 
   /** Many copies of small chunks; one that fails leaves the others alone. @throws OVERLOADED. */
   copyAll(
-    orders: readonly CopyOrder[],
+    orders: readonly ReplicaOrder[],
     signal: Cancellation,
   ): Promise<readonly Settled<CopyResult>[]> {
     return this.#run("batch of copies", signal, (ended) =>
@@ -175,18 +182,23 @@ export class CopyService implements Closable {
     }
   }
 
-  async #copy(order: CopyOrder, signal: Cancellation): Promise<CopyResult> {
+  async #copy(order: ReplicaOrder, signal: Cancellation): Promise<CopyResult> {
     const { handle } = order.chunk;
     this.#ordered.push(handle);
     for (const touched of this.#watches) touched.add(handle);
     this.#inFlight++;
-    const work = () => new ReplicaCopy(this.#options, order, signal).run();
+    const work = () => this.#making(order, signal).run();
     try {
       return await this.#handles.run(handle, work);
     } finally {
       this.#inFlight--;
       this.#ordered.splice(this.#ordered.indexOf(handle), 1);
     }
+  }
+
+  #making(order: ReplicaOrder, signal: Cancellation): ReplicaCopy | UnitRebuild {
+    if (!("rebuild" in order)) return new ReplicaCopy(this.#options, order, signal);
+    return new UnitRebuild({ ...this.#options, arenas: this.#arenas }, order, signal);
   }
 
   async #audit(order: AuditOrder, signal: Cancellation): Promise<AuditResult> {

@@ -75,23 +75,36 @@ export interface SourcePorts {
   readonly timers: Timers;
 }
 
+/** Where a piece is. */
+export interface PlaceOfPiece {
+  readonly holder: Holder;
+  readonly chunk: SealedChunk;
+  readonly offset: number;
+  /**
+   * Takes the bytes, at most PIECE_BYTES of them, and is as long as the piece is to be; default:
+   * fresh memory for as much as there is.
+   */
+  readonly into?: Uint8Array;
+}
+
 /**
  * Reads the piece at `offset`, a multiple of the block size below the length; or, of an empty
- * chunk, nothing.
+ * chunk, nothing. When it has ended, one way or the other, nothing more is written to `into`.
  *
  * @throws LumeoError CHECKSUM, REPLICA_MISSING, STALE_EPOCH and CORRUPT speak of the replica (see
  *         `isBadReplica`); anything else of its server or the way to it.
  */
 export async function readPiece(
   ports: SourcePorts,
-  from: { readonly holder: Holder; readonly chunk: SealedChunk; readonly offset: number },
+  from: PlaceOfPiece,
   signal: Cancellation,
 ): Promise<Piece> {
   signal.throwIfAborted();
   const { holder, chunk, offset } = from;
   const connection = await ports.pool.shared({ address: holder.address, lane: LANE });
   signal.throwIfAborted();
-  const length = Math.min(PIECE_BYTES, chunk.length - offset);
+  const bytes = from.into ?? new Uint8Array(Math.min(PIECE_BYTES, chunk.length - offset));
+  const length = bytes.byteLength;
   const { handle, epoch, token } = chunk;
   const shown = token === undefined ? {} : { token };
   const exchange = connection.request({ type: "read", handle, epoch, ...shown, offset, length });
@@ -107,7 +120,7 @@ export async function readPiece(
   });
   signal.addEventListener("abort", abort, { once: true });
   try {
-    return await receivePiece(exchange, { chunk, offset, length }, ports.crc32c);
+    return await receivePiece(exchange, { chunk, offset, bytes }, ports.crc32c);
   } catch (error) {
     throw endedBy ?? error;
   } finally {
@@ -125,11 +138,11 @@ export function isBadReplica(error: unknown): boolean {
 
 async function receivePiece(
   exchange: Exchange,
-  asked: { readonly chunk: SealedChunk; readonly offset: number; readonly length: number },
+  asked: { readonly chunk: SealedChunk; readonly offset: number; readonly bytes: Uint8Array },
   crc32c: Crc32c,
 ): Promise<Piece> {
-  const { chunk, offset, length } = asked;
-  const bytes = new Uint8Array(length);
+  const { chunk, offset, bytes } = asked;
+  const length = bytes.byteLength;
   const crcs = new Uint8Array(4 * Math.ceil(length / BLOCK_BYTES));
   let filled = 0;
   for (;;) {

@@ -14,6 +14,8 @@ import type { RpcChannel, RpcListener } from "@lumeofs/node/rpc";
 import { type Access, accessOf } from "./access/access.js";
 import { ClosedGrants, GrantGate } from "./access/closed-grants.js";
 import { FencedGate, WriteFence } from "./access/write-fence.js";
+import { ArenaPool } from "./coding/arena-pool.js";
+import { Transcoder } from "./coding/transcode.js";
 import type { ChunkserverConfig } from "./config.js";
 import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
 import { MasterLink, type StoreIdentity } from "./master-link/master-link.js";
@@ -112,10 +114,14 @@ export class Chunkserver implements Closable {
     port = data.port;
     opening.use({ close: () => tails.primaries.close() }); // first: appends would be waited for
     const parts = { ...ports, host, volume, disk, store, stopped, pool, data, timers };
-    const copies = opening.use(copyService(config, parts));
+    const throttle = new Throttle({ clock: host.clock, timers });
+    const copies = opening.use(copyService(config, parts, throttle));
+    const transcoder = transcoderOf(config, parts, throttle);
     const scrub = opening.use(await startScrub(config, parts));
-    const rpc = opening.use(await serveOrders(config, { ...parts, grants, tails, copies, scrub }));
+    const served = { ...parts, grants, tails, copies, transcoder, scrub };
+    const rpc = opening.use(await serveOrders(config, served));
     opening.use({ close: () => copies.close() }); // first: orders under way would be waited for
+    opening.use({ close: () => transcoder.close() });
     const addresses = {
       data: dataAddress(),
       control: advertised(config, config.listenControl, rpc.port),
@@ -198,16 +204,18 @@ function serveOrders(
     readonly grants: ClosedGrants;
     readonly tails: Tails;
     readonly copies: CopyService;
+    readonly transcoder: Transcoder;
     readonly scrub: Scrub;
   },
 ): Promise<RpcListener> {
-  const { host, store, stopped, volume, grants, tails, copies, scrub, logger } = parts;
+  const { host, store, stopped, volume, grants, tails, scrub, logger } = parts;
+  const { copies, transcoder } = parts;
   const { clock } = host;
   const storeUuid = volume.uuid;
   const serverId = () => volume.membership?.serverId;
   const methods = [
     ...controlService({
-      ...{ store, storeUuid, grants, copies, stopped, serverId },
+      ...{ store, storeUuid, grants, copies, transcoder, stopped, serverId },
       scrub: () => scrub.status(),
       memoryBytes: () => process.memoryUsage.rss(),
       processFacts: () => processFacts(config.dir),
@@ -224,12 +232,22 @@ function serveOrders(
   );
 }
 
-function copyService(config: ChunkserverConfig, parts: Parts): CopyService {
-  const { store, pool, stopped, timers, host } = parts;
-  const throttle = new Throttle({ clock: host.clock, timers });
+/** @param throttle  For all that goes on in the background. */
+function copyService(config: ChunkserverConfig, parts: Parts, throttle: Throttle): CopyService {
+  const { store, pool, stopped, timers } = parts;
   const { copiesMax } = config;
   return new CopyService({
     ...{ store, pool, stopped, timers, throttle, copiesMax },
+    crc32c: nativeCrc32c,
+  });
+}
+
+function transcoderOf(config: ChunkserverConfig, parts: Parts, throttle: Throttle): Transcoder {
+  const { pool, timers } = parts;
+  const conversionsMax = config.copiesMax;
+  const arenas = new ArenaPool(conversionsMax);
+  return new Transcoder({
+    ...{ pool, timers, throttle, arenas, conversionsMax },
     crc32c: nativeCrc32c,
   });
 }

@@ -5,6 +5,8 @@ import { nativeCrc32c, SystemClock, SystemTimers } from "@lumeofs/node";
 import { RpcChannel, RpcServer, unary } from "@lumeofs/node/rpc";
 import { ControlService, lumeo } from "@lumeofs/proto";
 import test, { type ExecutionContext } from "ava";
+import { ArenaPool } from "../src/coding/arena-pool.js";
+import { Transcoder } from "../src/coding/transcode.js";
 import { controlService } from "../src/rpc/control-service.js";
 import { NOTHING_SCRUBBED } from "../src/scrub/progress.js";
 import { CopyService } from "../src/transfer/copy-service.js";
@@ -28,6 +30,7 @@ async function cast(t: ExecutionContext) {
     { host: "127.0.0.1", port: 0, logger: SILENT_LOGGER },
     controlService({
       ...{ store, copies, stopped, grants: holder.grants, storeUuid: UUID },
+      transcoder: new Transcoder({ ...parts, arenas: new ArenaPool(1), conversionsMax: 1 }),
       scrub: () => ({ ...NOTHING_SCRUBBED, bytesPerSecond: 7, isYielding: true }),
       serverId: () => 2,
       memoryBytes: () => 1,

@@ -5,6 +5,7 @@ import type { ProcessFacts } from "@lumeofs/node";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService } from "@lumeofs/proto";
 import type { ClosedGrants } from "../access/closed-grants.js";
+import type { Transcoder } from "../coding/transcode.js";
 import { encodeScrub } from "../master-link/scrub-wire.js";
 import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore } from "../store/chunk-store.js";
@@ -24,6 +25,7 @@ import {
   encodeCopies,
   encodeReplica,
 } from "./replica-orders.js";
+import { decodeTranscode, encodeTranscoded } from "./transcode-orders.js";
 
 /** Handles in one order to delete. */
 const DELETE_MAX = 10_000;
@@ -33,6 +35,7 @@ export interface ControlContext {
   readonly storeUuid: string;
   readonly grants: Pick<ClosedGrants, "close">;
   readonly copies: CopyService;
+  readonly transcoder: Pick<Transcoder, "run">;
   readonly stopped: StoppedChunks;
   readonly scrub: () => ScrubStatus;
   /** The store's number, once the masters have given it one. */
@@ -86,6 +89,9 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
     serveUnary(ControlService.auditReplicas, async (request, { signal }) => {
       const audits = decodeBatch(request.audits, decodeAudit);
       return encodeAudits(await copies.auditAll(audits, signal));
+    }),
+    serveUnary(ControlService.transcode, async (request, { signal }) => {
+      return encodeTranscoded(await context.transcoder.run(decodeTranscode(request), signal));
     }),
     serveUnary(ControlService.listReplicas, async (request) => {
       const { after, limit } = decodeWindow(request);

@@ -2,12 +2,14 @@
 
 import {
   type ChunkHandle,
+  type Code,
   chunkHandle,
   crc32c,
   epoch,
   handleIn,
   type InodeId,
   serverId,
+  unitCount,
   wallMs,
 } from "@lumeofs/base";
 import type { Command, Reply, RequestId, SealedChunk } from "../src/metadata/command.js";
@@ -40,9 +42,9 @@ export class MetadataDriver {
     return this.#apply(this.state, this.index, proposal);
   }
 
-  /** Handles of one fresh grant on servers 1, 2 and 3. */
-  grant(handles: number): readonly ChunkHandle[] {
-    const members = [1, 2, 3].map(serverId);
+  /** Handles of one fresh grant on servers 1, 2 and so on. */
+  grant(handles: number, servers = 3): readonly ChunkHandle[] {
+    const members = Array.from({ length: servers }, (_, i) => serverId(i + 1));
     const reply = this.apply({ kind: "allocate", placements: [members], handles });
     if (reply.kind !== "allocated") throw new Error(`allocate answered ${reply.kind}`);
     const grant = reply.grants[0];
@@ -56,10 +58,11 @@ export class MetadataDriver {
     return this.apply(commitOf(path, handles, more));
   }
 
-  grants(count: number): readonly ChunkHandle[] {
+  grants(count: number, servers = 3): readonly ChunkHandle[] {
     const handles: ChunkHandle[] = [];
-    while (handles.length < count)
-      handles.push(...this.grant(Math.min(64, count - handles.length)));
+    while (handles.length < count) {
+      handles.push(...this.grant(Math.min(64, count - handles.length), servers));
+    }
     return handles;
   }
 
@@ -145,6 +148,12 @@ export function sealed(handle: ChunkHandle | number): SealedChunk {
     crc32c: crc32c(CONTENT),
     coding: undefined,
   };
+}
+
+/** The same, kept as units: nobody reads them here, so any checksums do. */
+export function codedAs(code: Code, handle: ChunkHandle): SealedChunk {
+  const unitCrcs = Array.from({ length: unitCount(code) }, (_, unit) => unit);
+  return { ...sealed(handle), coding: { ...code, unitCrcs } };
 }
 
 /** The checksum of a file of `count` such chunks. */

@@ -2,7 +2,7 @@
 // every count recounted, every reference followed. It walks what apply may never walk, so it is for
 // tests only.
 
-import { type ChunkHandle, type InodeId, ROOT_INODE } from "@lumeofs/base";
+import { type ChunkHandle, type InodeId, ROOT_INODE, unitCount } from "@lumeofs/base";
 import { auditNames } from "../src/audit/names-audit.js";
 import { decodeChunk, decodePage } from "../src/metadata/chunk-table.js";
 import type { DirectoryInode, Usage } from "../src/metadata/directory-record.js";
@@ -184,13 +184,16 @@ class Audit {
     for (const id of written.keys()) this.#expect(counted.has(id), `shares of no content ${id}`);
   }
 
-  /** C1 to C3 and Q2: a chunk is released exactly if no content has it. */
+  /** C1 to C3, C5 and Q2: a chunk is released exactly if no content has it. */
   checkChunks(): void {
     const needed = this.#handlesInUse();
     const released = new Set(this.#of("released").map(([key]) => keyNumber(key, 9)));
     for (const [key, value] of this.#of("chunk")) {
       const handle = numberOf(key);
-      const { releasedAt, sharers } = decodeChunk(value);
+      const { releasedAt, sharers, members, coding } = decodeChunk(value);
+      this.#same(new Set(members).size, members.length, `servers of chunk ${handle}`);
+      const holders = coding === undefined ? members.length : unitCount(coding);
+      this.#same(members.length, holders, `holders of chunk ${handle}`);
       const isReleased = releasedAt !== undefined;
       const contents = needed.get(handle as ChunkHandle) ?? 0;
       this.#same(sharers, Math.max(0, contents - 1), `sharers of chunk ${handle}`);

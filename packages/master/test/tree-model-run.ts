@@ -1,7 +1,7 @@
 // Runs random histories against the state machine and against the model, and compares all that can
 // be read of both: trees, snapshots, versions, the trash, usage.
 
-import { type ChunkHandle, GRANT_SLOTS, wallMs } from "@lumeofs/base";
+import { type ChunkHandle, GRANT_SLOTS, isSameCode, unitCount, wallMs } from "@lumeofs/base";
 import { changesPage, FEED_START } from "../src/metadata/changes.js";
 import { getChunk } from "../src/metadata/chunk-table.js";
 import type { Command, Reply } from "../src/metadata/command.js";
@@ -14,14 +14,16 @@ import {
   trashPage,
   versionsPage,
 } from "../src/metadata/past-queries.js";
+import { effectivePolicy } from "../src/metadata/policy.js";
 import { fileChunks, type NamedInode, releasedChunks, stat } from "../src/metadata/queries.js";
 import { snapshotRevisions } from "../src/metadata/sweep-queries.js";
-import { commitOf, copyOf, MetadataDriver, removalOf } from "./metadata-driver.js";
+import { codedAs, commitOf, copyOf, MetadataDriver, removalOf } from "./metadata-driver.js";
 import { audit } from "./state-audit.js";
 import { expireTrash, reapAll, reapOnce, sweepHistory } from "./sweep-driver.js";
 import {
   type FrozenDirectory,
   freeze,
+  type HeldPolicy,
   lastName,
   type ModelDirectory,
   type ModelFile,
@@ -249,9 +251,12 @@ export class TreeRun {
   }
 
   #commit(step: StepOf<"commit">): void {
-    const { path, parents, absent } = step;
-    const handles = step.count === 0 ? [] : this.driver.grants(step.count);
+    const { path, parents, absent, code } = step;
+    const width = code === undefined ? 3 : unitCount(code);
+    const handles = step.count === 0 ? [] : this.driver.grants(step.count, width);
     const command = commitOf(path, handles, {
+      ...(code === undefined ? {} : { chunks: handles.map((handle) => codedAs(code, handle)) }),
+      code,
       makeParents: parents,
       precondition: { kind: absent ? "absent" : "none" },
       ttlMs: step.ttlMs,
@@ -264,13 +269,14 @@ export class TreeRun {
 
   #newFile(
     world: World,
-    step: { readonly path: string; readonly ttlMs: number | undefined },
+    step: Pick<StepOf<"commit">, "path" | "ttlMs" | "code">,
     handles: readonly ChunkHandle[],
   ): ModelFile {
     const ttlMs = step.ttlMs ?? world.policyAt(step.path).ttlMs;
     const expiresAt = ttlMs === 0 ? 0 : this.driver.now + ttlMs;
     const { index: revision } = this.driver;
-    return { kind: "file", handles, revision, metadata: {}, expiresAt, mayBeLate: false };
+    const { code } = step;
+    return { kind: "file", handles, revision, code, metadata: {}, expiresAt, mayBeLate: false };
   }
 
   async #copy(step: StepOf<"copy">): Promise<void> {
@@ -283,7 +289,11 @@ export class TreeRun {
     this.#change(copyOf(path, target, more), (world) => {
       if (file === undefined || isSame) return false;
       if (!overwrite && world.find(target) !== undefined) return false;
-      const fresh = this.#newFile(world, { path: target, ttlMs: undefined }, file.handles);
+      const fresh = this.#newFile(
+        world,
+        { path: target, ttlMs: undefined, code: file.code },
+        file.handles,
+      );
       return world.putFile(target, { ...fresh, metadata: file.metadata }, parents);
     });
   }
@@ -464,20 +474,27 @@ export class TreeRun {
     const { usage, metadata, childCount } = found.inode;
     same(usage, usageBelow(node), `usage of ${path}`);
     same([metadata, childCount], [node.metadata, node.entries.size], `metadata of ${path}`);
+    const held = effectivePolicy(this.driver.state, found.id);
+    const said = this.world.policyAt(`${path}/x`);
+    same(fieldsOf(held), fieldsOf(said), `policy of ${path}`);
   }
 
   #compareFile({ path, id, inode }: NamedInode, file: ModelFile): void {
     if (inode.kind === "directory") throw new Error(path);
     const chunks = fileChunks(this.driver.state, { id, inode }, { first: 0, countMax: 1_000 });
     const handles = chunks.map(({ handle }) => handle);
+    const isAsWritten = chunks.every(({ chunk }) => isSameCode(chunk.coding, file.code));
     const { revision, metadata, expiresAt } = inode;
+    const isMeant = isSameCode(inode.code, file.code);
     same(
-      { handles, revision, metadata, expiresAt },
+      { handles, revision, metadata, expiresAt, isAsWritten, isMeant },
       {
         handles: file.handles,
         revision: file.revision,
         metadata: file.metadata,
         expiresAt: file.expiresAt,
+        isAsWritten: true,
+        isMeant: true,
       },
       path,
     );
@@ -499,6 +516,12 @@ export class TreeRun {
       }
     }
   }
+}
+
+/** What the model knows of a policy, in one order. */
+function fieldsOf(policy: HeldPolicy): readonly unknown[] {
+  const { versions, trashMs, ttlMs, code, codeAfterMs, codeFallback } = policy;
+  return [versions, trashMs, ttlMs, code, codeAfterMs, codeFallback];
 }
 
 function makeDirectory(world: World, step: StepOf<"makeDirectory">): boolean {

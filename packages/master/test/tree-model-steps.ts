@@ -1,6 +1,7 @@
 // The steps of a random history of the namespace: few names, so that they meet. A path "?n" stands
 // for the n-th thing that is there when its turn comes, "!n" for the n-th directory.
 
+import { CODE_DEFAULT, type Code, KiB } from "@lumeofs/base";
 import fc from "fast-check";
 import type { ModelPolicy, ModelQuota } from "./tree-model.js";
 
@@ -12,6 +13,7 @@ export type Step =
       readonly parents: boolean;
       readonly absent: boolean;
       readonly ttlMs: number | undefined;
+      readonly code: Code | undefined;
     }
   | { readonly kind: "makeDirectory"; readonly path: string; readonly parents: boolean }
   | {
@@ -70,12 +72,14 @@ function step<K extends Step["kind"]>(
   return fc.record({ kind: fc.constant(kind), ...fields }) as unknown as fc.Arbitrary<Step>;
 }
 
+const NARROW: Code = { data: 2, parity: 1, cellBytes: 64 * KiB };
 const commit = step("commit", {
   path: target,
   count: fc.constantFrom(0, 1, 2, 3, 9),
   parents: often,
   absent: fc.constantFrom(false, false, false, true),
   ttlMs: fc.constantFrom(undefined, undefined, undefined, 0, 400),
+  code: fc.constantFrom<Code | undefined>(undefined, undefined, CODE_DEFAULT, NARROW),
 });
 const rename = step("rename", { source, target, overwrite: often });
 const remove = step("remove", {
@@ -110,6 +114,9 @@ const policy = fc.constantFrom<ModelPolicy>(
   { trashMs: 0 },
   { versions: 2, trashMs: 1_000 },
   { ttlMs: 700 },
+  { code: { kind: "replicated" } },
+  { code: { kind: "coded", code: NARROW }, codeFallback: "replicate" },
+  { code: { kind: "auto", code: CODE_DEFAULT }, codeAfterMs: 900 },
 );
 const quota = fc.constantFrom<ModelQuota>(
   {},

@@ -2,12 +2,15 @@
 // a full copy of a tree for each snapshot, and a full copy of everything before each command, so
 // that what must not happen is simply not kept. It knows nothing of inodes, references or history.
 
-import type { ChunkHandle } from "@lumeofs/base";
+import type { ChunkHandle, Code } from "@lumeofs/base";
+import type { CodeFallback, CodePolicy } from "../src/metadata/directory-record.js";
 
 export interface ModelFile {
   readonly kind: "file";
   readonly handles: readonly ChunkHandle[];
   readonly revision: number;
+  /** What it was written as, and each of its chunks. */
+  readonly code: Code | undefined;
   readonly metadata: Readonly<Record<string, string>>;
   /** 0 for never. */
   readonly expiresAt: number;
@@ -37,7 +40,15 @@ export interface ModelPolicy {
   readonly versions?: number;
   readonly trashMs?: number;
   readonly ttlMs?: number;
+  readonly code?: CodePolicy;
+  readonly codeAfterMs?: number;
+  readonly codeFallback?: CodeFallback;
 }
+
+/** What holds for the files of a directory. */
+export type HeldPolicy = Required<Omit<ModelPolicy, "code">> & {
+  readonly code: CodePolicy | undefined;
+};
 
 export interface ModelQuota {
   readonly sizeBytes?: number;
@@ -108,14 +119,15 @@ export class World {
   }
 
   /** What holds for the files of the directory that a path's last name is in. */
-  policyAt(path: string): Required<ModelPolicy> {
+  policyAt(path: string): HeldPolicy {
     let policy: ModelPolicy = this.root.policy;
     let node: ModelNode | undefined = this.root;
     for (const name of namesOf(path).slice(0, -1)) {
       node = node?.kind === "directory" ? node.entries.get(name) : undefined;
       if (node?.kind === "directory") policy = { ...policy, ...node.policy };
     }
-    return { versions: 0, trashMs: 0, ttlMs: 0, ...policy };
+    const ofCodes = { codeAfterMs: 0, codeFallback: "refuse" } as const;
+    return { versions: 0, trashMs: 0, ttlMs: 0, code: undefined, ...ofCodes, ...policy };
   }
 
   /** Puts a file where nothing or a file is; false where it cannot go. */

@@ -1,6 +1,6 @@
 // One file against the records of its chunks.
 
-import { crc32cCombine, type InodeId } from "@lumeofs/base";
+import { crc32cCombine, formatCode, type InodeId, unitCount } from "@lumeofs/base";
 import {
   type ChunkPage,
   type ChunkRecord,
@@ -61,13 +61,22 @@ export function* checkFile(
   if (0 < findings.length) yield { chunks: 0, findings };
 }
 
-function faultOf(
-  { releasedAt, inode, isForked }: ChunkRecord,
-  content: InodeId,
-): string | undefined {
+function faultOf(chunk: ChunkRecord, content: InodeId): string | undefined {
+  const { releasedAt, inode, isForked } = chunk;
   if (releasedAt !== undefined) return "it is released, and will be deleted";
+  const unfit = layoutFault(chunk);
+  if (unfit !== undefined) return unfit;
   if (isForked) return undefined; // others have it, too: it is not said who
   return inode === content ? undefined : `it is recorded for content ${inode}, expected ${content}`;
+}
+
+/** Members are different servers, and of a coded chunk as many as its code has units. */
+function layoutFault({ members, coding }: ChunkRecord): string | undefined {
+  if (new Set(members).size < members.length) return "a server is twice among its members";
+  if (coding === undefined) return undefined;
+  const units = unitCount(coding);
+  if (members.length === units) return undefined;
+  return `it is coded ${formatCode(coding)}, and has ${members.length} members, expected ${units}`;
 }
 
 function found({ path, id }: NamedFile, fault: NameFault, what: string, handle = 0): NameFinding {

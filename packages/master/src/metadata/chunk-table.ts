@@ -19,7 +19,6 @@ import {
   chunkHandle,
   type Epoch,
   epoch,
-  faultOfCode,
   formatCode,
   type InodeId,
   inodeId,
@@ -33,7 +32,7 @@ import {
 import { readCoding, writeCoding } from "./coding-codec.js";
 import { type Refused, refuse, type SealedChunk } from "./command.js";
 import { corrupt, encodeWhole, readIds, readWhole, writeList, writeNumber } from "./fields.js";
-import { consume, FRESH_EPOCH, isLive } from "./grants.js";
+import { consume, FRESH_EPOCH, isLive, REPLICAS_MAX } from "./grants.js";
 import { chunkKey, convertedKey, pageKey, releasedKey } from "./keys.js";
 import { isOfLostTime } from "./restoration.js";
 import type { State, StateView } from "./state.js";
@@ -91,7 +90,7 @@ export function sealChunks(
     const use = consume(state, handle);
     if (use.kind === "refused") return use;
     const { members } = use;
-    const unfit = coding === undefined ? undefined : refuseCoding(handle, coding, members);
+    const unfit = refuseLayout(handle, coding, members);
     if (unfit !== undefined) return unfit;
     putChunk(state, handle, { epoch: sealedAt, lengthBytes, crc32c, inode, members, coding });
   }
@@ -99,19 +98,18 @@ export function sealChunks(
 }
 
 /** Why a chunk cannot be kept so by these members; undefined if it can. (C5) */
-export function refuseCoding(
+export function refuseLayout(
   handle: ChunkHandle,
-  coding: ChunkCoding,
+  coding: ChunkCoding | undefined,
   members: readonly ServerId[],
 ): Refused | undefined {
+  if (coding === undefined) {
+    if (members.length <= REPLICAS_MAX) return undefined;
+    const why = `its grant is for the ${members.length} units of a coded chunk, and it has copies`;
+    return refuse("INVALID_ARGUMENT", `Cannot use chunk ${handle}: ${why}`);
+  }
   const units = unitCount(coding);
   const what = `Cannot use chunk ${handle} coded ${formatCode(coding)}`;
-  const fault = faultOfCode(coding);
-  if (fault !== undefined) return refuse("INVALID_ARGUMENT", `${what}: ${fault}`);
-  if (coding.unitCrcs.length !== units) {
-    const why = `${coding.unitCrcs.length} checksums came for ${units} units`;
-    return refuse("INVALID_ARGUMENT", `${what}: ${why}`);
-  }
   if (members.length === units) return undefined;
   const why = `its grant is for ${members.length} servers, and it has ${units} units`;
   return refuse("INVALID_ARGUMENT", `${what}: ${why}`);

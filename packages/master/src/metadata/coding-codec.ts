@@ -43,8 +43,10 @@ export function readOptionalCode(r: ByteReader): Code | undefined {
 
 /** A code, and the checksums of as many units as it has. */
 export function writeCoding(w: ByteWriter, coding: ChunkCoding): void {
+  const { unitCrcs } = coding;
+  invariant(unitCrcs.length === unitCount(coding), "each unit has a checksum", { ...coding });
   writeCode(w, coding);
-  for (const crc of coding.unitCrcs) w.u32(crc);
+  for (const crc of unitCrcs) w.u32(crc);
 }
 
 /** @throws LumeoError CORRUPT if there is no such code. */

@@ -10,7 +10,7 @@
 //     one of a grant, which ends by itself.
 
 import type { ChunkHandle, Code, InodeId } from "@lumeofs/base";
-import { type ChunkRecord, convertChunk, getChunk, refuseCoding } from "./chunk-table.js";
+import { type ChunkRecord, convertChunk, getChunk, refuseLayout } from "./chunk-table.js";
 import { COMMAND_ITEMS_MAX, DONE, type Reply, refuse, type SealedChunk } from "./command.js";
 import { consume, FRESH_EPOCH } from "./grants.js";
 import { getEntered, getEntry, type Moment, putInode, rewriteEntry } from "./inodes.js";
@@ -63,7 +63,7 @@ export function replaceChunk(
   if (use.kind === "refused") return use;
   const { coding, epoch } = chunk;
   const { members } = use;
-  const unfit = coding === undefined ? undefined : refuseCoding(chunk.handle, coding, members);
+  const unfit = refuseLayout(chunk.handle, coding, members);
   if (unfit !== undefined) return unfit;
   convertChunk(state, { handle, chunk: old }, { ...chunk, epoch, members, coding }, now.at);
   countConverted(state, job, { chunks: 1, bytes: old.lengthBytes });

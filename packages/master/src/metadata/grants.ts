@@ -17,6 +17,7 @@ import {
   type ServerId,
   serverId,
   slotOf,
+  UNITS_MAX,
   type WallMs,
   wallMs,
 } from "@lumeofs/base";
@@ -39,7 +40,7 @@ export interface Grant {
   readonly handles: number;
   /** One bit for each slot: 0 to 31, and 32 to 63. */
   readonly consumed: readonly [number, number];
-  /** The primary first. */
+  /** The primary first; for a coded chunk one for each unit. */
   readonly members: readonly ServerId[];
 }
 
@@ -58,6 +59,11 @@ export function allocate(
   }
   if (handles < 1 || GRANT_SLOTS < handles) {
     return refuse("INVALID_ARGUMENT", `Cannot grant ${handles} handles: 1 to ${GRANT_SLOTS} do`);
+  }
+  const wide = placements.find((members) => UNITS_MAX < members.length);
+  if (wide !== undefined) {
+    const why = `at most ${UNITS_MAX} hold a chunk`;
+    return refuse("INVALID_ARGUMENT", `Cannot grant chunks to ${wide.length} servers: ${why}`);
   }
   const grants = placements.map((members) => {
     const id = grantId(takeNumber(state, "grant"));

@@ -107,9 +107,5 @@ test("policies and quotas have limits, and may leave everything open", (t) => {
     t.is(refused?.code, "INVALID_ARGUMENT");
     t.regex(refused?.message ?? "", /^Cannot set .* to \d+: \d+ to \d+ can be set$/);
   }
-  const wide = { kind: "coded", code: { data: 30, parity: 3, cellBytes: 65_536 } } as const;
-  const refused = refusePolicy({ ...NO_POLICY, code: wide });
-  t.is(refused?.code, "INVALID_ARGUMENT");
-  t.regex(refused?.message ?? "", /^Cannot code files 30\+3.*together 32 at most$/);
   t.is(refuseQuota({ ...NO_QUOTA, files: QUOTA_MAX + 1 })?.code, "INVALID_ARGUMENT");
 });

@@ -1,7 +1,7 @@
 // Policies and quotas of directories. What a directory does not set itself comes from the nearest
 // directory above that does; what none sets is DEFAULT_POLICY.
 
-import { type Code, faultOfCode, formatCode, type InodeId, invariant } from "@lumeofs/base";
+import { type InodeId, invariant } from "@lumeofs/base";
 import { type Refused, refuse } from "./command.js";
 import {
   type CodeFallback,
@@ -73,22 +73,14 @@ export function effectivePolicy(view: StateView, directory: InodeId): EffectiveP
 
 /** Why a directory cannot have this policy; INVALID_ARGUMENT with the limit. */
 export function refusePolicy(policy: Policy): Refused | undefined {
-  const { replicas, versions, trashMs, ttlMs, code, codeAfterMs } = policy;
+  const { replicas, versions, trashMs, ttlMs, codeAfterMs } = policy;
   return (
     outside("replicas", replicas, { min: 1, max: REPLICAS_MAX }) ??
     outside("versions", versions, { min: 0, max: VERSIONS_MAX }) ??
     outside("a time in the trash", trashMs, { min: 0, max: KEEP_MS_MAX }) ??
     outside("a time to live", ttlMs, { min: 0, max: KEEP_MS_MAX }) ??
-    outside("a time before coding", codeAfterMs, { min: 0, max: KEEP_MS_MAX }) ??
-    (code === undefined || code.kind === "replicated" ? undefined : refuseCode(code.code))
+    outside("a time before coding", codeAfterMs, { min: 0, max: KEEP_MS_MAX })
   );
-}
-
-/** Why nothing can be coded so; INVALID_ARGUMENT with the limit. */
-export function refuseCode(code: Code): Refused | undefined {
-  const fault = faultOfCode(code);
-  if (fault === undefined) return undefined;
-  return refuse("INVALID_ARGUMENT", `Cannot code files ${formatCode(code)}: ${fault}`);
 }
 
 /** Why a directory cannot have this quota; INVALID_ARGUMENT with the limit. */

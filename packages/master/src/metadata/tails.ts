@@ -159,14 +159,15 @@ function makeWithTail(
   if (full !== undefined) return full;
   const handle = freshHandle(state);
   const id = inodeId(takeNumber(state, "inode"));
-  const { ttlMs } = effectivePolicy(state, directoryOf(target));
+  const { ttlMs, code } = effectivePolicy(state, directoryOf(target));
   const file: FileInode = {
     kind: "file",
     sizeBytes: 0,
     crc32c: 0,
     chunkSizeBytes: CHUNK_BYTES_DEFAULT,
     replicas: command.replicas,
-    code: undefined,
+    // What is appended to grows: a policy that looks at sizes means it, too.
+    code: code === undefined || code.kind === "replicated" ? undefined : code.code,
     revision: now.index,
     createdAt: now.at,
     modifiedAt: now.at,

@@ -111,6 +111,23 @@ test("replicas spread over racks as far as there are racks", (t) => {
   }
 });
 
+test("units spread evenly over racks, so that a lost rack takes no more than it must", (t) => {
+  const racks = fc.array(fc.integer({ min: 2, max: 4 }), { minLength: 3, maxLength: 5 });
+  const property = fc.property(racks, fc.nat(), (sizes, seed) => {
+    const names = sizes.flatMap((size, rack) => Array.from({ length: size }, () => `r${rack}`));
+    const fleet = names.map((rack, i) => candidate(i + 1, { rack }));
+    const result = place(fleet, { replicas: 6, areUnits: true }, seed);
+    if (result.kind === "refused") return false;
+    const inRack = new Map<string | undefined, number>();
+    for (const id of result.placements[0] ?? []) {
+      const rack = names[id - 1];
+      inRack.set(rack, (inRack.get(rack) ?? 0) + 1);
+    }
+    return Math.max(...inRack.values()) <= Math.ceil(6 / sizes.length);
+  });
+  t.notThrows(() => fc.assert(property));
+});
+
 test("grants of one call spread over the fleet, and the emptier servers get more", (t) => {
   const fleet = [1, 2, 3, 4].map((id) => candidate(id, { free: id === 4 ? 100 * GiB : 20 * GiB }));
   const result = place(fleet, { replicas: 1, count: 64 });

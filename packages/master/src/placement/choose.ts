@@ -1,6 +1,6 @@
-// Which servers get the copies of a new chunk (GFS §4.2): never two copies on one server, racks
-// spread as far as there are racks, room and load balanced by two random choices, and servers that
-// failed this client only if there is nobody else.
+// Which servers get the copies, or the units, of a new chunk (GFS §4.2): never two on one server, as
+// evenly over racks as there are racks, room and load balanced by two random choices, and servers
+// that failed this client only if there is nobody else.
 
 import { CHUNK_BYTES_DEFAULT, type Random, type ServerId } from "@lumeofs/base";
 import type { Liveness, ServerLoad } from "../fleet/servers.js";
@@ -79,16 +79,24 @@ function hasRoom(load: ServerLoad): boolean {
   return !load.isReadOnly && FREE_BYTES_MIN <= load.freeBytes;
 }
 
-/** One more server for a placement: not avoided before a new rack, a new rack before any other. */
+/**
+ * One more server for a placement: not avoided before a good rack, and of the racks the one that has
+ * the fewest so far. So a rack that is lost takes as few units with it as it can be.
+ */
 function chooseNext(
   eligible: readonly Eligible[],
   chosen: readonly Eligible[],
   random: Random,
 ): Eligible {
-  const racks = new Set(chosen.map((server) => server.rack));
   const free = eligible.filter((server) => !chosen.includes(server));
   const wanted = prefer(free, (server) => !server.isAvoided);
-  const pool = prefer(wanted, (server) => server.rack === undefined || !racks.has(server.rack));
+  const taken = new Map<string, number>();
+  for (const { rack } of chosen) {
+    if (rack !== undefined) taken.set(rack, (taken.get(rack) ?? 0) + 1);
+  }
+  const crowd = ({ rack }: Eligible): number => (rack === undefined ? 0 : (taken.get(rack) ?? 0));
+  const fewest = wanted.reduce((least, server) => Math.min(least, crowd(server)), Infinity);
+  const pool = wanted.filter((server) => crowd(server) === fewest);
   const first = draw(pool, random);
   const second = draw(pool, random);
   return second.busy < first.busy ? second : first;

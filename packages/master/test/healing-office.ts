@@ -2,7 +2,10 @@
 // tests of healing in virtual time.
 
 import {
+  CELL_BYTES_MIN,
   type ChunkHandle,
+  CODE_DEFAULT,
+  type Code,
   type GrantId,
   grantOf,
   LumeoError,
@@ -10,6 +13,7 @@ import {
   type ServerId,
   SILENT_LOGGER,
   serverId,
+  unitLength,
 } from "@lumeofs/base";
 import { Lifetime, SimClock, World } from "@lumeofs/testkit";
 import { DutyRunner } from "../src/duties/duty.js";
@@ -32,9 +36,11 @@ import { jobsPage } from "../src/metadata/healing-queries.js";
 import type { Job } from "../src/metadata/jobs.js";
 import type { Server } from "../src/metadata/servers.js";
 import { LoneReplication } from "./lone-replication.js";
-import { commitOf } from "./metadata-driver.js";
+import { codedAs, commitOf, sealed } from "./metadata-driver.js";
 
 const SECOND = 1_000;
+/** Of the chunks of `file`. */
+const CONTENT_CRC = sealed(64).crc32c;
 export const LIMITS = {
   movesPerServer: 2,
   smallForOne: 1,
@@ -56,6 +62,8 @@ export interface Machine {
   readonly id: ServerId;
   readonly name: string;
   readonly copies: Map<ChunkHandle, "good" | "damaged">;
+  /** Checksums of these: which unit of a coded chunk one is. */
+  readonly crcs: Map<ChunkHandle, number>;
   isUp: boolean;
   isFirstBeat: boolean;
 }
@@ -124,7 +132,28 @@ export class HealingOffice implements Orders {
     if (reply.kind !== "allocated") throw new Error(reply.kind);
     const handle = ((reply.grants[0] as number) * 64) as ChunkHandle;
     await this.change(commitOf(path, [handle], {}));
-    for (const member of members) this.machine(member).copies.set(handle, "good");
+    for (const member of members) this.#put(this.machine(member), handle, CONTENT_CRC);
+    return handle;
+  }
+
+  /** A file of one chunk with its units on these servers; the checksum of a unit is its number. */
+  async coded(
+    path: string,
+    members: readonly number[],
+    lengthBytes: number,
+    code: Code = { ...CODE_DEFAULT, cellBytes: CELL_BYTES_MIN },
+  ): Promise<ChunkHandle> {
+    const placements = [members.map(serverId)];
+    const reply = await this.change({ kind: "allocate", placements, handles: 1 });
+    if (reply.kind !== "allocated") throw new Error(reply.kind);
+    const handle = ((reply.grants[0] as number) * 64) as ChunkHandle;
+    const chunk = { ...codedAs(code, handle), lengthBytes };
+    const file = { chunks: [chunk], chunkSizeBytes: lengthBytes, code };
+    await this.change(commitOf(path, [handle], file));
+    for (const [unit, member] of members.entries()) {
+      if (unitLength(code, lengthBytes, unit) === 0) continue;
+      this.#put(this.machine(member), handle, unit);
+    }
     return handle;
   }
 
@@ -161,18 +190,39 @@ export class HealingOffice implements Orders {
   }
 
   async copyReplica(target: Server, order: CopyOrder): Promise<CopyOutcome> {
-    const { handle } = order.chunk;
+    const { handle, crc32c } = order.chunk;
     const to = this.#named(target.name);
-    const source = order.sources.find(({ id }) => this.#hasGood(id, handle));
-    this.history.push(`copy ${handle} to ${target.name}`);
+    const sources = this.#sourcesOf(order);
+    const unit = order.isUnit ? ` unit ${crc32c}` : "";
+    const how = order.rebuild === undefined ? "copy" : "rebuild";
+    this.history.push(`${how} ${handle}${unit} to ${target.name}`);
     if (this.refusing.has(to.id)) throw new LumeoError("NO_SPACE", "no room");
     if (!to.isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
-    if (to.copies.get(handle) === "good") return { kind: "here" };
-    if (source === undefined) return { kind: "noSource", why: "none", faults: [] };
-    await this.#busy([`in ${to.id}`, `out ${source.id}`]);
+    if (this.#hasGood(to.id, handle, crc32c)) return { kind: "here" };
+    if (sources === undefined) return { kind: "noSource", why: "none", faults: [] };
+    await this.#busy([`in ${to.id}`, ...sources.map((id) => `out ${id}`)]);
     if (!to.isUp) throw new LumeoError("CONNECTION_LOST", "it went away");
-    to.copies.set(handle, "good");
+    this.#put(to, handle, crc32c);
     return { kind: "copied", readBytes: order.chunk.lengthBytes, faults: [] };
+  }
+
+  /** Who gives the bytes of a copy, or what it is rebuilt from; undefined if that is too little. */
+  #sourcesOf({ chunk, sources, rebuild }: CopyOrder): readonly ServerId[] | undefined {
+    const { handle, crc32c } = chunk;
+    if (rebuild === undefined) {
+      const source = sources.find(({ id }) => this.#hasGood(id, handle, crc32c));
+      return source === undefined ? undefined : [source.id];
+    }
+    const able = rebuild.sources.filter(({ holder, lengthBytes, crc32c: ofUnit }) =>
+      holder === undefined ? lengthBytes === 0 : this.#hasGood(holder.id, handle, ofUnit),
+    );
+    if (able.length < rebuild.data) return undefined;
+    return able.slice(0, rebuild.data).flatMap(({ holder }) => holder?.id ?? []);
+  }
+
+  #put(machine: Machine, handle: ChunkHandle, crc32c: number): void {
+    machine.copies.set(handle, "good");
+    machine.crcs.set(handle, crc32c);
   }
 
   async auditReplica(auditor: Server, order: AuditOrder): Promise<AuditOutcome> {
@@ -181,7 +231,7 @@ export class HealingOffice implements Orders {
     if (!this.#named(auditor.name).isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
     if (auditor.name === holder.server.name) throw new Error("it audits itself");
     if (!this.machine(holder.id).isUp) return { kind: "unreached", why: "away" };
-    const isGood = this.#hasGood(holder.id, chunk.handle);
+    const isGood = this.#hasGood(holder.id, chunk.handle, chunk.crc32c);
     return isGood ? { kind: "intact", readBytes: 4 } : { kind: "bad", why: "it is not there" };
   }
 
@@ -190,7 +240,7 @@ export class HealingOffice implements Orders {
   }
 
   async verifyReplica(): Promise<Verdict> {
-    return { kind: "intact" };
+    return { kind: "intact", lengthBytes: 4, crc32c: CONTENT_CRC };
   }
 
   async closeGrants(server: Server, grants: readonly GrantId[]): Promise<readonly ChunkHandle[]> {
@@ -210,7 +260,8 @@ export class HealingOffice implements Orders {
     });
     if (reply.kind !== "registered") throw new Error(reply.kind);
     const { server: id } = reply;
-    this.machines.push({ id, name, copies: new Map(), isUp: true, isFirstBeat: true });
+    const stored = { copies: new Map(), crcs: new Map() };
+    this.machines.push({ id, name, ...stored, isUp: true, isFirstBeat: true });
   }
 
   #beat(): void {
@@ -240,8 +291,8 @@ export class HealingOffice implements Orders {
     return machine;
   }
 
-  #hasGood(id: ServerId, handle: ChunkHandle): boolean {
-    const machine = this.machine(id);
-    return machine.isUp && machine.copies.get(handle) === "good";
+  #hasGood(id: ServerId, handle: ChunkHandle, crc32c: number): boolean {
+    const { isUp, copies, crcs } = this.machine(id);
+    return isUp && copies.get(handle) === "good" && (crcs.get(handle) ?? CONTENT_CRC) === crc32c;
   }
 }

@@ -2,7 +2,8 @@ import type { ChunkHandle, Epoch, GrantId, ServerId } from "@lumeofs/base";
 import type { Server } from "../metadata/servers.js";
 
 export type Verdict =
-  | { readonly kind: "intact" }
+  /** It is as it was written, and so long. */
+  | { readonly kind: "intact"; readonly lengthBytes: number; readonly crc32c: number }
   /** The server has read its copy and found it damaged, or has none. */
   | { readonly kind: "bad"; readonly why: string };
 
@@ -12,7 +13,7 @@ export interface ReplicaName {
   readonly epoch: Epoch;
 }
 
-/** What every intact replica of a sealed chunk is. */
+/** What an intact replica of a sealed chunk is: of a coded one, the unit of its server. */
 export interface SealedReplica extends ReplicaName {
   readonly lengthBytes: number;
   readonly crc32c: number;
@@ -24,10 +25,35 @@ export interface Holder {
   readonly server: Server;
 }
 
+/** A unit that another one is rebuilt from. */
+export interface UnitSource {
+  readonly unit: number;
+  readonly lengthBytes: number;
+  readonly crc32c: number;
+  /** Undefined for a unit without bytes, which is nowhere. */
+  readonly holder: Holder | undefined;
+}
+
+/** From which units which one is made. */
+export interface Rebuild {
+  readonly data: number;
+  readonly parity: number;
+  readonly unit: number;
+  /** Those to read first at the front; as many as there are data units are needed. */
+  readonly sources: readonly UnitSource[];
+}
+
 export interface CopyOrder {
   readonly chunk: SealedReplica;
-  /** Asked in this order, 1 to COPY_SOURCES_MAX: the next goes on where the one before failed. */
+  /**
+   * Asked in this order, 1 to COPY_SOURCES_MAX: the next goes on where the one before failed. None
+   * if it is rebuilt.
+   */
   readonly sources: readonly Holder[];
+  /** It is a unit of a coded chunk: another unit that the target has makes room for it. */
+  readonly isUnit: boolean;
+  /** Nobody has this unit. */
+  readonly rebuild?: Rebuild | undefined;
   /** For all copies that the target makes with a limit; 0 for none. */
   readonly bytesPerSecondMax: number;
   readonly signal?: AbortSignal;
@@ -88,11 +114,13 @@ export interface Orders {
   /** Has a copy read from the disk and every block of it checked. */
   verifyReplica(server: Server, handle: ChunkHandle): Promise<Verdict>;
   /**
-   * Has a replica made or healed from others, durably. The same order twice is harmless.
+   * Has a replica made or healed from others, or rebuilt, durably. The same order twice is
+   * harmless.
    *
    * @throws LumeoError OVERLOADED if the target makes as many copies as it can; NO_SPACE;
    *         STALE_EPOCH if the target has a later epoch; CONFLICT if it has other intact bytes of
-   *         the same epoch, which is an alarm; TIMEOUT, UNAVAILABLE and the like.
+   *         the same epoch, which is an alarm; CORRUPT if units do not fit together, another
+   *         alarm; TIMEOUT, UNAVAILABLE and the like.
    */
   copyReplica(target: Server, order: CopyOrder): Promise<CopyOutcome>;
   /**

@@ -1,13 +1,22 @@
 // Copies that readers complained about are checked by their own servers. Only the server's own
-// finding marks a copy as damaged: a reader may be wrong, or lie. Where the order does not get
-// through, the server hears of it with its next heartbeat.
+// finding marks a copy as damaged: a reader may be wrong, or lie. So does one that is whole, but not
+// what the metadata says. Where the order does not get through, the server hears of it with its next
+// heartbeat.
 
-import { asLumeoError, type Clock, type Logger } from "@lumeofs/base";
+import {
+  asLumeoError,
+  type ChunkHandle,
+  type Clock,
+  type Logger,
+  type ServerId,
+} from "@lumeofs/base";
 import type { Fleet, Suspicion } from "../fleet/servers.js";
-import { getServer } from "../metadata/servers.js";
+import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
+import { holdsNothing, memberContent } from "../metadata/member-content.js";
+import { getServer, type Server } from "../metadata/servers.js";
 import type { Duty } from "./duty.js";
 import type { MetadataLog } from "./metadata-log.js";
-import type { Orders } from "./orders.js";
+import type { Orders, Verdict } from "./orders.js";
 
 const INTERVAL_MS = 500;
 /** Checks at once: each reads a whole chunk. */
@@ -39,8 +48,9 @@ async function check(parts: VerifyParts, suspicion: Suspicion): Promise<void> {
   const server = getServer(parts.log.local, id);
   if (server === undefined || server.isRetired) return;
   if (fleet.liveness(id, parts.clock.monotonicMs()) !== "alive") return;
+  const chunk = getChunk(parts.log.local, handle);
   try {
-    const verdict = await parts.orders.verifyReplica(server, handle);
+    const verdict = await verifyMember(parts.orders, { id, server }, { handle, chunk });
     if (verdict.kind === "intact") return;
     fleet.markDamaged(id, handle);
     logger.warn("replica damaged", { server: id, chunk: handle, error: verdict.why });
@@ -49,4 +59,24 @@ async function check(parts: VerifyParts, suspicion: Suspicion): Promise<void> {
     fleet.defer(suspicion);
     logger.debug("verify order failed", { server: id, chunk: handle, code });
   }
+}
+
+/**
+ * Has a copy, or a unit, read by its server, and compares it with what it has to be.
+ *
+ * @throws As Orders.verifyReplica.
+ */
+export async function verifyMember(
+  orders: Pick<Orders, "verifyReplica">,
+  { id, server }: { readonly id: ServerId; readonly server: Server },
+  { handle, chunk }: { readonly handle: ChunkHandle; readonly chunk: ChunkRecord | undefined },
+): Promise<Verdict> {
+  const isMember = chunk?.members.includes(id) === true;
+  if (isMember && holdsNothing(chunk, id)) return { kind: "intact", lengthBytes: 0, crc32c: 0 };
+  const verdict = await orders.verifyReplica(server, handle);
+  if (verdict.kind === "bad" || !isMember) return verdict;
+  const { lengthBytes, crc32c } = memberContent(chunk, id);
+  if (verdict.lengthBytes === lengthBytes && verdict.crc32c === crc32c) return verdict;
+  const found = `${verdict.lengthBytes} bytes with checksum ${verdict.crc32c}`;
+  return { kind: "bad", why: `it is ${found}, expected ${lengthBytes} with ${crc32c}` };
 }

@@ -95,11 +95,7 @@ export function assess(picture: Picture, chunk: HeldChunk): Assessment {
 }
 
 /** @param handle  Undefined of a unit without bytes, which cannot be damaged. */
-function healthOf(
-  picture: Picture,
-  member: ServerId,
-  handle: ChunkHandle | undefined,
-): CopyHealth {
+function healthOf(picture: Picture, member: ServerId, handle: ChunkHandle | undefined): CopyHealth {
   const site = picture.sites.get(member);
   if (site === undefined || site.isLost) return "lost";
   if (handle !== undefined && picture.isDamaged(member, handle)) return "damaged";

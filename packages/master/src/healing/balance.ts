@@ -3,12 +3,13 @@
 //
 // B1. A move is chosen only if afterwards the giver is still at least as full as the taker: so each
 //     move brings the two nearer to each other, and no sequence of moves goes on for ever.
-// B2. Copies that stand in different failure domains stay in different ones.
+// B2. A move brings no more copies of a chunk into a failure domain than the giver's would keep: so
+//     copies that stand in different ones stay in different ones.
 
 import type { ServerId } from "@lumeofs/base";
 import { memberLength } from "../metadata/member-content.js";
 import type { HeldChunk } from "./assess.js";
-import { domainsOf, mayTakeCopy } from "./choose-move.js";
+import { domainsOf, mayTakeCopy, sharersOf } from "./choose-move.js";
 import type { OpenJob, Picture, Site } from "./picture.js";
 import type { Round } from "./round.js";
 
@@ -60,6 +61,7 @@ export class Balance {
     );
     for (const giver of givers.sort((a, b) => fillOf(b) - fillOf(a) || a.site.id - b.site.id)) {
       const bytes = memberLength(chunk, giver.site.id);
+      if (bytes === 0) continue; // it evens nothing out, for ever
       const taker = this.#takerFor(chunk, giver, { bytes, avoid });
       if (taker === undefined) continue;
       giver.bytes -= bytes;
@@ -78,9 +80,10 @@ export class Balance {
     giver: Scale,
     { bytes, avoid }: { readonly bytes: number; readonly avoid: ReadonlySet<ServerId> },
   ): Scale | undefined {
-    const taken = domainsOf(this.#picture, chunk, giver.site.id);
+    const staying = domainsOf(this.#picture, chunk, giver.site.id);
+    const kept = sharersOf(giver.site, staying);
     const able = this.#scales.filter(({ site }) => {
-      const isApart = site.domain === undefined || !taken.has(site.domain);
+      const isApart = sharersOf(site, staying) <= kept;
       return isApart && !chunk.members.includes(site.id) && !avoid.has(site.id);
     });
     const [emptiest] = able.sort((a, b) => fillOf(a) - fillOf(b) || a.site.id - b.site.id);

@@ -1,8 +1,8 @@
 // How one chunk's need becomes a move: where the new copy goes, and who gives it or what it is made
 // of. The same picture and the same pace give the same answer.
 //
-// T1. The target holds no copy, unless it replaces its own damaged one; two copies share a failure
-//     domain only if no server with room stands in another one.
+// T1. The target holds no copy, unless it replaces its own damaged one; and it stands in a failure
+//     domain with as few of the copies that stay as there are in that of any server with room.
 // T2. Nobody is asked for more than the pace allows: then the chunk waits, and a worse target is
 //     not taken instead.
 // T3. The target is none of the sources: one of these reads the new copy again.
@@ -76,7 +76,7 @@ function targetOf(
     (site) => mayTakeCopy(site) && !chunk.members.includes(site.id) && !avoid.has(site.id),
   );
   const wanted = able.filter((site) => need.target === undefined || need.target === site.id);
-  const pool = inOtherDomains(wanted, domainsOf(picture, chunk, need.leaving));
+  const pool = spread(wanted, domainsOf(picture, chunk, need.leaving));
   const ready = pool.filter((site) => pace.mayTake(site.id, "in", now));
   const [best] = ready.sort((a, b) => compareTargets(a, b, pace));
   return best?.id ?? (0 < pool.length ? "busy" : "noTarget");
@@ -88,23 +88,29 @@ export function mayTakeCopy({ liveness, isLost, standing, room }: Site): boolean
   return !room.isReadOnly && FREE_BYTES_MIN <= room.freeBytes;
 }
 
-/** T1: those in domains without a copy, or all of them if there are none. */
-export function inOtherDomains(
-  sites: readonly Site[],
-  taken: ReadonlySet<string>,
-): readonly Site[] {
-  const others = sites.filter(({ domain }) => domain === undefined || !taken.has(domain));
-  return 0 < others.length ? others : sites;
+/** T1. */
+function spread(sites: readonly Site[], staying: ReadonlyMap<string, number>): readonly Site[] {
+  const fewest = Math.min(...sites.map((site) => sharersOf(site, staying)));
+  return sites.filter((site) => sharersOf(site, staying) === fewest);
 }
 
-/** Where copies of a chunk stand that stay. */
+/** How many copies that stay would stand in the failure domain of a site. */
+export function sharersOf({ domain }: Site, staying: ReadonlyMap<string, number>): number {
+  return domain === undefined ? 0 : (staying.get(domain) ?? 0);
+}
+
+/** Failure domains of the copies of a chunk that stay, with their numbers. */
 export function domainsOf(
   { sites }: Picture,
   { members }: HeldChunk,
   leaving: ServerId,
-): ReadonlySet<string> {
-  const staying = members.filter((member) => member !== leaving);
-  return new Set(staying.flatMap((member) => sites.get(member)?.domain ?? []));
+): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const member of members) {
+    const domain = member === leaving ? undefined : sites.get(member)?.domain;
+    if (domain !== undefined) counts.set(domain, (counts.get(domain) ?? 0) + 1);
+  }
+  return counts;
 }
 
 function compareTargets(a: Site, b: Site, pace: Pace): number {

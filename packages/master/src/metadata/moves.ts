@@ -13,6 +13,7 @@ import type { Reply } from "./command.js";
 import { encodeWhole, readId, readWhole } from "./fields.js";
 import { countMove, getJob, type JobId, jobId } from "./jobs.js";
 import { moveKey } from "./keys.js";
+import { memberLength } from "./member-content.js";
 import { getServer } from "./servers.js";
 import type { State, StateView } from "./state.js";
 
@@ -61,7 +62,9 @@ export function endMoves(state: State, ends: readonly MoveEnd[]): void {
     const chunk = getChunk(state, handle);
     invariant(chunk !== undefined, "a move's chunk is in the table", { handle });
     putMembers(state, handle, membersAfter(chunk, move));
-    countMove(state, move.job, { moves: -1, done: { chunks: 1, bytes: chunk.lengthBytes } });
+    const bytes =
+      move.leaving === undefined ? chunk.lengthBytes : memberLength(chunk, move.leaving);
+    countMove(state, move.job, { moves: -1, done: { chunks: 1, bytes } });
   }
 }
 

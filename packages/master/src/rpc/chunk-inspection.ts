@@ -5,6 +5,7 @@ import { lumeo } from "@lumeofs/proto";
 import type { TakenPicture } from "../duties/healing/take-picture.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Orders } from "../duties/orders.js";
+import { verifyMember } from "../duties/verify-duty.js";
 import type { Fleet } from "../fleet/servers.js";
 import { type Assessment, assess } from "../healing/assess.js";
 import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
@@ -40,7 +41,7 @@ export async function listChunks(
   const page = await chunksPage(parts.log.local, after, LOOKED_MAX);
   const chunks: lumeo.master.v1.IChunkState[] = [];
   for (const one of page) {
-    const found = assess(picture, { handle: one.handle, members: one.chunk.members });
+    const found = assess(picture, { handle: one.handle, ...one.chunk });
     if (!lets(one.chunk, found)) continue;
     chunks.push(encodeChunkState(parts, one, found));
     if (chunks.length === limit) return { chunks, next: one.handle };
@@ -65,7 +66,7 @@ export async function verifyChunk(
     const unknown = { serverId: id, name, finding: CopyFinding.COPY_FINDING_UNKNOWN };
     if (server === undefined) return { ...unknown, why: "the server has never registered" };
     try {
-      const verdict = await orders.verifyReplica(server, handle);
+      const verdict = await verifyMember(orders, { id, server }, { handle, chunk });
       const finding = CopyFinding.COPY_FINDING_INTACT;
       if (verdict.kind === "intact") return { serverId: id, name, finding };
       fleet.markDamaged(id, handle);

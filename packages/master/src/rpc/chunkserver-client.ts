@@ -17,6 +17,7 @@ import type {
   CopyOutcome,
   Holder,
   Orders,
+  Rebuild,
   ReplicaName,
   SealedReplica,
   SourceFault,
@@ -99,7 +100,9 @@ export class ChunkserverClient implements Orders {
     const options = { timeoutMs: VERIFY_TIMEOUT_MS };
     try {
       const answer = await unary(channel, ControlService.verifyReplica, { handle }, options);
-      return answer.intact ? { kind: "intact" } : { kind: "bad", why: answer.damage ?? "" };
+      if (!answer.intact) return { kind: "bad", why: answer.damage ?? "" };
+      const { lengthBytes, crc32c } = answer;
+      return { kind: "intact", lengthBytes: lengthBytes ?? 0, crc32c: crc32c ?? 0 };
     } catch (thrown) {
       const error = asLumeoError(thrown);
       if (error.code === "REPLICA_MISSING") return { kind: "bad", why: error.message };
@@ -160,6 +163,8 @@ export class ChunkserverClient implements Orders {
       sources: order.sources.map(holder),
       bytesPerSecondMax: order.bytesPerSecondMax,
       token: this.#tokenFor(order.chunk, timeoutMs([order])),
+      isUnit: order.isUnit,
+      ...(order.rebuild === undefined ? {} : { rebuild: encodeRebuild(order.rebuild) }),
     };
   }
 
@@ -181,16 +186,28 @@ function holder({ id, server }: Holder) {
   return { serverId: id, dataAddress: server.dataAddress };
 }
 
+function encodeRebuild({ sources, ...which }: Rebuild): lumeo.chunkserver.v1.IUnitRebuild {
+  return {
+    ...which,
+    sources: sources.map(({ holder: from, ...source }) => ({
+      ...source,
+      ...(from === undefined ? {} : { holder: holder(from) }),
+    })),
+  };
+}
+
 interface Paced {
   readonly chunk: SealedReplica;
   readonly bytesPerSecondMax: number;
+  readonly rebuild?: Rebuild | undefined;
 }
 
-/** For all of these together. */
+/** For all of these together. A unit is made of so many others of its length. */
 function timeoutMs(orders: readonly Paced[]): number {
-  const seconds = orders.map(({ chunk, bytesPerSecondMax }) =>
-    bytesPerSecondMax === 0 ? 0 : (COPIES_SHARING * chunk.lengthBytes) / bytesPerSecondMax,
-  );
+  const seconds = orders.map(({ chunk, bytesPerSecondMax, rebuild }) => {
+    if (bytesPerSecondMax === 0) return 0;
+    return (COPIES_SHARING * chunk.lengthBytes * (rebuild?.data ?? 1)) / bytesPerSecondMax;
+  });
   return COPY_TIMEOUT_MS + Math.ceil(seconds.reduce((sum, one) => sum + one, 0) * 1_000);
 }
 

@@ -7,11 +7,11 @@
 //     read again: see MoveRunner.
 // Z3. A chunk is assessed again, from the state of that moment, right before its move begins.
 
-import type { ChunkHandle, Clock, Logger, MonotonicMs, ServerId } from "@lumeofs/base";
+import type { ChunkHandle, Clock, Logger, MonotonicMs } from "@lumeofs/base";
 import type { Fleet } from "../../fleet/servers.js";
 import { type Assessment, assess, type HeldChunk, type Need } from "../../healing/assess.js";
 import { Balance } from "../../healing/balance.js";
-import { chooseMove, type PlannedMove, sourcesOf } from "../../healing/choose-move.js";
+import { chooseMove, type PlannedMove } from "../../healing/choose-move.js";
 import {
   beginByRound,
   beginMends,
@@ -21,12 +21,14 @@ import {
 } from "../../healing/keep-jobs.js";
 import { Pace, type PaceLimits, type Way } from "../../healing/pace.js";
 import type { OpenJob } from "../../healing/picture.js";
+import { type MakingPlan, replanMaking } from "../../healing/plan-making.js";
 import { MoveQueue, QUEUE_MAX } from "../../healing/queue.js";
 import { lostServers, Round } from "../../healing/round.js";
 import { type ChunkRecord, getChunk } from "../../metadata/chunk-table.js";
 import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
 import { chunksPage, movesPage, type NumberedChunk } from "../../metadata/healing-queries.js";
 import type { JobId } from "../../metadata/jobs.js";
+import { memberLength } from "../../metadata/member-content.js";
 import { getMove, type NewMove } from "../../metadata/moves.js";
 import type { StateReader } from "../../metadata/state.js";
 import type { MetadataLog } from "../metadata-log.js";
@@ -54,8 +56,8 @@ const JOBS_KEPT = 200;
  * for a piece of work each.
  */
 const BEGUN_FACTOR = 8;
-/** Chunks with this many readable copies wait until the round has found those with fewer. */
-const URGENT_MAX = 1;
+/** Chunks that may lose more copies than this wait until the round has found those with fewer. */
+const URGENT_MARGIN_MAX = 0;
 
 export interface HealerParts {
   readonly log: MetadataLog;
@@ -150,7 +152,7 @@ export class Healer {
       this.#setbacks.forget(handle);
       for (const server of [target, leaving ?? target]) fleet.forgetDamage(server, handle);
       const left = this.#assessNow(state, picture, handle);
-      if (left?.found.need !== undefined) this.#queue.offer(handle, left.found.readable);
+      if (left?.found.need !== undefined) this.#queue.offer(handle, left.found.margin);
     }
   }
 
@@ -224,10 +226,11 @@ export class Healer {
     for (const { handle, chunk } of page) {
       round.cursor = handle;
       if (chunk.releasedAt !== undefined) continue;
-      const found = assess(picture, { handle, members: chunk.members });
-      round.note(chunk.members, chunk.lengthBytes, found);
+      const held = { handle, ...chunk };
+      const found = assess(picture, held);
+      round.note(held, found);
       if (getMove(state, handle) !== undefined) continue;
-      if (found.need !== undefined) this.#queue.offer(handle, found.readable);
+      if (found.need !== undefined) this.#queue.offer(handle, found.margin);
       else this.#weigh(round, { handle, chunk }, found);
     }
     if (page.length === CHUNKS_PAGE) return;
@@ -240,16 +243,14 @@ export class Healer {
   }
 
   /** Whether a rebalance moves a copy of a chunk that lacks nothing. */
-  #weigh(round: Round, { handle, chunk }: NumberedChunk, { readable }: Assessment): void {
+  #weigh(round: Round, { handle, chunk }: NumberedChunk, { readable, margin }: Assessment): void {
     const balance = this.#balance;
-    const { members, lengthBytes } = chunk;
-    if (balance === undefined || readable < members.length) return;
+    if (balance === undefined || readable < chunk.members.length) return;
     if (QUEUE_MAX <= this.#queue.size) return;
-    const avoid = this.#setbacks.targetsOf(handle);
-    const pick = balance.take({ handle, members }, lengthBytes, avoid);
-    if (pick === undefined || !this.#queue.offer(handle, readable)) return;
+    const pick = balance.take({ handle, ...chunk }, this.#setbacks.targetsOf(handle));
+    if (pick === undefined || !this.#queue.offer(handle, margin)) return;
     this.#picks.set(handle, { job: balance.job.id, health: "leaving", ...pick });
-    round.leave(balance.job.id, lengthBytes);
+    round.leave(balance.job.id, memberLength(chunk, pick.leaving));
   }
 
   async #conclude(state: StateReader, round: Round, now: MonotonicMs): Promise<void> {
@@ -304,27 +305,28 @@ export class Healer {
   /** Begins moves for the most urgent chunks of the queue, as far as the pace allows. */
   async #plan(state: StateReader, picture: TakenPicture, now: MonotonicMs): Promise<void> {
     if (this.#queue.size === 0 || this.#pace.isFull) return;
-    const readableMax = this.#round === undefined ? Infinity : URGENT_MAX;
+    const marginMax = this.#round === undefined ? Infinity : URGENT_MARGIN_MAX;
     const planned: PlannedMove[] = [];
-    const later: { readonly handle: ChunkHandle; readonly readable: number }[] = [];
-    for (const handle of this.#queue.take(PLANNED_MAX, readableMax)) {
+    const later: { readonly handle: ChunkHandle; readonly margin: number }[] = [];
+    for (const handle of this.#queue.take(PLANNED_MAX, marginMax)) {
       const current = this.#assessNow(state, picture, handle);
       const need = current?.found.need ?? this.#pickOf(picture, handle);
       if (current === undefined || need === undefined) continue;
       if (!this.#setbacks.isOver(handle, now)) continue;
       const { held, found, chunk } = current;
+      if (!chunk.members.includes(need.leaving)) continue; // it was moved since it was picked
       const avoid = this.#setbacks.targetsOf(handle);
       const circumstances = { picture, pace: this.#pace, now, avoid };
       const choice = this.#pace.isFull
         ? ({ kind: "busy" } as const)
         : chooseMove(held, found, need, circumstances);
-      if (choice.kind === "busy") later.push({ handle, readable: found.readable });
+      if (choice.kind === "busy") later.push({ handle, margin: found.margin });
       if (choice.kind === "noTarget") this.#noteHomeless(need.job);
       if (choice.kind !== "move") continue;
       planned.push(choice);
-      this.#beginWay(choice, chunk.lengthBytes, now);
+      this.#beginWay(choice, memberLength(chunk, need.leaving), now);
     }
-    for (const { handle, readable } of later) this.#queue.offer(handle, readable);
+    for (const { handle, margin } of later) this.#queue.offer(handle, margin);
     await this.#begin(state, picture, planned);
   }
 
@@ -342,27 +344,23 @@ export class Healer {
     } finally {
       for (const { handle } of moves) if (!begun.has(handle)) this.#endWay(handle);
     }
-    for (const { move, sources } of planned) {
-      if (begun.has(move.handle)) this.#order(state, picture, move, sources);
+    for (const { move, ...plan } of planned) {
+      if (begun.has(move.handle)) this.#order(state, picture, move, plan);
     }
   }
 
-  #order(
-    state: StateReader,
-    picture: TakenPicture,
-    move: NewMove,
-    chosen?: readonly ServerId[],
-  ): void {
+  #order(state: StateReader, picture: TakenPicture, move: NewMove, chosen?: MakingPlan): void {
     const { handle } = move;
     const current = this.#assessNow(state, picture, handle);
     const target = picture.servers.get(move.target);
     if (current === undefined || target === undefined) return this.#runner.drop(move);
-    const ids = chosen ?? sourcesOf(current.found, move.target);
+    const { held, found, chunk } = current;
+    const { making, givers, sources: ids } = chosen ?? replanMaking(held, found, move);
     const sources = ids.flatMap((id): Holder[] => {
       const server = picture.servers.get(id);
       return server === undefined ? [] : [{ id, server }];
     });
-    this.#runner.start({ move, chunk: current.chunk, target, sources });
+    this.#runner.start({ move, chunk, target, making, sources, givers });
   }
 
   #assessNow(
@@ -374,7 +372,7 @@ export class Healer {
     | undefined {
     const chunk = getChunk(state, handle);
     if (chunk === undefined || chunk.releasedAt !== undefined) return undefined;
-    const held = { handle, members: chunk.members };
+    const held = { handle, ...chunk };
     return { chunk, held, found: assess(picture, held) };
   }
 
@@ -388,8 +386,9 @@ export class Healer {
     this.#homeless.set(job, (this.#homeless.get(job) ?? 0) + 1);
   }
 
-  #beginWay({ move, sources }: PlannedMove, bytes: number, now: MonotonicMs): void {
-    const way = { source: sources[0] ?? move.target, target: move.target, bytes };
+  #beginWay({ move, ...plan }: PlannedMove, bytes: number, now: MonotonicMs): void {
+    const sources = plan.sources.slice(0, plan.givers);
+    const way = { sources, target: move.target, bytes };
     this.#ways.set(move.handle, way);
     this.#pace.begin(way, now);
   }

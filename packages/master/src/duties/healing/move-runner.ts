@@ -4,22 +4,35 @@
 
 import { asLumeoError, type Logger, type ServerId } from "@lumeofs/base";
 import { type PaceLimits, weightOf } from "../../healing/pace.js";
+import type { Making } from "../../healing/plan-making.js";
 import type { ChunkRecord } from "../../metadata/chunk-table.js";
+import { holdsNothing, type MemberContent, memberContent } from "../../metadata/member-content.js";
 import type { MoveOutcome, NewMove } from "../../metadata/moves.js";
 import type { Server } from "../../metadata/servers.js";
-import { COPY_SOURCES_MAX, type Holder, type Orders, type SourceFault } from "../orders.js";
+import {
+  COPY_SOURCES_MAX,
+  type CopyOrder,
+  type Holder,
+  type Orders,
+  type Rebuild,
+  type SealedReplica,
+  type SourceFault,
+} from "../orders.js";
 
 export interface MoveOrder {
   readonly move: NewMove;
   readonly chunk: ChunkRecord;
   readonly target: Server;
-  /** The one to ask first at the front; it reads the copy again. */
+  readonly making: Making;
+  /** Those to ask first at the front; one of them reads the copy again. */
   readonly sources: readonly Holder[];
+  /** So many of the sources give at the same time. */
+  readonly givers: number;
 }
 
 export interface EndedMove {
   readonly move: NewMove;
-  /** Length of the chunk. */
+  /** Length of the copy. */
   readonly bytes: number;
   readonly outcome: MoveOutcome;
   /** Servers whose copies were found bad on the way. */
@@ -113,14 +126,14 @@ export class MoveRunner {
 
   #isFree(order: MoveOrder): boolean {
     const { limits } = this.#parts;
-    const weight = weightOf(order.chunk.lengthBytes, limits);
+    const weight = weightOf(contentOf(order).lengthBytes, limits);
     return endsOf(order).every(([way, server]) => {
       return (this.#busy[way].get(server) ?? 0) + weight <= limits.movesPerServer;
     });
   }
 
   #count(order: MoveOrder, sign: 1 | -1): void {
-    const weight = sign * weightOf(order.chunk.lengthBytes, this.#parts.limits);
+    const weight = sign * weightOf(contentOf(order).lengthBytes, this.#parts.limits);
     for (const [way, server] of endsOf(order)) {
       this.#busy[way].set(server, (this.#busy[way].get(server) ?? 0) + weight);
     }
@@ -139,11 +152,15 @@ export class MoveRunner {
   }
 
   async #carryOut(order: MoveOrder, signal: AbortSignal): Promise<EndedMove> {
+    const { logger } = this.#parts;
     try {
+      if (order.making === "none") return endOf(order, "moved", []);
       return await this.#copy(order, signal);
     } catch (error) {
       const { code } = asLumeoError(error);
-      this.#parts.logger.debug("move failed", { chunk: order.move.handle, code, error });
+      const fields = { chunk: order.move.handle, code, error };
+      if (code === "CORRUPT") logger.error("units do not fit together", fields);
+      else logger.debug("move failed", fields);
       return endOf(order, "failed", []);
     }
   }
@@ -152,9 +169,8 @@ export class MoveRunner {
     const { orders, logger } = this.#parts;
     const { bytesPerSecond: bytesPerSecondMax } = this.#parts.limits;
     const { move, target } = order;
-    const chunk = sealedOf(order);
-    const sources = order.sources.slice(0, COPY_SOURCES_MAX);
-    const copy = await orders.copyReplica(target, { chunk, sources, bytesPerSecondMax, signal });
+    const given = { ...copyOf(order), bytesPerSecondMax, signal };
+    const copy = await orders.copyReplica(target, given);
     switch (copy.kind) {
       case "copied":
         return this.#audit(order, badOf(copy.faults), signal);
@@ -193,23 +209,49 @@ export class MoveRunner {
   }
 }
 
-/** Who is busy with a move: its target, and the source that is asked first. */
-function endsOf({ move, sources }: MoveOrder): readonly (readonly [keyof Busy, ServerId])[] {
-  const [first] = sources;
-  const target = ["in", move.target] as const;
-  return first === undefined ? [target] : [target, ["out", first.id]];
+/** Who is busy with a move: its target, and the sources that are asked first. */
+function endsOf({ move, sources, givers }: MoveOrder) {
+  const out = sources.slice(0, givers).map(({ id }) => ["out", id] as const);
+  return [["in", move.target] as const, ...out];
 }
 
-function endOf(
-  { move, chunk }: MoveOrder,
-  outcome: MoveOutcome,
-  bad: readonly ServerId[],
-): EndedMove {
-  return { move, bytes: chunk.lengthBytes, outcome, bad };
+function endOf(order: MoveOrder, outcome: MoveOutcome, bad: readonly ServerId[]): EndedMove {
+  return { move: order.move, bytes: contentOf(order).lengthBytes, outcome, bad };
 }
 
-function sealedOf({ move: { handle }, chunk: { epoch, lengthBytes, crc32c } }: MoveOrder) {
-  return { handle, epoch, lengthBytes, crc32c };
+/** What the new copy has to be: of units, what the leaving one is. */
+function contentOf({ move: { leaving }, chunk }: MoveOrder): MemberContent {
+  return leaving === undefined ? chunk : memberContent(chunk, leaving);
+}
+
+function sealedOf(order: MoveOrder): SealedReplica {
+  const { lengthBytes, crc32c } = contentOf(order);
+  return { handle: order.move.handle, epoch: order.chunk.epoch, lengthBytes, crc32c };
+}
+
+function copyOf(order: MoveOrder): Pick<CopyOrder, "chunk" | "sources" | "isUnit" | "rebuild"> {
+  const chunk = sealedOf(order);
+  const isUnit = order.chunk.coding !== undefined;
+  const rebuild = order.making === "rebuild" ? rebuildOf(order) : undefined;
+  if (rebuild !== undefined) return { chunk, sources: [], isUnit, rebuild };
+  return { chunk, sources: order.sources.slice(0, COPY_SOURCES_MAX), isUnit };
+}
+
+/** Units without bytes need no reading, and count like all others. */
+function rebuildOf({ move, chunk, sources }: MoveOrder): Rebuild | undefined {
+  const { coding, members } = chunk;
+  if (coding === undefined || move.leaving === undefined) return undefined;
+  const nowhere = members.filter((member) => holdsNothing(chunk, member));
+  const source = (member: ServerId, holder: Holder | undefined) => {
+    return { unit: members.indexOf(member), ...memberContent(chunk, member), holder };
+  };
+  return {
+    ...{ data: coding.data, parity: coding.parity, unit: members.indexOf(move.leaving) },
+    sources: [
+      ...nowhere.map((member) => source(member, undefined)),
+      ...sources.map((holder) => source(holder.id, holder)),
+    ],
+  };
 }
 
 function badOf(faults: readonly SourceFault[]): readonly ServerId[] {

@@ -14,11 +14,22 @@ import type {
 const OPTIONS = { bytes: false, patienceMs: 10_000 };
 
 function chunkOf(handle: number, members: readonly number[] = [1, 2, 3]): AuditedChunk {
+  const copy = { lengthBytes: 100, crc32c: handle, isNowhere: false };
   return {
-    ...{ handle, epoch: 1, lengthBytes: 100, crc32c: handle, content: handle + 1_000 },
+    ...{ handle, epoch: 1, lengthBytes: 100, content: handle + 1_000 },
     isReleased: false,
-    members: members.map((id) => ({ id, name: `cs${id}` })),
+    members: members.map((id) => ({ id, name: `cs${id}`, ...copy })),
   };
+}
+
+/** A chunk with a unit on each of the servers 1 to 4, of which that of server 3 has no bytes. */
+function codedOf(handle: number): AuditedChunk {
+  const chunk = chunkOf(handle, [1, 2, 3, 4]);
+  const members = chunk.members.map((member) => {
+    const lengthBytes = member.id === 3 ? 0 : 40 + member.id;
+    return { ...member, lengthBytes, crc32c: 10 * handle + member.id, isNowhere: member.id === 3 };
+  });
+  return { ...chunk, members };
 }
 
 /** A cluster in memory, in which something may happen between two questions. */
@@ -44,11 +55,14 @@ class FakeCluster implements AuditSource {
 
   commit(chunk: AuditedChunk): void {
     this.table.set(chunk.handle, chunk);
-    for (const { id } of chunk.members) this.put(id, chunk);
+    for (const { id, isNowhere } of chunk.members) if (!isNowhere) this.put(id, chunk);
   }
 
-  put(server: number, { handle, epoch, lengthBytes, crc32c }: AuditedChunk, damaged = false): void {
-    this.stores.get(server)?.set(handle, { handle, epoch, lengthBytes, crc32c, damaged });
+  put(server: number, { handle, epoch, members }: AuditedChunk): void {
+    const member = members.find(({ id }) => id === server);
+    const { lengthBytes, crc32c } = member ?? { lengthBytes: 100, crc32c: handle };
+    const facts = { handle, epoch, lengthBytes, crc32c, damaged: false };
+    this.stores.get(server)?.set(handle, facts);
   }
 
   change(server: number, handle: number, more: Partial<ReplicaFacts>): void {
@@ -160,6 +174,26 @@ test("missing, damaged, stale and other replicas are found, each on its server",
     [69, "cs3", "newer"],
   ]);
   t.regex(found[0]?.wayOut ?? "", /lumeo chunk verify 6\d /);
+});
+
+test("of a coded chunk each server has to have its own unit, and nothing where that is empty", async (t) => {
+  const cluster = new FakeCluster([64, 70]);
+  for (const handle of [65, 66, 67, 68, 69]) cluster.commit(codedOf(handle));
+  t.deepEqual(await findings(cluster), []);
+  cluster.stores.get(1)?.delete(65);
+  cluster.change(2, 66, { lengthBytes: 41 });
+  cluster.change(4, 67, { crc32c: 10 * 67 + 1 });
+  cluster.change(4, 68, { damaged: true });
+  cluster.put(3, chunkOf(69, [3]));
+  cluster.standings.set("3/69", "garbage");
+  const found = await findings(cluster);
+  t.deepEqual(found.map(({ fault, handle, server }) => [handle, server, fault]).sort(), [
+    [65, "cs1", "missing"],
+    [66, "cs2", "wrongLength"],
+    [67, "cs4", "wrongChecksum"],
+    [68, "cs4", "corrupt"],
+    [69, "cs3", "orphan"],
+  ]);
 });
 
 test("with bytes, a replica is read whose server takes it for good", async (t) => {

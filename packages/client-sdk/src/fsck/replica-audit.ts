@@ -7,12 +7,14 @@
 //     both readings say that it should not be.
 // R2. A replica that nobody needs goes by itself, after its server has told the masters of it. It
 //     is waited for before it is called an orphan.
-// R3. Memory is bounded: a page of chunks, a page of each server, SUSPECTS_MAX suspicions.
+// R3. Of a coded chunk each member has to have its unit; one without bytes is nowhere, so whatever is
+//     there in its place is judged as what belongs to no member.
+// R4. Memory is bounded: a page of chunks, a page of each server, SUSPECTS_MAX suspicions.
 
 import type { FsckEvent, FsckFinding, FsckProgress, ReplicaFault } from "./finding.js";
 import { wayOut } from "./finding.js";
 import { ServerListing } from "./server-listing.js";
-import type { AuditedChunk, AuditSource, ReplicaFacts } from "./source.js";
+import type { AuditedChunk, AuditedMember, AuditSource, ReplicaFacts } from "./source.js";
 
 const READS_AT_ONCE = 8;
 /** Replicas that nobody needs and that are waited for together. */
@@ -80,7 +82,7 @@ export class ReplicaAudit {
   async *check(chunks: readonly AuditedChunk[]): Events {
     for (const chunk of chunks) {
       this.#counts.chunks++;
-      for (const member of chunk.members) yield* this.#confirm(chunk, member);
+      for (const member of holdersOf(chunk)) yield* this.#confirm(chunk, member);
     }
     if (this.#options.bytes) yield* this.#read(chunks);
     yield this.#progress("replicas");
@@ -101,7 +103,7 @@ export class ReplicaAudit {
   async *#window(chunks: readonly AuditedChunk[], to: number): Events {
     const expected = new Map(chunks.map((chunk) => [chunk.handle, chunk]));
     const seen = new Map<number, Set<number>>();
-    const suspects: (readonly [AuditedChunk, AuditedChunk["members"][number]])[] = [];
+    const suspects: (readonly [AuditedChunk, AuditedMember])[] = [];
     for (const listing of this.#listings.values()) {
       for (;;) {
         const page = await listing.next(to);
@@ -110,13 +112,13 @@ export class ReplicaAudit {
         const strangers: ReplicaFacts[] = [];
         for (const facts of page) {
           const chunk = expected.get(facts.handle);
-          const member = chunk?.members.find(({ id }) => id === listing.server.id);
+          const member = holdersOf(chunk).find(({ id }) => id === listing.server.id);
           if (chunk === undefined || member === undefined) {
             strangers.push(facts);
             continue;
           }
           seen.set(facts.handle, (seen.get(facts.handle) ?? new Set()).add(member.id));
-          if (!chunk.isReleased && faultOf(chunk, facts) !== undefined) {
+          if (!chunk.isReleased && faultOf(chunk, member, facts) !== undefined) {
             suspects.push([chunk, member]);
           }
         }
@@ -126,7 +128,7 @@ export class ReplicaAudit {
     for (const chunk of chunks) {
       this.#counts.chunks++;
       if (chunk.isReleased) continue;
-      for (const member of chunk.members) {
+      for (const member of holdersOf(chunk)) {
         if (seen.get(chunk.handle)?.has(member.id) !== true) suspects.push([chunk, member]);
       }
     }
@@ -135,11 +137,11 @@ export class ReplicaAudit {
   }
 
   /** Looks at one copy again (R1). */
-  async *#confirm(before: AuditedChunk, member: AuditedChunk["members"][number]): Events {
+  async *#confirm(before: AuditedChunk, member: AuditedMember): Events {
     const { handle } = before;
     const listing = this.#listings.get(member.id);
     if (listing === undefined || listing.server.isLost) {
-      const chunk = await this.#stillMember(handle, member.id);
+      const chunk = (await this.#stillMember(handle, member.id))?.chunk;
       if (chunk === undefined) return;
       const what = `${nameOf(member)} is ${listing === undefined ? "gone" : "lost"}`;
       yield this.#found("underReplicated", { chunk, server: nameOf(member), what });
@@ -150,18 +152,23 @@ export class ReplicaAudit {
     if ((await this.#stillMember(handle, member.id)) === undefined) return;
     const facts = await listing.find(handle);
     if (facts === "unknown") return this.#couldNot(member, listing.failure ?? "");
-    const chunk = await this.#stillMember(handle, member.id);
-    if (chunk === undefined) return;
-    const wrong = faultOf(chunk, facts);
+    const still = await this.#stillMember(handle, member.id);
+    if (still === undefined) return;
+    const { chunk } = still;
+    const wrong = faultOf(chunk, still.member, facts);
     if (wrong === undefined) return;
     yield this.#found(wrong.fault, { chunk, server: nameOf(member), what: wrong.what });
   }
 
-  /** The chunk as it is now, if this server should have it. */
-  async #stillMember(handle: number, id: number): Promise<AuditedChunk | undefined> {
+  /** The chunk as it is now, and what this server should have of it, if it should. */
+  async #stillMember(
+    handle: number,
+    id: number,
+  ): Promise<{ readonly chunk: AuditedChunk; readonly member: AuditedMember } | undefined> {
     const chunk = await this.#source.chunk(handle);
     if (chunk === undefined || chunk.isReleased) return undefined;
-    return chunk.members.some((member) => member.id === id) ? chunk : undefined;
+    const member = holdersOf(chunk).find((one) => one.id === id);
+    return member === undefined ? undefined : { chunk, member };
   }
 
   /** What a server has beyond the chunks that it is a member of. */
@@ -227,7 +234,7 @@ export class ReplicaAudit {
         for (const { id, name, finding, why } of readings[i] ?? []) {
           if (finding === "unknown") this.#couldNot({ id, name }, why);
           if (finding !== "bad") continue;
-          const now = await this.#stillMember(chunk.handle, id);
+          const now = (await this.#stillMember(chunk.handle, id))?.chunk;
           const server = nameOf({ id, name });
           if (now !== undefined) yield this.#found("corrupt", { chunk: now, server, what: why });
         }
@@ -236,7 +243,7 @@ export class ReplicaAudit {
     }
   }
 
-  #couldNot(member: AuditedChunk["members"][number], why: string): void {
+  #couldNot(member: Pick<AuditedMember, "id" | "name">, why: string): void {
     const known = this.#unchecked.get(nameOf(member)) ?? { count: 0, why };
     known.count++;
     this.#unchecked.set(nameOf(member), known);
@@ -263,9 +270,15 @@ export class ReplicaAudit {
   }
 }
 
+/** The members that have something to hold (R3). */
+function holdersOf(chunk: AuditedChunk | undefined): readonly AuditedMember[] {
+  return (chunk?.members ?? []).filter(({ isNowhere }) => !isNowhere);
+}
+
 /** What is wrong with a copy, as its server describes it; undefined if nothing is. */
 function faultOf(
   chunk: AuditedChunk,
+  member: AuditedMember,
   facts: ReplicaFacts | undefined,
 ): { readonly fault: ReplicaFault; readonly what: string } | undefined {
   if (facts === undefined) return { fault: "missing", what: "the server does not have it" };
@@ -276,15 +289,15 @@ function faultOf(
     return { fault: "newer", what: `it is of epoch ${facts.epoch}, expected ${chunk.epoch}` };
   }
   if (facts.damaged) return { fault: "corrupt", what: "the server knows that it is damaged" };
-  if (facts.lengthBytes !== chunk.lengthBytes) {
-    const what = `it has ${facts.lengthBytes} bytes, expected ${chunk.lengthBytes}`;
+  if (facts.lengthBytes !== member.lengthBytes) {
+    const what = `it has ${facts.lengthBytes} bytes, expected ${member.lengthBytes}`;
     return { fault: "wrongLength", what };
   }
-  if (facts.crc32c === chunk.crc32c) return undefined;
-  const [is, said] = [facts.crc32c, chunk.crc32c].map((crc) => crc.toString(16).padStart(8, "0"));
+  if (facts.crc32c === member.crc32c) return undefined;
+  const [is, said] = [facts.crc32c, member.crc32c].map((crc) => crc.toString(16).padStart(8, "0"));
   return { fault: "wrongChecksum", what: `its checksum is ${is}, expected ${said}` };
 }
 
-function nameOf({ id, name }: AuditedChunk["members"][number]): string {
+function nameOf({ id, name }: Pick<AuditedMember, "id" | "name">): string {
   return name === "" ? `server ${id}` : name;
 }

@@ -1,16 +1,24 @@
 // What a check of replicas asks: the masters what should be, the servers what is.
 
+import type { ReplicaContent } from "../coding/replica-content.js";
+
 /** A chunk as the masters have it now. */
 export interface AuditedChunk {
   readonly handle: number;
   readonly epoch: number;
+  /** Of its data. */
   readonly lengthBytes: number;
-  readonly crc32c: number;
   /** Number of the content that it belongs to. */
   readonly content: number;
   /** No file has it any more: its copies are about to go. */
   readonly isReleased: boolean;
-  readonly members: readonly { readonly id: number; readonly name: string }[];
+  readonly members: readonly AuditedMember[];
+}
+
+/** A server that has to have a copy of a chunk, or a unit, and what that has to be. */
+export interface AuditedMember extends ReplicaContent {
+  readonly id: number;
+  readonly name: string;
 }
 
 /** What a server says of one of its replicas, without reading it. */

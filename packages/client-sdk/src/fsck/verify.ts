@@ -1,5 +1,5 @@
-// Every replica of a file read as a reader would, from its server to here: each block against its
-// checksum, and the whole against length and checksum in the metadata.
+// Every replica of a file, or every unit, read as a reader would, from its server to here: each block
+// against its checksum, and the whole against length and checksum in the metadata.
 
 import {
   type Clock,
@@ -10,6 +10,7 @@ import {
 } from "@lumeofs/base";
 import type { Call } from "../call.js";
 import { ChunkMap } from "../chunk-map.js";
+import { contentAt, type ReplicaContent } from "../coding/replica-content.js";
 import type { Metadata } from "../metadata.js";
 import type { RunCall } from "../metadata-runner.js";
 import type { InodeInfo, LocatedChunk, ReplicaState } from "../operations.js";
@@ -83,7 +84,7 @@ export async function* verifyFile(
     yield await run("verify", path, call, async (one) => {
       const chunk = await file.locate(one, index);
       const replicas = await Promise.all(
-        chunk.replicas.map((replica) => verifyReplica(task, one, chunk, replica)),
+        chunk.replicas.map((_, position) => verifyReplica(task, one, { chunk, position })),
       );
       const { handle, lengthBytes: length } = chunk;
       return { path: file.info.path, index, handle, length, replicas };
@@ -110,20 +111,24 @@ interface Task {
   readonly onProgress: (bytes: number) => void;
 }
 
-async function verifyReplica(
-  task: Task,
-  call: Call,
-  chunk: LocatedChunk,
-  replica: ReplicaState,
-): Promise<VerifiedReplica> {
+/** One replica of a chunk, by its position: of a coded chunk, one unit. */
+interface Place {
+  readonly chunk: LocatedChunk;
+  readonly position: number;
+}
+
+async function verifyReplica(task: Task, call: Call, place: Place): Promise<VerifiedReplica> {
   const { parts, file } = task;
-  const { name, server } = replica;
+  const { chunk, position } = place;
+  const { name, server } = chunk.replicas[position] as ReplicaState;
+  const expected = contentAt(chunk, position);
+  if (expected.isNowhere) return { server: name, finding: "intact", why: "" };
   const known = parts.silent.get(server);
   if (known !== undefined && parts.clock.monotonicMs() < known.until) {
     return { server: name, finding: "unknown", why: known.why };
   }
   try {
-    const read = (attempt: number) => readThrough(task, call, { chunk, replica, attempt });
+    const read = (attempt: number) => readThrough(task, call, { ...place, expected, attempt });
     const why = await (known === undefined ? call.run(STEP, read) : read(1));
     parts.silent.delete(server);
     if (why === undefined) return { server: name, finding: "intact", why: "" };
@@ -149,14 +154,16 @@ async function verifyReplica(
 async function readThrough(
   { parts, onProgress }: Task,
   call: Call,
-  one: { readonly chunk: LocatedChunk; readonly replica: ReplicaState; readonly attempt: number },
+  one: Place & { readonly expected: ReplicaContent; readonly attempt: number },
 ): Promise<string | undefined> {
-  const { replica, attempt } = one;
+  const { expected, attempt } = one;
+  const replica = one.chunk.replicas[one.position] as ReplicaState;
   // The token that came with the file may be too old by now.
-  const chunk = attempt === 1 ? one.chunk : await relocated(parts, one.chunk, call);
-  const { lengthBytes, crc32c, token } = chunk;
+  const { token } = attempt === 1 ? one.chunk : await relocated(parts, one.chunk, call);
+  const { lengthBytes, crc32c } = expected;
   let [length, crc] = [0, 0];
   try {
+    const chunk = { ...one.chunk, lengthBytes, crc32c };
     const part = { chunk, offset: 0, end: lengthBytes, token };
     for await (const bytes of parts.chunkservers.read(replica, part, readOptions(call))) {
       crc = crc32cCombine(crc, bytes.crc32c, bytes.lengthBytes);

@@ -3,9 +3,11 @@
 import { asLumeoError, LumeoError } from "@lumeofs/base";
 import { download } from "@lumeofs/node/rpc";
 import { AuditService, HealingService, lumeo } from "@lumeofs/proto";
+import { contentAt } from "../coding/replica-content.js";
 import type { NameFault } from "../fsck/finding.js";
 import type { AuditedChunk, ReplicaFacts, ReplicaStanding } from "../fsck/source.js";
 import type { AdminClient, UnaryOptions } from "./admin-client.js";
+import { decodeCoding } from "./coding-wire.js";
 import type { MasterPool } from "./master-pool.js";
 import { broken, positive } from "./wire-fields.js";
 
@@ -154,15 +156,18 @@ function decodeFinding(wire: lumeo.master.v1.INameFinding): NamesReport["finding
 
 function decodeChunk(state: lumeo.master.v1.IChunkState): AuditedChunk {
   const { chunk, replicas } = state.chunk ?? {};
+  const coding = chunk?.coding == null ? undefined : decodeCoding(chunk.coding);
+  const lengthBytes = chunk?.lengthBytes ?? 0;
+  const data = { lengthBytes, crc32c: chunk?.crc32c ?? 0, coding };
   return {
     handle: positive(chunk?.handle, "chunk handle"),
     epoch: positive(chunk?.epoch, "epoch"),
-    lengthBytes: chunk?.lengthBytes ?? 0,
-    crc32c: chunk?.crc32c ?? 0,
+    lengthBytes,
     content: state.content ?? 0,
     isReleased: state.orphan ?? false,
-    members: (replicas ?? []).map(({ serverId, name }) => {
-      return { id: positive(serverId, "server id"), name: name ?? "" };
+    members: (replicas ?? []).map(({ serverId, name }, position) => {
+      const id = positive(serverId, "server id");
+      return { id, name: name ?? "", ...contentAt(data, position) };
     }),
   };
 }

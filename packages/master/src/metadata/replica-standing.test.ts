@@ -1,6 +1,6 @@
-import { chunkHandle, epoch, type ServerId, serverId } from "@lumeofs/base";
+import { CODE_DEFAULT, chunkHandle, epoch, type ServerId, serverId } from "@lumeofs/base";
 import test from "ava";
-import { MetadataDriver } from "../../test/metadata-driver.js";
+import { codedAs, commitOf, MetadataDriver } from "../../test/metadata-driver.js";
 import { encodeChunk, getChunk } from "./chunk-table.js";
 import { chunkKey } from "./keys.js";
 import { standingOfReplica } from "./replica-standing.js";
@@ -47,4 +47,18 @@ test("rule 22: a handle that was never granted is proof of a loss, and never gar
   t.is(standing(m, 64 + 5), "garbage", "a slot that was not granted, of a grant that was");
   t.is(standing(m, 2 * 64), "newer");
   t.is(standing(m, 5), "garbage", "below the first grant");
+});
+
+test("a member whose unit has no bytes stores nothing: what it has is garbage", (t) => {
+  const m = new MetadataDriver();
+  const [handle = chunkHandle(1)] = m.grant(1, 6);
+  m.apply(commitOf("/f", [handle], { chunks: [codedAs(CODE_DEFAULT, handle)] }));
+  const standings = [1, 2, 3, 4, 5, 6].map((id) => standing(m, handle, 1, serverId(id)));
+  t.deepEqual(standings, ["member", "garbage", "garbage", "garbage", "member", "member"]);
+  const kept = standingOfReplica(
+    m.state,
+    { handle, epoch: epoch(1) },
+    { server: serverId(2), isGood: (member) => member !== ONE },
+  );
+  t.is(kept, "kept", "while a member may have lost its own");
 });

@@ -11,6 +11,7 @@ import { type ChunkHandle, type Epoch, GRANT_SLOTS, grantOf, type ServerId } fro
 import { getChunk, isGarbage } from "./chunk-table.js";
 import { lastNumber } from "./counters.js";
 import { FRESH_EPOCH, isLive } from "./grants.js";
+import { holdsNothing } from "./member-content.js";
 import { getMove } from "./moves.js";
 import { isRestoring } from "./restoration.js";
 import type { StateView } from "./state.js";
@@ -65,7 +66,8 @@ export function standingOfReplica(
   if (chunk.epoch < epoch) return "newer";
   if (getMove(view, handle)?.target === server) return "moveTarget";
   const { members, releasedAt } = chunk;
-  if (members.includes(server)) {
+  // A member whose unit has no bytes stores nothing: what it has is left from another time.
+  if (members.includes(server) && !holdsNothing(chunk, server)) {
     if (releasedAt !== undefined) return "released";
     return epoch < chunk.epoch ? "stale" : "member";
   }

@@ -1,13 +1,6 @@
 // A chunkserver: the only file that knows every part.
 
-import {
-  type Closable,
-  type Disk,
-  type Logger,
-  LumeoError,
-  ResourceStack,
-  type Timers,
-} from "@lumeofs/base";
+import { type Closable, type Logger, LumeoError, ResourceStack, type Timers } from "@lumeofs/base";
 import { nativeCrc32c, type ProcessControl, processFacts } from "@lumeofs/node";
 import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
 import type { RpcChannel, RpcListener } from "@lumeofs/node/rpc";
@@ -17,20 +10,23 @@ import { FencedGate, WriteFence } from "./access/write-fence.js";
 import { ArenaPool } from "./coding/arena-pool.js";
 import { Transcoder } from "./coding/transcode.js";
 import type { ChunkserverConfig } from "./config.js";
+import type { ChunkDisks } from "./disks/chunk-disks.js";
+import { reportDisks } from "./disks/disk-report.js";
+import { DiskScrubs } from "./disks/disk-scrubs.js";
+import type { DiskSet } from "./disks/disk-set.js";
+import { LossSearch } from "./disks/loss-search.js";
+import { MovableTails } from "./disks/movable-tails.js";
+import { openChunkDisks, openStopped } from "./disks/open-chunk-disks.js";
 import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
-import { MasterLink, type StoreIdentity } from "./master-link/master-link.js";
+import { AssignedCalls } from "./master-link/assigned-calls.js";
+import { MasterLink } from "./master-link/master-link.js";
 import { TailCalls } from "./master-link/tail-calls.js";
 import { controlService } from "./rpc/control-service.js";
 import { DataService, LARGE_WRITES_MAX } from "./rpc/data-service.js";
 import { tailOrderService } from "./rpc/tail-orders.js";
-import { Scrub } from "./scrub/scrub.js";
-import type { ChunkIndex } from "./store/chunk-index.js";
 import type { ChunkStore } from "./store/chunk-store.js";
-import { DiskChunkStore } from "./store/disk-chunk-store.js";
-import { Volume } from "./store/volume.js";
-import { Tails } from "./tail/tails.js";
 import { CopyService } from "./transfer/copy-service.js";
-import { StoppedChunks } from "./transfer/stopped-chunks.js";
+import type { StoppedChunks } from "./transfer/stopped-chunks.js";
 import { Throttle } from "./transfer/throttle.js";
 
 export interface ChunkserverPorts {
@@ -52,12 +48,12 @@ export class Chunkserver implements Closable {
 
   private constructor(
     opened: ResourceStack,
-    { store, volume }: Pick<Parts, "store" | "volume">,
+    { store, disks }: Pick<Parts, "store" | "disks">,
     addresses: Addresses,
   ) {
     this.#opened = opened;
     this.store = store;
-    this.storeUuid = volume.uuid;
+    this.storeUuid = disks.uuid;
     this.dataAddress = addresses.data;
     this.controlAddress = addresses.control;
   }
@@ -67,19 +63,15 @@ export class Chunkserver implements Closable {
     const { logger, control, host = THIS_MACHINE } = ports;
     const { timers } = host;
     await using opening = new ResourceStack(); // closes what is open if a later line throws
-    const disk = await host.openDisk(config.dir);
-    const volume = await Volume.open(disk, host.newUuid, nativeCrc32c);
-    const stopped = await StoppedChunks.open(disk, nativeCrc32c, {
-      logger,
-      onFailure: (error) => control.crash(error),
-    });
-    const index = await host.openIndex(config.dir, logger);
     let tellMasters = (): void => {};
-    const onDamage = (): void => tellMasters();
-    const store = opening.use(
-      await openStore(config, { disk, volume, index, timers, logger, control, onDamage }),
-    );
-    const pool = opening.use(poolOf(config, volume, host));
+    const onFailure = (error: LumeoError): void => control.crash(error);
+    const { disks, store } = await openChunkDisks(config, {
+      ...{ host, logger, onFailure },
+      onDamage: () => tellMasters(),
+    });
+    opening.use(store);
+    const stopped = await openStopped(disks, { logger, onFailure });
+    const pool = opening.use(poolOf(config, disks, host));
     const access = accessOf(config.tokens, {
       ...{ clock: host.clock, timers },
       askForKeys: () => tellMasters(),
@@ -91,7 +83,7 @@ export class Chunkserver implements Closable {
     let link: MasterLink | undefined;
     const tails = opening.use(
       await startTails(config, {
-        ...{ ...ports, host, volume, disk, store, pool, access, dataAddress },
+        ...{ ...ports, host, disks, store, pool, access, dataAddress },
         leader: () => link?.leader,
       }),
     );
@@ -99,11 +91,11 @@ export class Chunkserver implements Closable {
       await DataService.start({
         ...parseAddress(config.listenData),
         store,
-        storeUuid: volume.uuid,
-        membership: () => volume.membership,
+        storeUuid: disks.uuid,
+        membership: () => disks.membership,
         gate: new GrantGate(new FencedGate(access.gate, fence), grants),
         grants,
-        tails: tails.service,
+        tails,
         stopped,
         pool,
         crc32c: nativeCrc32c,
@@ -113,12 +105,12 @@ export class Chunkserver implements Closable {
     );
     port = data.port;
     opening.use({ close: () => tails.primaries.close() }); // first: appends would be waited for
-    const parts = { ...ports, host, volume, disk, store, stopped, pool, data, timers };
+    const parts = { ...ports, host, disks, store, stopped, pool, data, timers };
     const throttle = new Throttle({ clock: host.clock, timers });
     const copies = opening.use(copyService(config, parts, throttle));
     const transcoder = transcoderOf(config, parts, throttle);
-    const scrub = opening.use(await startScrub(config, parts));
-    const served = { ...parts, grants, tails, copies, transcoder, scrub };
+    const scrubs = opening.use(await startScrubs(config, parts));
+    const served = { ...parts, grants, tails, copies, transcoder, scrubs };
     const rpc = opening.use(await serveOrders(config, served));
     opening.use({ close: () => copies.close() }); // first: orders under way would be waited for
     opening.use({ close: () => transcoder.close() });
@@ -126,9 +118,10 @@ export class Chunkserver implements Closable {
       data: dataAddress(),
       control: advertised(config, config.listenControl, rpc.port),
     };
-    const started = startLink(config, addresses, { ...parts, access, fence, copies, scrub });
+    const started = startLink(config, addresses, { ...served, access, fence });
     link = opening.use(started);
     tellMasters = () => started.reportNow();
+    opening.use(searchLosses(parts, started));
     const { chunkCount, usedBytes } = store.status();
     logger.info("serving", { address: addresses.data, count: chunkCount, bytes: usedBytes });
     return new Chunkserver(opening.move(), parts, addresses);
@@ -142,9 +135,8 @@ export class Chunkserver implements Closable {
 /** What the services of one chunkserver share. */
 interface Parts extends ChunkserverPorts {
   readonly host: ChunkserverHost;
-  readonly volume: Volume;
-  readonly disk: Disk;
-  readonly store: DiskChunkStore;
+  readonly disks: DiskSet;
+  readonly store: ChunkDisks;
   readonly stopped: StoppedChunks;
   readonly pool: FramePool;
   readonly data: DataService;
@@ -164,34 +156,33 @@ function startTails(
     readonly dataAddress: () => string;
     readonly leader: () => RpcChannel | undefined;
   },
-): Promise<Tails> {
-  const { host, volume, disk, store, pool, access, logger, control } = parts;
+): Promise<MovableTails> {
+  const { host, disks, store, pool, access, logger } = parts;
   const serverId = () => {
-    if (volume.membership !== undefined) return volume.membership.serverId;
+    if (disks.membership !== undefined) return disks.membership.serverId;
     throw new LumeoError("UNAVAILABLE", "This chunkserver has not found its masters yet");
   };
   const { clock, timers } = host;
-  return Tails.start({
-    ...{ disk, store, pool, clock, timers, owner: volume.owner, crc32c: nativeCrc32c },
+  return MovableTails.start({
+    ...{ disks, store, pool, clock, timers, crc32c: nativeCrc32c },
     gate: access.gate,
     self: () => ({ server: serverId(), address: parts.dataAddress() }),
     masters: new TailCalls({
       leader: parts.leader,
-      caller: () => ({ serverId: serverId(), storeUuid: volume.uuid }),
+      caller: () => ({ serverId: serverId(), storeUuid: disks.uuid }),
     }),
     logger: logger.child({ component: "tails" }),
     idleSealMs: config.tailIdleMs,
     reportPauseMs: config.inventoryPauseMs,
-    onFailure: (error) => control.crash(error),
   });
 }
 
 /** Connections to other chunkservers. */
-function poolOf(config: ChunkserverConfig, volume: Volume, host: ChunkserverHost): FramePool {
+function poolOf(config: ChunkserverConfig, disks: DiskSet, host: ChunkserverHost): FramePool {
   const hello = () => ({
     type: "hello" as const,
     role: "server" as const,
-    clusterId: volume.membership?.clusterId ?? "",
+    clusterId: disks.membership?.clusterId ?? "",
     name: config.name,
   });
   return new FramePool({ hello, exclusiveMax: LARGE_WRITES_MAX, network: host.dataNetwork });
@@ -202,26 +193,27 @@ function serveOrders(
   config: ChunkserverConfig,
   parts: Parts & {
     readonly grants: ClosedGrants;
-    readonly tails: Tails;
+    readonly tails: MovableTails;
     readonly copies: CopyService;
     readonly transcoder: Transcoder;
-    readonly scrub: Scrub;
+    readonly scrubs: DiskScrubs;
   },
 ): Promise<RpcListener> {
-  const { host, store, stopped, volume, grants, tails, scrub, logger } = parts;
+  const { host, store, stopped, disks, grants, tails, scrubs, logger } = parts;
   const { copies, transcoder } = parts;
   const { clock } = host;
-  const storeUuid = volume.uuid;
-  const serverId = () => volume.membership?.serverId;
+  const storeUuid = disks.uuid;
+  const serverId = () => disks.membership?.serverId;
   const methods = [
     ...controlService({
       ...{ store, storeUuid, grants, copies, transcoder, stopped, serverId },
-      scrub: () => scrub.status(),
+      scrub: () => scrubs.status(),
+      disks: () => reportDisks({ disks, scrubs, tails }),
       memoryBytes: () => process.memoryUsage.rss(),
-      processFacts: () => processFacts(config.dir),
+      processFacts: () => processFacts(disks.serving[0]?.folder ?? ""),
     }),
     ...tailOrderService({
-      ...{ storeUuid, serverId, tails: tails.store, primaries: tails.primaries },
+      ...{ storeUuid, serverId, tails },
       now: () => ({ monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() }),
     }),
   ];
@@ -252,19 +244,17 @@ function transcoderOf(config: ChunkserverConfig, parts: Parts, throttle: Throttl
   });
 }
 
-function startScrub(config: ChunkserverConfig, parts: Parts): Promise<Scrub> {
-  const { store, disk, data, timers, logger, control, host } = parts;
-  return Scrub.start(
+function startScrubs(config: ChunkserverConfig, parts: Parts): Promise<DiskScrubs> {
+  const { disks, data, timers, logger, host } = parts;
+  return DiskScrubs.start(
     { bytesPerSecond: config.scrubBytesPerSecond, roundMsMin: config.scrubRoundMs },
+    disks,
     {
-      store,
-      disk,
       crc32c: nativeCrc32c,
       served: () => data.served,
       clock: host.clock,
       timers,
       logger: logger.child({ component: "scrub" }),
-      onFailure: (error) => control.crash(error),
     },
   );
 }
@@ -276,11 +266,12 @@ function startLink(
     readonly access: Access;
     readonly fence: WriteFence;
     readonly copies: CopyService;
-    readonly scrub: Scrub;
+    readonly tails: MovableTails;
+    readonly scrubs: DiskScrubs;
   },
 ): MasterLink {
   const { name, masters, labels, inventoryPauseMs } = config;
-  const { volume, store, stopped, data, timers, copies, scrub, host } = parts;
+  const { disks, store, stopped, data, timers, copies, tails, scrubs, host } = parts;
   return MasterLink.start(
     {
       ...{ name, masters, labels, inventoryPauseMs },
@@ -288,13 +279,14 @@ function startLink(
       controlAddress: addresses.control,
     },
     {
-      identity: identityOf(volume, parts.control),
+      identity: disks,
       store,
       copies,
       tokens: parts.access.tokens,
       fence: parts.fence,
       stopped,
-      scrub: () => scrub.status(),
+      scrub: () => scrubs.status(),
+      disks: () => reportDisks({ disks, scrubs, tails }),
       writesInFlight: () => data.writesInFlight,
       clock: host.clock,
       timers,
@@ -305,54 +297,18 @@ function startLink(
   );
 }
 
-/** A store that cannot keep what the masters have said is at its end. */
-function identityOf(volume: Volume, control: ChunkserverPorts["control"]): StoreIdentity {
-  return {
-    uuid: volume.uuid,
-    get membership() {
-      return volume.membership;
-    },
-    join: async (membership) => {
-      try {
-        await volume.join(membership);
-      } catch (error) {
-        control.crash(error);
-        throw error;
-      }
-    },
-  };
-}
-
-/** Opens the store, or closes the index again. */
-async function openStore(
-  config: ChunkserverConfig,
-  parts: ChunkserverPorts & {
-    readonly disk: Disk;
-    readonly volume: Volume;
-    readonly index: ChunkIndex;
-    readonly timers: Timers;
-    readonly onDamage: () => void;
-  },
-): Promise<DiskChunkStore> {
-  const { disk, volume, index, timers, logger, control, onDamage } = parts;
-  try {
-    return await DiskChunkStore.open({
-      disk,
-      index,
-      owner: volume.owner,
-      crc32c: nativeCrc32c,
-      timers,
-      logger: logger.child({ component: "store" }),
-      capacityBytes: config.capacityBytes,
-      lowWaterBytes: config.reserveBytes,
-      compactBytesPerSecond: config.compactBytesPerSecond,
-      onDamage,
-      onFailure: (error: LumeoError) => control.crash(error),
-    });
-  } catch (error) {
-    await index.close();
-    throw error;
-  }
+/** After the loss of a disk: what was on it? And what do disks have twice that were away? */
+function searchLosses(parts: Parts, link: MasterLink): LossSearch {
+  const { disks, store, host, timers, logger } = parts;
+  const masters = new AssignedCalls({
+    leader: () => link.leader,
+    caller: () => ({ serverId: disks.membership?.serverId ?? 0, storeUuid: disks.uuid }),
+  });
+  return new LossSearch({
+    ...{ disks, chunks: store, masters, clock: host.clock, timers },
+    logger: logger.child({ component: "disks" }),
+    onFound: () => link.reportNow(),
+  });
 }
 
 function advertised(config: ChunkserverConfig, listen: string, port: number): string {

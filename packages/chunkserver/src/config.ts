@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { LumeoError, MiB } from "@lumeofs/base";
 import { LOG_LEVELS, readSettings } from "@lumeofs/node";
 import { z } from "zod";
+import { DISKS_MAX } from "./disks/roster.js";
 
 const address = z.string().regex(/^[^\s:]+:\d{1,5}$/, "must be host:port");
 const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
@@ -13,7 +14,13 @@ const schema = z.strictObject({
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be a short lower-case name")
     .describe("Name for people, such as cs1. Unique in the cluster."),
-  dir: z.string().min(1).describe("Folder of the store; made if missing."),
+  dir: z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(DISKS_MAX)])
+    .describe("Folder of the store; several for a store on each of several disks."),
+  retiredDisks: z
+    .array(z.string().regex(/^[0-9a-f-]{36}$/, "must be the uuid of a disk"))
+    .optional()
+    .describe("Disks of this server that are gone for good, by uuid."),
   listenData: address.default("127.0.0.1:7410").describe("host:port of the data plane."),
   listenControl: address.default("127.0.0.1:7430").describe("host:port of the control service."),
   advertiseHost: z
@@ -65,7 +72,8 @@ export type ChunkserverConfig = Readonly<z.infer<typeof schema>>;
 const FLAGS = {
   config: { type: "string" },
   name: { type: "string" },
-  dir: { type: "string" },
+  dir: { type: "string", multiple: true },
+  "retired-disk": { type: "string", multiple: true },
   "listen-data": { type: "string" },
   "listen-control": { type: "string" },
   "advertise-host": { type: "string" },
@@ -100,7 +108,8 @@ export async function readConfig(
     environmentPrefix: "LUMEO_CHUNKSERVER_",
     flags: {
       name: flags.name,
-      dir: flags.dir,
+      dir: flags.dir?.length === 1 ? flags.dir[0] : flags.dir,
+      retiredDisks: flags["retired-disk"],
       listenData: flags["listen-data"],
       listenControl: flags["listen-control"],
       advertiseHost: flags["advertise-host"],

@@ -2,7 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import type { Clock, Disk, Logger, Random, Timers } from "@lumeofs/base";
+import { type Clock, type Disk, type Logger, MiB, type Random, type Timers } from "@lumeofs/base";
 import { FileDisk, nativeCrc32c, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
 import { type DataNetwork, TCP } from "@lumeofs/node/frames";
 import { GRPC, type RpcNetwork } from "@lumeofs/node/rpc";
@@ -10,6 +10,8 @@ import type { ChunkIndex } from "./store/chunk-index.js";
 import { LevelIndex } from "./store/level-index.js";
 
 const INDEX_FOLDER = "index";
+/** Of all indexes of a process. */
+const INDEX_CACHE_BYTES = 32 * MiB;
 
 export interface ChunkserverHost {
   readonly clock: Clock;
@@ -17,10 +19,10 @@ export interface ChunkserverHost {
   readonly random: Random;
   /** Never the same twice. */
   readonly newUuid: () => string;
-  /** Files of a folder; made if it is missing. */
-  readonly openDisk: (folder: string) => Promise<Disk>;
-  /** The index of the store in a folder. */
-  readonly openIndex: (folder: string, logger: Logger) => Promise<ChunkIndex>;
+  /** Files of a folder. Without `make`, a missing one rejects with NOT_FOUND. */
+  readonly openDisk: (folder: string, how: { readonly make: boolean }) => Promise<Disk>;
+  /** The index of the store in a folder. @param count  Of all stores that this process has. */
+  readonly openIndex: (folder: string, logger: Logger, count: number) => Promise<ChunkIndex>;
   readonly network: RpcNetwork;
   readonly dataNetwork: DataNetwork;
 }
@@ -30,8 +32,11 @@ export const THIS_MACHINE: ChunkserverHost = {
   timers: new SystemTimers(),
   random: new SystemRandom(),
   newUuid: randomUUID,
-  openDisk: (folder) => FileDisk.open(folder),
-  openIndex: (folder, logger) => LevelIndex.open(join(folder, INDEX_FOLDER), nativeCrc32c, logger),
+  openDisk: (folder, { make }) => FileDisk.open(folder, { make }),
+  openIndex: (folder, logger, count) => {
+    const cacheBytes = Math.floor(INDEX_CACHE_BYTES / count);
+    return LevelIndex.open(join(folder, INDEX_FOLDER), nativeCrc32c, logger, cacheBytes);
+  },
   network: GRPC,
   dataNetwork: TCP,
 };

@@ -31,6 +31,7 @@ async function cast(t: ExecutionContext) {
     controlService({
       ...{ store, copies, stopped, grants: holder.grants, storeUuid: UUID },
       transcoder: new Transcoder({ ...parts, arenas: new ArenaPool(1), conversionsMax: 1 }),
+      disks: () => [],
       scrub: () => ({ ...NOTHING_SCRUBBED, bytesPerSecond: 7, isYielding: true }),
       serverId: () => 2,
       memoryBytes: () => 1,

@@ -93,7 +93,16 @@ export async function startReplica(
   let address = "";
   const timers = new SystemTimers({ unref: true });
   const tails = await Tails.start({
-    ...{ disk, store, pool, gate, timers, crc32c: nativeCrc32c, logger: SILENT_LOGGER },
+    ...{
+      disk,
+      store,
+      space: store.space,
+      pool,
+      gate,
+      timers,
+      crc32c: nativeCrc32c,
+      logger: SILENT_LOGGER,
+    },
     ...{ idleSealMs: 60_000, reportPauseMs: 60_000, ...tailSettings },
     owner: new Uint8Array(16).fill(number),
     self: () => ({ server: id, address }),

@@ -13,7 +13,7 @@ import { nativeCrc32c } from "@lumeofs/node";
 import { Lifetime, MemoryDisk, SimClock, SimDisk, World } from "@lumeofs/testkit";
 import test from "ava";
 import { Scrub, type ScrubConfig } from "../src/scrub/scrub.js";
-import type { ChunkStore } from "../src/store/chunk-store.js";
+import type { DiskChunkStore } from "../src/store/disk-chunk-store.js";
 import { MemoryIndex } from "../src/store/memory-index.js";
 import { sample } from "./replicas.js";
 import { bytesFor, named, openStore, putLarge, putSmall } from "./store-fixture.js";
@@ -28,7 +28,7 @@ class Watch {
   readonly failures: LumeoError[] = [];
   served = { count: 0, inFlight: 0 };
 
-  start(disk: Disk, store: ChunkStore, config: ScrubConfig = FAST): Promise<Scrub> {
+  start(disk: Disk, store: DiskChunkStore, config: ScrubConfig = FAST): Promise<Scrub> {
     return Scrub.start(config, {
       disk,
       store,

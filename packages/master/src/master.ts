@@ -354,7 +354,7 @@ async function serve(
     opening.use(await AdminHttp.start(admin));
   }
   const { grantUsableMs, sessionIdleMs, failureDomain, clusterName } = config;
-  const { heartbeatMs, deadMs } = config;
+  const { heartbeatMs, deadMs, grantMs } = config;
   const { group } = consensus;
   const masters = masterDirectory(group);
   const limits = { grantUsableMs, sessionIdleMs, failureDomain };
@@ -378,7 +378,7 @@ async function serve(
     ...integrityMethods({ log, checker }),
     ...chunkMethods({ log, fleet, clock, mint, keeper: tails.keeper }),
     ...tailMethodsOf(parts),
-    ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, deadMs, masters }),
+    ...fleetMethods({ log, fleet, clock, logger, heartbeatMs, deadMs, masters, grantMs }),
     ...masterAdminMethods({ group, replication: consensus, channels, timers, clusterName }),
     ...adminMethods({
       ...{ replication: consensus, seen: healing, terms: config },

@@ -17,6 +17,7 @@ type Handle = Awaited<ReturnType<typeof open>>;
 
 /** The kernel takes at most this many parts in one call (IOV_MAX). */
 const WRITE_PARTS_MAX = 1024;
+const MAKE = { make: true } as const;
 
 /** A folder of the file system. Errors are NOT_FOUND, NO_SPACE, CLOSED or STORE_FAILED. */
 export class FileDisk implements Disk {
@@ -27,9 +28,17 @@ export class FileDisk implements Disk {
     this.#root = root;
   }
 
-  /** Makes the folder (and those above it), durably, if it is missing. */
-  static async open(folder: string): Promise<FileDisk> {
+  /**
+   * Makes the folder (and those above it), durably, if it is missing.
+   *
+   * @param how  Without `make`, a missing folder is NOT_FOUND.
+   */
+  static async open(folder: string, how: { readonly make: boolean } = MAKE): Promise<FileDisk> {
     const root = resolve(folder);
+    if (!how.make) {
+      await attempt("open folder", folder, () => readdir(root));
+      return new FileDisk(root);
+    }
     const made = await attempt("make folder", folder, () => makeFolders(root));
     if (made !== undefined) {
       let folderOf = root;

@@ -31,11 +31,13 @@ import { openStream, RpcChannel, type RpcNetwork, type RpcStream, unary } from "
 import { FleetService, type lumeo } from "@lumeofs/proto";
 import type { TokenListener } from "../access/masters-word.js";
 import type { WriteFence } from "../access/write-fence.js";
+import type { DiskReport } from "../disks/disk-report.js";
 import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore, ReplicaName } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
 import type { CopyService, CopyWatch } from "../transfer/copy-service.js";
 import type { StoppedChunks } from "../transfer/stopped-chunks.js";
+import { encodeDisk } from "./disk-wire.js";
 import { LeaderSearch } from "./leader-search.js";
 import { DamageReport } from "./report.js";
 import { encodeScrub } from "./scrub-wire.js";
@@ -81,6 +83,7 @@ export interface MasterLinkPorts {
   readonly fence: Pick<WriteFence, "agreed" | "answered">;
   readonly stopped: StoppedChunks;
   readonly scrub: () => ScrubStatus;
+  readonly disks: () => readonly DiskReport[];
   readonly writesInFlight: () => number;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -288,6 +291,7 @@ export class MasterLink implements Closable {
       writesInFlight: writesInFlight(),
       damagedHandles: [...report.take(store.damaged())],
       scrub: encodeScrub(this.#ports.scrub()),
+      disks: this.#ports.disks().map(encodeDisk),
       stoppedHandles: [...this.#ports.stopped.list()],
       tokenKeyId: this.#hasKeys ? this.#ports.tokens.newestKey : 0,
     });

@@ -6,6 +6,8 @@ import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService } from "@lumeofs/proto";
 import type { ClosedGrants } from "../access/closed-grants.js";
 import type { Transcoder } from "../coding/transcode.js";
+import type { DiskReport } from "../disks/disk-report.js";
+import { encodeDisk } from "../master-link/disk-wire.js";
 import { encodeScrub } from "../master-link/scrub-wire.js";
 import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore } from "../store/chunk-store.js";
@@ -38,6 +40,7 @@ export interface ControlContext {
   readonly transcoder: Pick<Transcoder, "run">;
   readonly stopped: StoppedChunks;
   readonly scrub: () => ScrubStatus;
+  readonly disks: () => readonly DiskReport[];
   /** The store's number, once the masters have given it one. */
   readonly serverId: () => number | undefined;
   /** Bytes resident in memory. */
@@ -114,6 +117,7 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
         memoryBytes: context.memoryBytes(),
         state,
         scrub: encodeScrub(context.scrub()),
+        disks: context.disks().map(encodeDisk),
         damagedCount: store.damaged().length,
         copiesInFlight: copies.inFlight,
         stoppedHandles: [...context.stopped.list()],

@@ -25,39 +25,39 @@ const MEMBERS_MAX = 8;
 export interface TailOrdersContext {
   readonly storeUuid: string;
   readonly serverId: () => ServerId | undefined;
-  readonly tails: TailStore;
-  readonly primaries: TailPrimaries;
+  /** Asked anew for each order: they may begin anew on another disk. */
+  readonly tails: { readonly store: TailStore; readonly primaries: TailPrimaries };
   readonly now: () => Instant;
 }
 
 export function tailOrderService(context: TailOrdersContext): readonly RpcMethod[] {
-  const { tails, primaries } = context;
+  const { tails } = context;
   const { EpochStanding } = lumeo.chunkserver.v1;
   return [
     serveUnary(TailOrderService.beginEpoch, async (request) => {
       checkStore(context, request.storeUuid, "begin an epoch");
-      const isBegun = primaries.begin(decodeOrder(request, context.serverId())) === "begun";
+      const isBegun = tails.primaries.begin(decodeOrder(request, context.serverId())) === "begun";
       const { EPOCH_STANDING_BEGUN, EPOCH_STANDING_ENDED } = EpochStanding;
       return { standing: isBegun ? EPOCH_STANDING_BEGUN : EPOCH_STANDING_ENDED };
     }),
     serveUnary(TailOrderService.sealTail, async (request) => {
       checkStore(context, request.storeUuid, "seal");
       const [handle, epoch] = [decodeHandle(request.handle ?? 0), decodeEpoch(request.epoch ?? 0)];
-      return { sealed: await primaries.seal(handle, epoch) };
+      return { sealed: await tails.primaries.seal(handle, epoch) };
     }),
     serveUnary(TailOrderService.removeTail, async (request) => {
       checkStore(context, request.storeUuid, "remove a growing chunk");
       const [handle, epoch] = [decodeHandle(request.handle ?? 0), decodeEpoch(request.epoch ?? 0)];
-      return { removed: (await tails.remove(handle, epoch)) === "removed" };
+      return { removed: (await tails.store.remove(handle, epoch)) === "removed" };
     }),
     serveUnary(TailOrderService.describeTail, async (request) => {
       const handle = decodeHandle(request.handle ?? 0);
-      const replica = tails.find(handle);
+      const replica = tails.store.find(handle);
       if (replica === undefined) {
         throw new LumeoError("REPLICA_MISSING", `Chunk ${handle} does not grow here`);
       }
       const { promised, history, commitSeq } = replica.state;
-      const primary = primaries.find(handle);
+      const primary = tails.primaries.find(handle);
       return {
         promisedEpoch: promised,
         lastEpoch: history.last.epoch,

@@ -24,7 +24,7 @@ import {
   LumeoError,
   type Timers,
 } from "@lumeofs/base";
-import type { ChunkStore } from "../store/chunk-store.js";
+import type { DiskChunkStore } from "../store/disk-chunk-store.js";
 import { SealedFile } from "../store/sealed-file.js";
 import { pause, Throttle } from "../transfer/throttle.js";
 import {
@@ -57,7 +57,7 @@ export interface ScrubConfig {
 }
 
 export interface ScrubPorts {
-  readonly store: ChunkStore;
+  readonly store: Pick<DiskChunkStore, "find" | "page" | "verify" | "lookForFiles">;
   /** The disk of the store. */
   readonly disk: Disk;
   readonly crc32c: Crc32c;

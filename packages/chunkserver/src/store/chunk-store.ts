@@ -1,4 +1,4 @@
-// The face of a chunkserver's store. One implementation: DiskChunkStore.
+// The face of a chunkserver's store: DiskChunkStore on one disk, ChunkDisks over several of them.
 
 import type { ChunkHandle, Closable, Epoch, ServerId } from "@lumeofs/base";
 import type { ChunkVersion } from "../mutation/version.js";
@@ -98,24 +98,10 @@ export interface ChunkStore extends Closable {
   /** Up to `count` chunks with handles above `after`, rising. */
   page(after: ChunkHandle | undefined, count: number): Promise<readonly ListedReplica[]>;
 
-  /**
-   * Looks whether the files of up to `count` chunks with handles above `after` are there, without
-   * reading them. What has lost its file is damaged from then on.
-   */
-  lookForFiles(after: ChunkHandle | undefined, count: number): Promise<FileLook>;
-
   /** Chunks that are here but not as they were written. */
   damaged(): readonly ChunkHandle[];
 
   status(): StoreStatus;
-}
-
-/** What a look at files has found. */
-export interface FileLook {
-  /** The highest handle that was looked at; undefined if there was none left. */
-  readonly last: ChunkHandle | undefined;
-  /** Chunks whose file is gone, as nobody knew before. */
-  readonly lost: number;
 }
 
 /** A chunk on its way to the disk. End it with `finish` or `abort`. */

@@ -23,17 +23,24 @@ const SUMMARY_KEY = Uint8Array.of(0x6d);
 /** Of all values. An index of another version is built again. */
 const VERSION = 2;
 const SUMMARY_BYTES = 41;
-const CACHE_BYTES = 32 * 2 ** 20;
+const CACHE_BYTES_DEFAULT = 32 * 2 ** 20;
 const OPEN_FILES_MAX = 256;
+
+interface LevelPlace {
+  readonly folder: string;
+  readonly cacheBytes: number;
+}
 
 /** An open LevelDB; it is also the lock that keeps a second process out of the store. */
 export class LevelIndex implements ChunkIndex {
   readonly #folder: string;
   readonly #crc32c: Crc32c;
+  readonly #cacheBytes: number;
   #database: Database;
 
-  private constructor(folder: string, database: Database, crc32c: Crc32c) {
-    this.#folder = folder;
+  private constructor(place: LevelPlace, database: Database, crc32c: Crc32c) {
+    this.#folder = place.folder;
+    this.#cacheBytes = place.cacheBytes;
     this.#database = database;
     this.#crc32c = crc32c;
   }
@@ -41,18 +48,25 @@ export class LevelIndex implements ChunkIndex {
   /**
    * Opens the database in a folder. One that LevelDB cannot read is thrown away: the log has all.
    *
+   * @param cacheBytes  What its cache takes of the memory.
    * @throws LumeoError CONFIG if another process has it open.
    */
-  static async open(folder: string, crc32c: Crc32c, logger: Logger): Promise<LevelIndex> {
+  static async open(
+    folder: string,
+    crc32c: Crc32c,
+    logger: Logger,
+    cacheBytes = CACHE_BYTES_DEFAULT,
+  ): Promise<LevelIndex> {
+    const place = { folder, cacheBytes };
     try {
-      return new LevelIndex(folder, await openDatabase(folder), crc32c);
+      return new LevelIndex(place, await openDatabase(place), crc32c);
     } catch (error) {
       if (isLocked(error)) {
         const hint = "another process uses this store; give each chunkserver its own folder";
         throw new LumeoError("CONFIG", `Cannot open index "${folder}": ${hint}`, { cause: error });
       }
       logger.warn("index unreadable, building it again", { path: folder, error });
-      return new LevelIndex(folder, await newDatabase(folder), crc32c);
+      return new LevelIndex(place, await newDatabase(place), crc32c);
     }
   }
 
@@ -109,7 +123,8 @@ export class LevelIndex implements ChunkIndex {
 
   async clear(): Promise<void> {
     await this.#database.close();
-    this.#database = await newDatabase(this.#folder);
+    const place = { folder: this.#folder, cacheBytes: this.#cacheBytes };
+    this.#database = await newDatabase(place);
   }
 
   async close(): Promise<void> {
@@ -144,9 +159,9 @@ export class LevelIndex implements ChunkIndex {
   }
 }
 
-async function newDatabase(folder: string): Promise<Database> {
-  await rm(folder, { recursive: true, force: true });
-  return openDatabase(folder);
+async function newDatabase(place: LevelPlace): Promise<Database> {
+  await rm(place.folder, { recursive: true, force: true });
+  return openDatabase(place);
 }
 
 async function attempt<T>(work: () => Promise<T>): Promise<T> {
@@ -173,11 +188,11 @@ function named(cause: unknown): unknown {
   return new LumeoError("CORRUPT", `Cannot read index: ${message}`, { cause });
 }
 
-async function openDatabase(folder: string): Promise<Database> {
+async function openDatabase({ folder, cacheBytes }: LevelPlace): Promise<Database> {
   const database: Database = new ClassicLevel(folder, {
     keyEncoding: "view",
     valueEncoding: "view",
-    cacheSize: CACHE_BYTES,
+    cacheSize: cacheBytes,
     maxOpenFiles: OPEN_FILES_MAX,
     compression: false,
   });

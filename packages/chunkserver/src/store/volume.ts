@@ -1,5 +1,6 @@
 // The folder of one store: who it is. The file `volume` is written when the store is formatted;
-// its uuid makes a wiped or replaced folder another store for ever (chunk protocol, rule 2).
+// its uuid makes a wiped or replaced folder another store for ever (chunk protocol, rule 2). The
+// stores of one chunkserver also name that: it has the uuid of the first of them.
 
 import {
   ByteReader,
@@ -14,7 +15,9 @@ import {
 const FILE = "volume";
 const DRAFT = "volume.new";
 const MAGIC = "LUMEOVOL";
-const VERSION = 1;
+const VERSION = 2;
+/** Without the uuid of the server, which had no other disks. */
+const VERSION_OF_ONE_DISK = 1;
 const FILE_BYTES_MAX = 4096;
 /** Folders that only a formatted store has. */
 const CONTENT = ["log", "chunks"] as const;
@@ -25,31 +28,53 @@ export interface Membership {
   readonly clusterId: string;
 }
 
+/** Uuids in lower case with hyphens. */
+export interface VolumeName {
+  readonly uuid: string;
+  /** Of the chunkserver that it belongs to. */
+  readonly server: string;
+}
+
 /** A formatted folder. */
 export class Volume {
   readonly #disk: Disk;
   readonly #crc32c: Crc32c;
   #membership: Membership | undefined;
+  readonly uuid: string;
+  readonly server: string;
 
   private constructor(
     disk: Disk,
-    /** In lower case with hyphens. */
-    readonly uuid: string,
+    { uuid, server }: VolumeName,
     crc32c: Crc32c,
     membership: Membership | undefined,
   ) {
     this.#disk = disk;
     this.#crc32c = crc32c;
     this.#membership = membership;
+    this.uuid = uuid;
+    this.server = server;
   }
 
   /**
-   * Reads the volume file, or formats an empty folder.
+   * Reads the volume file, or formats an empty folder as the only one of a new server.
    *
    * @param newUuid  A uuid that was never used.
-   * @throws LumeoError CORRUPT if the file is damaged, or is missing beside data.
+   * @throws LumeoError as `find`.
    */
   static async open(disk: Disk, newUuid: () => string, crc32c: Crc32c): Promise<Volume> {
+    const found = await Volume.find(disk, crc32c);
+    if (found !== undefined) return found;
+    const uuid = newUuid();
+    return Volume.format(disk, { uuid, server: uuid }, crc32c);
+  }
+
+  /**
+   * Reads the volume file; undefined if the folder is empty.
+   *
+   * @throws LumeoError CORRUPT if the file is damaged, or is missing beside data.
+   */
+  static async find(disk: Disk, crc32c: Crc32c): Promise<Volume | undefined> {
     if (await disk.exists(FILE)) return Volume.#read(disk, crc32c);
     for (const folder of CONTENT) {
       if (await disk.exists(folder)) {
@@ -57,7 +82,12 @@ export class Volume {
         throw new LumeoError("CORRUPT", `Cannot open store: "${FILE}" is missing; ${hint}`);
       }
     }
-    const volume = new Volume(disk, newUuid(), crc32c, undefined);
+    return undefined;
+  }
+
+  /** Makes an empty folder a store. */
+  static async format(disk: Disk, name: VolumeName, crc32c: Crc32c): Promise<Volume> {
+    const volume = new Volume(disk, name, crc32c, undefined);
     await volume.#write(undefined);
     return volume;
   }
@@ -88,9 +118,9 @@ export class Volume {
     try {
       const buffer = new Uint8Array(FILE_BYTES_MAX);
       const bytes = buffer.subarray(0, await file.readAt(buffer, 0));
-      const { uuid, membership } = decode(bytes, crc32c);
+      const { name, membership } = decode(bytes, crc32c);
       await disk.syncFolder(""); // its writer may have been killed before it did
-      return new Volume(disk, uuid, crc32c, membership);
+      return new Volume(disk, name, crc32c, membership);
     } finally {
       await file.close();
     }
@@ -100,7 +130,7 @@ export class Volume {
     const file = await this.#disk.open(DRAFT, { create: true });
     try {
       await file.truncate(0);
-      await file.writeAt([encode(this.uuid, membership, this.#crc32c)], 0);
+      await file.writeAt([encode(this, membership, this.#crc32c)], 0);
       await file.sync();
     } finally {
       await file.close();
@@ -110,10 +140,17 @@ export class Volume {
   }
 }
 
-function encode(uuid: string, membership: Membership | undefined, crc32c: Crc32c): Uint8Array {
+function encode(
+  { uuid, server }: VolumeName,
+  membership: Membership | undefined,
+  crc32c: Crc32c,
+): Uint8Array {
   const text = new TextEncoder();
   const writer = new ByteWriter(256).bytes(text.encode(MAGIC)).u32(VERSION);
-  writer.sized(text.encode(uuid)).u53(membership?.serverId ?? 0);
+  writer
+    .sized(text.encode(uuid))
+    .sized(text.encode(server))
+    .u53(membership?.serverId ?? 0);
   writer.sized(text.encode(membership?.clusterId ?? ""));
   return writer.u32(crc32c(writer.finish())).finish();
 }
@@ -121,7 +158,7 @@ function encode(uuid: string, membership: Membership | undefined, crc32c: Crc32c
 function decode(
   bytes: Uint8Array,
   crc32c: Crc32c,
-): { readonly uuid: string; readonly membership: Membership | undefined } {
+): { readonly name: VolumeName; readonly membership: Membership | undefined } {
   const end = Math.max(0, bytes.byteLength - 4);
   const text = new TextDecoder();
   const content = bytes.subarray(0, end);
@@ -133,12 +170,14 @@ function decode(
     throw new LumeoError("CORRUPT", `Cannot open store: "${FILE}" is damaged; ${hint}`);
   }
   const version = reader.u32();
-  if (version !== VERSION) {
+  if (version !== VERSION && version !== VERSION_OF_ONE_DISK) {
     const what = `"${FILE}" has version ${version}, this program knows ${VERSION}`;
     throw new LumeoError("CORRUPT", `Cannot open store: ${what}`);
   }
   const uuid = text.decode(reader.sized());
+  const server = version === VERSION ? text.decode(reader.sized()) : uuid;
   const number = reader.u53();
   const clusterId = text.decode(reader.sized());
-  return { uuid, membership: number === 0 ? undefined : { serverId: serverId(number), clusterId } };
+  const membership = number === 0 ? undefined : { serverId: serverId(number), clusterId };
+  return { name: { uuid, server }, membership };
 }

@@ -52,6 +52,11 @@ export interface TailStoreOptions {
   readonly onFailure: (error: LumeoError) => void;
   readonly segmentBytes?: number;
   readonly spareBytes?: number;
+  /**
+   * Whether something may have been promised for a chunk of which nothing is here, in a log that
+   * was lost: it begins in doubt.
+   */
+  readonly isForgotten?: ((handle: ChunkHandle) => boolean) | undefined;
   /** A growing chunk is written ahead in steps of so much. */
   readonly aheadStepBytes?: number;
 }
@@ -344,10 +349,20 @@ export class TailStore implements Closable {
       throw new LumeoError("OVERLOADED", `Cannot begin chunk ${handle}: ${why}`);
     }
     const making = this.#io(() => this.#log.know(handle))
-      .then(() => this.#add(new HeldTail(handle)))
+      .then(() => this.#begun(handle))
       .finally(() => this.#making.delete(handle));
     this.#making.set(handle, making);
     return making;
+  }
+
+  #begun(handle: ChunkHandle): TailReplica {
+    const held = new HeldTail(handle);
+    if (this.#options.isForgotten?.(handle) !== true) return this.#add(held);
+    held.doubt();
+    this.#options.logger.warn("tail in doubt", { chunk: handle });
+    const replica = this.#add(held);
+    this.#options.onDamage(); // the masters say at once what was granted last
+    return replica;
   }
 
   #add(held: HeldTail): TailReplica {

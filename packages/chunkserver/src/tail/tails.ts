@@ -12,18 +12,22 @@ import {
 } from "@lumeofs/base";
 import type { ChainLink, FramePool } from "@lumeofs/node/frames";
 import type { Gate } from "../access/token-gate.js";
-import type { DiskChunkStore } from "../store/disk-chunk-store.js";
+import type { ChunkStore } from "../store/chunk-store.js";
+import type { Space } from "../store/space.js";
 import { MemberLink } from "./member-link.js";
 import type { TailMasters } from "./tail-masters.js";
 import { TailPrimaries } from "./tail-primaries.js";
 import { TailReports } from "./tail-reports.js";
 import { TailService } from "./tail-service.js";
-import { TailStore } from "./tail-store.js";
+import { TailStore, type TailStoreOptions } from "./tail-store.js";
 
 export interface TailsPorts {
   readonly disk: Disk;
   readonly owner: Uint8Array;
-  readonly store: DiskChunkStore;
+  /** Of that disk. */
+  readonly space: Space;
+  /** Where sealed chunks go. */
+  readonly store: ChunkStore;
   readonly pool: FramePool;
   readonly gate: Gate;
   readonly masters: TailMasters;
@@ -35,6 +39,8 @@ export interface TailsPorts {
   readonly idleSealMs: number;
   readonly reportPauseMs: number;
   readonly onFailure: (error: LumeoError) => void;
+  /** As for TailStore. */
+  readonly isForgotten?: TailStoreOptions["isForgotten"];
 }
 
 /** See the head of this file. */
@@ -53,16 +59,16 @@ export class Tails implements Closable {
   /** Opens the log of tails and begins to report. */
   static async start(ports: TailsPorts): Promise<Tails> {
     await using opening = new ResourceStack();
-    const { store, pool, timers, crc32c, masters, clock, logger, idleSealMs } = ports;
+    const { space, pool, timers, crc32c, masters, clock, logger, idleSealMs } = ports;
     let reports: TailReports | undefined;
     const tails = opening.use(
       await TailStore.open({
         ...ports,
-        reserve: (bytes) => store.space.reserve(bytes),
+        reserve: (bytes) => space.reserve(bytes),
         onDamage: () => reports?.soon(),
       }),
     );
-    store.space.countBeside(() => tails.bytes);
+    space.countBeside(() => tails.bytes);
     const link = new MemberLink({ pool, timers, crc32c });
     const primaries = opening.use(
       new TailPrimaries({ tails, link, masters, clock, timers, logger, idleSealMs }),

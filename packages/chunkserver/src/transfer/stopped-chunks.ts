@@ -18,6 +18,24 @@ import { SealedFile } from "../store/sealed-file.js";
 /** More than a few mean that something is wrong with all of them. */
 const STOPPED_MAX = 10_000;
 
+/** Where the list is kept; each content replaces the one before it, durably. */
+export interface KeptList {
+  /** What is kept, in as many places as there are. @throws LumeoError CORRUPT */
+  read(): Promise<readonly Uint8Array[]>;
+  write(content: Uint8Array): Promise<void>;
+}
+
+/** How the list lies on a disk. */
+export const STOPPED_FILE = {
+  path: "stopped",
+  magic: "LUMEOSTP",
+  version: 1,
+  bytesMax: 4 + 8 * STOPPED_MAX,
+} as const;
+
+/** The content that names no chunk. */
+export const NONE_STOPPED: Uint8Array = new Uint8Array(4);
+
 export interface StoppedChunksPorts {
   readonly logger: Logger;
   /** The list could not be written: the disk has failed. */
@@ -26,28 +44,35 @@ export interface StoppedChunksPorts {
 
 /** See the head of this file. */
 export class StoppedChunks {
-  readonly #file: SealedFile;
+  readonly #file: KeptList;
   readonly #ports: StoppedChunksPorts;
   readonly #handles: Set<ChunkHandle>;
   /** One write after the other; a write has everything that was stopped before it began. */
   #written: Promise<void> = Promise.resolve();
 
-  private constructor(file: SealedFile, ports: StoppedChunksPorts, handles: Iterable<ChunkHandle>) {
+  private constructor(file: KeptList, ports: StoppedChunksPorts, handles: Iterable<ChunkHandle>) {
     this.#file = file;
     this.#ports = ports;
     this.#handles = new Set(handles);
   }
 
   /** @throws LumeoError CORRUPT if the list is damaged: without it, wrong bytes could be served. */
-  static async open(disk: Disk, crc32c: Crc32c, ports: StoppedChunksPorts): Promise<StoppedChunks> {
-    const bytesMax = 4 + 8 * STOPPED_MAX;
-    const path = "stopped";
-    const file = new SealedFile({ disk, crc32c, path, magic: "LUMEOSTP", version: 1, bytesMax });
-    const content = await file.read();
-    if (content === undefined) return new StoppedChunks(file, ports, []);
-    const reader = new ByteReader(content);
-    const handles = Array.from({ length: reader.u32() }, () => chunkHandle(reader.u53()));
-    return new StoppedChunks(file, ports, handles);
+  static open(disk: Disk, crc32c: Crc32c, ports: StoppedChunksPorts): Promise<StoppedChunks> {
+    const file = new SealedFile({ disk, crc32c, ...STOPPED_FILE });
+    const read = async (): Promise<readonly Uint8Array[]> => {
+      const content = await file.read();
+      return content === undefined ? [] : [content];
+    };
+    return StoppedChunks.read({ read, write: (content) => file.write(content) }, ports);
+  }
+
+  /** What any of the places has is stopped. @throws LumeoError as `open`. */
+  static async read(list: KeptList, ports: StoppedChunksPorts): Promise<StoppedChunks> {
+    const handles = (await list.read()).flatMap((content) => {
+      const reader = new ByteReader(content);
+      return Array.from({ length: reader.u32() }, () => chunkHandle(reader.u53()));
+    });
+    return new StoppedChunks(list, ports, handles);
   }
 
   has(handle: ChunkHandle): boolean {

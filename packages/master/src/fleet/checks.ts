@@ -23,12 +23,33 @@ export interface ScrubReport {
   readonly bytesPerSecond: number;
 }
 
+/** One disk of a server, as it says. Times: milliseconds since 1970, 0 for none. */
+export interface DiskReport {
+  /** Empty if it was never known. */
+  readonly uuid: string;
+  readonly folder: string;
+  readonly state: "serving" | "readOnly" | "lost";
+  readonly chunkCount: number;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+  readonly freeBytes: number;
+  readonly damagedCount: number;
+  /** What was there before this has been read again. */
+  readonly scrubbedMs: number;
+  readonly lostSinceMs: number;
+  /** Why it is lost, for people. */
+  readonly why: string;
+  /** Growing chunks live there. */
+  readonly hasTails: boolean;
+}
+
 /** Chunks with two histories that are remembered of one server. */
 export const STOPPED_MAX = 10_000;
 
 interface Told {
   readonly scrub: ScrubReport;
   readonly stopped: ReadonlySet<ChunkHandle>;
+  readonly disks: readonly DiskReport[];
 }
 
 export class Checks {
@@ -41,17 +62,26 @@ export class Checks {
   /** Takes what a server says. @returns The chunks that no server had stopped before. */
   told(
     server: ServerId,
-    said: { readonly scrub: ScrubReport; readonly stopped: readonly ChunkHandle[] },
+    said: {
+      readonly scrub: ScrubReport;
+      readonly stopped: readonly ChunkHandle[];
+      readonly disks?: readonly DiskReport[];
+    },
   ): readonly ChunkHandle[] {
     const known = new Set(this.#all());
     const stopped = new Set(said.stopped.slice(0, STOPPED_MAX));
-    this.#told.set(server, { scrub: said.scrub, stopped });
+    this.#told.set(server, { scrub: said.scrub, stopped, disks: said.disks ?? [] });
     return [...stopped].filter((handle) => !known.has(handle));
   }
 
   /** Undefined if the server was not heard since this master leads. */
   scrubOf(server: ServerId): ScrubReport | undefined {
     return this.#told.get(server)?.scrub;
+  }
+
+  /** Lost ones included; empty if the server was not heard since this master leads. */
+  disksOf(server: ServerId): readonly DiskReport[] {
+    return this.#told.get(server)?.disks ?? [];
   }
 
   /**

@@ -19,6 +19,7 @@ import { getClusterId } from "../metadata/cluster.js";
 import { isOpen } from "../metadata/jobs.js";
 import { labelsOf } from "../metadata/nodes.js";
 import type { ChannelPool } from "./channel-pool.js";
+import { encodeDisks } from "./disk-wire.js";
 import { encodeHealth, encodeJob, encodeStanding } from "./healing-wire.js";
 import { standingOf } from "./master-admin.js";
 import { encodeScrub } from "./scrub-wire.js";
@@ -220,6 +221,7 @@ function chunkservers(
       readOnly: load?.isReadOnly ?? false,
       labels: { ...labelsOf(log.local, server) },
       scrub: encodeScrub(fleet.checks.scrubOf(id)),
+      disks: encodeDisks(fleet.checks.disksOf(id)),
       stoppedHandles: [...fleet.checks.stoppedOf(id)],
       controlAddress: server.controlAddress,
       newerCount: newer.length,

@@ -16,6 +16,8 @@ import {
 import { getServer, type Server, serverOfName, serverOfUuid } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import { getTokenKeys } from "../metadata/token-keys.js";
+import { assignedChunks } from "./assigned-chunks.js";
+import { decodeDisks } from "./disk-wire.js";
 import { decodeNumber, invalid } from "./field-wire.js";
 import { activeServers } from "./fleet-view.js";
 import type { MasterDirectory } from "./master-directory.js";
@@ -49,6 +51,8 @@ export interface FleetServiceParts {
   /** Silence after which a chunkserver is taken for dead. */
   readonly deadMs: number;
   readonly masters: MasterDirectory;
+  /** Life of a grant. */
+  readonly grantMs: number;
 }
 
 export function fleetMethods(parts: FleetServiceParts): readonly RpcMethod[] {
@@ -57,6 +61,7 @@ export function fleetMethods(parts: FleetServiceParts): readonly RpcMethod[] {
     serveUnary(FleetService.register, (request) => register(parts, request)),
     serveStream(FleetService.heartbeat, (stream) => listen(parts, stream, streams)),
     serveUnary(FleetService.reportInventory, (request) => inventory(parts, request)),
+    serveUnary(FleetService.listAssigned, (request) => listAssigned(parts, request)),
   ];
 }
 
@@ -225,7 +230,8 @@ function noteChecks(
   beat: lumeo.master.v1.IHeartbeatRequest,
 ): void {
   const stopped = (beat.stoppedHandles ?? []).map(decodeHandle);
-  for (const chunk of fleet.checks.told(server, { scrub: decodeScrub(beat.scrub), stopped })) {
+  const said = { scrub: decodeScrub(beat.scrub), stopped, disks: decodeDisks(beat.disks) };
+  for (const chunk of fleet.checks.told(server, said)) {
     logger.error("chunk has two histories", { chunk, server, code: "CORRUPT" });
   }
 }
@@ -287,6 +293,15 @@ async function inventory(
     fleet.markDamaged(server, handle);
   }
   return { garbageHandles: (await mayDelete(parts, state)) ? garbage : [] };
+}
+
+async function listAssigned(
+  { log, grantMs }: FleetServiceParts,
+  request: lumeo.master.v1.IListAssignedRequest,
+): Promise<lumeo.master.v1.IListAssignedResponse> {
+  const after = decodeNumber(request.after, "handle");
+  const server = await identify(log, request);
+  return assignedChunks(await log.read(), { server, after, grantMs });
 }
 
 /**

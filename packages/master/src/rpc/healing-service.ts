@@ -19,6 +19,7 @@ import type { StateReader } from "../metadata/state.js";
 import { atLeader, type Forwardable, type Method } from "./at-leader.js";
 import type { ChannelPool } from "./channel-pool.js";
 import { type InspectionParts, listChunks, verifyChunk } from "./chunk-inspection.js";
+import { encodeDisks } from "./disk-wire.js";
 import { decodeId, invalid } from "./field-wire.js";
 import {
   decodeJobChange,
@@ -187,6 +188,7 @@ function nodeFor(
     ...(held === undefined ? {} : held),
     damagedCount: fleet.damagedCount(id),
     scrub: encodeScrub(fleet.checks.scrubOf(id)),
+    disks: encodeDisks(fleet.checks.disksOf(id)),
     jobs: picture.jobs.filter((job) => job.subject === id).map((job) => job.id),
   };
 }

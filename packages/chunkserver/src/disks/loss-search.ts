@@ -1,0 +1,174 @@
+// After the loss of a disk: finds out, with the masters, which chunks were on it.
+//
+// The masters say which chunks this server should have, page by page; those that no disk has are
+// lost, and told as damaged. Round follows round until nothing is missing and nothing can turn up
+// any more: what a writer wrote before the loss may be committed as long as its grant lives. The
+// roster says that this is not over, so a restart goes on with it. What a disk brings back that was
+// away, and another one has by now, is removed.
+//
+// N1. An answer speaks of a loss only if it was asked for afterwards.
+
+import {
+  CancelSource,
+  type ChunkHandle,
+  type Clock,
+  type Closable,
+  InvariantViolation,
+  type Logger,
+  LumeoError,
+  type Timers,
+} from "@lumeofs/base";
+import { pause } from "../transfer/throttle.js";
+import type { ChunkDisks } from "./chunk-disks.js";
+import type { DiskSet } from "./disk-set.js";
+
+/** Lost chunks that are told at a time: the masters remember a bounded number for each server. */
+export const LOST_MAX = 50_000;
+/** Between two pages: the leader has other work. */
+const PAGE_PAUSE_MS = 20;
+/** Before the leader is asked again that did not answer. */
+const RETRY_MS = 1_000;
+/** From the end of the first, second, … round to the next one: most turns up soon. */
+const ROUND_PAUSES_MS = [2_000, 10_000, 60_000, 600_000] as const;
+
+/** What the masters say this server should have. */
+export interface AssignedPage {
+  readonly handles: readonly ChunkHandle[];
+  /** All up to this handle were looked at. */
+  readonly upto: number;
+  readonly isLast: boolean;
+  /** No higher handle had been granted. */
+  readonly grantedUpto: number;
+  /** So long what was written before may become a chunk of a file. */
+  readonly grantMs: number;
+}
+
+/** Port. Rejects with LumeoError while no leader answers. */
+export interface AssignedChunks {
+  listAssigned(after: number): Promise<AssignedPage>;
+}
+
+export interface LossSearchPorts {
+  readonly disks: DiskSet;
+  readonly chunks: ChunkDisks;
+  readonly masters: AssignedChunks;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  /** Something is lost that the masters do not know yet. */
+  readonly onFound: () => void;
+}
+
+/** See the head of this file. */
+export class LossSearch implements Closable {
+  readonly #ports: LossSearchPorts;
+  readonly #closing = new CancelSource();
+  /** Ends a pause; made anew by each loss. */
+  #waiting = new CancelSource();
+  #losses = 0;
+  #rounds = 0;
+  #running: Promise<void> | undefined;
+  readonly #shadows: Promise<void>;
+
+  constructor(ports: LossSearchPorts) {
+    this.#ports = ports;
+    ports.disks.onLoss(() => this.#begin());
+    if (0 < ports.disks.roster.lossAtMs) this.#begin();
+    this.#shadows = ports.disks.isBack ? this.#removeShadows() : Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new LumeoError("CLOSED", "The search for lost chunks is closing"));
+    this.#wake();
+    await this.#running;
+    await this.#shadows;
+  }
+
+  /** What was made again while its disk was away is there twice. */
+  async #removeShadows(): Promise<void> {
+    const { chunks, timers, logger } = this.#ports;
+    try {
+      const count = await chunks.removeShadows(() => pause(timers, PAGE_PAUSE_MS, this.#closing));
+      logger.info("second copies removed", { count });
+    } catch (error) {
+      if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
+      logger.debug("second copies not removed", { code: error.code, error });
+    }
+  }
+
+  #begin(): void {
+    if (this.#closing.aborted) return;
+    this.#losses++;
+    this.#rounds = 0;
+    this.#wake();
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // Another loss may have come when the last round was over already.
+      if (!this.#closing.aborted && 0 < this.#ports.disks.roster.lossAtMs) this.#begin();
+    });
+  }
+
+  #wake(): void {
+    this.#waiting.abort(undefined);
+    this.#waiting = new CancelSource();
+  }
+
+  async #run(): Promise<void> {
+    const { disks, logger } = this.#ports;
+    while (!this.#closing.aborted && 0 < disks.roster.lossAtMs) {
+      const waiting = this.#waiting;
+      try {
+        if (await this.#round()) return;
+        const last = ROUND_PAUSES_MS.length - 1;
+        await this.#pause(ROUND_PAUSES_MS[Math.min(this.#rounds++, last)] ?? RETRY_MS, waiting);
+      } catch (error) {
+        if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
+        logger.debug("assigned chunks not learned", { code: error.code, error });
+        await this.#pause(RETRY_MS, waiting);
+      }
+    }
+  }
+
+  /** @returns Whether nothing is lost, and nothing can turn up any more. */
+  async #round(): Promise<boolean> {
+    const { disks, chunks, clock, timers, logger, onFound } = this.#ports;
+    const beganAt = clock.wallMs();
+    const losses = this.#losses;
+    let missing = 0;
+    let grantMs = 0;
+    for (let after = 0; !this.#closing.aborted; ) {
+      const page = await this.#page(after);
+      const known = chunks.lostCount;
+      missing += chunks.compare({ after, upto: page.upto }, page.handles, LOST_MAX);
+      if (known < chunks.lostCount) onFound();
+      ({ grantMs } = page);
+      if (page.isLast) break;
+      after = page.upto;
+      await pause(timers, PAGE_PAUSE_MS);
+    }
+    if (0 < missing) logger.warn("chunks lost with their disk", { count: missing });
+    const { lossAtMs } = disks.roster;
+    const isOver = missing === 0 && lossAtMs + grantMs <= beganAt && losses === this.#losses;
+    if (!isOver || this.#closing.aborted) return false;
+    await disks.update(() => ({ lossAtMs: 0 }));
+    logger.info("nothing is missing any more", {});
+    return true;
+  }
+
+  async #page(after: number): Promise<AssignedPage> {
+    const { disks, masters } = this.#ports;
+    const losses = this.#losses;
+    const page = await masters.listAssigned(after);
+    // N1.
+    if (disks.roster.tailFloor === "unknown" && losses === this.#losses) {
+      await disks.update(() => ({ tailFloor: page.grantedUpto }));
+    }
+    return page;
+  }
+
+  async #pause(ms: number, waiting: CancelSource): Promise<void> {
+    await pause(this.#ports.timers, ms, waiting).catch((reason: unknown) => {
+      if (reason !== undefined) throw reason;
+    });
+  }
+}

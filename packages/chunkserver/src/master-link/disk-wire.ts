@@ -1,0 +1,15 @@
+import { lumeo } from "@lumeofs/proto";
+import type { DiskReport } from "../disks/disk-report.js";
+
+const States = lumeo.common.v1.DiskState;
+const STATES: Readonly<Record<DiskReport["state"], lumeo.common.v1.DiskState>> = {
+  serving: States.DISK_STATE_SERVING,
+  readOnly: States.DISK_STATE_READ_ONLY,
+  lost: States.DISK_STATE_LOST,
+};
+
+/** A disk as masters and operators are told. */
+export function encodeDisk(report: DiskReport): lumeo.common.v1.IDiskStatus {
+  const { state, hasTails, ...facts } = report;
+  return { ...facts, state: STATES[state], tails: hasTails };
+}

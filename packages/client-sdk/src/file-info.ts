@@ -1,5 +1,6 @@
 // What users see of files and directories.
 
+import { type Code, codedBytes, formatCode, unitLength } from "@lumeofs/base";
 import { formatEtag } from "./etag.js";
 import type {
   Freshness,
@@ -20,6 +21,7 @@ export interface Checksum {
 
 /** How a file survives the loss of servers. */
 export interface Redundancy {
+  /** Copies of what is not coded: see `FileInfo.layout`. */
   readonly replicas: number;
 }
 
@@ -35,6 +37,10 @@ export interface ReplicaInfo {
   readonly state: "alive" | "suspect" | "dead";
   /** This copy is known to be bad and is not read. */
   readonly damaged: boolean;
+  /** Number of the unit that this server has of a coded chunk: data units first. */
+  readonly unit?: number;
+  /** What this server has of the chunk: all of it, or its unit. */
+  readonly bytes: number;
 }
 
 /** One chunk of a file. */
@@ -47,6 +53,9 @@ export interface ChunkInfo {
   readonly length: number;
   /** Of the chunk's bytes, in hex. */
   readonly crc32c: string;
+  /** "replicated", or the code of a chunk that is kept as units, such as "4+2". */
+  readonly layout: string;
+  /** The primary first; of a coded chunk the holder of each unit. */
   readonly replicas: readonly ReplicaInfo[];
 }
 
@@ -101,8 +110,15 @@ export interface FileInfo {
   readonly policy?: Policy;
   /** Files only. */
   readonly checksum?: Checksum;
-  /** Files only. */
+  /** What the file is meant to be; files only. */
   readonly redundancy?: Redundancy;
+  /** "replicated", or the code that the file is meant to have, such as "4+2"; files only. */
+  readonly layout?: string;
+  /**
+   * What its content takes on all servers together: with `stat(path, { chunks: true })` as its
+   * chunks are, else as they are meant to be. Files only.
+   */
+  readonly bytesOnDisk?: number;
   /** Bytes of every chunk but the last; files only. */
   readonly chunkSize?: number;
   /** How many chunks the file has; files only. */
@@ -129,7 +145,10 @@ export function toFileInfo(
   if (info.contentType !== "") made.contentType = info.contentType;
   if (info.expiresAtMs !== 0) made.expiresAt = new Date(info.expiresAtMs);
   if (info.kind === "dir" && info.usage !== undefined) made.usage = info.usage;
-  if (info.kind === "file" && chunks !== undefined) made.chunks = chunks.map(toChunkInfo);
+  if (info.kind === "file" && chunks !== undefined) {
+    made.chunks = chunks.map(toChunkInfo);
+    made.bytesOnDisk = chunks.reduce((sum, chunk) => sum + keptBytes(chunk), 0);
+  }
   if (freshness !== undefined) made.freshness = freshness;
   if (tail !== undefined) addTail(made, tail);
   return made;
@@ -152,20 +171,39 @@ function fileInfo(info: InodeInfo): Writable<FileInfo> {
     etag: formatEtag(revision, crc32c),
     checksum: toChecksum(crc32c),
     redundancy: { replicas: info.replicas },
+    layout: layoutOf(info.code),
+    bytesOnDisk: meantBytes(info),
     chunkSize: info.chunkBytes,
     chunkCount: info.chunkCount,
   };
 }
 
+function layoutOf(code: Code | undefined): string {
+  return code === undefined ? "replicated" : formatCode(code);
+}
+
+/** As if all chunks were as the file is meant to be, and all but the last of them full. */
+function meantBytes({ sizeBytes, chunkBytes, replicas, code }: InodeInfo): number {
+  if (code === undefined) return replicas * sizeBytes;
+  const full = chunkBytes === 0 ? 0 : Math.floor(sizeBytes / chunkBytes);
+  return full * codedBytes(code, chunkBytes) + codedBytes(code, sizeBytes - full * chunkBytes);
+}
+
+/** What all servers together have of a chunk. */
+function keptBytes({ lengthBytes, replicas, coding }: LocatedChunk): number {
+  return coding === undefined ? replicas.length * lengthBytes : codedBytes(coding, lengthBytes);
+}
+
 function addTail(made: Writable<FileInfo>, { location, state }: KnownTail): void {
   made.size += state.committedBytes;
+  made.bytesOnDisk = (made.bytesOnDisk ?? 0) + location.replicas.length * state.committedBytes;
   made.etag = `${made.etag}-${state.committedBytes.toString(16)}`;
   made.tail = {
     handle: location.handle,
     epoch: location.epoch,
     offset: location.offset,
     length: state.committedBytes,
-    replicas: location.replicas.map(toReplicaInfo),
+    replicas: location.replicas.map((replica) => toReplicaInfo(replica, state.committedBytes)),
   };
 }
 
@@ -198,13 +236,21 @@ function toChunkInfo(chunk: LocatedChunk, index: number): ChunkInfo {
     epoch: chunk.epoch,
     length: chunk.lengthBytes,
     crc32c: hex(chunk.crc32c),
-    replicas: chunk.replicas.map(toReplicaInfo),
+    layout: layoutOf(chunk.coding),
+    replicas: chunk.replicas.map((replica, unit) => toHolderInfo(chunk, replica, unit)),
   };
 }
 
-function toReplicaInfo(replica: ReplicaState): ReplicaInfo {
+/** Of one server of a chunk. */
+function toHolderInfo(chunk: LocatedChunk, replica: ReplicaState, unit: number): ReplicaInfo {
+  const { coding, lengthBytes } = chunk;
+  if (coding === undefined) return toReplicaInfo(replica, lengthBytes);
+  return { ...toReplicaInfo(replica, unitLength(coding, lengthBytes, unit)), unit };
+}
+
+function toReplicaInfo(replica: ReplicaState, bytes: number): ReplicaInfo {
   const { name, server, address, role, state, damaged } = replica;
-  return { id: name, serverId: server, address, role, state, damaged };
+  return { id: name, serverId: server, address, role, state, damaged, bytes };
 }
 
 function hex(crc32c: number): string {

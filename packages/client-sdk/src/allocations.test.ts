@@ -64,13 +64,15 @@ function setup() {
   return { masters, allocations, time, call };
 }
 
+const COPIES = { servers: 3, areUnits: false, isOptional: false };
+
 test("whoever comes while a batch is fetched waits for the same one (A1)", async (t) => {
   const { masters, allocations, call } = setup();
   let open: () => void = () => undefined;
   masters.gate = new Promise((resolve) => {
     open = resolve;
   });
-  const taken = Promise.all(Array.from({ length: 10 }, () => allocations.take(call, 3)));
+  const taken = Promise.all(Array.from({ length: 10 }, () => allocations.take(call, COPIES)));
   await new Promise((resolve) => setImmediate(resolve));
   open();
   t.is(new Set((await taken).map(({ handle }) => handle)).size, 10);
@@ -80,7 +82,7 @@ test("whoever comes while a batch is fetched waits for the same one (A1)", async
 test("batches are fetched before the stock is empty, and grow with use", async (t) => {
   const { masters, allocations, call } = setup();
   const handles = new Set<number>();
-  for (let i = 0; i < 1_000; i++) handles.add((await allocations.take(call, 3)).handle);
+  for (let i = 0; i < 1_000; i++) handles.add((await allocations.take(call, COPIES)).handle);
   t.is(handles.size, 1_000);
   t.true(masters.asked.length <= 8, `${masters.asked.length}`);
   const sizes = masters.asked.map(({ handles: count }) => count);
@@ -93,29 +95,40 @@ test("batches are fetched before the stock is empty, and grow with use", async (
 
 test("a server that failed is avoided for a while, also by what is in stock (A2)", async (t) => {
   const { masters, allocations, time, call } = setup();
-  await allocations.take(call, 3);
+  await allocations.take(call, COPIES);
   allocations.avoid([serverId(2)]);
-  const next = await allocations.take(call, 3);
+  const next = await allocations.take(call, COPIES);
   t.false(next.replicas.some(({ server }) => server === 2));
   t.deepEqual(masters.asked.at(-1)?.avoid, [2]);
   time.now = SUSPECT_MS;
-  await allocations.take(call, 3);
+  await allocations.take(call, COPIES);
   t.deepEqual(masters.asked.at(-1)?.avoid, []);
 });
 
 test("grants are dropped before the masters drop them", async (t) => {
   const { masters, allocations, time, call } = setup();
-  const first = await allocations.take(call, 3);
+  const first = await allocations.take(call, COPIES);
   t.true(first.usableUntil < 1_000);
   time.now = first.usableUntil;
   const asked = masters.asked.length;
-  await allocations.take(call, 3);
+  await allocations.take(call, COPIES);
   t.is(masters.asked.length, asked + 1);
 });
 
 test("a refusal reaches who waits, and the next one asks anew", async (t) => {
   const { masters, allocations, call } = setup();
   masters.failures = 1;
-  await t.throwsAsync(() => allocations.take(call, 3), { code: "NO_SPACE" });
-  t.is((await allocations.take(call, 3)).epoch, 1);
+  await t.throwsAsync(() => allocations.take(call, COPIES), { code: "NO_SPACE" });
+  t.is((await allocations.take(call, COPIES)).epoch, 1);
+});
+
+test("grants for units are not those for copies", async (t) => {
+  const { masters, allocations, call } = setup();
+  const units = { servers: 3, areUnits: true, isOptional: true };
+  const [one, other] = [await allocations.take(call, COPIES), await allocations.take(call, units)];
+  t.not(one.handle, other.handle);
+  t.deepEqual(
+    masters.asked.map(({ areUnits }) => areUnits),
+    [false, true],
+  );
 });

@@ -17,6 +17,15 @@ const HANDLES_MAX = 64;
 /** The master counts a grant's life from when it sent the answer; part is kept for the commit. */
 const USABLE_SHARE = 0.8;
 
+/** What a chunk is to be written to. */
+export interface AllocationWish {
+  /** As many servers: copies, or units of a code. */
+  readonly servers: number;
+  readonly areUnits: boolean;
+  /** The caller has another way if there are too few: it is told at once. */
+  readonly isOptional: boolean;
+}
+
 interface Stock {
   readonly book: GrantBook;
   handles: number;
@@ -26,7 +35,7 @@ interface Stock {
 export class Allocations {
   readonly #metadata: Metadata;
   readonly #clock: Clock;
-  /** By number of replicas. */
+  /** By number of servers; those for units have negative keys. */
   readonly #stocks = new Map<number, Stock>();
   readonly #health: ServerHealth;
 
@@ -37,15 +46,15 @@ export class Allocations {
   }
 
   /** A handle to write one chunk to, at once if there is one in stock. */
-  async take(call: Call, replicas: number): Promise<Allocation> {
-    const stock = this.#stock(replicas);
+  async take(call: Call, wish: AllocationWish): Promise<Allocation> {
+    const stock = this.#stock(wish);
     for (;;) {
       const allocation = stock.book.take(this.#clock.monotonicMs());
       if (allocation === undefined) {
-        await this.#fetch(call, replicas, stock);
+        await this.#fetch(call, wish, stock);
         continue;
       }
-      this.#fetchAhead(call, replicas, stock);
+      this.#fetchAhead(call, wish, stock);
       return allocation;
     }
   }
@@ -67,25 +76,26 @@ export class Allocations {
     for (const { book } of this.#stocks.values()) book.clear();
   }
 
-  #stock(replicas: number): Stock {
-    const known = this.#stocks.get(replicas);
+  #stock({ servers, areUnits }: AllocationWish): Stock {
+    const kind = areUnits ? -servers : servers;
+    const known = this.#stocks.get(kind);
     if (known !== undefined) return known;
     const stock: Stock = { book: new GrantBook(), handles: HANDLES_FIRST, fetching: undefined };
-    this.#stocks.set(replicas, stock);
+    this.#stocks.set(kind, stock);
     return stock;
   }
 
   /** Below half a batch the next one is fetched, beside the work that goes on. */
-  #fetchAhead(call: Call, replicas: number, stock: Stock): void {
+  #fetchAhead(call: Call, wish: AllocationWish, stock: Stock): void {
     if (stock.fetching !== undefined) return;
     const available = stock.book.available(this.#clock.monotonicMs());
     if ((stock.handles * GRANTS_PER_BATCH) / 2 <= available) return;
     stock.handles = Math.min(HANDLES_MAX, 2 * stock.handles);
-    this.#fetch(call, replicas, stock).catch(() => undefined); // whoever needs one will ask again
+    this.#fetch(call, wish, stock).catch(() => undefined); // whoever needs one will ask again
   }
 
   /** Adds a batch to the stock; whoever comes meanwhile waits for the same one (A1). */
-  async #fetch(call: Call, replicas: number, stock: Stock): Promise<void> {
+  async #fetch(call: Call, wish: AllocationWish, stock: Stock): Promise<void> {
     while (stock.fetching !== undefined) {
       const others = stock.fetching;
       const isThere = await others.then(
@@ -95,7 +105,7 @@ export class Allocations {
       call.cancellation.throwIfAborted();
       if (isThere) return;
     }
-    const fetching = this.#allocate(call, replicas, stock);
+    const fetching = this.#allocate(call, wish, stock);
     stock.fetching = fetching;
     try {
       await fetching;
@@ -104,14 +114,16 @@ export class Allocations {
     }
   }
 
-  async #allocate(call: Call, replicas: number, stock: Stock): Promise<void> {
+  async #allocate(call: Call, wish: AllocationWish, stock: Stock): Promise<void> {
     const avoid = this.#health.suspects(this.#clock.monotonicMs());
     const askedAt = this.#clock.monotonicMs();
-    const wish = { grants: GRANTS_PER_BATCH, handles: stock.handles, replicas };
-    const ask = { ...wish, areUnits: false, avoid };
-    const { grants } = await this.#metadata.mutate(call, "allocate", ask).catch((error) => {
+    const { servers: replicas, areUnits, isOptional } = wish;
+    const ask = { grants: GRANTS_PER_BATCH, handles: stock.handles, replicas, areUnits, avoid };
+    const isFinal = isOptional ? isTooFew : undefined;
+    const asking = this.#metadata.mutate(call, "allocate", ask, isFinal);
+    const { grants } = await asking.catch((error) => {
       if (!isTooLate(error)) throw error;
-      return this.#metadata.mutate(call, "allocate", ask); // as a new request
+      return this.#metadata.mutate(call, "allocate", ask, isFinal); // as a new request
     });
     if (grants.length === 0) {
       throw new LumeoError("NO_SPACE", "Cannot write: the masters granted no chunks");
@@ -120,6 +132,10 @@ export class Allocations {
       stock.book.add({ ...grant, usableUntil: monotonicMs(askedAt + USABLE_SHARE * usableMs) });
     }
   }
+}
+
+function isTooFew({ code }: LumeoError): boolean {
+  return code === "TOO_FEW_SERVERS";
 }
 
 /** The answer came after so many repetitions that what it granted had ended. */

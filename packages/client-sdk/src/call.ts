@@ -48,6 +48,8 @@ export interface StepOptions {
   readonly limitMs: () => number;
   /** Hears of each attempt that failed, before it is decided whether another one follows. */
   readonly onFailure?: (error: LumeoError) => void;
+  /** Failures that no attempt follows, whatever their code says. */
+  readonly isFinal?: ((error: LumeoError) => boolean) | undefined;
 }
 
 export class Call {
@@ -177,6 +179,7 @@ export class Call {
     for (let count = 1; ; count++) {
       if (!(thrown instanceof LumeoError)) throw thrown;
       options.onFailure?.(thrown);
+      if (options.isFinal?.(thrown)) throw thrown;
       this.#cancelled.throwIfAborted();
       if (this.#givenUp?.has(thrown)) throw thrown;
       if (isRedirect(thrown)) redirects++;

@@ -108,6 +108,15 @@ export class ChunkMap {
     );
   }
 
+  /**
+   * The same, asked of the masters anew; undefined if they name none.
+   *
+   * @throws LumeoError CONFLICT if the file is not there any more, or another one is.
+   */
+  async locateAnew(call: Call, position: number): Promise<LocatedChunk | undefined> {
+    return (await this.#stat(call, position, 1))[0];
+  }
+
   /** The masters have said again where a chunk is: its token is newer, perhaps its copies too. */
   relocated(position: number, chunk: LocatedChunk): void {
     this.#relocated.set(position, chunk);

@@ -3,30 +3,31 @@
 // W1. A chunk is sent under a new handle each time, so that a repetition can never mix with what an
 //     earlier attempt left behind.
 // W2. A server that failed is avoided at the next attempt.
-// W3. A chunk that fits one frame and the servers' small path goes as one frame.
-// W4. A source that pauses longer than SOURCE_PAUSE_MS gives its connection back: the rest of the
-//     chunk is gathered here first.
+// W3. A chunk for whose code there are too few servers is kept as copies, if its file allows it.
+// W4. A source that pauses for too long gives its connections back (source-frames.ts): the rest of
+//     the chunk is gathered here first.
 
 import {
+  type Code,
   type ErrorCode,
-  invariant,
   LumeoError,
   type MonotonicMs,
   type ServerId,
-  SMALL_CHUNK_BYTES_MAX,
   serverId,
+  unitCount,
 } from "@lumeofs/base";
 import type { Allocations } from "./allocations.js";
 import { type Call, UNLIMITED } from "./call.js";
 import type { ChunkBody } from "./chunk-body.js";
+import { Codecs } from "./coding/codecs.js";
+import { CodedWriter } from "./coding/coded-writer.js";
+import { CopiesWriter } from "./copies-writer.js";
 import type { Allocation } from "./grant-book.js";
 import type { ChunkRef } from "./operations.js";
 import type { Ports } from "./ports.js";
-import type { ChunkSink, ChunkserverPool, WrittenChunk } from "./rpc/chunkserver-pool.js";
+import type { Redundancy } from "./redundancy.js";
+import type { ChunkserverPool } from "./rpc/chunkserver-pool.js";
 import { isTokenRefusal } from "./token-refusal.js";
-
-/** How long a connection waits for the caller's stream. */
-const SOURCE_PAUSE_MS = 10_000;
 
 /** A confirmation waits for the disks of all replicas: so many times a call's timeout. */
 const PATIENCE = 3;
@@ -43,27 +44,38 @@ const OTHER_SERVERS_MAY_DO: ReadonlySet<ErrorCode> = new Set([
   "INTERNAL",
 ]);
 
-/** A chunk that every replica has durably, until when its grant can be committed. */
+/** What the masters answer when there are not enough servers for a code. */
+const TOO_FEW: ReadonlySet<ErrorCode> = new Set(["TOO_FEW_SERVERS", "NO_SPACE"]);
+
+/** A chunk that every server of it has durably, until when its grant can be committed. */
 export interface StoredChunk extends ChunkRef {
   readonly usableUntil: MonotonicMs;
 }
 
 /** What the chunks of one file have in common. */
-export interface SendOptions {
-  readonly replicas: number;
+export interface SendOptions extends Redundancy {
   /** Told of bytes that left for the first time. */
   readonly onSent: (bytes: number) => void;
 }
 
+/** Where a chunk goes, and as what. */
+interface Target {
+  readonly allocation: Allocation;
+  readonly code: Code | undefined;
+}
+
 export class ChunkSender {
-  readonly #chunkservers: ChunkserverPool;
   readonly #allocations: Allocations;
   readonly #ports: Ports;
+  readonly #copies: CopiesWriter;
+  readonly #coded: CodedWriter;
 
   constructor(chunkservers: ChunkserverPool, allocations: Allocations, ports: Ports) {
-    this.#chunkservers = chunkservers;
+    const { timers } = ports;
     this.#allocations = allocations;
     this.#ports = ports;
+    this.#copies = new CopiesWriter(chunkservers, timers);
+    this.#coded = new CodedWriter({ chunkservers, codecs: new Codecs(), timers });
   }
 
   /** Stores a chunk that is not empty. */
@@ -85,16 +97,21 @@ export class ChunkSender {
 
   async #attempt(call: Call, body: ChunkBody, options: SendOptions): Promise<StoredChunk> {
     for (let late = 0; late < LATE_MAX; ) {
-      const target = await this.#allocations.take(call, options.replicas);
-      const written = await this.#write(call, body, { target, onSent: options.onSent });
+      const { allocation, code } = await this.#target(call, options);
+      const limits = { signal: call.signal, timeoutMs: PATIENCE * call.timeoutMs };
+      const task = { call, body, target: allocation, limits, onSent: options.onSent };
+      const writing = code === undefined ? this.#copies.write(task) : this.#coded.write(code, task);
+      const written = await writing.catch((error: unknown) => {
+        throw this.#blame(error, allocation);
+      });
       if (written === "paused") {
         await call.unlessAborted(body.gather());
         continue;
       }
-      if (this.#ports.clock.monotonicMs() < target.usableUntil) {
+      if (this.#ports.clock.monotonicMs() < allocation.usableUntil) {
         body.release();
-        const { handle, epoch, usableUntil } = target;
-        return { handle, epoch, usableUntil, ...written, coding: undefined };
+        const { handle, epoch, usableUntil } = allocation;
+        return { handle, epoch, usableUntil, coding: undefined, ...written };
       }
       late++; // nobody would accept its commit any more: once more, now that the bytes are here
     }
@@ -104,55 +121,19 @@ export class ChunkSender {
     );
   }
 
-  /** Sends a chunk once; "paused" if the source kept the connection waiting for too long (W4). */
-  async #write(
-    call: Call,
-    body: ChunkBody,
-    { target, onSent }: { target: Allocation; onSent: SendOptions["onSent"] },
-  ): Promise<WrittenChunk | "paused"> {
-    const limits = { signal: call.signal, timeoutMs: PATIENCE * call.timeoutMs };
-    const frames = body.frames()[Symbol.asyncIterator]();
-    let sink: ChunkSink | undefined;
-    let sentBytes = 0;
-    try {
-      for (;;) {
-        const frame = await call.unlessAborted(this.#next(frames, sink !== undefined));
-        if (frame === "paused") {
-          sink?.abort();
-          return frame;
-        }
-        if (frame === undefined) break;
-        if (sink === undefined && frame.byteLength <= SMALL_CHUNK_BYTES_MAX) {
-          const written = await this.#chunkservers.writeSmall(target, frame, limits); // W3
-          onSent(frame.byteLength);
-          return written;
-        }
-        sink ??= await this.#chunkservers.openWrite(target, limits);
-        await sink.write(frame);
-        sentBytes += frame.byteLength;
-        onSent(sentBytes);
-      }
-      invariant(sink !== undefined, "an empty chunk is not sent");
-      return await sink.finish();
-    } catch (error) {
-      sink?.abort();
-      throw this.#blame(error, target);
-    } finally {
-      frames.return?.().catch(() => undefined);
+  async #target(call: Call, { replicas, code, fallback }: Redundancy): Promise<Target> {
+    const copies = { servers: replicas, areUnits: false, isOptional: false };
+    if (code === undefined) {
+      return { allocation: await this.#allocations.take(call, copies), code };
     }
-  }
-
-  /** The next frame, or "paused" if the source keeps an open connection waiting (W4). */
-  #next(
-    frames: AsyncIterator<Uint8Array>,
-    isConnected: boolean,
-  ): Promise<Uint8Array | undefined | "paused"> {
-    const next = frames.next().then(({ done, value }) => (done === true ? undefined : value));
-    if (!isConnected) return next;
-    return new Promise((resolve, reject) => {
-      const alarm = this.#ports.timers.after(SOURCE_PAUSE_MS, () => resolve("paused"));
-      next.then(resolve, reject).finally(() => alarm.cancel());
-    });
+    const isOptional = fallback === "replicate";
+    const units = { servers: unitCount(code), areUnits: true, isOptional };
+    try {
+      return { allocation: await this.#allocations.take(call, units), code };
+    } catch (error) {
+      if (!isOptional || !(error instanceof LumeoError) || !TOO_FEW.has(error.code)) throw error;
+      return { allocation: await this.#allocations.take(call, copies), code: undefined }; // W3
+    }
   }
 
   /** Who failed is avoided (W2); the error says whether another try makes sense. */

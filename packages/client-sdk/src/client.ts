@@ -35,12 +35,10 @@ import {
 import {
   type AppendOptions,
   type AttributeOptions,
-  attributesOf,
   type CallOptions,
   type ClientSettings,
   type CopyOptions,
   callSettings,
-  chunkBytesOf,
   clientSettings,
   type GetOptions,
   type ListOptions,
@@ -75,7 +73,7 @@ import { SpanReader } from "./span-reader.js";
 import { statFile } from "./stat.js";
 import { TailReader } from "./tail-reader.js";
 import { Trash } from "./trash.js";
-import { progressTo, readWishOf } from "./wishes.js";
+import { readWishOf, writeOptionsOf } from "./wishes.js";
 import { Writer } from "./writer.js";
 
 export interface ClusterInfo {
@@ -161,7 +159,7 @@ export class Lumeo implements AsyncDisposable {
       run: (method, path, call, action) => this.#run(method, path, call, action),
     };
     this.#fileParts = {
-      ...{ run: runner.run, metadata, sender, tails, writer: this.#writer },
+      ...{ run: runner.run, metadata, policies, sender, tails, writer: this.#writer },
       ...{ reader: this.#reader, appenders: this.#appenders },
     };
     this.trash = new Trash(runner);
@@ -198,16 +196,8 @@ export class Lumeo implements AsyncDisposable {
   /** Stores a body as a file, at once as a whole: until then readers see what was there before. */
   async put(path: string, body: Body, options: PutOptions = {}): Promise<PutResult> {
     return this.#run("put", path, options, async (call) => {
-      const { info, chunkCount } = await this.#writer.put(call, anyPath(path), body, {
-        chunkBytes: chunkBytesOf(options),
-        replicas: replicasOf(options),
-        precondition: preconditionOf(options),
-        makeParents: options.makeParents ?? true,
-        attributes: attributesOf(options),
-        fence: options.fence,
-        sizeBytes: options.size,
-        onProgress: progressTo(options.onProgress),
-      });
+      const wishes = writeOptionsOf(options);
+      const { info, chunkCount } = await this.#writer.put(call, anyPath(path), body, wishes);
       const { revision, crc32c } = info;
       return {
         path: info.path,

@@ -44,6 +44,7 @@ interface Mutation<K extends keyof Mutations> {
   readonly ask: Ask<K>;
   /** How many sessions before this one had been forgotten. */
   readonly changes: number;
+  readonly isFinal: ((error: LumeoError) => boolean) | undefined;
 }
 
 /** How often a mutation that has surely not taken effect moves to a new session. */
@@ -96,9 +97,18 @@ export class Metadata {
     );
   }
 
-  /** An operation that changes something: takes effect at most once, however often it is sent. */
-  mutate<K extends keyof Mutations>(call: Call, kind: K, ask: Ask<K>): Promise<Answer<K>> {
-    return this.#mutate(call, { kind, ask, changes: 0 });
+  /**
+   * An operation that changes something: takes effect at most once, however often it is sent.
+   *
+   * @param isFinal  Refusals that the caller wants to hear of at once, though they may pass.
+   */
+  mutate<K extends keyof Mutations>(
+    call: Call,
+    kind: K,
+    ask: Ask<K>,
+    isFinal?: (error: LumeoError) => boolean,
+  ): Promise<Answer<K>> {
+    return this.#mutate(call, { kind, ask, changes: 0, isFinal });
   }
 
   /** At once, or when there is a session with room in its window. */
@@ -120,7 +130,7 @@ export class Metadata {
     call: Call,
     mutation: Mutation<K> & Turn,
   ): Promise<Answer<K>> {
-    const { session, sequence, kind, ask, changes } = mutation;
+    const { session, sequence, kind, ask, changes, isFinal } = mutation;
     const { idempotent, limitMs } = this.#step;
     let mayHaveApplied = false;
     const onFailure = (error: LumeoError): void => {
@@ -135,10 +145,10 @@ export class Metadata {
       if (!isForgotten(error)) throw error;
       this.#forget(session);
       if (mayHaveApplied || SESSION_CHANGES_MAX <= changes) throw unknownOutcome(kind, error);
-      return this.#mutate(call, { kind, ask, changes: changes + 1 });
+      return this.#mutate(call, { kind, ask, changes: changes + 1, isFinal });
     };
     const attempt = (): Promise<Answer<K>> => this.#attempt(call, mutation);
-    return call.run({ idempotent, limitMs, onFailure }, attempt).then(succeeded, failed);
+    return call.run({ idempotent, limitMs, onFailure, isFinal }, attempt).then(succeeded, failed);
   }
 
   #attempt<K extends OperationKind>(

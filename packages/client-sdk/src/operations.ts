@@ -54,7 +54,11 @@ export interface Policy {
   readonly trashMs?: number;
   /** Files are removed so long after they were written; 0 for never. */
   readonly ttlMs?: number;
-  readonly code?: CodePolicy;
+  /**
+   * As what files are kept: "replicated", coded as "4+2" or "4+2/256KiB" says, or "auto:4+2": small
+   * ones replicated and others coded.
+   */
+  readonly code?: string;
   /** Files are coded so long after they were written; 0 for never. */
   readonly codeAfterMs?: number;
   /** What becomes of a file for whose code there are too few servers. */

@@ -5,6 +5,7 @@ import { revisionOf } from "./etag.js";
 import { HEDGE_DEFAULT, type HedgeLimits } from "./hedge-policy.js";
 import {
   type Attributes,
+  type CodeFallback,
   type Consistency,
   type Fence,
   LATEST,
@@ -79,6 +80,17 @@ export interface PutOptions extends CallOptions {
   readonly chunkSize?: number;
   /** Default: as the policy of the directory says, or 3 replicas. */
   readonly redundancy?: { readonly replicas: number };
+  /**
+   * "4+2": as units on six servers, any four of which give the file; "4+2/256KiB": in smaller
+   * cells; "auto", "auto:6+3": files from 1 MiB on; "none": as copies. Default: as the policy of
+   * the directory says; copies where `redundancy` is given.
+   */
+  readonly code?: string;
+  /**
+   * What becomes of chunks for whose code there are too few servers: "refuse" them, or "replicate"
+   * them. Default: as the policy of the directory says, or "refuse".
+   */
+  readonly codeFallback?: CodeFallback;
   /** "*": only if nothing has that name. */
   readonly ifNoneMatch?: "*";
   /** Only if the file has this etag. */

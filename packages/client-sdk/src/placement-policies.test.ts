@@ -22,7 +22,8 @@ function setup(policies: Record<string, number | undefined>) {
     },
   };
   const known = new PlacementPolicies(metadata as unknown as Metadata, clock);
-  const replicasFor = (path: string): Promise<number> => known.replicasFor({} as Call, path);
+  const replicasFor = async (path: string): Promise<number> =>
+    (await known.placementFor({} as Call, path)).replicas;
   return { asked, time, replicasFor, policies };
 }
 

@@ -1,11 +1,13 @@
-// How many replicas a put makes where its caller does not say: what the policy of the directory
-// says, or the default. The masters are asked once for many files of a directory.
+// How a put keeps its file where its caller does not say: as the policy of the directory says, or
+// by default. The masters are asked once for many files of a directory.
 //
 // P1. A policy that is changed is known here after POLICY_MS_MAX at the latest.
 
 import type { Clock } from "@lumeofs/base";
 import type { Call } from "./call.js";
 import type { Metadata } from "./metadata.js";
+import type { CodeFallback, CodePolicy, Policy } from "./operations.js";
+import { codePolicyOf } from "./redundancy.js";
 
 /** Copies of every chunk where nobody says anything. */
 export const REPLICAS_DEFAULT = 3;
@@ -13,8 +15,15 @@ export const REPLICAS_DEFAULT = 3;
 export const POLICY_MS_MAX = 10_000;
 const DIRECTORIES_MAX = 1_024;
 
-interface Known {
+/** How files of a directory are kept. */
+export interface Placement {
   readonly replicas: number;
+  readonly code: CodePolicy;
+  readonly fallback: CodeFallback;
+}
+
+interface Known {
+  readonly placement: Placement;
   readonly until: number;
 }
 
@@ -29,24 +38,17 @@ export class PlacementPolicies {
     this.#clock = clock;
   }
 
-  /** The same, if it is known without asking. */
-  knownReplicasFor(path: string): number | undefined {
-    const known = this.#known.get(directoryOf(path));
-    return known !== undefined && this.#clock.monotonicMs() < known.until
-      ? known.replicas
-      : undefined;
-  }
-
   /** For a file at this path, which may be still to be made with the directories on the way. */
-  async replicasFor(call: Call, path: string): Promise<number> {
-    const known = this.knownReplicasFor(path);
-    if (known !== undefined) return known;
+  async placementFor(call: Call, path: string): Promise<Placement> {
     const directory = directoryOf(path);
+    const known = this.#known.get(directory);
+    const isFresh = known !== undefined && this.#clock.monotonicMs() < known.until;
+    if (isFresh) return known.placement;
     const askedAt = this.#clock.monotonicMs();
     const policy = await this.#metadata.query(call, "effectivePolicy", { path: directory });
-    const replicas = policy.replicas ?? REPLICAS_DEFAULT;
-    this.#remember(directory, { replicas, until: askedAt + POLICY_MS_MAX });
-    return replicas;
+    const placement = placementOf(policy);
+    this.#remember(directory, { placement, until: askedAt + POLICY_MS_MAX });
+    return placement;
   }
 
   #remember(directory: string, known: Known): void {
@@ -58,6 +60,14 @@ export class PlacementPolicies {
       break;
     }
   }
+}
+
+function placementOf({ replicas, code, codeFallback }: Policy): Placement {
+  return {
+    replicas: replicas ?? REPLICAS_DEFAULT,
+    code: code === undefined ? { kind: "replicated" } : codePolicyOf(code),
+    fallback: codeFallback ?? "refuse",
+  };
 }
 
 function directoryOf(path: string): string {

@@ -1,8 +1,8 @@
 // get(): the bytes of a range in order, fetched ahead in parallel.
 //
-// G1. At most READ_AHEAD_SPANS spans of one reading are fetched or held at once, and all readings
-//     of a client together hold at most READ_AHEAD_BYTES beyond one span each. What is held does
-//     not depend on how fast the consumer is, and a slow consumer blocks no connection.
+// G1. At most READING_BYTES, or two spans, of one reading are fetched or held at once, and all
+//     readings of a client together hold at most READ_AHEAD_BYTES beyond one span each. What is
+//     held does not depend on how fast the consumer is, and a slow consumer blocks no connection.
 // G2. A chunk that is read whole is checked against its checksum in the metadata before its last
 //     bytes are given out; a file that is read whole, against the file's checksum too.
 // G3. A reading shows one revision of the file. If that is gone, it starts anew only as long as
@@ -17,9 +17,11 @@ import { type ByteRange, resolveRange, type Span } from "./span.js";
 import type { SpanBytes, SpanReader } from "./span-reader.js";
 import type { KnownTail, TailReader } from "./tail-reader.js";
 
-/** What one data request asks for. */
+/** What one data request asks for, of a file of copies. */
 const SPAN_BYTES = 2 * MiB;
-const READ_AHEAD_SPANS = 12;
+/** Wider stripes are read in parts. */
+const CODED_SPAN_BYTES_MAX = 16 * MiB;
+const READING_BYTES = 24 * MiB;
 const READ_AHEAD_BYTES = 64 * MiB;
 /** Chunks that are asked for together with the file's info: enough for most files. */
 const CHUNKS_WITH_INFO = 16;
@@ -179,12 +181,13 @@ export class Reader {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { file } = plan;
     if (range.end <= range.start) return;
-    const spans = file.spans(call, range, SPAN_BYTES);
+    const spanBytes = spanBytesOf(file.info);
+    const spans = file.spans(call, range, spanBytes);
     const fetches: Fetch[] = [];
     const sums = new ContentSums(file);
     try {
       for (;;) {
-        await this.#fetchAhead(call, plan, spans, fetches);
+        await this.#fetchAhead(call, plan, { spans, spanBytes }, fetches);
         const next = fetches[0];
         if (next === undefined) return;
         const { pieces, crc32c } = await next.bytes;
@@ -203,12 +206,12 @@ export class Reader {
   async #fetchAhead(
     call: Call,
     plan: ReadPlan,
-    spans: ReturnType<ChunkMap["spans"]>,
+    { spans, spanBytes }: { spans: ReturnType<ChunkMap["spans"]>; spanBytes: number },
     fetches: Fetch[],
   ): Promise<void> {
     const { file, onlyReplica } = plan;
-    while (fetches.length < READ_AHEAD_SPANS) {
-      const permit = fetches.length === 0 ? undefined : this.#readAhead.tryTake(SPAN_BYTES);
+    while (fetches.length < Math.max(2, READING_BYTES / spanBytes)) {
+      const permit = fetches.length === 0 ? undefined : this.#readAhead.tryTake(spanBytes);
       if (permit === undefined && 0 < fetches.length) return;
       const step = spans.next();
       const { done, value: span } = step instanceof Promise ? await step : step;
@@ -218,6 +221,17 @@ export class Reader {
       fetches.push({ span, bytes, permit });
     }
   }
+}
+
+/**
+ * Of a coded file whole stripes, or as many small ones as fit: what is read to rebuild a cell is
+ * then what is wanted anyway.
+ */
+function spanBytesOf({ code }: InodeInfo): number {
+  if (code === undefined) return SPAN_BYTES;
+  const stripeBytes = code.data * code.cellBytes;
+  if (CODED_SPAN_BYTES_MAX < stripeBytes) return SPAN_BYTES;
+  return Math.max(1, Math.floor(SPAN_BYTES / stripeBytes)) * stripeBytes;
 }
 
 /**

@@ -10,44 +10,28 @@
 // X5. A token that is not taken is replaced by a new one of the masters, and the reading goes on at
 //     its byte. Only a new one that is refused too is a failure.
 
-import { BLOCK_BYTES, type ErrorCode, LumeoError, type MonotonicMs } from "@lumeofs/base";
+import { BLOCK_BYTES, LumeoError } from "@lumeofs/base";
+import { cutOut } from "./byte-row.js";
 import { type Call, UNLIMITED } from "./call.js";
 import type { ChunkMap } from "./chunk-map.js";
+import { ChunkTarget, type SpanWish } from "./chunk-target.js";
+import { CodedSpanReader } from "./coding/coded-span-reader.js";
 import type { LocatedChunk, ReplicaState } from "./operations.js";
-import { distanceOf, inOrderOfHope, type Prospect, type Standpoint } from "./replica-order.js";
-import type { AdminClient } from "./rpc/admin-client.js";
-import type { ServerHealth } from "./server-health.js";
+import { inOrderOfHope } from "./replica-order.js";
+import {
+  isBadCopy,
+  knownDamage,
+  ReplicaOutlook,
+  type ReplicaOutlookParts,
+} from "./replica-outlook.js";
 import type { Span } from "./span.js";
 import { type Failure, type Progress, raceForSpan, type SpanRaceParts } from "./span-race.js";
 
-/** The copy itself is bad: no use asking it again. */
-const BAD_COPY: ReadonlySet<ErrorCode> = new Set(["CHECKSUM", "CORRUPT", "REPLICA_MISSING"]);
-
-const REPORT_TIMEOUT_MS = 5_000;
+/** How often a chunk may be found to be kept in another way while one span of it is read. */
+const CONVERSIONS_MAX = 4;
 
 /** What the span's reader works with. */
-export interface SpanReaderParts extends SpanRaceParts {
-  readonly admin: AdminClient;
-  readonly health: ServerHealth;
-  /** Where this client stands, for near replicas. */
-  readonly standpoint: Standpoint;
-}
-
-/** What is to be read. */
-export interface SpanWish {
-  readonly span: Span;
-  /** Name of the only chunkserver that may be asked; undefined for any. */
-  readonly onlyReplica: string | undefined;
-}
-
-/** A span's chunk as it is known now. */
-interface Target {
-  readonly file: ChunkMap;
-  readonly wish: SpanWish;
-  chunk: LocatedChunk;
-  /** The masters have just given it. */
-  isTokenNew: boolean;
-}
+export type SpanReaderParts = SpanRaceParts & ReplicaOutlookParts;
 
 /** Exactly the bytes of a span, in pieces. */
 export interface SpanBytes {
@@ -58,54 +42,74 @@ export interface SpanBytes {
 
 export class SpanReader {
   readonly #parts: SpanReaderParts;
+  readonly #outlook: ReplicaOutlook;
+  readonly #coded: CodedSpanReader;
 
   constructor(parts: SpanReaderParts) {
     this.#parts = parts;
+    this.#outlook = new ReplicaOutlook(parts);
+    this.#coded = new CodedSpanReader(parts, this.#outlook);
   }
 
   /**
    * @throws LumeoError DATA_LOSS (X4); CONFLICT if the file was replaced and its old chunks are
    *         gone; NOT_FOUND if the only server that may be asked has no replica; the last failure
-   *         if no replica could be reached.
+   *         if no replica could be reached; of a coded chunk as CodedSpanReader says.
    */
   async read(call: Call, file: ChunkMap, wish: SpanWish): Promise<SpanBytes> {
-    const { span } = wish;
-    const chunk = only(await file.locate(call, span.chunk), wish);
-    const target: Target = { file, wish, chunk, isTokenNew: false };
-    const progress = begin(chunk, span);
+    for (let conversions = 0; conversions < CONVERSIONS_MAX; conversions++) {
+      const target = await ChunkTarget.find(call, file, wish, this.#parts.admin);
+      checkLength(target);
+      const isCoded = target.chunk.coding !== undefined;
+      const found = isCoded
+        ? await this.#coded.read(call, target)
+        : await this.#readCopies(call, target);
+      if (found !== undefined) return found;
+    }
+    const what = `Cannot read chunk ${wish.span.chunk} of "${file.info.path}"`;
+    throw new LumeoError("CONFLICT", `${what}: it is converted again and again; read it later`);
+  }
+
+  /** @returns Undefined if the chunk has no copies any more. */
+  async #readCopies(call: Call, target: ChunkTarget): Promise<SpanBytes | undefined> {
+    const { span } = target.wish;
+    const progress = begin(target.chunk, span);
     const step = { idempotent: true, limitMs: UNLIMITED };
-    await call.run(step, async (attempt) => {
-      if (1 < attempt) await this.#relocate(call, target);
+    const isRead = await call.run(step, async (attempt) => {
+      if (1 < attempt) await target.relocate(call);
       const failures = await this.#tryAll(call, target, progress);
-      if (failures === undefined) return;
-      if (!failures.every(isBadCopy)) throw worst(failures);
-      await this.#relocate(call, target);
+      if (failures === undefined || target.isOtherwiseKept) return failures === undefined;
+      if (!failures.every(isBad)) throw worst(failures);
+      await target.relocate(call);
       const again = await this.#tryAll(call, target, progress);
-      if (again === undefined) return;
-      if (!again.every(isBadCopy)) throw worst(again);
-      await file.checkUnchanged(call);
+      if (again === undefined || target.isOtherwiseKept) return again === undefined;
+      if (!again.every(isBad)) throw worst(again);
+      await target.file.checkUnchanged(call);
       throw dataLoss(target, again);
     });
-    return { pieces: cut(progress, span), crc32c: progress.crc32c };
+    if (!isRead) return undefined;
+    const pieces = cutOut(progress.pieces, span.offset - progress.begin, span.length);
+    return { pieces, crc32c: progress.crc32c };
   }
 
   /** Asks the replicas as the race wants. @returns The failures if none had it all. */
   async #tryAll(
     call: Call,
-    target: Target,
+    target: ChunkTarget,
     progress: Progress,
   ): Promise<readonly Failure[] | undefined> {
     const failures: Failure[] = [];
     for (const replica of target.chunk.replicas) {
-      if (!replica.damaged) continue;
-      failures.push({ replica, error: new LumeoError("CHECKSUM", "known to be damaged") });
+      if (replica.damaged) failures.push({ replica, error: knownDamage() });
     }
     const onFailure = (failure: Failure): void => {
+      const { replica, error } = failure;
       failures.push(failure);
-      this.#note(target.chunk, failure);
-      if (failure.error.code === "CORRUPT") startAnew(progress);
+      this.#outlook.failed(target.chunk.handle, replica, error);
+      if (error.code === "CORRUPT") startAnew(progress);
     };
     for (;;) {
+      if (target.isOtherwiseKept) return failures;
       const { chunk, isTokenNew } = target;
       const failed = new Set(failures.map(({ replica }) => replica.server));
       const replicas = this.#inOrder(chunk.replicas.filter(({ server }) => !failed.has(server)));
@@ -114,11 +118,11 @@ export class SpanReader {
       const end = await raceForSpan(this.#parts, call, task);
       if (end.kind === "failed") return failures;
       if (end.kind === "refused") {
-        await this.#relocate(call, target);
+        await target.relocate(call);
         continue;
       }
       if (isIntact(progress, chunk)) {
-        this.#parts.health.worked(end.last.server);
+        this.#outlook.worked(end.last);
         return undefined;
       }
       onFailure({ replica: end.last, error: otherContent(chunk, progress, end) });
@@ -129,70 +133,21 @@ export class SpanReader {
   #inOrder(replicas: readonly ReplicaState[]): readonly ReplicaState[] {
     const { ports } = this.#parts;
     const now = ports.clock.monotonicMs();
-    return inOrderOfHope(replicas, (replica) => this.#prospect(replica, now), ports.random);
-  }
-
-  #prospect(replica: ReplicaState, now: MonotonicMs): Prospect {
-    const { health, scores, standpoint } = this.#parts;
-    const { server } = replica;
-    const state = { alive: 0, suspect: 2, dead: 3 }[replica.state];
-    const isDoubtful = health.isSuspect(server, now) || scores.isLagging(server, now);
-    return {
-      doubt: isDoubtful ? Math.max(state, 1) : state,
-      distance: distanceOf(standpoint, replica),
-      expectedMs: scores.expectedMs(server, now),
-      isPrimary: replica.role === "primary",
-    };
-  }
-
-  /** Remembers a failure, and reports a bad copy (X3). */
-  #note(chunk: LocatedChunk, { replica, error }: Failure): void {
-    const { health, ports, admin } = this.#parts;
-    if (!BAD_COPY.has(error.code)) {
-      health.failed([replica.server], ports.clock.monotonicMs());
-      return;
-    }
-    const damage = { handle: chunk.handle, serverId: replica.server, reason: error.message };
-    const options = { timeoutMs: REPORT_TIMEOUT_MS, signal: new AbortController().signal };
-    // The report is a courtesy: the next reader who meets this copy makes it again.
-    admin.reportDamage(damage, options).catch(() => undefined);
-  }
-
-  /** Where the copies are now, with a new token (X5). */
-  async #relocate(call: Call, target: Target): Promise<void> {
-    const { file, wish, chunk } = target;
-    target.isTokenNew = true;
-    try {
-      const asked = { handle: chunk.handle, withLabels: file.withLabels };
-      const located = await this.#parts.admin.locate(asked, call);
-      file.relocated(wish.span.chunk, located);
-      target.chunk = only(located, wish);
-    } catch (error) {
-      if (!(error instanceof LumeoError)) throw error;
-      if (error.code !== "NOT_FOUND") return; // what is known must do
-      await file.checkUnchanged(call); // a chunk that is gone belongs to a file that changed
-      if (wish.onlyReplica !== undefined) throw error;
-    }
+    const prospectOf = (replica: ReplicaState) => this.#outlook.prospect(replica, now);
+    return inOrderOfHope(replicas, prospectOf, ports.random);
   }
 }
 
-/** The chunk with the replicas that may be asked. */
-function only(chunk: LocatedChunk, { onlyReplica }: SpanWish): LocatedChunk {
-  if (onlyReplica === undefined) return chunk;
-  const replicas = chunk.replicas.filter(({ name }) => name === onlyReplica);
-  if (0 < replicas.length) return { ...chunk, replicas };
-  const what = `Cannot read chunk ${chunk.handle} from "${onlyReplica}"`;
-  throw new LumeoError("NOT_FOUND", `${what}: it has no replica there`);
+/** @throws LumeoError CORRUPT if the chunk is shorter than its file says. */
+function checkLength({ chunk, wish: { span } }: ChunkTarget): void {
+  const spanEnd = span.offset + span.length;
+  if (spanEnd <= chunk.lengthBytes) return;
+  const has = `it has ${chunk.lengthBytes} bytes, expected ${spanEnd}`;
+  throw new LumeoError("CORRUPT", `Cannot read chunk ${chunk.handle}: ${has}`);
 }
 
 function begin(chunk: LocatedChunk, span: Span): Progress {
   const spanEnd = span.offset + span.length;
-  if (chunk.lengthBytes < spanEnd) {
-    throw new LumeoError(
-      "CORRUPT",
-      `Cannot read chunk ${chunk.handle}: it has ${chunk.lengthBytes} bytes, expected ${spanEnd}`,
-    );
-  }
   const first = Math.floor(span.offset / BLOCK_BYTES) * BLOCK_BYTES;
   const end = Math.min(Math.ceil(spanEnd / BLOCK_BYTES) * BLOCK_BYTES, chunk.lengthBytes);
   return { begin: first, end, pieces: [], at: first, crc32c: 0 };
@@ -210,22 +165,8 @@ function isIntact(progress: Progress, chunk: LocatedChunk): boolean {
   return !isWhole || progress.crc32c === chunk.crc32c;
 }
 
-/** The span's own bytes out of the blocks that hold them. */
-function cut(progress: Progress, span: Span): readonly Uint8Array[] {
-  let skip = span.offset - progress.begin;
-  let rest = span.length;
-  const pieces: Uint8Array[] = [];
-  for (const piece of progress.pieces) {
-    const part = piece.subarray(skip, skip + rest);
-    skip = Math.max(0, skip - piece.byteLength);
-    rest -= part.byteLength;
-    if (0 < part.byteLength) pieces.push(part);
-  }
-  return pieces;
-}
-
-function isBadCopy({ error }: Failure): boolean {
-  return BAD_COPY.has(error.code);
+function isBad({ error }: Failure): boolean {
+  return isBadCopy(error);
 }
 
 function otherContent(
@@ -240,12 +181,12 @@ function otherContent(
 
 /** The failure that says most: one that may pass. */
 function worst(failures: readonly Failure[]): LumeoError {
-  const passing = failures.find((failure) => failure.error.retryable && !isBadCopy(failure));
+  const passing = failures.find((failure) => failure.error.retryable && !isBad(failure));
   const { error } = passing ?? (failures[0] as Failure);
   return error;
 }
 
-function dataLoss({ file, wish, chunk }: Target, failures: readonly Failure[]): LumeoError {
+function dataLoss({ file, wish, chunk }: ChunkTarget, failures: readonly Failure[]): LumeoError {
   const copies = failures.map(({ replica, error }) => `"${replica.name}": ${error.message}`);
   const found = copies.length === 0 ? "no copy is known" : copies.join("; ");
   const which = `number ${wish.span.chunk} of "${file.info.path}"`;

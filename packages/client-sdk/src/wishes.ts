@@ -1,10 +1,35 @@
 // What callers say about content, in the words of the parts that move it.
 
-import type { GetOptions, PutOptions } from "./options.js";
+import {
+  attributesOf,
+  chunkBytesOf,
+  type GetOptions,
+  type PutOptions,
+  preconditionOf,
+  replicasOf,
+} from "./options.js";
 import type { ReadWish } from "./reader.js";
+import { codePolicyOf } from "./redundancy.js";
+import type { WriteOptions } from "./writer.js";
+
+/** How a put is to write. @throws LumeoError INVALID_ARGUMENT for options that make no sense. */
+export function writeOptionsOf(options: PutOptions): WriteOptions {
+  return {
+    chunkBytes: chunkBytesOf(options),
+    replicas: replicasOf(options),
+    code: options.code === undefined ? undefined : codePolicyOf(options.code),
+    fallback: options.codeFallback,
+    precondition: preconditionOf(options),
+    makeParents: options.makeParents ?? true,
+    attributes: attributesOf(options),
+    fence: options.fence,
+    sizeBytes: options.size,
+    onProgress: progressTo(options.onProgress),
+  };
+}
 
 /** Reports of a put to whoever wants them. */
-export function progressTo(
+function progressTo(
   onProgress: PutOptions["onProgress"],
 ): ((loaded: number, total: number | undefined) => void) | undefined {
   if (onProgress === undefined) return undefined;

@@ -27,9 +27,18 @@ import {
 import { ChunkList, type FinishedList } from "./chunk-list.js";
 import type { ChunkSender } from "./chunk-sender.js";
 import type { Metadata } from "./metadata.js";
-import type { Attributes, Fence, InodeInfo, Precondition } from "./operations.js";
-import { PlacementPolicies } from "./placement-policies.js";
+import type {
+  Attributes,
+  CodeFallback,
+  CodePolicy,
+  Fence,
+  InodeInfo,
+  Precondition,
+} from "./operations.js";
+import { PeekedStream } from "./peeked-stream.js";
+import { type Placement, PlacementPolicies } from "./placement-policies.js";
 import type { Ports } from "./ports.js";
+import { AUTO_CODED_BYTES_MIN, codeFor, type Redundancy } from "./redundancy.js";
 
 /** Chunks of one body under way at once. */
 const PARALLEL_CHUNKS = 3;
@@ -43,6 +52,9 @@ export interface WriteOptions {
   readonly chunkBytes: number;
   /** Undefined for what the policy of the directory says. */
   readonly replicas: number | undefined;
+  /** The same; copies if there are `replicas`. */
+  readonly code: CodePolicy | undefined;
+  readonly fallback: CodeFallback | undefined;
   readonly precondition: Precondition;
   readonly makeParents: boolean;
   readonly attributes: Attributes;
@@ -66,9 +78,7 @@ interface Written {
   readonly chunkCount: number;
 }
 
-interface SettledOptions extends WriteOptions {
-  readonly replicas: number;
-}
+type SettledOptions = Omit<WriteOptions, keyof Redundancy> & Redundancy;
 
 /** What the writer works with. */
 export interface WriterParts {
@@ -106,10 +116,15 @@ export class Writer {
   }
 
   async #putBody(call: Call, path: string, body: Body, wishes: WriteOptions): Promise<Written> {
-    const source = await openBody(body);
+    let source = await openBody(body);
     try {
       checkSize(source, wishes.sizeBytes);
-      const options = await this.#settle(call, path, wishes);
+      const placement = await this.#placement(call, path, wishes);
+      if (placement.code.kind === "auto" && isOfUnknownSize(source, wishes)) {
+        source = new PeekedStream(source);
+      }
+      const sizeBytes = call.unlessAborted(sizeToDecide(source, wishes));
+      const options = settled(wishes, placement, await sizeBytes);
       for (let attempt = 1; ; attempt++) {
         try {
           return await this.#store(call, path, source, options);
@@ -128,16 +143,16 @@ export class Writer {
     }
   }
 
-  async #settle(call: Call, path: string, wishes: WriteOptions): Promise<SettledOptions> {
-    const replicas = wishes.replicas ?? (await this.#policies.replicasFor(call, path));
-    return { ...wishes, replicas };
+  /** What the caller says, and for the rest the policy, which is not asked without need. */
+  async #placement(call: Call, path: string, wishes: WriteOptions): Promise<Placement> {
+    const said = saidBy(wishes);
+    return said ?? { ...(await this.#policies.placementFor(call, path)), ...partsSaidBy(wishes) };
   }
 
   /** A file without chunks is made by its commit alone. */
   async #putEmpty(call: Call, path: string, wishes: WriteOptions): Promise<Written> {
-    const replicas = wishes.replicas ?? this.#policies.knownReplicasFor(path);
-    const options =
-      replicas === undefined ? await this.#settle(call, path, wishes) : { ...wishes, replicas };
+    const placement = await this.#placement(call, path, wishes);
+    const options = settled(wishes, placement, 0);
     checkWhole(NOTHING, options.sizeBytes);
     return { info: await this.#commit(call, options, path, NOTHING), chunkCount: 0 };
   }
@@ -222,8 +237,9 @@ export class Writer {
   }
 
   async #send(job: Job, index: number, body: ChunkBody): Promise<void> {
-    const { replicas } = job.options;
-    const stored = await this.#sender.send(job.call, body, { replicas, onSent: job.onSent });
+    const { replicas, code, fallback } = job.options;
+    const redundancy = { replicas, code, fallback };
+    const stored = await this.#sender.send(job.call, body, { ...redundancy, onSent: job.onSent });
     await job.list.add(index, stored);
   }
 
@@ -233,7 +249,7 @@ export class Writer {
     path: string,
     list: FinishedList,
   ): Promise<InodeInfo> {
-    const { chunkBytes, replicas, precondition, makeParents, attributes, fence } = options;
+    const { chunkBytes, replicas, code, precondition, makeParents, attributes, fence } = options;
     const { upload, chunks, crc32c } = list;
     return this.#parts.metadata.mutate(call, "commit", {
       path,
@@ -241,7 +257,7 @@ export class Writer {
       upload,
       chunkBytes,
       replicas,
-      code: undefined,
+      code,
       crc32c,
       precondition,
       makeParents,
@@ -259,6 +275,38 @@ export class Writer {
     };
     forget().catch(() => undefined);
   }
+}
+
+/** What the caller says of it all; undefined if the policy has to say something. */
+function saidBy({ replicas, code, fallback }: WriteOptions): Placement | undefined {
+  if (replicas === undefined) return undefined;
+  return { replicas, code: code ?? { kind: "replicated" }, fallback: fallback ?? "refuse" };
+}
+
+function partsSaidBy({ replicas, code, fallback }: WriteOptions): Partial<Placement> {
+  return {
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(code === undefined ? {} : { code }),
+    ...(fallback === undefined ? {} : { fallback }),
+  };
+}
+
+function settled(
+  wishes: WriteOptions,
+  { replicas, code, fallback }: Placement,
+  sizeBytes: number,
+): SettledOptions {
+  return { ...wishes, replicas, code: codeFor(code, sizeBytes), fallback };
+}
+
+function isOfUnknownSize(source: Source, { sizeBytes }: WriteOptions): source is StreamSource {
+  return source.kind === "stream" && sizeBytes === undefined;
+}
+
+/** Bytes of a body, as far as they matter for how it is kept. */
+async function sizeToDecide(source: Source, { sizeBytes }: WriteOptions): Promise<number> {
+  if (source instanceof PeekedStream) return source.peek(AUTO_CODED_BYTES_MIN);
+  return source.kind === "replayable" ? source.sizeBytes : (sizeBytes ?? 0);
 }
 
 function checkSize(source: Source, sizeBytes: number | undefined): void {

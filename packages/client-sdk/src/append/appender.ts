@@ -174,8 +174,8 @@ export class Appender {
     return tail;
   }
 
-  #replicasFor({ call }: Entry): Promise<number> {
-    return this.#parts.policies.replicasFor(call, this.#path);
+  async #replicasFor({ call }: Entry): Promise<number> {
+    return (await this.#parts.policies.placementFor(call, this.#path)).replicas;
   }
 
   /**

@@ -18,6 +18,7 @@ import type { Metadata } from "../metadata.js";
 import type { RunCall } from "../metadata-runner.js";
 import type { ChunkRef, InodeInfo } from "../operations.js";
 import type { CallOptions } from "../options.js";
+import type { PlacementPolicies } from "../placement-policies.js";
 import { measured, type Reader, sizeWith } from "../reader.js";
 import type { KnownTail, TailReader } from "../tail-reader.js";
 import { Overlay } from "./overlay.js";
@@ -33,6 +34,7 @@ const ATTEMPTS_MAX = 5;
 export interface LumeoFileParts {
   readonly run: RunCall;
   readonly metadata: Metadata;
+  readonly policies: PlacementPolicies;
   readonly reader: Reader;
   readonly tails: TailReader;
   readonly sender: ChunkSender;
@@ -269,14 +271,15 @@ export class LumeoFile implements AsyncDisposable {
     const source = await openBody(await this.#bytes(call, start, end));
     invariant(source.kind === "replayable", "bytes in memory can be read again");
     const body = new ReplayableChunk(source, 0, end - start);
-    const { replicas } = this.#base.info;
+    const { replicas, code } = this.#base.info;
+    const { policies, sender } = this.#parts;
+    const fallback =
+      code === undefined ? "refuse" : (await policies.placementFor(call, this.path)).fallback;
     const onSent = (bytes: number): void => {
       call.bytes += bytes;
     };
-    const { handle, epoch, lengthBytes, crc32c, coding } = await this.#parts.sender.send(call, body, {
-      replicas,
-      onSent,
-    });
+    const options = { replicas, code, fallback, onSent };
+    const { handle, epoch, lengthBytes, crc32c, coding } = await sender.send(call, body, options);
     return { handle, epoch, lengthBytes, crc32c, coding };
   }
 

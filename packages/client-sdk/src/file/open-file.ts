@@ -43,6 +43,8 @@ async function makeEmpty(
   await writer.put(call, path, new Uint8Array(), {
     chunkBytes: CHUNK_BYTES_DEFAULT,
     replicas: undefined,
+    code: undefined,
+    fallback: undefined,
     precondition,
     makeParents: true,
     attributes: NO_ATTRIBUTES,

@@ -15,6 +15,7 @@ import {
   type Closable,
   type Crc32c,
   chunkHandle,
+  crc32cCombine,
   epoch,
   LumeoError,
   type ServerId,
@@ -61,7 +62,13 @@ export interface ReadOptions {
   readonly signal: Cancellation;
 }
 
-/** Bytes in pieces, for one frame, with what the servers must confirm. */
+/** Where a chunk, or one unit of it, is written. */
+export interface WriteTarget extends Pick<Allocation, "handle" | "epoch" | "replicas" | "token"> {
+  /** Whose record the chunk's clock counts; without it the first of the replicas. */
+  readonly author?: ServerId;
+}
+
+/** What the servers must confirm. */
 export interface WrittenChunk {
   readonly lengthBytes: number;
   readonly crc32c: number;
@@ -69,7 +76,8 @@ export interface WrittenChunk {
 
 /** A part of a chunk to read. */
 export interface ChunkPart {
-  readonly chunk: ChunkRef;
+  /** As the server's record has it: of a coded chunk, one unit. */
+  readonly chunk: Omit<ChunkRef, "coding">;
   readonly token: Uint8Array | undefined;
   /** From the start of the chunk, at a multiple of the block size. */
   readonly offset: number;
@@ -89,9 +97,10 @@ export interface ChunkSink {
   /**
    * Sends the next bytes: whole blocks, except in the last call. Waits while the queue is full.
    *
-   * @param sent  Called when the bytes may change again.
+   * @param sent  Called when the bytes may change again; not if this rejects.
+   * @returns     Their checksum.
    */
-  write(bytes: Uint8Array, sent?: () => void): Promise<void>;
+  write(bytes: Uint8Array, sent?: () => void): Promise<number>;
   /** Resolves when every replica has the chunk durably. */
   finish(): Promise<WrittenChunk>;
   /** Gives the write up. Harmless after `finish`. */
@@ -119,7 +128,7 @@ export class ChunkserverPool implements Closable {
 
   /** Writes a chunk that fits one frame; resolves when every replica has it durably. */
   async writeSmall(
-    target: Allocation,
+    target: WriteTarget,
     bytes: Uint8Array,
     options: RequestOptions,
   ): Promise<WrittenChunk> {
@@ -154,7 +163,7 @@ export class ChunkserverPool implements Closable {
   }
 
   /** Opens a stream for a chunk of up to 64 MiB. */
-  async openWrite(target: Allocation, options: RequestOptions): Promise<ChunkSink> {
+  async openWrite(target: WriteTarget, options: RequestOptions): Promise<ChunkSink> {
     const { address } = primaryOf(target);
     const { signal } = options;
     const lease = await this.#frames.exclusive({ address, lane: LANE_STREAMS, signal });
@@ -313,7 +322,7 @@ class StreamedChunk implements ChunkSink {
     });
   }
 
-  async write(bytes: Uint8Array, sent?: () => void): Promise<void> {
+  async write(bytes: Uint8Array, sent?: () => void): Promise<number> {
     this.#options.signal.throwIfAborted();
     if (this.#failure !== undefined) throw this.#failure;
     const crcs = blockCrcs([bytes], this.#options.crc32c);
@@ -324,9 +333,11 @@ class StreamedChunk implements ChunkSink {
       this.#sentFrames++;
       sent?.();
     });
-    this.#crc32c = crcOfBlocks(crcs, bytes.byteLength, this.#crc32c);
+    const crc32c = crcOfBlocks(crcs, bytes.byteLength);
+    this.#crc32c = crc32cCombine(this.#crc32c, crc32c, bytes.byteLength);
     this.#offset += bytes.byteLength;
     if (full !== undefined) await full;
+    return crc32c;
   }
 
   async finish(): Promise<WrittenChunk> {
@@ -353,7 +364,7 @@ class StreamedChunk implements ChunkSink {
 /** A replica whose record is another one has other bytes, be they intact: none of them counts. */
 function checkRecord(
   replica: Replica,
-  { handle, lengthBytes, crc32c }: ChunkRef,
+  { handle, lengthBytes, crc32c }: ChunkPart["chunk"],
   end: { readonly length: number; readonly crc32c: number },
 ): void {
   if (end.length === lengthBytes && end.crc32c === crc32c) return;
@@ -363,7 +374,7 @@ function checkRecord(
 }
 
 /** The replicas confirm what was sent (D3). */
-function checkDone(frame: ReceivedFrame, written: WrittenChunk, target: Allocation): void {
+function checkDone(frame: ReceivedFrame, written: WrittenChunk, target: WriteTarget): void {
   frame.release();
   const { message } = frame;
   if (message.type !== "writeDone") throw unexpected(message);
@@ -380,12 +391,13 @@ function checkDone(frame: ReceivedFrame, written: WrittenChunk, target: Allocati
   );
 }
 
-function addressed(target: Allocation) {
+function addressed(target: WriteTarget) {
   const chain: ChainLink[] = target.replicas.slice(1).map(({ server, address }) => {
     return { server, address };
   });
   const handle = chunkHandle(target.handle);
-  return { handle, epoch: epoch(target.epoch), ...shown(target.token), chain };
+  const primary = target.author === undefined ? {} : { primary: target.author };
+  return { handle, epoch: epoch(target.epoch), ...shown(target.token), chain, ...primary };
 }
 
 /** The field for a token, if there is one. */
@@ -393,7 +405,7 @@ function shown(token: Uint8Array | undefined): { readonly token?: Uint8Array } {
   return token === undefined ? {} : { token };
 }
 
-function primaryOf(target: Allocation): Replica {
+function primaryOf(target: WriteTarget): Replica {
   return target.replicas[0] as Replica; // a grant has at least one: rpc/wire.ts
 }
 

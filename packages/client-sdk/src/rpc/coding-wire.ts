@@ -3,6 +3,7 @@
 import { type ChunkCoding, type Code, faultOfCode, unitCount } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import type { ChunkRef, CodeFallback, CodePolicy } from "../operations.js";
+import { codePolicyOf, formatCodePolicy } from "../redundancy.js";
 import { broken, expected } from "./wire-fields.js";
 
 const { CodeFallback: Fallback, CodeMode } = lumeo.master.v1;
@@ -39,7 +40,9 @@ export function decodeCode(wire: lumeo.common.v1.Code.$Properties): Code {
   throw broken(`code ${code.data}+${code.parity}: ${fault}`);
 }
 
-export function encodeCodePolicy(policy: CodePolicy): lumeo.master.v1.CodePolicy.$Properties {
+/** @throws LumeoError INVALID_ARGUMENT for a text that says nothing. */
+export function encodeCodePolicy(text: string): lumeo.master.v1.CodePolicy.$Properties {
+  const policy = codePolicyOf(text);
   switch (policy.kind) {
     case "replicated":
       return { mode: CodeMode.CODE_MODE_REPLICATED };
@@ -51,7 +54,11 @@ export function encodeCodePolicy(policy: CodePolicy): lumeo.master.v1.CodePolicy
 }
 
 /** @throws LumeoError PROTOCOL for a mode that this version does not know. */
-export function decodeCodePolicy(wire: lumeo.master.v1.CodePolicy.$Properties): CodePolicy {
+export function decodeCodePolicy(wire: lumeo.master.v1.CodePolicy.$Properties): string {
+  return formatCodePolicy(policyOf(wire));
+}
+
+function policyOf(wire: lumeo.master.v1.CodePolicy.$Properties): CodePolicy {
   switch (wire.mode) {
     case CodeMode.CODE_MODE_REPLICATED:
       return { kind: "replicated" };

@@ -30,6 +30,8 @@ export interface StoredChunk {
   /** What was checked when it was written: stays when a test damages the bytes. */
   readonly crcs: Uint8Array;
   readonly crc32c: number;
+  /** Whose record it is said to be. */
+  readonly author: ServerId;
 }
 
 /** Called at certain places of a request; throws to fail it there. */
@@ -145,11 +147,11 @@ export class FakeChunkserver {
   }
 
   async #store(
-    { handle, epoch, chain }: WriteSmall | WriteOpen,
+    { handle, epoch, chain, primary: author = this.id }: WriteSmall | WriteOpen,
     bytes: Buffer,
     exchange: Exchange,
   ): Promise<void> {
-    const chunk = { bytes, epoch, crcs: sums(bytes), crc32c: nativeCrc32c(bytes) };
+    const chunk = { bytes, epoch, crcs: sums(bytes), crc32c: nativeCrc32c(bytes), author };
     const servers = [this.id, ...chain.map(({ server }) => server)];
     for (const server of servers) {
       const replica = server === this.id ? this : this.#others.get(server);

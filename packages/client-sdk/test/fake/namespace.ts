@@ -15,6 +15,7 @@ interface FakeFile {
   readonly crc32c: number;
   readonly chunkSizeBytes: number;
   readonly revision: number;
+  readonly code: lumeo.common.v1.Code.$Properties | null;
 }
 
 const { FileKind } = lumeo.master.v1;
@@ -30,6 +31,10 @@ export class FakeNamespace {
   usableMs = 600_000;
   /** Comes with every location and grant. */
   token = Uint8Array.of(1);
+  /** What all directories say. */
+  policy: lumeo.master.v1.Policy.$Properties = {};
+  /** Servers that the masters take for dead. */
+  readonly dead = new Set<number>();
   /** By server. */
   readonly labels = new Map<number, Readonly<Record<string, string>>>();
   readonly #servers: ReadonlyMap<number, FakeChunkserver>;
@@ -65,7 +70,7 @@ export class FakeNamespace {
       return { sessionOpened: { session, idleMsMax: 60_000 } };
     }
     if (operation.stat) return this.#stat(operation.stat);
-    if (operation.effectivePolicy) return { policy: {} };
+    if (operation.effectivePolicy) return { policy: this.policy };
     if (operation.list) return this.#list(operation.list);
     return this.#once(operation);
   }
@@ -107,7 +112,11 @@ export class FakeNamespace {
 
   #allocate(ask: lumeo.master.v1.IAllocate): Result {
     const avoid = new Set(ask.avoidServerIds);
-    const alive = [...this.#servers.keys()];
+    const alive = [...this.#servers.keys()].filter((id) => !this.dead.has(id));
+    if (ask.units && alive.length < (ask.replicas ?? 0)) {
+      const are = `${alive.length} of ${this.#servers.size} chunkservers are alive`;
+      throw new LumeoError("TOO_FEW_SERVERS", `Cannot place ${ask.replicas} units: ${are}`);
+    }
     const wanted = [
       ...alive.filter((id) => !avoid.has(id)),
       ...alive.filter((id) => avoid.has(id)),
@@ -157,13 +166,14 @@ export class FakeNamespace {
     this.#seal(ask.chunks ?? []);
     const chunks = [...(this.#uploads.get(ask.upload ?? 0) ?? []), ...(ask.chunks ?? [])];
     const sizeBytes = chunks.reduce((sum, { lengthBytes }) => sum + (lengthBytes ?? 0), 0);
-    const { crc32c, chunkSizeBytes } = ask;
+    const { crc32c, chunkSizeBytes, code } = ask;
     this.files.set(path, {
       chunks,
       sizeBytes,
       crc32c: crc32c ?? 0,
       chunkSizeBytes: chunkSizeBytes ?? 0,
       revision: ++this.#lastNumber,
+      code: code ?? null,
     });
     return { file: this.#info(path) };
   }
@@ -212,10 +222,10 @@ export class FakeNamespace {
     }
     const file = this.files.get(path);
     if (file === undefined) throw new LumeoError("NOT_FOUND", `Cannot find "${path}"`);
-    const { sizeBytes, revision, crc32c, chunkSizeBytes, chunks } = file;
+    const { sizeBytes, revision, crc32c, chunkSizeBytes, chunks, code } = file;
     const counts = { chunkCount: chunks.length, replicas: 3 };
     const kind = FileKind.FILE_KIND_FILE;
-    return { path, kind, sizeBytes, revision, crc32c, chunkSizeBytes, ...counts };
+    return { path, kind, sizeBytes, revision, crc32c, chunkSizeBytes, code, ...counts };
   }
 
   #located(chunk: ChunkRef): lumeo.common.v1.LocatedChunk.$Properties {
@@ -236,7 +246,7 @@ export class FakeNamespace {
       labels: this.labels.get(id) ?? {},
       address: server.address,
       role: position === 0 ? PRIMARY : SECONDARY,
-      state: ServerState.SERVER_STATE_ALIVE,
+      state: this.dead.has(id) ? ServerState.SERVER_STATE_DEAD : ServerState.SERVER_STATE_ALIVE,
     };
   }
 }

@@ -63,7 +63,7 @@ const STATUS: ClusterStatus = {
       ...{ standing: "draining", lost: false },
     },
   ],
-  health: { chunks: 7, underReplicated: 2, damaged: 1, lost: 0, lookedMsAgo: 5 },
+  health: { chunks: 7, underReplicated: 2, damaged: 1, lost: 0, unreadable: 0, lookedMsAgo: 5 },
   jobs: [
     {
       ...{ id: 3, kind: "drain", node: "cs1", state: "running", createdAt: CHANGED_AT },

@@ -156,7 +156,7 @@ test("cluster status shows a table to people and everything to scripts", async (
   const stage = new Stage(t);
   t.is(await clusterStatus(stage.context()), 0);
   t.regex(stage.stdout, /Leader m1, term 3/);
-  t.regex(stage.stdout, /Chunks 7: 2 with too few good copies; 1 with a damaged copy\n/);
+  t.regex(stage.stdout, /Chunks 7: 2 with too few good copies or units; 1 with a damaged copy\n/);
   t.regex(stage.stdout, /Job 3: drain cs1 running, 5 of 7 chunks\n/);
   t.regex(stage.stdout, /cs1 +h:2 +alive, draining +7 +1\.5 KiB of 1\.0 GiB +0/);
   const scripted = new Stage(t);

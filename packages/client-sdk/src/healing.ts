@@ -75,12 +75,14 @@ export interface NodeInfo {
 /** What the last complete look at all chunks has found. */
 export interface ChunkHealth {
   readonly chunks: number;
-  /** With fewer good copies than there should be. */
+  /** With fewer good copies, or units, than there should be. */
   readonly underReplicated: number;
   /** With a copy that is damaged or missing. */
   readonly damaged: number;
-  /** Without any good copy that is known. */
+  /** Without any good copy that is known, or with too few units to be read. */
   readonly lost: number;
+  /** Not lost, but too many of their servers are away: they cannot be read now. */
+  readonly unreadable: number;
   readonly lookedMsAgo: number;
 }
 
@@ -100,7 +102,7 @@ export interface NodeChange {
 export type ChunkFilter = "all" | "underReplicated" | "corrupt" | "orphan";
 
 export interface ChunkState extends LocatedChunk {
-  /** Copies that are good, or whose server may come back. */
+  /** Copies, or units, that are good, or whose server may come back. */
   readonly goodCopies: number;
   /** No file has it any more. */
   readonly orphan: boolean;

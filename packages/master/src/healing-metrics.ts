@@ -7,7 +7,7 @@ export const HEALING_METRICS = {
   chunks: gauge("lumeo_master_chunks", "Chunks at this leader's last look; 0 if it does not lead."),
   chunksDegraded: gauge(
     "lumeo_master_chunks_degraded",
-    "Chunks with fewer good copies than they should have, with a damaged one, or with none.",
+    "Chunks with too few good copies or units, a damaged one, too few to be read, or too few now.",
     ["fault"],
   ),
   healMoves: counter(
@@ -34,7 +34,7 @@ export class HealingMeter {
     const { moves, movedBytes, round } = this.#figures;
     const seen = isLeading ? round?.figures : undefined;
     this.#metrics.chunks.set(seen?.chunks ?? 0);
-    const faults = ["underReplicated", "damaged", "lost"] as const;
+    const faults = ["underReplicated", "damaged", "lost", "unreadable"] as const;
     for (const fault of faults) this.#metrics.chunksDegraded.set(seen?.[fault] ?? 0, { fault });
     for (const [outcome, count] of Object.entries(moves)) {
       this.#metrics.healMoves.add(this.#more(outcome, count), { outcome });

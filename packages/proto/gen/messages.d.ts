@@ -1828,6 +1828,7 @@ export namespace lumeo {
                 path: string;
                 to?: (lumeo.common.v1.Code.$Properties|null);
                 byPolicy: boolean;
+                recursive: boolean;
                 static encode(m: lumeo.master.v1.Conversion.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Conversion & lumeo.master.v1.Conversion.$Shape;
             }
@@ -1837,6 +1838,7 @@ export namespace lumeo {
                     path?: (string|null);
                     to?: (lumeo.common.v1.Code.$Properties|null);
                     byPolicy?: (boolean|null);
+                    recursive?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Conversion.$Properties;
@@ -2079,6 +2081,7 @@ export namespace lumeo {
                 damaged: number;
                 lost: number;
                 lookedMsAgo: number;
+                unreadable: number;
                 static encode(m: lumeo.master.v1.ChunkHealth.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkHealth & lumeo.master.v1.ChunkHealth.$Shape;
             }
@@ -2090,6 +2093,7 @@ export namespace lumeo {
                     damaged?: (number|null);
                     lost?: (number|null);
                     lookedMsAgo?: (number|null);
+                    unreadable?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkHealth.$Properties;

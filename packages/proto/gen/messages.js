@@ -13666,6 +13666,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [path] Conversion path
                  * @property {lumeo.common.v1.Code.$Properties|null} [to] Conversion to
                  * @property {boolean|null} [byPolicy] Conversion byPolicy
+                 * @property {boolean|null} [recursive] Conversion recursive
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -13722,6 +13723,14 @@ export const lumeo = $root.lumeo = (() => {
                 Conversion.prototype.byPolicy = false;
 
                 /**
+                 * Conversion recursive.
+                 * @member {boolean} recursive
+                 * @memberof lumeo.master.v1.Conversion
+                 * @instance
+                 */
+                Conversion.prototype.recursive = false;
+
+                /**
                  * Encodes the specified Conversion message. Does not implicitly {@link lumeo.master.v1.Conversion.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Conversion
@@ -13743,6 +13752,8 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.common.v1.Code.encode(m.to, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
                     if (m.byPolicy != null && $Object.hasOwnProperty.call(m, "byPolicy") && m.byPolicy !== false)
                         w.uint32(/* id 3, wireType 0 =*/24).bool(m.byPolicy);
+                    if (m.recursive != null && $Object.hasOwnProperty.call(m, "recursive") && m.recursive !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.recursive);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -13809,6 +13820,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.byPolicy = v;
                                 else
                                     delete m.byPolicy;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.recursive = v;
+                                else
+                                    delete m.recursive;
                                 continue;
                             }
                         }
@@ -15539,6 +15559,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [damaged] ChunkHealth damaged
                  * @property {number|null} [lost] ChunkHealth lost
                  * @property {number|null} [lookedMsAgo] ChunkHealth lookedMsAgo
+                 * @property {number|null} [unreadable] ChunkHealth unreadable
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -15611,6 +15632,14 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkHealth.prototype.lookedMsAgo = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * ChunkHealth unreadable.
+                 * @member {number} unreadable
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @instance
+                 */
+                ChunkHealth.prototype.unreadable = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified ChunkHealth message. Does not implicitly {@link lumeo.master.v1.ChunkHealth.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ChunkHealth
@@ -15636,6 +15665,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 4, wireType 0 =*/32).uint64(m.lost);
                     if (m.lookedMsAgo != null && $Object.hasOwnProperty.call(m, "lookedMsAgo") && (typeof m.lookedMsAgo === "object" ? m.lookedMsAgo.low || m.lookedMsAgo.high : m.lookedMsAgo !== 0))
                         w.uint32(/* id 5, wireType 0 =*/40).uint64(m.lookedMsAgo);
+                    if (m.unreadable != null && $Object.hasOwnProperty.call(m, "unreadable") && (typeof m.unreadable === "object" ? m.unreadable.low || m.unreadable.high : m.unreadable !== 0))
+                        w.uint32(/* id 6, wireType 0 =*/48).uint64(m.unreadable);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -15723,6 +15754,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.lookedMsAgo = v;
                                 else
                                     delete m.lookedMsAgo;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.unreadable = v;
+                                else
+                                    delete m.unreadable;
                                 continue;
                             }
                         }

@@ -46,11 +46,14 @@ function chunksOf({ health, chunkservers }: ClusterStatus): string {
   const away = chunkservers.filter(({ state }) => state !== "alive").map(({ id }) => id);
   const missing = away.length === 0 ? [] : [`${away.join(", ")} away`];
   if (health === undefined) return ["not looked at yet", ...missing].join("; ");
-  const { chunks, underReplicated, damaged, lost } = health;
+  const { chunks, underReplicated, damaged, lost, unreadable } = health;
   const faults = [
-    ...(0 < underReplicated ? [`${formatCount(underReplicated)} with too few good copies`] : []),
+    ...(0 < underReplicated
+      ? [`${formatCount(underReplicated)} with too few good copies or units`]
+      : []),
     ...(0 < damaged ? [`${formatCount(damaged)} with a damaged copy`] : []),
-    ...(0 < lost ? [`${formatCount(lost)} WITHOUT ANY GOOD COPY`] : []),
+    ...(0 < lost ? [`${formatCount(lost)} WITHOUT A GOOD COPY OR ENOUGH UNITS`] : []),
+    ...(0 < unreadable ? [`${formatCount(unreadable)} CANNOT BE READ NOW`] : []),
     ...missing,
   ];
   const found = faults.length === 0 ? ["all whole"] : faults;

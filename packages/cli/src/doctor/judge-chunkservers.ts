@@ -125,16 +125,26 @@ function copies({ health, chunkservers }: ClusterStatus): readonly DoctorFinding
   const findings: DoctorFinding[] = [];
   const add = (severity: Severity, what: string, mend: string): unknown =>
     findings.push({ severity, check: "copies", subject: "", what, mend });
-  const { chunks, underReplicated, lost } = health;
+  const { chunks, underReplicated, lost, unreadable } = health;
   const damaged = chunkservers.reduce((sum, one) => sum + one.damaged, 0);
   if (0 < lost) {
     const mend = "bring back the chunkservers that are away; lumeo chunk ls --under-replicated";
-    add("critical", `${formatCount(lost)} chunks have no good copy that is known`, mend);
+    const what = "chunks have no good copy that is known, or too few units to be read";
+    add("critical", `${formatCount(lost)} ${what}`, mend);
+  }
+  if (0 < unreadable) {
+    const mend = "bring back the chunkservers that are away, or wait for them; lumeo node ls";
+    const what = "chunks cannot be read now: too many of their servers are away";
+    add("critical", `${formatCount(unreadable)} ${what}`, mend);
   }
   if (0 < underReplicated) {
     const mend =
       "lumeo job ls shows whether they are being made; lumeo chunk ls --under-replicated";
-    add("warning", `${formatCount(underReplicated)} chunks have too few good copies`, mend);
+    add(
+      "warning",
+      `${formatCount(underReplicated)} chunks have too few good copies or units`,
+      mend,
+    );
   }
   if (0 < damaged) {
     const mend = "lumeo job ls shows whether they are made again; lumeo chunk ls --corrupt";

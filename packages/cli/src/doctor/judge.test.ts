@@ -70,7 +70,7 @@ function seen(more: Partial<Observation> = {}, status: Partial<ClusterStatus> = 
     ...{ clusterId: "c", leader: "m1", term: 3, jobs: [] },
     masters: masters.flatMap(({ asked }) => (asked.kind === "answered" ? [asked.value] : [])),
     chunkservers: chunkservers.map((one) => one.status),
-    health: { chunks: 7, underReplicated: 0, damaged: 0, lost: 0, lookedMsAgo: 5 },
+    health: { chunks: 7, underReplicated: 0, damaged: 0, lost: 0, unreadable: 0, lookedMsAgo: 5 },
     ...status,
   };
   const later = answered({ term: cluster.term, jobs: cluster.jobs });
@@ -182,8 +182,19 @@ test("alarms: masters that have lost what they knew, and chunks with two histori
 });
 
 test("copies: lost is critical, too few and damaged are warnings, not looked at is a notice", (t) => {
-  const health = { chunks: 7, underReplicated: 2, damaged: 1, lost: 1, lookedMsAgo: 5 };
-  t.deepEqual(brief(seen({}, { health })), ["critical copies", "warning copies"]);
+  const health = {
+    chunks: 7,
+    underReplicated: 2,
+    damaged: 1,
+    lost: 1,
+    unreadable: 1,
+    lookedMsAgo: 5,
+  };
+  t.deepEqual(brief(seen({}, { health })), [
+    "critical copies",
+    "critical copies",
+    "warning copies",
+  ]);
   t.deepEqual(brief(seen({}, { health: undefined })), ["notice copies"]);
 });
 

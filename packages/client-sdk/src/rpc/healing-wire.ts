@@ -51,6 +51,7 @@ export function decodeHealth(health: lumeo.master.v1.ChunkHealth.$Properties): C
     underReplicated: health.underReplicated ?? 0,
     damaged: health.damaged ?? 0,
     lost: health.lost ?? 0,
+    unreadable: health.unreadable ?? 0,
     lookedMsAgo: health.lookedMsAgo ?? 0,
   };
 }

@@ -13,6 +13,8 @@ export interface RoundFigures {
   readonly underReplicated: number;
   /** Of these, those without any whole copy, or with too few units to be read. */
   readonly lost: number;
+  /** Not lost, but so many of their servers are away that they cannot be read now. */
+  readonly unreadable: number;
   readonly damaged: number;
 }
 
@@ -29,7 +31,7 @@ export class Round {
   readonly #left = new Map<JobId, Amount>();
   readonly #unreadable = new Map<JobId, number>();
   readonly #held = new Map<ServerId, Amount>();
-  #figures = { chunks: 0, underReplicated: 0, lost: 0, damaged: 0 };
+  #figures = { chunks: 0, underReplicated: 0, lost: 0, unreadable: 0, damaged: 0 };
 
   constructor(picture: Picture, begin: { readonly now: MonotonicMs; readonly isMeasure: boolean }) {
     this.startedAt = begin.now;
@@ -43,6 +45,7 @@ export class Round {
     this.#figures.chunks++;
     if (found.whole < members.length) this.#figures.underReplicated++;
     if (found.whole < neededMembers(chunk)) this.#figures.lost++;
+    else if (found.margin < 0) this.#figures.unreadable++;
     if ([...found.health.values()].includes("damaged")) this.#figures.damaged++;
     for (const member of members) add(this.#held, member, memberLength(chunk, member));
     const noted = new Set<JobId>();

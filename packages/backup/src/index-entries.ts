@@ -1,4 +1,4 @@
-import { type Disk, LumeoError } from "@lumeofs/base";
+import { type Disk, formatCode, LumeoError } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import type { Backup } from "./backup.js";
 import { newestOf, readCatalogue } from "./catalogue.js";
@@ -17,6 +17,8 @@ export interface IndexEntry {
   readonly crc32c?: string;
   readonly chunkCount?: number;
   readonly replicas?: number;
+  /** "replicated", or the code that the file was meant to have, such as "4+2". */
+  readonly layout?: string;
   readonly contentType?: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
@@ -46,6 +48,7 @@ function decodeEntry({ name }: Backup, value: Uint8Array): IndexEntry {
     crc32c: (info.crc32c ?? 0).toString(16).padStart(8, "0"),
     chunkCount: info.chunkCount ?? 0,
     replicas: info.replicas ?? 0,
+    layout: layoutOf(info.code),
     ...(info.contentType ? { contentType: info.contentType } : {}),
   };
   return {
@@ -59,6 +62,12 @@ function decodeEntry({ name }: Backup, value: Uint8Array): IndexEntry {
     metadata: info.metadata ?? {},
     tags: info.tags ?? {},
   };
+}
+
+function layoutOf(code: lumeo.common.v1.ICode | null | undefined): string {
+  if (!code) return "replicated";
+  const { data, parity, cellBytes } = code;
+  return formatCode({ data: data ?? 0, parity: parity ?? 0, cellBytes: cellBytes ?? 0 });
 }
 
 function decodeInfo(name: string, value: Uint8Array): lumeo.master.v1.IFileInfo {

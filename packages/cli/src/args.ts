@@ -1,6 +1,8 @@
 // Values of flags: text as people write it, to numbers. Everything here throws UsageError, which
 // ends the command with exit code 2 and its message.
 
+import { parseCode, UNITS_MAX } from "@lumeofs/base";
+
 /** The command line is wrong: exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
@@ -41,6 +43,23 @@ export function parseLifetime(text: string): number {
   const ms = Number(match?.[1]) * (DURATION_UNITS_MS[match?.[2] ?? "s"] ?? Number.NaN);
   if (Number.isSafeInteger(Math.ceil(ms))) return Math.ceil(ms);
   throw new UsageError(`"${text}" is not a duration. Write a number with ms, s, m, h or d`);
+}
+
+/** How files are kept: `4+2`, `4+2/256KiB`, `auto`, `auto:6+3`, or `replicated`. */
+export function parseLayout(text: string): string {
+  if (text === "none" || text === "replicated" || text === "auto") return text;
+  const code = parseCode(text.startsWith("auto:") ? text.slice("auto:".length) : text);
+  if (code !== undefined) return text;
+  throw new UsageError(
+    `"${text}" is not a code. Write data+parity such as 4+2, at most ${UNITS_MAX} together, auto, ` +
+      "auto:4+2, or replicated",
+  );
+}
+
+/** What becomes of files for whose code there are too few chunkservers. */
+export function parseFallback(text: string): "refuse" | "replicate" {
+  if (text === "refuse" || text === "replicate") return text;
+  throw new UsageError(`"${text}" is not a fallback. Write refuse or replicate`);
 }
 
 /** `key=value` each; the value may be empty and may hold "=". */

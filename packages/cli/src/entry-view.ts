@@ -1,12 +1,13 @@
 // A file or directory of the cluster as `ls` and `stat` show it.
 
+import { parseCode } from "@lumeofs/base";
 import type { ChunkInfo, FileInfo, Policy } from "@lumeofs/client";
 import { formatBytes, formatLifetime, plural, printable } from "./format.js";
 
 /** For `--json`. */
 export function entryJson(entry: FileInfo): object {
   const { path, kind, size, version, etag, createdAt, modifiedAt } = entry;
-  const { chunkSize, chunkCount } = entry;
+  const { chunkSize, chunkCount, layout, bytesOnDisk } = entry;
   const crc32c = entry.checksum?.value;
   const replicas = entry.redundancy?.replicas;
   return {
@@ -14,7 +15,7 @@ export function entryJson(entry: FileInfo): object {
     createdAt: createdAt.toISOString(),
     modifiedAt: modifiedAt.toISOString(),
     ...attributesJson(entry),
-    ...(kind === "file" ? { crc32c, replicas, chunkSize, chunkCount } : {}),
+    ...(kind === "file" ? { crc32c, layout, replicas, bytesOnDisk, chunkSize, chunkCount } : {}),
     ...(entry.tail === undefined ? {} : { tail: entry.tail }),
     ...entry.freshness,
   };
@@ -66,7 +67,8 @@ export function describeEntry(entry: FileInfo): readonly string[] {
       ["Etag", entry.etag],
       ["Version", entry.version],
       ["CRC32C", entry.checksum?.value],
-      ["Replicas", entry.redundancy?.replicas.toString()],
+      ["Layout", layoutText(entry)],
+      ["On disks", diskText(entry)],
       ["Chunks", `${entry.chunkCount ?? "?"} of at most ${chunkSizeText ?? "?"}`],
       ["Appended", tailText(entry)],
     );
@@ -75,6 +77,24 @@ export function describeEntry(entry: FileInfo): readonly string[] {
   return facts.flatMap(([name, value]) =>
     value === undefined ? [] : [`${name.padEnd(10)}${value}`],
   );
+}
+
+/** How it is kept, and what may be lost. */
+function layoutText({ layout = "replicated", redundancy }: FileInfo): string | undefined {
+  if (layout === "replicated") {
+    return redundancy === undefined ? undefined : plural(redundancy.replicas, "replica");
+  }
+  const code = parseCode(layout);
+  if (code === undefined) return layout;
+  const { data, parity } = code;
+  return `${layout}: any ${parity} of ${data + parity} servers may be lost`;
+}
+
+/** Against what is in it. */
+function diskText({ size, bytesOnDisk }: FileInfo): string | undefined {
+  if (bytesOnDisk === undefined) return undefined;
+  const share = size === 0 ? "" : `, ${(bytesOnDisk / size).toFixed(2)} times its size`;
+  return `${formatBytes(bytesOnDisk)}${share}`;
 }
 
 /** What is being appended to it at present. */
@@ -112,21 +132,28 @@ function describeAttributes(entry: FileInfo): readonly (readonly [string, string
 }
 
 /** What a directory sets, named as the flags of `policy set`. */
-function policyTexts({ replicas, versions, trashMs, ttlMs }: Policy): object {
+function policyTexts(policy: Policy): object {
+  const { replicas, versions, trashMs, ttlMs, code, codeAfterMs, codeFallback } = policy;
   return {
     ...(replicas === undefined ? {} : { replicas }),
     ...(versions === undefined ? {} : { versions }),
     ...(trashMs === undefined ? {} : { trash: formatLifetime(trashMs) }),
     ...(ttlMs === undefined ? {} : { ttl: formatLifetime(ttlMs) }),
+    ...(code === undefined ? {} : { ec: code }),
+    ...(codeAfterMs === undefined ? {} : { "ec-after": formatLifetime(codeAfterMs) }),
+    ...(codeFallback === undefined ? {} : { "ec-fallback": codeFallback }),
   };
 }
 
-/** One chunk with its replicas, for people. */
+/** One chunk with its replicas or units, for people. */
 export function describeChunk(chunk: ChunkInfo): string {
   const replicas = chunk.replicas
-    .map(({ id, role, state, damaged }) => `${id} ${role} ${damaged ? "damaged" : state}`)
+    .map(({ id, role, state, damaged, unit }) => {
+      return `${id} ${unit === undefined ? role : `unit ${unit}`} ${damaged ? "damaged" : state}`;
+    })
     .join(", ");
-  const { index, handle, epoch, length, crc32c } = chunk;
+  const { index, handle, epoch, length, crc32c, layout } = chunk;
   const facts = [`handle ${handle}`, `epoch ${epoch}`, `${length} bytes`, `crc32c ${crc32c}`];
+  if (layout !== "replicated") facts.push(layout);
   return ["", index, ...facts, replicas].join("  ");
 }

@@ -64,7 +64,27 @@ test("policy get shows what holds, and what of it is not set here", async (t) =>
     "Versions  0  (not set here)",
     "Trash     off",
     "TTL       2h 0m",
+    "Layout    replicated  (not set here)",
+    "Coded     when written  (not set here)",
+    "Fallback  refuse  (not set here)",
   ]);
+});
+
+test("policy set says how files are coded, and stat shows it", async (t) => {
+  const stage = withTree(new Stage(t));
+  const context = stage.context({ json: true });
+  t.is(await setPolicy(context, "/d", { ec: "auto:6+3", ecAfter: "30d" }), 0);
+  t.is(await setPolicy(context, "/d", { ecFallback: "replicate" }), 0);
+  t.like(stage.objects.at(-1), {
+    policy: { code: "auto:6+3", codeAfterMs: 2_592_000_000, codeFallback: "replicate" },
+  });
+  t.is(await setPolicy(context, "/d", { ec: "none", ecAfter: "none" }), 0);
+  t.deepEqual(stage.objects.at(-1), { path: "/d", policy: { codeFallback: "replicate" } });
+  for (const ec of ["4", "4+0", "30+3", "auto:", "much"]) {
+    await t.throwsAsync(setPolicy(context, "/d", { ec }), { message: /is not a code/ });
+  }
+  const fallback = setPolicy(context, "/d", { ecFallback: "hope" });
+  await t.throwsAsync(fallback, { message: /is not a fallback/ });
 });
 
 test("policy and quota refuse a file, nothing to set, and values out of range", async (t) => {

@@ -76,10 +76,11 @@ const STATUS: ClusterStatus = {
 const CHUNKS: readonly ChunkInfo[] = [
   {
     ...{ index: 0, handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d" },
+    layout: "replicated",
     replicas: [
       {
         ...{ id: "cs1", serverId: 1, address: "h:2" },
-        ...{ role: "primary", state: "alive", damaged: false },
+        ...{ role: "primary", state: "alive", damaged: false, bytes: 5 },
       },
     ],
   },
@@ -118,6 +119,7 @@ export class FakeClient implements FakedClient {
   events: readonly FsEvent[] = [];
   afterEvents: () => void = () => {};
   putsAtOnceMax = 0;
+  lastPut: PutOptions | undefined;
   #putsAtOnce = 0;
   #revision = 0;
   readonly #carried = new Map<string, Carried>();
@@ -194,6 +196,7 @@ export class FakeClient implements FakedClient {
 
   async put(path: string, source: Body, options: PutOptions): Promise<PutResult> {
     this.#begin("put", path);
+    this.lastPut = options;
     this.#putsAtOnce++;
     this.putsAtOnceMax = Math.max(this.putsAtOnceMax, this.#putsAtOnce);
     try {
@@ -341,6 +344,7 @@ export class FakeClient implements FakedClient {
     return {
       ...{ ...common, kind: "file", size: found.byteLength, etag: "2-0a0b0c0d" },
       ...{ checksum: { algorithm: "crc32c", value: "0a0b0c0d" }, redundancy: { replicas: 3 } },
+      ...{ layout: "replicated", bytesOnDisk: 3 * found.byteLength },
       ...{ chunkSize: 2 ** 26, chunkCount: 1 },
     };
   }

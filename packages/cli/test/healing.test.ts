@@ -159,6 +159,21 @@ test("chunk show tells of copies, a copy under way, and what was read", async (t
   await t.throwsAsync(chunkShow(stage.context(), "65"), { code: "LUMEO_NOT_FOUND" });
 });
 
+test("chunk show and ls tell of the units of a coded chunk, each with its own checksum", async (t) => {
+  const stage = new Stage(t);
+  const coding = { data: 2, parity: 1, cellBytes: 65_536, unitCrcs: [0xa, 0xb, 0xc] };
+  const coded = { coding, lengthBytes: 1, move: { target: "cs4", job: 3 } };
+  stage.client.healing.allChunks = [chunkOf(64, coded)];
+  t.is(await chunkShow(stage.context(), "64"), 0);
+  t.regex(stage.stdout, /Coded 2\+1\/64KiB: any 2 of its 3 units give it back/);
+  t.regex(stage.stdout, /A unit is under way to cs4/);
+  t.regex(stage.stdout, /0 +data +cs1 .* good +1 B +0000000a +not yet\n/);
+  t.regex(stage.stdout, /1 +data +cs2 .* empty +0 B +0000000b +-\n/);
+  t.regex(stage.stdout, /2 +parity +cs3 .* good +1 B +0000000c +not yet/);
+  t.is(await chunkList(stage.context(), {}), 0);
+  t.regex(stage.stdout, /64 +1 B +2\+1\/64KiB: cs1 cs2 cs3 +→ cs4/);
+});
+
 test("chunk verify ends with 0, 7 for a bad copy, 6 for one that could not be asked", async (t) => {
   const verdict = (node: string, finding: CopyVerdict["finding"]): CopyVerdict => {
     return { node, serverId: 1, finding, why: finding === "intact" ? "" : "so it is" };

@@ -6,6 +6,7 @@ import { mkdir } from "../src/commands/mkdir.js";
 import { mv } from "../src/commands/mv.js";
 import { rm } from "../src/commands/rm.js";
 import { stat } from "../src/commands/stat.js";
+import { describeChunk, describeEntry, entryJson } from "../src/entry-view.js";
 import { Stage } from "./stage.js";
 
 function withTree(stage: Stage): Stage {
@@ -79,10 +80,11 @@ test("stat --chunks --json shows handle, epoch, length, crc32c and replicas", as
     chunks: [
       {
         ...{ index: 0, handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d" },
+        layout: "replicated",
         replicas: [
           {
             ...{ id: "cs1", serverId: 1, address: "h:2" },
-            ...{ role: "primary", state: "alive", damaged: false },
+            ...{ role: "primary", state: "alive", damaged: false, bytes: 5 },
           },
         ],
       },
@@ -96,6 +98,23 @@ test("stat tells people what is known", async (t) => {
   t.regex(stage.stdout, /Path {6}\/d\/a\n/);
   t.regex(stage.stdout, /Size {6}5 bytes \(5 B\)\n/);
   t.regex(stage.stdout, /handle 64 {2}epoch 1 {2}5 bytes {2}crc32c 0a0b0c0d {2}cs1 primary alive/);
+});
+
+test("stat tells how a file is kept: as replicas, or coded, and what that takes", async (t) => {
+  const stage = withTree(new Stage(t));
+  t.is(await stat(stage.context(), ["/d/a"], {}), 0);
+  t.regex(stage.stdout, /Layout {4}3 replicas\nOn disks {2}15 B, 3.00 times its size\n/);
+  const entry = await stage.client.stat("/d/a");
+  const coded = { ...entry, layout: "4+2", size: 1_000, bytesOnDisk: 1_536 };
+  const shown = describeEntry(coded).join("\n");
+  t.regex(shown, /Layout {4}4\+2: any 2 of 6 servers may be lost\n/);
+  t.regex(shown, /On disks {2}1\.5 KiB, 1\.54 times its size/);
+  t.like(entryJson(coded), { layout: "4+2", bytesOnDisk: 1_536 });
+  const [replica] = (await stage.client.stat("/d/a", { chunks: true })).chunks?.[0]?.replicas ?? [];
+  if (replica === undefined) return t.fail();
+  const chunk = { index: 0, handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d", layout: "4+2" };
+  const line = describeChunk({ ...chunk, replicas: [{ ...replica, unit: 0 }] });
+  t.regex(line, /crc32c 0a0b0c0d {2}4\+2 {2}cs1 unit 0 alive$/);
 });
 
 test("stat tells how fresh it is where a consistency was asked for", async (t) => {

@@ -154,6 +154,17 @@ test("put --if-not-exists leaves what is there and exits with 4", async (t) => {
   t.is(stage.remote("/x"), "old");
 });
 
+test("put --ec says how a file is coded, in words that are checked", async (t) => {
+  const stage = new Stage(t);
+  const ec = { ec: "4+2", ecFallback: "replicate" };
+  t.is(await put(stage.context(), [stage.file("a"), "/x"], ec), 0);
+  t.like(stage.client.lastPut, { code: "4+2", codeFallback: "replicate" });
+  for (const wrong of [{ ec: "4-2" }, { ec: "31+2" }, { ecFallback: "none" }]) {
+    const refused = put(stage.context(), [stage.file("a"), "/x"], wrong);
+    await t.throwsAsync(refused, { code: "USAGE" });
+  }
+});
+
 test("put --json prints one object for each file, and a summary of a tree", async (t) => {
   const stage = new Stage(t);
   stage.file("tree/one");

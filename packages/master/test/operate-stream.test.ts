@@ -420,3 +420,82 @@ test("a repeated allocation gets the same grants with the same servers", async (
   desk.stream.finish();
   await done;
 });
+
+test("units get servers of their own, and a file of them shows its code and their holders", async (t) => {
+  const { desk, done } = await begin();
+  const request = (sequence: number) => ({ session: 1, sequence, answeredBelow: 1 });
+  const allocate = { grants: 1, handles: 1, replicas: 4, units: true };
+  desk.stream.push({ id: 1, request: request(1), allocate });
+  await settle(() => desk.stream.results().length === 1);
+  const grant = desk.stream.results()[0]?.allocated?.grants?.[0];
+  t.is(new Set(grant?.replicas?.map(({ serverId: id }) => id)).size, 4);
+  const code = { data: 2, parity: 2, cellBytes: 65_536 };
+  const ref = { handle: grant?.firstHandle ?? 0, epoch: 1, lengthBytes: 5, crc32c: 6 };
+  const sized = { chunkSizeBytes: 5, replicas: 3, crc32c: 6, code };
+  const commit = (path: string, unitCrcs: number[]) => {
+    return { ...sized, path, chunks: [{ ...ref, coding: { code, unitCrcs } }] };
+  };
+  desk.stream.push({ id: 2, request: request(2), commit: commit("/short", [7, 8, 9]) });
+  desk.stream.push({ id: 3, request: request(3), commit: commit("/f", [7, 8, 9, 10]) });
+  await settle(() => desk.stream.results().length === 3);
+  desk.stream.push({ id: 4, stat: { path: "/f", chunkCountMax: 1 } });
+  await settle(() => desk.stream.results().length === 4);
+  const [, short, made, shown] = desk.stream
+    .results()
+    .toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0));
+  t.is(codeOf(t, short), "INVALID_ARGUMENT");
+  t.is(made?.error, undefined);
+  t.deepEqual(made?.file?.code, code);
+  t.deepEqual(shown?.stat?.info?.code, code);
+  const chunk = shown?.stat?.chunks?.[0];
+  t.deepEqual(chunk?.chunk?.coding, { code, unitCrcs: [7, 8, 9, 10] });
+  t.deepEqual(
+    chunk?.replicas?.map(({ serverId: id }) => id),
+    grant?.replicas?.map(({ serverId: id }) => id),
+  );
+  desk.stream.finish();
+  await done;
+});
+
+test("too few servers for a code are named with the way out, and no code is wider than 32", async (t) => {
+  const { desk, done } = await begin();
+  const ask = (id: number, replicas: number, units: boolean): Operation => {
+    const request = { session: 1, sequence: id, answeredBelow: 1 };
+    return { id, request, allocate: { grants: 1, handles: 1, replicas, units } };
+  };
+  desk.stream.push(ask(1, 6, true), ask(2, 33, true), ask(3, 9, false));
+  await settle(() => desk.stream.results().length === 3);
+  const [few, wide, copies] = desk.stream.results().toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0));
+  t.is(codeOf(t, few), "TOO_FEW_SERVERS");
+  t.regex(few?.error?.message ?? "", /4 of 4 chunkservers are alive; start more of them/);
+  t.is(codeOf(t, wide), "INVALID_ARGUMENT");
+  t.is(codeOf(t, copies), "INVALID_ARGUMENT");
+  desk.stream.finish();
+  await done;
+});
+
+test("a policy of codes is set, kept while others change, and holds below", async (t) => {
+  const { desk, done } = await begin();
+  const request = (sequence: number) => ({ session: 1, sequence, answeredBelow: 1 });
+  const { CODE_MODE_AUTO } = lumeo.master.v1.CodeMode;
+  const { CODE_FALLBACK_REPLICATE } = lumeo.master.v1.CodeFallback;
+  const code = { mode: CODE_MODE_AUTO, code: { data: 4, parity: 2, cellBytes: 1_048_576 } };
+  const kept = { code: true, codeAfterMs: true, codeFallback: true };
+  const set = { code, codeAfterMs: 5, codeFallback: CODE_FALLBACK_REPLICATE };
+  desk.stream.push(
+    { id: 1, request: request(1), setPolicy: { path: "/", policy: set } },
+    { id: 2, request: request(2), setPolicy: { path: "/", policy: { versions: 2 }, kept } },
+    {
+      id: 3,
+      request: request(3),
+      setPolicy: { path: "/", policy: { code: { mode: 9 as never } } },
+    },
+    { id: 4, effectivePolicy: { path: "/new" } },
+  );
+  await settle(() => desk.stream.results().length === 4);
+  const results = desk.stream.results().toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0));
+  t.is(codeOf(t, results[2]), "INVALID_ARGUMENT");
+  t.like(results[3]?.policy, { ...set, versions: 2 });
+  desk.stream.finish();
+  await done;
+});

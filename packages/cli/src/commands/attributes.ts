@@ -1,7 +1,15 @@
 // What files and directories carry, and what holds for directories: meta, tag, policy, quota, du.
 
 import type { FileInfo, Policy } from "@lumeofs/client";
-import { parseCount, parseLifetime, parsePairs, parseSize, UsageError } from "../args.js";
+import {
+  parseCount,
+  parseFallback,
+  parseLayout,
+  parseLifetime,
+  parsePairs,
+  parseSize,
+  UsageError,
+} from "../args.js";
 import type { Context } from "../context.js";
 import { forEach } from "../each.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
@@ -77,6 +85,9 @@ export interface PolicyOptions {
   readonly versions?: string;
   readonly trash?: string;
   readonly ttl?: string;
+  readonly ec?: string;
+  readonly ecAfter?: string;
+  readonly ecFallback?: string;
 }
 
 /** Shows what a directory itself sets, and what holds there. */
@@ -94,15 +105,18 @@ export async function setPolicy(
   text: string,
   options: PolicyOptions,
 ): Promise<ExitStatus> {
-  const { replicas, versions, trash, ttl } = options;
+  const { replicas, versions, trash, ttl, ec, ecAfter, ecFallback } = options;
   const changes = {
     replicas: optional(replicas, (given) => parseCount(given, 1, REPLICAS_MAX)),
     versions: optional(versions, (given) => parseCount(given, 0, VERSIONS_MAX)),
     trashMs: optional(trash, parseLifetime),
     ttlMs: optional(ttl, parseLifetime),
+    code: optional(ec, parseLayout),
+    codeAfterMs: optional(ecAfter, parseLifetime),
+    codeFallback: optional(ecFallback, parseFallback),
   };
   if (Object.values(changes).every((change) => change === undefined)) {
-    throw new UsageError("Nothing to set: give --replicas, --versions, --trash or --ttl");
+    throw new UsageError("Nothing to set: give --replicas, --versions, --trash, --ttl or --ec");
   }
   const { path } = parseRemotePath(text);
   const client = await context.client();
@@ -191,33 +205,34 @@ async function directory(
 }
 
 /** Undefined: not named. Null: taken away. */
-function optional(
-  text: string | undefined,
-  parse: (text: string) => number,
-): number | null | undefined {
+function optional<T>(text: string | undefined, parse: (text: string) => T): T | null | undefined {
   if (text === undefined) return undefined;
   return text === NONE ? null : parse(text);
 }
 
 /** Without what was not named: that stays as it is. */
-function named(
-  changes: Readonly<Record<string, number | null | undefined>>,
-): Record<string, number | null> {
-  const entries = Object.entries(changes).flatMap(([key, change]) =>
-    change === undefined ? [] : [[key, change] as const],
-  );
-  return Object.fromEntries(entries);
+function named<T extends object>(changes: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(changes).filter(([, change]) => change !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
 /** Every field with what holds; marked where it comes from above. */
 function describePolicy(own: Policy, effective: Policy): string {
   const lasting = (ms: number, zero: string) => (ms === 0 ? zero : formatLifetime(ms));
   const { replicas, versions = 0, trashMs = 0, ttlMs = 0 } = effective;
+  const { code = "replicated", codeAfterMs = 0, codeFallback = "refuse" } = effective;
   const facts = [
     ["Replicas", replicas?.toString() ?? "as the writer says", own.replicas],
     ["Versions", versions.toString(), own.versions],
     ["Trash", lasting(trashMs, "off"), own.trashMs],
     ["TTL", lasting(ttlMs, "never"), own.ttlMs],
+    ["Layout", code, own.code],
+    [
+      "Coded",
+      codeAfterMs === 0 ? "when written" : `after ${lasting(codeAfterMs, "")}`,
+      own.codeAfterMs,
+    ],
+    ["Fallback", codeFallback, own.codeFallback],
   ] as const;
   return facts
     .map(([name, value, set]) => `${name.padEnd(10)}${value}${set === undefined ? INHERITED : ""}`)

@@ -1,5 +1,6 @@
 // Single chunks: which are not as they should be, where their copies are, what the disks say.
 
+import { type ChunkCoding, formatCode, unitLength } from "@lumeofs/base";
 import type { ChunkFilter, ChunkState, CopyCheck, GrowingChunk } from "@lumeofs/client";
 import { parseCount, UsageError } from "../args.js";
 import type { Context } from "../context.js";
@@ -41,21 +42,58 @@ export async function chunkShow(context: Context, text: string): Promise<ExitSta
     return EXIT.ok;
   }
   const chunk = await client.healing.chunk(handle, context.call);
-  const nowMs = context.clock.wallMs();
-  const rows = chunk.replicas.map((one, i) => [
-    ...[one.name, one.address, one.role, one.state, one.damaged ? "damaged" : "good"],
-    checkedText(chunk.checks[i], nowMs),
-  ]);
-  const { move } = chunk;
+  const { move, coding } = chunk;
+  const what = coding === undefined ? "copy" : "unit";
   const shown = [
     `Chunk ${chunk.handle}, sealed, epoch ${chunk.epoch}, ${formatBytes(chunk.lengthBytes)}, ` +
       `crc32c ${hex(chunk.crc32c)}${chunk.orphan ? ", no file has it" : ""}`,
-    ...(move === undefined ? [] : [`A copy is under way to ${move.target}, for job ${move.job}`]),
+    ...(coding === undefined ? [] : [codingText(coding)]),
+    ...(move === undefined
+      ? []
+      : [`A ${what} is under way to ${move.target}, for job ${move.job}`]),
     "",
-    await table(["NODE", "ADDRESS", "ROLE", "STATE", "COPY", "SCRUBBED"], rows),
+    await holdersTable(chunk, context.clock.wallMs()),
   ].join("\n");
   await context.output.line(shown, chunk);
   return EXIT.ok;
+}
+
+function codingText(coding: ChunkCoding): string {
+  const { data, parity } = coding;
+  return `Coded ${formatCode(coding)}: any ${data} of its ${data + parity} units give it back`;
+}
+
+/** A row for each server that has, or should have, some of the chunk. */
+function holdersTable(chunk: ChunkState, nowMs: number): Promise<string> {
+  const { coding, replicas, checks, lengthBytes } = chunk;
+  if (coding === undefined) {
+    const rows = replicas.map((one, i) => [
+      ...[one.name, one.address, one.role, one.state, one.damaged ? "damaged" : "good"],
+      checkedText(checks[i], nowMs),
+    ]);
+    return table(["NODE", "ADDRESS", "ROLE", "STATE", "COPY", "SCRUBBED"], rows);
+  }
+  const rows = replicas.map((one, unit) => {
+    const bytes = unitLength(coding, lengthBytes, unit);
+    return [
+      ...[String(unit), unit < coding.data ? "data" : "parity", one.name, one.address, one.state],
+      bytes === 0 ? "empty" : one.damaged ? "damaged" : "good",
+      ...[formatBytes(bytes), hex(coding.unitCrcs[unit] ?? 0)],
+      bytes === 0 ? "-" : checkedText(checks[unit], nowMs),
+    ];
+  });
+  const titles = [
+    "UNIT",
+    "KIND",
+    "NODE",
+    "ADDRESS",
+    "STATE",
+    "COPY",
+    "BYTES",
+    "CRC32C",
+    "SCRUBBED",
+  ];
+  return table(titles, rows);
 }
 
 async function growingText(chunk: GrowingChunk): Promise<string> {
@@ -118,7 +156,8 @@ function lineOf(chunk: ChunkState): string {
   });
   const going = chunk.move === undefined ? "" : `  → ${chunk.move.target}`;
   const length = formatBytes(chunk.lengthBytes).padStart(10);
-  return `${String(chunk.handle).padStart(12)}  ${length}  ${copies.join(" ")}${going}`;
+  const code = chunk.coding === undefined ? "" : `${formatCode(chunk.coding)}: `;
+  return `${String(chunk.handle).padStart(12)}  ${length}  ${code}${copies.join(" ")}${going}`;
 }
 
 function hex(crc: number): string {

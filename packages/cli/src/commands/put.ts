@@ -7,7 +7,15 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { Body, PutOptions as StoreOptions } from "@lumeofs/client";
-import { parseCount, parseLifetime, parsePairs, parseSize, UsageError } from "../args.js";
+import {
+  parseCount,
+  parseFallback,
+  parseLayout,
+  parseLifetime,
+  parsePairs,
+  parseSize,
+  UsageError,
+} from "../args.js";
 import type { Client } from "../client.js";
 import type { Context } from "../context.js";
 import { choosePlacement, type Placement } from "../destination.js";
@@ -24,6 +32,8 @@ export interface PutOptions {
   /** False with `--no-follow`. */
   readonly follow?: boolean;
   readonly replicas?: string;
+  readonly ec?: string;
+  readonly ecFallback?: string;
   readonly chunkSize?: string;
   readonly ifNotExists?: boolean;
   readonly ifMatch?: string;
@@ -198,7 +208,8 @@ function failing(action: string, error: unknown): Job {
 }
 
 function storeOptions(options: PutOptions): StoreOptions {
-  const { replicas, chunkSize, ifMatch, ifNotExists, contentType, ttl } = options;
+  const { replicas, ec, ecFallback, chunkSize, ifMatch, ifNotExists } = options;
+  const { contentType, ttl } = options;
   if (ifMatch !== undefined && ifNotExists === true) {
     throw new UsageError("--if-match and --if-not-exists exclude each other");
   }
@@ -206,6 +217,8 @@ function storeOptions(options: PutOptions): StoreOptions {
     ...(replicas === undefined
       ? {}
       : { redundancy: { replicas: parseCount(replicas, 1, REPLICAS_MAX) } }),
+    ...(ec === undefined ? {} : { code: parseLayout(ec) }),
+    ...(ecFallback === undefined ? {} : { codeFallback: parseFallback(ecFallback) }),
     ...(chunkSize === undefined ? {} : { chunkSize: parseSize(chunkSize) }),
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(ifNotExists === true ? { ifNoneMatch: "*" } : {}),

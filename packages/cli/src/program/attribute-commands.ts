@@ -115,12 +115,16 @@ function addPolicyCommands(program: Command, run: RunCommand): void {
     .option("--versions <n>", "earlier contents of each file that stay readable")
     .option("--trash <duration>", "how long what is removed stays in the trash; 0 for not at all")
     .option("--ttl <duration>", "files are removed so long after they were written; 0 for never")
+    .option("--ec <code>", "4+2: files are coded, auto: those from 1 MiB on, replicated: copies")
+    .option("--ec-after <duration>", "files are coded so long after they were written; 0 for never")
+    .option("--ec-fallback <what>", "with too few chunkservers for the code: refuse, or replicate")
     .addHelpText(
       "after",
       examples(
         ["lumeo policy set / --trash 7d", "a trash for everything"],
         ["lumeo policy set /docs --versions 10", "ten earlier contents of each file"],
         ["lumeo policy set /tmp --ttl 1d --trash 0", "gone after a day"],
+        ["lumeo policy set /films --ec auto", "large files coded 4+2, small ones as copies"],
       ),
     )
     .action(async (path: string, options, command: Command) => {

@@ -21,6 +21,8 @@ function addPut(program: Command, run: RunCommand): void {
     .option("-r, --recursive", "store directories with all that is in them")
     .option("--no-follow", "skip symbolic links instead of storing what they lead to")
     .option("--replicas <n>", "copies of every chunk, 3 without it")
+    .option("--ec <code>", "4+2: coded, auto: from 1 MiB on, none: copies; by policy without it")
+    .option("--ec-fallback <what>", "with too few chunkservers: refuse, or replicate")
     .option("--chunk-size <size>", "largest chunk, 64M without it")
     .option("--if-not-exists", "store only what is not there yet")
     .option("--if-match <etag>", "replace a file only if it is still this one")
@@ -35,6 +37,7 @@ function addPut(program: Command, run: RunCommand): void {
         ["lumeo put photo.jpg /photos/", "into the directory /photos, made if missing"],
         ["lumeo put -r ./site /www", "into /www/site if /www is there, else as /www"],
         ["tar c . | lumeo put - /backup/today.tar", "from a pipe"],
+        ["lumeo put --ec 4+2 film.mkv /films/", "in half the space: any two servers may be lost"],
       ),
     )
     .action(async (paths: readonly string[], options, command: Command) => {

@@ -54,6 +54,7 @@ const STATUS: ClusterStatus = {
       ...{ id: "cs1", serverId: 1, address: "h:2", state: "alive", chunks: 7, labels: {} },
       ...{ usedBytes: 1536, capacityBytes: 2 ** 30, damaged: 0, readOnly: false },
       lastHeartbeatMsAgo: 5,
+      disks: [],
       scrub: {
         ...{ rounds: 2, roundBeganAt: 0, lastRoundBeganAt: 1, lastRoundEndedAt: 2, position: 0 },
         ...{ replicasRead: 14, bytesRead: 3072, found: 0, yielding: false, bytesPerSecond: 1 },

@@ -31,6 +31,7 @@ export function nodeOf(name: string, more: Partial<NodeInfo> = {}): NodeInfo {
     ...{ name, serverId: 1, state: "alive", standing: "active", lost: false, labels: {} },
     ...{ address: "h:2", chunks: 7, bytes: 70, usedBytes: 1_536, capacityBytes: 2 ** 30 },
     ...{ damaged: 0, jobs: [] },
+    disks: [],
     scrub: {
       ...{ rounds: 2, roundBeganAt: 0, lastRoundBeganAt: 1, lastRoundEndedAt: 2, position: 0 },
       ...{ replicasRead: 14, bytesRead: 3_072, found: 0, yielding: false, bytesPerSecond: 2 ** 20 },

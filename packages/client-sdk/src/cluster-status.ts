@@ -53,6 +53,29 @@ export interface ScrubStatus {
   readonly bytesPerSecond: number;
 }
 
+/** One of the disks that a chunkserver keeps its chunks on. */
+export interface DiskStatus {
+  /** Empty if nobody can tell any more. */
+  readonly uuid: string;
+  /** As the chunkserver was given it. */
+  readonly folder: string;
+  /** A lost one has failed or is missing: nothing of it is served. */
+  readonly state: "serving" | "readOnly" | "lost";
+  readonly chunks: number;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+  readonly freeBytes: number;
+  /** Replicas known to be damaged. */
+  readonly damaged: number;
+  /** Milliseconds since 1970, 0 for never: what was there before then has been read again. */
+  readonly scrubbedAt: number;
+  /** Of a lost one: since when, and why, for people. */
+  readonly lostSince: number;
+  readonly why: string;
+  /** Chunks that are appended to live on this one. */
+  readonly tails: boolean;
+}
+
 export interface ChunkserverStatus {
   /** Name, such as "cs1". */
   readonly id: string;
@@ -74,6 +97,8 @@ export interface ChunkserverStatus {
   readonly lost: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly scrub: ScrubStatus;
+  /** Lost ones included; empty if it was not heard. */
+  readonly disks: readonly DiskStatus[];
   /** Handles of chunks that two primaries wrote without knowing of each other: not served here. */
   readonly stopped: readonly number[];
   /** host:port of its control service. */

@@ -6,7 +6,7 @@
 
 import { LumeoError } from "@lumeofs/base";
 import type { Call } from "./call.js";
-import type { ScrubStatus } from "./cluster-status.js";
+import type { DiskStatus, ScrubStatus } from "./cluster-status.js";
 import type { RunCall } from "./metadata-runner.js";
 import type { LocatedChunk } from "./operations.js";
 import type { CallOptions } from "./options.js";
@@ -70,6 +70,8 @@ export interface NodeInfo {
   readonly jobs: readonly number[];
   /** How far it is with reading its copies again. */
   readonly scrub: ScrubStatus;
+  /** Lost ones included; empty if it was not heard. */
+  readonly disks: readonly DiskStatus[];
 }
 
 /** What the last complete look at all chunks has found. */

@@ -6,6 +6,7 @@ export { type ClientState, type ClusterInfo, Lumeo } from "./client.js";
 export type {
   ChunkserverStatus,
   ClusterStatus,
+  DiskStatus,
   MasterStanding,
   MasterStatus,
   ScrubStatus,

@@ -6,6 +6,7 @@
 //   processes.json   pid and start time of the running members: whom `stop` may end
 //   lock             the supervising process
 //   <member>/data    the member's store        <member>/log    what it printed, JSON lines
+//   <member>/data-2  that on its second disk
 //
 // Files are replaced whole (write beside, rename), so that a reader never sees half of one.
 
@@ -62,9 +63,9 @@ export class ClusterFolder {
     return join(this.path, id);
   }
 
-  /** Where the member keeps its store. */
-  dataDir(id: string): string {
-    return join(this.path, id, "data");
+  /** Where the member keeps its store, or that on its disk of this number. */
+  dataDir(id: string, disk = 1): string {
+    return join(this.path, id, disk === 1 ? "data" : `data-${disk}`);
   }
 
   logFile(id: string): string {
@@ -89,9 +90,15 @@ export class ClusterFolder {
     rmSync(this.memberDir(id), { recursive: true, force: true });
   }
 
-  /** Makes the member's folder and readies its log. */
-  makeMember(id: string): void {
-    mkdirSync(this.dataDir(id), { recursive: true });
+  /**
+   * Makes the member's folder and readies its log. A store's folder that is missing beside others
+   * is a disk that is gone: it stays so.
+   */
+  makeMember(id: string, disks: number): void {
+    const folders = Array.from({ length: disks }, (_, i) => this.dataDir(id, i + 1));
+    const isNew = !folders.some(existsSync);
+    mkdirSync(this.memberDir(id), { recursive: true });
+    if (isNew) for (const folder of folders) mkdirSync(folder);
     const log = this.logFile(id);
     if (existsSync(log) && LOG_BYTES_MAX < statSync(log).size) renameSync(log, `${log}.1`);
   }

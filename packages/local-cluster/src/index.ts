@@ -42,6 +42,7 @@ export {
 } from "./running-cluster.js";
 export {
   CHUNKSERVERS_MAX,
+  DISKS_MAX,
   MASTERS_ALLOWED,
   PORT_BASE_MAX,
   TOPOLOGY_DEFAULT,

@@ -47,6 +47,8 @@ export interface LocalClusterOptions {
   readonly dir: string;
   readonly masters?: number;
   readonly chunkservers?: number;
+  /** Of each chunkserver; more of them only before its first start. */
+  readonly disks?: number;
   readonly host?: string;
   /** "free" looks for ports that nobody uses; only for a new folder. */
   readonly portBase?: number | "free";
@@ -366,10 +368,11 @@ async function chooseTopology(
   folder: ClusterFolder,
   options: LocalClusterOptions,
 ): Promise<Topology> {
-  const { masters, chunkservers, host, portBase } = options;
+  const { masters, chunkservers, disks, host, portBase } = options;
   const wish: Partial<Topology> = {
     ...(masters === undefined ? {} : { masters }),
     ...(chunkservers === undefined ? {} : { chunkservers }),
+    ...(disks === undefined ? {} : { disks }),
     ...(host === undefined ? {} : { host }),
     ...(typeof portBase === "number" ? { portBase } : {}),
   };

@@ -72,10 +72,12 @@ export class MemberProcess {
     },
   ): MemberProcess {
     const { folder, entries, environment } = place;
-    folder.makeMember(plan.id);
+    const disks = plan.role === "chunkserver" ? plan.disks : 1;
+    folder.makeMember(plan.id, disks);
     const log = openSync(folder.logFile(plan.id), "a");
     try {
-      const args = memberArguments(plan, members, folder.dataDir(plan.id));
+      const dirs = Array.from({ length: disks }, (_, i) => folder.dataDir(plan.id, i + 1));
+      const args = memberArguments(plan, members, dirs);
       const program = [...NODE_FLAGS[plan.role], entries[plan.role]];
       const child = spawn(process.execPath, [...program, ...args], {
         cwd: folder.memberDir(plan.id),

@@ -19,6 +19,7 @@ test("planMembers() gives every member ports of its own", (t) => {
     joined: fc.constant([]),
     removed: fc.constant([]),
     chunkservers: fc.integer({ min: 1, max: CHUNKSERVERS_MAX }),
+    disks: fc.constant(1),
     host: fc.constant("127.0.0.1"),
     portBase: fc.integer({ min: 1, max: 65_000 }),
   });
@@ -55,15 +56,19 @@ test("planMembers() refuses an even number of masters and ports beyond the last"
 test("memberArguments() tells a master its peers and a chunkserver its masters", (t) => {
   const members = planMembers({ ...TOPOLOGY_DEFAULT, masters: 1, chunkservers: 1 });
   const [master, chunkserver] = members;
-  t.deepEqual(master && memberArguments(master, members, "/d/m1"), [
+  t.deepEqual(master && memberArguments(master, members, ["/d/m1"]), [
     ...["--id", "m1", "--dir", "/d/m1", "--listen", "127.0.0.1:7400"],
     ...["--peers", "m1=127.0.0.1:7400"],
   ]);
-  t.deepEqual(chunkserver && memberArguments(chunkserver, members, "/d/cs1"), [
+  t.deepEqual(chunkserver && memberArguments(chunkserver, members, ["/d/cs1"]), [
     ...["--name", "cs1", "--dir", "/d/cs1"],
     ...["--listen-data", "127.0.0.1:7410", "--listen-control", "127.0.0.1:7430"],
     ...["--masters", "127.0.0.1:7400"],
   ]);
+  const [first, ...rest] =
+    chunkserver === undefined ? [] : memberArguments(chunkserver, members, ["/d/1", "/d/2"]);
+  t.is(first, "--name");
+  t.deepEqual(rest.slice(1, 5), ["--dir", "/d/1", "--dir", "/d/2"]);
 });
 
 test("resumeTopology() keeps what is stored, adds chunkservers and moves ports", (t) => {
@@ -76,13 +81,14 @@ test("resumeTopology() keeps what is stored, adds chunkservers and moves ports",
   });
 });
 
-test("resumeTopology() refuses another group of masters and fewer chunkservers", (t) => {
+test("resumeTopology() refuses another group of masters, fewer chunkservers, other disks", (t) => {
   t.throws(() => resumeTopology(TOPOLOGY_DEFAULT, { masters: 1 }), { message: /--masters/ });
   const grown = withMaster({ ...TOPOLOGY_DEFAULT, masters: 1 }).topology;
   t.is(resumeTopology(grown, { masters: 2 }).masters, 1, "as many as there are");
   t.throws(() => resumeTopology(TOPOLOGY_DEFAULT, { chunkservers: 3 }), {
     message: /--chunkservers/,
   });
+  t.throws(() => resumeTopology(TOPOLOGY_DEFAULT, { disks: 2 }), { message: /--disks/ });
 });
 
 test("a master that joins gets a new name and a port that nobody has", (t) => {
@@ -95,7 +101,7 @@ test("a master that joins gets a new name and a port that nobody has", (t) => {
   t.deepEqual(masterEndpoints(planMembers(again.topology)), ["127.0.0.1:7401", "127.0.0.1:7400"]);
   const members = planMembers(again.topology);
   const joining = members.find(({ id }) => id === "m4");
-  t.deepEqual(joining && memberArguments(joining, members, "/d/m4").slice(-4), [
+  t.deepEqual(joining && memberArguments(joining, members, ["/d/m4"]).slice(-4), [
     ...["--peers", "m2=127.0.0.1:7401,m4=127.0.0.1:7400"],
     ...["--join", "127.0.0.1:7401"],
   ]);

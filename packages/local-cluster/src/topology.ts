@@ -17,6 +17,8 @@ export interface Topology {
   /** Numbers of the masters, founders or not, that were removed. */
   readonly removed: readonly number[];
   readonly chunkservers: number;
+  /** Disks of each chunkserver: folders of their own. */
+  readonly disks: number;
   /** Address that every member binds. */
   readonly host: string;
   /** First port; see `planMembers` for the rest. */
@@ -36,12 +38,15 @@ export const TOPOLOGY_DEFAULT: Topology = {
   joined: [],
   removed: [],
   chunkservers: 4,
+  disks: 1,
   host: "127.0.0.1",
   portBase: 7400,
 };
 
 /** More would make the data ports run into the control ports. */
 export const CHUNKSERVERS_MAX = 20;
+/** Of one chunkserver. */
+export const DISKS_MAX = 8;
 const DATA_PORT_OFFSET = 10;
 const CONTROL_PORT_OFFSET = 30;
 const PORTS_SPAN = CONTROL_PORT_OFFSET + CHUNKSERVERS_MAX;
@@ -64,6 +69,7 @@ export type MemberPlan =
       /** Data plane. */
       readonly address: string;
       readonly controlAddress: string;
+      readonly disks: number;
     };
 
 /**
@@ -89,6 +95,7 @@ export function planMembers(topology: Topology): readonly MemberPlan[] {
       role: "chunkserver",
       address: at(DATA_PORT_OFFSET + i),
       controlAddress: at(CONTROL_PORT_OFFSET + i),
+      disks: topology.disks,
     }),
   );
   return [...masters, ...chunkservers];
@@ -104,23 +111,28 @@ export function addressesOf(member: MemberPlan): readonly string[] {
   return member.role === "master" ? [member.address] : [member.address, member.controlAddress];
 }
 
-/** The command line of a member, behind the entry file. */
+/**
+ * The command line of a member, behind the entry file.
+ *
+ * @param dataDirs  Of a master one, of a chunkserver one for each disk.
+ */
 export function memberArguments(
   member: MemberPlan,
   members: readonly MemberPlan[],
-  dataDir: string,
+  dataDirs: readonly string[],
 ): readonly string[] {
+  const dirs = dataDirs.flatMap((dir) => ["--dir", dir]);
   const masters = members.filter((one) => one.role === "master");
   if (member.role === "master") {
     const peers = masters.map((one) => `${one.id}=${one.address}`).join(",");
     const others = masters.filter((one) => one.id !== member.id).map((one) => one.address);
     return [
-      ...["--id", member.id, "--dir", dataDir, "--listen", member.address, "--peers", peers],
+      ...["--id", member.id, ...dirs, "--listen", member.address, "--peers", peers],
       ...(member.joins ? ["--join", others.join(",") || member.address] : []),
     ];
   }
   return [
-    ...["--name", member.id, "--dir", dataDir],
+    ...["--name", member.id, ...dirs],
     ...["--listen-data", member.address, "--listen-control", member.controlAddress],
     ...["--masters", masters.map((one) => one.address).join(",")],
   ];
@@ -148,6 +160,13 @@ export function resumeTopology(stored: Topology, wish: Partial<Topology>): Topol
       "CONFIG",
       `Cannot run ${wish.chunkservers} chunkservers here: ${stored.chunkservers} hold data of ` +
         "this cluster. Leave --chunkservers out, or use another --dir",
+    );
+  }
+  if (wish.disks !== undefined && wish.disks !== stored.disks) {
+    throw new LumeoError(
+      "CONFIG",
+      `Cannot run chunkservers with disks: ${wish.disks} here, they have ${stored.disks}. Leave ` +
+        "--disks out, or use another --dir",
     );
   }
   return { ...stored, ...rest };
@@ -203,6 +222,7 @@ function check(topology: Topology): void {
     );
   }
   between("chunkservers", topology.chunkservers, 1, CHUNKSERVERS_MAX);
+  between("disks", topology.disks, 1, DISKS_MAX);
   between("port base", topology.portBase, 1, PORT_BASE_MAX);
 }
 

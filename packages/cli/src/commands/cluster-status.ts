@@ -29,6 +29,7 @@ async function describe(status: ClusterStatus, context: Context): Promise<string
   return [
     `${output.bold("Leader")} ${leads}, term ${status.term}`,
     `${output.bold("Chunks")} ${chunksOf(status)}`,
+    ...lostDisks(status, context).map((line) => `${output.bold("Disk")} ${line}`),
     ...status.jobs.map((job) => `${output.bold("Job")} ${progressOf(job)}`),
     "",
     await table(["MASTER", "ADDRESS", "ROLE", "TERM", "APPLIED"], masters),
@@ -58,6 +59,17 @@ function chunksOf({ health, chunkservers }: ClusterStatus): string {
   ];
   const found = faults.length === 0 ? ["all whole"] : faults;
   return `${formatCount(chunks)}: ${found.join("; ")}`;
+}
+
+/** Whoever has to replace a disk wants to know where, since when and why. */
+function lostDisks({ chunkservers }: ClusterStatus, context: Context): readonly string[] {
+  return chunkservers.flatMap(({ id, disks }) => {
+    const lost = disks.filter(({ state }) => state === "lost");
+    return lost.map(({ folder, lostSince, why }) => {
+      const age = formatDuration(Math.max(0, context.clock.wallMs() - lostSince));
+      return `"${folder}" of ${id} LOST ${age} ago: ${why}`;
+    });
+  });
 }
 
 function stateOf({ state, readOnly, standing, lost }: ChunkserverStatus): string {

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import {
   CHUNKSERVERS_MAX,
   ClusterFolder,
+  DISKS_MAX,
   enoughForDefaults,
   LocalCluster,
   type LocalClusterOptions,
@@ -29,6 +30,7 @@ export interface DevOptions {
   readonly dir?: string;
   readonly masters?: string;
   readonly chunkservers?: string;
+  readonly disks?: string;
   readonly portBase?: string;
   readonly detach?: boolean;
 }
@@ -137,13 +139,14 @@ function failed(why: string): Report {
 }
 
 function clusterOptions(context: Context, options: DevOptions): LocalClusterOptions {
-  const { dir, masters, chunkservers, portBase } = options;
+  const { dir, masters, chunkservers, disks, portBase } = options;
   return {
     dir: dir ?? DEV_DIR_DEFAULT,
     ...(masters === undefined ? {} : { masters: parseMasters(masters) }),
     ...(chunkservers === undefined
       ? {}
       : { chunkservers: parseCount(chunkservers, 1, CHUNKSERVERS_MAX) }),
+    ...(disks === undefined ? {} : { disks: parseCount(disks, 1, DISKS_MAX) }),
     ...(portBase === undefined ? {} : { portBase: parseCount(portBase, 1, PORT_BASE_MAX) }),
     onMemberLost: (loss) => context.output.warn(describeLoss(loss, dir ?? DEV_DIR_DEFAULT)),
   };
@@ -155,11 +158,12 @@ function parseMasters(text: string): number {
 }
 
 function flagsOf(options: DevOptions, dir: string): readonly string[] {
-  const { masters, chunkservers, portBase } = options;
+  const { masters, chunkservers, disks, portBase } = options;
   return [
     ...["--dir", dir],
     ...(masters === undefined ? [] : ["--masters", masters]),
     ...(chunkservers === undefined ? [] : ["--chunkservers", chunkservers]),
+    ...(disks === undefined ? [] : ["--disks", disks]),
     ...(portBase === undefined ? [] : ["--port-base", portBase]),
   ];
 }

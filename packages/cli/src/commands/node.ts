@@ -1,6 +1,6 @@
 // The machines that hold copies: what part they take, and where they stand.
 
-import { LumeoError, type NodeInfo, type ScrubStatus } from "@lumeofs/client";
+import { type DiskStatus, LumeoError, type NodeInfo, type ScrubStatus } from "@lumeofs/client";
 import { parsePairs, UsageError } from "../args.js";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
@@ -44,6 +44,7 @@ export async function nodeShow(context: Context, name: string): Promise<ExitStat
     `Damaged  ${formatCount(node.damaged)}`,
     `Jobs     ${node.jobs.join(" ") || "none"}`,
     ...scrubLines(node.scrub, context.clock.wallMs()),
+    ...diskLines(node.disks, context.clock.wallMs()),
   ].join("\n");
   await context.output.line(text, node);
   return EXIT.ok;
@@ -66,6 +67,28 @@ function scrubLines(scrub: ScrubStatus, nowMs: number): readonly string[] {
     `  read   ${plural(replicasRead, "replica")}, ${formatBytes(bytesRead)}, at most ${speed}`,
     `  found  ${formatCount(found)} damaged or missing`,
   ];
+}
+
+/** Nothing for a node with one disk, which is what the other lines are about. */
+function diskLines(disks: readonly DiskStatus[], nowMs: number): readonly string[] {
+  const lost = disks.filter(({ state }) => state === "lost");
+  if (disks.length < 2 && lost.length === 0) return [];
+  return [
+    `Disks    ${disks.length}${lost.length === 0 ? "" : `, ${lost.length} LOST`}`,
+    ...disks.map((disk) => `  ${disk.folder}  ${diskState(disk, nowMs)}`),
+  ];
+}
+
+function diskState(disk: DiskStatus, nowMs: number): string {
+  const ago = (at: number): string => `${formatDuration(Math.max(0, nowMs - at))} ago`;
+  if (disk.state === "lost") return `LOST ${ago(disk.lostSince)}: ${disk.why}`;
+  return [
+    disk.state === "readOnly" ? "read-only" : "serving",
+    `${plural(disk.chunks, "chunk")}, ${formatCount(disk.damaged)} damaged`,
+    `${formatBytes(disk.usedBytes)} of ${formatBytes(disk.capacityBytes)}`,
+    disk.scrubbedAt === 0 ? "first round of the scrub" : `read again ${ago(disk.scrubbedAt)}`,
+    ...(disk.tails ? ["growing chunks"] : []),
+  ].join(", ");
 }
 
 /** Sets labels (`rack=r1`) and removes them (`rack-`). */

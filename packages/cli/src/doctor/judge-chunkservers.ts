@@ -22,6 +22,7 @@ export function judgeChunkservers(seen: Observation): readonly DoctorFinding[] {
     ...copies(status.value),
     ...jobs(seen),
     ...scrubs(status.value, seen.nowMs),
+    ...disks(status.value, seen.nowMs),
   ];
 }
 
@@ -194,4 +195,17 @@ function scrubs({ chunkservers }: ClusterStatus, nowMs: number): readonly Doctor
   if (0 < findings.length || read.length < chunkservers.length) return findings;
   const oldest = Math.max(0, ...read.map(({ scrub }) => nowMs - scrub.lastRoundBeganAt));
   return [ok("scrub", `all copies were read again within ${formatDuration(oldest)}`)];
+}
+
+/** Nothing is said of disks that work: their servers are. */
+function disks({ chunkservers }: ClusterStatus, nowMs: number): readonly DoctorFinding[] {
+  return chunkservers.flatMap(({ id: subject, disks: all }) => {
+    const lost = all.filter(({ state }) => state === "lost");
+    return lost.map(({ folder, lostSince, why }): DoctorFinding => {
+      const age = formatDuration(Math.max(0, nowMs - lostSince));
+      const what = `its disk "${folder}" is lost since ${age}: ${why}`;
+      const mend = "bring it back, or put an empty one in its place, and start the server again";
+      return { severity: "warning", check: "disks", subject, what, mend };
+    });
+  });
 }

@@ -41,6 +41,7 @@ function chunkserver(id: string, more: Partial<ChunkserverStatus> = {}): SeenChu
     ...{ chunks: 7, usedBytes: 1, capacityBytes: 2, damaged: 0, lastHeartbeatMsAgo: 5 },
     ...{ readOnly: false, standing: "active", lost: false, labels: {}, stopped: [] },
     ...{ newerCount: 0, newer: [] },
+    disks: [],
     scrub: {
       ...{ rounds: 2, roundBeganAt: 0, lastRoundBeganAt: NOW - 5_000, lastRoundEndedAt: NOW },
       ...{ position: 0, replicasRead: 14, bytesRead: 3_072, found: 0, yielding: false },

@@ -8,6 +8,7 @@ const DEV_COMMANDS = "stop, status, revive, add-master and remove-master";
 const START_OPTIONS = [
   { key: "masters", flag: "--masters" },
   { key: "chunkservers", flag: "--chunkservers" },
+  { key: "disks", flag: "--disks" },
   { key: "portBase", flag: "--port-base" },
   { key: "detach", flag: "--detach" },
 ] as const;
@@ -20,6 +21,7 @@ export function addDevCommands(program: Command, run: RunCommand): void {
     .option("--dir <folder>", "where everything is kept, ./.lumeo-dev without it")
     .option("--masters <n>", "1, 3 or 5; 3 without it")
     .option("--chunkservers <n>", "4 without it")
+    .option("--disks <n>", "folders of each chunkserver, as if each were a disk; 1 without it")
     .option("--port-base <port>", "first port, 7400 without it")
     .allowExcessArguments()
     .option("--detach", "return when the cluster accepts writes; it runs on")

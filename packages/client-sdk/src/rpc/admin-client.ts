@@ -12,6 +12,7 @@ import type {
 import type { NewMaster } from "../masters.js";
 import type { LocatedChunk, ReplicaState } from "../operations.js";
 import type { CheckFinding } from "../state-check.js";
+import { decodeDisk } from "./disk-wire.js";
 import { decodeHealth, decodeJob, decodeNodeStanding } from "./healing-wire.js";
 import { type MasterPool, unreachable } from "./master-pool.js";
 import { decodeGrowing, type GrowingChunk } from "./tail-wire.js";
@@ -254,6 +255,7 @@ function decodeChunkserver(
     lost: server.lost ?? false,
     labels: { ...server.labels },
     scrub: decodeScrub(server.scrub ?? {}),
+    disks: (server.disks ?? []).map(decodeDisk),
     stopped: [...(server.stoppedHandles ?? [])],
     controlAddress: server.controlAddress ?? "",
     newerCount: server.newerCount ?? 0,

@@ -13,6 +13,7 @@ import type {
   NodeListing,
 } from "../healing.js";
 import { type AdminClient, decodeScrub, type UnaryOptions } from "./admin-client.js";
+import { decodeDisk } from "./disk-wire.js";
 import { decodeHealth, decodeJob, decodeNodeStanding } from "./healing-wire.js";
 import type { GrowingChunk } from "./tail-wire.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
@@ -129,6 +130,7 @@ function decodeNode(node: lumeo.master.v1.Node.$Properties): NodeInfo {
     damaged: node.damagedCount ?? 0,
     jobs: [...(node.jobs ?? [])],
     scrub: decodeScrub(node.scrub ?? {}),
+    disks: (node.disks ?? []).map(decodeDisk),
   };
 }
 

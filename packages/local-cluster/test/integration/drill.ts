@@ -46,7 +46,7 @@ export class Drill {
 
   /** @param environment  Settings of the members, beside those that all clusters have. */
   static async start(
-    topology: { masters: number; chunkservers: number },
+    topology: { masters: number; chunkservers: number; disks?: number },
     environment: Readonly<Record<string, string>> = {},
   ): Promise<Drill> {
     const scratch = mkdtempSync(join(tmpdir(), "lumeo-drill-"));

@@ -1,6 +1,6 @@
 // Where the bytes of a coded chunk lie in its units, by arithmetic alone: docs/formats/chunk.md.
 //
-// A chunk is cut into stripes of `data` cells. Data fills the cells of a stripe one after the other.
+// A chunk is cut into stripes of `data` cells. Data fills the cells of a stripe one after another.
 //
 // U1. All stripes but the last are full: each has `data × cellBytes` bytes of data.
 // U2. A last, short stripe has shorter cells: an equal share of the rest, rounded up to CELL_STEP.

@@ -51,8 +51,8 @@ export function parseLayout(text: string): string {
   const code = parseCode(text.startsWith("auto:") ? text.slice("auto:".length) : text);
   if (code !== undefined) return text;
   throw new UsageError(
-    `"${text}" is not a code. Write data+parity such as 4+2, at most ${UNITS_MAX} together, auto, ` +
-      "auto:4+2, or replicated",
+    `"${text}" is not a code. Write data+parity such as 4+2, at most ${UNITS_MAX} together, ` +
+      "auto, auto:4+2, or replicated",
   );
 }
 

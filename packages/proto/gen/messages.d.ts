@@ -3057,6 +3057,81 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.ListAssignedResponse.$Properties;
             }
 
+            interface IAllocate extends lumeo.master.v1.Allocate.$Properties {
+            }
+
+            class Allocate {
+                constructor(p?: lumeo.master.v1.Allocate.$Properties);
+                $unknowns?: Uint8Array[];
+                grants: number;
+                handles: number;
+                replicas: number;
+                avoidServerIds: number[];
+                units: boolean;
+                static encode(m: lumeo.master.v1.Allocate.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Allocate & lumeo.master.v1.Allocate.$Shape;
+            }
+
+            namespace Allocate {
+                interface $Properties {
+                    grants?: (number|null);
+                    handles?: (number|null);
+                    replicas?: (number|null);
+                    avoidServerIds?: (number[]|null);
+                    units?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Allocate.$Properties;
+            }
+
+            interface IAllocated extends lumeo.master.v1.Allocated.$Properties {
+            }
+
+            class Allocated {
+                constructor(p?: lumeo.master.v1.Allocated.$Properties);
+                $unknowns?: Uint8Array[];
+                grants: lumeo.master.v1.Grant.$Properties[];
+                static encode(m: lumeo.master.v1.Allocated.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Allocated & lumeo.master.v1.Allocated.$Shape;
+            }
+
+            namespace Allocated {
+                interface $Properties {
+                    grants?: (lumeo.master.v1.Grant.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Allocated.$Properties;
+            }
+
+            interface IGrant extends lumeo.master.v1.Grant.$Properties {
+            }
+
+            class Grant {
+                constructor(p?: lumeo.master.v1.Grant.$Properties);
+                $unknowns?: Uint8Array[];
+                firstHandle: number;
+                handleCount: number;
+                epoch: number;
+                replicas: lumeo.common.v1.ReplicaLocation.$Properties[];
+                usableMs: number;
+                token: Uint8Array;
+                static encode(m: lumeo.master.v1.Grant.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Grant & lumeo.master.v1.Grant.$Shape;
+            }
+
+            namespace Grant {
+                interface $Properties {
+                    firstHandle?: (number|null);
+                    handleCount?: (number|null);
+                    epoch?: (number|null);
+                    replicas?: (lumeo.common.v1.ReplicaLocation.$Properties[]|null);
+                    usableMs?: (number|null);
+                    token?: (Uint8Array|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.Grant.$Properties;
+            }
+
             interface IBeginCheckRequest extends lumeo.master.v1.BeginCheckRequest.$Properties {
             }
 
@@ -4109,81 +4184,6 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.PackedEntries.$Properties;
-            }
-
-            interface IAllocate extends lumeo.master.v1.Allocate.$Properties {
-            }
-
-            class Allocate {
-                constructor(p?: lumeo.master.v1.Allocate.$Properties);
-                $unknowns?: Uint8Array[];
-                grants: number;
-                handles: number;
-                replicas: number;
-                avoidServerIds: number[];
-                units: boolean;
-                static encode(m: lumeo.master.v1.Allocate.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Allocate & lumeo.master.v1.Allocate.$Shape;
-            }
-
-            namespace Allocate {
-                interface $Properties {
-                    grants?: (number|null);
-                    handles?: (number|null);
-                    replicas?: (number|null);
-                    avoidServerIds?: (number[]|null);
-                    units?: (boolean|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.Allocate.$Properties;
-            }
-
-            interface IAllocated extends lumeo.master.v1.Allocated.$Properties {
-            }
-
-            class Allocated {
-                constructor(p?: lumeo.master.v1.Allocated.$Properties);
-                $unknowns?: Uint8Array[];
-                grants: lumeo.master.v1.Grant.$Properties[];
-                static encode(m: lumeo.master.v1.Allocated.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Allocated & lumeo.master.v1.Allocated.$Shape;
-            }
-
-            namespace Allocated {
-                interface $Properties {
-                    grants?: (lumeo.master.v1.Grant.$Properties[]|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.Allocated.$Properties;
-            }
-
-            interface IGrant extends lumeo.master.v1.Grant.$Properties {
-            }
-
-            class Grant {
-                constructor(p?: lumeo.master.v1.Grant.$Properties);
-                $unknowns?: Uint8Array[];
-                firstHandle: number;
-                handleCount: number;
-                epoch: number;
-                replicas: lumeo.common.v1.ReplicaLocation.$Properties[];
-                usableMs: number;
-                token: Uint8Array;
-                static encode(m: lumeo.master.v1.Grant.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Grant & lumeo.master.v1.Grant.$Shape;
-            }
-
-            namespace Grant {
-                interface $Properties {
-                    firstHandle?: (number|null);
-                    handleCount?: (number|null);
-                    epoch?: (number|null);
-                    replicas?: (lumeo.common.v1.ReplicaLocation.$Properties[]|null);
-                    usableMs?: (number|null);
-                    token?: (Uint8Array|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.Grant.$Properties;
             }
 
             interface ICopy extends lumeo.master.v1.Copy.$Properties {

@@ -23039,6 +23039,605 @@ export const lumeo = $root.lumeo = (() => {
                 return ListAssignedResponse;
             })();
 
+            v1.Allocate = (function() {
+
+                /**
+                 * Properties of an Allocate.
+                 * @typedef {Object} lumeo.master.v1.Allocate.$Properties
+                 * @property {number|null} [grants] Allocate grants
+                 * @property {number|null} [handles] Allocate handles
+                 * @property {number|null} [replicas] Allocate replicas
+                 * @property {Array.<number>|null} [avoidServerIds] Allocate avoidServerIds
+                 * @property {boolean|null} [units] Allocate units
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an Allocate.
+                 * @memberof lumeo.master.v1
+                 * @interface IAllocate
+                 * @augments lumeo.master.v1.Allocate.$Properties
+                 * @deprecated Use lumeo.master.v1.Allocate.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an Allocate.
+                 * @typedef {lumeo.master.v1.Allocate.$Properties} lumeo.master.v1.Allocate.$Shape
+                 */
+
+                /**
+                 * Constructs a new Allocate.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an Allocate.
+                 * @constructor
+                 * @param {lumeo.master.v1.Allocate.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Allocate = function (p) {
+                    this.avoidServerIds = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Allocate grants.
+                 * @member {number} grants
+                 * @memberof lumeo.master.v1.Allocate
+                 * @instance
+                 */
+                Allocate.prototype.grants = 0;
+
+                /**
+                 * Allocate handles.
+                 * @member {number} handles
+                 * @memberof lumeo.master.v1.Allocate
+                 * @instance
+                 */
+                Allocate.prototype.handles = 0;
+
+                /**
+                 * Allocate replicas.
+                 * @member {number} replicas
+                 * @memberof lumeo.master.v1.Allocate
+                 * @instance
+                 */
+                Allocate.prototype.replicas = 0;
+
+                /**
+                 * Allocate avoidServerIds.
+                 * @member {Array.<number>} avoidServerIds
+                 * @memberof lumeo.master.v1.Allocate
+                 * @instance
+                 */
+                Allocate.prototype.avoidServerIds = $util.emptyArray;
+
+                /**
+                 * Allocate units.
+                 * @member {boolean} units
+                 * @memberof lumeo.master.v1.Allocate
+                 * @instance
+                 */
+                Allocate.prototype.units = false;
+
+                /**
+                 * Encodes the specified Allocate message. Does not implicitly {@link lumeo.master.v1.Allocate.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Allocate
+                 * @static
+                 * @param {lumeo.master.v1.Allocate.$Properties} m Allocate message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Allocate.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.grants != null && $Object.hasOwnProperty.call(m, "grants") && m.grants !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).uint32(m.grants);
+                    if (m.handles != null && $Object.hasOwnProperty.call(m, "handles") && m.handles !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.handles);
+                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas") && m.replicas !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.replicas);
+                    if (m.avoidServerIds != null && m.avoidServerIds.length) {
+                        w.uint32(/* id 4, wireType 2 =*/34).uint64s(m.avoidServerIds);
+                    }
+                    if (m.units != null && $Object.hasOwnProperty.call(m, "units") && m.units !== false)
+                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.units);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an Allocate message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Allocate
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Allocate & lumeo.master.v1.Allocate.$Shape} Allocate
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Allocate.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Allocate();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.grants = v;
+                                else
+                                    delete m.grants;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.handles = v;
+                                else
+                                    delete m.handles;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.replicas = v;
+                                else
+                                    delete m.replicas;
+                                continue;
+                            }
+                        case 4: {
+                                if (u === 2) {
+                                    if (!(m.avoidServerIds && m.avoidServerIds.length))
+                                        m.avoidServerIds = [];
+                                    r.uint64s(m.avoidServerIds);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.avoidServerIds && m.avoidServerIds.length))
+                                    m.avoidServerIds = [];
+                                m.avoidServerIds.push(r.uint64());
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.units = v;
+                                else
+                                    delete m.units;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Allocate;
+            })();
+
+            v1.Allocated = (function() {
+
+                /**
+                 * Properties of an Allocated.
+                 * @typedef {Object} lumeo.master.v1.Allocated.$Properties
+                 * @property {Array.<lumeo.master.v1.Grant.$Properties>|null} [grants] Allocated grants
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an Allocated.
+                 * @memberof lumeo.master.v1
+                 * @interface IAllocated
+                 * @augments lumeo.master.v1.Allocated.$Properties
+                 * @deprecated Use lumeo.master.v1.Allocated.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an Allocated.
+                 * @typedef {lumeo.master.v1.Allocated.$Properties} lumeo.master.v1.Allocated.$Shape
+                 */
+
+                /**
+                 * Constructs a new Allocated.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an Allocated.
+                 * @constructor
+                 * @param {lumeo.master.v1.Allocated.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Allocated = function (p) {
+                    this.grants = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Allocated grants.
+                 * @member {Array.<lumeo.master.v1.Grant.$Properties>} grants
+                 * @memberof lumeo.master.v1.Allocated
+                 * @instance
+                 */
+                Allocated.prototype.grants = $util.emptyArray;
+
+                /**
+                 * Encodes the specified Allocated message. Does not implicitly {@link lumeo.master.v1.Allocated.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Allocated
+                 * @static
+                 * @param {lumeo.master.v1.Allocated.$Properties} m Allocated message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Allocated.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.grants != null && m.grants.length) {
+                        for (var i = 0; i < m.grants.length; ++i)
+                            $root.lumeo.master.v1.Grant.encode(m.grants[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an Allocated message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Allocated
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Allocated & lumeo.master.v1.Allocated.$Shape} Allocated
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Allocated.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Allocated();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.grants && m.grants.length))
+                                    m.grants = [];
+                                m.grants.push($root.lumeo.master.v1.Grant.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Allocated;
+            })();
+
+            v1.Grant = (function() {
+
+                /**
+                 * Properties of a Grant.
+                 * @typedef {Object} lumeo.master.v1.Grant.$Properties
+                 * @property {number|null} [firstHandle] Grant firstHandle
+                 * @property {number|null} [handleCount] Grant handleCount
+                 * @property {number|null} [epoch] Grant epoch
+                 * @property {Array.<lumeo.common.v1.ReplicaLocation.$Properties>|null} [replicas] Grant replicas
+                 * @property {number|null} [usableMs] Grant usableMs
+                 * @property {Uint8Array|null} [token] Grant token
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a Grant.
+                 * @memberof lumeo.master.v1
+                 * @interface IGrant
+                 * @augments lumeo.master.v1.Grant.$Properties
+                 * @deprecated Use lumeo.master.v1.Grant.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a Grant.
+                 * @typedef {lumeo.master.v1.Grant.$Properties} lumeo.master.v1.Grant.$Shape
+                 */
+
+                /**
+                 * Constructs a new Grant.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a Grant.
+                 * @constructor
+                 * @param {lumeo.master.v1.Grant.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const Grant = function (p) {
+                    this.replicas = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * Grant firstHandle.
+                 * @member {number} firstHandle
+                 * @memberof lumeo.master.v1.Grant
+                 * @instance
+                 */
+                Grant.prototype.firstHandle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Grant handleCount.
+                 * @member {number} handleCount
+                 * @memberof lumeo.master.v1.Grant
+                 * @instance
+                 */
+                Grant.prototype.handleCount = 0;
+
+                /**
+                 * Grant epoch.
+                 * @member {number} epoch
+                 * @memberof lumeo.master.v1.Grant
+                 * @instance
+                 */
+                Grant.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Grant replicas.
+                 * @member {Array.<lumeo.common.v1.ReplicaLocation.$Properties>} replicas
+                 * @memberof lumeo.master.v1.Grant
+                 * @instance
+                 */
+                Grant.prototype.replicas = $util.emptyArray;
+
+                /**
+                 * Grant usableMs.
+                 * @member {number} usableMs
+                 * @memberof lumeo.master.v1.Grant
+                 * @instance
+                 */
+                Grant.prototype.usableMs = 0;
+
+                /**
+                 * Grant token.
+                 * @member {Uint8Array} token
+                 * @memberof lumeo.master.v1.Grant
+                 * @instance
+                 */
+                Grant.prototype.token = $util.newBuffer([]);
+
+                /**
+                 * Encodes the specified Grant message. Does not implicitly {@link lumeo.master.v1.Grant.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.Grant
+                 * @static
+                 * @param {lumeo.master.v1.Grant.$Properties} m Grant message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                Grant.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.firstHandle != null && $Object.hasOwnProperty.call(m, "firstHandle") && (typeof m.firstHandle === "object" ? m.firstHandle.low || m.firstHandle.high : m.firstHandle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.firstHandle);
+                    if (m.handleCount != null && $Object.hasOwnProperty.call(m, "handleCount") && m.handleCount !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.handleCount);
+                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.epoch);
+                    if (m.replicas != null && m.replicas.length) {
+                        for (var i = 0; i < m.replicas.length; ++i)
+                            $root.lumeo.common.v1.ReplicaLocation.encode(m.replicas[i], w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
+                    }
+                    if (m.usableMs != null && $Object.hasOwnProperty.call(m, "usableMs") && m.usableMs !== 0)
+                        w.uint32(/* id 5, wireType 0 =*/40).uint32(m.usableMs);
+                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
+                        w.uint32(/* id 6, wireType 2 =*/50).bytes(m.token);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a Grant message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.Grant
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.Grant & lumeo.master.v1.Grant.$Shape} Grant
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                Grant.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.Grant();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.firstHandle = v;
+                                else
+                                    delete m.firstHandle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.handleCount = v;
+                                else
+                                    delete m.handleCount;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.epoch = v;
+                                else
+                                    delete m.epoch;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.replicas && m.replicas.length))
+                                    m.replicas = [];
+                                m.replicas.push($root.lumeo.common.v1.ReplicaLocation.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.usableMs = v;
+                                else
+                                    delete m.usableMs;
+                                continue;
+                            }
+                        case 6: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.token = v;
+                                else
+                                    delete m.token;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return Grant;
+            })();
+
             v1.BeginCheckRequest = (function() {
 
                 /**
@@ -30750,605 +31349,6 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return PackedEntries;
-            })();
-
-            v1.Allocate = (function() {
-
-                /**
-                 * Properties of an Allocate.
-                 * @typedef {Object} lumeo.master.v1.Allocate.$Properties
-                 * @property {number|null} [grants] Allocate grants
-                 * @property {number|null} [handles] Allocate handles
-                 * @property {number|null} [replicas] Allocate replicas
-                 * @property {Array.<number>|null} [avoidServerIds] Allocate avoidServerIds
-                 * @property {boolean|null} [units] Allocate units
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of an Allocate.
-                 * @memberof lumeo.master.v1
-                 * @interface IAllocate
-                 * @augments lumeo.master.v1.Allocate.$Properties
-                 * @deprecated Use lumeo.master.v1.Allocate.$Properties instead.
-                 */
-
-                /**
-                 * Shape of an Allocate.
-                 * @typedef {lumeo.master.v1.Allocate.$Properties} lumeo.master.v1.Allocate.$Shape
-                 */
-
-                /**
-                 * Constructs a new Allocate.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents an Allocate.
-                 * @constructor
-                 * @param {lumeo.master.v1.Allocate.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const Allocate = function (p) {
-                    this.avoidServerIds = [];
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * Allocate grants.
-                 * @member {number} grants
-                 * @memberof lumeo.master.v1.Allocate
-                 * @instance
-                 */
-                Allocate.prototype.grants = 0;
-
-                /**
-                 * Allocate handles.
-                 * @member {number} handles
-                 * @memberof lumeo.master.v1.Allocate
-                 * @instance
-                 */
-                Allocate.prototype.handles = 0;
-
-                /**
-                 * Allocate replicas.
-                 * @member {number} replicas
-                 * @memberof lumeo.master.v1.Allocate
-                 * @instance
-                 */
-                Allocate.prototype.replicas = 0;
-
-                /**
-                 * Allocate avoidServerIds.
-                 * @member {Array.<number>} avoidServerIds
-                 * @memberof lumeo.master.v1.Allocate
-                 * @instance
-                 */
-                Allocate.prototype.avoidServerIds = $util.emptyArray;
-
-                /**
-                 * Allocate units.
-                 * @member {boolean} units
-                 * @memberof lumeo.master.v1.Allocate
-                 * @instance
-                 */
-                Allocate.prototype.units = false;
-
-                /**
-                 * Encodes the specified Allocate message. Does not implicitly {@link lumeo.master.v1.Allocate.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.Allocate
-                 * @static
-                 * @param {lumeo.master.v1.Allocate.$Properties} m Allocate message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                Allocate.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.grants != null && $Object.hasOwnProperty.call(m, "grants") && m.grants !== 0)
-                        w.uint32(/* id 1, wireType 0 =*/8).uint32(m.grants);
-                    if (m.handles != null && $Object.hasOwnProperty.call(m, "handles") && m.handles !== 0)
-                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.handles);
-                    if (m.replicas != null && $Object.hasOwnProperty.call(m, "replicas") && m.replicas !== 0)
-                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.replicas);
-                    if (m.avoidServerIds != null && m.avoidServerIds.length) {
-                        w.uint32(/* id 4, wireType 2 =*/34).uint64s(m.avoidServerIds);
-                    }
-                    if (m.units != null && $Object.hasOwnProperty.call(m, "units") && m.units !== false)
-                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.units);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes an Allocate message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.Allocate
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.Allocate & lumeo.master.v1.Allocate.$Shape} Allocate
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                Allocate.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.Allocate();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.uint32())
-                                    m.grants = v;
-                                else
-                                    delete m.grants;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.uint32())
-                                    m.handles = v;
-                                else
-                                    delete m.handles;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.uint32())
-                                    m.replicas = v;
-                                else
-                                    delete m.replicas;
-                                continue;
-                            }
-                        case 4: {
-                                if (u === 2) {
-                                    if (!(m.avoidServerIds && m.avoidServerIds.length))
-                                        m.avoidServerIds = [];
-                                    r.uint64s(m.avoidServerIds);
-                                    continue;
-                                }
-                                if (u !== 0)
-                                    break;
-                                if (!(m.avoidServerIds && m.avoidServerIds.length))
-                                    m.avoidServerIds = [];
-                                m.avoidServerIds.push(r.uint64());
-                                continue;
-                            }
-                        case 5: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.bool())
-                                    m.units = v;
-                                else
-                                    delete m.units;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return Allocate;
-            })();
-
-            v1.Allocated = (function() {
-
-                /**
-                 * Properties of an Allocated.
-                 * @typedef {Object} lumeo.master.v1.Allocated.$Properties
-                 * @property {Array.<lumeo.master.v1.Grant.$Properties>|null} [grants] Allocated grants
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of an Allocated.
-                 * @memberof lumeo.master.v1
-                 * @interface IAllocated
-                 * @augments lumeo.master.v1.Allocated.$Properties
-                 * @deprecated Use lumeo.master.v1.Allocated.$Properties instead.
-                 */
-
-                /**
-                 * Shape of an Allocated.
-                 * @typedef {lumeo.master.v1.Allocated.$Properties} lumeo.master.v1.Allocated.$Shape
-                 */
-
-                /**
-                 * Constructs a new Allocated.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents an Allocated.
-                 * @constructor
-                 * @param {lumeo.master.v1.Allocated.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const Allocated = function (p) {
-                    this.grants = [];
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * Allocated grants.
-                 * @member {Array.<lumeo.master.v1.Grant.$Properties>} grants
-                 * @memberof lumeo.master.v1.Allocated
-                 * @instance
-                 */
-                Allocated.prototype.grants = $util.emptyArray;
-
-                /**
-                 * Encodes the specified Allocated message. Does not implicitly {@link lumeo.master.v1.Allocated.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.Allocated
-                 * @static
-                 * @param {lumeo.master.v1.Allocated.$Properties} m Allocated message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                Allocated.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.grants != null && m.grants.length) {
-                        for (var i = 0; i < m.grants.length; ++i)
-                            $root.lumeo.master.v1.Grant.encode(m.grants[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
-                    }
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes an Allocated message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.Allocated
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.Allocated & lumeo.master.v1.Allocated.$Shape} Allocated
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                Allocated.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.Allocated();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                if (!(m.grants && m.grants.length))
-                                    m.grants = [];
-                                m.grants.push($root.lumeo.master.v1.Grant.decode(r, r.size(), $undefined, q + 1));
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return Allocated;
-            })();
-
-            v1.Grant = (function() {
-
-                /**
-                 * Properties of a Grant.
-                 * @typedef {Object} lumeo.master.v1.Grant.$Properties
-                 * @property {number|null} [firstHandle] Grant firstHandle
-                 * @property {number|null} [handleCount] Grant handleCount
-                 * @property {number|null} [epoch] Grant epoch
-                 * @property {Array.<lumeo.common.v1.ReplicaLocation.$Properties>|null} [replicas] Grant replicas
-                 * @property {number|null} [usableMs] Grant usableMs
-                 * @property {Uint8Array|null} [token] Grant token
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of a Grant.
-                 * @memberof lumeo.master.v1
-                 * @interface IGrant
-                 * @augments lumeo.master.v1.Grant.$Properties
-                 * @deprecated Use lumeo.master.v1.Grant.$Properties instead.
-                 */
-
-                /**
-                 * Shape of a Grant.
-                 * @typedef {lumeo.master.v1.Grant.$Properties} lumeo.master.v1.Grant.$Shape
-                 */
-
-                /**
-                 * Constructs a new Grant.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents a Grant.
-                 * @constructor
-                 * @param {lumeo.master.v1.Grant.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const Grant = function (p) {
-                    this.replicas = [];
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * Grant firstHandle.
-                 * @member {number} firstHandle
-                 * @memberof lumeo.master.v1.Grant
-                 * @instance
-                 */
-                Grant.prototype.firstHandle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * Grant handleCount.
-                 * @member {number} handleCount
-                 * @memberof lumeo.master.v1.Grant
-                 * @instance
-                 */
-                Grant.prototype.handleCount = 0;
-
-                /**
-                 * Grant epoch.
-                 * @member {number} epoch
-                 * @memberof lumeo.master.v1.Grant
-                 * @instance
-                 */
-                Grant.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * Grant replicas.
-                 * @member {Array.<lumeo.common.v1.ReplicaLocation.$Properties>} replicas
-                 * @memberof lumeo.master.v1.Grant
-                 * @instance
-                 */
-                Grant.prototype.replicas = $util.emptyArray;
-
-                /**
-                 * Grant usableMs.
-                 * @member {number} usableMs
-                 * @memberof lumeo.master.v1.Grant
-                 * @instance
-                 */
-                Grant.prototype.usableMs = 0;
-
-                /**
-                 * Grant token.
-                 * @member {Uint8Array} token
-                 * @memberof lumeo.master.v1.Grant
-                 * @instance
-                 */
-                Grant.prototype.token = $util.newBuffer([]);
-
-                /**
-                 * Encodes the specified Grant message. Does not implicitly {@link lumeo.master.v1.Grant.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.Grant
-                 * @static
-                 * @param {lumeo.master.v1.Grant.$Properties} m Grant message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                Grant.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.firstHandle != null && $Object.hasOwnProperty.call(m, "firstHandle") && (typeof m.firstHandle === "object" ? m.firstHandle.low || m.firstHandle.high : m.firstHandle !== 0))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.firstHandle);
-                    if (m.handleCount != null && $Object.hasOwnProperty.call(m, "handleCount") && m.handleCount !== 0)
-                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.handleCount);
-                    if (m.epoch != null && $Object.hasOwnProperty.call(m, "epoch") && (typeof m.epoch === "object" ? m.epoch.low || m.epoch.high : m.epoch !== 0))
-                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.epoch);
-                    if (m.replicas != null && m.replicas.length) {
-                        for (var i = 0; i < m.replicas.length; ++i)
-                            $root.lumeo.common.v1.ReplicaLocation.encode(m.replicas[i], w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
-                    }
-                    if (m.usableMs != null && $Object.hasOwnProperty.call(m, "usableMs") && m.usableMs !== 0)
-                        w.uint32(/* id 5, wireType 0 =*/40).uint32(m.usableMs);
-                    if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
-                        w.uint32(/* id 6, wireType 2 =*/50).bytes(m.token);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes a Grant message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.Grant
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.Grant & lumeo.master.v1.Grant.$Shape} Grant
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                Grant.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.Grant();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.firstHandle = v;
-                                else
-                                    delete m.firstHandle;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.uint32())
-                                    m.handleCount = v;
-                                else
-                                    delete m.handleCount;
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.epoch = v;
-                                else
-                                    delete m.epoch;
-                                continue;
-                            }
-                        case 4: {
-                                if (u !== 2)
-                                    break;
-                                if (!(m.replicas && m.replicas.length))
-                                    m.replicas = [];
-                                m.replicas.push($root.lumeo.common.v1.ReplicaLocation.decode(r, r.size(), $undefined, q + 1));
-                                continue;
-                            }
-                        case 5: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.uint32())
-                                    m.usableMs = v;
-                                else
-                                    delete m.usableMs;
-                                continue;
-                            }
-                        case 6: {
-                                if (u !== 2)
-                                    break;
-                                if ((v = r.bytes()).length)
-                                    m.token = v;
-                                else
-                                    delete m.token;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return Grant;
             })();
 
             v1.Copy = (function() {

@@ -8,10 +8,10 @@
 //     counts them, beyond the first.
 // C5. A coded chunk has as many members as its code has units, and the position of a member is the
 //     number of its unit: members are replaced in place, and never put in another order.
-// C6. A chunk that was converted (conversions.ts) has another handle than the lists that have it: the
-//     converted table leads from theirs to it, and its record names theirs. So whoever comes from a
-//     list asks `listedChunk`, and whoever comes from chunkservers `getChunk`. No list ever has the
-//     handle that a chunk was converted to.
+// C6. A chunk that was converted (conversions.ts) has another handle than the lists that have it:
+//     the converted table leads from theirs to it, and its record names theirs. So whoever comes
+//     from a list asks `listedChunk`, and whoever comes from chunkservers `getChunk`. No list ever
+//     has the handle that a chunk was converted to.
 
 import {
   type ChunkCoding,

@@ -40,8 +40,8 @@ export interface FileInode {
   readonly chunkSizeBytes: number;
   readonly replicas: number;
   /**
-   * What it is meant to be coded as, undefined for copies. Each chunk's record says what it is: they
-   * differ while a file is converted, or appended to.
+   * What it is meant to be coded as, undefined for copies. Each chunk's record says what it is:
+   * they differ while a file is converted, or appended to.
    */
   readonly code: Code | undefined;
   /** Log index of the commit. */

@@ -1,6 +1,6 @@
-// Which servers get the copies, or the units, of a new chunk (GFS §4.2): never two on one server, as
-// evenly over racks as there are racks, room and load balanced by two random choices, and servers
-// that failed this client only if there is nobody else.
+// Which servers get the copies, or the units, of a new chunk (GFS §4.2): never two on one server,
+// as evenly over racks as there are racks, room and load balanced by two random choices, and
+// servers that failed this client only if there is nobody else.
 
 import { CHUNK_BYTES_DEFAULT, type Random, type ServerId } from "@lumeofs/base";
 import type { Liveness, ServerLoad } from "../fleet/servers.js";
@@ -80,8 +80,8 @@ function hasRoom(load: ServerLoad): boolean {
 }
 
 /**
- * One more server for a placement: not avoided before a good rack, and of the racks the one that has
- * the fewest so far. So a rack that is lost takes as few units with it as it can be.
+ * One more server for a placement: not avoided before a good rack, and of the racks the one that
+ * has the fewest so far. So a rack that is lost takes as few units with it as can be.
  */
 function chooseNext(
   eligible: readonly Eligible[],

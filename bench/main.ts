@@ -5,6 +5,7 @@
 //   npm run bench -- reads …    tokens and hedged reads, with and without: see reads.ts
 //   npm run bench -- append …   appends to a file: see append.ts
 //   npm run bench -- erasure …  the erasure code alone, on one core: see erasure.ts
+//   npm run bench -- coded …    files kept as units beside files kept as copies: see coded/coded.ts
 //   npm run bench -- loss …     a chunkserver lost during puts instead: see load/loss.ts
 //   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
@@ -25,6 +26,7 @@ import { parseArgs } from "node:util";
 import { connect, type Lumeo } from "@lumeofs/client";
 import { LocalCluster } from "@lumeofs/local-cluster";
 import { runAppend } from "./append.js";
+import { runCoded } from "./coded/coded.js";
 import { runData } from "./data/data.js";
 import { runChaosDrill } from "./drill/chaos.js";
 import { runMigration } from "./drill/migration.js";
@@ -62,6 +64,7 @@ else if (command === "append") process.exitCode = await runAppend(rest);
 else if (command === "reads") process.exitCode = await runReads(rest);
 else if (command === "soak") process.exitCode = await runSoakDrill(rest);
 else if (command === "repair") process.exitCode = await runRepair(rest);
+else if (command === "coded") process.exitCode = await runCoded(rest);
 else if (command === "erasure") process.exitCode = await runErasure(rest);
 else if (command === "loss") process.exitCode = await runLoss(rest);
 else if (command === "chaos") process.exitCode = await runChaosDrill(rest);

@@ -7,8 +7,8 @@
 // A1. The epoch of a chunk only rises, and each one is granted once.                      (rule 1)
 // A2. An epoch becomes active only while it is the newest, so at most one primary is ever told that
 //     its epoch is active, and none after a newer grant.                                  (rule 8)
-// A3. `lastActive` names the epoch that last became active; the next primary must hear a majority
-//     of its members, whoever the members of the newest grant are.                  (rules 5, 13)
+// A3. `lastActive` names the epoch that last became active; the next primary must hear so many
+//     of its members as `fenceOf` says, whoever the members of the newest grant are.                  (rules 5, 13)
 // A4. A sealed chunk never changes again.                                                (rule 17)
 
 import { type Epoch, epoch, type ServerId } from "./ids.js";
@@ -26,7 +26,7 @@ export interface EpochGrant {
   /** One of the members. */
   readonly primary: ServerId;
   readonly members: readonly ServerId[];
-  /** Whose majority must be fenced first; undefined for a chunk that nobody has written yet. */
+  /** Of whom enough must be fenced first (`fenceOf`); undefined for a chunk that nobody has written yet. */
   readonly previous: ActiveSet | undefined;
 }
 
@@ -109,6 +109,21 @@ export function sealChunk(
   if (sealed === undefined) return { kind: "done", authority: { ...authority, sealed: content } };
   const isSame = sealed.lengthBytes === content.lengthBytes && sealed.crc32c === content.crc32c;
   return isSame ? { kind: "done", authority } : { kind: "refused", why: "otherContent" };
+}
+
+/** What rule 14 means by a majority: of all members, also of those that are lost. */
+export function majorityOf(members: readonly ServerId[]): number {
+  return Math.floor(members.length / 2) + 1;
+}
+
+/**
+ * So many members of the last active set have to answer before anything new is written: at least
+ * one of them is in every majority. So what was acknowledged is named by one of the answers, and
+ * without these members no earlier primary has a majority any more. Of an odd number of members it
+ * is a majority; of two it is one.                                                      (rule 5)
+ */
+export function fenceOf(members: readonly ServerId[]): number {
+  return members.length - majorityOf(members) + 1;
 }
 
 /** Whether the newest epoch is active: appends are acknowledged under it. */

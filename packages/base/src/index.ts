@@ -26,9 +26,11 @@ export {
   type ChunkAuthority,
   createAuthority,
   type EpochGrant,
+  fenceOf,
   grantEpoch,
   isActive,
   isSuperfluous,
+  majorityOf,
   type SealedContent,
   sealChunk,
 } from "./chunk-authority.js";

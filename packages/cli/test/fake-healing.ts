@@ -10,6 +10,7 @@ import type {
   NodeChange,
   NodeInfo,
   NodeListing,
+  SalvagedChunk,
 } from "@lumeofs/client";
 
 /** What the commands call. */
@@ -125,6 +126,11 @@ export class FakeHealing implements FakedHealing {
 
   async tail(): Promise<GrowingChunk | undefined> {
     return undefined;
+  }
+
+  async salvage(handle: number, acceptLoss: boolean): Promise<SalvagedChunk> {
+    this.calls.push(`salvage ${handle} ${acceptLoss}`);
+    return { path: "/log", survivors: handle === 64 ? ["cs3"] : [], lost: ["cs1", "cs2"] };
   }
 
   async verify(handle: number): Promise<readonly CopyVerdict[]> {

@@ -2,7 +2,7 @@
 
 import type { CopyVerdict } from "@lumeofs/client";
 import test from "ava";
-import { chunkList, chunkShow, chunkVerify } from "../src/commands/chunk.js";
+import { chunkList, chunkSalvage, chunkShow, chunkVerify } from "../src/commands/chunk.js";
 import { jobChange, jobList, jobShow } from "../src/commands/job.js";
 import {
   nodeLabel,
@@ -172,6 +172,20 @@ test("chunk show and ls tell of the units of a coded chunk, each with its own ch
   t.regex(stage.stdout, /2 +parity +cs3 .* good +1 B +0000000c +not yet/);
   t.is(await chunkList(stage.context(), {}), 0);
   t.regex(stage.stdout, /64 +1 B +2\+1\/64KiB: cs1 cs2 cs3 +→ cs4/);
+});
+
+test("chunk salvage says what is kept and given up, and does it only with --yes", async (t) => {
+  const stage = new Stage(t);
+  t.is(await chunkSalvage(stage.context(), "64", {}), 0);
+  t.regex(stage.stdout, /of \/log: what cs3 has is kept\n.*only cs1 and cs2 had.*\n.*--yes/);
+  const sure = new Stage(t);
+  t.is(await chunkSalvage(sure.context(), "65", { yes: true }), 0);
+  t.regex(sure.stdout, /nothing is left/);
+  t.notRegex(sure.stdout, /--yes/);
+  t.deepEqual(
+    [...stage.client.healing.calls, ...sure.client.healing.calls],
+    ["salvage 64 false", "salvage 65 true"],
+  );
 });
 
 test("chunk verify ends with 0, 7 for a bad copy, 6 for one that could not be asked", async (t) => {

@@ -11,7 +11,7 @@ import type { RunCall } from "./metadata-runner.js";
 import type { LocatedChunk } from "./operations.js";
 import type { CallOptions } from "./options.js";
 import type { HealingClient } from "./rpc/healing-client.js";
-import type { GrowingChunk } from "./rpc/tail-wire.js";
+import type { GrowingChunk, SalvagedChunk } from "./rpc/tail-wire.js";
 
 /**
  * What a job is for: the copies of a lost server; damaged or missing copies of a server; all copies
@@ -243,6 +243,23 @@ export class Healing {
   tail(handle: number, options: CallOptions = {}): Promise<GrowingChunk | undefined> {
     return this.#run("healing.tail", undefined, options, (call) =>
       call.run(STEP, () => this.#client.tail(handle, call)),
+    );
+  }
+
+  /**
+   * Of a chunk that grows and cannot go on, because too many of its servers are lost for good:
+   * keeps what the others have, and seals it. What only the lost ones had is given up.
+   *
+   * @param acceptLoss  Else nothing is changed: the answer says what would be.
+   * @throws LumeoError LUMEO_INVALID_ARGUMENT if nothing has to be given up.
+   */
+  salvage(
+    handle: number,
+    acceptLoss: boolean,
+    options: CallOptions = {},
+  ): Promise<SalvagedChunk> {
+    return this.#run("healing.salvage", undefined, options, (call) =>
+      call.run(STEP, () => this.#client.salvage(handle, acceptLoss, call)),
     );
   }
 

@@ -113,7 +113,7 @@ export type { Ports } from "./ports.js";
 export type { Reading } from "./reading.js";
 export type { Removed } from "./removals.js";
 export type { RetryPolicy } from "./retry.js";
-export type { GrowingChunk } from "./rpc/tail-wire.js";
+export type { GrowingChunk, SalvagedChunk } from "./rpc/tail-wire.js";
 export { type SnapshotInfo, Snapshots, Versions } from "./snapshots.js";
 export type { ByteRange } from "./span.js";
 export type { CheckedMaster, MasterAgreement, StateCheck } from "./state-check.js";

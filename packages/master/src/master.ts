@@ -42,7 +42,7 @@ import { reapDuty } from "./duties/reap-duty.js";
 import { stateCheckDuty } from "./duties/state-check-duty.js";
 import { historySweepDuty, trashExpiryDuty } from "./duties/sweep-duty.js";
 import { TailGate } from "./duties/tails/tail-gate.js";
-import { TailKeeper } from "./duties/tails/tail-keeper.js";
+import { TailKeeper, type TailKeeperParts } from "./duties/tails/tail-keeper.js";
 import { tailsDuty } from "./duties/tails/tails-duty.js";
 import { tokenKeyDuty } from "./duties/token-key-duty.js";
 import { verifyDuty } from "./duties/verify-duty.js";
@@ -64,6 +64,7 @@ import { ChannelPool } from "./rpc/channel-pool.js";
 import { chunkMethods } from "./rpc/chunk-service.js";
 import { ChunkserverClient } from "./rpc/chunkserver-client.js";
 import { fleetMethods } from "./rpc/fleet-service.js";
+import { spareServers } from "./rpc/fleet-view.js";
 import { healingMethods } from "./rpc/healing-service.js";
 import { askMaster, integrityMethods } from "./rpc/integrity-service.js";
 import { JoinWatch } from "./rpc/join-watch.js";
@@ -259,12 +260,18 @@ function tailsOf(
   parts: Pick<Parts, "config" | "log" | "host" | "fleet" | "mint" | "channels" | "logger">,
 ): TailCarers {
   const { config, log, host, fleet, mint, channels, logger } = parts;
-  const { clock, timers } = host;
+  const { clock, timers, random } = host;
+  const { failureDomain } = config;
   const leases = new LeaseBook(LEASE_TERMS, clock.monotonicMs());
   const orders = new TailOrderClient(channels);
   const component = logger.child({ component: "tails" });
   const repeatMs = config.tokenMs / 4;
-  const care = { log, clock, timers, fleet, orders, leases, mint, repeatMs, logger: component };
+  const spares: TailKeeperParts["spares"] = (count, taken) => {
+    const now = clock.monotonicMs();
+    return spareServers({ state: log.local, fleet, now, failureDomain, random }, count, taken);
+  };
+  const known = { log, clock, timers, fleet, orders, leases, mint };
+  const care = { ...known, spares, repeatMs, logger: component };
   const keeper = new TailKeeper(care);
   return { keeper, gate: new TailGate(log, keeper) };
 }

@@ -1,11 +1,11 @@
 // What looks after tails, with primaries that only write down what they are told.
 
-import { type Clock, LEASE_TERMS, SILENT_LOGGER, type Timers } from "@lumeofs/base";
+import { type Clock, LEASE_TERMS, SILENT_LOGGER, serverId, type Timers } from "@lumeofs/base";
 import { nativeHmacSha256 } from "@lumeofs/node";
 import { TokenMint } from "../src/access/token-mint.js";
 import type { MetadataLog } from "../src/duties/metadata-log.js";
 import { TailGate } from "../src/duties/tails/tail-gate.js";
-import { TailKeeper } from "../src/duties/tails/tail-keeper.js";
+import { TailKeeper, type TailKeeperParts } from "../src/duties/tails/tail-keeper.js";
 import type { EpochOrder, TailOrders } from "../src/duties/tails/tail-orders.js";
 import type { Fleet } from "../src/fleet/servers.js";
 import type { Server } from "../src/metadata/servers.js";
@@ -41,7 +41,13 @@ export function tailOffice(
   const leases = new LeaseBook(LEASE_TERMS, clock.monotonicMs());
   const repeatMs = 120_000;
   const logger = SILENT_LOGGER;
-  const care = { log, fleet, clock, timers: clock, orders, leases, mint, repeatMs, logger };
+  const spares: TailKeeperParts["spares"] = async (count, taken) => {
+    const free = [1, 2, 3, 4].map(serverId).filter((server) => !taken.includes(server));
+    const now = clock.monotonicMs();
+    return free.filter((one) => fleet.liveness(one, now) === "alive").slice(0, count);
+  };
+  const known = { log, fleet, clock, timers: clock, orders, leases, mint };
+  const care = { ...known, spares, repeatMs, logger };
   const keeper = new TailKeeper(care);
   return { keeper, gate: new TailGate(log, keeper) };
 }

@@ -52,8 +52,9 @@ class Office {
     this.runner = new DutyRunner([tailsDuty(this.care.keeper)], ports);
   }
 
-  async open(path: string) {
-    const reply: Reply = await this.log.change(openTailOf(path));
+  async open(path: string, copies = 3) {
+    const members = [1, 2, 3].slice(0, copies).map(serverId);
+    const reply: Reply = await this.log.change(openTailOf(path, { members }));
     if (reply.kind !== "tailOpened") throw new Error(JSON.stringify(reply));
     return reply.handle;
   }
@@ -149,6 +150,47 @@ test("nothing is granted while a majority of those that must answer is away", as
   o.silent.delete(2);
   await o.world.sleep(2_000);
   t.true((getTail(o.state, handle)?.authority.newest.epoch ?? 9) > 1);
+});
+
+test("of two members the one that is left goes on, with another in the place of the lost one", async (t) => {
+  const o = await office();
+  const handle = await o.open("/log", 2);
+  await o.world.sleep(6_000);
+  o.silent.add(1);
+  await o.world.sleep(8_000);
+  const waiting = getTail(o.state, handle)?.authority.newest;
+  t.like(waiting, { primary: 2, members: [1, 2].map(serverId) }, "it may come back");
+  await o.world.sleep(8_000);
+  const authority = getTail(o.state, handle)?.authority;
+  t.like(authority?.newest, { primary: 2, members: [3, 2].map(serverId) });
+  t.deepEqual(authority?.newest.previous?.members, [1, 2].map(serverId));
+});
+
+test("what too many lost servers had is given up only if an operator says so", async (t) => {
+  const o = await office();
+  const handle = await o.open("/log");
+  await o.world.sleep(6_000);
+  const { keeper, gate } = o.care;
+  const nothingLost = { code: "INVALID_ARGUMENT", message: /enough of the servers/ };
+  await t.throwsAsync(keeper.salvage(handle, true), nothingLost);
+  for (const id of [1, 2]) o.silent.add(id);
+  await o.world.sleep(5_000);
+  const mayComeBack = { code: "INVALID_ARGUMENT", message: /start them/ };
+  await t.throwsAsync(keeper.salvage(handle, true), mayComeBack);
+  await o.world.sleep(20_000);
+  t.like(getTail(o.state, handle)?.authority.newest, { epoch: 1 });
+  const work = gate.pass(["/log"], async () => {});
+  const refused = t.throwsAsync(work, { message: /cs1 and cs2 do not.*chunk salvage/ });
+  await o.world.sleep(20_000);
+  await refused;
+  const salvage = { survivors: [serverId(3)], lost: [1, 2].map(serverId) };
+  t.deepEqual(await keeper.salvage(handle, false), salvage);
+  t.like(getTail(o.state, handle)?.authority.newest, { epoch: 1 }, "it was only asked");
+  o.sealWith(7);
+  t.deepEqual(await keeper.salvage(handle, true), salvage);
+  const newest = getTail(o.state, handle)?.authority.newest;
+  t.like(newest, { epoch: 2, primary: 3, previous: { epoch: 1, members: [serverId(3)] } });
+  t.is(newest?.members.length, 3);
 });
 
 test("a tail with a member that is dead or drained is sealed", async (t) => {

@@ -2619,6 +2619,50 @@ export namespace lumeo {
                 );
             }
 
+            interface ISalvageChunkRequest extends lumeo.master.v1.SalvageChunkRequest.$Properties {
+            }
+
+            class SalvageChunkRequest {
+                constructor(p?: lumeo.master.v1.SalvageChunkRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                acceptLoss: boolean;
+                static encode(m: lumeo.master.v1.SalvageChunkRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SalvageChunkRequest & lumeo.master.v1.SalvageChunkRequest.$Shape;
+            }
+
+            namespace SalvageChunkRequest {
+                interface $Properties {
+                    handle?: (number|null);
+                    acceptLoss?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.SalvageChunkRequest.$Properties;
+            }
+
+            interface ISalvageChunkResponse extends lumeo.master.v1.SalvageChunkResponse.$Properties {
+            }
+
+            class SalvageChunkResponse {
+                constructor(p?: lumeo.master.v1.SalvageChunkResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                path: string;
+                survivors: string[];
+                lost: string[];
+                static encode(m: lumeo.master.v1.SalvageChunkResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SalvageChunkResponse & lumeo.master.v1.SalvageChunkResponse.$Shape;
+            }
+
+            namespace SalvageChunkResponse {
+                interface $Properties {
+                    path?: (string|null);
+                    survivors?: (string[]|null);
+                    lost?: (string[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.SalvageChunkResponse.$Properties;
+            }
+
             interface ILocateChunkRequest extends lumeo.master.v1.LocateChunkRequest.$Properties {
             }
 
@@ -2674,6 +2718,7 @@ export namespace lumeo {
                 activeEpoch: number;
                 activeServerIds: number[];
                 path: string;
+                obstacle: string;
                 static encode(m: lumeo.master.v1.TailAuthority.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.TailAuthority & lumeo.master.v1.TailAuthority.$Shape;
             }
@@ -2687,6 +2732,7 @@ export namespace lumeo {
                     activeEpoch?: (number|null);
                     activeServerIds?: (number[]|null);
                     path?: (string|null);
+                    obstacle?: (string|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.TailAuthority.$Properties;

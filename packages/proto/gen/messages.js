@@ -19541,6 +19541,342 @@ export const lumeo = $root.lumeo = (() => {
                 return ExportResponse;
             })();
 
+            v1.SalvageChunkRequest = (function() {
+
+                /**
+                 * Properties of a SalvageChunkRequest.
+                 * @typedef {Object} lumeo.master.v1.SalvageChunkRequest.$Properties
+                 * @property {number|null} [handle] SalvageChunkRequest handle
+                 * @property {boolean|null} [acceptLoss] SalvageChunkRequest acceptLoss
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SalvageChunkRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface ISalvageChunkRequest
+                 * @augments lumeo.master.v1.SalvageChunkRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.SalvageChunkRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SalvageChunkRequest.
+                 * @typedef {lumeo.master.v1.SalvageChunkRequest.$Properties} lumeo.master.v1.SalvageChunkRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new SalvageChunkRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a SalvageChunkRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.SalvageChunkRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SalvageChunkRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SalvageChunkRequest handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.SalvageChunkRequest
+                 * @instance
+                 */
+                SalvageChunkRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * SalvageChunkRequest acceptLoss.
+                 * @member {boolean} acceptLoss
+                 * @memberof lumeo.master.v1.SalvageChunkRequest
+                 * @instance
+                 */
+                SalvageChunkRequest.prototype.acceptLoss = false;
+
+                /**
+                 * Encodes the specified SalvageChunkRequest message. Does not implicitly {@link lumeo.master.v1.SalvageChunkRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.SalvageChunkRequest
+                 * @static
+                 * @param {lumeo.master.v1.SalvageChunkRequest.$Properties} m SalvageChunkRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SalvageChunkRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.acceptLoss != null && $Object.hasOwnProperty.call(m, "acceptLoss") && m.acceptLoss !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.acceptLoss);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SalvageChunkRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.SalvageChunkRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.SalvageChunkRequest & lumeo.master.v1.SalvageChunkRequest.$Shape} SalvageChunkRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SalvageChunkRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.SalvageChunkRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.acceptLoss = v;
+                                else
+                                    delete m.acceptLoss;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SalvageChunkRequest;
+            })();
+
+            v1.SalvageChunkResponse = (function() {
+
+                /**
+                 * Properties of a SalvageChunkResponse.
+                 * @typedef {Object} lumeo.master.v1.SalvageChunkResponse.$Properties
+                 * @property {string|null} [path] SalvageChunkResponse path
+                 * @property {Array.<string>|null} [survivors] SalvageChunkResponse survivors
+                 * @property {Array.<string>|null} [lost] SalvageChunkResponse lost
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a SalvageChunkResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface ISalvageChunkResponse
+                 * @augments lumeo.master.v1.SalvageChunkResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.SalvageChunkResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a SalvageChunkResponse.
+                 * @typedef {lumeo.master.v1.SalvageChunkResponse.$Properties} lumeo.master.v1.SalvageChunkResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new SalvageChunkResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a SalvageChunkResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.SalvageChunkResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const SalvageChunkResponse = function (p) {
+                    this.survivors = [];
+                    this.lost = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * SalvageChunkResponse path.
+                 * @member {string} path
+                 * @memberof lumeo.master.v1.SalvageChunkResponse
+                 * @instance
+                 */
+                SalvageChunkResponse.prototype.path = "";
+
+                /**
+                 * SalvageChunkResponse survivors.
+                 * @member {Array.<string>} survivors
+                 * @memberof lumeo.master.v1.SalvageChunkResponse
+                 * @instance
+                 */
+                SalvageChunkResponse.prototype.survivors = $util.emptyArray;
+
+                /**
+                 * SalvageChunkResponse lost.
+                 * @member {Array.<string>} lost
+                 * @memberof lumeo.master.v1.SalvageChunkResponse
+                 * @instance
+                 */
+                SalvageChunkResponse.prototype.lost = $util.emptyArray;
+
+                /**
+                 * Encodes the specified SalvageChunkResponse message. Does not implicitly {@link lumeo.master.v1.SalvageChunkResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.SalvageChunkResponse
+                 * @static
+                 * @param {lumeo.master.v1.SalvageChunkResponse.$Properties} m SalvageChunkResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                SalvageChunkResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
+                        w.uint32(/* id 1, wireType 2 =*/10).string(m.path);
+                    if (m.survivors != null && m.survivors.length) {
+                        for (var i = 0; i < m.survivors.length; ++i)
+                            w.uint32(/* id 2, wireType 2 =*/18).string(m.survivors[i]);
+                    }
+                    if (m.lost != null && m.lost.length) {
+                        for (var i = 0; i < m.lost.length; ++i)
+                            w.uint32(/* id 3, wireType 2 =*/26).string(m.lost[i]);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a SalvageChunkResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.SalvageChunkResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.SalvageChunkResponse & lumeo.master.v1.SalvageChunkResponse.$Shape} SalvageChunkResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                SalvageChunkResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.SalvageChunkResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.path = v;
+                                else
+                                    delete m.path;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.survivors && m.survivors.length))
+                                    m.survivors = [];
+                                m.survivors.push(r.stringVerify());
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.lost && m.lost.length))
+                                    m.lost = [];
+                                m.lost.push(r.stringVerify());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return SalvageChunkResponse;
+            })();
+
             v1.LocateChunkRequest = (function() {
 
                 /**
@@ -19859,6 +20195,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [activeEpoch] TailAuthority activeEpoch
                  * @property {Array.<number>|null} [activeServerIds] TailAuthority activeServerIds
                  * @property {string|null} [path] TailAuthority path
+                 * @property {string|null} [obstacle] TailAuthority obstacle
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -19948,6 +20285,14 @@ export const lumeo = $root.lumeo = (() => {
                 TailAuthority.prototype.path = "";
 
                 /**
+                 * TailAuthority obstacle.
+                 * @member {string} obstacle
+                 * @memberof lumeo.master.v1.TailAuthority
+                 * @instance
+                 */
+                TailAuthority.prototype.obstacle = "";
+
+                /**
                  * Encodes the specified TailAuthority message. Does not implicitly {@link lumeo.master.v1.TailAuthority.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.TailAuthority
@@ -19978,6 +20323,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.path != null && $Object.hasOwnProperty.call(m, "path") && m.path !== "")
                         w.uint32(/* id 7, wireType 2 =*/58).string(m.path);
+                    if (m.obstacle != null && $Object.hasOwnProperty.call(m, "obstacle") && m.obstacle !== "")
+                        w.uint32(/* id 8, wireType 2 =*/66).string(m.obstacle);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -20088,6 +20435,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.path = v;
                                 else
                                     delete m.path;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.obstacle = v;
+                                else
+                                    delete m.obstacle;
                                 continue;
                             }
                         }

@@ -247,6 +247,12 @@ export const ChunkService = {
     lumeo.master.v1.ReportDamageResponse,
     { request: false, response: false },
   ),
+  salvageChunk: method<lumeo.master.v1.ISalvageChunkRequest, lumeo.master.v1.ISalvageChunkResponse>(
+    "/lumeo.master.v1.ChunkService/SalvageChunk",
+    lumeo.master.v1.SalvageChunkRequest,
+    lumeo.master.v1.SalvageChunkResponse,
+    { request: false, response: false },
+  ),
 } as const;
 
 export const FleetService = {

@@ -1,13 +1,14 @@
 // From a grant to a history that holds everything acknowledged before.        (rules 4, 5, 6, 12)
 //
-// An acknowledged record is durable on a majority of the set that was last active. Any majority of
-// that set shares a member with it, so one of the answers names the record; and because an answer
-// is a promise as well, no earlier primary completes another majority afterwards.
+// An acknowledged record is durable on a majority of the set that was last active. So many members
+// answer that every majority of that set has one of them (`fenceOf`), so one of the answers names
+// the record; and because an answer is a promise as well, no earlier primary completes another
+// majority afterwards.
 //
 // The list of records comes with `fetch`, not with the answer to `fence`: to choose, the last
 // position is enough, and `fetch` makes the same promise.
 
-import { type EpochGrant, invariant, type ServerId } from "@lumeofs/base";
+import { type EpochGrant, fenceOf, invariant, type ServerId } from "@lumeofs/base";
 import { comparePositions, type Position } from "./append-record.js";
 import { History } from "./history.js";
 import { beginLeading } from "./leading.js";
@@ -20,7 +21,6 @@ import {
   stay,
   type Testimonies,
 } from "./primary-state.js";
-import { majorityOf } from "./progress.js";
 
 /** The own replica has answered `claim`: its answer counts like any other. */
 export function beginFencing(grant: EpochGrant, reply: ReplicaReply): PrimaryStep {
@@ -38,7 +38,7 @@ export function fences({ grant, testimonies }: Fencing): PrimaryStep["outputs"] 
     .map((member) => send(member, message));
 }
 
-/** Takes an answer; with a majority of the last active set the best history is fetched. */
+/** Takes an answer; with enough of the last active set the best history is fetched. */
 export function receiveWhileFencing(
   state: Fencing,
   from: ServerId,
@@ -47,7 +47,7 @@ export function receiveWhileFencing(
   const { grant } = state;
   const testimonies = testify(state, from, reply);
   const heard = [...testimonies.values()].filter(({ kind }) => kind === "fenced").length;
-  if (heard < majorityOf(witnesses(grant))) return stay({ ...state, testimonies });
+  if (heard < fenceOf(witnesses(grant))) return stay({ ...state, testimonies });
   return fetchFrom({ ...state, testimonies }, bestDonors(testimonies, grant.primary)[0]);
 }
 
@@ -60,7 +60,7 @@ export function receiveWhileFetching(
   if (reply.kind === "fetched" && from === state.donor) return takePage(state, reply);
   const testimonies = testify(state, from, reply);
   if (reply.kind !== "unknown" || from !== state.donor) return stay({ ...state, testimonies });
-  // What the donor had is damaged: without it there may be no majority of witnesses.
+  // What the donor had is damaged: without it there may not be enough witnesses.
   const { grant } = state;
   const fencing: Fencing = { kind: "fencing", grant, testimonies };
   return { state: fencing, outputs: fences(fencing) };
@@ -90,7 +90,7 @@ function takePage(state: Fetching, reply: Extract<ReplicaReply, { kind: "fetched
 }
 
 function fetchFrom(state: Fencing | Fetching, donor: ServerId | undefined): PrimaryStep {
-  invariant(donor !== undefined, "a majority has answered, so there is a best answer");
+  invariant(donor !== undefined, "enough have answered, so there is a best answer");
   const { grant, testimonies } = state;
   return askDonor({ kind: "fetching", grant, testimonies, donor, history: History.empty() });
 }

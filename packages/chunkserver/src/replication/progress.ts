@@ -5,7 +5,7 @@
 // G2. 1 <= next <= last + 1. What lies between `matched` and `next` is on its way, or lost and sent
 //     again; `next` lies below `matched` when the member has lost what it had acknowledged.
 
-import type { ServerId } from "@lumeofs/base";
+import { majorityOf, type ServerId } from "@lumeofs/base";
 import { dataBytes } from "./append-record.js";
 import type { History } from "./history.js";
 import type { ReplicaMessage } from "./message.js";
@@ -26,11 +26,6 @@ export interface Progress {
 export type ProgressTable = ReadonlyMap<ServerId, Progress>;
 
 type Append = Extract<ReplicaMessage, { kind: "append" }>;
-
-/** What rule 14 means by a majority: of all members, also of those that are lost. */
-export function majorityOf(members: readonly ServerId[]): number {
-  return Math.floor(members.length / 2) + 1;
-}
 
 /** The last record that a majority of the members has. */
 export function matchedByMajority(members: readonly ServerId[], table: ProgressTable): number {

@@ -1,6 +1,6 @@
 // Orders of the leading master and questions of operators, over gRPC.
 
-import { type ChunkHandle, LumeoError } from "@lumeofs/base";
+import { type ChunkHandle, type GrantId, LumeoError } from "@lumeofs/base";
 import type { ProcessFacts } from "@lumeofs/node";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService } from "@lumeofs/proto";
@@ -102,9 +102,7 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
     }),
     serveUnary(ControlService.closeGrants, async (request) => {
       checkStore(context, request.storeUuid, "close grants");
-      const isHere = (handle: ChunkHandle) => store.find(handle) !== undefined;
-      const used = decodeGrants(request.grants).map((one) => context.grants.close(one, isHere));
-      return { usedHandles: used.flat() };
+      return { usedHandles: [...closeGrants(context, decodeGrants(request.grants))] };
     }),
     serveUnary(ControlService.getStatus, async (request) => {
       const { state, chunkCount, usedBytes, freeBytes } = store.status();
@@ -125,6 +123,15 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
       };
     }),
   ];
+}
+
+/** The handles of these grants under which a chunk is here, or may be soon. */
+function closeGrants(
+  { store, grants }: ControlContext,
+  closed: readonly GrantId[],
+): readonly ChunkHandle[] {
+  const isHere = (handle: ChunkHandle) => store.find(handle) !== undefined;
+  return closed.flatMap((grant) => grants.close(grant, isHere));
 }
 
 /** A store that was wiped and set up anew at the same address is not meant. */

@@ -4,9 +4,8 @@
 // Z1. The masters are told when a majority has settled, and either everybody has or the others have
 //     had their time: who has not is healed later, like any missing replica.
 
-import { LumeoError, type MonotonicMs, type ServerId } from "@lumeofs/base";
+import { LumeoError, type MonotonicMs, majorityOf, type ServerId } from "@lumeofs/base";
 import type { ReplicaReply } from "../replication/message.js";
-import { majorityOf } from "../replication/progress.js";
 import type { MemberReply } from "./member-message.js";
 
 /** What the slower members have behind the majority. */

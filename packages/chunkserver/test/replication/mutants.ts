@@ -5,6 +5,7 @@
 // those of docs/design/0019-chunk-protocol.md that were added here.
 
 import type { Patch } from "@lumeofs/testkit";
+import { PAIR } from "./model/configurations.js";
 import { type ModelSettings, SMALLEST } from "./model/settings.js";
 
 export interface Mutant {
@@ -56,7 +57,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "replication/activation",
-        find: "if (heard < majorityOf(witnesses(grant)))",
+        find: "if (heard < fenceOf(witnesses(grant)))",
         replace: "if (heard < 1)",
       },
     ],
@@ -140,6 +141,17 @@ export const MUTANTS: readonly Mutant[] = [
     name: "one durable copy is enough",
     seedsMax: 5,
     settings: SMALLEST,
+    patches: [
+      {
+        file: "replication/progress",
+        find: "matched[majorityOf(members) - 1]",
+        replace: "matched[0]",
+      },
+    ],
+  },
+  {
+    name: "one durable copy of two is enough",
+    settings: PAIR,
     patches: [
       {
         file: "replication/progress",

@@ -7,6 +7,7 @@ import { simulate } from "./sim/simulation.js";
 
 const SEEDS = 120;
 const GROUP = 20;
+const PAIR_SEEDS = 40;
 
 for (let from = 1; from <= SEEDS; from += GROUP) {
   test.serial(`C1 to C10 hold for seeds ${from} to ${from + GROUP - 1}`, async (t) => {
@@ -17,6 +18,17 @@ for (let from = 1; from <= SEEDS; from += GROUP) {
     t.true(0 < acknowledged);
   });
 }
+
+test.serial(
+  "C1 to C10 hold for chunks with two copies, of which one is lost now and then",
+  async (t) => {
+    let acknowledged = 0;
+    for (let seed = 1; seed <= PAIR_SEEDS; seed++) {
+      acknowledged += (await simulate({ seed, replicas: 2 })).acknowledged;
+    }
+    t.true(0 < acknowledged);
+  },
+);
 
 test.serial("a run is a function of its seed", async (t) => {
   t.deepEqual(await simulate({ seed: 7 }), await simulate({ seed: 7 }));

@@ -107,6 +107,7 @@ async function growingText(chunk: GrowingChunk): Promise<string> {
     `Committed    ${formatBytes(chunk.committedBytes)}, as its primary said last`,
     `Last active  epoch ${activeEpoch}`,
     `Read lease   ${lease}`,
+    ...(chunk.obstacle === "" ? [] : [chunk.obstacle]),
     "",
     await table(["NODE", "ADDRESS", "ROLE", "STATE"], rows),
   ].join("\n");
@@ -134,6 +135,33 @@ export async function chunkVerify(context: Context, texts: readonly string[]): P
     }
   }
   return status;
+}
+
+/** Keeps what is left of a growing chunk that cannot go on; without `yes` it only says so. */
+export async function chunkSalvage(
+  context: Context,
+  text: string,
+  options: { readonly yes?: boolean },
+): Promise<ExitStatus> {
+  const client = await context.client();
+  const handle = parseHandle(text);
+  const isSure = options.yes === true;
+  const found = await client.healing.salvage(handle, isSure, context.call);
+  const { path, survivors, lost } = found;
+  const file = path === "" ? "a file that has lost its name" : printable(path);
+  const kept =
+    survivors.length === 0
+      ? `nothing is left of what was appended to ${file} and not sealed`
+      : `what ${survivors.join(" and ")} ${survivors.length === 1 ? "has" : "have"} is kept`;
+  const shown = [
+    `Chunk ${handle} of ${file}: ${kept}`,
+    `Given up: records of which only ${lost.join(" and ")} had a copy, acknowledged or not`,
+    ...(isSure
+      ? []
+      : ["Nothing was changed: do it with --yes, when those disks are lost for good"]),
+  ];
+  await context.output.line(shown.join("\n"), { handle, ...found, done: isSure });
+  return EXIT.ok;
 }
 
 function filterOf({ underReplicated, corrupt, orphan }: ChunkListOptions): ChunkFilter {

@@ -1,4 +1,4 @@
-// Single chunks: chunk ls, show, verify.
+// Single chunks: chunk ls, show, verify, salvage.
 
 import type { Command } from "commander";
 import { examples, type RunCommand } from "./command-line.js";
@@ -52,5 +52,21 @@ export function addChunkCommands(program: Command, run: RunCommand): void {
     .action(async (handles: readonly string[], _options, command: Command) => {
       const { chunkVerify } = await import("../commands/chunk.js");
       await run(command.optsWithGlobals(), (context) => chunkVerify(context, handles));
+    });
+  chunk
+    .command("salvage")
+    .description("Complete a growing chunk with what is left, when too many of its disks are lost.")
+    .argument("<handle>", HANDLE)
+    .option("--yes", "do it: what only the lost disks had is given up for good")
+    .addHelpText(
+      "after",
+      examples(
+        ["lumeo chunk salvage 128", "says what would be kept and given up"],
+        ["lumeo chunk salvage 128 --yes", "does it"],
+      ),
+    )
+    .action(async (handle: string, options, command: Command) => {
+      const { chunkSalvage } = await import("../commands/chunk.js");
+      await run(command.optsWithGlobals(), (context) => chunkSalvage(context, handle, options));
     });
 }

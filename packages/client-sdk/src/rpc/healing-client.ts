@@ -1,7 +1,7 @@
 // Jobs, nodes and single chunks over gRPC: any master passes a call on to the leader.
 
 import { LumeoError } from "@lumeofs/base";
-import { HealingService, lumeo } from "@lumeofs/proto";
+import { ChunkService, HealingService, lumeo } from "@lumeofs/proto";
 import type {
   ChunkFilter,
   ChunkState,
@@ -15,7 +15,7 @@ import type {
 import { type AdminClient, decodeScrub, type UnaryOptions } from "./admin-client.js";
 import { decodeDisk } from "./disk-wire.js";
 import { decodeHealth, decodeJob, decodeNodeStanding } from "./healing-wire.js";
-import type { GrowingChunk } from "./tail-wire.js";
+import { decodeSalvaged, type GrowingChunk, type SalvagedChunk } from "./tail-wire.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
 
 const Wire = lumeo.master.v1;
@@ -106,6 +106,15 @@ export class HealingClient {
       if (error instanceof LumeoError && error.code === "NOT_FOUND") return undefined;
       throw error;
     }
+  }
+
+  async salvage(
+    handle: number,
+    acceptLoss: boolean,
+    options: UnaryOptions,
+  ): Promise<SalvagedChunk> {
+    const request = { handle, acceptLoss };
+    return decodeSalvaged(await this.#admin.askAny(ChunkService.salvageChunk, request, options));
   }
 
   async verify(handle: number, options: UnaryOptions): Promise<readonly CopyVerdict[]> {

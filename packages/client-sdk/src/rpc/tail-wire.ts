@@ -17,6 +17,26 @@ export interface GrowingChunk extends LocatedChunk {
   readonly leaseAgeMs: number | undefined;
   /** The epoch that was active last. */
   readonly activeEpoch: number;
+  /** Why nothing can be appended now, with the way out; empty if nothing is known. */
+  readonly obstacle: string;
+}
+
+/** What is kept of a growing chunk that cannot go on, and what is given up. */
+export interface SalvagedChunk {
+  /** Of its file; empty if it has lost its name. */
+  readonly path: string;
+  /** Servers of which everything is kept. Without any, all that was not sealed is gone. */
+  readonly survivors: readonly string[];
+  /** Servers that are lost: what only these had is given up. */
+  readonly lost: readonly string[];
+}
+
+export function decodeSalvaged({
+  path,
+  survivors,
+  lost,
+}: lumeo.master.v1.SalvageChunkResponse.$Properties): SalvagedChunk {
+  return { path: path ?? "", survivors: [...(survivors ?? [])], lost: [...(lost ?? [])] };
 }
 
 export function decodeGrowing(
@@ -30,5 +50,6 @@ export function decodeGrowing(
     committedBytes: tail.committedBytes ?? 0,
     leaseAgeMs: tail.leased ? (tail.leaseAgeMs ?? 0) : undefined,
     activeEpoch: tail.activeEpoch ?? 0,
+    obstacle: tail.obstacle ?? "",
   };
 }

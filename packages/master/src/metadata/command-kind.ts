@@ -52,4 +52,5 @@ export const KIND = {
   editFile: 47,
   replaceChunk: 48,
   setFileCodes: 49,
+  salvageTail: 51,
 } as const satisfies Record<Command["kind"], number>;

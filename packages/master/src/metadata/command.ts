@@ -106,6 +106,20 @@ export type TailCommand =
       readonly chunkEpoch: Epoch;
       readonly lengthBytes: number;
       readonly crc32c: number;
+    }
+  /**
+   * An operator gives up what only lost servers may have had: `survivors` alone decide what was
+   * written. Without survivors the tail is dropped.
+   */
+  | {
+      readonly kind: "salvageTail";
+      readonly handle: ChunkHandle;
+      /** The newest epoch so far. */
+      readonly expectedNewest: Epoch;
+      /** Of the last active set. */
+      readonly survivors: readonly ServerId[];
+      /** Of the next epoch, the primary first; none without survivors. */
+      readonly members: readonly ServerId[];
     };
 
 /** Writing files. */

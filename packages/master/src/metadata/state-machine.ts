@@ -44,7 +44,13 @@ import { admit, expireSessions, openSession, recordAnswer } from "./sessions.js"
 import { setPolicy, setQuota } from "./settings.js";
 import { createSnapshot, removeSnapshot } from "./snapshots.js";
 import type { State } from "./state.js";
-import { activateTailEpoch, grantTailEpoch, openTail, sealTail } from "./tails.js";
+import {
+  activateTailEpoch,
+  grantTailEpoch,
+  openTail,
+  salvageTail,
+  sealTail,
+} from "./tails.js";
 import { addTokenKey } from "./token-keys.js";
 import { purgeTrash, restoreTrash } from "./trash.js";
 import { abortUpload, addChunks, beginUpload, expireUploads } from "./uploads.js";
@@ -161,6 +167,8 @@ function dispatchKept(
       return activateTailEpoch(state, command);
     case "sealTail":
       return sealTail(state, command, now);
+    case "salvageTail":
+      return salvageTail(state, command, now);
     default:
       return dispatchHealing(state, command, now);
   }

@@ -39,6 +39,9 @@ export function writeTailCommand(w: ByteWriter, command: TailCommand): void {
       w.u53(command.handle).u53(command.epoch).u53(command.chunkEpoch);
       w.u32(command.lengthBytes).u32(command.crc32c);
       return;
+    case "salvageTail":
+      writeList(w.u53(command.handle).u53(command.expectedNewest), command.survivors, writeNumber);
+      return writeList(w, command.members, writeNumber);
     default:
       assertNever(command);
   }
@@ -76,6 +79,14 @@ export function readTailCommand(r: ByteReader, kind: number): Command {
         chunkEpoch: readId(r, epoch),
         lengthBytes: r.u32(),
         crc32c: r.u32(),
+      };
+    case KIND.salvageTail:
+      return {
+        kind: "salvageTail",
+        handle: readId(r, chunkHandle),
+        expectedNewest: readId(r, epoch),
+        survivors: readMembers(r),
+        members: readMembers(r),
       };
     default:
       throw corrupt("proposal", `its kind is ${kind}`);

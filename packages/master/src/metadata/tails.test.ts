@@ -86,6 +86,30 @@ test("epochs are granted one after the other, and only the newest becomes active
   t.is(code(m.apply(first)), "NOT_FOUND");
 });
 
+test("what survivors have can be made all there is of a tail, or the tail be dropped", async (t) => {
+  const m = new MetadataDriver();
+  const handle = openTail(m, "/log");
+  const salvage = { kind: "salvageTail", handle, expectedNewest: epoch(1) } as const;
+  const members = servers(1, 4, 5);
+  t.is(code(m.apply({ ...salvage, survivors: servers(4), members })), "INVALID_ARGUMENT");
+  const wish = { ...salvage, survivors: servers(1), members };
+  t.is(code(m.apply(wish)), "done");
+  t.is(code(m.apply(wish)), "STALE_EPOCH");
+  t.like(getTail(m.state, handle)?.authority, {
+    newest: { epoch: 2, primary: 1, members, previous: { epoch: 1, members: servers(1) } },
+    lastActive: { epoch: 1, members: servers(1) },
+  });
+  t.is(code(m.apply({ kind: "activateTailEpoch", handle, epoch: epoch(2) })), "done");
+  t.is(code(sealTail(m, handle, bytes(10))), "done");
+  t.like(getChunk(m.state, handle), { epoch: 2, members });
+  const next = openTail(m, "/log");
+  const nobody = { ...salvage, handle: next, survivors: [], members: [] };
+  t.is(code(m.apply(nobody)), "done");
+  t.like(fileAt(m, "/log").inode, { sizeBytes: 10, chunkCount: 1, tail: undefined });
+  t.is(getTail(m.state, next), undefined);
+  t.deepEqual(await audit(m.state), []);
+});
+
 test("an empty tail leaves no chunk", async (t) => {
   const m = new MetadataDriver();
   const handle = openTail(m, "/log");

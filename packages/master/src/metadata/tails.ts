@@ -74,6 +74,36 @@ export function grantTailEpoch(state: State, command: CommandOf<"grantTailEpoch"
   return record(state, handle, tail, grantEpoch(tail.authority, command));
 }
 
+/**
+ * What the survivors have is all there ever was: a new epoch, for which they alone are fenced. Or
+ * there are none, and the file goes on without what was appended.
+ */
+export function salvageTail(
+  state: State,
+  command: CommandOf<"salvageTail">,
+  now: Moment,
+): Reply {
+  const { handle, expectedNewest, survivors, members } = command;
+  const tail = getTail(state, handle);
+  if (tail === undefined) return refuseGone("salvage", handle);
+  const { authority } = tail;
+  const { newest, lastActive } = authority;
+  if (newest.epoch !== expectedNewest) return refuseStale(handle, authority);
+  if (!survivors.every((server) => lastActive.members.includes(server))) {
+    const what = `Cannot salvage chunk ${handle}`;
+    return refuse("INVALID_ARGUMENT", `${what}: not all survivors were members of the active set`);
+  }
+  const [primary] = members;
+  if (survivors.length === 0 || primary === undefined) {
+    const file = fileOf(state, handle, tail);
+    releaseTail(state, handle, now.at);
+    if (file !== undefined) editFile(state, file, { ...file.inode, tail: undefined }, now);
+    return DONE;
+  }
+  const decided = { ...authority, lastActive: { epoch: lastActive.epoch, members: survivors } };
+  return record(state, handle, tail, grantEpoch(decided, { primary, members }));
+}
+
 /** (rule 8) */
 export function activateTailEpoch(state: State, command: CommandOf<"activateTailEpoch">): Reply {
   const { handle, epoch } = command;

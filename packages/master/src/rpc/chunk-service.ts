@@ -1,6 +1,6 @@
 // Single chunks, by handle: where they are, and complaints about their copies.
 
-import { type Clock, LumeoError } from "@lumeofs/base";
+import { type Clock, LumeoError, type ServerId } from "@lumeofs/base";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ChunkService, type lumeo } from "@lumeofs/proto";
 import type { TokenMint } from "../access/token-mint.js";
@@ -8,6 +8,7 @@ import type { MetadataLog } from "../duties/metadata-log.js";
 import type { TailKeeper } from "../duties/tails/tail-keeper.js";
 import type { Fleet } from "../fleet/servers.js";
 import { type ChunkRecord, getChunk, listedChunk } from "../metadata/chunk-table.js";
+import { getServer } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import { getTail, type Tail } from "../metadata/tail-table.js";
 import { describeTail } from "./tail-operations.js";
@@ -25,6 +26,7 @@ export function chunkMethods(parts: ChunkServiceParts): readonly RpcMethod[] {
   return [
     serveUnary(ChunkService.locateChunk, (request) => locate(parts, request)),
     serveUnary(ChunkService.reportDamage, (request) => reportDamage(parts, request)),
+    serveUnary(ChunkService.salvageChunk, (request) => salvage(parts, request)),
   ];
 }
 
@@ -64,6 +66,19 @@ async function reportDamage(
   }
   fleet.suspect({ server, handle });
   return {};
+}
+
+async function salvage(
+  { log, keeper, clock }: ChunkServiceParts,
+  { handle: wire, acceptLoss }: lumeo.master.v1.ISalvageChunkRequest,
+): Promise<lumeo.master.v1.ISalvageChunkResponse> {
+  const handle = decodeHandle(wire);
+  const state = await log.read();
+  const tail = getTail(state, handle);
+  const told = tail && describeTail({ clock, keeper }, state, { handle, tail });
+  const { survivors, lost } = await keeper.salvage(handle, acceptLoss ?? false);
+  const nameOf = (id: ServerId) => getServer(state, id)?.name ?? `server ${id}`;
+  return { path: told?.path ?? "", survivors: survivors.map(nameOf), lost: lost.map(nameOf) };
 }
 
 /** As if it were sealed now: where it is, and how long its primary says that it is. */

@@ -1,12 +1,12 @@
 // The registered servers together with what is believed about them now.
 
-import type { MonotonicMs, ServerId } from "@lumeofs/base";
+import type { MonotonicMs, Random, ServerId } from "@lumeofs/base";
 import type { Fleet } from "../fleet/servers.js";
 import { labelsOf, nodeOf } from "../metadata/nodes.js";
 import { serversPage } from "../metadata/queries.js";
 import type { Server } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
-import type { Candidate } from "../placement/choose.js";
+import { type Candidate, choosePlacements } from "../placement/choose.js";
 
 /** Servers read in one page; a cluster of more takes more pages. */
 const PAGE = 1_000;
@@ -43,4 +43,19 @@ export async function candidates(view: {
     load: view.fleet.loadOf(id),
     rack: labelsOf(view.state, server)[view.failureDomain],
   }));
+}
+
+/** Servers that can take a copy beside those that have one: as many as there are, up to `count`. */
+export async function spareServers(
+  view: Parameters<typeof candidates>[0] & { readonly random: Random },
+  count: number,
+  taken: readonly ServerId[],
+): Promise<readonly ServerId[]> {
+  const free = (await candidates(view)).filter(({ id }) => !taken.includes(id));
+  for (let replicas = count; 0 < replicas; replicas--) {
+    const wish = { replicas, areUnits: false, count: 1, avoid: new Set<ServerId>() };
+    const placed = choosePlacements(free, wish, view.random);
+    if (placed.kind === "placed") return placed.placements[0] ?? [];
+  }
+  return [];
 }

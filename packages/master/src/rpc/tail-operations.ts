@@ -3,7 +3,7 @@
 import { type Clock, isActive, LumeoError, type ServerId } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import type { TailGate } from "../duties/tails/tail-gate.js";
-import type { TailKeeper } from "../duties/tails/tail-keeper.js";
+import { stuckError, type TailKeeper } from "../duties/tails/tail-keeper.js";
 import type { FileInode } from "../metadata/inode-record.js";
 import { stat } from "../metadata/queries.js";
 import type { StateReader } from "../metadata/state.js";
@@ -36,6 +36,7 @@ export async function openTail(
   const { log, tails } = parts;
   const { path, sealed } = operation;
   const known = tailAt(await log.read(), path);
+  if (known !== undefined) refuseStuck(parts, path, known);
   if (known !== undefined && known.handle !== sealed) return tellTail(parts, path, known);
   if (known !== undefined) {
     // Its primary takes no more. Should that one be gone, the next one has to seal it, too.
@@ -115,6 +116,7 @@ export function describeTail(
     activeEpoch: authority.lastActive.epoch,
     activeServerIds: [...authority.lastActive.members],
     path: directory === undefined ? "" : `${directory === "/" ? "" : directory}/${tail.place.name}`,
+    obstacle: stuckError("It cannot go on", parts.keeper, state, { handle, tail })?.message ?? "",
   };
 }
 
@@ -146,6 +148,13 @@ function tellTail(parts: OperationParts, path: string, numbered: NumberedTail): 
   const view = { state: metadata.local, fleet, now: clock.monotonicMs() };
   const tail = encodeTail(parts, view, numbered, found.inode.sizeBytes);
   return { tailOpened: { tail, info: encodeFile(path, found) } };
+}
+
+/** Nobody tries in vain, and the error says why. */
+function refuseStuck({ log, tails }: OperationParts, path: string, known: NumberedTail): void {
+  const what = `Cannot append to ${JSON.stringify(path)}`;
+  const error = stuckError(what, tails.keeper, log.local, known);
+  if (error !== undefined) throw error;
 }
 
 function beingSealed(path: string): LumeoError {

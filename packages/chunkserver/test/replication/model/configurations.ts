@@ -2,6 +2,15 @@
 
 import { type ModelSettings, SMALLEST } from "./settings.js";
 
+/** Of two, one has to answer a fence: what the other one has is nobody's alone. */
+export const PAIR: ModelSettings = {
+  ...SMALLEST,
+  servers: 3,
+  replicas: 2,
+  replaces: true,
+  wipes: 1,
+};
+
 /** A few seconds together. */
 export const SMALL_CONFIGURATIONS: readonly ModelSettings[] = [
   {
@@ -26,6 +35,17 @@ export const SMALL_CONFIGURATIONS: readonly ModelSettings[] = [
     removes: true,
   },
   { ...SMALLEST, name: "3 replicas, 2 epochs, 1 write, commit notices", notices: true },
+  { ...PAIR, name: "2 replicas and a spare, members replaced, a lost disk, 3 epochs", epochs: 3 },
+  { ...PAIR, name: "2 replicas and a spare, members replaced, a lost disk, 2 writes", writes: 2 },
+  {
+    ...PAIR,
+    name: "2 replicas and a spare, members replaced, copies removed, a damaged copy",
+    wipes: 0,
+    damages: 1,
+    removes: true,
+    recalls: true,
+  },
+  { ...SMALLEST, name: "4 replicas, 2 epochs, 1 write", servers: 4, replicas: 4 },
 ];
 
 const LARGER: ModelSettings = { ...SMALLEST, statesMax: 8_000_000 };

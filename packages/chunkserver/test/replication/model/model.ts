@@ -121,9 +121,9 @@ export class Model {
     this.#messages = this.#primaries + settings.epochs;
   }
 
-  /** A fresh chunk on servers 1, 2 and 3, of which nobody has heard yet. */
+  /** A fresh chunk on the first servers, of which nobody has heard yet. */
   initial(): ModelState {
-    const authority = createAuthority(this.#servers.slice(0, 3));
+    const authority = createAuthority(this.#servers.slice(0, this.#settings.replicas));
     const memory = this.#parts.emptyReplica();
     const copy = this.#copies.numberOf({ memory, disk: memory });
     const active = { epoch: 1, history: History.empty() };

@@ -12,8 +12,9 @@ export interface Story {
 
 export interface ModelSettings {
   readonly name: string;
-  /** Servers 1, 2, 3 hold the chunk; further ones are spare. */
-  readonly servers: 3 | 4;
+  /** Servers 1 to `replicas` hold the chunk; further ones are spare. */
+  readonly servers: 2 | 3 | 4;
+  readonly replicas: 2 | 3 | 4;
   readonly epochs: number;
   /** Different writes; each may be sent again to every primary. */
   readonly writes: number;
@@ -51,6 +52,7 @@ export interface ModelSettings {
 export const SMALLEST: ModelSettings = {
   name: "3 replicas, 2 epochs, 1 write",
   servers: 3,
+  replicas: 3,
   epochs: 2,
   writes: 1,
   crashes: 0,

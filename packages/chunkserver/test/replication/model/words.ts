@@ -90,8 +90,10 @@ export function replyText(reply: ReplicaReply): string {
   }
 }
 
-function grantText({ epoch, primary, members }: EpochGrant): string {
-  return `e${epoch} s${primary}@${members.join("")}`;
+/** Who has to be fenced is part of it: an epoch may be granted before or behind another set. */
+function grantText({ epoch, primary, members, previous }: EpochGrant): string {
+  const fenced = previous === undefined ? "" : `<${previous.epoch}@${previous.members.join("")}>`;
+  return `e${epoch} s${primary}@${members.join("")}${fenced}`;
 }
 
 function testimoniesText(testimonies: Testimonies): string {

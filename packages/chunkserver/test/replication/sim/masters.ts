@@ -28,7 +28,7 @@ import { MASTERS, nameOf, type Wire } from "./wire.js";
 const DUTY_MS = 50;
 
 export class SimMasters {
-  authority: ChunkAuthority = createAuthority([1, 2, 3].map(serverId));
+  authority: ChunkAuthority;
   /** Of all grants, in their order. */
   readonly primaries: ServerId[] = [serverId(1)];
   #given: GivenLease = NOBODYS_LEASE;
@@ -48,10 +48,12 @@ export class SimMasters {
       readonly network: SimNetwork<Wire>;
       readonly checker: Checker;
       readonly terms: LeaseTerms;
+      readonly replicas: 2 | 3;
       readonly clockError: ClockError;
       readonly stores: () => ReadonlyMap<ServerId, boolean>;
     },
   ) {
+    this.authority = createAuthority([1, 2, 3].slice(0, around.replicas).map(serverId));
     this.#network = around.network;
     this.#checker = around.checker;
     this.#terms = around.terms;

@@ -29,6 +29,8 @@ export interface SimulationOptions {
   readonly parts?: Parts;
   /** Clocks run this much too fast or too slow; the terms of the leases allow 0.01. */
   readonly clockDrift?: number;
+  /** Copies of the chunk. */
+  readonly replicas?: 2 | 3;
 }
 
 export interface SimulationResult {
@@ -99,6 +101,7 @@ class Run {
     const shared = { network: this.#network, checker: this.#checker, terms: TERMS };
     this.#masters = new SimMasters(world, {
       ...shared,
+      replicas: options.replicas ?? 3,
       clockError: this.#clockError(),
       stores: () => new Map([...this.#servers].map(([id, server]) => [id, server.isGone])),
     });
@@ -205,7 +208,7 @@ class Run {
     }, 1_500);
   }
 
-  /** One loss at a time: the sets that decide keep two copies that can testify. */
+  /** One loss at a time: the sets that decide keep all but one of their copies that can testify. */
   #mayLose(victim: SimServer): boolean {
     const { newest, lastActive } = this.#masters.authority;
     if (victim.isGone || STORES_MAX <= this.#servers.size) return false;

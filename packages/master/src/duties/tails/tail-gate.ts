@@ -13,10 +13,10 @@ import { type InodeId, LumeoError } from "@lumeofs/base";
 import { getCount } from "../../metadata/counters.js";
 import { stat } from "../../metadata/queries.js";
 import type { StateReader } from "../../metadata/state.js";
-import { type NumberedTail, tailsPage } from "../../metadata/tail-table.js";
+import { getTail, type NumberedTail, tailsPage } from "../../metadata/tail-table.js";
 import { livePath } from "../../metadata/tree.js";
 import type { MetadataLog } from "../metadata-log.js";
-import type { TailKeeper } from "./tail-keeper.js";
+import { stuckError, type TailKeeper } from "./tail-keeper.js";
 
 /** How long an operation waits for the tails that are in its way. */
 const SEAL_WITHIN_MS = 15_000;
@@ -97,13 +97,24 @@ export class TailGate {
     const state = await this.#log.read();
     this.#readyTerm = term;
     const tails = await tailsBelow(state, paths);
-    await Promise.all(
-      tails.map(async ({ handle, path }) => {
-        if (await this.#keeper.seal(handle, `${path} is about to change`, SEAL_WITHIN_MS)) return;
-        const why = "what is appended to it could not be completed in time";
-        throw new LumeoError("UNAVAILABLE", `Cannot go on with ${JSON.stringify(path)}: ${why}`);
-      }),
-    );
+    await Promise.all(tails.map((numbered) => this.#sealOne(state, numbered)));
+  }
+
+  async #sealOne(
+    state: StateReader,
+    numbered: NumberedTail & { readonly path: string },
+  ): Promise<void> {
+    const { handle, path } = numbered;
+    const what = `Cannot go on with ${JSON.stringify(path)}`;
+    const stuck = (): LumeoError | undefined => {
+      const tail = getTail(state, handle);
+      return tail && stuckError(what, this.#keeper, state, { handle, tail });
+    };
+    const lost = stuck();
+    if (lost?.retryable === false) throw lost; // nobody waits for what will not be
+    if (await this.#keeper.seal(handle, `${path} is about to change`, SEAL_WITHIN_MS)) return;
+    const why = "what is appended to it could not be completed in time";
+    throw stuck() ?? new LumeoError("UNAVAILABLE", `${what}: ${why}`);
   }
 
   #holderOf(path: string): Hold | undefined {

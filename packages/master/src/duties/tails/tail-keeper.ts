@@ -15,6 +15,7 @@ import {
   InvariantViolation,
   isActive,
   type Logger,
+  LumeoError,
   type MonotonicMs,
   type ServerId,
   type Timers,
@@ -25,9 +26,19 @@ import { getCount } from "../../metadata/counters.js";
 import { nodeOf } from "../../metadata/nodes.js";
 import { getServer, type Server } from "../../metadata/servers.js";
 import type { StateReader } from "../../metadata/state.js";
-import { getTail, type Tail, tailsPage } from "../../metadata/tail-table.js";
+import { getTail, type NumberedTail, type Tail, tailsPage } from "../../metadata/tail-table.js";
 import type { LeaseBook } from "../../tails/lease-book.js";
-import { type MemberStanding, nextEpoch, reasonToSeal } from "../../tails/next-epoch.js";
+import {
+  isGone,
+  lackingMembers,
+  type MemberStanding,
+  nextEpoch,
+  type Obstacle,
+  obstacleOf,
+  planSalvage,
+  reasonToSeal,
+  type Salvage,
+} from "../../tails/next-epoch.js";
 import type { MetadataLog } from "../metadata-log.js";
 import type { Holder } from "../orders.js";
 import type { EpochOrder, TailOrders } from "./tail-orders.js";
@@ -46,6 +57,8 @@ export interface TailKeeperParts {
   readonly orders: TailOrders;
   readonly leases: LeaseBook;
   readonly mint: TokenMint;
+  /** Servers that can take a copy, at most so many, the best first. */
+  readonly spares: (count: number, taken: readonly ServerId[]) => Promise<readonly ServerId[]>;
   /** A primary gets a fresh token so often: the order is repeated. */
   readonly repeatMs: number;
   readonly logger: Logger;
@@ -144,6 +157,53 @@ export class TailKeeper {
     }
   }
 
+  /** What keeps a tail from going on, as far as is known. */
+  obstacle(state: StateReader, { authority }: Tail): Obstacle | undefined {
+    return obstacleOf(authority, (server) => this.#standing(state, server));
+  }
+
+  /**
+   * Decides that what the servers have that are there is all there ever was of a tail, and has it
+   * sealed. What only lost servers may have had is given up: only for operators, and only where
+   * those that must answer are lost for good.
+   *
+   * @param isSure  Else it is only looked at.
+   * @throws LumeoError NOT_FOUND, INVALID_ARGUMENT (nothing is lost for good), UNAVAILABLE.
+   */
+  async salvage(handle: ChunkHandle, isSure: boolean): Promise<Salvage> {
+    const state = await this.#parts.log.read();
+    const tail = getTail(state, handle);
+    if (tail === undefined) {
+      const why = "no records are appended to it";
+      throw new LumeoError("NOT_FOUND", `Cannot salvage chunk ${handle}: ${why}`);
+    }
+    const { authority } = tail;
+    const standing = (server: ServerId) => this.#standing(state, server);
+    const salvage = planSalvage(handle, authority, standing);
+    if (!isSure) return salvage;
+    const { survivors } = salvage;
+    const lastActive = { ...authority.lastActive, members: survivors };
+    const lacking = lackingMembers(authority, standing).length;
+    const spares = await this.#parts.spares(lacking, authority.newest.members);
+    const next = nextEpoch({ ...authority, lastActive }, standing, spares);
+    if (next.kind === "wait" && 0 < survivors.length) {
+      throw new LumeoError("UNAVAILABLE", `Cannot salvage chunk ${handle}: ${next.why}`);
+    }
+    const members =
+      next.kind === "wait"
+        ? []
+        : [next.primary, ...next.members.filter((member) => member !== next.primary)];
+    const expectedNewest = authority.newest.epoch;
+    const { log, leases, logger } = this.#parts;
+    const command = { kind: "salvageTail", handle, expectedNewest, survivors, members } as const;
+    const reply = await log.change(command);
+    if (reply.kind === "refused") throw new LumeoError(reply.code, reply.message);
+    leases.begin(handle);
+    logger.warn("tail salvaged: what lost servers had is given up", { chunk: handle });
+    await this.wantSeal(handle, "it was salvaged");
+    return salvage;
+  }
+
   /** Has all tails sealed that can be within the time, on the leader; elsewhere nothing. */
   async sealAll(why: string, withinMs: number): Promise<void> {
     const { log } = this.#parts;
@@ -177,9 +237,11 @@ export class TailKeeper {
     if (tail === undefined) return;
     const { newest } = tail.authority;
     const isComplained = care.complaint?.epoch === newest.epoch;
+    const standing = (server: ServerId) => this.#standing(state, server);
     const isOver =
       (isComplained && care.complaint?.isOver === true) ||
-      this.#standing(state, newest.primary) === "dead";
+      isGone(standing(newest.primary)) ||
+      0 < lackingMembers(tail.authority, standing).length;
     if (isOver || !(await this.#ensureBegun(state, handle, tail))) {
       return this.#replace(state, handle, tail);
     }
@@ -216,7 +278,10 @@ export class TailKeeper {
     leases.end(handle);
     if (!leases.isOver(handle, clock.monotonicMs())) return; // (K2) the next look comes soon
     const { newest } = tail.authority;
-    const next = nextEpoch(tail.authority, (server) => this.#standing(state, server));
+    const standing = (server: ServerId) => this.#standing(state, server);
+    const lacking = lackingMembers(tail.authority, standing).length;
+    const spares = lacking === 0 ? [] : await this.#parts.spares(lacking, newest.members);
+    const next = nextEpoch(tail.authority, standing, spares);
     if (next.kind === "wait") {
       logger.debug(`tail waits: ${next.why}`, { chunk: handle, epoch: newest.epoch });
       return;
@@ -285,7 +350,7 @@ export class TailKeeper {
   #standing(state: StateReader, id: ServerId): MemberStanding {
     const { fleet, clock } = this.#parts;
     const server = getServer(state, id);
-    if (server === undefined || server.isRetired) return "dead";
+    if (server === undefined || server.isRetired) return "lost";
     const liveness = fleet.liveness(id, clock.monotonicMs());
     if (liveness !== "alive") return liveness === "dead" ? "dead" : "silent";
     const { standing } = nodeOf(state, server.name);
@@ -326,4 +391,26 @@ function holders(state: StateReader, ids: readonly ServerId[]): readonly Holder[
     const server: Server | undefined = getServer(state, id);
     return server === undefined ? [] : [{ id, server }];
   });
+}
+
+/**
+ * What keeps a tail from going on, for people, with the way out; undefined if nothing does.
+ *
+ * @param what  What cannot be done.
+ */
+export function stuckError(
+  what: string,
+  keeper: TailKeeper,
+  state: StateReader,
+  { handle, tail }: NumberedTail,
+): LumeoError | undefined {
+  const obstacle = keeper.obstacle(state, tail);
+  if (obstacle === undefined) return undefined;
+  const { missing, of, needed, isLasting, isForGood } = obstacle;
+  const names = missing.map((id) => getServer(state, id)?.name ?? `server ${id}`).join(" and ");
+  const they = `${needed} of the ${of} servers that have chunk ${handle}`;
+  const are = `${they} must answer, ${names} do not`;
+  const last = `if their disks are lost for good, lumeo chunk salvage ${handle} keeps the rest`;
+  const wayOut = isForGood ? last : `start them${isLasting ? `; ${last}` : ""}`;
+  return new LumeoError(isForGood ? "DATA_LOSS" : "UNAVAILABLE", `${what}: ${are}; ${wayOut}`);
 }

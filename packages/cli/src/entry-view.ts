@@ -8,6 +8,7 @@ import { formatBytes, formatLifetime, plural, printable } from "./format.js";
 export function entryJson(entry: FileInfo): object {
   const { path, kind, size, version, etag, createdAt, modifiedAt } = entry;
   const { chunkSize, chunkCount, layout, bytesOnDisk } = entry;
+  const chunkLayouts = entry.chunks === undefined ? {} : { chunkLayouts: layoutsOf(entry.chunks) };
   const crc32c = entry.checksum?.value;
   const replicas = entry.redundancy?.replicas;
   return {
@@ -15,7 +16,9 @@ export function entryJson(entry: FileInfo): object {
     createdAt: createdAt.toISOString(),
     modifiedAt: modifiedAt.toISOString(),
     ...attributesJson(entry),
-    ...(kind === "file" ? { crc32c, layout, replicas, bytesOnDisk, chunkSize, chunkCount } : {}),
+    ...(kind === "file"
+      ? { crc32c, layout, replicas, ...chunkLayouts, bytesOnDisk, chunkSize, chunkCount }
+      : {}),
     ...(entry.tail === undefined ? {} : { tail: entry.tail }),
     ...entry.freshness,
   };
@@ -79,8 +82,21 @@ export function describeEntry(entry: FileInfo): readonly string[] {
   );
 }
 
+/** How many chunks are kept in each way. */
+function layoutsOf(chunks: readonly ChunkInfo[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { layout } of chunks) counts[layout] = (counts[layout] ?? 0) + 1;
+  return counts;
+}
+
 /** How it is kept, and what may be lost. */
-function layoutText({ layout = "replicated", redundancy }: FileInfo): string | undefined {
+function layoutText(entry: FileInfo): string | undefined {
+  const { layout = "replicated", redundancy, chunks = [] } = entry;
+  const others = Object.entries(layoutsOf(chunks)).filter(([other]) => other !== layout);
+  if (0 < others.length) {
+    const texts = others.map(([other, count]) => `${count} of ${chunks.length} are ${other}`);
+    return `${layout}, not all chunks yet: ${texts.join(", ")}`;
+  }
   if (layout === "replicated") {
     return redundancy === undefined ? undefined : plural(redundancy.replicas, "replica");
   }

@@ -115,6 +115,11 @@ test("stat tells how a file is kept: as replicas, or coded, and what that takes"
   const chunk = { index: 0, handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d", layout: "4+2" };
   const line = describeChunk({ ...chunk, replicas: [{ ...replica, unit: 0 }] });
   t.regex(line, /crc32c 0a0b0c0d {2}4\+2 {2}cs1 unit 0 alive$/);
+  const mixed = { ...coded, chunks: [chunk, { ...chunk, layout: "replicated" }, chunk] };
+  const whole = { ...mixed, chunks: mixed.chunks.map((one) => ({ ...one, replicas: [replica] })) };
+  const said = describeEntry(whole).join("\n");
+  t.regex(said, /Layout {4}4\+2, not all chunks yet: 1 of 3 are replicated\n/);
+  t.like(entryJson(whole), { chunkLayouts: { "4+2": 2, replicated: 1 } });
 });
 
 test("stat tells how fresh it is where a consistency was asked for", async (t) => {

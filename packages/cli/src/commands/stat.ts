@@ -21,9 +21,13 @@ export async function stat(
   let isFirst = true;
   return forEach(context, paths.map(parseRemotePath), async ({ path }) => {
     const version = options.version === undefined ? {} : { version: options.version };
-    const ask = { ...call, ...version, ...wishOf(options), chunks: options.chunks ?? false };
-    const entry = await client.stat(path, ask);
-    const { chunks } = entry;
+    const ask = { ...call, ...version, ...wishOf(options) };
+    const found = await client.stat(path, { ...ask, chunks: options.chunks ?? false });
+    // What chunks are may not be what their file is meant to be: of a coded file, look at them.
+    const isMeant = found.layout !== undefined && found.layout !== "replicated";
+    const isOpen = isMeant && found.chunks === undefined;
+    const entry = isOpen ? await client.stat(path, { ...ask, chunks: true }) : found;
+    const chunks = options.chunks === true ? entry.chunks : undefined;
     const lines = [...describeEntry(entry), ...(chunks ?? []).map(describeChunk)];
     await output.line(`${isFirst ? "" : "\n"}${lines.join("\n")}`, {
       ...entryJson(entry),

@@ -93,6 +93,18 @@ const schema = z
     healMovesPerServer: wholeNumber(1, 64)
       .default(4)
       .describe("Copies that one server gives, and takes, at once."),
+    convertBytesPerSecond: wholeNumber(64 * 1_024, 1_000_000_000_000)
+      .default(100 * MiB)
+      .describe("A server that converts chunks between copies and units reads them so fast."),
+    convertPerServer: wholeNumber(1, 16)
+      .default(2)
+      .describe("Chunks that one server converts at once."),
+    convertLookMs: wholeNumber(100, 24 * HOUR)
+      .default(10 * MINUTE)
+      .describe("Pause between two looks for files that policies want to be coded."),
+    convertRestMs: wholeNumber(0, 30 * 24 * HOUR)
+      .default(HOUR)
+      .describe("What was appended to a coded file is coded when nothing came for so long."),
     grantUsableMs: wholeNumber(SECOND, HOUR)
       .default(10 * MINUTE)
       .describe("How long a client may begin to use a grant."),

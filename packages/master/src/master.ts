@@ -30,6 +30,7 @@ import { ReadGate } from "./consensus/read-gate.js";
 import type { ReplicationStatus } from "./consensus/replication.js";
 import { ConsensusMeter } from "./consensus-metrics.js";
 import { fileExpiryDuty, lockExpiryDuty } from "./duties/attribute-duties.js";
+import { conversionDuty } from "./duties/conversion/conversion-duty.js";
 import { DutyRunner } from "./duties/duty.js";
 import { grantExpiryDuty, sessionExpiryDuty, uploadExpiryDuty } from "./duties/expiry-duty.js";
 import { feedTrimDuty } from "./duties/feed-trim-duty.js";
@@ -76,6 +77,7 @@ import { RaftTransport } from "./rpc/raft-service.js";
 import type { TailCarers } from "./rpc/tail-operations.js";
 import { TailOrderClient } from "./rpc/tail-order-client.js";
 import { tailMethods } from "./rpc/tail-service.js";
+import { TranscodeClient } from "./rpc/transcode-client.js";
 import { watchMethods } from "./rpc/watch-service.js";
 import type { FrozenState } from "./state/frozen-state.js";
 import { openLevelState } from "./state/level-state.js";
@@ -91,6 +93,8 @@ const SEAL_MS = 2_000;
 
 /** Copies under way at once, on all chunkservers together. */
 const HEAL_MOVES_MAX = 512;
+/** Conversions at once, of all servers. */
+const CONVERSIONS_MAX = 16;
 /** So many copies of small chunks count as one of a large chunk. */
 const HEAL_SMALL_FOR_ONE = 8;
 
@@ -162,7 +166,9 @@ export class Master implements Closable {
     const orders = new ChunkserverClient(channels, (chunk, withinMs) =>
       mint.forOrder(log.local, chunk, withinMs),
     );
-    const parts = { ...base, log, reads, freeze, fleet, healing, mint, orders, tails };
+    const transcoding = transcodingOf(config, { channels, mint, log });
+    const served = { ...base, log, reads, freeze, fleet, healing, mint, orders, tails };
+    const parts = { ...served, transcoding };
     opening.use(new DutyRunner(dutiesOf(parts), { replication: consensus, timers, logger }));
     const server = opening.use(await serve(parts, links, opening));
     opening.use(new JoinWatch({ ...config, group: consensus.group, channels, timers, logger }));
@@ -196,6 +202,7 @@ interface Parts {
   readonly healing: HealingFigures;
   readonly mint: TokenMint;
   readonly orders: ChunkserverClient;
+  readonly transcoding: TranscodeClient;
   readonly tails: TailCarers;
   readonly channels: ChannelPool;
   readonly logger: Logger;
@@ -276,7 +283,24 @@ function tailsOf(
   return { keeper, gate: new TailGate(log, keeper) };
 }
 
-function dutiesOf({ config, host, state, log, fleet, healing, orders, tails, logger }: Parts) {
+/** Who converts chunks; shown are a token for the old one and a token for the new one. */
+function transcodingOf(
+  { grantUsableMs: lifeMs }: MasterConfig,
+  { channels, mint, log }: Pick<Parts, "channels" | "mint" | "log">,
+): TranscodeClient {
+  return new TranscodeClient(channels, ({ source, target }, withinMs) => {
+    const { handle, chunk } = source;
+    const { handle: firstHandle, epoch } = target;
+    const grant = { firstHandle, handleCount: 1, epoch, lifeMs };
+    return {
+      source: mint.forOrder(log.local, { handle, epoch: chunk.epoch }, withinMs),
+      target: mint.forGrant(log.local, grant),
+    };
+  });
+}
+
+function dutiesOf(master: Parts) {
+  const { config, host, state, log, fleet, healing, orders, transcoding, tails, logger } = master;
   const { clock, random } = host;
   const newSecret = () => host.secret(TOKEN_SECRET_BYTES);
   const expiry = { ...config, intervalMs: config.sweepMs };
@@ -298,6 +322,7 @@ function dutiesOf({ config, host, state, log, fleet, healing, orders, tails, log
     feedTrimDuty({ log, clock, applied: () => state.applied }, expiry),
     verifyDuty(parts),
     healingDuty({ ...parts, seen: healing }, healingLimitsOf(config)),
+    conversionDuty({ ...parts, random, transcoding }, conversionLimitsOf(config)),
     stateCheckDuty(log, clock, config.checkStateMs),
   ];
 }
@@ -307,6 +332,17 @@ function healingLimitsOf(config: MasterConfig) {
   const pace = { movesPerServer: healMovesPerServer, bytesPerSecond: healBytesPerSecond };
   const bounds = { movesMax: HEAL_MOVES_MAX, smallForOne: HEAL_SMALL_FOR_ONE };
   return { ...pace, ...bounds, repairAfterMs, failureDomain };
+}
+
+function conversionLimitsOf(config: MasterConfig) {
+  const { repairAfterMs, failureDomain, convertPerServer, convertBytesPerSecond } = config;
+  return {
+    ...{ repairAfterMs, failureDomain, conversionsMax: CONVERSIONS_MAX },
+    conversionsPerServer: convertPerServer,
+    bytesPerSecond: convertBytesPerSecond,
+    policyLookMs: config.convertLookMs,
+    restMs: config.convertRestMs,
+  };
 }
 
 /** Compares this master's state with those of the others, wherever the log says so. */

@@ -4,7 +4,7 @@
 
 import { type ChunkHandle, type InodeId, ROOT_INODE, unitCount } from "@lumeofs/base";
 import { auditNames } from "../src/audit/names-audit.js";
-import { decodeChunk, decodePage } from "../src/metadata/chunk-table.js";
+import { decodeChunk, decodeConverted, decodePage } from "../src/metadata/chunk-table.js";
 import type { DirectoryInode, Usage } from "../src/metadata/directory-record.js";
 import { decodePast } from "../src/metadata/history.js";
 import {
@@ -42,6 +42,7 @@ const TABLE = {
   released: 0x21,
   upload: 0x23,
   tail: 0x24,
+  converted: 0x25,
   expiry: 0x61,
   job: 0x70,
   openJob: 0x71,
@@ -68,6 +69,7 @@ export async function audit(reader: StateReader): Promise<readonly string[]> {
   report.checkDirectories();
   report.checkContents();
   report.checkChunks();
+  report.checkConversions();
   report.checkTails();
   report.checkExpiries();
   report.checkMoves();
@@ -205,6 +207,30 @@ class Audit {
       this.#expect(known.has(handle), `chunk ${handle} is missing`);
   }
 
+  /** C6: the ways from lists to converted chunks, and back. */
+  checkConversions(): void {
+    const chunks = new Map(
+      this.#of("chunk").map(([key, value]) => [numberOf(key), decodeChunk(value)]),
+    );
+    const ways = new Map(
+      this.#of("converted").map(([key, value]) => [numberOf(key), decodeConverted(value)]),
+    );
+    for (const [listed, handle] of ways) {
+      const chunk = chunks.get(handle);
+      this.#same(chunk?.listedAs, listed, `list's handle of chunk ${handle}`);
+      this.#same(chunk?.releasedAt, undefined, `release of converted chunk ${handle}`);
+    }
+    for (const [handle, { listedAs }] of chunks) {
+      if (listedAs === undefined) continue;
+      this.#same(ways.get(listedAs), handle, `way to converted chunk ${handle}`);
+    }
+    const listed = this.#handlesInUse(false);
+    for (const handle of listed.keys()) {
+      const isOwn = chunks.get(handle)?.listedAs === undefined;
+      this.#expect(isOwn, `a list has the handle of converted chunk ${handle}`);
+    }
+  }
+
   /** L1 and L2, and how many tails there are. */
   checkTails(): void {
     const tails = new Map(
@@ -304,8 +330,11 @@ class Audit {
     return contents;
   }
 
-  /** How many contents have each chunk. */
-  #handlesInUse(): ReadonlyMap<ChunkHandle, number> {
+  /** How many contents have each chunk: under its own handle, or under the one in lists. */
+  #handlesInUse(isOwn = true): ReadonlyMap<ChunkHandle, number> {
+    const ways = new Map(
+      this.#of("converted").map(([key, value]) => [numberOf(key), decodeConverted(value)]),
+    );
     const pages = new Map<number, ChunkHandle[]>();
     for (const [key, value] of this.#of("page")) {
       const content = numberOf(key);
@@ -313,7 +342,10 @@ class Audit {
     }
     const needed = new Map<ChunkHandle, number>();
     const need = (handles: Iterable<ChunkHandle>): void => {
-      for (const handle of handles) needed.set(handle, (needed.get(handle) ?? 0) + 1);
+      for (const listed of handles) {
+        const handle = isOwn ? (ways.get(listed) ?? listed) : listed;
+        needed.set(handle, (needed.get(handle) ?? 0) + 1);
+      }
     };
     for (const [content, files] of this.#contents()) {
       const ofContent = new Set<ChunkHandle>();

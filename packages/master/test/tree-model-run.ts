@@ -1,12 +1,20 @@
 // Runs random histories against the state machine and against the model, and compares all that can
 // be read of both: trees, snapshots, versions, the trash, usage.
 
-import { type ChunkHandle, GRANT_SLOTS, isSameCode, unitCount, wallMs } from "@lumeofs/base";
+import {
+  type ChunkHandle,
+  type Code,
+  GRANT_SLOTS,
+  isSameCode,
+  unitCount,
+  wallMs,
+} from "@lumeofs/base";
 import { changesPage, FEED_START } from "../src/metadata/changes.js";
-import { getChunk } from "../src/metadata/chunk-table.js";
+import { listedChunk } from "../src/metadata/chunk-table.js";
 import type { Command, Reply } from "../src/metadata/command.js";
 import { NO_QUOTA } from "../src/metadata/directory-record.js";
 import { dueExpiries } from "../src/metadata/expiry.js";
+import type { JobId } from "../src/metadata/jobs.js";
 import {
   listAt,
   snapshotsPage,
@@ -17,7 +25,7 @@ import {
 import { effectivePolicy } from "../src/metadata/policy.js";
 import { fileChunks, type NamedInode, releasedChunks, stat } from "../src/metadata/queries.js";
 import { snapshotRevisions } from "../src/metadata/sweep-queries.js";
-import { codedAs, commitOf, copyOf, MetadataDriver, removalOf } from "./metadata-driver.js";
+import { codedAs, commitOf, copyOf, MetadataDriver, removalOf, sealed } from "./metadata-driver.js";
 import { audit } from "./state-audit.js";
 import { expireTrash, reapAll, reapOnce, sweepHistory } from "./sweep-driver.js";
 import {
@@ -42,10 +50,19 @@ type StepOf<Kind extends Step["kind"]> = Extract<Step, { kind: Kind }>;
 export class TreeRun {
   readonly driver: MetadataDriver;
   world = new World();
+  /** For which chunks are converted. */
+  readonly #job: JobId;
+  /** What chunks were converted to last, and under which handle they were before, by lists' ones. */
+  readonly #conversions = new Map<ChunkHandle, { to: Code | undefined; from: ChunkHandle }>();
 
   /** @param apply The state machine, or a mutant of it. */
   constructor(apply?: ConstructorParameters<typeof MetadataDriver>[1]) {
     this.driver = new MetadataDriver(undefined, apply);
+    const conversion = { kind: "policy" } as const;
+    const wish = { kind: "createJob", job: "convert", subject: undefined, conversion } as const;
+    const reply = this.driver.apply(wish);
+    if (reply.kind !== "jobCreated") throw new Error(reply.kind);
+    this.#job = reply.job;
   }
 
   /** A whole history, looked at often, and the end of everything. */
@@ -141,7 +158,7 @@ export class TreeRun {
     }));
     same(items, [...this.world.trash].map(modelTrashItem), "trash");
     for (const handle of this.world.neededHandles()) {
-      const chunk = getChunk(state, handle);
+      const chunk = listedChunk(state, handle)?.chunk;
       same([chunk !== undefined, chunk?.releasedAt], [true, undefined], `chunk ${handle}`);
     }
   }
@@ -167,6 +184,8 @@ export class TreeRun {
     await this.#expireFiles();
     await this.#forget(1_000_000);
     await this.#trim();
+    driver.apply({ kind: "changeJob", job: this.#job, to: "cancelled", note: "" });
+    driver.apply({ kind: "dropJobs", jobs: [this.#job] });
     const grants = Array.from({ length: driver.index }, (_, i) => (i + 1) as never);
     driver.apply({ kind: "expireGrants", grants, unusedSince: wallMs(driver.now) });
   }
@@ -210,6 +229,8 @@ export class TreeRun {
       }
       case "removeVersion":
         return this.#removeVersion(step);
+      case "convert":
+        return this.#convert(step);
       case "tick":
         driver.now += step.ms;
         return;
@@ -265,6 +286,23 @@ export class TreeRun {
       if (absent && world.find(path) !== undefined) return false;
       return world.putFile(path, this.#newFile(world, step, handles), parents);
     });
+  }
+
+  /** Whoever has the chunk has the new one; nothing else is seen of it. */
+  #convert({ pick, to, isStale }: StepOf<"convert">): void {
+    const { driver } = this;
+    const needed = [...this.world.neededHandles()].sort((a, b) => a - b);
+    const listed = needed[pick % Math.max(1, needed.length)];
+    if (listed === undefined) return;
+    const [fresh] = driver.grant(1, to === undefined ? 3 : unitCount(to));
+    const now = listedChunk(driver.state, listed)?.handle;
+    const before = this.#conversions.get(listed)?.from;
+    const handle = isStale ? before : now;
+    if (fresh === undefined || handle === undefined) return;
+    const chunk = to === undefined ? sealed(fresh) : codedAs(to, fresh);
+    const reply = driver.apply({ kind: "replaceChunk", job: this.#job, handle, chunk });
+    same(reply.kind, isStale ? "refused" : "done", JSON.stringify(reply));
+    if (!isStale) this.#conversions.set(listed, { to, from: handle });
   }
 
   #newFile(
@@ -482,8 +520,11 @@ export class TreeRun {
   #compareFile({ path, id, inode }: NamedInode, file: ModelFile): void {
     if (inode.kind === "directory") throw new Error(path);
     const chunks = fileChunks(this.driver.state, { id, inode }, { first: 0, countMax: 1_000 });
-    const handles = chunks.map(({ handle }) => handle);
-    const isAsWritten = chunks.every(({ chunk }) => isSameCode(chunk.coding, file.code));
+    const handles = chunks.map(({ listed }) => listed);
+    const isAsWritten = chunks.every(({ listed, chunk }) => {
+      const converted = this.#conversions.get(listed);
+      return isSameCode(chunk.coding, converted === undefined ? file.code : converted.to);
+    });
     const { revision, metadata, expiresAt } = inode;
     const isMeant = isSameCode(inode.code, file.code);
     same(

@@ -46,6 +46,14 @@ export type Step =
   | { readonly kind: "restore"; readonly pick: number; readonly target: string | undefined }
   | { readonly kind: "purge"; readonly pick: number }
   | { readonly kind: "removeVersion"; readonly pick: number }
+  | {
+      readonly kind: "convert";
+      /** Which of the chunks that somebody can still read. */
+      readonly pick: number;
+      readonly to: Code | undefined;
+      /** Under the handle that it had before it was converted last. */
+      readonly isStale: boolean;
+    }
   | { readonly kind: "tick"; readonly ms: number }
   | { readonly kind: Duty };
 
@@ -144,6 +152,14 @@ const anything = fc.array(
     },
     { weight: 1, arbitrary: step("purge", { pick }) },
     { weight: 1, arbitrary: step("removeVersion", { pick }) },
+    {
+      weight: 6,
+      arbitrary: step("convert", {
+        pick,
+        to: fc.constantFrom<Code | undefined>(undefined, CODE_DEFAULT, NARROW),
+        isStale: fc.constantFrom(false, false, false, true),
+      }),
+    },
     { weight: 2, arbitrary: step("tick", { ms: fc.constantFrom(1, 300, 2_000) }) },
     { weight: 4, arbitrary: duty },
   ),

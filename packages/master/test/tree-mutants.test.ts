@@ -143,6 +143,24 @@ const BUGS: readonly Bug[] = [
         return;`,
   },
   {
+    name: "lets lists lead to a chunk by its handle before the last conversion",
+    file: "chunk-table",
+    find: "chunk.listedAs ?? from.handle",
+    replace: "from.handle",
+  },
+  {
+    name: "keeps the way to a converted chunk that nobody has any more",
+    file: "chunk-table",
+    find: "if (chunk.listedAs !== undefined)",
+    replace: "if (false)",
+  },
+  {
+    name: "frees a chunk that was converted only when it is not shared",
+    file: "chunk-table",
+    find: "const alone = { sharers: 0, listedAs: undefined };",
+    replace: "const alone = { listedAs: undefined };",
+  },
+  {
     name: "captures nothing below a snapshot of the same command",
     file: "snapshots",
     find: "capturedAt: now.index",

@@ -32,16 +32,14 @@ const coding = code.chain((said) => {
   const unitCrcs = fc.array(u32, { minLength: unitCount(said), maxLength: unitCount(said) });
   return unitCrcs.map((crcs) => ({ ...said, unitCrcs: crcs }));
 });
-const chunks = fc.array(
-  fc.record({
-    handle: id.map(chunkHandle),
-    epoch: id.map(epoch),
-    lengthBytes: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
-    crc32c: u32,
-    coding: fc.option(coding, { nil: undefined }),
-  }),
-  { maxLength: 5 },
-);
+const sealed = fc.record({
+  handle: id.map(chunkHandle),
+  epoch: id.map(epoch),
+  lengthBytes: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+  crc32c: u32,
+  coding: fc.option(coding, { nil: undefined }),
+});
+const chunks = fc.array(sealed, { maxLength: 5 });
 const precondition = fc.oneof(
   fc.constant({ kind: "none" } as const),
   fc.constant({ kind: "absent" } as const),
@@ -58,7 +56,14 @@ const codePolicy = fc.oneof(
   fc.constant({ kind: "replicated" } as const),
   fc.record({ kind: fc.constantFrom("coded" as const, "auto" as const), code }),
 );
-const jobKind = fc.constantFrom("repair", "mend", "drain", "decommission", "rebalance" as const);
+const jobKind = fc.constantFrom(
+  "repair",
+  "mend",
+  "drain",
+  "decommission",
+  "rebalance",
+  "convert" as const,
+);
 const fence = fc.option(fc.record({ lock: text, token: id }), { nil: undefined });
 
 function record<K extends Command["kind"]>(
@@ -181,9 +186,30 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     after: fc.integer({ min: 0, max: 0xffffffff }),
     secret: fc.uint8Array({ minLength: TOKEN_SECRET_BYTES, maxLength: TOKEN_SECRET_BYTES }),
   }),
-  record("createJob", { conversion: fc.constant(undefined),
+  record("createJob", {
     job: jobKind,
     subject: fc.option(id.map(serverId), { nil: undefined }),
+    conversion: fc.oneof(
+      fc.constant({ kind: "policy" } as const),
+      fc.record({
+        kind: fc.constant("tree" as const),
+        root: inode,
+        path: text,
+        to: fc.option(code, { nil: undefined }),
+      }),
+    ),
+  }),
+  fc.constant<Command>({ kind: "createJob", job: "rebalance", subject: undefined }),
+  record("replaceChunk", { job: id.map(jobId), handle: id.map(chunkHandle), chunk: sealed }),
+  record("setFileCodes", {
+    files: fc.array(
+      fc.record({
+        parent: inode,
+        name: text,
+        inode,
+        code: fc.option(code, { nil: undefined }),
+      }),
+    ),
   }),
   record("changeJob", {
     job: id.map(jobId),

@@ -21,6 +21,7 @@ import { decodeJob, encodeJob, type Job, jobId } from "./jobs.js";
 import {
   answerPageKey,
   chunkKey,
+  convertedKey,
   entriesAfter,
   entryKey,
   historyAfter,
@@ -196,6 +197,19 @@ const job: Job = {
   moves: 2,
   note: "n",
 };
+const conversionJob: Job = {
+  kind: "convert",
+  subject: undefined,
+  state: "running",
+  createdAt: wallMs(1000),
+  endedAt: wallMs(0),
+  total: { chunks: 0, bytes: 0 },
+  done: { chunks: 0, bytes: 0 },
+  failures: 0,
+  moves: 0,
+  note: "",
+  conversion: { kind: "tree", root: inodeId(9), path: "/d", to: CODE_DEFAULT },
+};
 const move = { job: jobId(7), target: serverId(4), leaving: serverId(3) };
 const node: NodeSettings = { standing: "maintenance", labels: { rack: "r1" } };
 
@@ -279,8 +293,16 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
   [
     "job",
     encodeJob(job),
-    "0203030000000000000002e80300000000000000000000000000000900000000000000" +
-      "5a000000000000000400000000000000280000000000000001000000000000000200000000000000010000006e",
+    "0303030000000000000002e80300000000000000000000000000000900000000000000" +
+      "5a000000000000000400000000000000280000000000000001000000000000000200000000000000010000006e00",
+  ],
+  [
+    "job of a conversion",
+    encodeJob(conversionJob),
+    "0306000000000000000001e8030000000000000000000000000000000000000000000000000000000000" +
+      "00000000000000000000000000000000000000000000000000000000000000000000000000010900000000" +
+      "000000020000002f64010402000010" +
+      "00",
   ],
   ["move", encodeMove(move), "02070000000000000004000000000000000300000000000000"],
   ["node", encodeNode(node), "020301000000040000007261636b020000007231"],
@@ -299,6 +321,7 @@ const GOLDEN: readonly (readonly [string, Uint8Array, string])[] = [
   ["inode key", inodeKey(ROOT_INODE), "100000000000000001"],
   ["entry key", entryKey(inodeId(2 ** 40), "ü"), "110000010000000000c3bc"],
   ["page key", pageKey(inodeId(2), 3), "12000000000000000200000003"],
+  ["converted key", convertedKey(chunkHandle(2 ** 53 - 1)), "25001fffffffffffff"],
   ["chunk key", chunkKey(chunkHandle(2 ** 53 - 1)), "20001fffffffffffff"],
   ["released key", releasedKey(wallMs(1), chunkHandle(2)), "2100000000000000010000000000000002"],
   ["answers key", answerPageKey(sessionId(1), 2), "4100000000000000010000000000000002"],

@@ -12,13 +12,14 @@ import {
 } from "../duties/healing/take-picture.js";
 import type { Site } from "../healing/picture.js";
 import type { Command, Reply } from "../metadata/command.js";
-import { isOpen, type JobId, jobId } from "../metadata/jobs.js";
+import { isOpen, type JobId, type JobKind, jobId } from "../metadata/jobs.js";
 import { LABELS_MAX, labelsOf, nodeOf } from "../metadata/nodes.js";
 import { serverOfName } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import { atLeader, type Forwardable, type Method } from "./at-leader.js";
 import type { ChannelPool } from "./channel-pool.js";
 import { type InspectionParts, listChunks, verifyChunk } from "./chunk-inspection.js";
+import { conversionJob } from "./conversion-jobs.js";
 import { encodeDisks } from "./disk-wire.js";
 import { decodeId, invalid } from "./field-wire.js";
 import {
@@ -85,10 +86,22 @@ async function createJob(
 ): Promise<lumeo.master.v1.ICreateJobResponse> {
   const job = decodeJobKind(request.kind);
   const state = await parts.log.read();
-  const subject = job === "rebalance" ? undefined : serverNamed(state, request.node ?? "");
-  const reply = await change(parts, { kind: "createJob", job, subject });
+  const reply = await change(
+    parts,
+    job === "convert"
+      ? conversionJob(state, await look(parts), request)
+      : { kind: "createJob", job, subject: subjectOf(state, job, request) },
+  );
   if (reply.kind !== "jobCreated") throw new LumeoError("INTERNAL", "A job got another reply");
   return { job: await jobOf(parts, reply.job) };
+}
+
+function subjectOf(
+  state: StateReader,
+  job: JobKind,
+  { node }: lumeo.master.v1.ICreateJobRequest,
+): ServerId | undefined {
+  return job === "rebalance" ? undefined : serverNamed(state, node ?? "");
 }
 
 async function changeJob(

@@ -38,7 +38,9 @@ export async function takePicture(
 ): Promise<TakenPicture> {
   const { state, fleet } = sources;
   const allJobs = await everyJob(state);
-  const jobs = allJobs.filter(({ job }) => isOpen(job)).map(openJobOf);
+  // Conversions are none of healing's: duties/conversion sees to them.
+  const open = allJobs.filter(({ job }) => isOpen(job) && job.kind !== "convert");
+  const jobs = open.map(openJobOf);
   const repaired = new Set(jobs.filter(isRepair).map((job) => job.subject));
   const servers = new Map<ServerId, Server>();
   const sites = new Map<ServerId, Site>();

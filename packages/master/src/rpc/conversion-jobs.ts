@@ -1,0 +1,87 @@
+// What an operator asks of conversions, before a job is made of it.
+
+import { formatCode, isSameCode, LumeoError, unitCount } from "@lumeofs/base";
+import type { lumeo } from "@lumeofs/proto";
+import type { TakenPicture } from "../duties/healing/take-picture.js";
+import { mayTakeCopy } from "../healing/choose-move.js";
+import type { Command } from "../metadata/command.js";
+import { type Conversion, isOpen } from "../metadata/jobs.js";
+import { effectivePolicy } from "../metadata/policy.js";
+import { type NamedInode, stat } from "../metadata/queries.js";
+import type { StateReader } from "../metadata/state.js";
+import { decodeCode } from "./coding-wire.js";
+import { decodeText, errorOf } from "./wire.js";
+
+const PATH_LENGTH_MAX = 4_096;
+
+type Tree = Extract<Conversion, { kind: "tree" }>;
+
+/**
+ * The command for a conversion.
+ *
+ * @throws LumeoError NOT_FOUND; IS_DIRECTORY if it does not say that all below is meant;
+ *         TOO_FEW_SERVERS for the code; CONFLICT if an open job does the opposite there;
+ *         PRECONDITION if a policy would undo it.
+ */
+export function conversionJob(
+  state: StateReader,
+  picture: TakenPicture,
+  request: lumeo.master.v1.ICreateJobRequest,
+): Extract<Command, { kind: "createJob" }> {
+  const { path: text, to, recursive } = request.conversion ?? {};
+  const path = decodeText(text, "path", PATH_LENGTH_MAX);
+  const found = stat(state, path);
+  if (found.kind === "refused") throw errorOf(found);
+  const what = `Cannot convert "${path}"`;
+  if (found.inode.kind === "directory" && recursive !== true) {
+    const wayOut = "say that all below it is meant (-r)";
+    throw new LumeoError("IS_DIRECTORY", `${what}: it is a directory; ${wayOut}`);
+  }
+  const code = to ? decodeCode(to) : undefined;
+  const conversion: Tree = { kind: "tree", root: found.id, path, to: code };
+  refuseTooFew(what, conversion, picture);
+  refuseOpposite(what, conversion, picture);
+  if (code === undefined) refuseUndone(what, state, found);
+  return { kind: "createJob", job: "convert", subject: undefined, conversion };
+}
+
+function refuseTooFew(what: string, { to }: Tree, { sites }: TakenPicture): void {
+  if (to === undefined) return;
+  const able = [...sites.values()].filter(mayTakeCopy).length;
+  const units = unitCount(to);
+  if (units <= able) return;
+  const needed = `${formatCode(to)} needs ${units} chunkservers that take chunks`;
+  throw new LumeoError(
+    "TOO_FEW_SERVERS",
+    `${what}: ${needed}, and ${able} of ${sites.size} do; start more of them, or take a code of ` +
+      "fewer units",
+  );
+}
+
+/** Two jobs that want different things of one file would go on for ever. */
+function refuseOpposite(what: string, { path, to }: Tree, { allJobs }: TakenPicture): void {
+  for (const { id, job } of allJobs) {
+    const { conversion } = job;
+    if (conversion?.kind !== "tree" || !isOpen(job) || isSameCode(conversion.to, to)) continue;
+    if (!isWithin(path, conversion.path) && !isWithin(conversion.path, path)) continue;
+    const other = `job ${id} converts "${conversion.path}" to something else`;
+    throw new LumeoError("CONFLICT", `${what}: ${other}; wait for it, or cancel it`);
+  }
+}
+
+/** By age, files would be coded again at once. */
+function refuseUndone(what: string, state: StateReader, { id, inode }: NamedInode): void {
+  const directory = inode.kind === "directory" ? id : undefined;
+  if (directory === undefined) return;
+  const { codeAfterMs } = effectivePolicy(state, directory);
+  if (codeAfterMs === 0) return;
+  const wayOut = "take that away first (lumeo policy set --ec-after)";
+  throw new LumeoError(
+    "PRECONDITION",
+    `${what} to copies: its policy codes files again when they are old; ${wayOut}`,
+  );
+}
+
+function isWithin(path: string, tree: string): boolean {
+  return tree === "/" || path === tree || path.startsWith(`${tree}/`);
+}

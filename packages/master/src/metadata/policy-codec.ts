@@ -16,8 +16,6 @@ const CODE_BYTES = 6;
 
 /** What a directory's record says of codes. */
 export type CodeFields = Pick<Policy, "code" | "codeAfterMs" | "codeFallback">;
-/** Mode, code, time, fallback. */
-export const CODE_FIELDS_BYTES = 16;
 
 export function writePolicyChange(w: ByteWriter, policy: SettingsChange<Policy>): void {
   writeSetting(w, policy.replicas);
@@ -62,7 +60,7 @@ function fallbackNumber(fallback: CodeFallback | undefined): number {
   return fallback === undefined ? 0 : FALLBACK[fallback];
 }
 
-/** In CODE_FIELDS_BYTES. */
+/** Mode, code, time and fallback, always in 16 bytes. */
 export function writeCodeFields(w: ByteWriter, { code, codeAfterMs, codeFallback }: Policy): void {
   const isCoded = code !== undefined && code.kind !== "replicated";
   w.u8(code === undefined ? 0 : MODE[code.kind]);

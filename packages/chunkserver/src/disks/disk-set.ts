@@ -25,7 +25,7 @@ export interface DiskSetOptions {
   /** Each of the disks. */
   readonly store: Pick<
     ServerDiskOptions,
-    "capacityBytes" | "lowWaterBytes" | "compactBytesPerSecond" | "onDamage"
+    "capacityBytes" | "lowWaterBytes" | "compactBytesPerSecond" | "segmentBytes" | "onDamage"
   >;
   /** The last disk has failed. */
   readonly onFailure: (error: LumeoError) => void;
@@ -267,7 +267,7 @@ async function formatFresh(
     const { folder } = one.found;
     if (one.volume !== undefined) opened.push({ looked: one, volume: one.volume });
     if (!fresh.includes(folder)) continue;
-    const disk = await host.openDisk(folder, { make: true });
+    const disk = one.disk ?? (await host.openDisk(folder, { make: true }));
     if ((await Volume.find(disk, crc32c)) !== undefined) {
       const what = `"${folder}" is another name of a folder that is given, too`;
       throw new LumeoError("CONFIG", `Cannot start this chunkserver: ${what}`);

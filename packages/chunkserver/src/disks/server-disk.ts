@@ -27,6 +27,7 @@ export interface ServerDiskOptions {
   readonly capacityBytes: number | undefined;
   readonly lowWaterBytes: number;
   readonly compactBytesPerSecond: number;
+  readonly segmentBytes?: number;
   /** A chunk was found to be other bytes than were written. */
   readonly onDamage: () => void;
 }
@@ -51,6 +52,7 @@ export class ServerDisk implements Closable {
   static async open(options: ServerDiskOptions): Promise<ServerDisk> {
     const { disk, volume, crc32c, timers, logger } = options;
     const failing = new Failing();
+    const { segmentBytes } = options;
     const index = await options.openIndex();
     try {
       const store = await DiskChunkStore.open({
@@ -58,6 +60,7 @@ export class ServerDisk implements Closable {
         capacityBytes: options.capacityBytes,
         lowWaterBytes: options.lowWaterBytes,
         compactBytesPerSecond: options.compactBytesPerSecond,
+        ...(segmentBytes === undefined ? {} : { segmentBytes }),
         onDamage: options.onDamage,
         onFailure: (error) => failing.fail(error),
       });

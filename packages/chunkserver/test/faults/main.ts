@@ -2,6 +2,7 @@
 // with what was tried and what was lost. The same functions, bounded, are part of the tests.
 
 import { parseArgs } from "node:util";
+import { enumerateDiskLosses } from "../disks/enumeration.js";
 import {
   enumerateTailCrashes,
   enumerateTailErrors,
@@ -137,6 +138,16 @@ function rows(every: number, cutsMax: number, livesMax: number): readonly Row[] 
       name: "growing chunks: errors at a call",
       limits,
       run: (_, own) => enumerateTailErrors(REAL_TAILS, own),
+    },
+    {
+      name: "one of two disks dies at a call",
+      limits,
+      run: (_, own) => enumerateDiskLosses("for good", own),
+    },
+    {
+      name: "one of two disks fails at a call, once",
+      limits,
+      run: (_, own) => enumerateDiskLosses("once", own),
     },
   ];
 }

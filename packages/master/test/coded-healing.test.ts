@@ -144,6 +144,20 @@ test("with more than m units gone nothing is rebuilt, what leaves still moves, a
   await office.close();
 });
 
+test("when all that was lost is back, nothing is moved, and soon nothing is missing", async (t) => {
+  const office = new HealingOffice();
+  await office.start(NAMES);
+  const handle = await office.coded("/a", SIX, LONG);
+  for (const id of [1, 2, 3]) office.down(id);
+  await office.seconds(100);
+  t.like(office.seen.round?.figures, { underReplicated: 1, lost: 1 });
+  for (const id of [1, 2, 3]) office.up(id);
+  await office.seconds(30);
+  t.like(office.seen.round?.figures, { underReplicated: 0, lost: 0, unreadable: 0 });
+  t.deepEqual([office.members(handle), office.history], [SIX, []]);
+  await office.close();
+});
+
 test("the next leader takes up rebuildings that the one before has begun", async (t) => {
   const office = new HealingOffice();
   await office.start([...NAMES, "cs7", "cs8"]);

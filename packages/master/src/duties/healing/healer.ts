@@ -178,7 +178,9 @@ export class Healer {
       }
       return fleet.damagedCount(server);
     });
-    const decisions = [...callOff(picture), ...mends];
+    const backs = callOff(picture);
+    if (0 < backs.length) this.#parts.seen.lookAgain(); // what was missing is there again
+    const decisions = [...backs, ...mends];
     await this.#carryOut(decisions);
     return 0 < decisions.length;
   }

@@ -69,7 +69,7 @@ const STATUS: ClusterStatus = {
     {
       ...{ id: 3, kind: "drain", node: "cs1", state: "running", createdAt: CHANGED_AT },
       ...{ endedAt: undefined, totalChunks: 7, totalBytes: 70, doneChunks: 5, doneBytes: 50 },
-      ...{ failures: 0, moves: 2, note: "" },
+      ...{ failures: 0, moves: 2, note: "", conversion: undefined },
     },
   ],
 };

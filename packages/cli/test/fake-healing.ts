@@ -3,6 +3,7 @@
 import type {
   ChunkFilter,
   ChunkState,
+  ConvertOptions,
   CopyVerdict,
   GrowingChunk,
   Healing,
@@ -22,7 +23,7 @@ export function jobOf(id: number, more: Partial<JobInfo> = {}): JobInfo {
   return {
     ...{ id, kind: "drain", node: "cs1", state: "running", createdAt: AT, endedAt: undefined },
     ...{ totalChunks: 7, totalBytes: 7_000, doneChunks: 5, doneBytes: 5_000 },
-    ...{ failures: 0, moves: 2, note: "" },
+    ...{ failures: 0, moves: 2, note: "", conversion: undefined },
     ...more,
   };
 }
@@ -75,6 +76,13 @@ export class FakeHealing implements FakedHealing {
   async begin(kind: JobInfo["kind"], node: string | undefined): Promise<JobInfo> {
     this.calls.push(`begin ${kind} ${node ?? "all"}`);
     const job = jobOf(9, { kind, node });
+    this.allJobs.push(job);
+    return job;
+  }
+
+  async convert(path: string, { to, recursive = false }: ConvertOptions): Promise<JobInfo> {
+    this.calls.push(`convert ${path} to ${to}${recursive ? " -r" : ""}`);
+    const job = jobOf(9, { kind: "convert", node: undefined, conversion: { path, to } });
     this.allJobs.push(job);
     return job;
   }

@@ -3,6 +3,7 @@
 import type { CopyVerdict } from "@lumeofs/client";
 import test from "ava";
 import { chunkList, chunkSalvage, chunkShow, chunkVerify } from "../src/commands/chunk.js";
+import { ecConvert } from "../src/commands/ec-convert.js";
 import { jobChange, jobList, jobShow } from "../src/commands/job.js";
 import {
   nodeLabel,
@@ -27,7 +28,7 @@ test("job ls shows all jobs, or the open ones, and says so if there are none", a
   const all = new Stage(t);
   all.client.healing.allJobs = stage.client.healing.allJobs;
   t.is(await jobList(all.context(), {}), 0);
-  t.regex(all.stdout, /^JOB +KIND +NODE +STATE/);
+  t.regex(all.stdout, /^JOB +KIND +FOR +STATE/);
   t.regex(all.stdout, /3 +drain +cs1 +running +5 of 7/);
   t.regex(all.stdout, /4 +repair +cs1 +done .*every copy was read again/);
   const open = new Stage(t);
@@ -124,6 +125,27 @@ test("rebalance begins, tells of the last one, and stops the one under way", asy
     /^no rebalance so far\nno rebalance is under way\njob 9: rebalance running/,
   );
   t.deepEqual(stage.client.healing.calls, ["begin rebalance all", "cancel 9"]);
+});
+
+test("ec-convert begins a conversion, waits for it, and jobs say what becomes what", async (t) => {
+  const stage = new Stage(t);
+  t.is(await ecConvert(stage.context(), "/a/", { to: "4+2", recursive: true }), 0);
+  t.is(stage.stdout, "job 9: convert /a to 4+2 running, 5 of 7 chunks\n");
+  t.deepEqual(stage.client.healing.calls, ["convert /a to 4+2 -r"]);
+  const waiting = new Stage(t);
+  const json = waiting.context({ json: true });
+  t.is(await ecConvert(json, "/f", { to: "replicated", wait: true }), 0);
+  t.like(waiting.objects[0], {
+    state: "done",
+    kind: "convert",
+    conversion: { path: "/f", to: "replicated" },
+  });
+  await t.throwsAsync(ecConvert(stage.context(), "f", { to: "4+2" }), { code: "USAGE" });
+  const shown = new Stage(t);
+  const conversion = { path: undefined, to: undefined };
+  shown.client.healing.allJobs = [jobOf(3, { kind: "convert", node: undefined, conversion })];
+  t.is(await jobShow(shown.context(), "3"), 0);
+  t.regex(shown.stdout, /^Job 3: convert by policy, running\nChunks +5 of 7, each converted/);
 });
 
 test("chunk ls passes the filter on, marks what is not good, and stops at the limit", async (t) => {

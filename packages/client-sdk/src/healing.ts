@@ -4,7 +4,7 @@
 // H1. Every step may be repeated when its outcome is unknown, but `begin`: a repetition that finds
 //     the job begun says so (CONFLICT), and `jobs` shows it.
 
-import { LumeoError } from "@lumeofs/base";
+import { LumeoError, parseCode } from "@lumeofs/base";
 import type { Call } from "./call.js";
 import type { DiskStatus, ScrubStatus } from "./cluster-status.js";
 import type { RunCall } from "./metadata-runner.js";
@@ -15,16 +15,18 @@ import type { GrowingChunk, SalvagedChunk } from "./rpc/tail-wire.js";
 
 /**
  * What a job is for: the copies of a lost server; damaged or missing copies of a server; all copies
- * of a server that is to hold none, for a while or for good; or the balance between servers. The
- * first two begin by themselves.
+ * of a server that is to hold none, for a while or for good; the balance between servers; or what
+ * files are kept as. The first two begin by themselves.
  */
-export type JobKind = "repair" | "mend" | "drain" | "decommission" | "rebalance";
+export type JobKind = "repair" | "mend" | "drain" | "decommission" | "rebalance" | "convert";
 
 export interface JobInfo {
   readonly id: number;
   readonly kind: JobKind;
   /** Name of its chunkserver; undefined if it is for all. */
   readonly node: string | undefined;
+  /** Of a conversion: which files become what; undefined for other jobs. */
+  readonly conversion: JobConversion | undefined;
   readonly state: "running" | "paused" | "done" | "cancelled";
   readonly createdAt: Date;
   /** Undefined while it is open. */
@@ -41,6 +43,23 @@ export interface JobInfo {
   readonly moves: number;
   /** For people: what it waits for, or why it ended. */
   readonly note: string;
+}
+
+export interface JobConversion {
+  /**
+   * A file, or a directory with all below it; undefined where policies and files say themselves
+   * what they are to be.
+   */
+  readonly path: string | undefined;
+  /** Such as "4+2", or "replicated"; undefined by policy. */
+  readonly to: string | undefined;
+}
+
+export interface ConvertOptions extends CallOptions {
+  /** A code such as "4+2", or "replicated". */
+  readonly to: string;
+  /** A directory is meant with all that is below it. */
+  readonly recursive?: boolean;
 }
 
 /**
@@ -175,6 +194,27 @@ export class Healing {
     );
   }
 
+  /**
+   * Begins to convert a file, or all files below a directory, in the background. Who reads or
+   * writes them notices nothing; what is converted is not converted again.
+   *
+   * @throws LumeoError LUMEO_INVALID_ARGUMENT if there is no such code; LUMEO_TOO_FEW_SERVERS;
+   *         LUMEO_IS_DIRECTORY unless `recursive`; LUMEO_CONFLICT if an open job does it already,
+   *         or the opposite; LUMEO_PRECONDITION if a policy would undo it.
+   */
+  convert(path: string, options: ConvertOptions): Promise<JobInfo> {
+    const { to, recursive = false } = options;
+    const code = to === "replicated" ? undefined : parseCode(to);
+    if (to !== "replicated" && code === undefined) {
+      const what = `Cannot convert "${path}" to "${to}"`;
+      const message = `${what}: it must be "replicated" or a code such as "4+2"`;
+      return Promise.reject(new LumeoError("INVALID_ARGUMENT", message));
+    }
+    return this.#run("healing.convert", path, options, (call) =>
+      call.run(ONCE, () => this.#client.convert({ path, to: code, recursive }, call)),
+    );
+  }
+
   /** @throws LumeoError LUMEO_PRECONDITION if it has ended, or would only begin again. */
   changeJob(
     id: number,
@@ -253,11 +293,7 @@ export class Healing {
    * @param acceptLoss  Else nothing is changed: the answer says what would be.
    * @throws LumeoError LUMEO_INVALID_ARGUMENT if nothing has to be given up.
    */
-  salvage(
-    handle: number,
-    acceptLoss: boolean,
-    options: CallOptions = {},
-  ): Promise<SalvagedChunk> {
+  salvage(handle: number, acceptLoss: boolean, options: CallOptions = {}): Promise<SalvagedChunk> {
     return this.#run("healing.salvage", undefined, options, (call) =>
       call.run(STEP, () => this.#client.salvage(handle, acceptLoss, call)),
     );

@@ -1,6 +1,6 @@
 // Jobs that make, mend and move copies.
 
-import type { JobInfo } from "@lumeofs/client";
+import type { JobConversion, JobInfo } from "@lumeofs/client";
 import { parseCount } from "../args.js";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
@@ -20,10 +20,10 @@ export async function jobList(
   const all = await client.healing.jobs(context.call);
   const jobs = open ? all.filter((job) => job.endedAt === undefined) : all;
   const rows = jobs.map((job) => [
-    ...[String(job.id), job.kind, job.node ?? "-", job.state, partOf(job)],
+    ...[String(job.id), job.kind, subjectOf(job) ?? "-", job.state, partOf(job)],
     ...[formatBytes(job.doneBytes), formatCount(job.failures), job.note],
   ]);
-  const head = ["JOB", "KIND", "NODE", "STATE", "CHUNKS", "BYTES", "FAILED", "NOTE"];
+  const head = ["JOB", "KIND", "FOR", "STATE", "CHUNKS", "BYTES", "FAILED", "NOTE"];
   const text = jobs.length === 0 ? "no jobs" : await table(head, rows);
   await context.output.line(text, { jobs: jobs.map(viewOf) });
   return EXIT.ok;
@@ -54,6 +54,7 @@ export function viewOf(job: JobInfo) {
   return {
     ...job,
     node: job.node ?? null,
+    ...(job.conversion === undefined ? {} : { conversion: conversionOf(job.conversion) }),
     createdAt: job.createdAt.toISOString(),
     endedAt: job.endedAt?.toISOString() ?? null,
   };
@@ -61,17 +62,18 @@ export function viewOf(job: JobInfo) {
 
 /** One line about how far a job is. */
 export function progressOf(job: JobInfo): string {
-  const subject = job.node === undefined ? "" : ` ${job.node}`;
+  const subject = spaced(subjectOf(job));
   const note = job.note === "" ? "" : ` (${job.note})`;
   return `${job.id}: ${job.kind}${subject} ${job.state}, ${partOf(job)} chunks${note}`;
 }
 
 function describe(job: JobInfo): string {
   const until = job.endedAt ?? undefined;
+  const made = job.conversion === undefined ? "copied" : "converted";
   const tookMs = until === undefined ? undefined : until.getTime() - job.createdAt.getTime();
   return [
-    `Job ${job.id}: ${job.kind}${job.node === undefined ? "" : ` ${job.node}`}, ${job.state}`,
-    `Chunks    ${partOf(job)}, each copied and then read again by another server`,
+    `Job ${job.id}: ${job.kind}${spaced(subjectOf(job))}, ${job.state}`,
+    `Chunks    ${partOf(job)}, each ${made} and then read again by another server`,
     `Bytes     ${formatBytes(job.doneBytes)} of ${formatBytes(job.totalBytes)}`,
     `Under way ${formatCount(job.moves)}`,
     `Failures  ${formatCount(job.failures)}${job.failures === 0 ? "" : ", tried again"}`,
@@ -80,6 +82,21 @@ function describe(job: JobInfo): string {
     ...(tookMs === undefined ? [] : [`Took      ${formatDuration(tookMs)}`]),
     ...(job.note === "" ? [] : [`Note      ${job.note}`]),
   ].join("\n");
+}
+
+/** Its node, or what is converted to what; undefined if it is for all. */
+function subjectOf({ node, conversion }: JobInfo): string | undefined {
+  if (conversion === undefined) return node;
+  const { path, to } = conversion;
+  return path === undefined || to === undefined ? "by policy" : `${path} to ${to}`;
+}
+
+function conversionOf({ path, to }: JobConversion) {
+  return { path: path ?? null, to: to ?? null };
+}
+
+function spaced(text: string | undefined): string {
+  return text === undefined ? "" : ` ${text}`;
 }
 
 function partOf(job: JobInfo): string {

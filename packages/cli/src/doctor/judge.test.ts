@@ -58,7 +58,7 @@ function job(more: Partial<JobInfo> = {}): JobInfo {
   return {
     ...{ id: 3, kind: "repair", node: "cs9", state: "running", createdAt: new Date(NOW - 600_000) },
     ...{ endedAt: undefined, totalChunks: 7, totalBytes: 70, doneChunks: 5, doneBytes: 50 },
-    ...{ failures: 0, moves: 0, note: "no server can take it" },
+    ...{ failures: 0, moves: 0, note: "no server can take it", conversion: undefined },
     ...more,
   };
 }

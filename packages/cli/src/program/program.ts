@@ -9,6 +9,7 @@ import { addBackupCommands } from "./backup-commands.js";
 import { addChangeCommands } from "./change-commands.js";
 import { addChunkCommands } from "./chunk-commands.js";
 import { addClusterCommands } from "./cluster-commands.js";
+import { addCodingCommands } from "./coding-commands.js";
 import { collect, type RunCommand } from "./command-line.js";
 import { addDataCommands } from "./data-commands.js";
 import { addDevCommands } from "./dev-commands.js";
@@ -58,6 +59,7 @@ export function buildProgram(version: string, run: RunCommand, args: readonly st
   addNodeCommands(program, run);
   addJobCommands(program, run);
   addRebalanceCommands(program, run);
+  addCodingCommands(program, run);
   addChunkCommands(program, run);
   addAuditCommands(program, run);
   addBackupCommands(program, run);

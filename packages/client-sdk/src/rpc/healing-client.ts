@@ -1,6 +1,6 @@
 // Jobs, nodes and single chunks over gRPC: any master passes a call on to the leader.
 
-import { LumeoError } from "@lumeofs/base";
+import { type Code, LumeoError } from "@lumeofs/base";
 import { ChunkService, HealingService, lumeo } from "@lumeofs/proto";
 import type {
   ChunkFilter,
@@ -13,6 +13,7 @@ import type {
   NodeListing,
 } from "../healing.js";
 import { type AdminClient, decodeScrub, type UnaryOptions } from "./admin-client.js";
+import { encodeCode } from "./coding-wire.js";
 import { decodeDisk } from "./disk-wire.js";
 import { decodeHealth, decodeJob, decodeNodeStanding } from "./healing-wire.js";
 import { decodeSalvaged, type GrowingChunk, type SalvagedChunk } from "./tail-wire.js";
@@ -51,6 +52,17 @@ export class HealingClient {
 
   async begin(kind: keyof typeof BEGUN, node: string, options: UnaryOptions): Promise<JobInfo> {
     const request = { kind: BEGUN[kind], node };
+    const { job } = await this.#admin.askAny(HealingService.createJob, request, options);
+    return decodeJob(job ?? {});
+  }
+
+  async convert(
+    wish: { readonly path: string; readonly to: Code | undefined; readonly recursive: boolean },
+    options: UnaryOptions,
+  ): Promise<JobInfo> {
+    const { path, to, recursive } = wish;
+    const conversion = { path, recursive, ...(to === undefined ? {} : { to: encodeCode(to) }) };
+    const request = { kind: Wire.JobKind.JOB_KIND_CONVERT, conversion };
     const { job } = await this.#admin.askAny(HealingService.createJob, request, options);
     return decodeJob(job ?? {});
   }

@@ -1,8 +1,9 @@
 // Jobs, what part a node takes, and how the chunks are as a whole, from protobuf.
 
-import { LumeoError } from "@lumeofs/base";
+import { formatCode, LumeoError } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
-import type { ChunkHealth, JobInfo, JobKind, NodeStanding } from "../healing.js";
+import type { ChunkHealth, JobConversion, JobInfo, JobKind, NodeStanding } from "../healing.js";
+import { decodeCode } from "./coding-wire.js";
 
 const Wire = lumeo.master.v1;
 
@@ -12,6 +13,7 @@ const KINDS: ReadonlyMap<lumeo.master.v1.JobKind, JobKind> = new Map([
   [Wire.JobKind.JOB_KIND_DRAIN, "drain"],
   [Wire.JobKind.JOB_KIND_DECOMMISSION, "decommission"],
   [Wire.JobKind.JOB_KIND_REBALANCE, "rebalance"],
+  [Wire.JobKind.JOB_KIND_CONVERT, "convert"],
 ]);
 const STATES: ReadonlyMap<lumeo.master.v1.JobState, JobInfo["state"]> = new Map([
   [Wire.JobState.JOB_STATE_RUNNING, "running"],
@@ -32,6 +34,7 @@ export function decodeJob(job: lumeo.master.v1.Job.$Properties): JobInfo {
     id: job.id ?? 0,
     kind: known(KINDS, job.kind, "kind of a job"),
     node: job.node === "" || job.node == null ? undefined : job.node,
+    conversion: job.conversion == null ? undefined : decodeConversion(job.conversion),
     state: known(STATES, job.state, "state of a job"),
     createdAt: new Date(job.createdAtMs ?? 0),
     endedAt: endedAtMs === 0 ? undefined : new Date(endedAtMs),
@@ -43,6 +46,15 @@ export function decodeJob(job: lumeo.master.v1.Job.$Properties): JobInfo {
     moves: job.moves ?? 0,
     note: job.note ?? "",
   };
+}
+
+function decodeConversion({
+  path,
+  to,
+  byPolicy,
+}: lumeo.master.v1.Conversion.$Properties): JobConversion {
+  if (byPolicy === true) return { path: undefined, to: undefined };
+  return { path: path ?? "", to: to == null ? "replicated" : formatCode(decodeCode(to)) };
 }
 
 export function decodeHealth(health: lumeo.master.v1.ChunkHealth.$Properties): ChunkHealth {

@@ -2,6 +2,7 @@
 
 import { counter, gauge, type Metrics } from "@lumeofs/node";
 import type { HealingFigures } from "./duties/healing/figures.js";
+import type { Fleet } from "./fleet/servers.js";
 
 export const HEALING_METRICS = {
   chunks: gauge("lumeo_master_chunks", "Chunks at this leader's last look; 0 if it does not lead."),
@@ -9,6 +10,11 @@ export const HEALING_METRICS = {
     "lumeo_master_chunks_degraded",
     "Chunks with too few good copies or units, a damaged one, too few to be read, or too few now.",
     ["fault"],
+  ),
+  disks: gauge(
+    "lumeo_master_disks",
+    "Disks of the chunkservers that this leader hears: serving, readOnly or lost.",
+    ["state"],
   ),
   healMoves: counter(
     "lumeo_master_heal_moves_total",
@@ -22,11 +28,17 @@ export const HEALING_METRICS = {
 export class HealingMeter {
   readonly #metrics: Metrics<typeof HEALING_METRICS>;
   readonly #figures: HealingFigures;
+  readonly #fleet: Pick<Fleet, "checks">;
   readonly #told = new Map<string, number>();
 
-  constructor(metrics: Metrics<typeof HEALING_METRICS>, figures: HealingFigures) {
+  constructor(
+    metrics: Metrics<typeof HEALING_METRICS>,
+    figures: HealingFigures,
+    fleet: Pick<Fleet, "checks">,
+  ) {
     this.#metrics = metrics;
     this.#figures = figures;
+    this.#fleet = fleet;
   }
 
   /** @param isLeading  Whether this master looks at the chunks now. */
@@ -36,6 +48,10 @@ export class HealingMeter {
     this.#metrics.chunks.set(seen?.chunks ?? 0);
     const faults = ["underReplicated", "damaged", "lost", "unreadable"] as const;
     for (const fault of faults) this.#metrics.chunksDegraded.set(seen?.[fault] ?? 0, { fault });
+    const disks = isLeading ? this.#fleet.checks.disks() : [];
+    for (const state of ["serving", "readOnly", "lost"] as const) {
+      this.#metrics.disks.set(disks.filter((disk) => disk.state === state).length, { state });
+    }
     for (const [outcome, count] of Object.entries(moves)) {
       this.#metrics.healMoves.add(this.#more(outcome, count), { outcome });
     }

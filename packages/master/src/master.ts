@@ -381,7 +381,7 @@ async function serve(
   });
   const room = new OperationRoom();
   const consensusMeter = new ConsensusMeter(metrics, { consensus, room, folder: config.dir });
-  const healingMeter = new HealingMeter(metrics, healing);
+  const healingMeter = new HealingMeter(metrics, healing, fleet);
   const stopMeter = consensusMeter.begin();
   opening.use({ close: async () => stopMeter() });
   if (config.admin !== undefined) {

@@ -47,6 +47,7 @@ export class DiskSet implements Closable {
   /** Those whose small files are as new as any. */
   readonly #current: ReadonlySet<ServerDisk>;
   #roster: Roster;
+  #lost: readonly LostDisk[];
   /** A server that never had more than one disk keeps none. */
   readonly #keepsRoster: boolean;
   #written: Promise<void> = Promise.resolve();
@@ -61,6 +62,7 @@ export class DiskSet implements Closable {
     this.#serving = parts.disks;
     this.#current = new Set(parts.current);
     this.#roster = parts.roster;
+    this.#lost = lostIn(parts.roster);
     this.#keepsRoster = parts.keepsRoster;
     this.#file = this.mirrored(ROSTER_FILE);
   }
@@ -120,7 +122,7 @@ export class DiskSet implements Closable {
   }
 
   get lost(): readonly LostDisk[] {
-    return this.#roster.disks.filter((entry): entry is LostDisk => entry.loss !== undefined);
+    return this.#lost;
   }
 
   get roster(): Roster {
@@ -177,6 +179,7 @@ export class DiskSet implements Closable {
   update(change: (roster: Roster) => Partial<Roster>): Promise<void> {
     const { generation } = this.#roster;
     this.#roster = { ...this.#roster, ...change(this.#roster), generation: generation + 1 };
+    this.#lost = lostIn(this.#roster);
     if (!this.#keepsRoster) return Promise.resolve();
     this.#written = this.#written
       .then(() => this.#file.write(encodeRoster(this.#roster)))
@@ -243,6 +246,10 @@ interface SetParts {
 interface Opened {
   readonly looked: Looked;
   readonly volume: Volume;
+}
+
+function lostIn({ disks }: Roster): readonly LostDisk[] {
+  return disks.filter((entry): entry is LostDisk => entry.loss !== undefined);
 }
 
 function checkFolders(folders: readonly string[]): void {

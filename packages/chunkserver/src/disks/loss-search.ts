@@ -119,14 +119,19 @@ export class LossSearch implements Closable {
       const waiting = this.#waiting;
       try {
         if (await this.#round()) return;
-        const last = ROUND_PAUSES_MS.length - 1;
-        await this.#pause(ROUND_PAUSES_MS[Math.min(this.#rounds++, last)] ?? RETRY_MS, waiting);
+        await this.#pause(this.#pauseMs(), waiting);
       } catch (error) {
         if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
         logger.debug("assigned chunks not learned", { code: error.code, error });
         await this.#pause(RETRY_MS, waiting);
       }
     }
+  }
+
+  #pauseMs(): number {
+    // What did not fit is found when some of the others have been made again.
+    const last = this.#ports.chunks.lostCount < LOST_MAX ? ROUND_PAUSES_MS.length - 1 : 1;
+    return ROUND_PAUSES_MS[Math.min(this.#rounds++, last)] ?? RETRY_MS;
   }
 
   /** @returns Whether nothing is lost, and nothing can turn up any more. */

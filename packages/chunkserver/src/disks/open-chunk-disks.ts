@@ -1,5 +1,6 @@
 // The stores of a chunkserver, opened as its settings say.
 
+import { resolve } from "node:path";
 import type { LumeoError } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
 import type { ChunkserverConfig } from "../config.js";
@@ -24,7 +25,7 @@ export async function openChunkDisks(
 ): Promise<{ readonly disks: DiskSet; readonly store: ChunkDisks }> {
   const disks = await DiskSet.open({
     ...{ host, clock: host.clock, logger, onFailure, crc32c: nativeCrc32c },
-    folders: typeof config.dir === "string" ? [config.dir] : config.dir,
+    folders: [config.dir].flat().map((folder) => resolve(folder)),
     retired: config.retiredDisks ?? [],
     store: {
       capacityBytes: config.capacityBytes,

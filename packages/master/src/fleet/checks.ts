@@ -84,6 +84,11 @@ export class Checks {
     return this.#told.get(server)?.disks ?? [];
   }
 
+  /** Of all servers that were heard. */
+  disks(): readonly DiskReport[] {
+    return [...this.#told.values()].flatMap(({ disks }) => disks);
+  }
+
   /**
    * Since when a copy that is that old has been read from its disk: a round goes by rising handles,
    * so what lies at or below its position was read since it began. 0 if nothing is known.

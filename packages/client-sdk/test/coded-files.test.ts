@@ -339,6 +339,19 @@ test("small coded files go elsewhere when a server is full, and it alone is avoi
   t.is(used.size, 7);
 });
 
+test("servers that fail together are blamed together: the chunk is sent once more", async (t) => {
+  await using cluster = await start(8);
+  const client = cluster.client();
+  const retries: number[] = [];
+  client.on("retry", ({ attempt }) => retries.push(attempt));
+  for (const id of [3, 4]) await cluster.server(id).stop();
+  for (const size of [5_000, 3 * STRIPE]) {
+    await client.put(`/f${size}`, content(size), { code: SMALL_CELLS });
+    sameBytes(t, await collect(await client.get(`/f${size}`)), content(size), `${size}`);
+  }
+  t.deepEqual(retries, [1]);
+});
+
 test("a source that pauses gives its connections back, and the chunk is stored whole", async (t) => {
   await using cluster = await start();
   const system = systemPorts();

@@ -25,6 +25,7 @@ import { SourceFrames } from "../source-frames.js";
 import type { Codecs } from "./codecs.js";
 import { codeStripe } from "./coded-stripe.js";
 import { FrameRow } from "./frame-row.js";
+import { allTogether } from "./joint-failure.js";
 import { type StripeArena, StripeArenas } from "./stripe-arenas.js";
 import { atServer, UnitStreams, unitTarget, type WrittenUnits } from "./unit-streams.js";
 
@@ -109,7 +110,7 @@ export class CodedWriter {
       const written = await (holder === undefined ? writing : atServer(holder, limits, writing));
       return written.crc32c;
     });
-    return Promise.all(writes);
+    return allTogether(writes, { timers: this.#parts.timers, limits });
   }
 
   async #writeStreamed(
@@ -122,7 +123,8 @@ export class CodedWriter {
     const arena = this.#arenas.take(code);
     let streams: UnitStreams | undefined;
     try {
-      streams = await UnitStreams.open(this.#parts.chunkservers, code, target, limits);
+      const { chunkservers, timers } = this.#parts;
+      streams = await UnitStreams.open(chunkservers, code, target, { timers, limits });
       const isAll = await sendStripes(code, task, { ...source, streams, arena });
       if (isAll) return await streams.finish();
       streams.abort();

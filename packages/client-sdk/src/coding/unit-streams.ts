@@ -3,7 +3,8 @@
 //
 // Z1. Every unit is an ordinary chunk to its server, with a chain of one; its clock names the
 //     holder of unit 0, so that the clocks of all units agree.
-// Z2. What fails names the server that failed; the others are to be given up then.
+// Z2. What fails names the servers that failed (joint-failure.ts); the others are to be given up
+//     then.
 
 import {
   type ChunkCoding,
@@ -23,6 +24,7 @@ import type {
   WriteTarget,
   WrittenChunk,
 } from "../rpc/chunkserver-pool.js";
+import { allTogether, type JointWork } from "./joint-failure.js";
 
 /** A chunk of which every unit is durable. */
 export interface WrittenUnits extends WrittenChunk {
@@ -58,19 +60,19 @@ export class UnitStreams {
   readonly #code: Code;
   readonly #sinks: readonly ChunkSink[];
   readonly #holders: readonly Replica[];
-  readonly #limits: RequestOptions;
+  readonly #work: JointWork;
   #lengthBytes = 0;
   #crc32c = 0;
 
   private constructor(
     code: Code,
     sinks: readonly ChunkSink[],
-    route: { readonly holders: readonly Replica[]; readonly limits: RequestOptions },
+    route: { readonly holders: readonly Replica[]; readonly work: JointWork },
   ) {
     this.#code = code;
     this.#sinks = sinks;
     this.#holders = route.holders;
-    this.#limits = route.limits;
+    this.#work = { ...route.work, others: () => sinks.map(({ failure }) => failure) };
   }
 
   /** Opens a write at every server, or none. */
@@ -78,14 +80,15 @@ export class UnitStreams {
     pool: ChunkserverPool,
     code: Code,
     target: Allocation,
-    limits: RequestOptions,
+    work: JointWork,
   ): Promise<UnitStreams> {
+    const { limits } = work;
     const holders = target.replicas;
     const opening = holders.map((holder, unit) => {
       return atServer(holder, limits, pool.openWrite(unitTarget(target, unit), limits));
     });
     try {
-      return new UnitStreams(code, await Promise.all(opening), { holders, limits });
+      return new UnitStreams(code, await allTogether(opening, work), { holders, work });
     } catch (error) {
       for (const one of opening) {
         one.then(
@@ -104,7 +107,7 @@ export class UnitStreams {
    */
   async write(stripe: Stripe, cells: readonly Uint8Array[], sent: () => void): Promise<void> {
     const writes = cells.map((cell, unit) => this.#writeCell(unit, cell, sent));
-    const sums = await Promise.all(writes);
+    const sums = await allTogether(writes, this.#work);
     for (const [unit, crc32c] of sums.entries()) {
       if (this.#code.data <= unit) break;
       const bytes = cells[unit]?.byteLength ?? 0;
@@ -116,7 +119,7 @@ export class UnitStreams {
   /** Resolves when every server has its unit durably. */
   async finish(): Promise<WrittenUnits> {
     const finishing = this.#sinks.map((sink, unit) => this.#at(unit, sink.finish()));
-    const units = await Promise.all(finishing);
+    const units = await allTogether(finishing, this.#work);
     const { data, parity, cellBytes } = this.#code;
     const unitCrcs = units.map(({ crc32c }) => crc32c);
     const coding: ChunkCoding = { data, parity, cellBytes, unitCrcs };
@@ -129,7 +132,7 @@ export class UnitStreams {
   }
 
   #at<T>(unit: number, action: Promise<T>): Promise<T> {
-    return atServer(this.#holders[unit] as Replica, this.#limits, action);
+    return atServer(this.#holders[unit] as Replica, this.#work.limits, action);
   }
 
   #writeCell(unit: number, cell: Uint8Array, sent: () => void): Promise<number> {

@@ -6,7 +6,9 @@
 // D3. A write is done only if every replica of the grant confirms the length and checksum that were
 //     sent: a store that was wiped has another number, and its copy would be nobody's.
 // D4. A write through a server that has stopped is given up soon (FramePool.watch).
-// D5. A request ends early by giving its exchange up; a write that ends so costs its connection.
+// D5. An answer that cannot be understood ends its connection: to a reader it is a lost one, for on
+//     another connection it may come whole.
+// D6. A request ends early by giving its exchange up; a write that ends so costs its connection.
 
 import {
   BLOCK_BYTES,
@@ -94,6 +96,8 @@ export interface CheckedBytes {
 
 /** An open write of one large chunk. */
 export interface ChunkSink {
+  /** Why it cannot go on, as far as that is known; undefined while it can. */
+  readonly failure: unknown;
   /**
    * Sends the next bytes: whole blocks, except in the last call. Waits while the queue is full.
    *
@@ -214,6 +218,8 @@ export class ChunkserverPool implements Closable {
       try {
         yield* this.#blocks(exchange, replica, part, options);
         isOver = true;
+      } catch (error) {
+        throw lostIfGarbled(error, replica);
       } finally {
         if (!isOver && connection.isUsable) exchange.send({ type: "readCancel" });
         exchange.finish();
@@ -322,6 +328,10 @@ class StreamedChunk implements ChunkSink {
     });
   }
 
+  get failure(): unknown {
+    return this.#failure;
+  }
+
   async write(bytes: Uint8Array, sent?: () => void): Promise<number> {
     this.#options.signal.throwIfAborted();
     if (this.#failure !== undefined) throw this.#failure;
@@ -356,9 +366,17 @@ class StreamedChunk implements ChunkSink {
   abort(): void {
     this.#unwatch();
     this.#options.signal.removeEventListener("abort", this.#abort);
-    this.#lease.release(); // closes the connection: the request on it is not finished (D5)
+    this.#lease.release(); // closes the connection: the request on it is not finished (D6)
     this.#exchange.finish();
   }
+}
+
+/** D5. */
+function lostIfGarbled(error: unknown, { name, server }: Replica): unknown {
+  if (!(error instanceof LumeoError) || error.code !== "PROTOCOL") return error;
+  const details = { cause: error, servers: [server] };
+  const why = `Lost the connection to "${name}": ${error.message}`;
+  return new LumeoError("CONNECTION_LOST", why, details);
 }
 
 /** A replica whose record is another one has other bytes, be they intact: none of them counts. */

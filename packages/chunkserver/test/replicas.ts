@@ -185,6 +185,20 @@ export class DataClient {
     return answerOf(exchange);
   }
 
+  /** Chunks under handles in a row, to one server. */
+  async writeMany(
+    replica: Replica,
+    to: Target,
+    chunks: readonly Uint8Array[],
+    sums = chunks.map((bytes) => nativeCrc32c(bytes)),
+  ): Promise<WriteDone> {
+    const connection = await this.pool.shared({ address: replica.address });
+    const numbers = (values: readonly number[]) => new Uint8Array(Uint32Array.from(values).buffer);
+    const lengths = numbers(chunks.map(({ byteLength }) => byteLength));
+    const fields = { primary: replica.id, ...to, lengths, crcs: numbers(sums) };
+    return answerOf(connection.request({ type: "writeMany", ...fields }, [Buffer.concat(chunks)]));
+  }
+
   /** @param pause  Awaited before each frame. */
   async writeLarge(
     replicas: readonly Replica[],

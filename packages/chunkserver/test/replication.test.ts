@@ -1,4 +1,5 @@
-import { KiB, LumeoError, MiB, serverId } from "@lumeofs/base";
+import { chunkHandle, grantOf, KiB, LumeoError, MiB, serverId } from "@lumeofs/base";
+import { nativeCrc32c } from "@lumeofs/node";
 import test from "ava";
 import { DataClient, type Replica, sample, startReplica, target } from "./replicas.js";
 
@@ -55,6 +56,41 @@ test("empty chunks and chunks of whole blocks are stored by both ways", async (t
     }
   }
   await closeAll(client, replicas);
+});
+
+test("chunks of one frame are stored under handles in a row", async (t) => {
+  const replica = await startReplica(1);
+  const client = new DataClient();
+  const chunks = [1, 4_096, 64 * KiB, 77].map((length) => sample(length, length));
+  const done = await client.writeMany(replica, target(2_000), chunks);
+  t.deepEqual(done.servers, [serverId(1)]);
+  for (const [i, bytes] of chunks.entries()) {
+    const found = await client.read(replica, target(2_000 + i), 0, bytes.byteLength);
+    t.true(found.equals(bytes));
+  }
+  await closeAll(client, [replica]);
+});
+
+test("of chunks in a frame, one that was damaged on its way fails them all", async (t) => {
+  const replica = await startReplica(1);
+  const client = new DataClient();
+  const chunks = [sample(100, 1), sample(200, 2)];
+  const write = client.writeMany(replica, target(2_100), chunks, [nativeCrc32c(sample(100, 1)), 7]);
+  await t.throwsAsync(write, { code: "CHECKSUM" });
+  t.is(replica.store.find(target(2_100).handle), undefined);
+  await closeAll(client, [replica]);
+});
+
+test("no chunk of a frame comes under a closed grant, whichever of the handles is of it", async (t) => {
+  const replica = await startReplica(1);
+  const client = new DataClient();
+  const first = target(64 * 40 + 62);
+  replica.grants.close(grantOf(chunkHandle(first.handle + 2)), () => false);
+  const chunks = [1, 2, 3].map((n) => sample(10, n));
+  await t.throwsAsync(client.writeMany(replica, first, chunks), { code: "UNAVAILABLE" });
+  await client.writeMany(replica, first, chunks.slice(0, 2));
+  t.is(replica.store.find(first.handle)?.length, 10);
+  await closeAll(client, [replica]);
 });
 
 test("the same write again is done again; another content under the epoch is a CONFLICT", async (t) => {

@@ -6,7 +6,7 @@
 
 import { type Clock, LumeoError, monotonicMs, type ServerId } from "@lumeofs/base";
 import type { Call } from "./call.js";
-import { type Allocation, GrantBook } from "./grant-book.js";
+import { type Allocation, GrantBook, type HandleRow } from "./grant-book.js";
 import type { Metadata } from "./metadata.js";
 import type { ServerHealth } from "./server-health.js";
 
@@ -46,16 +46,21 @@ export class Allocations {
   }
 
   /** A handle to write one chunk to, at once if there is one in stock. */
-  async take(call: Call, wish: AllocationWish): Promise<Allocation> {
+  take(call: Call, wish: AllocationWish): Promise<Allocation> {
+    return this.takeRow(call, wish, 1);
+  }
+
+  /** The same of up to `max` handles in a row. */
+  async takeRow(call: Call, wish: AllocationWish, max: number): Promise<HandleRow> {
     const stock = this.#stock(wish);
     for (;;) {
-      const allocation = stock.book.take(this.#clock.monotonicMs());
-      if (allocation === undefined) {
+      const row = stock.book.takeRow(this.#clock.monotonicMs(), max);
+      if (row === undefined) {
         await this.#fetch(call, wish, stock);
         continue;
       }
       this.#fetchAhead(call, wish, stock);
-      return allocation;
+      return row;
     }
   }
 

@@ -27,6 +27,8 @@ export type Body =
 export interface ReplayableSource {
   readonly kind: "replayable";
   readonly sizeBytes: number;
+  /** All of it, where it is in memory. */
+  readonly bytes?: Uint8Array;
   /** The bytes from `start` to `end`, of which there are so many; pieces of any size (B1). */
   read(start: number, end: number): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
@@ -90,6 +92,7 @@ function memory(bytes: Uint8Array): ReplayableSource {
   return {
     kind: "replayable",
     sizeBytes: bytes.byteLength,
+    bytes,
     async *read(start, end) {
       yield bytes.subarray(start, end);
     },

@@ -15,6 +15,8 @@ export const FRAME_BYTES = 1 * MiB;
 export interface ChunkBody {
   /** Frames in order, from the beginning; a new iteration begins again. */
   frames(): AsyncIterable<Uint8Array>;
+  /** All of it if it has at most so many bytes: the same every time it is asked for. */
+  whole(bytesMax: number): Promise<Uint8Array | undefined>;
   /** All its bytes are here: sending it again does not wait for the source. */
   gather(): Promise<void>;
   /** The chunk is stored, and no frame of it is still waiting to leave. */
@@ -56,6 +58,15 @@ export class ReplayableChunk implements ChunkBody {
       }
     }
     invariant(left === 0, "a source gives what it was asked for", { left });
+  }
+
+  async whole(bytesMax: number): Promise<Uint8Array | undefined> {
+    if (bytesMax < this.#end - this.#start) return undefined;
+    const { bytes } = this.#source;
+    if (bytes !== undefined) return bytes.subarray(this.#start, this.#end);
+    const pieces: Uint8Array[] = [];
+    for await (const frame of this.frames()) pieces.push(frame);
+    return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
   }
 
   async gather(): Promise<void> {}
@@ -160,6 +171,11 @@ export class RetainedChunk implements ChunkBody {
   async frame(index: number): Promise<Uint8Array | undefined> {
     while (this.#frames.length <= index && !this.#isComplete) await this.#read();
     return this.#frames[index];
+  }
+
+  async whole(bytesMax: number): Promise<Uint8Array | undefined> {
+    const first = await this.frame(0);
+    return this.#isComplete && this.#sizeBytes <= bytesMax ? first : undefined;
   }
 
   async gather(): Promise<void> {

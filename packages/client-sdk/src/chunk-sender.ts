@@ -6,6 +6,8 @@
 // W3. A chunk for whose code there are too few servers is kept as copies, if its file allows it.
 // W4. A source that pauses for too long gives its connections back (source-frames.ts): the rest of
 //     the chunk is gathered here first.
+// W5. A chunk of copies of at most JOINT_CHUNK_BYTES_MAX bytes shares a frame with others
+//     (small-sender.ts).
 
 import {
   type Code,
@@ -26,7 +28,8 @@ import type { Allocation } from "./grant-book.js";
 import type { ChunkRef } from "./operations.js";
 import type { Ports } from "./ports.js";
 import type { Redundancy } from "./redundancy.js";
-import type { ChunkserverPool } from "./rpc/chunkserver-pool.js";
+import type { ChunkserverPool, WrittenChunk } from "./rpc/chunkserver-pool.js";
+import { JOINT_CHUNK_BYTES_MAX, SmallSender } from "./small-sender.js";
 import { isTokenRefusal } from "./token-refusal.js";
 
 /** A confirmation waits for the disks of all replicas: so many times a call's timeout. */
@@ -69,6 +72,7 @@ export class ChunkSender {
   readonly #ports: Ports;
   readonly #copies: CopiesWriter;
   readonly #coded: CodedWriter;
+  readonly #small: SmallSender;
 
   constructor(chunkservers: ChunkserverPool, allocations: Allocations, ports: Ports) {
     const { timers } = ports;
@@ -76,6 +80,8 @@ export class ChunkSender {
     this.#ports = ports;
     this.#copies = new CopiesWriter(chunkservers, timers);
     this.#coded = new CodedWriter({ chunkservers, codecs: new Codecs(), timers });
+    const blame = (thrown: unknown, target: Allocation) => this.#blame(thrown, target);
+    this.#small = new SmallSender({ chunkservers, allocations, blame });
   }
 
   /** Stores a chunk that is not empty. */
@@ -87,7 +93,26 @@ export class ChunkSender {
       reported = upTo;
     };
     const step = { idempotent: true, limitMs: UNLIMITED };
-    return call.run(step, () => this.#attempt(call, body, { ...options, onSent }));
+    const all = { ...options, onSent };
+    const isOfCopies = options.code === undefined;
+    const whole = isOfCopies ? await body.whole(JOINT_CHUNK_BYTES_MAX) : undefined; // W5
+    if (whole === undefined) return call.run(step, () => this.#attempt(call, body, all));
+    const stored = await call.run(step, () => this.#attemptSmall(call, whole, all));
+    body.release();
+    return stored;
+  }
+
+  /** W5. */
+  async #attemptSmall(call: Call, bytes: Uint8Array, options: SendOptions): Promise<StoredChunk> {
+    const { replicas, onSent } = options;
+    const wish = { replicas, timeoutMs: PATIENCE * call.timeoutMs };
+    for (let late = 0; late < LATE_MAX; late++) {
+      const { target, written } = await this.#small.send(call, bytes, wish);
+      onSent(bytes.byteLength);
+      const stored = this.#stored(target, written);
+      if (stored !== undefined) return stored;
+    }
+    throw tooLate();
   }
 
   /** The masters have ended grants early: chunks that are sent again get new ones. */
@@ -108,17 +133,24 @@ export class ChunkSender {
         await call.unlessAborted(body.gather());
         continue;
       }
-      if (this.#ports.clock.monotonicMs() < allocation.usableUntil) {
+      const stored = this.#stored(allocation, written);
+      if (stored !== undefined) {
         body.release();
-        const { handle, epoch, usableUntil } = allocation;
-        return { handle, epoch, usableUntil, coding: undefined, ...written };
+        return stored;
       }
-      late++; // nobody would accept its commit any more: once more, now that the bytes are here
+      late++; // once more, now that the bytes are here
     }
-    throw new LumeoError(
-      "TIMEOUT",
-      `Cannot store a chunk: sending it outlasted ${LATE_MAX} grants`,
-    );
+    throw tooLate();
+  }
+
+  /** Undefined if nobody would accept its commit any more. */
+  #stored(
+    target: Allocation,
+    written: WrittenChunk & Pick<Partial<ChunkRef>, "coding">,
+  ): StoredChunk | undefined {
+    const { handle, epoch, usableUntil } = target;
+    if (usableUntil <= this.#ports.clock.monotonicMs()) return undefined;
+    return { handle, epoch, usableUntil, coding: undefined, ...written };
   }
 
   async #target(call: Call, { replicas, code, fallback }: Redundancy): Promise<Target> {
@@ -153,4 +185,9 @@ export class ChunkSender {
     if (!isElsewhere) return thrown;
     return new LumeoError("STORE_FAILED", thrown.message, { cause: thrown, servers: blamed });
   }
+}
+
+function tooLate(): LumeoError {
+  const message = `Cannot store a chunk: sending it outlasted ${LATE_MAX} grants`;
+  return new LumeoError("TIMEOUT", message);
 }

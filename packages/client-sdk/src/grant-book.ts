@@ -37,6 +37,11 @@ export interface Allocation {
   readonly token: Uint8Array | undefined;
 }
 
+/** Chunks to write together: they have handles in a row, and everything else in common. */
+export interface HandleRow extends Allocation {
+  readonly count: number;
+}
+
 interface OpenGrant {
   readonly grant: Grant;
   used: number;
@@ -59,14 +64,21 @@ export class GrantBook {
 
   /** A handle (G1, G2, G4), or undefined if there is none. */
   take(now: MonotonicMs): Allocation | undefined {
+    return this.takeRow(now, 1);
+  }
+
+  /** Up to `max` handles in a row, of one grant: as `take` in everything else. */
+  takeRow(now: MonotonicMs, max: number): HandleRow | undefined {
     this.#dropExpired(now);
     if (this.#grants.length === 0) return undefined;
     this.#turn = (this.#turn + 1) % this.#grants.length;
     const open = this.#grants[this.#turn] as OpenGrant;
     const { firstHandle, handleCount, epoch, replicas, usableUntil, token } = open.grant;
-    const handle = firstHandle + open.used++;
+    const handle = firstHandle + open.used;
+    const count = Math.min(max, handleCount - open.used);
+    open.used += count;
     if (open.used === handleCount) this.#grants.splice(this.#turn, 1);
-    return { handle, epoch, replicas, usableUntil, token };
+    return { handle, count, epoch, replicas, usableUntil, token };
   }
 
   /** Forgets grants in which one of these servers takes part (G3). */

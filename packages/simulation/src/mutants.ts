@@ -63,6 +63,20 @@ export const MUTANTS: readonly Mutant[] = [
     isQuick: true,
   },
   {
+    name: "chunks that go to all replicas at once are stored when one of them says so",
+    patches: {
+      client: [
+        {
+          file: "rpc/joint-writes",
+          find: "await Promise.all(row.replicas.map(storeAt));",
+          replace: "await Promise.any(row.replicas.map(storeAt));",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+    isQuick: true,
+  },
+  {
     name: "a chunk is committed with one member less than was promised",
     patches: {
       master: [
@@ -231,6 +245,7 @@ export const MUTANTS: readonly Mutant[] = [
           find: "if (bad !== undefined || crcOfBlocks(crcs, length) !== message.crc32c) {",
           replace: "if (crcOfBlocks(crcs, length) !== message.crc32c) {",
         },
+        { file: "transfer/write-many", find: "if (crc32c(bytes) !== sum)", replace: "if (false)" },
       ],
     },
     seedsMax: SEEDS_MAX,

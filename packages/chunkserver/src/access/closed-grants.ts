@@ -10,6 +10,7 @@
 import {
   type AccessRequest,
   type ChunkHandle,
+  chunkHandle,
   GRANT_SLOTS,
   type GrantId,
   grantOf,
@@ -21,6 +22,12 @@ import type { Gate } from "./token-gate.js";
 /** The grants that were closed first are forgotten: whoever held them has long found out. */
 export const CLOSED_MAX = 65_536;
 
+/** Handles in a row. */
+export interface HandleRow {
+  readonly first: ChunkHandle;
+  readonly count: number;
+}
+
 /** See the head of this file. */
 export class ClosedGrants {
   readonly #closed = new Set<GrantId>();
@@ -31,15 +38,21 @@ export class ClosedGrants {
     return 0 < this.#closed.size && this.#closed.has(grantOf(handle));
   }
 
-  /** A write under this handle has passed the gate, and lasts until `work` has ended. */
-  async during(handle: ChunkHandle, work: () => Promise<void>): Promise<void> {
-    this.#writing.set(handle, (this.#writing.get(handle) ?? 0) + 1);
+  /** A write under these handles has passed the gate, and lasts until `work` has ended. */
+  async during({ first, count }: HandleRow, work: () => Promise<void>): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      const handle = chunkHandle(first + i);
+      this.#writing.set(handle, (this.#writing.get(handle) ?? 0) + 1);
+    }
     try {
       await work();
     } finally {
-      const left = (this.#writing.get(handle) ?? 0) - 1;
-      if (left === 0) this.#writing.delete(handle);
-      else this.#writing.set(handle, left);
+      for (let i = 0; i < count; i++) {
+        const handle = chunkHandle(first + i);
+        const left = (this.#writing.get(handle) ?? 0) - 1;
+        if (left === 0) this.#writing.delete(handle);
+        else this.#writing.set(handle, left);
+      }
     }
   }
 

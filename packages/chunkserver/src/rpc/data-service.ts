@@ -2,8 +2,8 @@
 
 import {
   assertNever,
-  type ChunkHandle,
   type Crc32c,
+  chunkHandle,
   type Logger,
   LumeoError,
   type Right,
@@ -19,6 +19,7 @@ import {
   type Read,
   type RequestHandler,
   type Welcome,
+  type WriteMany,
   type WriteOpen,
   type WriteSmall,
 } from "@lumeofs/node/frames";
@@ -30,6 +31,7 @@ import type { TailService } from "../tail/tail-service.js";
 import { ReadService } from "../transfer/read-service.js";
 import { Rooms } from "../transfer/rooms.js";
 import type { StoppedChunks } from "../transfer/stopped-chunks.js";
+import { writeMany } from "../transfer/write-many.js";
 import { writeLarge, writeSmall } from "../transfer/write-service.js";
 
 /**
@@ -135,6 +137,7 @@ export class DataService {
 
   #roomFor(first: OpeningMessage) {
     if ("chain" in first) return this.#rooms.writesWith(first.chain.length);
+    if (first.type === "writeMany") return this.#rooms.writesWith(0);
     if (first.type === "tailMessage") return this.#rooms.members;
     if (first.type !== "append") return this.#rooms.reads;
     return first.isForwarded ? this.#rooms.forwarded : this.#rooms.appends;
@@ -159,6 +162,9 @@ export class DataService {
       case "writeSmall":
         await this.#admit(message, WRITERS);
         return this.#counted(message, () => writeSmall(this.#context, first, message, exchange));
+      case "writeMany":
+        await this.#admitMany(message);
+        return this.#counted(message, () => writeMany(this.#context, first, message, exchange));
       case "writeOpen":
         await this.#admit(message, WRITERS);
         return this.#counted(message, () => this.#large(message, exchange));
@@ -178,6 +184,15 @@ export class DataService {
     rights: readonly Right[],
   ): Promise<void> | undefined {
     return this.#options.gate.check(token, { rights, handle, epoch });
+  }
+
+  /** The handles are in a row, and those of a token are too: the first and the last say it all. */
+  #admitMany({ token, handle: first, epoch, lengths }: WriteMany): Promise<unknown> | undefined {
+    const last = chunkHandle(first + lengths.byteLength / 4 - 1);
+    const { gate } = this.#options;
+    const waiting = gate.check(token, { rights: WRITERS, handle: first, epoch });
+    const waitingToo = gate.check(token, { rights: WRITERS, handle: last, epoch });
+    return waiting === undefined ? waitingToo : Promise.all([waiting, waitingToo]);
   }
 
   async #large(message: WriteOpen, exchange: Exchange): Promise<void> {
@@ -205,12 +220,13 @@ export class DataService {
   }
 
   async #counted(
-    { handle }: { readonly handle: ChunkHandle },
+    message: WriteSmall | WriteMany | WriteOpen,
     work: () => Promise<void>,
   ): Promise<void> {
     this.#writesInFlight++;
     try {
-      await this.#options.grants.during(handle, work);
+      const count = message.type === "writeMany" ? message.lengths.byteLength / 4 : 1;
+      await this.#options.grants.during({ first: message.handle, count }, work);
     } finally {
       this.#writesInFlight--;
     }

@@ -282,7 +282,8 @@ function check(accepted: Accepted): void {
   throw new LumeoError(accepted.code, `Cannot write chunk: ${accepted.why}`);
 }
 
-function damagedOnTheWay(self: ServerId, what: string): LumeoError {
+/** What is said of bytes that are not what the sender had. */
+export function damagedOnTheWay(self: ServerId, what: string): LumeoError {
   const message = `Cannot write chunk: ${what} came with another checksum than it was sent with`;
   return new LumeoError("CHECKSUM", message, { servers: [self] });
 }

@@ -36,10 +36,11 @@ import {
   type ReceivedFrame,
   type WatchedWrite,
 } from "@lumeofs/node/frames";
-import type { Allocation, Replica } from "../grant-book.js";
+import type { Allocation, HandleRow, Replica } from "../grant-book.js";
 import type { ChunkRef } from "../operations.js";
 import type { Ports } from "../ports.js";
 import { within } from "./answer-wait.js";
+import { type JointWritePorts, writeTogether } from "./joint-writes.js";
 
 /** Silence that ends a connection on which something is awaited. */
 const STALL_MS = 30_000;
@@ -50,6 +51,7 @@ const STREAMS_PER_SERVER_MAX = 32;
 const LANE_SMALL_WRITES = 0;
 const LANE_READS = 1;
 const LANE_STREAMS = 2;
+const LANE_JOINT_WRITES = 3;
 
 /** What bounds one request. */
 export interface RequestOptions {
@@ -115,6 +117,7 @@ export class ChunkserverPool implements Closable {
   readonly #frames: FramePool;
   readonly #crc32c: Crc32c;
   readonly #timers: Timers;
+  readonly #joint: JointWritePorts;
   /** Requests at one server on one lane; more wait. */
   readonly #slots = new Map<string, Budget>();
 
@@ -128,6 +131,7 @@ export class ChunkserverPool implements Closable {
       stallMs: STALL_MS,
       network: dataNetwork,
     });
+    this.#joint = { frames: this.#frames, crc32c, timers, lane: LANE_JOINT_WRITES };
   }
 
   /** Writes a chunk that fits one frame; resolves when every replica has it durably. */
@@ -164,6 +168,15 @@ export class ChunkserverPool implements Closable {
         exchange.finish();
       }
     });
+  }
+
+  /** Writes small chunks to all replicas at once; see joint-writes.ts. */
+  writeTogether(
+    row: HandleRow,
+    chunks: readonly Uint8Array[],
+    timeoutMs: number,
+  ): Promise<readonly number[]> {
+    return writeTogether(this.#joint, row, chunks, timeoutMs);
   }
 
   /** Opens a stream for a chunk of up to 64 MiB. */

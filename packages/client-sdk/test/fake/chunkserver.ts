@@ -18,6 +18,7 @@ import {
   FrameServer,
   type Read,
   type ReceivedFrame,
+  type WriteMany,
   type WriteOpen,
   type WriteSmall,
 } from "@lumeofs/node/frames";
@@ -53,7 +54,7 @@ export class FakeChunkserver {
   readonly chunks = new Map<number, StoredChunk>();
   faults: Faults = {};
   /** Requests that were begun, by type. */
-  readonly requests = { writeSmall: 0, writeOpen: 0, read: 0 };
+  readonly requests = { writeSmall: 0, writeMany: 0, writeOpen: 0, read: 0 };
   /** Payload bytes that were sent to readers. */
   sentBytes = 0;
   readonly #others: ReadonlyMap<number, FakeChunkserver>;
@@ -116,6 +117,9 @@ export class FakeChunkserver {
         this.requests.writeSmall++;
         await this.faults.write?.(message.handle, 0);
         return this.#store(message, Buffer.concat(first.payload), exchange);
+      case "writeMany":
+        this.requests.writeMany++;
+        return this.#storeMany(message, Buffer.concat(first.payload), exchange);
       case "writeOpen":
         this.requests.writeOpen++;
         return this.#receive(message, exchange);
@@ -125,6 +129,26 @@ export class FakeChunkserver {
       default:
         throw new LumeoError("PROTOCOL", message.type);
     }
+  }
+
+  /** For itself alone. */
+  async #storeMany(message: WriteMany, payload: Buffer, exchange: Exchange): Promise<void> {
+    const { handle: first, epoch, lengths, crcs } = message;
+    let at = 0;
+    for (let i = 0; i < lengths.byteLength / 4; i++) {
+      const handle = first + i;
+      await this.faults.write?.(handle, 0);
+      const end = at + Buffer.from(lengths).readUInt32LE(4 * i);
+      const bytes = Buffer.from(payload.subarray(at, end));
+      at = end;
+      const author = message.primary;
+      const sum = nativeCrc32c(bytes);
+      this.chunks.set(handle, { bytes, epoch, author, crcs: sums(bytes), crc32c: sum });
+      await this.faults.confirm?.(handle);
+    }
+    const servers = this.faults.confirmed?.([this.id]) ?? [this.id];
+    const crc32c = nativeCrc32c(crcs);
+    exchange.send({ type: "writeDone", length: payload.byteLength, crc32c, servers: [...servers] });
   }
 
   async #receive(open: WriteOpen, exchange: Exchange): Promise<void> {

@@ -101,10 +101,21 @@ const small = fc
     const whole = { length: payload.byteLength, crc32c: crc32c(payload), crcs };
     return { message: { type: "writeSmall" as const, ...fields, ...whole }, payload };
   });
+const together = fc
+  .tuple(
+    fc.record({ ...target, token, primary: id.map(serverId) }),
+    fc.array(fc.uint8Array({ minLength: 1, maxLength: 50 }), { minLength: 1, maxLength: 64 }),
+  )
+  .map(([fields, chunks]) => {
+    const lengths = numbers(chunks.map(({ byteLength }) => byteLength));
+    const crcs = numbers(chunks.map((bytes) => crc32c(bytes)));
+    const message = { type: "writeMany" as const, ...fields, lengths, crcs };
+    return { message, payload: Buffer.concat(chunks) };
+  });
 const appended = fc.uint8Array({ minLength: 1, maxLength: 300 }).chain((payload) => {
   const whole = { length: payload.byteLength, crc32c: crc32c(payload) };
   const crcs = blockCrcs([payload], crc32c);
-  const four = (n: number) => new Uint8Array(Uint32Array.of(n).buffer);
+  const four = (n: number) => numbers([n]);
   return fc
     .oneof(
       fc.record({
@@ -141,11 +152,16 @@ const frames = fc.array(
       bare.map((message) => ({ message, payload: none })),
       loaded,
       small,
+      together,
       appended,
     ),
   ),
   { maxLength: 6 },
 );
+
+function numbers(values: readonly number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(values).buffer);
+}
 
 function encode(request: number, message: Message, payload: Uint8Array): Buffer {
   const head = encodeFrameHead(request, message, payload.byteLength, crc32c);
@@ -328,3 +344,19 @@ function rawFrame(type: number, header: Uint8Array): Uint8Array {
   prefix.writeUInt32LE(crc32c(header, crc32c(prefix.subarray(0, 16))), 16);
   return Buffer.concat([prefix, header]);
 }
+
+test("FrameDecoder refuses chunks in a frame that do not add up to it", (t) => {
+  const fields = { handle: chunkHandle(64), epoch: epoch(1), primary: serverId(1) };
+  const payload = new Uint8Array(10);
+  const refused = (lengths: readonly number[], crcs: readonly number[]): void => {
+    const sums = { lengths: numbers(lengths), crcs: numbers(crcs) };
+    const decoder = new FrameDecoder(crc32c);
+    decoder.push(encode(1, { type: "writeMany", ...fields, ...sums }, payload));
+    t.throws(() => decoder.head(), { code: "PROTOCOL" }, String(lengths));
+  };
+  refused([4, 5], [0, 0]);
+  refused([4, 6], [0]);
+  refused([10, 0], [0, 0]);
+  refused([], []);
+  refused(Array(65).fill(1), Array(65).fill(0));
+});

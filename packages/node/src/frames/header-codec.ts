@@ -18,12 +18,13 @@ import { Packr } from "msgpackr";
 import {
   CHAIN_LENGTH_MAX,
   CHUNK_BYTES_MAX,
+  CHUNKS_PER_FRAME_MAX,
   CLOCK_ENTRIES_MAX,
   PAYLOAD_BYTES_MAX,
   TEXT_BYTES_MAX,
   TOKEN_BYTES_MAX,
 } from "./limits.js";
-import type { ChainLink, Message } from "./message.js";
+import type { ChainLink, Message, WriteMany } from "./message.js";
 import type { TailData } from "./tail-message.js";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -48,6 +49,7 @@ export function decodeHeader(
 ): Message {
   const message = parse(type, new Fields(type, unpack(bytes)));
   if (message.type === "tailData") return checkRecords(message, payloadBytes);
+  if (message.type === "writeMany") return checkChunks(message, payloadBytes);
   const crcs = "crcs" in message ? message.crcs.byteLength : 0;
   const expected = 4 * Math.ceil(payloadBytes / BLOCK_BYTES);
   if (crcs !== expected) {
@@ -84,6 +86,24 @@ function checkRecords(message: TailData, payloadBytes: number): TailData {
   throw malformed(type, `records of ${sum} bytes for a payload of ${payloadBytes} bytes`);
 }
 
+/** The payload of `writeMany` has a checksum for each chunk, which is one block at most. */
+function checkChunks(message: WriteMany, payloadBytes: number): WriteMany {
+  const { lengths, crcs, type } = message;
+  const count = lengths.byteLength / 4;
+  if (!Number.isInteger(count) || count === 0 || CHUNKS_PER_FRAME_MAX < count) {
+    throw malformed(type, `${lengths.byteLength} bytes of lengths`);
+  }
+  const view = new DataView(lengths.buffer, lengths.byteOffset, lengths.byteLength);
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const length = view.getUint32(4 * i, true);
+    if (length === 0 || BLOCK_BYTES < length) throw malformed(type, `a chunk of ${length} bytes`);
+    sum += length;
+  }
+  if (sum === payloadBytes && crcs.byteLength === lengths.byteLength) return message;
+  throw malformed(type, `chunks of ${sum} bytes for a payload of ${payloadBytes} bytes`);
+}
+
 function unpack(bytes: Uint8Array): unknown {
   try {
     return packr.unpack(bytes);
@@ -109,6 +129,15 @@ function parse(type: Message["type"], fields: Fields): Message {
         ...fields.route(),
         length: fields.count("length", SMALL_CHUNK_BYTES_MAX),
         crc32c: fields.count("crc32c", 0xffffffff),
+        crcs: fields.bytes("crcs"),
+      };
+    case "writeMany":
+      return {
+        type,
+        ...fields.target(),
+        ...fields.token(),
+        primary: fields.server("primary"),
+        lengths: fields.bytes("lengths"),
         crcs: fields.bytes("crcs"),
       };
     case "writeOpen":

@@ -16,6 +16,7 @@ export { ReceivedFrame } from "./frame-socket.js";
 export {
   CHAIN_LENGTH_MAX,
   CHUNK_BYTES_MAX,
+  CHUNKS_PER_FRAME_MAX,
   PAYLOAD_BYTES_MAX,
   REQUESTS_PER_CONNECTION_MAX,
 } from "./limits.js";
@@ -32,6 +33,7 @@ export type {
   Welcome,
   WriteData,
   WriteDone,
+  WriteMany,
   WriteOpen,
   WriteSmall,
 } from "./message.js";

@@ -10,6 +10,8 @@ export const CHUNK_BYTES_MAX = 64 * MiB;
 export const CHAIN_LENGTH_MAX = 7;
 /** Primaries that a chunk may have had: as many as its record can count. */
 export const CLOCK_ENTRIES_MAX = 255;
+/** Chunks that one frame brings. */
+export const CHUNKS_PER_FRAME_MAX = 64;
 /** Requests that one connection carries at once. */
 export const REQUESTS_PER_CONNECTION_MAX = 256;
 /** Frames of one request that wait for its reader; a peer that sends more breaks the protocol. */

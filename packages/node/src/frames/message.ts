@@ -54,6 +54,22 @@ export interface WriteSmall extends WithToken {
   readonly crcs: BlockCrcs;
 }
 
+/**
+ * Several small chunks of one grant, under handles in a row, for the receiver alone: the writer
+ * sends the same to every replica.
+ */
+export interface WriteMany extends WithToken {
+  readonly type: "writeMany";
+  /** Of the first chunk. */
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+  readonly primary: ServerId;
+  /** Bytes of each chunk (four bytes, little-endian): at least 1, at most a block. */
+  readonly lengths: Uint8Array;
+  /** One CRC32C for each chunk. */
+  readonly crcs: BlockCrcs;
+}
+
 export interface WriteOpen extends WithToken {
   readonly type: "writeOpen";
   readonly handle: ChunkHandle;
@@ -124,7 +140,7 @@ export interface Refusal {
 }
 
 /** Starts a request: the opener chooses a new number for it. */
-export type OpeningMessage = WriteSmall | WriteOpen | Read | TailOpening;
+export type OpeningMessage = WriteSmall | WriteMany | WriteOpen | Read | TailOpening;
 /** Goes on with a request of the opener. */
 export type ContinuingMessage = WriteData | WriteClose | WriteAbort | ReadCancel;
 /** Comes back from the accepter. */
@@ -142,6 +158,7 @@ export const TYPE_NUMBERS = {
   writeClose: 13,
   writeDone: 14,
   writeAbort: 15,
+  writeMany: 16,
   read: 20,
   readData: 21,
   readEnd: 22,
@@ -164,6 +181,7 @@ export const TYPE_NAMES: ReadonlyMap<number, Message["type"]> = new Map(
 
 const OPENING: ReadonlySet<Message["type"]> = new Set<OpeningMessage["type"]>([
   "writeSmall",
+  "writeMany",
   "writeOpen",
   "read",
   "append",

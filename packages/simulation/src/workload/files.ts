@@ -8,7 +8,8 @@ import { type Ledger, NOTHING } from "./ledger.js";
 
 const DIRECTORY = "/files";
 /** A multi-chunk file has chunks of this size, a large chunk is longer than the servers' small. */
-const CHUNK_BYTES = 64 * KiB;
+/** Chunks of a checksum block and less go to all replicas at once, larger ones down the chain. */
+const CHUNK_BYTES = 128 * KiB;
 const LARGE_BYTES = 384 * KiB;
 
 /** Each keeps what it has for ever, and everything is read again and again. */

@@ -46,6 +46,9 @@ export interface MoveRunnerParts {
   readonly limits: PaceLimits;
 }
 
+/** See `#next`. */
+const PASSED_OVER_MAX = 64;
+
 /** What is under way at the servers, by its weight. */
 interface Busy {
   readonly in: Map<ServerId, number>;
@@ -58,6 +61,8 @@ export class MoveRunner {
   readonly #running = new Map<MoveOrder, AbortController>();
   readonly #busy: Busy = { in: new Map(), out: new Map() };
   #waiting: MoveOrder[] = [];
+  /** How often others were looked at while an order waited. */
+  readonly #passedOver = new WeakMap<MoveOrder, number>();
   #isAwake = false;
   #ended: EndedMove[] = [];
 
@@ -114,13 +119,25 @@ export class MoveRunner {
     });
   }
 
-  /** Orders those that wait, in their order, as far as their servers have room. */
+  /**
+   * Orders those that wait, in their order, as far as their servers have room. One that needs
+   * several servers at once would be overtaken for ever by those that need two: what has been passed
+   * over often enough keeps its servers free for itself.
+   */
   #next(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    const kept = new Set<string>();
     for (const order of waiting) {
-      if (this.#isFree(order)) this.#run(order);
-      else this.#waiting.push(order);
+      const ends = endsOf(order).map((end) => end.join(" "));
+      if (this.#isFree(order) && !ends.some((end) => kept.has(end))) {
+        this.#run(order);
+        continue;
+      }
+      const count = (this.#passedOver.get(order) ?? 0) + 1;
+      this.#passedOver.set(order, count);
+      if (PASSED_OVER_MAX <= count) for (const end of ends) kept.add(end);
+      this.#waiting.push(order);
     }
   }
 

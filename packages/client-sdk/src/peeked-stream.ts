@@ -20,7 +20,7 @@ export class PeekedStream implements StreamSource {
       const piece = await this.#source.next();
       this.#isOver = piece === undefined;
       if (piece === undefined) break;
-      this.#pieces.push(piece.slice());
+      this.#pieces.push(new Uint8Array(piece)); // a copy, also of a Buffer
       peeked += piece.byteLength;
     }
     return peeked;

@@ -52,3 +52,13 @@ test("bytes may change after they were written", (t) => {
   overlay.applyTo(target, 0);
   t.deepEqual([...target], [1, 2]);
 });
+
+test("what was written stays, also when the caller's Buffer changes", (t) => {
+  const overlay = new Overlay();
+  const bytes = Buffer.from("abc");
+  overlay.write(0, bytes);
+  bytes.fill("x");
+  const target = new Uint8Array(3);
+  overlay.applyTo(target, 0);
+  t.is(Buffer.from(target).toString(), "abc");
+});

@@ -23,7 +23,7 @@ export class Overlay {
   write(start: number, data: Uint8Array): void {
     if (data.byteLength === 0) return;
     const kept = this.#without(start, start + data.byteLength);
-    kept.push({ start, bytes: data.slice() });
+    kept.push({ start, bytes: new Uint8Array(data) }); // slice() of a Buffer copies nothing
     this.#ranges = kept.sort((a, b) => a.start - b.start);
   }
 

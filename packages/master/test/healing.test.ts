@@ -56,6 +56,19 @@ test("a short absence moves nothing, and neither does one in maintenance", async
   await office.close();
 });
 
+test("who asks how the chunks are is told soon what is there now, not what was there", async (t) => {
+  const office = new HealingOffice();
+  t.teardown(() => office.close());
+  await office.start(["cs1", "cs2", "cs3"]);
+  t.is(office.seen.round?.figures.chunks, 0);
+  await office.file("/a", [1, 2, 3]);
+  await office.seconds(60);
+  t.is(office.seen.round?.figures.chunks, 0, "nothing is wrong and nobody has asked");
+  office.seen.asked(office.clock.monotonicMs());
+  await office.seconds(2);
+  t.is(office.seen.round?.figures.chunks, 1);
+});
+
 test("chunks with the fewest readable copies are healed first", async (t) => {
   const office = new HealingOffice({ ...LIMITS, movesPerServer: 1 });
   office.copyMs = 200;

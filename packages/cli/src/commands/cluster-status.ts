@@ -5,6 +5,9 @@ import { formatBytes, formatCount, formatDuration } from "../format.js";
 import { table } from "../table.js";
 import { progressOf } from "./job.js";
 
+/** Older figures say how old they are. */
+const LOOK_FRESH_MS = 5_000;
+
 /** Shows the masters and chunkservers as the leading master knows them. */
 export async function clusterStatus(context: Context): Promise<ExitStatus> {
   const client = await context.client();
@@ -58,7 +61,9 @@ function chunksOf({ health, chunkservers }: ClusterStatus): string {
     ...missing,
   ];
   const found = faults.length === 0 ? ["all whole"] : faults;
-  return `${formatCount(chunks)}: ${found.join("; ")}`;
+  const age =
+    health.lookedMsAgo < LOOK_FRESH_MS ? "" : ` (${formatDuration(health.lookedMsAgo)} ago)`;
+  return `${formatCount(chunks)}: ${found.join("; ")}${age}`;
 }
 
 /** Whoever has to replace a disk wants to know where, since when and why. */

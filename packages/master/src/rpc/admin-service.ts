@@ -188,6 +188,7 @@ async function copies(
   const picture = await takePicture({ state: log.local, fleet, now }, parts.terms);
   const open = picture.allJobs.filter(({ job }) => isOpen(job));
   const round = log.isLeading ? seen.round : undefined;
+  seen.asked(now);
   return {
     chunkservers: chunkservers(parts, picture, now),
     jobs: open.map((one) => encodeJob(one, picture.servers)),

@@ -134,12 +134,14 @@ async function refuseVainCancel(parts: HealingServiceParts, id: JobId): Promise<
 async function listNodes(parts: HealingServiceParts): Promise<lumeo.master.v1.IListNodesResponse> {
   const picture = await look(parts);
   const { round } = parts.seen;
+  const now = parts.clock.monotonicMs();
+  parts.seen.asked(now);
   const nodes = [...picture.servers].flatMap(([id, { isRetired }]) =>
     isRetired ? [] : [nodeFor(parts, picture, id)],
   );
   nodes.sort((a, b) => (a.name ?? "").localeCompare(b.name ?? "", "en", { numeric: true }));
   if (round === undefined) return { nodes };
-  return { nodes, health: encodeHealth(round, parts.clock.monotonicMs()) };
+  return { nodes, health: encodeHealth(round, now) };
 }
 
 async function changeNode(

@@ -28,7 +28,7 @@ import { type ChunkRecord, getChunk } from "../../metadata/chunk-table.js";
 import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
 import { chunksPage, movesPage, type NumberedChunk } from "../../metadata/healing-queries.js";
 import type { JobId } from "../../metadata/jobs.js";
-import { memberLength } from "../../metadata/member-content.js";
+import { holdsNothing, memberLength } from "../../metadata/member-content.js";
 import { getMove, type NewMove } from "../../metadata/moves.js";
 import type { StateReader } from "../../metadata/state.js";
 import type { MetadataLog } from "../metadata-log.js";
@@ -85,7 +85,6 @@ export class Healer {
   readonly #homeless = new Map<JobId, number>();
   #isBegun = false;
   #round: Round | undefined;
-  #roundTookMs = 0;
   #roundEndedAt: MonotonicMs | undefined;
   #hasProgress = false;
 
@@ -174,7 +173,8 @@ export class Healer {
     const mends = beginMends(picture, (server) => {
       for (const handle of fleet.damagedOf(server)) {
         const chunk = this.#assessNow(state, picture, handle)?.chunk;
-        if (chunk?.members.includes(server) !== true) fleet.forgetDamage(server, handle);
+        const isMissed = chunk?.members.includes(server) && !holdsNothing(chunk, server);
+        if (isMissed !== true) fleet.forgetDamage(server, handle);
       }
       return fleet.damagedCount(server);
     });
@@ -190,7 +190,7 @@ export class Healer {
     const last = this.#parts.seen.round;
     if (last === undefined || this.#roundEndedAt === undefined) return true;
     const sinceMs = now - this.#roundEndedAt;
-    const pauseMs = Math.max(ROUND_PAUSE_MS, ROUND_PAUSE_FACTOR * this.#roundTookMs);
+    const pauseMs = Math.max(ROUND_PAUSE_MS, ROUND_PAUSE_FACTOR * this.#parts.seen.roundTookMs);
     const isLossNews = this.#isLossNews(picture) || this.#parts.seen.isLookWanted;
     if (0 < picture.jobs.length || isLossNews) {
       const isNews = isLossNews || picture.jobs.some((job) => !last.jobs.has(job.id));
@@ -239,7 +239,7 @@ export class Healer {
     const now = this.#parts.clock.monotonicMs();
     this.#round = undefined;
     this.#roundEndedAt = now;
-    this.#roundTookMs = now - round.startedAt;
+    this.#parts.seen.roundTookMs = now - round.startedAt;
     this.#parts.seen.round = round;
     await this.#conclude(state, round, now);
   }

@@ -82,10 +82,11 @@ export const TABLE: TidyTable = {
       transfer: ["mutation", "store"],
       tail: ["access", "mutation", "replication", "store"],
       scrub: ["store", "transfer"],
-      "master-link": ["access", "mutation", "store", "tail", "transfer", "scrub"],
+      disks: ["host.ts", "mutation", "store", "tail", "transfer", "scrub"],
+      "master-link": ["access", "disks", "mutation", "store", "tail", "transfer", "scrub"],
       rpc: [
         ...["access", "mutation", "replication", "store", "tail", "transfer", "scrub"],
-        "master-link",
+        ...["disks", "master-link"],
       ],
     },
     "packages/node": {

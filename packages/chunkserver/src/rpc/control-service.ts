@@ -3,7 +3,7 @@
 import { type ChunkHandle, type GrantId, LumeoError } from "@lumeofs/base";
 import type { ProcessFacts } from "@lumeofs/node";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
-import { ControlService } from "@lumeofs/proto";
+import { ControlService, type lumeo } from "@lumeofs/proto";
 import type { ClosedGrants } from "../access/closed-grants.js";
 import type { Transcoder } from "../coding/transcode.js";
 import type { DiskReport } from "../disks/disk-report.js";
@@ -104,24 +104,7 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
       checkStore(context, request.storeUuid, "close grants");
       return { usedHandles: [...closeGrants(context, decodeGrants(request.grants))] };
     }),
-    serveUnary(ControlService.getStatus, async (request) => {
-      const { state, chunkCount, usedBytes, freeBytes } = store.status();
-      return {
-        serverId: context.serverId() ?? 0,
-        storeUuid,
-        chunkCount,
-        usedBytes,
-        freeBytes,
-        memoryBytes: context.memoryBytes(),
-        state,
-        scrub: encodeScrub(context.scrub()),
-        disks: context.disks().map(encodeDisk),
-        damagedCount: store.damaged().length,
-        copiesInFlight: copies.inFlight,
-        stoppedHandles: [...context.stopped.list()],
-        ...(request.process ? { process: await context.processFacts() } : {}),
-      };
-    }),
+    serveUnary(ControlService.getStatus, (request) => status(context, request)),
   ];
 }
 
@@ -132,6 +115,29 @@ function closeGrants(
 ): readonly ChunkHandle[] {
   const isHere = (handle: ChunkHandle) => store.find(handle) !== undefined;
   return closed.flatMap((grant) => grants.close(grant, isHere));
+}
+
+async function status(
+  context: ControlContext,
+  request: lumeo.chunkserver.v1.IGetStatusRequest,
+): Promise<lumeo.chunkserver.v1.IGetStatusResponse> {
+  const { store, storeUuid, copies } = context;
+  const { state, chunkCount, usedBytes, freeBytes } = store.status();
+  return {
+    serverId: context.serverId() ?? 0,
+    storeUuid,
+    chunkCount,
+    usedBytes,
+    freeBytes,
+    memoryBytes: context.memoryBytes(),
+    state,
+    scrub: encodeScrub(context.scrub()),
+    disks: context.disks().map(encodeDisk),
+    damagedCount: store.damaged().length,
+    copiesInFlight: copies.inFlight,
+    stoppedHandles: [...context.stopped.list()],
+    ...(request.process ? { process: await context.processFacts() } : {}),
+  };
 }
 
 /** A store that was wiped and set up anew at the same address is not meant. */

@@ -104,6 +104,14 @@ export interface ChunkStore extends Closable {
   status(): StoreStatus;
 }
 
+/** What a look at files has found. */
+export interface FileLook {
+  /** The highest handle that was looked at; undefined if there was none left. */
+  readonly last: ChunkHandle | undefined;
+  /** Chunks whose file is gone, as nobody knew before. */
+  readonly lost: number;
+}
+
 /** A chunk on its way to the disk. End it with `finish` or `abort`. */
 export interface LargeWrite {
   /**

@@ -30,6 +30,7 @@ import type {
   ChunkReader,
   ChunkStore,
   CopiedChunk,
+  FileLook,
   KnownChunk,
   LargeWrite,
   LargeWriteOptions,
@@ -69,14 +70,6 @@ const READ_ONLY_BYTES = 64 * 2 ** 20;
 const COMPACT_BYTES_PER_SECOND = 16 * MiB;
 /** Dead bytes that are left where they are; with short segments, one segment. */
 const DEAD_BYTES_MIN = 64 * MiB;
-
-/** What a look at files has found. */
-export interface FileLook {
-  /** The highest handle that was looked at; undefined if there was none left. */
-  readonly last: ChunkHandle | undefined;
-  /** Chunks whose file is gone, as nobody knew before. */
-  readonly lost: number;
-}
 
 /** See the head of this file. */
 export class DiskChunkStore implements ChunkStore {

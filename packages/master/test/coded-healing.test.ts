@@ -4,6 +4,7 @@ import { type ChunkHandle, serverId } from "@lumeofs/base";
 import test from "ava";
 import { getChunk } from "../src/metadata/chunk-table.js";
 import { movesPage } from "../src/metadata/healing-queries.js";
+import { assignedChunks } from "../src/rpc/assigned-chunks.js";
 import { HealingOffice, LIMITS } from "./healing-office.js";
 import { audit } from "./state-audit.js";
 
@@ -88,6 +89,25 @@ test("a damaged unit is rebuilt where it is, and a disk that fails it again is l
   await office.seconds(20);
   t.deepEqual(office.members(handle), [1, 2, 3, 7, 5, 6]);
   t.true(isWhole(office, handle));
+  await office.close();
+});
+
+test("a unit without bytes is missed by nobody", async (t) => {
+  const office = new HealingOffice();
+  await office.start([...NAMES, "cs7"]);
+  const handle = await office.coded("/short", SIX, SHORT);
+  const assigned = async (id: number) => {
+    const query = { server: serverId(id), after: 0, grantMs: 1_000 };
+    return (await assignedChunks(office.state, query)).handles;
+  };
+  t.deepEqual([await assigned(1), await assigned(3), await assigned(6)], [[handle], [], [handle]]);
+  office.fleet.markDamaged(serverId(3), handle);
+  await office.seconds(30);
+  t.deepEqual([await office.jobs(), office.fleet.damagedCount(serverId(3))], [[], 0]);
+  office.down(3);
+  await office.seconds(80);
+  t.like(await office.jobs(), [{ kind: "repair", state: "done", done: { chunks: 1, bytes: 0 } }]);
+  t.deepEqual([office.members(handle), office.history], [[1, 2, 7, 4, 5, 6], []]);
   await office.close();
 });
 

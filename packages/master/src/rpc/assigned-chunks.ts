@@ -5,6 +5,7 @@ import { type ChunkHandle, GRANT_SLOTS, type ServerId } from "@lumeofs/base";
 import type { lumeo } from "@lumeofs/proto";
 import { lastNumber } from "../metadata/counters.js";
 import { chunksPage } from "../metadata/healing-queries.js";
+import { holdsNothing } from "../metadata/member-content.js";
 import type { StateReader } from "../metadata/state.js";
 
 /** Chunks that are looked at for one answer: some 20 ms of the leader. */
@@ -17,7 +18,10 @@ export interface AssignedQuery {
   readonly grantMs: number;
 }
 
-/** A page of the sealed chunks that a server is a member of, by the state of now. */
+/**
+ * A page of the sealed chunks that a server is a member of, by the state of now; not those of which
+ * its unit has no bytes.
+ */
 export async function assignedChunks(
   state: StateReader,
   { server, after, grantMs }: AssignedQuery,
@@ -27,6 +31,7 @@ export async function assignedChunks(
   const page = await chunksPage(state, after, PAGE);
   const handles: ChunkHandle[] = page
     .filter(({ chunk }) => chunk.releasedAt === undefined && chunk.members.includes(server))
+    .filter(({ chunk }) => !holdsNothing(chunk, server))
     .map(({ handle }) => handle);
   const upto = page.at(-1)?.handle ?? after;
   return { handles, upto, last: page.length < PAGE, grantedUpto, grantMs };

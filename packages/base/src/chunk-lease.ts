@@ -21,7 +21,7 @@ export interface LeaseTerms {
   readonly slackMs: number;
 }
 
-export const LEASE_TERMS: LeaseTerms = { lengthMs: 4_000, drift: 0.01, slackMs: 500 };
+export const LEASE_TERMS: LeaseTerms = { lengthMs: 3_000, drift: 0.01, slackMs: 500 };
 
 /** Both clocks of one machine, read together. */
 export interface Instant {
@@ -104,6 +104,11 @@ export function releaseGiven(given: GivenLease): GivenLease {
 
 /** Whether every lease that was given is over by now, so that another epoch may be granted. */
 export function isOver(terms: LeaseTerms, { since }: GivenLease, now: MonotonicMs): boolean {
-  if (since === undefined) return true;
-  return since + terms.lengthMs * (1 + terms.drift) + terms.slackMs <= now;
+  return overAt(terms, { since }) <= now;
+}
+
+/** When every lease that was given is over if none is renewed; -Infinity: none is given. */
+export function overAt(terms: LeaseTerms, { since }: Pick<GivenLease, "since">): number {
+  if (since === undefined) return -Infinity;
+  return since + terms.lengthMs * (1 + terms.drift) + terms.slackMs;
 }

@@ -59,6 +59,7 @@ export {
   type LeaseTerms,
   leaseOfUnknownHolder,
   NOBODYS_LEASE,
+  overAt,
   releaseGiven,
   renewGiven,
   renewHeld,

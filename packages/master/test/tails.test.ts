@@ -119,15 +119,39 @@ test("a primary that is silent is followed by another member when its lease is o
   await o.world.sleep(6_000);
   t.true(o.care.keeper.leases.renew(handle, o.clock.monotonicMs()));
   o.silent.add(1);
-  await o.care.keeper.complain(handle, { epoch: 1 as never, isOver: false, why: "test" });
-  await o.world.sleep(4_000);
+  const complaint = { epoch: 1 as never, isOver: false, why: "test" };
+  const cared = o.care.keeper.complain(handle, complaint);
+  await o.world.sleep(3_400);
   t.like(getTail(o.state, handle)?.authority.newest, { epoch: 1 });
   t.false(o.care.keeper.leases.renew(handle, o.clock.monotonicMs()));
-  await o.world.sleep(1_500);
+  await o.world.sleep(200); // 3 s, a hundredth, and the slack
+  await cared;
   t.like(getTail(o.state, handle)?.authority.newest, { epoch: 2, primary: 2 });
   const last = o.primaries.begun.at(-1);
   t.is(last?.name, "cs2");
   t.is(last?.order.previous?.epoch as number, 1);
+});
+
+test("a server that stands still is asked once for all the tails that it writes", async (t) => {
+  const o = await office();
+  const handles = [];
+  for (const path of ["/a", "/b", "/c"]) handles.push(await o.open(path));
+  await o.world.sleep(6_000);
+  let asked = 0;
+  o.primaries.onBegin = async ({ name }) => {
+    if (name !== "cs1") return "begun";
+    asked++;
+    await o.world.sleep(1_000);
+    throw new LumeoError("TIMEOUT", "silent");
+  };
+  const complaint = { epoch: 1 as never, isOver: false, why: "test" };
+  for (const [i, handle] of handles.entries()) {
+    const cared = o.care.keeper.complain(handle, complaint);
+    await o.world.sleep(i === 0 ? 1_100 : 10);
+    await cared;
+    t.like(getTail(o.state, handle)?.authority.newest, { epoch: 2, primary: 2 });
+  }
+  t.is(asked, 1);
 });
 
 test("a primary that restarted gets another epoch, or another member does", async (t) => {

@@ -2,7 +2,7 @@
 // masters record it, and then the members give its records up.
 //
 // Z1. The masters are told when a majority has settled, and either everybody has or the others have
-//     had their time: who has not is healed later, like any missing replica.
+//     had their time or were silent before: who has not is healed later, like any missing replica.
 
 import { LumeoError, type MonotonicMs, majorityOf, type ServerId } from "@lumeofs/base";
 import type { ReplicaReply } from "../replication/message.js";
@@ -19,6 +19,8 @@ export interface SealRoundPorts {
   readonly members: readonly ServerId[];
   readonly own: ServerId;
   readonly now: () => MonotonicMs;
+  /** A member that has owed an answer for long. */
+  readonly isSilent: (server: ServerId) => boolean;
   readonly tell: (server: ServerId, kind: "settle" | "finish") => Promise<MemberReply>;
   /** A member has promised a later epoch. */
   readonly stale: (from: ServerId, reply: ReplicaReply) => void;
@@ -99,7 +101,10 @@ export class SealRound {
     const { members } = this.#ports;
     if (this.#done.size < majorityOf(members)) return;
     this.#majorityAt ??= now;
-    const isTime = this.#done.size === members.length || GRACE_MS <= now - this.#majorityAt;
+    const isAwaited = members.some(
+      (member) => !this.#done.has(member) && !this.#ports.isSilent(member),
+    );
+    const isTime = !isAwaited || GRACE_MS <= now - this.#majorityAt;
     if (!isTime || this.#recording !== undefined || now < (this.#recordAgainAt ?? 0)) return;
     this.#recording = this.#ports
       .record()

@@ -56,6 +56,8 @@ const HELD_MAX = 4_096;
 const RESEND_MS = 300;
 /** After so long without a record, members are told what is committed. */
 const TELL_MS = 50;
+/** A member that owes an answer for so long is not waited for at the end. */
+const SILENT_MS = 1_000;
 
 export interface TailPrimaryPorts {
   readonly tails: TailStore;
@@ -82,6 +84,8 @@ export class TailPrimary {
   readonly #source: RecordSource;
   readonly #outboxes = new Map<ServerId, Outbox>();
   readonly #spokenAt = new Map<ServerId, MonotonicMs>();
+  /** Since when a member owes an answer. */
+  readonly #owedSince = new Map<ServerId, MonotonicMs>();
   /** The committed number that a member was told last. */
   readonly #told = new Map<ServerId, number>();
   readonly #requests = new Map<number, Request>();
@@ -360,7 +364,9 @@ export class TailPrimary {
   #send(to: ServerId, message: ReplicaMessage): void {
     if (message.kind === "fetch") this.#source.donor = to;
     if (message.kind === "append") this.#told.set(to, message.commitSeq);
-    this.#spokenAt.set(to, this.#ports.now().monotonicMs);
+    const now = this.#ports.now().monotonicMs;
+    this.#spokenAt.set(to, now);
+    if (!this.#owedSince.has(to)) this.#owedSince.set(to, now);
     this.#outboxes.get(to)?.push(message);
   }
 
@@ -376,6 +382,7 @@ export class TailPrimary {
   }
 
   #received(from: ServerId, reply: ReplicaReply): void {
+    this.#owedSince.delete(from);
     if (reply.kind === "appended" && from === this.order.grant.primary) {
       this.#source.durable(reply.durable);
     }
@@ -419,6 +426,7 @@ export class TailPrimary {
         return this.#source.tell(server, { kind, epoch: state.grant.epoch, seal });
       },
       stale: (from, reply) => this.#received(from, reply),
+      isSilent: (server) => this.#isSilent(server),
       record: async () => {
         const outcome = await masters.recordSeal(this.#tail, content, chunkEpoch);
         this.#step({ kind: "sealRecorded", isDone: outcome === "done" });
@@ -428,6 +436,10 @@ export class TailPrimary {
       failed: (server, error) => this.#failed(server, error),
     });
     this.#sealing.tick(this.#ports.now().monotonicMs);
+  }
+
+  #isSilent(server: ServerId): boolean {
+    return SILENT_MS <= this.#ports.now().monotonicMs - (this.#owedSince.get(server) ?? Infinity);
   }
 
   #finishSealing(): void {

@@ -17,12 +17,15 @@ import type { PlacementPolicies } from "../placement-policies.js";
 import type { Ports } from "../ports.js";
 import type { NumberedRecord, TailPool } from "../rpc/tail-pool.js";
 import { isTokenRefusal } from "../token-refusal.js";
+import { SilenceWatch } from "./silence-watch.js";
 
 /** Under way at once. */
 const WINDOW_RECORDS = 128;
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** A primary that says nothing for so long is reported, and what was sent is sent again. */
+/** What is not answered for so long is sent again. */
 const ANSWER_MS = 3_000;
+/** A primary that says nothing for so long is reported: the masters ask it, and decide. */
+const SILENT_MS = 1_000;
 /** How long a record is tried, if its call does not end sooner. */
 const PATIENCE_MS = 60_000;
 const PAUSE_MS_MIN = 20;
@@ -72,6 +75,8 @@ export class Appender {
   readonly #queue: Entry[] = [];
   #isRunning = false;
   #tail: TailLocation | undefined;
+  /** Found out while records were under way elsewhere. */
+  #nextTail: TailLocation | undefined;
   /** Of the last tail that refused because it was sealed. */
   #sealed = 0;
   /** A record has got its place at `#tail`: the next ones may follow it at once (A2). */
@@ -153,13 +158,15 @@ export class Appender {
       await this.#resolveDoubt(head, head.doubt);
       return;
     }
-    const failure = await this.#send(tail);
+    this.#nextTail = undefined;
+    const failure = await this.#send(tail, head);
     if (failure === undefined) {
       this.#failures = 0;
       return;
     }
     this.#isProven = false;
-    this.#tail = undefined;
+    this.#tail = this.#nextTail;
+    if (this.#tail !== undefined) return;
     this.#failures += 1;
     await this.#learn(head, tail, failure);
   }
@@ -183,7 +190,8 @@ export class Appender {
    *
    * @returns The first failure, when all that was under way has ended.
    */
-  #send(tail: TailLocation): Promise<LumeoError | undefined> {
+  #send(tail: TailLocation, head: Entry): Promise<LumeoError | undefined> {
+    const watch = new SilenceWatch(this.#parts.ports, SILENT_MS, () => this.#askAbout(tail, head));
     return new Promise((resolve) => {
       let failure: LumeoError | undefined;
       let records = 0;
@@ -196,7 +204,7 @@ export class Appender {
           if (entry === undefined) break;
           records += 1;
           bytes += entry.bytes.byteLength;
-          void this.#sendOne(tail, entry).then((error) => {
+          void this.#sendOne(tail, entry, watch).then((error) => {
             records -= 1;
             bytes -= entry.bytes.byteLength;
             failure ??= error;
@@ -205,6 +213,7 @@ export class Appender {
         }
         if (records !== 0) return;
         this.#sendMore = noop;
+        watch.close();
         resolve(failure);
       };
       this.#sendMore = next;
@@ -231,16 +240,21 @@ export class Appender {
     return undefined;
   }
 
-  async #sendOne(tail: TailLocation, entry: Entry): Promise<LumeoError | undefined> {
+  async #sendOne(
+    tail: TailLocation,
+    entry: Entry,
+    watch: SilenceWatch,
+  ): Promise<LumeoError | undefined> {
     const { tails } = this.#parts;
     const [primary] = tail.replicas;
     if (primary === undefined) return new LumeoError("UNAVAILABLE", "a tail has no primary");
     const before = entry.doubt;
     entry.isUnderWay = true;
     entry.doubt = tail;
-    const limits = { timeoutMs: ANSWER_MS, signal: entry.call.cancellation };
     try {
-      const placed = await tails.append(primary, tail, entry, limits);
+      const placed = await watch.during(entry.call.cancellation, (signal) =>
+        tails.append(primary, tail, entry, { timeoutMs: ANSWER_MS, signal }),
+      );
       const { epoch, seq, offset } = placed;
       const appended = { offset: tail.offset + offset, handle: tail.handle, epoch, seq };
       this.#isProven = true;
@@ -260,6 +274,26 @@ export class Appender {
       return thrown;
     } finally {
       entry.isUnderWay = false;
+    }
+  }
+
+  /**
+   * The primary says nothing. The masters are told, who ask it; where records go to by then.
+   *
+   * @returns Why nothing is to be awaited from it any more; undefined if it still is the primary.
+   */
+  async #askAbout(tail: TailLocation, head: Entry): Promise<LumeoError | undefined> {
+    const { handle, epoch } = tail;
+    const why = `it has not answered for ${SILENT_MS} ms`;
+    try {
+      const { metadata } = this.#parts;
+      await metadata.askLeader(head.call, "reportTail", { handle, epoch, why });
+      const now = await this.#locate(head);
+      if (now.handle === handle && now.epoch === epoch) return undefined;
+      this.#nextTail = now;
+      return new LumeoError("TIMEOUT", `No answer from the primary of chunk ${handle}: ${why}`);
+    } catch {
+      return undefined; // what was sent is awaited as long as ever
     }
   }
 
@@ -285,25 +319,24 @@ export class Appender {
   async #resolveDoubt(entry: Entry, doubt: TailLocation): Promise<void> {
     const { tails, ports } = this.#parts;
     const limits = { timeoutMs: ANSWER_MS, signal: entry.call.cancellation };
-    let last: LumeoError | undefined;
-    for (const replica of doubt.replicas) {
-      try {
-        const offset = await tails.lookUp(replica, doubt, entry, limits);
-        entry.doubt = undefined;
-        this.#failures = 0;
-        if (offset === undefined) return;
-        const { epoch, handle } = doubt;
-        const appended = { offset: doubt.offset + offset, handle, epoch, seq: 0 };
-        return this.#settle(entry, () => entry.resolve(appended));
-      } catch (error) {
-        if (!(error instanceof LumeoError)) throw error;
-        last = error;
-      }
+    // All at once: one of them may stand still, and there may be many records to ask about.
+    const asked = doubt.replicas.map((replica) => tails.lookUp(replica, doubt, entry, limits));
+    try {
+      const offset = await Promise.any(asked);
+      entry.doubt = undefined;
+      this.#failures = 0;
+      if (offset === undefined) return;
+      const { epoch, handle } = doubt;
+      const appended = { offset: doubt.offset + offset, handle, epoch, seq: 0 };
+      this.#settle(entry, () => entry.resolve(appended));
+    } catch (thrown) {
+      const last = thrown instanceof AggregateError ? thrown.errors.at(-1) : thrown;
+      if (!(last instanceof LumeoError)) throw last;
+      entry.call.cancellation.throwIfAborted();
+      this.#failures += 1;
+      const isOverdue = PATIENCE_MS <= ports.clock.monotonicMs() - entry.since;
+      if (isOverdue) throw unknown(this.#path, last);
     }
-    entry.call.cancellation.throwIfAborted();
-    this.#failures += 1;
-    const isOverdue = PATIENCE_MS <= ports.clock.monotonicMs() - entry.since;
-    if (isOverdue) throw unknown(this.#path, last);
   }
 
   #settle(entry: Entry, settle: () => void): void {

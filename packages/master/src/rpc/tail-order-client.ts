@@ -9,7 +9,7 @@ import type { Server } from "../metadata/servers.js";
 import type { ChannelPool } from "./channel-pool.js";
 
 /** A primary that takes longer to answer is as good as gone: clients are waiting. */
-const BEGIN_TIMEOUT_MS = 1_500;
+const BEGIN_TIMEOUT_MS = 1_000;
 /** What is under way becomes durable, and a majority keeps the chunk as a sealed one. */
 const SEAL_TIMEOUT_MS = 10_000;
 

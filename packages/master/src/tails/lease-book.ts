@@ -11,6 +11,7 @@ import {
   leaseOfUnknownHolder,
   type MonotonicMs,
   NOBODYS_LEASE,
+  overAt,
   releaseGiven,
   renewGiven,
 } from "@lumeofs/base";
@@ -65,6 +66,11 @@ export class LeaseBook {
   /** Whether another epoch may be granted. */
   isOver(handle: ChunkHandle, now: MonotonicMs): boolean {
     return isOver(this.terms, this.#of(handle), now);
+  }
+
+  /** How long until another epoch may be granted, if nothing is renewed. */
+  leftMs(handle: ChunkHandle, now: MonotonicMs): number {
+    return Math.max(0, Math.ceil(overAt(this.terms, this.#of(handle)) - now));
   }
 
   /** How long ago a lease was given that may not be over; undefined if there is none. */

@@ -48,6 +48,8 @@ const AT_ONCE_MAX = 64;
 const PAGE = 512;
 /** Pause between two looks at a tail that is waited for. */
 const POLL_MS = 50;
+/** A primary that did not answer for one tail is not asked for the others for so long. */
+const DEAF_MS = 1_000;
 
 export interface TailKeeperParts {
   readonly log: MetadataLog;
@@ -80,6 +82,8 @@ interface Care {
 export class TailKeeper {
   readonly #parts: TailKeeperParts;
   readonly #cares = new Map<ChunkHandle, Care>();
+  /** When servers did not answer in time. */
+  readonly #deafAt = new Map<ServerId, MonotonicMs>();
   #term = -1;
 
   constructor(parts: TailKeeperParts) {
@@ -257,6 +261,7 @@ export class TailKeeper {
     if (primary === undefined) return false;
     const { clock, orders, leases, logger } = this.#parts;
     const at = clock.monotonicMs();
+    if (at < (this.#deafAt.get(newest.primary) ?? -Infinity) + DEAF_MS) return false;
     try {
       const answer = await orders.beginEpoch(primary, this.#orderOf(state, handle, tail));
       if (answer === "ended") return false;
@@ -267,17 +272,17 @@ export class TailKeeper {
     } catch (error) {
       const { code } = asLumeoError(error);
       const { epoch, primary: server } = newest;
+      if (code === "TIMEOUT") this.#deafAt.set(server, clock.monotonicMs());
       logger.info("primary of a tail does not answer", { chunk: handle, epoch, server, code });
       return false;
     }
   }
 
   async #replace(state: StateReader, handle: ChunkHandle, tail: Tail): Promise<void> {
-    const { leases, clock, log, logger } = this.#parts;
+    const { leases, log, logger } = this.#parts;
     const care = this.#careOf(handle);
-    leases.end(handle);
-    if (!leases.isOver(handle, clock.monotonicMs())) return; // (K2) the next look comes soon
     const { newest } = tail.authority;
+    if (!(await this.#endLease(handle))) return;
     const standing = (server: ServerId) => this.#standing(state, server);
     const lacking = lackingMembers(tail.authority, standing).length;
     const spares = lacking === 0 ? [] : await this.#parts.spares(lacking, newest.members);
@@ -296,6 +301,18 @@ export class TailKeeper {
     logger.info(`tail has another epoch: ${why}`, told);
     care.complaint = undefined;
     care.isStale = true;
+  }
+
+  /** Waits until nobody reads under the last epoch (K2); false if this leader's term ends first. */
+  async #endLease(handle: ChunkHandle): Promise<boolean> {
+    const { leases, clock, timers, log } = this.#parts;
+    const { term } = log;
+    leases.end(handle);
+    const leftMs = leases.leftMs(handle, clock.monotonicMs());
+    if (0 < leftMs) {
+      await new Promise<void>((resolve) => void timers.after(leftMs, resolve));
+    }
+    return log.term === term && leases.isOver(handle, clock.monotonicMs());
   }
 
   async #sealIfWanted(state: StateReader, handle: ChunkHandle, tail: Tail): Promise<void> {
@@ -382,6 +399,7 @@ export class TailKeeper {
     if (log.term === this.#term) return;
     this.#term = log.term;
     this.#cares.clear();
+    this.#deafAt.clear();
     leases.reset(clock.monotonicMs());
   }
 }

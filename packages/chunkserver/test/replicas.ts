@@ -56,7 +56,7 @@ export interface TailSettings {
 
 const nobody = () => Promise.reject(new LumeoError("NO_LEADER", "There are no masters here"));
 
-const NO_MASTERS: TailMasters = {
+export const NO_MASTERS: TailMasters = {
   activateEpoch: nobody,
   recordSeal: nobody,
   renewLeases: nobody,

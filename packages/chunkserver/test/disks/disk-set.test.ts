@@ -1,0 +1,269 @@
+// Who belongs together, what is known of lost disks, and what becomes of growing chunks.
+
+import {
+  chunkHandle,
+  epoch,
+  LumeoError,
+  monotonicMs,
+  SILENT_LOGGER,
+  serverId,
+  wallMs,
+} from "@lumeofs/base";
+import { nativeCrc32c, SystemClock } from "@lumeofs/node";
+import { FramePool } from "@lumeofs/node/frames";
+import test from "ava";
+import { OPEN_GATE } from "../../src/access/token-gate.js";
+import { type AssignedPage, LossSearch } from "../../src/disks/loss-search.js";
+import { MovableTails } from "../../src/disks/movable-tails.js";
+import { openStopped } from "../../src/disks/open-chunk-disks.js";
+import { NO_MASTERS } from "../replicas.js";
+import { contentOf, newChunk } from "../store-fixture.js";
+import { type DisksProcess, type Folder, TwoDisks } from "./two-disks.js";
+
+const MEMBERSHIP = { serverId: serverId(9), clusterId: "c1" };
+
+async function putSmall({ store }: DisksProcess, handle: number): Promise<void> {
+  const bytes = new Uint8Array(50 + handle).fill(handle);
+  await store.putSmall(newChunk(handle), contentOf(bytes), [bytes]);
+}
+
+function die(machine: TwoDisks, folder: Folder): void {
+  machine.faultOf = (of) => (of === folder ? "EIO" : undefined);
+}
+
+/** Uses the disks until one of them has failed. */
+async function meetFailure(process: DisksProcess): Promise<void> {
+  const { set, failures } = process;
+  const before = set.lost.length;
+  for (let handle = 1_000; set.lost.length === before && failures.length === 0; handle += 2) {
+    await putSmall(process, handle).catch((error: LumeoError) => {
+      if (error.code !== "STORE_FAILED") throw error;
+    });
+  }
+  await settle(process);
+}
+
+/** Rings all timers, and lets what they begin end. */
+async function settle({ timers }: DisksProcess): Promise<void> {
+  timers.ring();
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("all disks say who the server is, and a new one is told", async (t) => {
+  const machine = new TwoDisks();
+  const alone = await machine.start({ folders: ["/a"] });
+  await alone.set.join(MEMBERSHIP);
+  const { uuid } = alone.set;
+  t.is(alone.set.serving[0]?.uuid, uuid, "the first disk has the uuid of the server");
+  const both = await machine.start();
+  t.is(both.set.uuid, uuid);
+  t.deepEqual(both.set.membership, MEMBERSHIP);
+  t.deepEqual(both.set.serving[1]?.volume.membership, MEMBERSHIP);
+  t.not(both.set.serving[1]?.uuid, uuid);
+  machine.missing.add("/a");
+  const second = await machine.start();
+  t.deepEqual([second.set.uuid, second.set.membership], [uuid, MEMBERSHIP]);
+  t.is(second.set.lost[0]?.folder, "/a");
+});
+
+test("a disk that is not given, stands twice, or is another server's is refused", async (t) => {
+  const machine = new TwoDisks();
+  const both = await machine.start();
+  const second = both.set.serving[1]?.uuid ?? "";
+  const refusal = { code: "CONFIG", message: new RegExp(`disk ${second}, last at "/b", is not`) };
+  await t.throwsAsync(machine.start({ folders: ["/a"] }), refusal);
+  await t.throwsAsync(machine.start({ folders: ["/a", "/a"] }), { message: /given twice/ });
+  const retired = await machine.start({ folders: ["/a"], retired: [second] });
+  t.deepEqual(retired.set.lost, []);
+  t.true(0 < retired.set.roster.lossAtMs, "what was on it is looked for");
+  machine.replace("/b");
+  await machine.start({ folders: ["/b"] });
+  await t.throwsAsync(machine.start(), { code: "CONFIG", message: /another chunkserver/ });
+});
+
+test("two folders may change their places", async (t) => {
+  const machine = new TwoDisks();
+  const before = await machine.start();
+  for (let handle = 2; handle < 40; handle += 2) await putSmall(before, handle);
+  machine.swap();
+  const after = await machine.start();
+  t.deepEqual(after.set.lost, []);
+  t.is((await after.store.page(undefined, 100)).length, 19);
+});
+
+test("a loss is known over restarts, until the disk is back or another stands there", async (t) => {
+  const machine = new TwoDisks();
+  const first = await machine.start();
+  die(machine, "/b");
+  await meetFailure(first);
+  t.deepEqual(
+    first.set.serving.map(({ folder }) => folder),
+    ["/a"],
+  );
+  t.is(first.set.lost[0]?.loss.sinceMs, machine.nowMs);
+  t.regex(first.set.lost[0]?.loss.why ?? "", /EIO/);
+  const since = machine.nowMs;
+  machine.nowMs += 5_000;
+  const second = await machine.start();
+  t.like(second.set.lost, { length: 1, 0: { folder: "/b", loss: { sinceMs: since } } });
+  machine.faultOf = () => undefined;
+  const back = await machine.start();
+  t.deepEqual([back.set.lost, back.set.isBack], [[], true]);
+  machine.replace("/b");
+  const fresh = await machine.start();
+  t.deepEqual([fresh.set.lost.length, fresh.set.serving.length], [0, 2]);
+});
+
+test("the last disk ends the process, and with the first start nothing is half made", async (t) => {
+  const machine = new TwoDisks();
+  const process = await machine.start();
+  machine.faultOf = () => "EIO";
+  await meetFailure(process);
+  await meetFailure(process);
+  t.is(process.failures.length, 1);
+  await t.throwsAsync(putSmall(process, 2), { code: "STORE_FAILED" });
+  await t.throwsAsync(machine.start(), { code: "STORE_FAILED" });
+  const other = new TwoDisks();
+  die(other, "/a");
+  await t.throwsAsync(other.start(), { code: "STORE_FAILED" });
+  other.faultOf = () => undefined;
+  t.is((await other.start()).set.serving.length, 2);
+});
+
+test("what is stopped is stopped on all disks, and one that was away learns it", async (t) => {
+  const machine = new TwoDisks();
+  const ports = { logger: SILENT_LOGGER, onFailure: () => undefined };
+  const [a, b] = [chunkHandle(64), chunkHandle(65)];
+  const first = await machine.start();
+  const stopped = await openStopped(first.set, ports);
+  await stopped.stop(a, "a test");
+  await stopped.stop(b, "a test");
+  machine.missing.add("/b");
+  const alone = await machine.start();
+  const kept = await openStopped(alone.set, ports);
+  t.deepEqual(kept.list(), [a, b]);
+  await kept.forget([a]);
+  machine.missing.clear();
+  const both = await machine.start();
+  t.deepEqual((await openStopped(both.set, ports)).list(), [b], "the old list does not count");
+  machine.missing.add("/a");
+  const other = await machine.start();
+  t.deepEqual((await openStopped(other.set, ports)).list(), [b]);
+});
+
+async function startTails({ set, store, timers }: DisksProcess): Promise<MovableTails> {
+  const hello = () => ({
+    type: "hello" as const,
+    role: "server" as const,
+    clusterId: "c",
+    name: "x",
+  });
+  return MovableTails.start({
+    ...{ disks: set, store, timers, crc32c: nativeCrc32c, logger: SILENT_LOGGER },
+    ...{ pool: new FramePool({ hello }), gate: OPEN_GATE, masters: NO_MASTERS },
+    self: () => ({ server: serverId(1), address: "127.0.0.1:1" }),
+    clock: new SystemClock(),
+    ...{ idleSealMs: 60_000, reportPauseMs: 60_000 },
+  });
+}
+
+async function isInDoubt(tails: MovableTails, handle: number): Promise<boolean | undefined> {
+  return (await tails.store.replicaOf(chunkHandle(handle)))?.isInDoubt;
+}
+
+test("growing chunks begin anew on another disk, and what may have been promised is in doubt", async (t) => {
+  const machine = new TwoDisks();
+  const process = await machine.start();
+  const tails = await startTails(process);
+  t.is(tails.disk.folder, "/a");
+  t.false(await isInDoubt(tails, 64));
+  die(machine, "/a");
+  await meetFailure(process);
+  t.is(tails.disk.folder, "/b");
+  t.is(process.set.roster.tailsOn, tails.disk.uuid);
+  t.is(process.set.roster.tailFloor, "unknown");
+  t.true(await isInDoubt(tails, 64), "something was promised for it");
+  t.true(await isInDoubt(tails, 500), "nobody knows");
+  await process.set.update(() => ({ tailFloor: 200 }));
+  t.true(await isInDoubt(tails, 200));
+  t.false(await isInDoubt(tails, 201), "it is newer than the loss");
+  machine.faultOf = () => undefined;
+  const again = await machine.start();
+  const kept = await startTails(again);
+  t.is(kept.disk.folder, "/b", "the other disk has an old log");
+  t.deepEqual(await Promise.all([64, 150, 200, 300].map((handle) => isInDoubt(kept, handle))), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+  const old = again.set.serving.find(({ folder }) => folder === "/a");
+  t.deepEqual(await old?.disk.list("tails/known"), []);
+});
+
+/** Masters that have some chunks here. */
+class FakeMasters {
+  isReachable = true;
+  pages = 0;
+
+  constructor(readonly handles: readonly number[]) {}
+
+  async listAssigned(after: number): Promise<AssignedPage> {
+    this.pages++;
+    if (!this.isReachable) throw new LumeoError("NO_LEADER", "Cannot ask: there is no leader");
+    const [handle] = this.handles.filter((one) => after < one);
+    const isLast = handle === this.handles.at(-1) || handle === undefined;
+    const handles = handle === undefined ? [] : [chunkHandle(handle)];
+    const upto = isLast ? Number.MAX_SAFE_INTEGER : (handle ?? 0);
+    return { handles, upto, isLast, grantedUpto: 700, grantMs: 60_000 };
+  }
+}
+
+test("what was on a lost disk is asked of the masters, told, and asked until it cannot turn up", async (t) => {
+  const machine = new TwoDisks();
+  const first = await machine.start();
+  const handles = Array.from({ length: 12 }, (_, i) => 64 + 2 * i);
+  for (const handle of handles) await putSmall(first, handle);
+  const here = first.set.serving.find(({ folder }) => folder === "/a");
+  const lost = handles.filter((handle) => here?.store.find(chunkHandle(handle)) === undefined);
+  t.true(0 < lost.length && lost.length < handles.length);
+  machine.missing.add("/b");
+  const process = await machine.start();
+  await process.set.update(() => ({ tailFloor: "unknown" }));
+  const masters = new FakeMasters(handles);
+  masters.isReachable = false;
+  let told = 0;
+  const search = new LossSearch({
+    ...{ disks: process.set, chunks: process.store, masters, timers: process.timers },
+    clock: { monotonicMs: () => monotonicMs(0), wallMs: () => wallMs(machine.nowMs) },
+    logger: SILENT_LOGGER,
+    onFound: () => told++,
+  });
+  const rounds = async (): Promise<void> => {
+    for (let i = 0; i < 30; i++) await settle(process);
+  };
+  await rounds();
+  t.deepEqual(process.store.damaged(), []);
+  masters.isReachable = true;
+  await rounds();
+  const damaged = [...process.store.damaged()].sort((a, b) => a - b);
+  t.deepEqual(damaged, lost.map(chunkHandle));
+  t.true(0 < told);
+  t.is(process.set.roster.tailFloor, 700);
+  for (const handle of lost.slice(1)) await putSmall(process, handle);
+  t.deepEqual(process.store.damaged(), [chunkHandle(lost[0] ?? 0)]);
+  await process.store.remove([{ handle: chunkHandle(lost[0] ?? 0), epoch: epoch(1) }]);
+  t.deepEqual(process.store.damaged(), []);
+  masters.handles.forEach((handle, i) => {
+    if (handle === lost[0]) (masters.handles as number[]).splice(i, 1);
+  });
+  await rounds();
+  t.true(0 < process.set.roster.lossAtMs, "a writer's grant may still live");
+  machine.nowMs += 61_000;
+  await rounds();
+  t.is(process.set.roster.lossAtMs, 0);
+  const { pages } = masters;
+  await rounds();
+  t.is(masters.pages, pages, "nobody asks any more");
+  await search.close();
+});

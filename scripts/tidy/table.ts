@@ -80,13 +80,14 @@ export const TABLE: TidyTable = {
       replication: ["mutation"],
       store: ["mutation"],
       transfer: ["mutation", "store"],
+      coding: ["mutation", "store", "transfer"],
       tail: ["access", "mutation", "replication", "store"],
       scrub: ["store", "transfer"],
       disks: ["host.ts", "mutation", "store", "tail", "transfer", "scrub"],
       "master-link": ["access", "disks", "mutation", "store", "tail", "transfer", "scrub"],
       rpc: [
         ...["access", "mutation", "replication", "store", "tail", "transfer", "scrub"],
-        ...["disks", "master-link"],
+        ...["coding", "disks", "master-link"],
       ],
     },
     "packages/node": {

@@ -9,6 +9,7 @@ import { ClosedGrants, GrantGate } from "./access/closed-grants.js";
 import { FencedGate, WriteFence } from "./access/write-fence.js";
 import { ArenaPool } from "./coding/arena-pool.js";
 import { Transcoder } from "./coding/transcode.js";
+import { unitRebuilder } from "./coding/unit-rebuild.js";
 import type { ChunkserverConfig } from "./config.js";
 import type { ChunkDisks } from "./disks/chunk-disks.js";
 import { reportDisks } from "./disks/disk-report.js";
@@ -228,10 +229,8 @@ function serveOrders(
 function copyService(config: ChunkserverConfig, parts: Parts, throttle: Throttle): CopyService {
   const { store, pool, stopped, timers } = parts;
   const { copiesMax } = config;
-  return new CopyService({
-    ...{ store, pool, stopped, timers, throttle, copiesMax },
-    crc32c: nativeCrc32c,
-  });
+  const ports = { store, pool, stopped, timers, throttle, crc32c: nativeCrc32c };
+  return new CopyService({ ...ports, copiesMax, rebuild: unitRebuilder(ports, copiesMax) });
 }
 
 function transcoderOf(config: ChunkserverConfig, parts: Parts, throttle: Throttle): Transcoder {

@@ -12,8 +12,7 @@ import {
   unitLength,
 } from "@lumeofs/base";
 import { ErasureCodec } from "@lumeofs/erasure";
-import type { UnitSource } from "../src/coding/unit-reader.js";
-import type { RebuildOrder } from "../src/coding/unit-rebuild.js";
+import type { RebuildOrder, UnitSource } from "../src/transfer/rebuild-order.js";
 import { crcOf, type DataClient, type Replica, target } from "./replicas.js";
 
 /** The bytes of all units of a chunk. */

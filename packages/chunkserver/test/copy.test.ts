@@ -17,6 +17,7 @@ import { FrameServer } from "@lumeofs/node/frames";
 import { type DiskFault, SimDisk } from "@lumeofs/testkit";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
+import { unitRebuilder } from "../src/coding/unit-rebuild.js";
 import { CopyService } from "../src/transfer/copy-service.js";
 import type { CopyOrder } from "../src/transfer/replica-copy.js";
 import { PIECE_BYTES, type SealedChunk } from "../src/transfer/replica-source.js";
@@ -31,15 +32,8 @@ const timers = new SystemTimers({ unref: true });
 function service(replica: Replica, copiesMax = 4): CopyService {
   const { store, pool, stopped } = replica;
   const throttle = new Throttle({ clock: new SystemClock(), timers });
-  return new CopyService({
-    store,
-    pool,
-    stopped,
-    crc32c: nativeCrc32c,
-    timers,
-    throttle,
-    copiesMax,
-  });
+  const ports = { store, pool, stopped, crc32c: nativeCrc32c, timers, throttle };
+  return new CopyService({ ...ports, copiesMax, rebuild: unitRebuilder(ports, copiesMax) });
 }
 
 function sealed(handle: number, bytes: Uint8Array): SealedChunk {

@@ -7,6 +7,7 @@ import { ControlService, lumeo } from "@lumeofs/proto";
 import test, { type ExecutionContext } from "ava";
 import { ArenaPool } from "../src/coding/arena-pool.js";
 import { Transcoder } from "../src/coding/transcode.js";
+import { unitRebuilder } from "../src/coding/unit-rebuild.js";
 import { controlService } from "../src/rpc/control-service.js";
 import { NOTHING_SCRUBBED } from "../src/scrub/progress.js";
 import { CopyService } from "../src/transfer/copy-service.js";
@@ -25,7 +26,7 @@ async function cast(t: ExecutionContext) {
   const { store, pool, stopped } = holder;
   const throttle = new Throttle({ clock: new SystemClock(), timers });
   const parts = { store, pool, stopped, timers, throttle, crc32c: nativeCrc32c, copiesMax: 1 };
-  const copies = new CopyService(parts);
+  const copies = new CopyService({ ...parts, rebuild: unitRebuilder(parts, 1) });
   const server = await RpcServer.start(
     { host: "127.0.0.1", port: 0, logger: SILENT_LOGGER },
     controlService({

@@ -14,6 +14,7 @@ import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { ArenaPool, cellBytesFor } from "../src/coding/arena-pool.js";
 import { UnitReader } from "../src/coding/unit-reader.js";
+import { unitRebuilder } from "../src/coding/unit-rebuild.js";
 import { CopyService } from "../src/transfer/copy-service.js";
 import { Throttle } from "../src/transfer/throttle.js";
 import { type CodedChunk, rebuildOf, unitsOf, writeCoded } from "./coded-chunks.js";
@@ -25,8 +26,8 @@ const FOUR_TWO: Code = { data: 4, parity: 2, cellBytes: 64 * KiB };
 
 function service({ store, pool, stopped }: Replica, copiesMax = 4): CopyService {
   const throttle = new Throttle({ clock: new SystemClock(), timers });
-  const ports = { store, pool, stopped, timers, throttle };
-  return new CopyService({ ...ports, crc32c: nativeCrc32c, copiesMax });
+  const ports = { store, pool, stopped, timers, throttle, crc32c: nativeCrc32c };
+  return new CopyService({ ...ports, copiesMax, rebuild: unitRebuilder(ports, copiesMax) });
 }
 
 async function cast(t: ExecutionContext, count: number) {

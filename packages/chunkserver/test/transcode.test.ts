@@ -15,7 +15,7 @@ import test, { type ExecutionContext } from "ava";
 import { ArenaPool } from "../src/coding/arena-pool.js";
 import type { DataSource } from "../src/coding/chunk-data.js";
 import { type TranscodeOrder, Transcoder } from "../src/coding/transcode.js";
-import type { UnitSource } from "../src/coding/unit-reader.js";
+import type { UnitSource } from "../src/transfer/rebuild-order.js";
 import type { Holder } from "../src/transfer/replica-source.js";
 import { Throttle } from "../src/transfer/throttle.js";
 import { crcOf, DataClient, type Replica, sample, startReplica, target } from "./replicas.js";

@@ -26,24 +26,10 @@ import {
   showVersion,
 } from "../mutation/version.js";
 import { TwoHistories } from "../transfer/incoming-replica.js";
+import type { UnitSource } from "../transfer/rebuild-order.js";
 import type { SourceFault } from "../transfer/replica-copy.js";
-import {
-  type Holder,
-  isBadReplica,
-  readPiece,
-  type SourcePorts,
-} from "../transfer/replica-source.js";
+import { isBadReplica, readPiece, type SourcePorts } from "../transfer/replica-source.js";
 import type { Throttle } from "../transfer/throttle.js";
-
-/** A unit that can be had. */
-export interface UnitSource {
-  readonly unit: number;
-  readonly length: number;
-  /** Of its whole bytes. */
-  readonly crc32c: number;
-  /** Undefined for a unit without bytes, which is nowhere. */
-  readonly holder: Holder | undefined;
-}
 
 /** Which bytes of units are asked for. */
 export interface UnitRange {

@@ -7,25 +7,22 @@
 // B3. It holds one arena.
 
 import { type Cancellation, invariant, LumeoError } from "@lumeofs/base";
-import type { Geometry } from "@lumeofs/erasure";
 import { blockCrcs, crcOfBlocks } from "@lumeofs/node/frames";
-import { type IncomingOrder, IncomingReplica, TwoHistories } from "../transfer/incoming-replica.js";
+import type { Rebuilder } from "../transfer/copy-service.js";
+import { IncomingReplica, TwoHistories } from "../transfer/incoming-replica.js";
+import type { RebuildOrder } from "../transfer/rebuild-order.js";
 import type { CopyPorts, CopyResult } from "../transfer/replica-copy.js";
-import { type ArenaPool, cellBytesFor } from "./arena-pool.js";
-import { UnitReader, type UnitSource } from "./unit-reader.js";
-
-export interface RebuildOrder extends IncomingOrder {
-  readonly rebuild: {
-    readonly geometry: Geometry;
-    /** The number of the unit that is rebuilt. */
-    readonly unit: number;
-    /** Other units, those to read first at the front. */
-    readonly sources: readonly UnitSource[];
-  };
-}
+import { ArenaPool, cellBytesFor } from "./arena-pool.js";
+import { UnitReader } from "./unit-reader.js";
 
 export interface RebuildPorts extends CopyPorts {
   readonly arenas: ArenaPool;
+}
+
+/** Obeys orders to rebuild, in so many arenas: for CopyService. */
+export function unitRebuilder(ports: CopyPorts, arenasMax: number): Rebuilder {
+  const withArenas = { ...ports, arenas: new ArenaPool(arenasMax) };
+  return (order, signal) => new UnitRebuild(withArenas, order, signal).run();
 }
 
 /** One rebuilding under way. */

@@ -16,10 +16,9 @@ import { checkGeometry } from "@lumeofs/erasure";
 import { CHUNK_BYTES_MAX, parseAddress } from "@lumeofs/node/frames";
 import { encodeErrorDetail } from "@lumeofs/node/rpc";
 import { lumeo } from "@lumeofs/proto";
-import type { UnitSource } from "../coding/unit-reader.js";
-import type { RebuildOrder } from "../coding/unit-rebuild.js";
 import type { ListedReplica } from "../store/chunk-store.js";
 import type { AuditOrder, AuditResult, ReplicaOrder, Settled } from "../transfer/copy-service.js";
+import type { RebuildOrder, UnitSource } from "../transfer/rebuild-order.js";
 import type { CopyResult, SourceFault } from "../transfer/replica-copy.js";
 import type { Holder, SealedChunk } from "../transfer/replica-source.js";
 

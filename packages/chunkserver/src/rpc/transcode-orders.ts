@@ -4,7 +4,7 @@ import { type Code, type Epoch, faultOfCode, unitCount, unitLength } from "@lume
 import type { lumeo } from "@lumeofs/proto";
 import type { DataSource } from "../coding/chunk-data.js";
 import type { TranscodeOrder, TranscodeResult } from "../coding/transcode.js";
-import type { UnitSource } from "../coding/unit-reader.js";
+import type { UnitSource } from "../transfer/rebuild-order.js";
 import type { SealedChunk } from "../transfer/replica-source.js";
 import {
   decodeChunk,

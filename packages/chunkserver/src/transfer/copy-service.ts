@@ -10,11 +10,10 @@ import {
   InvariantViolation,
   LumeoError,
 } from "@lumeofs/base";
-import { ArenaPool } from "../coding/arena-pool.js";
-import { type RebuildOrder, UnitRebuild } from "../coding/unit-rebuild.js";
 import { isOneHistory, showVersion } from "../mutation/version.js";
 import type { Removal, ReplicaName } from "../store/chunk-store.js";
 import { KeyedLock } from "../store/keyed-lock.js";
+import type { RebuildOrder } from "./rebuild-order.js";
 import { type CopyOrder, type CopyPorts, type CopyResult, ReplicaCopy } from "./replica-copy.js";
 import {
   type Holder,
@@ -42,10 +41,14 @@ export type AuditResult =
   | { readonly kind: "unreached"; readonly why: string }
   | { readonly kind: "twoHistories"; readonly why: string };
 
+/** Makes a unit out of others. @throws As UnitRebuild.run. */
+export type Rebuilder = (order: RebuildOrder, signal: Cancellation) => Promise<CopyResult>;
+
 export interface CopyServiceOptions extends CopyPorts {
+  readonly rebuild: Rebuilder;
   /**
    * Copies at once, and as many audits: each holds two pieces of 1 MiB. And as many batches of
-   * each: of these, each holds a few small chunks. Units are rebuilt in as many arenas.
+   * each: of these, each holds a few small chunks.
    */
   readonly copiesMax: number;
 }
@@ -79,11 +82,9 @@ export class CopyService implements Closable {
   readonly #ordered: ChunkHandle[] = [];
   readonly #watches = new Set<Set<ChunkHandle>>();
   readonly #closing = new CancelSource();
-  readonly #arenas: ArenaPool;
 
   constructor(options: CopyServiceOptions) {
     this.#options = options;
-    this.#arenas = new ArenaPool(options.copiesMax);
   }
 
   /** Copies and audits under way. */
@@ -187,7 +188,7 @@ export class CopyService implements Closable {
     this.#ordered.push(handle);
     for (const touched of this.#watches) touched.add(handle);
     this.#inFlight++;
-    const work = () => this.#making(order, signal).run();
+    const work = () => this.#make(order, signal);
     try {
       return await this.#handles.run(handle, work);
     } finally {
@@ -196,9 +197,9 @@ export class CopyService implements Closable {
     }
   }
 
-  #making(order: ReplicaOrder, signal: Cancellation): ReplicaCopy | UnitRebuild {
-    if (!("rebuild" in order)) return new ReplicaCopy(this.#options, order, signal);
-    return new UnitRebuild({ ...this.#options, arenas: this.#arenas }, order, signal);
+  #make(order: ReplicaOrder, signal: Cancellation): Promise<CopyResult> {
+    if ("rebuild" in order) return this.#options.rebuild(order, signal);
+    return new ReplicaCopy(this.#options, order, signal).run();
   }
 
   async #audit(order: AuditOrder, signal: Cancellation): Promise<AuditResult> {

@@ -7,8 +7,8 @@
 //     both readings say that it should not be.
 // R2. A replica that nobody needs goes by itself, after its server has told the masters of it. It
 //     is waited for before it is called an orphan.
-// R3. Of a coded chunk each member has to have its unit; one without bytes is nowhere, so whatever is
-//     there in its place is judged as what belongs to no member.
+// R3. Of a coded chunk each member has to have its unit; one without bytes is nowhere, so whatever
+//     is there in its place is judged as what belongs to no member.
 // R4. Memory is bounded: a page of chunks, a page of each server, SUSPECTS_MAX suspicions.
 
 import type { FsckEvent, FsckFinding, FsckProgress, ReplicaFault } from "./finding.js";

@@ -1,5 +1,5 @@
-// Every replica of a file, or every unit, read as a reader would, from its server to here: each block
-// against its checksum, and the whole against length and checksum in the metadata.
+// Every replica of a file, or every unit, read as a reader would, from its server to here: each
+// block against its checksum, and the whole against length and checksum in the metadata.
 
 import {
   type Clock,

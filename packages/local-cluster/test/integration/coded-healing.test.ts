@@ -1,6 +1,6 @@
-// What becomes of files that are kept as units of a code when chunkservers are lost, damaged or have
-// to go, with real processes: all units are made again by themselves, byte for byte, and a job says
-// what was done.
+// What becomes of files that are kept as units of a code when chunkservers are lost, damaged or
+// have to go, with real processes: all units are made again by themselves, byte for byte, and a job
+// says what was done.
 
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { digestFile, seededBytes } from "../../src/index.js";

@@ -1,7 +1,7 @@
 // Copies that readers complained about are checked by their own servers. Only the server's own
-// finding marks a copy as damaged: a reader may be wrong, or lie. So does one that is whole, but not
-// what the metadata says. Where the order does not get through, the server hears of it with its next
-// heartbeat.
+// finding marks a copy as damaged, for a reader may be wrong, or lie: that it is not as it was
+// written, or that it is, but of other bytes than the metadata says. Where the order does not get
+// through, the server hears of it with its next heartbeat.
 
 import {
   asLumeoError,

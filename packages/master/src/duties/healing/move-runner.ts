@@ -121,8 +121,8 @@ export class MoveRunner {
 
   /**
    * Orders those that wait, in their order, as far as their servers have room. One that needs
-   * several servers at once would be overtaken for ever by those that need two: what has been passed
-   * over often enough keeps its servers free for itself.
+   * several servers at once would be overtaken for ever by those that need two: what has been
+   * passed over often enough keeps its servers free for itself.
    */
   #next(): void {
     const waiting = this.#waiting;

@@ -15,8 +15,8 @@ export class HealingFigures {
   /** How long that look took. */
   roundTookMs = 0;
   /**
-   * The last look did not see what there is now: a chunk has come of which a copy may be missing, or
-   * somebody asks and it was long ago.
+   * The last look did not see what there is now: a chunk has come of which a copy may be missing,
+   * or somebody asks and it was long ago.
    */
   isLookWanted = false;
   /** Since this process started. */

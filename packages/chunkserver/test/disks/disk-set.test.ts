@@ -191,12 +191,8 @@ test("growing chunks begin anew on another disk, and what may have been promised
   const again = await machine.start();
   const kept = await startTails(again);
   t.is(kept.disk.folder, "/b", "the other disk has an old log");
-  t.deepEqual(await Promise.all([64, 150, 200, 300].map((handle) => isInDoubt(kept, handle))), [
-    true,
-    true,
-    false,
-    false,
-  ]);
+  for (const handle of [64, 150, 200]) t.true(await isInDoubt(kept, handle));
+  t.false(await isInDoubt(kept, 300));
   const old = again.set.serving.find(({ folder }) => folder === "/a");
   t.deepEqual(await old?.disk.list("tails/known"), []);
 });

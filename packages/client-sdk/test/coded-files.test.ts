@@ -339,6 +339,17 @@ test("small coded files go elsewhere when a server is full, and it alone is avoi
   t.is(used.size, 7);
 });
 
+test("more files at once than a server has connections for are all stored", async (t) => {
+  await using cluster = await start();
+  const client = cluster.client();
+  const bytes = content(STRIPE + 1);
+  const paths = Array.from({ length: 60 }, (_, n) => `/f${n}`);
+  await Promise.all(paths.map((path) => client.put(path, bytes, { code: SMALL_CELLS })));
+  for (const path of paths.filter((_, n) => n % 20 === 0)) {
+    sameBytes(t, await collect(await client.get(path)), bytes, path);
+  }
+});
+
 test("servers that fail together are blamed together: the chunk is sent once more", async (t) => {
   await using cluster = await start(8);
   const client = cluster.client();

@@ -3,15 +3,16 @@
 // E1. A chunk is coded while it streams: what is held of it is the stripe that is being gathered,
 //     as frames of its body, and STRIPES_PER_ARENA stripes of cells.
 // E2. A chunk that is one short stripe with small cells goes as one frame to each server.
-// E3. At most STREAMED_CHUNKS_MAX chunks of a client are under way by streams. Each has a
-//     connection to every one of its servers; with more chunks than connections they could wait for
-//     each other's for ever.
+// E3. At most STREAMED_CHUNKS_MAX chunks of a client are under way by streams, fewer if their cells
+//     take more than STREAMED_BYTES_MAX. Each has a connection to every one of its servers; with
+//     more chunks than connections they could wait for each other's for ever.
 
 import {
   Budget,
   type Code,
   crc32cCombine,
   invariant,
+  MiB,
   SMALL_CHUNK_BYTES_MAX,
   stripeCount,
   stripeOf,
@@ -26,10 +27,11 @@ import type { Codecs } from "./codecs.js";
 import { codeStripe } from "./coded-stripe.js";
 import { FrameRow } from "./frame-row.js";
 import { allTogether } from "./joint-failure.js";
-import { type StripeArena, StripeArenas } from "./stripe-arenas.js";
+import { arenaBytes, type StripeArena, StripeArenas } from "./stripe-arenas.js";
 import { atServer, UnitStreams, unitTarget, type WrittenUnits } from "./unit-streams.js";
 
 const STREAMED_CHUNKS_MAX = 24;
+const STREAMED_BYTES_MAX = 384 * MiB;
 
 export interface CodedWriterParts {
   readonly chunkservers: ChunkserverPool;
@@ -40,7 +42,7 @@ export interface CodedWriterParts {
 export class CodedWriter {
   readonly #parts: CodedWriterParts;
   readonly #arenas = new StripeArenas();
-  readonly #streamed = new Budget(STREAMED_CHUNKS_MAX);
+  readonly #streamed = new Budget(STREAMED_BYTES_MAX);
 
   constructor(parts: CodedWriterParts) {
     this.#parts = parts;
@@ -119,7 +121,9 @@ export class CodedWriter {
     source: { readonly row: FrameRow; readonly frames: SourceFrames },
   ): Promise<WrittenUnits | "paused"> {
     const { target, limits } = task;
-    const permit = this.#streamed.tryTake(1) ?? (await this.#streamed.take(1, limits.signal));
+    const share = shareOf(code);
+    const permit =
+      this.#streamed.tryTake(share) ?? (await this.#streamed.take(share, limits.signal));
     const arena = this.#arenas.take(code);
     let streams: UnitStreams | undefined;
     try {
@@ -137,6 +141,11 @@ export class CodedWriter {
       permit.release();
     }
   }
+}
+
+/** What a chunk under way takes of STREAMED_BYTES_MAX. */
+function shareOf(code: Code): number {
+  return Math.max(arenaBytes(code), STREAMED_BYTES_MAX / STREAMED_CHUNKS_MAX);
 }
 
 /** @returns False if the source paused for too long. */

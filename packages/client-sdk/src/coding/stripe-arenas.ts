@@ -12,6 +12,11 @@ const STRIPES_PER_ARENA = 2;
 /** As many as chunks of one body are under way at once. */
 const ARENAS_IDLE_MAX = 3;
 
+/** Bytes of the cells of one arena. */
+export function arenaBytes(code: Code): number {
+  return STRIPES_PER_ARENA * unitCount(code) * code.cellBytes;
+}
+
 /** Room for one stripe. */
 export interface StripeRoom {
   /** A cell for each unit. */

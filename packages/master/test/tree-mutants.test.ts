@@ -161,6 +161,12 @@ const BUGS: readonly Bug[] = [
     replace: "const alone = { listedAs: undefined };",
   },
   {
+    name: "lets a copy forget what its source was meant to be",
+    file: "copy",
+    find: "...source.file,",
+    replace: "...source.file, code: undefined,",
+  },
+  {
     name: "captures nothing below a snapshot of the same command",
     file: "snapshots",
     find: "capturedAt: now.index",

@@ -1,8 +1,9 @@
-// What losing one of five chunkservers costs: how fast its copies are made again, and what callers
-// notice meanwhile.
+// What losing one chunkserver costs: how fast its copies, or units, are made again, and what
+// callers notice meanwhile.
 //
 //   npm run bench -- repair [--bytes 536870912] [--small 4000] [--small-bytes 65536]
-//                           [--large-bytes 67108864] [--dir DIR] [--json]
+//                           [--large-bytes 67108864] [--ec 4+2] [--chunkservers 5] [--dir DIR]
+//                           [--json]
 //
 // Two runs with a fresh cluster each: one holds files of one large chunk, one small files. A
 // chunkserver is killed for good; the time counts from the moment at which its repair begins until
@@ -23,6 +24,9 @@ interface Load {
   readonly name: string;
   readonly files: number;
   readonly fileBytes: number;
+  /** As what the files are kept: as `PutOptions.code`. */
+  readonly code: string;
+  readonly chunkservers: number;
 }
 
 interface Latencies {
@@ -48,7 +52,6 @@ interface Repair {
   readonly getMeanwhile: Latencies;
 }
 
-const CHUNKSERVERS = 5;
 const MIB = 2 ** 20;
 /** A loss is believed soon; all that counts comes after. */
 const ENVIRONMENT = {
@@ -71,14 +74,19 @@ export async function runRepair(args: readonly string[]): Promise<number> {
       "large-bytes": { type: "string", default: String(64 * MIB) },
       small: { type: "string", default: "4000" },
       "small-bytes": { type: "string", default: String(64 * 1024) },
+      ec: { type: "string", default: "none" },
+      chunkservers: { type: "string", default: "5" },
       dir: { type: "string", default: tmpdir() },
       json: { type: "boolean", default: false },
     },
   });
   const largeBytes = Number(values["large-bytes"]);
+  const kept = { code: values.ec, chunkservers: Number(values.chunkservers) };
+  const large = { files: Math.ceil(Number(values.bytes) / largeBytes), fileBytes: largeBytes };
+  const small = { files: Number(values.small), fileBytes: Number(values["small-bytes"]) };
   const loads: readonly Load[] = [
-    { name: "large", files: Math.ceil(Number(values.bytes) / largeBytes), fileBytes: largeBytes },
-    { name: "small", files: Number(values.small), fileBytes: Number(values["small-bytes"]) },
+    { name: "large", ...large, ...kept },
+    { name: "small", ...small, ...kept },
   ];
   if (!values.json) console.log(describeMachine());
   let failed = 0;
@@ -99,7 +107,7 @@ async function measure(folder: string, load: Load): Promise<Repair> {
   await using cluster = await LocalCluster.start({
     dir: join(folder, "cluster"),
     masters: 3,
-    chunkservers: CHUNKSERVERS,
+    chunkservers: load.chunkservers,
     portBase: "free",
     environment: ENVIRONMENT,
   });
@@ -136,11 +144,11 @@ async function measure(folder: string, load: Load): Promise<Repair> {
   };
 }
 
-async function fill(client: Lumeo, { files, fileBytes }: Load): Promise<void> {
+async function fill(client: Lumeo, { files, fileBytes, code }: Load): Promise<void> {
   let next = 0;
   const writer = async (): Promise<void> => {
     for (let i = next++; i < files; i = next++) {
-      await client.put(`/repair/${i}`, seededBytes(i, fileBytes));
+      await client.put(`/repair/${i}`, seededBytes(i, fileBytes), { code });
     }
   };
   const inFlight = fileBytes <= MIB ? PUTS_IN_FLIGHT : 1;
@@ -227,9 +235,10 @@ function asText(repair: Repair): string {
     const times = `p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`;
     return `${calls} calls, ${failed} failed, ${times}, most ${mostMs.toFixed(0)} ms`;
   };
+  const coded = load.code === "none" ? "" : ` coded ${load.code}`;
   return [
-    `${load.name}: ${load.files} files of ${(load.fileBytes / 1024).toFixed(0)} KiB; one of ` +
-      `${CHUNKSERVERS} chunkservers lost`,
+    `${load.name}: ${load.files} files of ${(load.fileBytes / 1024).toFixed(0)} KiB${coded}; one ` +
+      `of ${load.chunkservers} chunkservers lost`,
     `  repaired  ${chunks} copies, ${mebibytes.toFixed(0)} MiB in ${seconds.toFixed(1)} s: ` +
       `${(mebibytes / seconds).toFixed(1)} MiB/s, ${(chunks / seconds).toFixed(0)} copies/s, ` +
       `${failures} tries failed, ${repair.cpuSeconds.toFixed(1)} CPU s, ` +

@@ -96,8 +96,8 @@ export const MUTANTS: readonly Mutant[] = [
       master: [
         {
           file: "duties/healing/move-runner",
-          find: 'code, error });\n            return endOf(order, "failed", []);',
-          replace: 'code, error });\n            return endOf(order, "moved", []);',
+          find: 'debug("move failed", fields);\n            return endOf(order, "failed", []);',
+          replace: 'debug("move failed", fields);\n            return endOf(order, "moved", []);',
         },
       ],
     },
@@ -112,7 +112,7 @@ export const MUTANTS: readonly Mutant[] = [
           find: "countMove(state, move.job, { moves: 1 });",
           replace:
             "countMove(state, move.job, { moves: 1 });\n" +
-            "        putMembers(state, handle, membersAfter(chunk.members, move));",
+            "        putMembers(state, handle, membersAfter(chunk, move));",
         },
       ],
     },
@@ -123,7 +123,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: {
       chunkserver: [
         {
-          file: "transfer/replica-copy",
+          file: "transfer/incoming-replica",
           find: "await this.#ports.store.putSmall({ handle, version }, content, pieces);",
           replace:
             "this.#ports.store.putSmall({ handle, version }, content, pieces).catch(() => {});",
@@ -178,8 +178,8 @@ export const MUTANTS: readonly Mutant[] = [
       master: [
         {
           file: "metadata/chunk-table",
-          find: "if (0 < record.sharers) {",
-          replace: "if (record.sharers < 0) {",
+          find: "if (0 < chunk.sharers) {",
+          replace: "if (chunk.sharers < 0) {",
         },
       ],
     },
@@ -285,12 +285,12 @@ export const MUTANTS: readonly Mutant[] = [
       client: [
         {
           file: "span-reader",
-          find: "if (!again.every(isBadCopy))\n                throw worst(again);",
+          find: "if (!again.every(isBad))\n                throw worst(again);",
           replace: "",
         },
         {
           file: "span-reader",
-          find: "if (!failures.every(isBadCopy))\n                throw worst(failures);",
+          find: "if (!failures.every(isBad))\n                throw worst(failures);",
           replace: "",
         },
       ],

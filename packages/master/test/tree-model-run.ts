@@ -52,7 +52,7 @@ export class TreeRun {
   world = new World();
   /** For which chunks are converted. */
   readonly #job: JobId;
-  /** What chunks were converted to last, and under which handle they were before, by lists' ones. */
+  /** What chunks were converted to last, and their handle before that, by the handle in lists. */
   readonly #conversions = new Map<ChunkHandle, { to: Code | undefined; from: ChunkHandle }>();
 
   /** @param apply The state machine, or a mutant of it. */

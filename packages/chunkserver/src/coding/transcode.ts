@@ -1,6 +1,6 @@
 // Conversion of one chunk, as the masters order it: its data is read from whoever has it, in copies
-// or in units, and written to other servers under a new handle, in units or in copies. Nothing of it
-// is kept here, and this server need not be one of either.
+// or in units, and written to other servers under a new handle, in units or in copies. Nothing of
+// it is kept here, and this server need not be one of either.
 //
 // T1. It is done only when all targets have it durably, and the data that was read is, as a whole,
 //     what the masters say that it is.

@@ -77,6 +77,23 @@ test("when all copies are bad the error names the chunk, and nothing wrong was g
   sameBytes(t, delivered, bytes.subarray(0, delivered.length), "the good part");
 });
 
+test("an answer that nobody can understand is a lost connection: it is asked for again", async (t) => {
+  await using cluster = await FakeCluster.start({ chunkservers: 3 });
+  const client = cluster.client({ hedge: false });
+  await client.put("/f", "right");
+  let garbled = 0;
+  for (const server of cluster.servers.values()) {
+    server.faults = {
+      read: () => {
+        if (2 * cluster.servers.size <= garbled++) return;
+        throw new InternalError("PROTOCOL", "Cannot read frame: its checksum is wrong");
+      },
+    };
+  }
+  t.is(await (await client.get("/f")).text(), "right");
+  t.true(2 * cluster.servers.size < garbled);
+});
+
 test("a server that dies in the middle is followed by another at the same offset", async (t) => {
   await using cluster = await FakeCluster.start({ chunkservers: 3 });
   const client = cluster.client({ hedge: false });

@@ -2,7 +2,8 @@
 // every chunk that changed as a new one and lets the file have them in one step.
 //
 // F1. Others see all of what a sync brings, or nothing; and it succeeds only if nobody else changed
-//     the file since it was opened, or synced last, but for records behind its end.
+//     the file since it was opened, or synced last, but for records behind its end. What somebody
+//     changes behind a sync is the matter of the next call, not of that sync.
 // F2. At most DIRTY_BYTES_MAX are kept: more are synced on the way.
 // F3. Calls on one file run one after the other.
 
@@ -60,6 +61,8 @@ export class LumeoFile implements AsyncDisposable {
   /** Bytes of the base at or behind this are not the file's any more: it was cut there once. */
   #baseEnd: number;
   #isClosed = false;
+  /** Our last change took effect, and somebody has changed the file since. */
+  #overtaken: LumeoError | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, base: Base, isWritable: boolean, parts: LumeoFileParts) {
@@ -89,6 +92,7 @@ export class LumeoFile implements AsyncDisposable {
   read(position: number, length: number, options: CallOptions = {}): Promise<Uint8Array> {
     return this.#inTurn("file.read", options, (call) => {
       checkBounds(position, length);
+      this.#checkCurrent();
       const end = Math.min(position + length, this.#sizeBytes);
       return this.#bytes(call, Math.min(position, end), end);
     });
@@ -96,13 +100,14 @@ export class LumeoFile implements AsyncDisposable {
 
   /** Puts bytes at a position; a gap between the end and there is zeros. They may change then. */
   write(data: Uint8Array, position: number, options: CallOptions = {}): Promise<void> {
-    const bytes = data.slice();
+    const bytes = new Uint8Array(data); // slice() of a Buffer would copy nothing
     return this.#inTurn("file.write", options, async (call) => {
       this.#checkWritable();
       checkBounds(position, bytes.byteLength);
       for (let at = 0; at < bytes.byteLength; at += DIRTY_BYTES_MAX) {
         const part = bytes.subarray(at, at + DIRTY_BYTES_MAX);
         if (DIRTY_BYTES_MAX < this.#overlay.byteLength + part.byteLength) await this.#sync(call);
+        this.#checkCurrent();
         this.#overlay.write(position + at, part);
         this.#sizeBytes = Math.max(this.#sizeBytes, position + at + part.byteLength);
       }
@@ -114,6 +119,7 @@ export class LumeoFile implements AsyncDisposable {
     return this.#inTurn("file.truncate", options, async () => {
       this.#checkWritable();
       checkBounds(sizeBytes, 0);
+      this.#checkCurrent();
       this.#overlay.cut(sizeBytes);
       this.#baseEnd = Math.min(this.#baseEnd, sizeBytes);
       this.#sizeBytes = sizeBytes;
@@ -125,6 +131,7 @@ export class LumeoFile implements AsyncDisposable {
     return this.#inTurn("file.append", options, async (call) => {
       this.#checkWritable();
       await this.#sync(call);
+      this.#checkCurrent();
       const wish = { create: false, makeParents: false, replicas: this.#base.info.replicas };
       const appended = await this.#parts.appenders.append(call, this.path, record, wish);
       await this.#rebase(call, this.#base.info.revision);
@@ -178,7 +185,13 @@ export class LumeoFile implements AsyncDisposable {
     );
   }
 
+  /** @throws LumeoError CONFLICT (F1) */
+  #checkCurrent(): void {
+    if (this.#overtaken !== undefined) throw this.#overtaken;
+  }
+
   get #isDirty(): boolean {
+    if (this.#overtaken !== undefined) return false;
     return (
       0 < this.#overlay.byteLength ||
       this.#sizeBytes !== this.#base.sizeBytes ||
@@ -228,7 +241,18 @@ export class LumeoFile implements AsyncDisposable {
     const ask = { path, revision, keep, replaced, appended };
     const edited = await this.#parts.metadata.mutate(call, "editFile", ask);
     this.#overlay.clear();
-    this.#setBase(await load(call, path, edited.revision, this.#parts));
+    await this.#follow(call, edited.revision);
+  }
+
+  /** Goes on from our own change; where that is not the last one any more, nothing does. (F1) */
+  async #follow(call: Call, revision: number): Promise<void> {
+    try {
+      this.#setBase(await load(call, this.path, revision, this.#parts));
+    } catch (error) {
+      const isKnown = error instanceof LumeoError;
+      if (!isKnown || (error.code !== "CONFLICT" && error.code !== "NOT_FOUND")) throw error;
+      this.#overtaken = changed(this.path, error);
+    }
   }
 
   /**

@@ -28,6 +28,8 @@ export class FakeNamespace {
   /** Every change that took effect. */
   readonly applied: Operation[] = [];
   readonly damage: { readonly handle: number; readonly serverId: number }[] = [];
+  /** Called when an edit of a file has taken effect. */
+  afterEdit: (path: string) => void = () => {};
   usableMs = 600_000;
   /** Comes with every location and grant. */
   token = Uint8Array.of(1);
@@ -97,6 +99,7 @@ export class FakeNamespace {
   #change(operation: Operation): Result {
     if (operation.allocate) return this.#allocate(operation.allocate);
     if (operation.commit) return this.#commit(operation.commit);
+    if (operation.editFile) return this.#edit(operation.editFile);
     if (operation.beginUpload) {
       const upload = ++this.#lastNumber;
       this.#uploads.set(upload, []);
@@ -176,6 +179,21 @@ export class FakeNamespace {
       code: code ?? null,
     });
     return { file: this.#info(path) };
+  }
+
+  #edit({ path, revision, keep, replaced, appended }: lumeo.master.v1.IEditFile): Result {
+    const old = this.files.get(path ?? "");
+    if (old === undefined || old.revision !== revision) {
+      throw new LumeoError("PRECONDITION", path ?? "");
+    }
+    const chunks = [...old.chunks.slice(0, keep ?? 0), ...(appended ?? [])];
+    for (const { position, chunk } of replaced ?? []) chunks[position ?? 0] = chunk ?? {};
+    this.#seal([...(replaced ?? []).map(({ chunk }) => chunk ?? {}), ...(appended ?? [])]);
+    const sizeBytes = chunks.reduce((sum, { lengthBytes }) => sum + (lengthBytes ?? 0), 0);
+    this.files.set(path ?? "", { ...old, chunks, sizeBytes, revision: ++this.#lastNumber });
+    const result = { file: this.#info(path ?? "") };
+    this.afterEdit(path ?? "");
+    return result;
   }
 
   #rename({ source, target }: lumeo.master.v1.IRename): void {

@@ -36,7 +36,6 @@ export const TIMES = {
   releasedGraceMs: 6_000,
   sweepMs: 1_000,
   checkStateMs: 15_000,
-  inventoryPauseMs: 900,
 } as const;
 const SCRUB_ROUND_MS = 3_000;
 const TAIL_IDLE_MS = 4_000;
@@ -54,7 +53,7 @@ export class Cluster {
   readonly masters: readonly MasterMachine[];
   readonly chunkservers: readonly ChunkserverMachine[];
   readonly clients: ClientMachine[] = [];
-  readonly served = new ServedBytes();
+  readonly served: ServedBytes;
   mayFail = true;
   #appliedMax = 0;
   readonly #around: Surroundings;
@@ -69,6 +68,7 @@ export class Cluster {
     this.world = world;
     this.options = options;
     this.#parts = parts;
+    this.served = new ServedBytes((error) => world.fail(error));
     this.links = new Links(world);
     this.#around = {
       world,
@@ -78,6 +78,7 @@ export class Cluster {
       options,
       served: this.served,
       mayFail: () => this.mayFail,
+      isClient: (name) => this.clients.some((client) => client.name === name),
       alarmed: (machine, message, fields) => this.#alarmed(machine, message, fields),
     };
     const names = masterNames(options.masters);
@@ -104,6 +105,13 @@ export class Cluster {
 
   get bytes(): Surroundings["bytes"] {
     return this.#around.bytes;
+  }
+
+  /** Whoever leads the latest term, as far as the masters say. */
+  get leader(): MasterMachine | undefined {
+    const leading = this.masters.filter(({ master }) => master?.status.role === "leader");
+    const termOf = ({ master }: MasterMachine): number => master?.status.term ?? 0;
+    return leading.sort((a, b) => termOf(b) - termOf(a))[0];
   }
 
   addClient(name: string, program: Program): ClientMachine {
@@ -153,9 +161,8 @@ function masterNames(count: number): readonly string[] {
 }
 
 function masterConfig(name: string, peers: string): MasterConfig {
-  const { inventoryPauseMs: _, ...times } = TIMES;
   return checkSettings({
-    ...times,
+    ...TIMES,
     id: name,
     logStore: "level",
     dir: `/${name}`,
@@ -173,6 +180,7 @@ export function chunkserverConfigs({
   chunkservers,
   racks,
   tokens,
+  inventoryPauseMs,
 }: ClusterOptions): Promise<readonly ChunkserverConfig[]> {
   const endpoints = masterNames(masters).map((name) => `${name}:${PORT}`);
   const settings = Array.from({ length: chunkservers }, (_, i) => ({
@@ -185,7 +193,7 @@ export function chunkserverConfigs({
     "capacity-bytes": 1 * GiB,
     "reserve-bytes": 1 * MiB,
     tokens,
-    "inventory-pause-ms": TIMES.inventoryPauseMs,
+    "inventory-pause-ms": inventoryPauseMs,
     "tail-idle-ms": TAIL_IDLE_MS,
     "scrub-round-ms": SCRUB_ROUND_MS,
   }));

@@ -4,13 +4,15 @@
 import { parseArgs } from "node:util";
 import { MUTANTS } from "./mutants.js";
 import { findMutant } from "./mutation.js";
+import { isLens, LENSES } from "./options.js";
 import { SimulationFailure, simulate } from "./simulation.js";
 
-const HELP = `npm run sim -- cluster [--seed N] [--runs N] [--minutes N] [--trace] [--mutants]
+const HELP = `npm run sim -- cluster [--seed N] [--runs N] [--minutes N] [--lens NAME] [--trace]
 
   --seed N      first seed (default 1); the next ones follow
   --runs N      how many seeds (default 20, or any number with --minutes)
   --minutes N   stop after this long
+  --lens NAME   make some circumstances likely: ${Object.keys(LENSES).join(", ")}
   --trace       print everything that happens (with --runs 1)
   --mutants     run the simulation against deliberate bugs and show how many seeds each one takes
   --only WORDS  of these only those with these words in their names
@@ -31,15 +33,17 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       seed: { type: "string", default: "1" },
       runs: { type: "string" },
       minutes: { type: "string" },
+      lens: { type: "string" },
       trace: { type: "boolean", default: false },
       mutants: { type: "boolean", default: false },
       only: { type: "string", default: "" },
       help: { type: "boolean", default: false },
     },
   });
-  const { seed, runs, minutes, trace } = values;
+  const { seed, runs, minutes, lens, trace } = values;
+  const isKnownLens = lens === undefined || isLens(lens);
   const numbers = [seed, runs ?? "1", minutes ?? "1"].map(Number);
-  if (values.help || numbers.some((n) => !(0 <= n))) {
+  if (values.help || !isKnownLens || numbers.some((n) => !(0 <= n))) {
     console.print(HELP);
     return values.help ? 0 : 2;
   }
@@ -63,7 +67,11 @@ export async function main(argv: readonly string[], console: Console): Promise<n
   for (let i = 0; i < count && console.nowMs() < deadline; i++) {
     totals.runs++;
     try {
-      const report = await simulate({ seed: Number(seed) + i, traced: trace });
+      const report = await simulate({
+        seed: Number(seed) + i,
+        traced: trace,
+        ...(lens && { lens }),
+      });
       totals.events += report.events;
       totals.virtualMs += report.virtualMs;
       totals.puts += report.puts;

@@ -1,6 +1,7 @@
 // Deliberate bugs in the path of data and in its healing: each breaks what the simulation must see.
 
 import type { Patch } from "@lumeofs/testkit";
+import type { Lens } from "./options.js";
 
 /** A bug, as words that take the place of others in the compiled product. */
 export interface Mutant {
@@ -10,8 +11,8 @@ export interface Mutant {
   >;
   /** It must be found by then. */
   readonly seedsMax: number;
-  /** It is found so soon that every test run looks for it. */
-  readonly isQuick?: boolean;
+  /** What makes its circumstances likely, if they are rare. */
+  readonly lens?: Lens;
 }
 
 const SEEDS_MAX = 30;
@@ -42,6 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "restarts",
   },
   {
     name: "a primary does not care whether the next server has the chunk",
@@ -60,7 +62,6 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
-    isQuick: true,
   },
   {
     name: "chunks that go to all replicas at once are stored when one of them says so",
@@ -74,7 +75,6 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
-    isQuick: true,
   },
   {
     name: "a chunk is committed with one member less than was promised",
@@ -88,7 +88,6 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
-    isQuick: true,
   },
   {
     name: "a move that failed counts as made",
@@ -102,6 +101,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "moves",
   },
   {
     name: "members change when a move begins, not when it has ended",
@@ -138,6 +138,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "moves",
   },
   {
     name: "a fresh chunk in an inventory is taken for garbage",
@@ -151,6 +152,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "inventories",
   },
   {
     name: "the target of a move is taken for garbage",
@@ -171,9 +173,24 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "inventories",
   },
   {
-    name: "a chunk goes with the first of the files that have it",
+    name: "a content goes with the first of the files that have it",
+    patches: {
+      master: [
+        {
+          file: "metadata/references",
+          find: "if (lower(state, contentReferencesKey(content)))\n        return;",
+          replace: "lower(state, contentReferencesKey(content));",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+    lens: "sharing",
+  },
+  {
+    name: "a chunk goes with the first of the contents that have it",
     patches: {
       master: [
         {
@@ -184,6 +201,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "sharing",
   },
   {
     name: "chunks are forgotten that a file still has",
@@ -235,6 +253,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "rot",
   },
   {
     name: "servers ignore the checksums of small chunks that arrive",
@@ -249,6 +268,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "noise",
   },
   {
     name: "clients ignore the checksums of what they read",
@@ -262,6 +282,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "noise",
   },
   {
     name: "a repeated request has a new number",
@@ -270,14 +291,16 @@ export const MUTANTS: readonly Mutant[] = [
         {
           file: "metadata",
           find: "const request = { session: session.id, sequence, answeredBelow };",
+          // Each attempt but the first one takes the next number, which nobody ends.
           replace:
-            "session.repeats = (session.repeats ?? 100_000) + 1;\n" +
-            "        const request = " +
-            "{ session: session.id, sequence: session.repeats, answeredBelow };",
+            "on.tries = (on.tries ?? 0) + 1;\n" +
+            "        const request = { session: session.id, answeredBelow,\n" +
+            "            sequence: on.tries === 1 ? sequence : session.ledger.begin() };",
         },
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "muted",
   },
   {
     name: "a chunk that cannot be had from one server is said to be lost",
@@ -296,6 +319,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "blackouts",
   },
   {
     name: "a restarted server does not read what its log says behind the index",
@@ -309,6 +333,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "restarts",
   },
   {
     name: "a restarted server takes chunk files for nobody's",
@@ -322,6 +347,7 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "restarts",
   },
   {
     name: "reads are served without asking the majority",
@@ -335,5 +361,6 @@ export const MUTANTS: readonly Mutant[] = [
       ],
     },
     seedsMax: SEEDS_MAX,
+    lens: "schism",
   },
 ];

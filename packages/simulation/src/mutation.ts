@@ -21,7 +21,7 @@ export function findMutant(mutant: Mutant): Promise<Finding> {
   return withMutant(mutant, async (parts) => {
     for (let seed = 1; seed <= mutant.seedsMax; seed++) {
       try {
-        await simulate({ seed, parts });
+        await simulate({ seed, parts, ...(mutant.lens && { lens: mutant.lens }) });
       } catch (error) {
         if (!(error instanceof SimulationFailure)) throw error;
         return { seeds: seed, property: error.property, message: error.message };

@@ -16,6 +16,9 @@ const FAULT_MS_MAX = 3_000;
 const PAUSE_MS_MAX = 12_000;
 const WALL_JUMP_MS_MAX = 20_000;
 const SLOW_FACTOR_MAX = 30;
+const LEADER_SHARE = 0.7;
+/** Long enough for the others to elect. */
+const SCHISM_MS_MIN = 1_500;
 
 export class Nemesis {
   #isOver = false;
@@ -39,6 +42,7 @@ export class Nemesis {
     this.#often("blackout", faults.blackoutMs, (random) => this.#blackout(random));
     this.#often("pause", faults.pauseMs, (random) => this.#pause(random));
     this.#often("partition", faults.partitionMs, (random) => this.#partition(random));
+    this.#often("schism", faults.schismMs, (random) => this.#schism(random));
     this.#often("clog", faults.clogMs, (random) => this.#clog(random));
     this.#often("break", faults.breakMs, (random) => this.#break(random));
     this.#often("jump", faults.jumpMs, (random) => {
@@ -91,10 +95,14 @@ export class Nemesis {
     next();
   }
 
-  /** The whole room, or all chunkservers, at the same moment. */
+  /** The whole room or all chunkservers at the same moment: without power, or all are killed. */
   #blackout(random: SeededRandom): void {
     const { all, chunkservers } = this.#cluster;
-    const machines = random.fraction() < 0.5 ? all : chunkservers;
+    const machines = random.fraction() < 0.4 ? all : chunkservers;
+    if (random.fraction() < 0.4) {
+      for (const machine of machines) machine.kill();
+      return;
+    }
     for (const machine of machines) machine.losePower(random.fraction() < 0.6 ? "none" : "some");
   }
 
@@ -115,6 +123,22 @@ export class Nemesis {
     const victim = this.#any(random).name;
     for (const [from, to] of partition(mode, names, random, victim)) links.cut(from, to);
     this.#later(random, () => links.heal());
+  }
+
+  /** One master does not hear the others, nor they it; mostly the one that leads. */
+  #schism(random: SeededRandom): void {
+    const { links, masters, leader } = this.#cluster;
+    const any = masters[integerBetween(random, 0, masters.length - 1)];
+    const lone = random.fraction() < LEADER_SHARE ? (leader ?? any) : any;
+    if (lone === undefined) return;
+    for (const { name } of masters) {
+      if (name === lone.name) continue;
+      links.cut(lone.name, name);
+      links.cut(name, lone.name);
+    }
+    this.#world.after(SCHISM_MS_MIN + random.fraction() * FAULT_MS_MAX, () => {
+      if (!this.#isOver) links.heal();
+    });
   }
 
   #clog(random: SeededRandom): void {

@@ -14,6 +14,8 @@ export interface Faults {
   readonly pauseMs: FaultPause;
   /** Machines are cut off, links stall, connections break. */
   readonly partitionMs: FaultPause;
+  /** Masters do not hear each other, while everybody else hears all of them. */
+  readonly schismMs: FaultPause;
   readonly clogMs: FaultPause;
   readonly breakMs: FaultPause;
   /** Disks fail at a call, are slow, are full. */
@@ -47,9 +49,22 @@ export interface ClusterOptions {
   /** So many pieces of data arrive with a bit turned over. */
   readonly corruptRate: number;
   readonly echoShare: number;
+  /** So many answers to clients are lost with their connections, after the work was done. */
+  readonly mutedShare: number;
   readonly clockDrift: number;
   readonly thinkMsMean: number;
   readonly paths: number;
+  /** Of what is stored: how much is in large chunks or in several, and how much comes slowly. */
+  readonly largeShare: number;
+  readonly mediumShare: number;
+  readonly slowShare: number;
+  /** Of calls: conditional puts, removals, copies, writes into the middle of a file. */
+  readonly exchangeShare: number;
+  readonly removeShare: number;
+  readonly copyShare: number;
+  readonly editShare: number;
+  /** Between two pages of a chunkserver's inventory. */
+  readonly inventoryPauseMs: number;
   /** Files that are appended to. */
   readonly logs: number;
   readonly faults: Faults;
@@ -72,7 +87,7 @@ export function drawOptions(random: Random): ClusterOptions {
   return {
     masters: random.fraction() < 0.8 ? 3 : 1,
     chunkservers,
-    clients: integerBetween(random, 1, 4),
+    clients: integerBetween(random, 2, 5),
     replicas,
     victims,
     racks: random.fraction() < 0.5 ? chunkservers : integerBetween(random, 2, 3),
@@ -88,9 +103,18 @@ export function drawOptions(random: Random): ClusterOptions {
     tokens: random.fraction() < 0.7 ? "on" : "off",
     corruptRate: random.fraction() < 0.4 ? 0.02 * random.fraction() : 0,
     echoShare: random.fraction() < 0.5 ? 0.1 * random.fraction() : 0,
+    mutedShare: random.fraction() < 0.3 ? 0.05 * random.fraction() : 0,
     clockDrift: random.fraction() < 0.5 ? 0.02 * random.fraction() : 0,
-    thinkMsMean: 80 * 8 ** random.fraction(),
+    thinkMsMean: 20 * 12 ** random.fraction(),
     paths: integerBetween(random, 3, 12),
+    largeShare: random.fraction() < 0.3 ? 0.4 * random.fraction() : 0.05,
+    mediumShare: 0.2,
+    slowShare: random.fraction() < 0.5 ? 0.2 * random.fraction() : 0,
+    exchangeShare: 0.15 * random.fraction(),
+    removeShare: 0.05 + 0.1 * random.fraction(),
+    copyShare: 0.02 + 0.1 * random.fraction(),
+    editShare: 0.1 * random.fraction(),
+    inventoryPauseMs: Math.round(60 * 20 ** random.fraction()),
     logs: mayAppend ? integerBetween(random, 0, 2) : 0,
     faults: {
       killMs: often(0.6, 1_500, 10_000),
@@ -98,6 +122,7 @@ export function drawOptions(random: Random): ClusterOptions {
       blackoutMs: often(0.3, 4_000, 15_000),
       pauseMs: often(0.4, 2_000, 10_000),
       partitionMs: often(0.4, 2_000, 10_000),
+      schismMs: often(0.2, 1_000, 6_000),
       clogMs: often(0.4, 500, 5_000),
       breakMs: often(0.5, 200, 3_000),
       diskFailureMs: often(0.4, 2_000, 10_000),
@@ -110,4 +135,136 @@ export function drawOptions(random: Random): ClusterOptions {
     },
     faultyMs: integerBetween(random, 4_000, 12_000),
   };
+}
+
+const NO_FAULTS: Faults = {
+  killMs: undefined,
+  powerMs: undefined,
+  blackoutMs: undefined,
+  pauseMs: undefined,
+  partitionMs: undefined,
+  schismMs: undefined,
+  clogMs: undefined,
+  breakMs: undefined,
+  diskFailureMs: undefined,
+  slowMs: undefined,
+  fullMs: undefined,
+  flipMs: undefined,
+  wipeMs: undefined,
+  jumpMs: undefined,
+  operatorMs: undefined,
+};
+
+/** Leaders that do not know yet that they are none, and many who ask them. */
+const schism = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  masters: 3,
+  clients: 4,
+  thinkMsMean: 40,
+  paths: 3,
+  logs: 0,
+  largeShare: 0,
+  slowShare: 0,
+  faults: { ...NO_FAULTS, schismMs: 2_500 },
+  faultyMs: 10_000,
+});
+
+/** Answers that nobody hears, to calls that must not take effect twice. */
+const muted = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  thinkMsMean: 80,
+  paths: 6,
+  logs: 0,
+  mutedShare: 0.1,
+  exchangeShare: 0.3,
+  removeShare: 0.2,
+});
+
+/** Contents that several files have, and that lose one after the other of them. */
+const sharing = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  thinkMsMean: 40,
+  paths: 3,
+  logs: 0,
+  mediumShare: 0.6,
+  copyShare: 0.15,
+  editShare: 0.2,
+  removeShare: 0.1,
+  faults: { ...NO_FAULTS, killMs: options.faults.killMs },
+  faultyMs: 5_000,
+});
+
+/** All chunkservers at once are away, again and again, and not the masters. */
+const blackouts = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  thinkMsMean: 40,
+  logs: 0,
+  faults: { ...NO_FAULTS, blackoutMs: 1_000 },
+  faultyMs: 6_000,
+});
+
+/** Writers that take their time, and inventories that come all the time. */
+const inventories = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  slowShare: 0.5,
+  inventoryPauseMs: 30,
+  faults: { ...NO_FAULTS, operatorMs: 600, wipeMs: options.faults.wipeMs },
+});
+
+/** Operators who have much moved, while servers come and go. */
+const moves = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  logs: 0,
+  faults: { ...NO_FAULTS, operatorMs: 400, killMs: 800, powerMs: 1_500, diskFailureMs: 1_500 },
+});
+
+/** Large chunks on disks that rot, while servers come and go. */
+const rot = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  victims: options.replicas - 1,
+  logs: 0,
+  clients: 4,
+  thinkMsMean: 80,
+  largeShare: 0.6,
+  faults: { ...options.faults, flipMs: 150, killMs: 1_500, wipeMs: undefined },
+});
+
+/** Data that arrives with bits turned over. */
+const noise = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  thinkMsMean: 80,
+  corruptRate: 0.05,
+});
+
+/** Chunkservers that start again and again, with chunks in their logs and in files. */
+const restarts = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  thinkMsMean: 80,
+  largeShare: 0.4,
+  faults: { ...options.faults, killMs: 800, powerMs: 1_500, blackoutMs: 4_000 },
+});
+
+/** Ways to look where a kind of bug would be: they change the options of every seed. */
+export const LENSES = {
+  schism,
+  muted,
+  sharing,
+  blackouts,
+  inventories,
+  moves,
+  rot,
+  noise,
+  restarts,
+} as const;
+export type Lens = keyof typeof LENSES;
+
+export function isLens(name: string): name is Lens {
+  return Object.hasOwn(LENSES, name);
 }

@@ -15,9 +15,9 @@ import { Violation } from "./checks/violation.js";
 import { Cluster, chunkserverConfigs } from "./cluster.js";
 import type { Run } from "./machine/machine.js";
 import { Nemesis } from "./nemesis.js";
-import { type ClusterOptions, drawOptions } from "./options.js";
+import { type ClusterOptions, drawOptions, LENSES, type Lens } from "./options.js";
 import { type Parts, REAL_PARTS } from "./parts.js";
-import { FileWorkload } from "./workload/files.js";
+import { FileWorkload, type Hand } from "./workload/files.js";
 import { Ledger } from "./workload/ledger.js";
 import { LogWorkload } from "./workload/logs.js";
 import { operate, takeAllBack } from "./workload/operator.js";
@@ -37,6 +37,8 @@ export interface SimulationRequest {
   readonly seed: number;
   readonly parts?: Parts;
   readonly traced?: boolean;
+  /** Makes some circumstances likely. */
+  readonly lens?: Lens;
   readonly change?: (options: ClusterOptions) => ClusterOptions;
 }
 
@@ -63,14 +65,15 @@ export class SimulationFailure extends Error {
 
   constructor(
     readonly seed: number,
-    options: ClusterOptions,
+    { options, lens }: { readonly options: ClusterOptions; readonly lens: Lens | undefined },
     world: World,
     override readonly cause: unknown,
   ) {
     const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    const through = lens === undefined ? "" : ` --lens ${lens}`;
     super(
       `Seed ${seed} fails at ${world.now.toFixed(3)} ms: ${what}\n` +
-        `  again: npm run sim -- cluster --seed ${seed} --runs 1 --trace\n` +
+        `  again: npm run sim -- cluster --seed ${seed} --runs 1 --trace${through}\n` +
         `  options: ${JSON.stringify(options)}`,
     );
     this.trace = world.trace;
@@ -88,8 +91,9 @@ export class SimulationFailure extends Error {
  * @throws SimulationFailure if a property is broken or the product throws what it should not.
  */
 export async function simulate(request: SimulationRequest): Promise<SimulationReport> {
-  const { seed, parts = REAL_PARTS, change = (drawn) => drawn } = request;
-  const options = change(drawOptions(new SeededRandom(seed, "options")));
+  const { seed, parts = REAL_PARTS, lens, change = asDrawn } = request;
+  const focus = lens === undefined ? asDrawn : LENSES[lens];
+  const options = change(focus(drawOptions(new SeededRandom(seed, "options"))));
   // Loads a library from the real disk, which takes real time: not in the middle of a life.
   await openMetrics({}, { ofProcess: false });
   const world = new World(seed, { traced: request.traced ?? false, immediates: true });
@@ -101,11 +105,19 @@ export async function simulate(request: SimulationRequest): Promise<SimulationRe
     const figures = await simulation.live();
     return { seed, options, trace: world.trace, ...figures };
   } catch (cause) {
-    throw new SimulationFailure(seed, options, world, cause);
+    throw new SimulationFailure(seed, { options, lens }, world, cause);
   } finally {
     process.off("unhandledRejection", unheard);
     simulation.end();
   }
+}
+
+function pause(run: Run, ms: number): Promise<void> {
+  return new Promise((resolve) => run.clock.after(ms, resolve));
+}
+
+function asDrawn(options: ClusterOptions): ClusterOptions {
+  return options;
 }
 
 class Simulation {
@@ -126,8 +138,8 @@ class Simulation {
     const now = (): number => world.now;
     this.#world = world;
     this.#cluster = cluster;
-    const { paths, logs, replicas } = options;
-    const wishes = { paths, replicas, deadlineMs: DEADLINE_MS };
+    const { logs, replicas } = options;
+    const wishes = { ...options, deadlineMs: DEADLINE_MS };
     this.#files = new FileWorkload(new Ledger(now), wishes, now);
     this.#logs = new LogWorkload({ paths: logs, replicas, deadlineMs: DEADLINE_MS });
     this.#checks = new ReplicaChecks(cluster);
@@ -187,29 +199,29 @@ class Simulation {
   /** What each client does until the end, or its own. */
   async #work(client: Lumeo, run: Run): Promise<void> {
     const { thinkMsMean } = this.#cluster.options;
+    const { random } = run;
+    const hand = { random, pause: (ms: number) => pause(run, ms) };
     while (!this.#isStopping && !this.#files.isEnough) {
-      const ms = -Math.log(1 - run.random.fraction()) * thinkMsMean;
-      await new Promise<void>((resolve) => run.clock.after(ms, resolve));
+      await pause(run, -Math.log(1 - random.fraction()) * thinkMsMean);
       if (this.#isStopping) return;
       this.#underWay++;
       const left = this.#leaveOnce(run);
-      await this.#guard(() => this.#step(client, run.random));
+      await this.#guard(() => this.#step(client, hand));
       left();
     }
   }
 
   /** One call, whatever its end. */
-  async #step(client: Lumeo, random: SeededRandom): Promise<void> {
-    const isOfLogs = random.fraction() < LOG_SHARE && 0 < this.#cluster.options.logs;
-    const calls = isOfLogs ? this.#logs : this.#files;
-    await calls.step(client, random).catch((error: unknown) => this.#files.expected(error));
+  async #step(client: Lumeo, hand: Hand): Promise<void> {
+    const isOfLogs = hand.random.fraction() < LOG_SHARE && 0 < this.#cluster.options.logs;
+    const step = isOfLogs ? this.#logs.step(client, hand.random) : this.#files.step(client, hand);
+    await step.catch((error: unknown) => this.#files.expected(error));
   }
 
   async #operate(client: Lumeo, run: Run, pauseMs: number): Promise<void> {
     const { replicas } = this.#cluster.options;
     while (!this.#isStopping) {
-      const ms = -Math.log(1 - run.random.fraction()) * pauseMs;
-      await new Promise<void>((resolve) => run.clock.after(ms, resolve));
+      await pause(run, -Math.log(1 - run.random.fraction()) * pauseMs);
       if (this.#isStopping) return;
       this.#underWay++;
       const left = this.#leaveOnce(run);

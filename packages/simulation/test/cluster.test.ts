@@ -1,9 +1,7 @@
 // Whole clusters under faults: as many seeds as fit into a test run. `npm run sim -- cluster` runs
-// more, and `--mutants` shows what the simulation is worth.
+// more, and mutants.test.ts shows what the simulation is worth.
 
 import test from "ava";
-import { MUTANTS } from "../src/mutants.js";
-import { findMutant, withMutant } from "../src/mutation.js";
 import { SimulationFailure, type SimulationReport, simulate } from "../src/simulation.js";
 
 /** Kept away from the seeds that `npm run sim` begins with, so that both together see more. */
@@ -51,17 +49,3 @@ test.serial("a failure names the seed and the command that shows it again", asyn
   t.is(failure?.property, "liveness");
   t.regex(failure?.message ?? "", /Seed 7 fails [\s\S]*npm run sim -- cluster --seed 7 --runs 1/);
 });
-
-for (const mutant of MUTANTS) {
-  test.serial(`the place is known of: ${mutant.name}`, async (t) => {
-    await withMutant(mutant, async () => {});
-    t.pass();
-  });
-}
-
-for (const mutant of MUTANTS.filter(({ isQuick }) => isQuick)) {
-  test.serial(`the simulation finds: ${mutant.name}`, async (t) => {
-    const { property } = await findMutant(mutant);
-    t.truthy(property);
-  });
-}

@@ -23,6 +23,12 @@ export class ServedBytes {
   /** Blocks that were looked at. */
   count = 0;
   readonly #crcs = new Map<string, string>();
+  readonly #failed: (error: unknown) => void;
+
+  /** @param failed  Told what is broken: who sends bytes is not to be disturbed. */
+  constructor(failed: (error: unknown) => void) {
+    this.#failed = failed;
+  }
 
   tap(machine: string): Tap {
     const reads = new Map<number, string>();
@@ -35,12 +41,24 @@ export class ServedBytes {
         if (message.type === "readEnd" || message.type === "error") reads.delete(request);
         if (message.type !== "readData") return;
         const chunk = reads.get(request) ?? "?";
-        const bad = firstBadBlock(payload, message.crcs, nativeCrc32c);
-        const where = (): string => `${machine} serves chunk ${chunk} at ${message.offset}`;
-        must(bad === undefined, "D1", () => `${where()}: block ${bad} is damaged`);
-        this.#same(`${chunk} ${message.offset}`, message.crcs, where);
+        try {
+          this.#check({ machine, chunk }, message, payload);
+        } catch (error) {
+          this.#failed(error);
+        }
       }),
     };
+  }
+
+  #check(
+    { machine, chunk }: { readonly machine: string; readonly chunk: string },
+    { offset, crcs }: Extract<Message, { readonly type: "readData" }>,
+    payload: readonly Uint8Array[],
+  ): void {
+    const bad = firstBadBlock(payload, crcs, nativeCrc32c);
+    const where = (): string => `${machine} serves chunk ${chunk} at ${offset}`;
+    must(bad === undefined, "D1", () => `${where()}: block ${bad} is damaged`);
+    this.#same(`${chunk} ${offset}`, crcs, where);
   }
 
   #same(block: string, crcs: Uint8Array, where: () => string): void {

@@ -6,6 +6,8 @@ import type { Parts } from "../parts.js";
 import { Machine, type Run, type Surroundings } from "./machine.js";
 import { emptyIndex, type IndexContents, SimIndex } from "./sim-index.js";
 
+const CHUNK_FILES = "chunks/";
+
 export class ChunkserverMachine extends Machine {
   /** Its disk has lost something by itself: what it should have may be missing or wrong. */
   isHarmed = false;
@@ -40,7 +42,10 @@ export class ChunkserverMachine extends Machine {
 
   /** A bit of a file turns over; index files are not flipped: they are databases. */
   flipBit(random: SeededRandom): void {
-    const paths = this.disk.paths().filter((path) => isWorth(path, this.disk.length(path)));
+    const all = this.disk.paths().filter((path) => isWorth(path, this.disk.length(path)));
+    const large = all.filter((path) => path.startsWith(CHUNK_FILES));
+    // There are few chunk files beside all the others.
+    const paths = 0 < large.length && random.fraction() < 0.5 ? large : all;
     const path = paths[integerBetween(random, 0, Math.max(0, paths.length - 1))];
     if (path === undefined) return;
     this.isHarmed = true;

@@ -36,6 +36,7 @@ export interface Surroundings {
   readonly served: ServedBytes;
   /** Faults of disks and doubled calls; off when everything heals. */
   readonly mayFail: () => boolean;
+  readonly isClient: (machine: string) => boolean;
   /** A line of a log that no healthy product writes. */
   readonly alarmed: (machine: string, message: string, fields: LogFields | undefined) => void;
 }
@@ -120,6 +121,7 @@ export abstract class Machine {
     const random = world.random(`${this.name} run ${this.#runs}`);
     const endpoint = { machine: this.name, lifetime };
     const broken = (error: unknown): void => world.fail(error);
+    const muting = random.fork("muting");
     const ends: (() => void)[] = [];
     this.#tellEnd = () => {
       for (const told of ends.splice(0)) told();
@@ -132,6 +134,7 @@ export abstract class Machine {
         ...{ wires: calls, endpoint, timers: clock, broken },
         random: random.fork("echo"),
         echoShare: () => (this.around.mayFail() ? this.around.options.echoShare : 0),
+        isMuted: (peer) => this.#isMuted(peer, muting),
       }),
       sockets: new SimSockets({
         ...{ wires: bytes, endpoint, timers: clock },
@@ -236,6 +239,12 @@ export abstract class Machine {
   #deliver(wake: () => void): void {
     if (this.#run === undefined) return;
     this.#run.lifetime.deliver(wake);
+  }
+
+  /** Whether the connection ends here, instead of carrying an answer to a client. */
+  #isMuted(peer: string, random: SeededRandom): boolean {
+    const { options, mayFail, isClient } = this.around;
+    return random.fraction() < options.mutedShare && mayFail() && isClient(peer);
   }
 
   #corrupt(bytes: Buffer): void {

@@ -33,6 +33,8 @@ export interface SimRpcParts {
   readonly random: SeededRandom;
   /** Probability of each unary call to be carried out twice. */
   readonly echoShare: () => number;
+  /** Whether a server's next answer is lost, and the connection with it. */
+  readonly isMuted: (peer: string) => boolean;
   /** Our own code is wrong: ends the simulation. */
   readonly broken: (error: unknown) => void;
 }

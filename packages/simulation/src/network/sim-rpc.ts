@@ -3,6 +3,7 @@
 //
 // A call first waits for the connection: a failure before is UNAVAILABLE, any later one
 // CONNECTION_LOST or TIMEOUT. A connection whose other side stands still is given up (keepalive).
+// An answer may be lost with its connection, after the work was done.
 // Beyond gRPC, a unary call may be carried out twice, the second time late: whoever serves it must
 // not mind, for masters repeat their orders after a change of leaders.
 
@@ -132,8 +133,10 @@ class Server {
       status(new LumeoError("OVERLOADED", `Cannot serve ${path}: too many calls are running`));
       return undefined;
     }
-    const send = (bytes: Uint8Array, delivered: () => void): void =>
+    const send = (bytes: Uint8Array, delivered: () => void): void => {
+      if (this.#parts.isMuted(end.peerMachine)) end.breakOff();
       end.send({ kind: "data", call, bytes }, LETTER_BYTES + bytes.byteLength, delivered);
+    };
     const stream = new MessageStream({ send, end: () => {}, cancel: () => {} });
     const gone = new AbortController();
     const bornAt = this.#parts.wires.world.now;

@@ -3,7 +3,7 @@
 import { integerBetween, KiB, type SeededRandom } from "@lumeofs/base";
 import type { Lumeo, Reading, SnapshotInfo } from "@lumeofs/client";
 import { Violation } from "../checks/violation.js";
-import { CONTENT_BYTES_MIN, contentOf, identify } from "./content.js";
+import { CONTENT_BYTES_MIN, Contents, contentOf, headOf } from "./content.js";
 import { type Ledger, NOTHING } from "./ledger.js";
 
 const DIRECTORY = "/files";
@@ -15,22 +15,41 @@ const LARGE_BYTES = 384 * KiB;
 /** Each keeps what it has for ever, and everything is read again and again. */
 const COPIES_MAX = 8;
 const SNAPSHOTS_MAX = 3;
-const CALLS_MAX = 150;
+const CALLS_MAX = 200;
 
-const SHARES = {
-  put: 0.4,
-  get: 0.32,
-  range: 0.1,
-  remove: 0.08,
-  copy: 0.06,
-  snapshot: 0.04,
-} as const;
+/** Of what is no conditional put, no removal and no copy; the rest is about snapshots. */
+const SHARES = { put: 0.46, get: 0.36, range: 0.12 } as const;
+
+/** A slow source gives so much at once, and then nothing for a while. */
+const PIECE_BYTES = 24 * KiB;
+const PIECE_PAUSE_MS_MAX = 500;
 
 export interface FileOptions {
   readonly paths: number;
   readonly replicas: number;
+  /** Of what is stored: how much is in large chunks or in several, and how much comes slowly. */
+  readonly largeShare: number;
+  readonly mediumShare: number;
+  readonly slowShare: number;
+  /** Of calls. */
+  readonly exchangeShare: number;
+  readonly removeShare: number;
+  readonly copyShare: number;
+  readonly editShare: number;
   /** A call that takes longer is given up. */
   readonly deadlineMs: number;
+}
+
+/** Chance, and time that passes, of the process that makes the call. */
+export interface Hand {
+  readonly random: SeededRandom;
+  pause(ms: number): Promise<void>;
+}
+
+interface Storing {
+  readonly id: number;
+  readonly condition: { readonly ifMatch?: string } | { readonly ifNoneMatch?: "*" };
+  readonly hand: Hand;
 }
 
 /** A snapshot that was acknowledged. */
@@ -45,6 +64,7 @@ export class FileWorkload {
   readonly ledger: Ledger;
   readonly #options: FileOptions;
   readonly #now: () => number;
+  readonly #contents = new Contents();
   #names = 0;
   #calls = 0;
   readonly #snapshots: Made[] = [];
@@ -69,7 +89,8 @@ export class FileWorkload {
   }
 
   /** One call. @throws What the call does, or Violation. */
-  async step(client: Lumeo, random: SeededRandom): Promise<void> {
+  async step(client: Lumeo, hand: Hand): Promise<void> {
+    const { random } = hand;
     this.#calls++;
     const path = pathOf(integerBetween(random, 0, this.#options.paths - 1));
     let chance = random.fraction();
@@ -77,11 +98,15 @@ export class FileWorkload {
       chance -= share;
       return chance < 0;
     };
-    if (isDrawn(SHARES.put)) await this.#put(client, path, random);
+    const { exchangeShare, removeShare, copyShare, editShare } = this.#options;
+    if (isDrawn(exchangeShare)) return this.#exchange(client, path, hand);
+    if (isDrawn(removeShare)) return this.#remove(client, path, random);
+    if (isDrawn(copyShare)) return this.#copy(client, path);
+    if (isDrawn(editShare)) return this.#edit(client, path, random);
+    chance /= 1 - exchangeShare - removeShare - copyShare - editShare;
+    if (isDrawn(SHARES.put)) await this.#put(client, path, hand);
     else if (isDrawn(SHARES.get)) await this.read(client, path);
     else if (isDrawn(SHARES.range)) await this.#range(client, path, random);
-    else if (isDrawn(SHARES.remove)) await this.#remove(client, path, random);
-    else if (isDrawn(SHARES.copy)) await this.#copy(client, path);
     else await this.#snapshot(client, random);
   }
 
@@ -109,18 +134,71 @@ export class FileWorkload {
     }
   }
 
-  async #put(client: Lumeo, path: string, random: SeededRandom): Promise<void> {
+  async #put(client: Lumeo, path: string, hand: Hand): Promise<void> {
     const id = this.ledger.newContent(path);
-    const size = sizeOf(random);
     const pending = this.ledger.begin(path, { kind: "put", id });
-    const { replicas, deadlineMs } = this.#options;
-    const chunkSize = LARGE_BYTES <= size ? 8 * CHUNK_BYTES : CHUNK_BYTES;
-    const redundancy = { replicas };
-    const options = { redundancy, chunkSize, deadlineMs };
-    const stored = await client.put(path, contentOf(id, size), options);
+    const stored = await this.#store(client, path, { id, condition: {}, hand });
     pending.answered("stored");
     this.ledger.acknowledged++;
     this.ledger.hasVersion(path, id, stored.version);
+  }
+
+  /** A put over what was seen, and over nothing else: so a repetition would refuse itself. */
+  async #exchange(client: Lumeo, path: string, hand: Hand): Promise<void> {
+    const { deadlineMs } = this.#options;
+    const seen = await unlessMissing(client.stat(path, { deadlineMs }));
+    const over = seen ? this.ledger.contentOfVersion(path, seen.version ?? "") : NOTHING;
+    if (over === undefined) return;
+    const id = this.ledger.newContent(path);
+    const pending = this.ledger.begin(path, { kind: "put", id, over });
+    const condition = seen ? { ifMatch: seen.etag ?? "" } : { ifNoneMatch: "*" as const };
+    try {
+      const stored = await this.#store(client, path, { id, condition, hand });
+      pending.answered("stored");
+      this.ledger.hasVersion(path, id, stored.version);
+    } catch (error) {
+      if (codeOf(error) !== "LUMEO_PRECONDITION") throw error;
+      pending.answered("refused");
+    }
+  }
+
+  /** Writes into the middle of a file, and makes it shorter or longer: all of it, or nothing. */
+  async #edit(client: Lumeo, path: string, random: SeededRandom): Promise<void> {
+    const { deadlineMs } = this.#options;
+    const file = await unlessMissing(client.open(path, "r+", { deadlineMs }));
+    if (file === undefined || file.size < CONTENT_BYTES_MIN) return;
+    const base = headOf(await file.read(0, CONTENT_BYTES_MIN, { deadlineMs }));
+    const baseBytes = file.size;
+    const id = this.ledger.newContent(path);
+    const size = editedSize(random, baseBytes);
+    const at = integerBetween(random, 0, size - 1);
+    const bytes = Math.min(size - at, integerBetween(random, 1, 4 * KiB));
+    const parts = this.#contents.edit(id, size, { base, baseBytes, at, bytes });
+    await file.truncate(size);
+    for (const { at: position, part } of parts) await file.write(part, position);
+    const pending = this.ledger.begin(path, { kind: "put", id, over: base });
+    try {
+      await file.close({ deadlineMs });
+      pending.answered("stored");
+    } catch (error) {
+      if (codeOf(error) !== "LUMEO_CONFLICT") throw error;
+      pending.answered("refused");
+    }
+  }
+
+  #store(
+    client: Lumeo,
+    path: string,
+    { id, condition, hand }: Storing,
+  ): Promise<{ readonly version: string }> {
+    const { random } = hand;
+    const { replicas, deadlineMs, slowShare } = this.#options;
+    const size = sizeOf(random, this.#options);
+    const chunkSize = LARGE_BYTES <= size ? 8 * CHUNK_BYTES : CHUNK_BYTES;
+    const content = contentOf(id, size);
+    const body = random.fraction() < slowShare ? slowly(content, hand) : content;
+    const redundancy = { replicas };
+    return client.put(path, body, { redundancy, chunkSize, deadlineMs, ...condition });
   }
 
   async #range(client: Lumeo, path: string, random: SeededRandom): Promise<void> {
@@ -133,7 +211,7 @@ export class FileWorkload {
     // A part does not say which content it is of; the version does, once somebody has read it all.
     const id = this.ledger.contentOfVersion(path, reading.info.version ?? "");
     if (id === undefined) return;
-    const whole = contentOf(id, reading.info.size ?? 0);
+    const whole = this.#contents.bytesOf(id, reading.info.size ?? 0);
     const { range } = reading;
     if (whole.subarray(range.start, range.end).equals(bytes)) return;
     throw new Violation("C1", `${path} shows other bytes from ${range.start} to ${range.end}`);
@@ -202,7 +280,7 @@ export class FileWorkload {
       const reading = await client.get(path, { deadlineMs });
       const bytes = await reading.bytes();
       const shown = (): string => `${bytes.byteLength} bytes that nobody has stored as a whole`;
-      return { id: this.ledger.belongs(home, identify(bytes), shown), reading };
+      return { id: this.ledger.belongs(home, this.#contents.identify(bytes), shown), reading };
     } catch (error) {
       if (codeOf(error) !== "LUMEO_NOT_FOUND") throw error;
       return { id: NOTHING, reading: undefined };
@@ -228,12 +306,39 @@ function pathOf(number: number): string {
   return `${DIRECTORY}/f${number}`;
 }
 
+async function unlessMissing<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (codeOf(error) !== "LUMEO_NOT_FOUND") throw error;
+    return undefined;
+  }
+}
+
+/** A content that its writer has not all at once: its first chunks wait long for the last one. */
+async function* slowly(content: Uint8Array, { random, pause }: Hand): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < content.byteLength; at += PIECE_BYTES) {
+    yield content.subarray(at, at + PIECE_BYTES);
+    await pause(PIECE_PAUSE_MS_MAX * random.fraction());
+  }
+}
+
 /** Mostly small, sometimes of several chunks, now and then one that streams. */
-function sizeOf(random: SeededRandom): number {
+function sizeOf(
+  random: SeededRandom,
+  { largeShare, mediumShare }: Pick<FileOptions, "largeShare" | "mediumShare">,
+): number {
   const kind = random.fraction();
   const within = (low: number, high: number): number =>
     Math.floor(low * (high / low) ** random.fraction());
-  if (kind < 0.75) return within(CONTENT_BYTES_MIN, 8 * KiB);
-  if (kind < 0.95) return within(32 * KiB, 200 * KiB);
-  return within(LARGE_BYTES, 600 * KiB);
+  if (kind < largeShare) return within(LARGE_BYTES, 600 * KiB);
+  if (kind < largeShare + mediumShare) return within(32 * KiB, 200 * KiB);
+  return within(CONTENT_BYTES_MIN, 8 * KiB);
+}
+
+function editedSize(random: SeededRandom, size: number): number {
+  const kind = random.fraction();
+  if (kind < 0.6) return size;
+  if (kind < 0.8) return integerBetween(random, CONTENT_BYTES_MIN, size);
+  return size + integerBetween(random, 1, 2 * CHUNK_BYTES);
 }

@@ -13,19 +13,20 @@ import { must } from "../checks/violation.js";
 export const NOTHING = 0;
 
 export type FileCall =
-  | { readonly kind: "put"; readonly id: number }
+  /** `over`: only if this is what is there. */
+  | { readonly kind: "put"; readonly id: number; readonly over?: number }
   | { readonly kind: "remove" }
   | { readonly kind: "get" };
 
 /** For a get: which content. For a remove: whether there was one. */
-export type FileAnswer = number | boolean | "stored";
+export type FileAnswer = number | boolean | "stored" | "refused";
 
 const MODEL: Model<number, FileCall, FileAnswer> = {
   initial: NOTHING,
   step(state, call, answer) {
     switch (call.kind) {
       case "put":
-        return call.id;
+        return afterPut(state, call, answer);
       case "remove":
         if (answer !== undefined && answer !== (state !== NOTHING)) return undefined;
         return NOTHING;
@@ -35,6 +36,17 @@ const MODEL: Model<number, FileCall, FileAnswer> = {
   },
   print: String,
 };
+
+function afterPut(
+  state: number,
+  { id, over }: Extract<FileCall, { readonly kind: "put" }>,
+  answer: FileAnswer | undefined,
+): number | undefined {
+  const isTaken = over === undefined || over === state;
+  if (answer === undefined) return isTaken ? id : state;
+  if (isTaken !== (answer === "stored")) return undefined;
+  return isTaken ? id : state;
+}
 
 interface Copied {
   readonly source: string;

@@ -8,7 +8,7 @@
 // A2. An epoch becomes active only while it is the newest, so at most one primary is ever told that
 //     its epoch is active, and none after a newer grant.                                  (rule 8)
 // A3. `lastActive` names the epoch that last became active; the next primary must hear so many
-//     of its members as `fenceOf` says, whoever the members of the newest grant are.                  (rules 5, 13)
+//     of its members as `fenceOf` says, whoever the members of the newest grant are. (rules 5, 13)
 // A4. A sealed chunk never changes again.                                                (rule 17)
 
 import { type Epoch, epoch, type ServerId } from "./ids.js";
@@ -26,7 +26,7 @@ export interface EpochGrant {
   /** One of the members. */
   readonly primary: ServerId;
   readonly members: readonly ServerId[];
-  /** Of whom enough must be fenced first (`fenceOf`); undefined for a chunk that nobody has written yet. */
+  /** Of whom enough must be fenced first (`fenceOf`); undefined for a chunk nobody has written. */
   readonly previous: ActiveSet | undefined;
 }
 

@@ -1,8 +1,8 @@
 // Small chunks on their way to their replicas, as many as there are in one frame: what a frame
 // costs, at seven processes, is mostly the same for one chunk and for sixteen (docs/design/0010).
 //
-// M1. A chunk never waits for company: while fewer than FRAMES_OUT_MAX frames are out, what has been
-//     asked for leaves at the end of the turn of the event loop. While so many are out, chunks
+// M1. A chunk never waits for company: while fewer than FRAMES_OUT_MAX frames are out, what has
+//     been asked for leaves at the end of the turn of the event loop. While so many are out, chunks
 //     gather for the next one.
 // M2. Handles are taken when a frame leaves: what waits here has none that could end, or lead to a
 //     server that has failed meanwhile.

@@ -1,6 +1,6 @@
-// Small chunks that came in one frame: each is checked and stored like any other, all of them in one
-// write of the log, and one answer says that all are durable. Nothing is passed on: the writer sends
-// the same frame to every replica itself (docs/design/0010).
+// Small chunks that came in one frame: each is checked and stored like any other, all of them in
+// one write of the log, and one answer says that all are durable. Nothing is passed on: the writer
+// sends the same frame to every replica itself (docs/design/0010).
 //
 // M1. The answer is sent only when every chunk of the frame is durable here.
 // M2. One chunk that fails makes the frame fail. Those that were stored stay, under handles that

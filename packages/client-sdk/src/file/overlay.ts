@@ -38,6 +38,7 @@ export class Overlay {
 
   /** Whether something was written from `start` up to, not including, `end`. */
   touches(start: number, end: number): boolean {
+    if (end <= start) return false;
     return this.#ranges.some((one) => one.start < end && start < one.start + one.bytes.byteLength);
   }
 

@@ -52,17 +52,7 @@ export async function main(argv: readonly string[], console: Console): Promise<n
   const count = runs === undefined ? endless : Number(runs);
   const begin = console.nowMs();
   const deadline = begin + Number(minutes ?? Number.POSITIVE_INFINITY) * 60_000;
-  const totals = {
-    runs: 0,
-    events: 0,
-    virtualMs: 0,
-    puts: 0,
-    reads: 0,
-    appends: 0,
-    crashes: 0,
-    jobsDone: 0,
-    healedMs: 0,
-  };
+  const totals = { ...NOTHING };
   const failed: number[] = [];
   for (let i = 0; i < count && console.nowMs() < deadline; i++) {
     totals.runs++;
@@ -88,17 +78,33 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       console.print(`${error.message}\n\n`);
     }
   }
-  const seconds = (console.nowMs() - begin) / 1_000;
+  console.print(summaryOf(totals, failed, (console.nowMs() - begin) / 1_000));
+  return failed.length === 0 ? 0 : 1;
+}
+
+/** What all runs together have done. */
+const NOTHING = {
+  runs: 0,
+  events: 0,
+  virtualMs: 0,
+  puts: 0,
+  reads: 0,
+  appends: 0,
+  crashes: 0,
+  jobsDone: 0,
+  healedMs: 0,
+};
+
+function summaryOf(totals: typeof NOTHING, failed: readonly number[], seconds: number): string {
   const hours = (totals.virtualMs / 3_600_000).toFixed(2);
   const rate = (totals.runs / seconds).toFixed(2);
-  console.print(
+  return (
     `${totals.runs} seeds in ${seconds.toFixed(1)} s (${rate} a second): ${hours} virtual hours, ` +
-      `${totals.events} events, ${totals.puts} puts, ${totals.appends} appends, ` +
-      `${totals.reads} reads, ${totals.crashes} ends of processes, ${totals.jobsDone} jobs done, ` +
-      `healed within ${(totals.healedMs / 1_000).toFixed(0)} s at most; ` +
-      `${failed.length} failed${failed.length === 0 ? "" : `: ${failed.join(" ")}`}\n`,
+    `${totals.events} events, ${totals.puts} puts, ${totals.appends} appends, ` +
+    `${totals.reads} reads, ${totals.crashes} ends of processes, ${totals.jobsDone} jobs done, ` +
+    `healed within ${(totals.healedMs / 1_000).toFixed(0)} s at most; ` +
+    `${failed.length} failed${failed.length === 0 ? "" : `: ${failed.join(" ")}`}\n`
   );
-  return failed.length === 0 ? 0 : 1;
 }
 
 const NAME_WIDTH = 68;

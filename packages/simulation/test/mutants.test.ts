@@ -1,4 +1,4 @@
-// The simulation of clusters is worth what it finds: it must see every deliberate bug of mutants.ts.
+// The simulation of clusters is worth what it finds: it must see each deliberate bug of mutants.ts.
 
 import test from "ava";
 import { MUTANTS } from "../src/mutants.js";

@@ -151,14 +151,14 @@ const BUGS: readonly Bug[] = [
   {
     name: "keeps the way to a converted chunk that nobody has any more",
     file: "chunk-table",
-    find: "if (chunk.listedAs !== undefined)",
-    replace: "if (false)",
+    find: "state.delete(convertedKey(chunk.listedAs));",
+    replace: "void 0;",
   },
   {
-    name: "frees a chunk that was converted only when it is not shared",
+    name: "keeps the chunk that another one has taken the place of",
     file: "chunk-table",
-    find: "const alone = { sharers: 0, listedAs: undefined };",
-    replace: "const alone = { listedAs: undefined };",
+    find: "releaseRecord(state, from.handle, chunk, at);",
+    replace: "",
   },
   {
     name: "lets a copy forget what its source was meant to be",

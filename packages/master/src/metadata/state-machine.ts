@@ -44,13 +44,7 @@ import { admit, expireSessions, openSession, recordAnswer } from "./sessions.js"
 import { setPolicy, setQuota } from "./settings.js";
 import { createSnapshot, removeSnapshot } from "./snapshots.js";
 import type { State } from "./state.js";
-import {
-  activateTailEpoch,
-  grantTailEpoch,
-  openTail,
-  salvageTail,
-  sealTail,
-} from "./tails.js";
+import { activateTailEpoch, grantTailEpoch, openTail, salvageTail, sealTail } from "./tails.js";
 import { addTokenKey } from "./token-keys.js";
 import { purgeTrash, restoreTrash } from "./trash.js";
 import { abortUpload, addChunks, beginUpload, expireUploads } from "./uploads.js";

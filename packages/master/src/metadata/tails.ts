@@ -78,11 +78,7 @@ export function grantTailEpoch(state: State, command: CommandOf<"grantTailEpoch"
  * What the survivors have is all there ever was: a new epoch, for which they alone are fenced. Or
  * there are none, and the file goes on without what was appended.
  */
-export function salvageTail(
-  state: State,
-  command: CommandOf<"salvageTail">,
-  now: Moment,
-): Reply {
+export function salvageTail(state: State, command: CommandOf<"salvageTail">, now: Moment): Reply {
   const { handle, expectedNewest, survivors, members } = command;
   const tail = getTail(state, handle);
   if (tail === undefined) return refuseGone("salvage", handle);

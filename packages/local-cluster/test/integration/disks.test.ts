@@ -36,13 +36,15 @@ interface Job {
   readonly doneChunks: number;
 }
 
-test.beforeEach(async (t) => {
-  const topology = { masters: 3, chunkservers: 4, disks: 2 };
-  t.context = { drill: await Drill.start(topology, ENVIRONMENT) };
-});
 test.afterEach.always(async (t) => {
   await t.context.drill.stop();
 });
+
+async function begin(t: Test, chunkservers: number): Promise<Drill> {
+  const topology = { masters: 3, chunkservers, disks: 2 };
+  t.context.drill = await Drill.start(topology, ENVIRONMENT);
+  return t.context.drill;
+}
 
 function folderOf({ context: { drill } }: Test, id: string, disk: "data" | "data-2"): string {
   const member = drill.cluster.members().find((one) => one.id === id);
@@ -63,12 +65,16 @@ async function untilDisks(t: Test, id: string, states: string): Promise<void> {
   });
 }
 
+/** Files of each writer: they are replaced again and again. */
+const FILES = 30;
+
 /** Puts files and appends lines until it is stopped; remembers all that was acknowledged. */
 class Load {
   readonly digests = new Map<string, string>();
   readonly lines: string[] = [];
   readonly failures: unknown[] = [];
   readonly #client: Lumeo;
+  #puts = 0;
   #isStopped = false;
   readonly #running: Promise<unknown>;
 
@@ -79,7 +85,7 @@ class Load {
   }
 
   get count(): number {
-    return Math.min(this.digests.size, this.lines.length);
+    return Math.min(this.#puts, this.lines.length);
   }
 
   async stop(): Promise<void> {
@@ -91,10 +97,11 @@ class Load {
   async #write(folder: string, seed: number): Promise<void> {
     for (let i = 0; !this.#isStopped; i++) {
       const source = seededBytes(seed + i, i % 4 === 0 ? 2 * MIB + i : 6_000 + i);
-      const path = `${folder}/${i}`;
+      const path = `${folder}/${i % FILES}`;
       await this.#try(async () => {
         await this.#client.put(path, source, { chunkSize: MIB });
         this.digests.set(path, source.sha256());
+        this.#puts++;
       });
     }
   }
@@ -156,16 +163,16 @@ async function untilWhole(t: Test): Promise<void> {
 }
 
 test.serial("a disk that fails costs no call, and what was on it is made again", async (t) => {
-  const { drill } = t.context;
+  const drill = await begin(t, 4);
   const load = new Load(drill, "first");
-  await untilMore(t, load, 20);
+  await untilMore(t, load, 10);
   const { pid } = drill.cluster.members().find(({ id }) => id === "cs1") ?? {};
   const tails = (await disksOf(t, "cs1")).find((disk) => disk.tails);
   const gone = tails?.folder ?? "";
   t.is(gone, folderOf(t, "cs1", "data"));
   renameSync(gone, `${gone}.away`);
   await untilDisks(t, "cs1", "lost serving");
-  await untilMore(t, load, 20);
+  await untilMore(t, load, 10);
   await load.stop();
   await untilWhole(t);
   await audited(t, load, "first");
@@ -182,13 +189,13 @@ test.serial("a disk that fails costs no call, and what was on it is made again",
   await untilDisks(t, "cs1", "lost serving");
   t.false(existsSync(gone));
   const second = new Load(drill, "second");
-  await untilMore(t, second, 10);
+  await untilMore(t, second, 6);
 
   // It comes back, with copies that are made elsewhere by now, and an old log of growing chunks.
   renameSync(`${gone}.away`, gone);
   await drill.cluster.restart("cs1");
   await untilDisks(t, "cs1", "serving serving");
-  await untilMore(t, second, 10);
+  await untilMore(t, second, 6);
   await second.stop();
   await untilWhole(t);
   await audited(t, load, "first");
@@ -196,16 +203,16 @@ test.serial("a disk that fails costs no call, and what was on it is made again",
 });
 
 test.serial("an empty disk takes the place of one that is gone, and fills up", async (t) => {
-  const { drill } = t.context;
+  const drill = await begin(t, 4);
   const load = new Load(drill, "files");
-  await untilMore(t, load, 20);
+  await untilMore(t, load, 10);
   const folder = folderOf(t, "cs2", "data-2");
   await drill.cluster.kill("cs2");
   renameSync(folder, `${folder}.gone`);
   mkdirSync(folder);
   await drill.cluster.restart("cs2");
   await untilDisks(t, "cs2", "serving serving");
-  await untilMore(t, load, 20);
+  await untilMore(t, load, 10);
   await load.stop();
   await untilWhole(t);
   await audited(t, load, "files");
@@ -214,7 +221,7 @@ test.serial("an empty disk takes the place of one that is gone, and fills up", a
 });
 
 test.serial("a disk of another server is refused, and so is one that is not given", async (t) => {
-  const { drill } = t.context;
+  const drill = await begin(t, 4);
   const [own, other] = [folderOf(t, "cs3", "data-2"), folderOf(t, "cs4", "data-2")];
   await drill.cluster.kill("cs3");
   await drill.cluster.kill("cs4");
@@ -230,4 +237,25 @@ test.serial("a disk of another server is refused, and so is one that is not give
   await drill.cluster.revive();
   await untilDisks(t, "cs3", "serving serving");
   await untilDisks(t, "cs4", "serving serving");
+});
+
+test.serial("each server in turn loses the disk that growing chunks live on", async (t) => {
+  const drill = await begin(t, 3);
+  const load = new Load(drill, "log");
+  for (const id of ["cs1", "cs2", "cs3"]) {
+    await untilMore(t, load, 8);
+    const gone = (await disksOf(t, id)).find((disk) => disk.tails)?.folder ?? "";
+    renameSync(gone, `${gone}.away`);
+    await untilDisks(t, id, "lost serving");
+    await untilMore(t, load, 8);
+    // With three servers, its copies can be made again on its other disk alone.
+    await untilWhole(t);
+  }
+  await load.stop();
+  await untilWhole(t);
+  await audited(t, load, "log");
+  for (const id of ["cs1", "cs2", "cs3"]) {
+    const disks = await disksOf(t, id);
+    t.is(disks.filter((disk) => disk.tails && disk.state === "serving").length, 1, id);
+  }
 });

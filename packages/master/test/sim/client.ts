@@ -48,7 +48,6 @@ export type Ending =
   /** It lives with not knowing. `request` is the name by which `Outcomes` knows it. */
   | { readonly kind: "givenUp"; readonly request: string };
 
-const LEASE_SHARE = 0.4;
 const BACKOFF_MS_MAX = 60;
 const PATIENCE_MS_MAX = 1_600;
 
@@ -109,7 +108,7 @@ export class Client {
     for (;;) {
       const { known } = outcomes;
       // A lease must be worth as much as a majority that was asked.
-      const consistency = this.chance(LEASE_SHARE) ? "lease" : "linearizable";
+      const consistency = this.chance(this.#parts.options.leaseShare) ? "lease" : "linearizable";
       const reply = await this.#send({ kind: "query", look, consistency });
       if (reply?.kind === "found") {
         outcomes.shown(reply.at, known);

@@ -63,6 +63,7 @@ export class Nemesis {
       if (added !== undefined) this.#revive(added);
     });
     this.#often("handover", faults.handoverMs, (random) => handOver(world, cast, random));
+    this.#often("lag", faults.lagMs, (random) => this.#lag(random));
     for (const member of this.#cast.all) this.#revive(member);
   }
 
@@ -175,6 +176,28 @@ export class Nemesis {
         if (!this.#isOver) this.#network.clog(from, to, until);
       });
     }
+  }
+
+  /** Answers to the leader are held back for about an election; soon they are all that it hears. */
+  #lag(random: SeededRandom): void {
+    const { leader, living } = this.#cast;
+    if (leader === undefined) return;
+    const { raft, tickMs } = this.#options;
+    const electionMs = raft.electionTicks * tickMs;
+    const others = living.filter((member) => member !== leader);
+    const deafMs = 0.6 * random.fraction() * electionMs;
+    const until = this.#world.now + deafMs + (0.5 + 0.7 * random.fraction()) * electionMs;
+    for (const { name } of others) this.#network.clog(name, leader.name, until);
+    this.#world.after(deafMs, () => {
+      if (this.#isOver) return;
+      for (const { name } of others) {
+        this.#network.cut(leader.name, name);
+        this.#network.cut(name, leader.name); // what is held back still arrives
+      }
+    });
+    this.#world.after(deafMs + 3 * electionMs, () => {
+      if (!this.#isOver) this.#network.heal();
+    });
   }
 
   #break(random: SeededRandom): void {

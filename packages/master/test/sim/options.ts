@@ -32,6 +32,8 @@ export interface FaultPauses {
   readonly membershipMs: FaultPause;
   /** The leader hands over, or gives up. */
   readonly handoverMs: FaultPause;
+  /** The leader hears late what it was answered, and is cut off meanwhile. */
+  readonly lagMs: FaultPause;
 }
 
 export interface SwarmOptions {
@@ -42,6 +44,8 @@ export interface SwarmOptions {
   readonly directories: number;
   /** Share of calls that only read. */
   readonly readShare: number;
+  /** Of reads that must be linearizable: how many may rest on a lease. */
+  readonly leaseShare: number;
   /** How often a client gives a request up and lives with not knowing. */
   readonly abandonRate: number;
   readonly thinkMsMean: number;
@@ -86,6 +90,7 @@ export function drawOptions(random: Random): SwarmOptions {
     workloads: Array.from({ length: between(1, 2) }, () => oneOf(WORKLOAD_NAMES)),
     directories: between(1, 3),
     readShare: oneOf([0.2, 0.5, 0.7]),
+    leaseShare: 0.4,
     abandonRate: oneOf([0, 0, 0.05]),
     thinkMsMean: oneOf([10, 50, 150]),
     timeoutMs: oneOf([150, 400, 800]),
@@ -142,6 +147,7 @@ const NO_FAULTS: FaultPauses = {
   wipeMs: undefined,
   membershipMs: undefined,
   handoverMs: undefined,
+  lagMs: undefined,
 };
 
 function drawFaults(random: Random): FaultPauses {
@@ -163,6 +169,7 @@ function drawFaults(random: Random): FaultPauses {
     wipeMs: sometimes(0.15, 2_500),
     membershipMs: sometimes(0.4, 500),
     handoverMs: sometimes(0.3, 1_000),
+    lagMs: undefined,
   };
 }
 
@@ -242,6 +249,42 @@ const overload = (options: SwarmOptions): SwarmOptions => ({
   faults: { ...options.faults, partitionMs: 500 },
 });
 
+/** Leaders that hear old answers when others lead already, and rely on leases. */
+const lag = (options: SwarmOptions): SwarmOptions => ({
+  ...stale(options),
+  workloads: ["register"],
+  clients: 8,
+  leaseShare: 0.9,
+  timeoutMs: 120,
+  roamRate: 0.5,
+  raft: { ...stale(options).raft, leases: true },
+  clockDrift: 0,
+  faults: { ...NO_FAULTS, lagMs: 1_000 },
+});
+
+/** Leaders that come and go within moments, in a group of five, and messages from long ago. */
+const echoes = (options: SwarmOptions): SwarmOptions => ({
+  ...unsteady(options),
+  members: 5,
+  tickMs: 20,
+  raft: {
+    ...options.raft,
+    heartbeatTicks: 1,
+    electionTicks: 4,
+    appendBytesMax: 64 * KiB,
+    inFlightAppendsMax: 16,
+    inFlightBytesMax: 1024 * KiB,
+  },
+  network: {
+    ...options.network,
+    delayMsMin: 0.1,
+    delayMsMean: 3,
+    echo: { share: 0.4, msMax: 1_500 },
+  },
+  io: { ...options.io, latencyMsMin: 0.05, latencyMsMean: 0.5 },
+  faults: { ...NO_FAULTS, partitionMs: 200, handoverMs: 150, clogMs: 150 },
+});
+
 /** Ways to look where a kind of bug would be: they change the options of every seed. */
 export const LENSES = {
   unsteady,
@@ -250,6 +293,8 @@ export const LENSES = {
   snapshots,
   membership,
   overload,
+  lag,
+  echoes,
 } as const;
 export type Lens = keyof typeof LENSES;
 

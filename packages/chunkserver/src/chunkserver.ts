@@ -26,9 +26,14 @@ import { controlService } from "./rpc/control-service.js";
 import { DataService, LARGE_WRITES_MAX } from "./rpc/data-service.js";
 import { tailOrderService } from "./rpc/tail-orders.js";
 import type { ChunkStore } from "./store/chunk-store.js";
+import type { TailScrubConfig } from "./tail/tail-scrub.js";
 import { CopyService } from "./transfer/copy-service.js";
 import type { StoppedChunks } from "./transfer/stopped-chunks.js";
-import { Throttle } from "./transfer/throttle.js";
+import { Throttle, type ThrottlePorts } from "./transfer/throttle.js";
+
+/** Between two rounds over growing chunks: the rounds over sealed ones may take longer. */
+const TAIL_SCRUB_MS = 10 * 60_000;
+const TAIL_SCRUB_MS_MIN = 1_000;
 
 export interface ChunkserverPorts {
   readonly logger: Logger;
@@ -175,7 +180,18 @@ function startTails(
     logger: logger.child({ component: "tails" }),
     idleSealMs: config.tailIdleMs,
     reportPauseMs: config.inventoryPauseMs,
+    scrub: tailScrubOf(config, { clock, timers }),
   });
+}
+
+function tailScrubOf(config: ChunkserverConfig, ports: ThrottlePorts): TailScrubConfig | undefined {
+  const { scrubBytesPerSecond: bytesPerSecond, scrubRoundMs } = config;
+  if (bytesPerSecond === 0) return undefined;
+  const throttle = new Throttle(ports);
+  return {
+    pauseMs: Math.max(TAIL_SCRUB_MS_MIN, Math.min(TAIL_SCRUB_MS, scrubRoundMs)),
+    pace: (bytes, signal) => throttle.take(bytes, bytesPerSecond, signal),
+  };
 }
 
 /** Connections to other chunkservers. */

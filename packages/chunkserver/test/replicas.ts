@@ -30,6 +30,7 @@ import { DataService } from "../src/rpc/data-service.js";
 import { DiskChunkStore } from "../src/store/disk-chunk-store.js";
 import { MemoryIndex } from "../src/store/memory-index.js";
 import type { TailMasters } from "../src/tail/tail-masters.js";
+import type { TailScrubConfig } from "../src/tail/tail-scrub.js";
 import { Tails } from "../src/tail/tails.js";
 import { StoppedChunks } from "../src/transfer/stopped-chunks.js";
 
@@ -52,6 +53,7 @@ export interface TailSettings {
   readonly masters: TailMasters;
   readonly idleSealMs?: number;
   readonly reportPauseMs?: number;
+  readonly scrub?: TailScrubConfig;
 }
 
 const nobody = () => Promise.reject(new LumeoError("NO_LEADER", "There are no masters here"));
@@ -103,7 +105,9 @@ export async function startReplica(
       crc32c: nativeCrc32c,
       logger: SILENT_LOGGER,
     },
-    ...{ idleSealMs: 60_000, reportPauseMs: 60_000, ...tailSettings },
+    ...{ idleSealMs: 60_000, reportPauseMs: 60_000 },
+    scrub: undefined,
+    ...tailSettings,
     owner: new Uint8Array(16).fill(number),
     self: () => ({ server: id, address }),
     clock: new SystemClock(),

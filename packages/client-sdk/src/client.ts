@@ -170,7 +170,7 @@ export class Lumeo implements AsyncDisposable {
     this.healing = new Healing(runner.run, new HealingClient(this.#admin));
     this.diagnosis = new Diagnosis(runner.run, new DiagnosisClient(ports.clock));
     this.audits = new Audits({
-      ...{ run: runner.run, metadata, chunkservers, ports },
+      ...{ run: runner.run, metadata, chunkservers, tails: this.#tails, ports },
       ...{ masters: this.#masters, admin: this.#admin, healing: this.healing, files: this },
     });
     const open = feedOpener(this.#masters, ports.random);

@@ -411,7 +411,7 @@ async function serve(
     ...watchMethods(feed),
     ...auditMethods({
       ...{ replication: consensus, channels, log, fleet, clock, timers, freeze, orders },
-      bytesPerSecondMax: config.backupBytesPerSecond,
+      ...{ mint, keeper: tails.keeper, bytesPerSecondMax: config.backupBytesPerSecond },
     }),
     ...backupMethodsOf(parts),
     ...healingMethods({

@@ -2325,6 +2325,69 @@ export namespace lumeo {
                 COPY_FINDING_UNKNOWN = 3
             }
 
+            interface IListTailsRequest extends lumeo.master.v1.ListTailsRequest.$Properties {
+            }
+
+            class ListTailsRequest {
+                constructor(p?: lumeo.master.v1.ListTailsRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                after: number;
+                limit: number;
+                forwarded: boolean;
+                static encode(m: lumeo.master.v1.ListTailsRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListTailsRequest & lumeo.master.v1.ListTailsRequest.$Shape;
+            }
+
+            namespace ListTailsRequest {
+                interface $Properties {
+                    after?: (number|null);
+                    limit?: (number|null);
+                    forwarded?: (boolean|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListTailsRequest.$Properties;
+            }
+
+            interface IListTailsResponse extends lumeo.master.v1.ListTailsResponse.$Properties {
+            }
+
+            class ListTailsResponse {
+                constructor(p?: lumeo.master.v1.ListTailsResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                tails: lumeo.master.v1.GrowingChunk.$Properties[];
+                static encode(m: lumeo.master.v1.ListTailsResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListTailsResponse & lumeo.master.v1.ListTailsResponse.$Shape;
+            }
+
+            namespace ListTailsResponse {
+                interface $Properties {
+                    tails?: (lumeo.master.v1.GrowingChunk.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ListTailsResponse.$Properties;
+            }
+
+            interface IGrowingChunk extends lumeo.master.v1.GrowingChunk.$Properties {
+            }
+
+            class GrowingChunk {
+                constructor(p?: lumeo.master.v1.GrowingChunk.$Properties);
+                $unknowns?: Uint8Array[];
+                chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
+                tail?: (lumeo.master.v1.TailAuthority.$Properties|null);
+                static encode(m: lumeo.master.v1.GrowingChunk.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.GrowingChunk & lumeo.master.v1.GrowingChunk.$Shape;
+            }
+
+            namespace GrowingChunk {
+                interface $Properties {
+                    chunk?: (lumeo.common.v1.LocatedChunk.$Properties|null);
+                    tail?: (lumeo.master.v1.TailAuthority.$Properties|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.GrowingChunk.$Properties;
+            }
+
             interface IAuditNamesRequest extends lumeo.master.v1.AuditNamesRequest.$Properties {
             }
 
@@ -2566,59 +2629,6 @@ export namespace lumeo {
                 REPLICA_STANDING_STALE = 9
             }
 
-            interface IExportRequest extends lumeo.master.v1.ExportRequest.$Properties {
-            }
-
-            class ExportRequest {
-                constructor(p?: lumeo.master.v1.ExportRequest.$Properties);
-                $unknowns?: Uint8Array[];
-                mode: lumeo.backup.v1.Mode;
-                bytesPerSecond: number;
-                static encode(m: lumeo.master.v1.ExportRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape;
-            }
-
-            namespace ExportRequest {
-                interface $Properties {
-                    mode?: (lumeo.backup.v1.Mode|null);
-                    bytesPerSecond?: (number|null);
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = lumeo.master.v1.ExportRequest.$Properties;
-            }
-
-            interface IExportResponse extends lumeo.master.v1.ExportResponse.$Properties {
-            }
-
-            class ExportResponse {
-                constructor(p?: lumeo.master.v1.ExportResponse.$Properties);
-                $unknowns?: Uint8Array[];
-                origin?: (lumeo.backup.v1.Origin.$Properties|null);
-                records?: (lumeo.backup.v1.Records.$Properties|null);
-                totals?: (lumeo.backup.v1.Totals.$Properties|null);
-                part?: ("origin"|"records"|"totals");
-                static encode(m: lumeo.master.v1.ExportResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape;
-            }
-
-            namespace ExportResponse {
-                interface $Properties {
-                    origin?: (lumeo.backup.v1.Origin.$Properties|null);
-                    records?: (lumeo.backup.v1.Records.$Properties|null);
-                    totals?: (lumeo.backup.v1.Totals.$Properties|null);
-                    part?: ("origin"|"records"|"totals");
-                    $unknowns?: Uint8Array[];
-                }
-                type $Shape = {
-                  origin?: lumeo.backup.v1.Origin.$Shape|null;
-                  records?: lumeo.backup.v1.Records.$Shape|null;
-                  totals?: lumeo.backup.v1.Totals.$Shape|null;
-                  $unknowns?: Uint8Array[];
-                } & (
-                  ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
-                );
-            }
-
             interface ISalvageChunkRequest extends lumeo.master.v1.SalvageChunkRequest.$Properties {
             }
 
@@ -2783,6 +2793,59 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ReportDamageResponse.$Properties;
+            }
+
+            interface IExportRequest extends lumeo.master.v1.ExportRequest.$Properties {
+            }
+
+            class ExportRequest {
+                constructor(p?: lumeo.master.v1.ExportRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                mode: lumeo.backup.v1.Mode;
+                bytesPerSecond: number;
+                static encode(m: lumeo.master.v1.ExportRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape;
+            }
+
+            namespace ExportRequest {
+                interface $Properties {
+                    mode?: (lumeo.backup.v1.Mode|null);
+                    bytesPerSecond?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.ExportRequest.$Properties;
+            }
+
+            interface IExportResponse extends lumeo.master.v1.ExportResponse.$Properties {
+            }
+
+            class ExportResponse {
+                constructor(p?: lumeo.master.v1.ExportResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                origin?: (lumeo.backup.v1.Origin.$Properties|null);
+                records?: (lumeo.backup.v1.Records.$Properties|null);
+                totals?: (lumeo.backup.v1.Totals.$Properties|null);
+                part?: ("origin"|"records"|"totals");
+                static encode(m: lumeo.master.v1.ExportResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape;
+            }
+
+            namespace ExportResponse {
+                interface $Properties {
+                    origin?: (lumeo.backup.v1.Origin.$Properties|null);
+                    records?: (lumeo.backup.v1.Records.$Properties|null);
+                    totals?: (lumeo.backup.v1.Totals.$Properties|null);
+                    part?: ("origin"|"records"|"totals");
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = {
+                  origin?: lumeo.backup.v1.Origin.$Shape|null;
+                  records?: lumeo.backup.v1.Records.$Shape|null;
+                  totals?: lumeo.backup.v1.Totals.$Shape|null;
+                  $unknowns?: Uint8Array[];
+                } & (
+                  ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
+                );
             }
 
             interface IFence extends lumeo.master.v1.Fence.$Properties {

@@ -17480,6 +17480,470 @@ export const lumeo = $root.lumeo = (() => {
                 return values;
             })();
 
+            v1.ListTailsRequest = (function() {
+
+                /**
+                 * Properties of a ListTailsRequest.
+                 * @typedef {Object} lumeo.master.v1.ListTailsRequest.$Properties
+                 * @property {number|null} [after] ListTailsRequest after
+                 * @property {number|null} [limit] ListTailsRequest limit
+                 * @property {boolean|null} [forwarded] ListTailsRequest forwarded
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListTailsRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IListTailsRequest
+                 * @augments lumeo.master.v1.ListTailsRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ListTailsRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListTailsRequest.
+                 * @typedef {lumeo.master.v1.ListTailsRequest.$Properties} lumeo.master.v1.ListTailsRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListTailsRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListTailsRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListTailsRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListTailsRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListTailsRequest after.
+                 * @member {number} after
+                 * @memberof lumeo.master.v1.ListTailsRequest
+                 * @instance
+                 */
+                ListTailsRequest.prototype.after = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ListTailsRequest limit.
+                 * @member {number} limit
+                 * @memberof lumeo.master.v1.ListTailsRequest
+                 * @instance
+                 */
+                ListTailsRequest.prototype.limit = 0;
+
+                /**
+                 * ListTailsRequest forwarded.
+                 * @member {boolean} forwarded
+                 * @memberof lumeo.master.v1.ListTailsRequest
+                 * @instance
+                 */
+                ListTailsRequest.prototype.forwarded = false;
+
+                /**
+                 * Encodes the specified ListTailsRequest message. Does not implicitly {@link lumeo.master.v1.ListTailsRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListTailsRequest
+                 * @static
+                 * @param {lumeo.master.v1.ListTailsRequest.$Properties} m ListTailsRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListTailsRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.after != null && $Object.hasOwnProperty.call(m, "after") && (typeof m.after === "object" ? m.after.low || m.after.high : m.after !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.after);
+                    if (m.limit != null && $Object.hasOwnProperty.call(m, "limit") && m.limit !== 0)
+                        w.uint32(/* id 2, wireType 0 =*/16).uint32(m.limit);
+                    if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
+                        w.uint32(/* id 3, wireType 0 =*/24).bool(m.forwarded);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListTailsRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListTailsRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListTailsRequest & lumeo.master.v1.ListTailsRequest.$Shape} ListTailsRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListTailsRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListTailsRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.after = v;
+                                else
+                                    delete m.after;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.limit = v;
+                                else
+                                    delete m.limit;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.forwarded = v;
+                                else
+                                    delete m.forwarded;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListTailsRequest;
+            })();
+
+            v1.ListTailsResponse = (function() {
+
+                /**
+                 * Properties of a ListTailsResponse.
+                 * @typedef {Object} lumeo.master.v1.ListTailsResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.GrowingChunk.$Properties>|null} [tails] ListTailsResponse tails
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ListTailsResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IListTailsResponse
+                 * @augments lumeo.master.v1.ListTailsResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ListTailsResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ListTailsResponse.
+                 * @typedef {lumeo.master.v1.ListTailsResponse.$Properties} lumeo.master.v1.ListTailsResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ListTailsResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ListTailsResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ListTailsResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ListTailsResponse = function (p) {
+                    this.tails = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ListTailsResponse tails.
+                 * @member {Array.<lumeo.master.v1.GrowingChunk.$Properties>} tails
+                 * @memberof lumeo.master.v1.ListTailsResponse
+                 * @instance
+                 */
+                ListTailsResponse.prototype.tails = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ListTailsResponse message. Does not implicitly {@link lumeo.master.v1.ListTailsResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ListTailsResponse
+                 * @static
+                 * @param {lumeo.master.v1.ListTailsResponse.$Properties} m ListTailsResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ListTailsResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.tails != null && m.tails.length) {
+                        for (var i = 0; i < m.tails.length; ++i)
+                            $root.lumeo.master.v1.GrowingChunk.encode(m.tails[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ListTailsResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ListTailsResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ListTailsResponse & lumeo.master.v1.ListTailsResponse.$Shape} ListTailsResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ListTailsResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ListTailsResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.tails && m.tails.length))
+                                    m.tails = [];
+                                m.tails.push($root.lumeo.master.v1.GrowingChunk.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ListTailsResponse;
+            })();
+
+            v1.GrowingChunk = (function() {
+
+                /**
+                 * Properties of a GrowingChunk.
+                 * @typedef {Object} lumeo.master.v1.GrowingChunk.$Properties
+                 * @property {lumeo.common.v1.LocatedChunk.$Properties|null} [chunk] GrowingChunk chunk
+                 * @property {lumeo.master.v1.TailAuthority.$Properties|null} [tail] GrowingChunk tail
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a GrowingChunk.
+                 * @memberof lumeo.master.v1
+                 * @interface IGrowingChunk
+                 * @augments lumeo.master.v1.GrowingChunk.$Properties
+                 * @deprecated Use lumeo.master.v1.GrowingChunk.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a GrowingChunk.
+                 * @typedef {lumeo.master.v1.GrowingChunk.$Properties} lumeo.master.v1.GrowingChunk.$Shape
+                 */
+
+                /**
+                 * Constructs a new GrowingChunk.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a GrowingChunk.
+                 * @constructor
+                 * @param {lumeo.master.v1.GrowingChunk.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const GrowingChunk = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * GrowingChunk chunk.
+                 * @member {lumeo.common.v1.LocatedChunk.$Properties|null|undefined} chunk
+                 * @memberof lumeo.master.v1.GrowingChunk
+                 * @instance
+                 */
+                GrowingChunk.prototype.chunk = null;
+
+                /**
+                 * GrowingChunk tail.
+                 * @member {lumeo.master.v1.TailAuthority.$Properties|null|undefined} tail
+                 * @memberof lumeo.master.v1.GrowingChunk
+                 * @instance
+                 */
+                GrowingChunk.prototype.tail = null;
+
+                /**
+                 * Encodes the specified GrowingChunk message. Does not implicitly {@link lumeo.master.v1.GrowingChunk.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.GrowingChunk
+                 * @static
+                 * @param {lumeo.master.v1.GrowingChunk.$Properties} m GrowingChunk message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                GrowingChunk.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.chunk != null && $Object.hasOwnProperty.call(m, "chunk"))
+                        $root.lumeo.common.v1.LocatedChunk.encode(m.chunk, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.tail != null && $Object.hasOwnProperty.call(m, "tail"))
+                        $root.lumeo.master.v1.TailAuthority.encode(m.tail, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a GrowingChunk message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.GrowingChunk
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.GrowingChunk & lumeo.master.v1.GrowingChunk.$Shape} GrowingChunk
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                GrowingChunk.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.GrowingChunk();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.chunk = $root.lumeo.common.v1.LocatedChunk.decode(r, r.size(), $undefined, q + 1, m.chunk);
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.tail = $root.lumeo.master.v1.TailAuthority.decode(r, r.size(), $undefined, q + 1, m.tail);
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return GrowingChunk;
+            })();
+
             v1.AuditNamesRequest = (function() {
 
                 /**
@@ -19193,354 +19657,6 @@ export const lumeo = $root.lumeo = (() => {
                 return values;
             })();
 
-            v1.ExportRequest = (function() {
-
-                /**
-                 * Properties of an ExportRequest.
-                 * @typedef {Object} lumeo.master.v1.ExportRequest.$Properties
-                 * @property {lumeo.backup.v1.Mode|null} [mode] ExportRequest mode
-                 * @property {number|null} [bytesPerSecond] ExportRequest bytesPerSecond
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of an ExportRequest.
-                 * @memberof lumeo.master.v1
-                 * @interface IExportRequest
-                 * @augments lumeo.master.v1.ExportRequest.$Properties
-                 * @deprecated Use lumeo.master.v1.ExportRequest.$Properties instead.
-                 */
-
-                /**
-                 * Shape of an ExportRequest.
-                 * @typedef {lumeo.master.v1.ExportRequest.$Properties} lumeo.master.v1.ExportRequest.$Shape
-                 */
-
-                /**
-                 * Constructs a new ExportRequest.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents an ExportRequest.
-                 * @constructor
-                 * @param {lumeo.master.v1.ExportRequest.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ExportRequest = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * ExportRequest mode.
-                 * @member {lumeo.backup.v1.Mode} mode
-                 * @memberof lumeo.master.v1.ExportRequest
-                 * @instance
-                 */
-                ExportRequest.prototype.mode = 0;
-
-                /**
-                 * ExportRequest bytesPerSecond.
-                 * @member {number} bytesPerSecond
-                 * @memberof lumeo.master.v1.ExportRequest
-                 * @instance
-                 */
-                ExportRequest.prototype.bytesPerSecond = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-
-                /**
-                 * Encodes the specified ExportRequest message. Does not implicitly {@link lumeo.master.v1.ExportRequest.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.ExportRequest
-                 * @static
-                 * @param {lumeo.master.v1.ExportRequest.$Properties} m ExportRequest message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ExportRequest.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.mode != null && $Object.hasOwnProperty.call(m, "mode") && m.mode !== 0)
-                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.mode);
-                    if (m.bytesPerSecond != null && $Object.hasOwnProperty.call(m, "bytesPerSecond") && (typeof m.bytesPerSecond === "object" ? m.bytesPerSecond.low || m.bytesPerSecond.high : m.bytesPerSecond !== 0))
-                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.bytesPerSecond);
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes an ExportRequest message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.ExportRequest
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape} ExportRequest
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ExportRequest.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m, v;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.ExportRequest();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 0)
-                                    break;
-                                if (v = r.int32())
-                                    m.mode = v;
-                                else
-                                    delete m.mode;
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 0)
-                                    break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.bytesPerSecond = v;
-                                else
-                                    delete m.bytesPerSecond;
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ExportRequest;
-            })();
-
-            v1.ExportResponse = (function() {
-
-                /**
-                 * Properties of an ExportResponse.
-                 * @typedef {Object} lumeo.master.v1.ExportResponse.$Properties
-                 * @property {lumeo.backup.v1.Origin.$Properties|null} [origin] ExportResponse origin
-                 * @property {lumeo.backup.v1.Records.$Properties|null} [records] ExportResponse records
-                 * @property {lumeo.backup.v1.Totals.$Properties|null} [totals] ExportResponse totals
-                 * @property {"origin"|"records"|"totals"} [part] ExportResponse part
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-
-                /**
-                 * Properties of an ExportResponse.
-                 * @memberof lumeo.master.v1
-                 * @interface IExportResponse
-                 * @augments lumeo.master.v1.ExportResponse.$Properties
-                 * @deprecated Use lumeo.master.v1.ExportResponse.$Properties instead.
-                 */
-
-                /**
-                 * Narrowed shape of an ExportResponse.
-                 * @typedef {{
-                 *   origin?: lumeo.backup.v1.Origin.$Shape|null;
-                 *   records?: lumeo.backup.v1.Records.$Shape|null;
-                 *   totals?: lumeo.backup.v1.Totals.$Shape|null;
-                 *   $unknowns?: Array.<Uint8Array>;
-                 * } & (
-                 *   ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
-                 * )} lumeo.master.v1.ExportResponse.$Shape
-                 */
-
-                /**
-                 * Constructs a new ExportResponse.
-                 * @memberof lumeo.master.v1
-                 * @classdesc Represents an ExportResponse.
-                 * @constructor
-                 * @param {lumeo.master.v1.ExportResponse.$Properties=} [p] Properties to set
-                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
-                 */
-                const ExportResponse = function (p) {
-                    if (p)
-                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
-                            if (p[ks[i]] != null && ks[i] !== "__proto__")
-                                this[ks[i]] = p[ks[i]];
-                };
-
-                /**
-                 * ExportResponse origin.
-                 * @member {lumeo.backup.v1.Origin.$Properties|null|undefined} origin
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @instance
-                 */
-                ExportResponse.prototype.origin = null;
-
-                /**
-                 * ExportResponse records.
-                 * @member {lumeo.backup.v1.Records.$Properties|null|undefined} records
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @instance
-                 */
-                ExportResponse.prototype.records = null;
-
-                /**
-                 * ExportResponse totals.
-                 * @member {lumeo.backup.v1.Totals.$Properties|null|undefined} totals
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @instance
-                 */
-                ExportResponse.prototype.totals = null;
-
-                // OneOf field names bound to virtual getters and setters
-                let $oneOfFields;
-
-                /**
-                 * ExportResponse part.
-                 * @member {"origin"|"records"|"totals"|undefined} part
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @instance
-                 */
-                $Object.defineProperty(ExportResponse.prototype, "part", {
-                    get: $util.oneOfGetter($oneOfFields = ["origin", "records", "totals"]),
-                    set: $util.oneOfSetter($oneOfFields)
-                });
-
-                /**
-                 * Encodes the specified ExportResponse message. Does not implicitly {@link lumeo.master.v1.ExportResponse.verify|verify} messages.
-                 * @function encode
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @static
-                 * @param {lumeo.master.v1.ExportResponse.$Properties} m ExportResponse message or plain object to encode
-                 * @param {$protobuf.Writer} [w] Writer to encode to
-                 * @returns {$protobuf.Writer} Writer
-                 */
-                ExportResponse.encode = function (m, w, q) {
-                    if (!w)
-                        w = $Writer.create();
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $util.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    if (m.origin != null && $Object.hasOwnProperty.call(m, "origin"))
-                        $root.lumeo.backup.v1.Origin.encode(m.origin, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
-                    if (m.records != null && $Object.hasOwnProperty.call(m, "records"))
-                        $root.lumeo.backup.v1.Records.encode(m.records, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
-                    if (m.totals != null && $Object.hasOwnProperty.call(m, "totals"))
-                        $root.lumeo.backup.v1.Totals.encode(m.totals, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
-                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
-                        for (var i = 0; i < m.$unknowns.length; ++i)
-                            w.raw(m.$unknowns[i]);
-                    return w;
-                };
-
-                /**
-                 * Decodes an ExportResponse message from the specified reader or buffer.
-                 * @function decode
-                 * @memberof lumeo.master.v1.ExportResponse
-                 * @static
-                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
-                 * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape} ExportResponse
-                 * @throws {Error} If the payload is not a reader or valid buffer
-                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
-                 */
-                ExportResponse.decode = function (r, l, z, q, g) {
-                    if (!(r instanceof $Reader))
-                        r = $Reader.create(r);
-                    if (q === $undefined)
-                        q = 0;
-                    if (q > $Reader.recursionLimit)
-                        throw $Error("max depth exceeded");
-                    var c, m;
-                    if (l === $undefined)
-                        c = r.len;
-                    else {
-                        c = r.pos + l;
-                        if (c > r.len)
-                            throw $RangeError("index out of range");
-                        l = r.len;
-                        r.len = c;
-                    }
-                    m = g || new $root.lumeo.master.v1.ExportResponse();
-                    while (r.pos < c) {
-                        var s = r.pos;
-                        var t = r.tag();
-                        if (t === z) {
-                            z = $undefined;
-                            break;
-                        }
-                        var u = t & 7;
-                        switch (t >>>= 3) {
-                        case 1: {
-                                if (u !== 2)
-                                    break;
-                                m.origin = $root.lumeo.backup.v1.Origin.decode(r, r.size(), $undefined, q + 1, m.origin);
-                                m.part = "origin";
-                                continue;
-                            }
-                        case 2: {
-                                if (u !== 2)
-                                    break;
-                                m.records = $root.lumeo.backup.v1.Records.decode(r, r.size(), $undefined, q + 1, m.records);
-                                m.part = "records";
-                                continue;
-                            }
-                        case 3: {
-                                if (u !== 2)
-                                    break;
-                                m.totals = $root.lumeo.backup.v1.Totals.decode(r, r.size(), $undefined, q + 1, m.totals);
-                                m.part = "totals";
-                                continue;
-                            }
-                        }
-                        r.skipType(u, q, t);
-                        if (!r.discardUnknown) {
-                            $util.makeProp(m, "$unknowns", false);
-                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
-                        }
-                    }
-                    if (l !== $undefined) {
-                        if (r.pos !== c)
-                            throw $RangeError("index out of range");
-                        r.len = l;
-                    }
-                    if (z !== $undefined)
-                        throw $Error("missing end group");
-                    return m;
-                };
-
-                return ExportResponse;
-            })();
-
             v1.SalvageChunkRequest = (function() {
 
                 /**
@@ -20771,6 +20887,354 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return ReportDamageResponse;
+            })();
+
+            v1.ExportRequest = (function() {
+
+                /**
+                 * Properties of an ExportRequest.
+                 * @typedef {Object} lumeo.master.v1.ExportRequest.$Properties
+                 * @property {lumeo.backup.v1.Mode|null} [mode] ExportRequest mode
+                 * @property {number|null} [bytesPerSecond] ExportRequest bytesPerSecond
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an ExportRequest.
+                 * @memberof lumeo.master.v1
+                 * @interface IExportRequest
+                 * @augments lumeo.master.v1.ExportRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.ExportRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an ExportRequest.
+                 * @typedef {lumeo.master.v1.ExportRequest.$Properties} lumeo.master.v1.ExportRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new ExportRequest.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an ExportRequest.
+                 * @constructor
+                 * @param {lumeo.master.v1.ExportRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ExportRequest = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ExportRequest mode.
+                 * @member {lumeo.backup.v1.Mode} mode
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @instance
+                 */
+                ExportRequest.prototype.mode = 0;
+
+                /**
+                 * ExportRequest bytesPerSecond.
+                 * @member {number} bytesPerSecond
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @instance
+                 */
+                ExportRequest.prototype.bytesPerSecond = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified ExportRequest message. Does not implicitly {@link lumeo.master.v1.ExportRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @static
+                 * @param {lumeo.master.v1.ExportRequest.$Properties} m ExportRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ExportRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.mode != null && $Object.hasOwnProperty.call(m, "mode") && m.mode !== 0)
+                        w.uint32(/* id 1, wireType 0 =*/8).int32(m.mode);
+                    if (m.bytesPerSecond != null && $Object.hasOwnProperty.call(m, "bytesPerSecond") && (typeof m.bytesPerSecond === "object" ? m.bytesPerSecond.low || m.bytesPerSecond.high : m.bytesPerSecond !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.bytesPerSecond);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an ExportRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ExportRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ExportRequest & lumeo.master.v1.ExportRequest.$Shape} ExportRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ExportRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ExportRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.int32())
+                                    m.mode = v;
+                                else
+                                    delete m.mode;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.bytesPerSecond = v;
+                                else
+                                    delete m.bytesPerSecond;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ExportRequest;
+            })();
+
+            v1.ExportResponse = (function() {
+
+                /**
+                 * Properties of an ExportResponse.
+                 * @typedef {Object} lumeo.master.v1.ExportResponse.$Properties
+                 * @property {lumeo.backup.v1.Origin.$Properties|null} [origin] ExportResponse origin
+                 * @property {lumeo.backup.v1.Records.$Properties|null} [records] ExportResponse records
+                 * @property {lumeo.backup.v1.Totals.$Properties|null} [totals] ExportResponse totals
+                 * @property {"origin"|"records"|"totals"} [part] ExportResponse part
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an ExportResponse.
+                 * @memberof lumeo.master.v1
+                 * @interface IExportResponse
+                 * @augments lumeo.master.v1.ExportResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.ExportResponse.$Properties instead.
+                 */
+
+                /**
+                 * Narrowed shape of an ExportResponse.
+                 * @typedef {{
+                 *   origin?: lumeo.backup.v1.Origin.$Shape|null;
+                 *   records?: lumeo.backup.v1.Records.$Shape|null;
+                 *   totals?: lumeo.backup.v1.Totals.$Shape|null;
+                 *   $unknowns?: Array.<Uint8Array>;
+                 * } & (
+                 *   ({ part?: undefined; origin?: null; records?: null; totals?: null }|{ part?: "origin"; origin: lumeo.backup.v1.Origin.$Shape; records?: null; totals?: null }|{ part?: "records"; origin?: null; records: lumeo.backup.v1.Records.$Shape; totals?: null }|{ part?: "totals"; origin?: null; records?: null; totals: lumeo.backup.v1.Totals.$Shape })
+                 * )} lumeo.master.v1.ExportResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new ExportResponse.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents an ExportResponse.
+                 * @constructor
+                 * @param {lumeo.master.v1.ExportResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ExportResponse = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ExportResponse origin.
+                 * @member {lumeo.backup.v1.Origin.$Properties|null|undefined} origin
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                ExportResponse.prototype.origin = null;
+
+                /**
+                 * ExportResponse records.
+                 * @member {lumeo.backup.v1.Records.$Properties|null|undefined} records
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                ExportResponse.prototype.records = null;
+
+                /**
+                 * ExportResponse totals.
+                 * @member {lumeo.backup.v1.Totals.$Properties|null|undefined} totals
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                ExportResponse.prototype.totals = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                /**
+                 * ExportResponse part.
+                 * @member {"origin"|"records"|"totals"|undefined} part
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @instance
+                 */
+                $Object.defineProperty(ExportResponse.prototype, "part", {
+                    get: $util.oneOfGetter($oneOfFields = ["origin", "records", "totals"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified ExportResponse message. Does not implicitly {@link lumeo.master.v1.ExportResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @static
+                 * @param {lumeo.master.v1.ExportResponse.$Properties} m ExportResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ExportResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.origin != null && $Object.hasOwnProperty.call(m, "origin"))
+                        $root.lumeo.backup.v1.Origin.encode(m.origin, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.records != null && $Object.hasOwnProperty.call(m, "records"))
+                        $root.lumeo.backup.v1.Records.encode(m.records, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.totals != null && $Object.hasOwnProperty.call(m, "totals"))
+                        $root.lumeo.backup.v1.Totals.encode(m.totals, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an ExportResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ExportResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ExportResponse & lumeo.master.v1.ExportResponse.$Shape} ExportResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ExportResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ExportResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.origin = $root.lumeo.backup.v1.Origin.decode(r, r.size(), $undefined, q + 1, m.origin);
+                                m.part = "origin";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.records = $root.lumeo.backup.v1.Records.decode(r, r.size(), $undefined, q + 1, m.records);
+                                m.part = "records";
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.totals = $root.lumeo.backup.v1.Totals.decode(r, r.size(), $undefined, q + 1, m.totals);
+                                m.part = "totals";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return ExportResponse;
             })();
 
             v1.Fence = (function() {

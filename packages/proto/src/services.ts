@@ -223,14 +223,11 @@ export const AuditService = {
     lumeo.master.v1.JudgeReplicasResponse,
     { request: false, response: false },
   ),
-} as const;
-
-export const BackupService = {
-  export: method<lumeo.master.v1.IExportRequest, lumeo.master.v1.IExportResponse>(
-    "/lumeo.master.v1.BackupService/Export",
-    lumeo.master.v1.ExportRequest,
-    lumeo.master.v1.ExportResponse,
-    { request: false, response: true },
+  listTails: method<lumeo.master.v1.IListTailsRequest, lumeo.master.v1.IListTailsResponse>(
+    "/lumeo.master.v1.AuditService/ListTails",
+    lumeo.master.v1.ListTailsRequest,
+    lumeo.master.v1.ListTailsResponse,
+    { request: false, response: false },
   ),
 } as const;
 
@@ -252,6 +249,15 @@ export const ChunkService = {
     lumeo.master.v1.SalvageChunkRequest,
     lumeo.master.v1.SalvageChunkResponse,
     { request: false, response: false },
+  ),
+} as const;
+
+export const BackupService = {
+  export: method<lumeo.master.v1.IExportRequest, lumeo.master.v1.IExportResponse>(
+    "/lumeo.master.v1.BackupService/Export",
+    lumeo.master.v1.ExportRequest,
+    lumeo.master.v1.ExportResponse,
+    { request: false, response: true },
   ),
 } as const;
 

@@ -18,6 +18,7 @@ import { MemberLink } from "./member-link.js";
 import type { TailMasters } from "./tail-masters.js";
 import { TailPrimaries } from "./tail-primaries.js";
 import { TailReports } from "./tail-reports.js";
+import { TailScrub, type TailScrubConfig } from "./tail-scrub.js";
 import { TailService } from "./tail-service.js";
 import { TailStore, type TailStoreOptions } from "./tail-store.js";
 
@@ -38,6 +39,8 @@ export interface TailsPorts {
   readonly logger: Logger;
   readonly idleSealMs: number;
   readonly reportPauseMs: number;
+  /** Undefined: nothing is read without need. */
+  readonly scrub: TailScrubConfig | undefined;
   readonly onFailure: (error: LumeoError) => void;
   /** As for TailStore. */
   readonly isForgotten?: TailStoreOptions["isForgotten"];
@@ -75,6 +78,8 @@ export class Tails implements Closable {
     );
     const pauseMs = ports.reportPauseMs;
     reports = opening.use(new TailReports({ tails, primaries, masters, timers, logger, pauseMs }));
+    const { scrub } = ports;
+    if (scrub !== undefined) opening.use(new TailScrub(scrub, { tails, timers, logger }));
     const service = new TailService({ ...ports, tails, primaries });
     return new Tails(opening.move(), tails, primaries, service);
   }

@@ -164,6 +164,7 @@ async function startTails({ set, store, timers }: DisksProcess): Promise<Movable
     self: () => ({ server: serverId(1), address: "127.0.0.1:1" }),
     clock: new SystemClock(),
     ...{ idleSealMs: 60_000, reportPauseMs: 60_000 },
+    scrub: undefined,
   });
 }
 

@@ -327,6 +327,31 @@ test("a member with a damaged log testifies again in the next epoch", async (t) 
   t.is((await client.read(server(1), HANDLE)).bytes.toString(), "0;1;2;3;4;5;6;7;8;9;end");
 });
 
+test("the scrub finds a record that is not what was written, and the masters hear of it", async (t) => {
+  const scrub = { pauseMs: 5, pace: async () => {} };
+  await using cluster = await startCluster(3, { reportPauseMs: 1, scrub });
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  for (let i = 0; i < 10; i++) await client.append(server(1), HANDLE, `record ${i};`);
+  const replica = () => server(3).tails.store.find(HANDLE);
+  await until(() => replica()?.state.history.lastSeq === 10);
+  const path = "tails/000000000001.wal";
+  const file = await server(3).disk.open(path, { create: false });
+  const bytes = Buffer.alloc(await file.size());
+  await file.readAt(bytes, 0);
+  const at = bytes.indexOf("record 6");
+  await file.writeAt([Uint8Array.of(0x21)], at + 3);
+  await file.close();
+  await until(() => server(3).tails.store.damaged().includes(HANDLE));
+  t.is(replica()?.state.history.lastSeq, 6);
+  await until(() => 0 < masters.ended.length);
+  t.deepEqual(server(1).tails.store.damaged(), []);
+  masters.grant(HANDLE, [server(1), server(2), server(3)], servers);
+  await eventually(() => client.append(server(1), HANDLE, "end", 11));
+  await until(() => replica()?.state.history.lastSeq === 12);
+  t.true((await client.read(server(1), HANDLE)).bytes.toString().endsWith("record 9;end"));
+});
+
 test("sessions are told apart", async (t) => {
   await using cluster = await startCluster();
   const { masters, client, servers, server } = cluster;

@@ -27,6 +27,8 @@ const FAULTS: Readonly<Record<FsckFinding["fault"], string>> = {
   wrongChecksum: "wrong checksum",
   underReplicated: "too few replicas",
   orphan: "orphaned replica",
+  stuck: "growing chunk is stuck",
+  growingDamaged: "damaged growing chunk",
   newer: "METADATA LOST",
 };
 

@@ -113,7 +113,7 @@ async function verifyFile(
 }
 
 async function tellChunk({ output }: Context, tally: Tally, chunk: VerifiedChunk): Promise<void> {
-  const { path, index, handle, replicas } = chunk;
+  const { path, index, handle, replicas, isGrowing } = chunk;
   tally.chunks++;
   tally.replicas += replicas.length;
   const faulty = replicas.filter(({ finding }) => finding !== "intact");
@@ -122,7 +122,8 @@ async function tellChunk({ output }: Context, tally: Tally, chunk: VerifiedChunk
   if (output.json) return output.line("", chunk);
   for (const replica of faulty) {
     const title = output.bold(replica.finding === "bad" ? "damaged:" : "not read:");
-    const where = `${printable(path)}, chunk ${handle} (number ${index}), on ${replica.server}`;
+    const number = `number ${index}${isGrowing ? ", growing" : ""}`;
+    const where = `${printable(path)}, chunk ${handle} (${number}), on ${replica.server}`;
     await output.line(`${title} ${where}: ${printable(whyOf(replica))}`, {});
   }
 }

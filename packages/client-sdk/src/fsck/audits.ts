@@ -10,6 +10,7 @@ import type { AdminClient } from "../rpc/admin-client.js";
 import { AuditClient } from "../rpc/audit-client.js";
 import type { ChunkserverPool } from "../rpc/chunkserver-pool.js";
 import type { MasterPool } from "../rpc/master-pool.js";
+import type { TailPool } from "../rpc/tail-pool.js";
 import type { FsckEvent } from "./finding.js";
 import { type FsckOptions, fsck } from "./fsck.js";
 import { type VerifiedChunk, type VerifyOptions, type VerifyParts, verifyFile } from "./verify.js";
@@ -18,6 +19,7 @@ export interface AuditsParts {
   readonly run: RunCall;
   readonly metadata: Metadata;
   readonly chunkservers: ChunkserverPool;
+  readonly tails: TailPool;
   readonly masters: MasterPool;
   readonly admin: AdminClient;
   readonly healing: Healing;
@@ -39,11 +41,12 @@ export class Audits {
 
   /** Whether names, chunks and replicas fit together; tells as it goes, and changes nothing. */
   fsck(options: FsckOptions = {}): AsyncGenerator<FsckEvent, void, undefined> {
-    const { run, healing, ports, masters, admin, files } = this.#parts;
+    const { run, healing, ports, masters, admin, files, tails: pool } = this.#parts;
+    const tails = { tails: pool, crc32c: ports.crc32c };
     const stat = files.stat.bind(files);
     const client = new AuditClient(masters, admin);
     const below = (path: string, call: CallOptions) => filesBelow(files, path, call);
-    return fsck({ run, client, healing, ports, stat, files: below }, options);
+    return fsck({ run, client, healing, ports, tails, stat, files: below }, options);
   }
 
   /** Reads every replica of a file, checked end to end; what is bad is told to the masters. */
@@ -51,9 +54,10 @@ export class Audits {
     path: string,
     options: VerifyOptions = {},
   ): AsyncGenerator<VerifiedChunk, void, undefined> {
-    const { run, metadata, chunkservers, admin, ports } = this.#parts;
-    const { clock } = ports;
-    const parts = { run, metadata, chunkservers, admin, clock, silent: this.#silent };
+    const { run, metadata, chunkservers, admin, ports, tails: pool } = this.#parts;
+    const { clock, crc32c } = ports;
+    const tails = { tails: pool, crc32c };
+    const parts = { run, metadata, chunkservers, admin, clock, silent: this.#silent, tails };
     return verifyFile(parts, path, options);
   }
 }

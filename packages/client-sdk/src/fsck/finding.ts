@@ -20,7 +20,10 @@ export type ReplicaFault =
   | "orphan"
   | "newer";
 
-export type FsckFault = NameFault | ReplicaFault;
+/** Of chunks that grow: too few of their servers answer, or a copy is not what was written. */
+export type TailFault = "stuck" | "growingDamaged";
+
+export type FsckFault = NameFault | ReplicaFault | TailFault;
 
 export interface FsckFinding {
   readonly fault: FsckFault;
@@ -74,6 +77,8 @@ const WAYS_OUT: Readonly<Record<FsckFault, string>> = {
   wrongChecksum: VERIFY,
   underReplicated: SEE_JOBS,
   orphan: "nobody needs it: it goes when the server has told the masters of it; see its log",
+  stuck: "start the servers that have it; lumeo chunk show HANDLE says more",
+  growingDamaged: "its other members make it whole, as soon as the masters have given it an epoch",
   newer:
     "the masters have lost what they knew, and delete nothing now: bring back the newest folders " +
     "of the masters, or a later backup (lumeo backup restore)",

@@ -15,6 +15,8 @@ import type { AuditClient } from "../rpc/audit-client.js";
 import { type FsckEvent, type FsckFinding, wayOut } from "./finding.js";
 import { ReplicaAudit } from "./replica-audit.js";
 import type { AuditedChunk, AuditSource } from "./source.js";
+import { auditTails } from "./tail-audit.js";
+import type { TailCheckParts } from "./verify-tail.js";
 
 /** What a check looks at. */
 export interface FsckOptions extends CallOptions {
@@ -31,6 +33,7 @@ export interface FsckParts {
   readonly client: AuditClient;
   readonly healing: Healing;
   readonly ports: Ports;
+  readonly tails: TailCheckParts;
   readonly stat: (
     path: string,
     options: CallOptions & { readonly chunks?: boolean },
@@ -56,9 +59,10 @@ export async function* fsck(parts: FsckParts, options: FsckOptions): Events {
     if (path === undefined) {
       yield* names(parts, options);
       yield* named(parts, options, audit);
-    } else {
-      yield* below(parts, options, path, audit);
     }
+    // First: a file that is being appended to, and stuck, cannot even be looked up.
+    yield* auditTails(parts, { call: callOf(options), path, bytes });
+    if (path !== undefined) yield* below(parts, options, path, audit);
   } catch (error) {
     throw error instanceof LumeoError ? error : toPublic(error, path, 1);
   }
@@ -171,9 +175,10 @@ function* wrongList(file: FileInfo): Generator<FsckEvent, void, void> {
   const count = file.chunks?.length ?? 0;
   const said = file.checksum?.value;
   const is = crc32c.toString(16).padStart(8, "0");
+  const size = file.size - (file.tail?.length ?? 0); // what is being appended is in no chunk yet
   const wrong = [
     ...(count === (file.chunkCount ?? 0) ? [] : [`it has ${count} chunks, not ${file.chunkCount}`]),
-    ...(length === file.size ? [] : [`its chunks have ${length} bytes, expected ${file.size}`]),
+    ...(length === size ? [] : [`its chunks have ${length} bytes, expected ${size}`]),
     ...(said === undefined || said === is ? [] : [`their checksum is ${is}, expected ${said}`]),
   ];
   for (const what of wrong) yield ofFile(file, "chunkList", what, undefined);

@@ -13,10 +13,11 @@ import { ChunkMap } from "../chunk-map.js";
 import { contentAt, type ReplicaContent } from "../coding/replica-content.js";
 import type { Metadata } from "../metadata.js";
 import type { RunCall } from "../metadata-runner.js";
-import type { InodeInfo, LocatedChunk, ReplicaState } from "../operations.js";
+import type { InodeInfo, LocatedChunk, ReplicaState, TailLocation } from "../operations.js";
 import type { CallOptions } from "../options.js";
 import type { AdminClient } from "../rpc/admin-client.js";
 import type { ChunkserverPool } from "../rpc/chunkserver-pool.js";
+import { checkTail, type TailCheckParts } from "./verify-tail.js";
 
 /** How one replica of a chunk is. */
 export interface VerifiedReplica {
@@ -36,6 +37,8 @@ export interface VerifiedChunk {
   readonly handle: number;
   readonly length: number;
   readonly replicas: readonly VerifiedReplica[];
+  /** Records are appended to it: the length is what was committed when it was read. */
+  readonly isGrowing: boolean;
 }
 
 export interface VerifyOptions extends CallOptions {
@@ -51,6 +54,7 @@ export interface VerifyParts {
   readonly clock: Clock;
   /** Servers that did not answer, and until when they are not asked again. */
   readonly silent: Map<ServerId, { readonly until: number; readonly why: string }>;
+  readonly tails: TailCheckParts;
 }
 
 /** The copy itself is bad. */
@@ -64,6 +68,8 @@ const STEP = { idempotent: true, limitMs: () => Infinity } as const;
 const CHUNKS_WITH_INFO = 16;
 /** A server that did not answer holds up only every so often. */
 const SILENT_MS = 30_000;
+/** How often a tail may be sealed, and another one begin, before the rest is left to others. */
+const LOOKS_MAX = 10;
 
 /**
  * Reads all replicas of a file, chunk by chunk. What is bad is told to the masters, which have it
@@ -78,26 +84,67 @@ export async function* verifyFile(
 ): AsyncGenerator<VerifiedChunk, void, undefined> {
   const { run, metadata } = parts;
   const { onProgress = () => {}, ...call } = options;
-  const file = await run("verify", path, call, (one) => planOf(metadata, one, path));
-  const task = { parts, file, onProgress };
-  for (let index = 0; index < file.info.chunkCount; index++) {
-    yield await run("verify", path, call, async (one) => {
-      const chunk = await file.locate(one, index);
-      const replicas = await Promise.all(
-        chunk.replicas.map((_, position) => verifyReplica(task, one, { chunk, position })),
-      );
-      const { handle, lengthBytes: length } = chunk;
-      return { path: file.info.path, index, handle, length, replicas };
-    });
+  for (let index = 0, looks = 0; ; looks++) {
+    const { file, tail } = await run("verify", path, call, (one) => planOf(metadata, one, path));
+    const task = { parts, file, onProgress };
+    for (; index < file.info.chunkCount; index++) {
+      yield await run("verify", path, call, async (one) => {
+        const chunk = await file.locate(one, index);
+        const replicas = await Promise.all(
+          chunk.replicas.map((_, position) => verifyReplica(task, one, { chunk, position })),
+        );
+        const { handle, lengthBytes: length } = chunk;
+        return { path: file.info.path, index, handle, length, replicas, isGrowing: false };
+      });
+    }
+    if (tail === undefined) return;
+    const at = { file, tail, index };
+    const growing = await run("verify", path, call, (one) => verifyTail(task, one, at));
+    if (growing !== undefined) yield growing;
+    if (growing !== undefined || LOOKS_MAX <= looks) return;
   }
 }
 
-async function planOf(metadata: Metadata, call: Call, path: string): Promise<ChunkMap> {
+/** What is being appended to the file; undefined if it was sealed: then it has one chunk more. */
+async function verifyTail(
+  { parts, onProgress }: Task,
+  call: Call,
+  at: { readonly file: ChunkMap; readonly tail: TailLocation; readonly index: number },
+): Promise<VerifiedChunk | undefined> {
+  const { file, tail, index } = at;
+  const onBytes = (bytes: number): void => {
+    call.bytes += bytes;
+    onProgress(bytes);
+  };
+  const path = file.info.path;
+  const about = { path, index, handle: tail.handle, isGrowing: true };
+  try {
+    const checked = await checkTail(parts.tails, call, tail, { read: true, onBytes });
+    if (checked === undefined) return undefined;
+    const replicas = checked.copies.map(({ name: server, finding, why }) => {
+      return { server, finding, why };
+    });
+    return { ...about, length: checked.committedBytes, replicas };
+  } catch (error) {
+    call.cancellation.throwIfAborted();
+    if (!(error instanceof LumeoError)) throw error;
+    const replicas = tail.replicas.map(({ name }): VerifiedReplica => {
+      return { server: name, finding: "unknown", why: error.message };
+    });
+    return { ...about, length: tail.committedBytes, replicas };
+  }
+}
+
+async function planOf(
+  metadata: Metadata,
+  call: Call,
+  path: string,
+): Promise<{ readonly file: ChunkMap; readonly tail: TailLocation | undefined }> {
   const ask = { path, firstChunk: 0, chunkCountMax: CHUNKS_WITH_INFO, revision: 0, version: 0 };
-  const { info, chunks } = await metadata.query(call, "stat", ask);
+  const { info, chunks, tail } = await metadata.query(call, "stat", ask);
   refuseDirectory(info);
   const first = { position: 0, offset: 0, chunks, version: 0, withLabels: false };
-  return new ChunkMap(metadata, info, first);
+  return { file: new ChunkMap(metadata, info, first), tail };
 }
 
 function refuseDirectory({ kind, path }: InodeInfo): void {

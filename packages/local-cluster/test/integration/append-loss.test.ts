@@ -1,7 +1,7 @@
 // Record append where disks are lost for good, on real processes: of two copies one is enough to go
 // on with everything that was acknowledged; of three, one is not, and an operator has to say so.
 
-import { rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Lumeo } from "@lumeofs/client";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
@@ -32,7 +32,10 @@ async function loseDisk(drill: Drill, id: string): Promise<void> {
 
 /** Appends lines one after the other; what the file then holds. */
 async function appendLines(client: Lumeo, path: string, count: number): Promise<string> {
-  const lines = Array.from({ length: count }, (_, i) => `line ${i} ${"x".repeat(i % 50)}\n`);
+  const lines = Array.from(
+    { length: count },
+    (_, i) => `${path} line ${i} ${"x".repeat(i % 50)}\n`,
+  );
   for (const line of lines) await client.append(path, line);
   return lines.join("");
 }
@@ -81,6 +84,9 @@ test.serial(
     const append = await drill.run(["append", path, "--text", "x", "--timeout", "2s"]);
     t.not(append.status, 0);
     t.regex(append.stderr, /chunk salvage/);
+    const checked = await drill.run(["fsck", path]);
+    t.is(checked.status, 1);
+    t.regex(checked.stdout, /growing chunk is stuck: .*chunk salvage/);
     t.regex(await drill.ok(t, ["chunk", "show", String(handle)]), /It cannot go on: 2 of the 3/);
     t.regex(await drill.ok(t, command), /kept[\s\S]*Given up[\s\S]*Nothing was changed/);
     t.notRegex(await drill.ok(t, [...command, "--yes"]), /Nothing was changed/);
@@ -89,3 +95,37 @@ test.serial(
     t.is((await drill.run(command)).status, 3);
   },
 );
+
+test.serial("verify and fsck read what is being appended, on every member", async (t) => {
+  const { drill } = t.context;
+  await using client = new Lumeo({ endpoints: [...drill.cluster.endpoints] });
+  const path = "/checked";
+  const text = await appendLines(client, path, 40);
+  const { handle, names } = await holdersOf(t, client, path);
+  const growing = { path, index: 0, handle, isGrowing: true, length: text.length };
+  const intact = names.map((server) => ({ server, finding: "intact" }));
+  const [chunk, summary] = await drill.json(t, ["verify", path]);
+  t.like(chunk, { ...growing, replicas: intact });
+  t.like(summary, { summary: { chunks: 1, replicas: 3, bytes: 3 * text.length, bad: 0 } });
+  const well = await drill.run(["fsck", "--bytes", path]);
+  t.is(well.status, 0, well.stdout);
+
+  const [, bad = ""] = names;
+  const data = join(drill.cluster.dir, bad, "data");
+  const log = readdirSync(data, { recursive: true, encoding: "utf8" })
+    .filter((name) => /tails.*\.wal$/.test(name))
+    .map((name) => join(data, name))
+    .find((name) => readFileSync(name).includes(`${path} line 30 `));
+  t.not(log, undefined);
+  const bytes = readFileSync(log ?? "");
+  bytes[bytes.indexOf(`${path} line 30 `) + 3] = 0x21;
+  writeFileSync(log ?? "", bytes, { flag: "r+" });
+  const { status, stdout } = await drill.run(["fsck", "--bytes", path]);
+  t.is(status, 1, stdout);
+  t.regex(stdout, new RegExp(`damaged growing chunk.*${bad}`));
+  await drill.until(t, "a member that is whole again", async () => {
+    await client.append(path, "more\n");
+    return (await drill.run(["verify", path])).status === 0;
+  });
+  t.true((await textOf(client, path)).startsWith(text));
+});

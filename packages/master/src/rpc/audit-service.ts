@@ -7,6 +7,7 @@
 import { Budget, type Clock, LumeoError, type Timers } from "@lumeofs/base";
 import { type RpcMethod, serveDownload, serveUnary } from "@lumeofs/node/rpc";
 import { AuditService, lumeo } from "@lumeofs/proto";
+import type { TokenMint } from "../access/token-mint.js";
 import { findContents } from "../audit/find-contents.js";
 import type { AuditStep, NameFault, NameFinding } from "../audit/finding.js";
 import { auditNames } from "../audit/names-audit.js";
@@ -14,15 +15,24 @@ import { PAGE } from "../audit/records.js";
 import type { Replication } from "../consensus/replication.js";
 import { SnapshotPace } from "../consensus/snapshot-pace.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
+import type { TailKeeper } from "../duties/tails/tail-keeper.js";
 import type { Fleet } from "../fleet/servers.js";
 import { type ReplicaStanding, standingOfReplica } from "../metadata/replica-standing.js";
 import { getServer } from "../metadata/servers.js";
+import { tailsPage } from "../metadata/tail-table.js";
 import { atLeader } from "./at-leader.js";
 import type { FrozenView } from "./backup-service.js";
 import type { ChannelPool } from "./channel-pool.js";
 import type { ChunkserverClient } from "./chunkserver-client.js";
 import { decodeNumber, invalid } from "./field-wire.js";
-import { decodeEpoch, decodeHandle, decodeInodeId, decodeServerId } from "./wire.js";
+import { describeTail, growingAsChunk } from "./tail-operations.js";
+import {
+  decodeEpoch,
+  decodeHandle,
+  decodeInodeId,
+  decodeServerId,
+  encodeLocatedChunk,
+} from "./wire.js";
 
 const Wire = lumeo.master.v1;
 
@@ -35,6 +45,7 @@ const RECORD_BYTES = 256;
 const QUIET_PAGES = 20;
 const CONTENTS_MAX = 1_000;
 const REPLICAS_MAX = 10_000;
+const TAILS_MAX = 1_000;
 
 const FAULTS: Readonly<Record<NameFault, lumeo.master.v1.NameFault>> = {
   dangling: Wire.NameFault.NAME_FAULT_DANGLING,
@@ -65,6 +76,8 @@ export interface AuditServiceParts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly orders: Pick<ChunkserverClient, "listReplicas">;
+  readonly mint: TokenMint;
+  readonly keeper: TailKeeper;
   /** The state with everything that was acknowledged before. To be closed. */
   readonly freeze: () => Promise<FrozenView>;
   readonly bytesPerSecondMax: number;
@@ -83,6 +96,10 @@ export function auditMethods(parts: AuditServiceParts): readonly RpcMethod[] {
     serveUnary(AuditService.listReplicas, (request) => {
       const { listReplicas: method } = AuditService;
       return atLeader(parts, { what, method, request, serve: (one) => listReplicas(parts, one) });
+    }),
+    serveUnary(AuditService.listTails, (request) => {
+      const { listTails: method } = AuditService;
+      return atLeader(parts, { what, method, request, serve: (one) => listTails(parts, one) });
     }),
     serveUnary(AuditService.judgeReplicas, (request) => {
       const { judgeReplicas: method } = AuditService;
@@ -187,6 +204,27 @@ async function judgeReplicas(
     return STANDINGS[standingOfReplica(state, replica, { server, isGood })];
   });
   return { standings };
+}
+
+async function listTails(
+  { log, fleet, clock, mint, keeper }: AuditServiceParts,
+  request: lumeo.master.v1.IListTailsRequest,
+): Promise<lumeo.master.v1.IListTailsResponse> {
+  const after = decodeNumber(request.after, "handle");
+  const limit = decodeNumber(request.limit, "limit");
+  if (limit < 1 || TAILS_MAX < limit) throw invalid(`a page has 1 to ${TAILS_MAX} tails`);
+  const state = await log.read();
+  const view = { state, fleet, now: clock.monotonicMs() };
+  const tails = await tailsPage(state, after, limit);
+  return {
+    tails: tails.map((numbered) => {
+      const { handle, tail } = numbered;
+      const chunk = encodeLocatedChunk(view, handle, growingAsChunk(keeper, numbered));
+      const token = mint.forChunk(state, ["read"], { handle, epoch: undefined });
+      const told = describeTail({ clock, keeper }, state, { handle, tail });
+      return { chunk: { ...chunk, token }, tail: told };
+    }),
+  };
 }
 
 function encodeFinding({ fault, ...more }: NameFinding): lumeo.master.v1.INameFinding {

@@ -10,8 +10,8 @@ import type { Fleet } from "../fleet/servers.js";
 import { type ChunkRecord, getChunk, listedChunk } from "../metadata/chunk-table.js";
 import { getServer } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
-import { getTail, type Tail } from "../metadata/tail-table.js";
-import { describeTail } from "./tail-operations.js";
+import { getTail } from "../metadata/tail-table.js";
+import { describeTail, growingAsChunk } from "./tail-operations.js";
 import { decodeHandle, decodeServerId, encodeLocatedChunk } from "./wire.js";
 
 export interface ChunkServiceParts {
@@ -40,9 +40,8 @@ async function locate(
   const view = { state, fleet, now: clock.monotonicMs(), mint, withLabels };
   const tail = getTail(state, handle);
   if (tail !== undefined) {
-    const growing = { ...asChunk(tail), lengthBytes: keeper.leases.committedBytes(handle) };
     return {
-      chunk: encodeLocatedChunk(view, handle, growing),
+      chunk: encodeLocatedChunk(view, handle, growingAsChunk(keeper, { handle, tail })),
       tail: describeTail({ clock, keeper }, state, { handle, tail }),
     };
   }
@@ -79,16 +78,6 @@ async function salvage(
   const { survivors, lost } = await keeper.salvage(handle, acceptLoss ?? false);
   const nameOf = (id: ServerId) => getServer(state, id)?.name ?? `server ${id}`;
   return { path: told?.path ?? "", survivors: survivors.map(nameOf), lost: lost.map(nameOf) };
-}
-
-/** As if it were sealed now: where it is, and how long its primary says that it is. */
-function asChunk({ inode, authority }: Tail): ChunkRecord {
-  const { epoch, primary, members: granted } = authority.newest;
-  const members = [primary, ...granted.filter((member) => member !== primary)];
-  const whole = { coding: undefined, listedAs: undefined };
-  const nothing = { ...whole, releasedAt: undefined, sharers: 0, isForked: false };
-  const plain = { ...nothing, coding: undefined, listedAs: undefined };
-  return { epoch, lengthBytes: 0, crc32c: 0, inode, members, ...plain };
 }
 
 function chunkOrRefuse(state: StateReader, handle: Parameters<typeof getChunk>[1]): ChunkRecord {

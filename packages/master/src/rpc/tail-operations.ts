@@ -4,6 +4,7 @@ import { type Clock, isActive, LumeoError, type ServerId } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import type { TailGate } from "../duties/tails/tail-gate.js";
 import { stuckError, type TailKeeper } from "../duties/tails/tail-keeper.js";
+import type { ChunkRecord } from "../metadata/chunk-table.js";
 import type { FileInode } from "../metadata/inode-record.js";
 import { stat } from "../metadata/queries.js";
 import type { StateReader } from "../metadata/state.js";
@@ -118,6 +119,19 @@ export function describeTail(
     path: directory === undefined ? "" : `${directory === "/" ? "" : directory}/${tail.place.name}`,
     obstacle: stuckError("It cannot go on", parts.keeper, state, { handle, tail })?.message ?? "",
   };
+}
+
+/** As if it were sealed now: where it is, and how long its primary says that it is. */
+export function growingAsChunk(
+  keeper: TailKeeper,
+  { handle, tail: { inode, authority } }: NumberedTail,
+): ChunkRecord {
+  const { epoch, primary, members: granted } = authority.newest;
+  const members = [primary, ...granted.filter((member) => member !== primary)];
+  const lengthBytes = keeper.leases.committedBytes(handle);
+  const nothing = { releasedAt: undefined, sharers: 0, isForked: false };
+  const plain = { ...nothing, coding: undefined, listedAs: undefined };
+  return { epoch, lengthBytes, crc32c: 0, inode, members, ...plain };
 }
 
 async function propose(parts: OperationParts, operation: OperationOf<"openTail">) {

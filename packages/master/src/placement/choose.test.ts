@@ -87,6 +87,13 @@ test("full servers are a matter of space", (t) => {
   t.like(place(fleet, { replicas: 2 }), { code: "NO_SPACE" });
 });
 
+test("while a server with room may be back in a moment, space is not said to be missing", (t) => {
+  const fleet = [candidate(1), candidate(2, { free: 0 }), candidate(3, { liveness: "suspect" })];
+  t.like(place(fleet, { replicas: 2 }), { code: "UNAVAILABLE" });
+  const gone = [candidate(1), candidate(2, { free: 0 }), candidate(3, { liveness: "dead" })];
+  t.like(place(gone, { replicas: 2 }), { code: "NO_SPACE" });
+});
+
 test("a server to avoid is taken only when there is nobody else", (t) => {
   const fleet = [1, 2, 3, 4].map((id) => candidate(id));
   for (let seed = 0; seed < 50; seed++) {

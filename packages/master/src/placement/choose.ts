@@ -46,7 +46,9 @@ interface Eligible {
  * Chooses servers for new chunks.
  *
  * @returns UNAVAILABLE if fewer servers are alive than there are copies, TOO_FEW_SERVERS if fewer
- *          than there are units, NO_SPACE if enough are alive but too few have room.
+ *          than there are units, NO_SPACE if enough are alive but too few have room; UNAVAILABLE
+ *          again if servers that were just there, or were not heard since this master leads, may
+ *          have it.
  */
 export function choosePlacements(
   candidates: readonly Candidate[],
@@ -121,6 +123,11 @@ function draw(pool: readonly Eligible[], random: Random): Eligible {
   return pool.at(-1) as Eligible; // rounding can leave a last crumb
 }
 
+/** Silent, but not given up: it may be alive in a moment. */
+function mayHaveRoom({ liveness, load }: Candidate): boolean {
+  return liveness === "suspect" && (load === undefined || hasRoom(load));
+}
+
 function refusePlacement(
   candidates: readonly Candidate[],
   { replicas, areUnits }: Wish,
@@ -131,6 +138,11 @@ function refusePlacement(
   const are = `${alive} of ${candidates.length} chunkservers are alive`;
   if (replicas <= alive) {
     const room = `${withRoom} of them have room`;
+    const unheard = candidates.filter(mayHaveRoom).length;
+    if (replicas <= withRoom + unheard) {
+      const what = `Cannot place ${replicas} of a chunk now`;
+      return refuse("UNAVAILABLE", `${what}: ${are}, ${room}; ${unheard} are silent; try again`);
+    }
     return refuse("NO_SPACE", `${what}: ${are}, ${room}; free space or add a chunkserver`);
   }
   if (areUnits) {

@@ -119,6 +119,7 @@ test("a target that fails or rots is avoided, and a chunk nobody has is said in 
   await o.seconds(120);
   t.like(o.job(job), { state: "running", done: { chunks: 5 } });
   t.regex(o.job(job).note, /1 chunks could not be converted yet.*nobody has it/);
+  t.true(5 < o.job(job).failures);
   o.unreadable.clear();
   await o.seconds(120);
   t.is(o.job(job).state, "done");
@@ -181,4 +182,27 @@ test("a policy leaves small files, and goes on with what files are meant to be",
   await o.seconds(200);
   t.is((await o.jobs()).length, 1);
   t.deepEqual(await audit(o.state), []);
+});
+
+test("no policy looks into a tree that an operator converts to something else", async (t) => {
+  const o = await office(t, 6, { restMs: 0, policyLookMs: 1_000 });
+  await o.file("/t/f", 2);
+  await o.file("/t/g", 2);
+  await o.seconds(2);
+  const coded = await o.tree("/t", NARROW);
+  await o.seconds(5);
+  t.is(o.job(coded).state, "done");
+  o.takesMs = 2_000;
+  const job = await o.tree("/t", CODE);
+  await o.seconds(2);
+  await o.change({ kind: "changeJob", job, to: "paused", note: "" });
+  await o.seconds(60);
+  t.deepEqual(o.shape("/t/f"), [-6, -6], "it is not what the file is marked as");
+  t.is((await o.jobs()).length, 2);
+  await o.change({ kind: "changeJob", job, to: "running", note: "" });
+  await o.seconds(60);
+  t.is(o.job(job).state, "done");
+  t.deepEqual(o.inode("/t/f").code, CODE);
+  await o.seconds(10);
+  t.is((await o.jobs()).length, 2, "and then there is nothing for a policy to do");
 });

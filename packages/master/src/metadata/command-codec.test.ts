@@ -220,6 +220,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     job: id.map(jobId),
     total: fc.record({ chunks: fc.maxSafeNat(), bytes: fc.maxSafeNat() }),
     note: text,
+    failures: id,
   }),
   record("dropJobs", { jobs: fc.array(id.map(jobId)) }),
   record("beginMoves", {

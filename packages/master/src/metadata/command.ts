@@ -284,6 +284,8 @@ export type HealingCommand =
       readonly job: JobId;
       readonly total: Amount;
       readonly note: string;
+      /** Tries that failed since the last note; of a job without moves. */
+      readonly failures?: number | undefined;
     }
   /** Jobs that ended long ago. */
   | { readonly kind: "dropJobs"; readonly jobs: readonly JobId[] }

@@ -48,7 +48,7 @@ export function writeHealing(w: ByteWriter, command: HealingCommand | TailComman
       return writeText(w.u53(command.job).u8(jobStateNumber(command.to)), command.note);
     case "noteJob":
       w.u53(command.job).u53(command.total.chunks).u53(command.total.bytes);
-      return writeText(w, command.note);
+      return writeText(w.u53(command.failures ?? 0), command.note);
     case "dropJobs":
       return writeList(w, command.jobs, writeNumber);
     case "beginMoves":
@@ -88,7 +88,9 @@ export function readHealing(r: ByteReader, kind: number): Command {
     case KIND.noteJob: {
       const job = readId(r, jobId);
       const total = { chunks: r.u53(), bytes: r.u53() };
-      return { kind: "noteJob", job, total, note: readText(r) };
+      const failures = r.u53();
+      const note = readText(r);
+      return { kind: "noteJob", job, total, note, ...(failures === 0 ? {} : { failures }) };
     }
     case KIND.dropJobs:
       return { kind: "dropJobs", jobs: readIds(r, jobId) };

@@ -161,11 +161,18 @@ export function changeJob(state: State, change: JobChange, at: WallMs): Reply {
 /** How much a job is for, as last counted, and what it waits for. Not for one that has ended. */
 export function noteJob(
   state: State,
-  { job: id, total, note }: { readonly job: JobId; readonly total: Amount; readonly note: string },
+  change: {
+    readonly job: JobId;
+    readonly total: Amount;
+    readonly note: string;
+    readonly failures?: number | undefined;
+  },
 ): void {
+  const { job: id, total, failures = 0 } = change;
   const job = getJob(state, id);
   if (job === undefined || !isOpen(job)) return;
-  putJob(state, id, { ...job, total, note: note.slice(0, NOTE_LENGTH_MAX) });
+  const note = change.note.slice(0, NOTE_LENGTH_MAX);
+  putJob(state, id, { ...job, total, note, failures: job.failures + failures });
 }
 
 /** Forgets jobs that have ended and have no moves left. */

@@ -70,10 +70,11 @@ function refuseOpposite(what: string, { path, to }: Tree, { allJobs }: TakenPict
 }
 
 /** By age, files would be coded again at once. */
-function refuseUndone(what: string, state: StateReader, { id, inode }: NamedInode): void {
-  const directory = inode.kind === "directory" ? id : undefined;
-  if (directory === undefined) return;
-  const { codeAfterMs } = effectivePolicy(state, directory);
+function refuseUndone(what: string, state: StateReader, found: NamedInode): void {
+  const above = found.path.slice(0, found.path.lastIndexOf("/")) || "/";
+  const directory = found.inode.kind === "directory" ? found : stat(state, above);
+  if (directory.kind === "refused") return;
+  const { codeAfterMs } = effectivePolicy(state, directory.id);
   if (codeAfterMs === 0) return;
   const wayOut = "take that away first (lumeo policy set --ec-after)";
   throw new LumeoError(

@@ -10,6 +10,7 @@ import {
   type ChunkHandle,
   type Clock,
   handleIn,
+  type InodeId,
   invariant,
   isSameCode,
   type Logger,
@@ -41,6 +42,7 @@ import type { Transcoding } from "./transcoding.js";
 const PASS_PAUSE_MS = 1_000;
 /** And so many times as long as a look took, if that is more. */
 const PASS_PAUSE_FACTOR = 4;
+const NOTHING: ReadonlySet<InodeId> = new Set();
 
 export interface ConverterParts {
   readonly log: MetadataLog;
@@ -68,6 +70,12 @@ interface OpenConversion {
   readonly id: JobId;
   readonly job: Job;
   readonly conversion: Conversion;
+}
+
+/** One of those that are open. */
+interface Which {
+  readonly one: OpenConversion;
+  readonly open: readonly OpenConversion[];
 }
 
 /** How far a job is in this term. */
@@ -124,15 +132,15 @@ export class Converter {
     const picture = await takePicture({ state, fleet, now }, this.#limits);
     const open = openConversions(picture);
     this.#drop(open);
-    await this.#lookForPolicies(state, now);
+    await this.#lookForPolicies(state, open, now);
     const surroundings = { picture, fleet, now, random };
     let isLooking = false;
     for (const one of open) {
       if (one.job.state !== "running") continue;
-      isLooking = (await this.#look(state, one, now)) || isLooking;
+      isLooking = (await this.#look(state, { one, open }, now)) || isLooking;
     }
     await this.#begin(state, open, surroundings);
-    for (const one of open) await this.#conclude(state, one, now);
+    for (const one of open) await this.#conclude(state, { one, open }, now);
     const isWaiting = [...this.#courses.values()].some(({ pass }) => 0 < pass.waiting.length);
     return isLooking || isWaiting ? "more" : "done";
   }
@@ -152,7 +160,11 @@ export class Converter {
   }
 
   /** Begins a job when policies want something converted. */
-  async #lookForPolicies(state: StateReader, now: MonotonicMs): Promise<void> {
+  async #lookForPolicies(
+    state: StateReader,
+    open: readonly OpenConversion[],
+    now: MonotonicMs,
+  ): Promise<void> {
     const { log, clock, logger } = this.#parts;
     const { policyLookMs, restMs } = this.#limits;
     const conversion = { kind: "policy" } as const;
@@ -165,7 +177,8 @@ export class Converter {
     if (this.#policyLook === undefined) {
       if (last !== undefined && now < last + policyLookMs) return;
       if (getInode(state, ROOT_INODE) === undefined) return; // the cluster is being set up
-      this.#policyLook = new JobPass(state, { conversion, isMeasure: true, restMs });
+      const except = treesOf(open);
+      this.#policyLook = new JobPass(state, { conversion, isMeasure: true, restMs, except });
     }
     const look = this.#policyLook;
     await look.look(state, clock.wallMs());
@@ -179,8 +192,8 @@ export class Converter {
   }
 
   /** Looks at some more files of a job. @returns Whether more are waiting for the next look. */
-  async #look(state: StateReader, open: OpenConversion, now: MonotonicMs): Promise<boolean> {
-    const course = this.#courseOf(state, open, now);
+  async #look(state: StateReader, which: Which, now: MonotonicMs): Promise<boolean> {
+    const course = this.#courseOf(state, which, now);
     if (course === undefined) return false;
     const { pass } = course;
     if (pass.isAtEnd) return false;
@@ -191,21 +204,23 @@ export class Converter {
   }
 
   /** A job's look under way, or a new one if it is time. The first one only counts. */
-  #courseOf(state: StateReader, open: OpenConversion, now: MonotonicMs): Course | undefined {
-    const known = this.#courses.get(open.id);
+  #courseOf(state: StateReader, which: Which, now: MonotonicMs): Course | undefined {
+    const { id } = which.one;
+    const known = this.#courses.get(id);
     if (known !== undefined) return known;
-    if (now < (this.#pausedUntil.get(open.id) ?? 0)) return undefined;
-    const isMeasure = !this.#pausedUntil.has(open.id);
-    return this.#newCourse(state, open, { isMeasure, now });
+    if (now < (this.#pausedUntil.get(id) ?? 0)) return undefined;
+    const isMeasure = !this.#pausedUntil.has(id);
+    return this.#newCourse(state, which, { isMeasure, now });
   }
 
   #newCourse(
     state: StateReader,
-    { id, conversion }: OpenConversion,
+    { one: { id, conversion }, open }: Which,
     { isMeasure, now }: { readonly isMeasure: boolean; readonly now: MonotonicMs },
   ): Course {
     const { restMs } = this.#limits;
-    const pass = new JobPass(state, { conversion, isMeasure, restMs });
+    const except = conversion.kind === "policy" ? treesOf(open) : NOTHING;
+    const pass = new JobPass(state, { conversion, isMeasure, restMs, except });
     const course = { pass, startedAt: now, converted: 0, failed: 0 };
     this.#courses.set(id, course);
     return course;
@@ -321,9 +336,9 @@ export class Converter {
   }
 
   /** At the end of a look: a job of which nothing is left is done; others are looked at again. */
-  async #conclude(state: StateReader, open: OpenConversion, now: MonotonicMs): Promise<void> {
+  async #conclude(state: StateReader, which: Which, now: MonotonicMs): Promise<void> {
     const { log, logger } = this.#parts;
-    const { id, job } = open;
+    const { id, job } = which.one;
     const course = this.#courses.get(id);
     if (course === undefined || !course.pass.isAtEnd || 0 < course.pass.waiting.length) return;
     if ([...this.#running.values()].some((one) => one.job === id)) return;
@@ -335,23 +350,23 @@ export class Converter {
       this.#pausedUntil.delete(id);
       const isNothing = done.chunks === 0;
       const note = isNothing ? "nothing was to be done" : "every chunk was read again";
-      await log.change({ kind: "noteJob", job: id, total: done, note: "" });
+      await log.change({ kind: "noteJob", job: id, total: done, note: "", failures: failed });
       await log.change({ kind: "changeJob", job: id, to: "done", note });
       logger.info("job done", { job: id });
       return;
     }
     const { isMeasure } = pass.terms;
     const left = pass.left.chunks - converted;
-    const note = isMeasure || left <= 0 || why === "" ? "" : noteOf(left, failed, why);
-    if (isMeasure || note !== job.note) {
+    const note = isMeasure || left <= 0 || why === "" ? "" : noteOf(left, why);
+    if (isMeasure || note !== job.note || 0 < failed) {
       const chunks = done.chunks + pass.left.chunks;
       const total = isMeasure ? { chunks, bytes: done.bytes + pass.left.bytes } : job.total;
-      await log.change({ kind: "noteJob", job: id, total, note });
+      await log.change({ kind: "noteJob", job: id, total, note, failures: failed });
     }
     const hasProgress = isMeasure || 0 < converted || (0 < pass.unmarked && pass.left.chunks === 0);
     const pauseMs = Math.max(PASS_PAUSE_MS, PASS_PAUSE_FACTOR * (now - course.startedAt));
     this.#pausedUntil.set(id, hasProgress ? now : now + pauseMs);
-    if (hasProgress) this.#newCourse(state, open, { isMeasure: false, now });
+    if (hasProgress) this.#newCourse(state, which, { isMeasure: false, now });
   }
 }
 
@@ -362,7 +377,14 @@ function openConversions({ allJobs }: TakenPicture): readonly OpenConversion[] {
   });
 }
 
-function noteOf(left: number, failed: number, why: string): string {
-  const tries = failed === 0 ? "" : `, ${failed} tries failed`;
-  return `${left} chunks could not be converted yet${tries}: ${why}`;
+function noteOf(left: number, why: string): string {
+  return `${left} chunks could not be converted yet: ${why}`;
+}
+
+/** Trees that operators want to be something: no policy looks there, or both would go on for ever. */
+function treesOf(open: readonly OpenConversion[]): ReadonlySet<InodeId> {
+  const roots = open.flatMap(({ conversion }) => {
+    return conversion.kind === "tree" ? [conversion.root] : [];
+  });
+  return new Set(roots);
 }

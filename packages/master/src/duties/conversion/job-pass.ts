@@ -6,7 +6,7 @@
 //     files that are meant to be coded.
 // P2. What waits is bounded: a look goes on when there is room.
 
-import type { ChunkHandle, Code } from "@lumeofs/base";
+import type { ChunkHandle, Code, InodeId } from "@lumeofs/base";
 import { isSameCode, ROOT_INODE } from "@lumeofs/base";
 import { PAGE_CHUNKS } from "../../metadata/chunk-table.js";
 import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
@@ -39,6 +39,8 @@ export interface PassTerms {
   /** It is only counted what is left. */
   readonly isMeasure: boolean;
   readonly restMs: number;
+  /** See `LookFrom`. */
+  readonly except: ReadonlySet<InodeId>;
 }
 
 /** A file whose chunks are being looked at. */
@@ -66,10 +68,10 @@ export class JobPass {
 
   constructor(reader: StateReader, terms: PassTerms) {
     this.terms = terms;
-    const { conversion } = terms;
+    const { conversion, except } = terms;
     const root = conversion.kind === "tree" ? conversion.root : ROOT_INODE;
     const path = conversion.kind === "tree" ? conversion.path : "/";
-    this.#files = lookAtTree(reader, { root, path });
+    this.#files = lookAtTree(reader, { root, path, except });
   }
 
   /** Nothing was found that is not as it is wanted. */

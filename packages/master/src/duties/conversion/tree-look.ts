@@ -27,6 +27,8 @@ export interface LookFrom {
   readonly root: InodeId;
   /** Of a file: where it was. One that is there no more is not looked at. */
   readonly path: string;
+  /** Files, and directories with all below them, that are left out. */
+  readonly except: ReadonlySet<InodeId>;
 }
 
 /**
@@ -35,7 +37,7 @@ export interface LookFrom {
  */
 export async function* lookAtTree(
   reader: StateReader,
-  { root, path }: LookFrom,
+  { root, path, except }: LookFrom,
 ): AsyncGenerator<FoundFile | undefined, void, undefined> {
   const node = getInode(reader, root);
   if (node?.kind === "file") {
@@ -52,7 +54,9 @@ export async function* lookAtTree(
         after = nameOf(key);
         const found = atPlace(reader, directory, { key, name: after });
         if (found === undefined) continue;
-        if (typeof found === "number") waiting.push(found);
+        const isDirectory = typeof found === "number";
+        if (except.has(isDirectory ? found : found.id)) continue;
+        if (isDirectory) waiting.push(found);
         else yield found;
       }
       if (pairs.length < PAGE) break;

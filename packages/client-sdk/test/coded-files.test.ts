@@ -284,7 +284,7 @@ test("a server that falls silent is not waited for, and its requests are cancell
 
 test("a server that dies in the middle of a reading costs no byte", async (t) => {
   await using cluster = await start();
-  const client = cluster.client({ retry: false });
+  const client = cluster.client({ timeoutMs: 600_000, retry: false });
   const bytes = content(40 * STRIPE);
   await client.put("/f", bytes, { code: SMALL_CELLS });
   const got: Uint8Array[] = [];

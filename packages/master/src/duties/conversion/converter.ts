@@ -381,7 +381,7 @@ function noteOf(left: number, why: string): string {
   return `${left} chunks could not be converted yet: ${why}`;
 }
 
-/** Trees that operators want to be something: no policy looks there, or both would go on for ever. */
+/** Trees of operators: no policy looks there, or two that disagree would go on for ever. */
 function treesOf(open: readonly OpenConversion[]): ReadonlySet<InodeId> {
   const roots = open.flatMap(({ conversion }) => {
     return conversion.kind === "tree" ? [conversion.root] : [];

@@ -255,6 +255,32 @@ test.serial("policies code what is old, and what was appended to a coded file", 
   await nothingLeaked(t, "after policies");
 });
 
+test.serial("a reading that outlasts two conversions and their grace goes on", async (t) => {
+  const { drill } = t.context;
+  await using client = clientOf(t);
+  const bytes = someBytes(9, 40 * MiB);
+  await client.put("/long", bytes, { chunkSize: 4 * MiB });
+  const { chunks = [] } = await client.stat("/long", { chunks: true });
+  const before = chunks.map(({ handle }) => handle);
+  const reading = (await client.get("/long"))[Symbol.asyncIterator]();
+  const pieces: Uint8Array[] = [];
+  const first = await reading.next();
+  if (first.done !== true) pieces.push(Uint8Array.from(first.value));
+  for (const to of ["4+2", "replicated"]) {
+    await drill.ok(t, ["ec-convert", "/long", "--to", to, "--wait"]);
+    await drill.until(t, "chunks that nobody has to be gone", async () => {
+      return (await drill.json<Chunk>(t, ["chunk", "ls", "--orphan"])).length === 0;
+    });
+  }
+  const after = await drill.json<Chunk>(t, ["chunk", "ls"]);
+  t.false(after.some(({ handle }) => before.includes(handle)));
+  for (let next = await reading.next(); next.done !== true; next = await reading.next()) {
+    pieces.push(Uint8Array.from(next.value));
+  }
+  t.is(Buffer.compare(Buffer.concat(pieces), bytes), 0);
+  await nothingLeaked(t, "after a long reading");
+});
+
 test.serial("what cannot be converted is refused with a reason", async (t) => {
   const { drill } = t.context;
   await using client = clientOf(t);

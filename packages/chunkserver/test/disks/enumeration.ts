@@ -7,7 +7,15 @@ import type { ServerDisk } from "../../src/disks/server-disk.js";
 import type { Limits, Tally } from "../faults/enumeration.js";
 import { sample } from "../replicas.js";
 import { contentOf, newChunk } from "../store-fixture.js";
-import { type DisksProcess, FIRST_EPOCH, FOLDERS, type Folder, TwoDisks } from "./two-disks.js";
+import {
+  type DiskParts,
+  type DisksProcess,
+  FIRST_EPOCH,
+  FOLDERS,
+  type Folder,
+  REAL_DISKS,
+  TwoDisks,
+} from "./two-disks.js";
 
 const FAULTS = ["EIO", "ENOSPC", "short"] as const;
 
@@ -137,49 +145,80 @@ async function heal(process: DisksProcess, book: Book, lost: readonly ChunkHandl
   return faults;
 }
 
+/** When a disk fails, and which. */
+export interface DiskLoss {
+  /** While a new server works, or while one starts that has chunks on both disks. */
+  readonly during: "life" | "start";
+  readonly ends: "once" | "for good";
+}
+
+interface LossAt extends DiskLoss {
+  readonly folder: Folder;
+  /** A call of that disk. */
+  readonly at: number;
+}
+
 /** One life: a disk fails at a call; what is left is audited, healed, and started again, twice. */
-async function live(folder: Folder, at: number, isDead: boolean): Promise<readonly string[]> {
-  const machine = new TwoDisks();
-  const isHit = (number: number): boolean => number === at || (isDead && at < number);
-  const kind = FAULTS[at % FAULTS.length];
-  machine.faultOf = (of, number) => (of === folder && isHit(number) ? kind : undefined);
-  let process = await startOver(machine);
+async function live(parts: DiskParts, loss: LossAt): Promise<readonly string[]> {
+  const machine = new TwoDisks(parts);
   const book = new Book();
-  await work(process, book);
-  await flush(process);
+  let process = await meetLoss(machine, book, loss);
   if (0 < process.failures.length) return [`the process ended: ${process.failures[0]?.message}`];
   const first = await audit(process, book);
-  const faults = [...first.faults, ...(await heal(process, book, first.lost))];
-  const healed = await audit(process, book);
-  faults.push(...healed.faults, ...healed.lost.map((handle) => `${handle} is lost again`));
-  process = await startOver(machine);
-  const again = await audit(process, book);
   // A disk that was away brings back what was removed meanwhile: garbage to the masters.
-  const isGarbage = (fault: string): boolean => fault.endsWith("is back");
-  faults.push(...again.faults.filter((fault) => !isGarbage(fault)));
+  const isFault = (fault: string): boolean => loss.during === "life" || !fault.endsWith("is back");
+  const faults = [...first.faults.filter(isFault), ...(await heal(process, book, first.lost))];
+  const healed = await audit(process, book);
+  faults.push(...healed.faults.filter(isFault));
+  faults.push(...healed.lost.map((handle) => `${handle} is lost again`));
+  process = await machine.start();
+  const again = await audit(process, book);
+  faults.push(...again.faults.filter((fault) => !fault.endsWith("is back")));
   faults.push(...again.lost.map((handle) => `${handle} is lost at a start`));
   machine.faultOf = () => undefined;
-  process = await startOver(machine);
+  process = await machine.start();
   if (process.set.lost.length !== 0) faults.push("a disk that is back is not used");
   await process.store.removeShadows(async () => undefined);
   const back = await audit(process, book);
-  faults.push(...back.faults.filter((fault) => !isGarbage(fault)));
+  faults.push(...back.faults.filter((fault) => !fault.endsWith("is back")));
   faults.push(...back.lost.map((handle) => `${handle} is lost when its disk is back`));
   faults.push(...twice(process, book));
   await process.store.close();
   return faults;
 }
 
-/** As a supervisor does: a process that ends at its start is started again. */
-async function startOver(machine: TwoDisks): Promise<DisksProcess> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await machine.start();
-    } catch (error) {
-      if (!(error instanceof LumeoError) || tries === 2) throw error;
-      // A new server whose disk fails at its first start: nothing is there yet to serve.
-      machine.faultOf = () => undefined;
-    }
+/** The part of a life in which the disk fails. */
+async function meetLoss(machine: TwoDisks, book: Book, loss: LossAt): Promise<DisksProcess> {
+  const { folder, at, during, ends } = loss;
+  const begin = (): void => {
+    const before = machine.callsOf(folder);
+    const kind = FAULTS[at % FAULTS.length];
+    machine.faultOf = (of, number) => {
+      const since = number - before;
+      const isHit = since === at || (ends === "for good" && at < since);
+      return of === folder && isHit ? kind : undefined;
+    };
+  };
+  if (during === "life") begin();
+  let process = await firstStart(machine);
+  await work(process, book);
+  await flush(process);
+  if (during === "life") return process;
+  begin();
+  process = await machine.start();
+  await putAll(process, book, [24, 25, 26, 28, 30]);
+  await flush(process);
+  return process;
+}
+
+/** A new server whose disk fails may refuse to start: nothing is there yet to serve. */
+async function firstStart(machine: TwoDisks): Promise<DisksProcess> {
+  try {
+    return await machine.start();
+  } catch (error) {
+    if (!(error instanceof LumeoError)) throw error;
+    machine.faultOf = () => undefined;
+    return machine.start();
   }
 }
 
@@ -190,8 +229,12 @@ function twice({ set }: DisksProcess, book: Book): readonly string[] {
   });
 }
 
-async function callsOfAQuietLife(): Promise<ReadonlyMap<Folder, number>> {
-  const machine = new TwoDisks();
+/** Calls of each disk in a life without faults, and in the start that follows. */
+async function countCalls(
+  parts: DiskParts,
+): Promise<Readonly<Record<DiskLoss["during"], ReadonlyMap<Folder, number>>>> {
+  const machine = new TwoDisks(parts);
+  const calls = () => new Map(FOLDERS.map((folder) => [folder, machine.callsOf(folder)]));
   const process = await machine.start();
   const book = new Book();
   await work(process, book);
@@ -199,25 +242,29 @@ async function callsOfAQuietLife(): Promise<ReadonlyMap<Folder, number>> {
   if (book.unsure.size !== 0) throw new Error("something failed without a fault");
   const held = new Set(book.acknowledged.values());
   if (held.size !== 2) throw new Error("all chunks went to one disk");
-  return new Map(FOLDERS.map((folder) => [folder, machine.callsOf(folder)]));
+  const life = calls();
+  await machine.start();
+  const start = FOLDERS.map((folder) => {
+    return [folder, machine.callsOf(folder) - (life.get(folder) ?? 0)] as const;
+  });
+  return { life, start: new Map(start) };
 }
 
-/**
- * A disk fails at each `every`-th call of a life, and works again at its next call (`once`) or
- * never does.
- */
+/** A disk fails at each `every`-th call, and works again at its next call (`once`) or never. */
 export async function enumerateDiskLosses(
-  end: "once" | "for good",
-  { every }: Pick<Limits, "every">,
+  loss: DiskLoss,
+  { every, untilFound = false }: Pick<Limits, "every" | "untilFound">,
+  parts = REAL_DISKS,
 ): Promise<Tally> {
-  const calls = await callsOfAQuietLife();
+  const calls = (await countCalls(parts))[loss.during];
   const tally = { points: 0, machines: 0, faults: [] as string[] };
   for (const folder of FOLDERS) {
     for (let at = 1; at <= (calls.get(folder) ?? 0); at += every) {
       tally.points++;
       tally.machines += 3;
-      const faults = await live(folder, at, end === "for good");
+      const faults = await live(parts, { ...loss, folder, at });
       tally.faults.push(...faults.map((fault) => `call ${at} of ${folder}: ${fault}`));
+      if (untilFound && 0 < tally.faults.length) return tally;
     }
   }
   return tally;

@@ -32,6 +32,14 @@ export interface DisksProcess {
   readonly failures: readonly LumeoError[];
 }
 
+/** The parts of the product that a deliberate bug may be in. */
+export interface DiskParts {
+  readonly DiskSet: typeof DiskSet;
+  readonly ChunkDisks: typeof ChunkDisks;
+}
+
+export const REAL_DISKS: DiskParts = { DiskSet, ChunkDisks };
+
 export class TwoDisks {
   faultOf: FaultOf = () => undefined;
   /** Folders that are not there. */
@@ -40,9 +48,11 @@ export class TwoDisks {
   readonly #disks = new Map<Folder, SimDisk>();
   readonly #indexes = new Map<Folder, IndexMachine>();
   readonly #calls = new Map<Folder, number>();
+  readonly #parts: DiskParts;
   #uuids = 0;
 
-  constructor() {
+  constructor(parts = REAL_DISKS) {
+    this.#parts = parts;
     for (const folder of FOLDERS) this.replace(folder);
   }
 
@@ -89,7 +99,7 @@ export class TwoDisks {
     for (const disk of this.#disks.values()) disk.kill();
     const timers = new HandTimers();
     const failures: LumeoError[] = [];
-    const set = await DiskSet.open({
+    const set = await this.#parts.DiskSet.open({
       ...{ folders, retired, logger, crc32c: nativeCrc32c },
       clock: { wallMs: () => wallMs(this.nowMs) },
       host: {
@@ -107,7 +117,7 @@ export class TwoDisks {
       },
       onFailure: (error) => failures.push(error),
     });
-    return { set, store: new ChunkDisks(set), timers, failures };
+    return { set, store: new this.#parts.ChunkDisks(set), timers, failures };
   }
 
   #mount(folder: string) {

@@ -142,12 +142,22 @@ function rows(every: number, cutsMax: number, livesMax: number): readonly Row[] 
     {
       name: "one of two disks dies at a call",
       limits,
-      run: (_, own) => enumerateDiskLosses("for good", own),
+      run: (_, own) => enumerateDiskLosses({ during: "life", ends: "for good" }, own),
     },
     {
       name: "one of two disks fails at a call, once",
       limits,
-      run: (_, own) => enumerateDiskLosses("once", own),
+      run: (_, own) => enumerateDiskLosses({ during: "life", ends: "once" }, own),
+    },
+    {
+      name: "one of two disks dies at a call of a start",
+      limits,
+      run: (_, own) => enumerateDiskLosses({ during: "start", ends: "for good" }, own),
+    },
+    {
+      name: "one of two disks fails at a call of a start",
+      limits,
+      run: (_, own) => enumerateDiskLosses({ during: "start", ends: "once" }, own),
     },
   ];
 }

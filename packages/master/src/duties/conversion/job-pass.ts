@@ -21,7 +21,7 @@ import { needsConversion, type WantedLayout, wantedLayout } from "./wanted-layou
 /** Chunks that wait to be converted. */
 const WAITING_MAX = 256;
 /** Files and chunks looked at in one piece of work. */
-const LOOKED_MAX = 2_000;
+const LOOKED_MAX = 500;
 /** Where nobody says how many copies a file is to have. */
 const COPIES_DEFAULT = 3;
 

@@ -2,8 +2,9 @@
 //
 // A file that is appended to keeps all that it had: its readers go on. One that is replaced while
 // it is read keeps its old chunks for a while, but the masters name only those of the current
-// revision. So a reader that needs another page of a replaced file stops with CONFLICT instead of
-// mixing two contents.
+// revision. A reader that needs more then asks for the revision that it reads as an earlier version
+// of the file; where no policy keeps it, the reader stops with CONFLICT instead of mixing two
+// contents.
 
 import { LumeoError } from "@lumeofs/base";
 import type { Call } from "./call.js";
@@ -30,7 +31,7 @@ export class ChunkMap {
   /** Locations come with the labels of the servers. */
   readonly withLabels: boolean;
   readonly #metadata: Metadata;
-  readonly #version: number;
+  #version: number;
   /** A chunk of which it is known where it begins in the file. */
   readonly #place: ChunkPlace;
   /** Chunks that came with the file's info. */
@@ -146,16 +147,27 @@ export class ChunkMap {
 
   async #stat(call: Call, firstChunk: number, count: number): Promise<readonly LocatedChunk[]> {
     const { path, revision } = this.info;
-    const { withLabels } = this;
-    const page = { firstChunk, chunkCountMax: count, withLabels };
-    const ask = { path, revision, version: this.#version, ...page };
-    // A master that is behind would know nothing of this revision, or only of the one before.
-    const asking = this.#metadata.query(call, "stat", ask, LATEST);
-    const { info, chunks } = await asking.catch((error) => {
-      throw isChange(error) ? this.#changed(error) : error;
+    const page = { firstChunk, chunkCountMax: count, withLabels: this.withLabels };
+    const ask = (version: number) => {
+      // A master that is behind would know nothing of this revision, or only of the one before.
+      return this.#metadata.query(call, "stat", { path, revision, version, ...page }, LATEST);
+    };
+    const version = this.#version;
+    const answer = await ask(version).catch((error) => {
+      if (!isChange(error)) throw error;
+      if (version !== 0) throw this.#changed(error);
+      return ask(revision).then(
+        (earlier) => {
+          this.#version = revision; // it is one of the versions that are kept
+          return earlier;
+        },
+        (second) => {
+          throw isChange(second) ? this.#changed(error) : second;
+        },
+      );
     });
-    if (info.revision < revision) throw this.#changed(undefined);
-    return chunks;
+    if (answer.info.revision < revision) throw this.#changed(undefined);
+    return answer.chunks;
   }
 
   #changed(cause: unknown): LumeoError {

@@ -79,6 +79,38 @@ test.serial("a reader that has begun reads to the end, though the file is remove
   await untilCopies(t, 0);
 });
 
+test.serial(
+  "a reader that outlasts the grace goes on where versions are kept, or is told",
+  async (t) => {
+    const { client } = t.context;
+    const chunks = 600; // more than the masters name at once
+    const bytes = await bytesOf(2, chunks * 65_536);
+    await client.mkdir("/kept");
+    await client.setPolicy("/kept", { versions: 1 });
+    const readings = [];
+    for (const path of ["/kept/file", "/file"]) {
+      await client.put(path, bytes, { chunkSize: 65_536 });
+      const reading = await client.get(path);
+      const pieces = reading[Symbol.asyncIterator]();
+      const first = await pieces.next();
+      readings.push({ path, pieces, read: [Buffer.from(first.value ?? "")] });
+    }
+    for (const { path } of readings) await client.put(path, "new");
+    await untilCopies(t, 3 * (chunks + readings.length));
+    const toTheEnd = readings.map(async ({ pieces, read }) => {
+      for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
+        read.push(Buffer.from(next.value));
+      }
+      return Buffer.concat(read);
+    });
+    const [kept, gone] = await Promise.allSettled(toTheEnd);
+    t.true(kept?.status === "fulfilled" && bytes.equals(kept.value), String(kept));
+    const error: unknown = gone?.status === "rejected" ? gone.reason : undefined;
+    t.true(LumeoError.is(error, "LUMEO_CONFLICT"), String(error));
+    t.regex(String(error), /"\/file".*replaced or removed; read it again/);
+  },
+);
+
 test.serial("copies, snapshots and versions keep the chunks that they share", async (t) => {
   const { client } = t.context;
   const [kept, gone] = [await bytesOf(2, 3 * MIB), await bytesOf(3, 3 * MIB)];

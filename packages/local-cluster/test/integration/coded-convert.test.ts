@@ -296,4 +296,9 @@ test.serial("what cannot be converted is refused with a reason", async (t) => {
   await refused(["/d/f", "--to", "8+3"], /8\+3 needs 11 chunkservers that take chunks, and 8 of 8/);
   await drill.ok(t, ["ec-convert", "/d/f", "--to", "4+2", "--wait"]);
   t.deepEqual(await layouts(client, ["/d/f"]), ["4+2"]);
+  await drill.ok(t, ["policy", "set", "/d", "--ec-after", "1d"]);
+  await refused(["/d/f", "--to", "replicated"], /its policy codes files again when they are old/);
+  await drill.ok(t, ["policy", "set", "/d", "--ec-after", "0"]);
+  await drill.ok(t, ["ec-convert", "-r", "/d", "--to", "replicated", "--wait"]);
+  t.deepEqual(await layouts(client, ["/d/f"]), ["replicated"]);
 });

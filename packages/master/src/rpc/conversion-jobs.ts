@@ -76,7 +76,7 @@ function refuseUndone(what: string, state: StateReader, found: NamedInode): void
   if (directory.kind === "refused") return;
   const { codeAfterMs } = effectivePolicy(state, directory.id);
   if (codeAfterMs === 0) return;
-  const wayOut = "take that away first (lumeo policy set --ec-after)";
+  const wayOut = "say first that it does not (lumeo policy set DIRECTORY --ec-after 0)";
   throw new LumeoError(
     "PRECONDITION",
     `${what} to copies: its policy codes files again when they are old; ${wayOut}`,

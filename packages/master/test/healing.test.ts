@@ -174,6 +174,28 @@ test("a disk that fails the healed copy too is not asked for ever: another serve
   await office.close();
 });
 
+test("a target that failed is asked again where there is no other", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const lost = await office.file("/lost", [1, 2, 3]);
+  office.refusing.add(serverId(4));
+  office.down(1);
+  await office.seconds(75);
+  t.like(await office.jobs(), [{ kind: "repair", state: "running", done: { chunks: 0 } }]);
+  office.refusing.clear();
+  await office.seconds(60);
+  t.deepEqual(office.members(lost), [2, 3, 4]);
+
+  office.down(4);
+  office.refusing.add(serverId(2));
+  office.damage(2, lost);
+  await office.seconds(20);
+  office.refusing.clear();
+  await office.seconds(60);
+  t.is(office.machine(2).copies.get(lost), "good");
+  await office.close();
+});
+
 test("damage of a copy that no chunk names is no reason for a job", async (t) => {
   const office = new HealingOffice();
   await office.start(FOUR);

@@ -31,7 +31,7 @@ export interface Circumstances {
   readonly picture: Picture;
   readonly pace: Pace;
   readonly now: MonotonicMs;
-  /** Targets that failed this chunk lately. */
+  /** Targets that failed this chunk lately: taken only where there is no other. */
   readonly avoid: ReadonlySet<ServerId>;
 }
 
@@ -68,14 +68,18 @@ function targetOf(
   circumstances: Circumstances,
 ): ServerId | "busy" | "noTarget" {
   const { picture, pace, now, avoid } = circumstances;
+  const able = [...picture.sites.values()].filter(
+    (site) => mayTakeCopy(site) && !chunk.members.includes(site.id),
+  );
+  const fresh = able.filter((site) => !avoid.has(site.id));
   const holder = picture.sites.get(need.leaving);
   if (need.health === "damaged" && holder !== undefined && mayTakeCopy(holder)) {
-    if (!avoid.has(holder.id)) return pace.mayTake(holder.id, "in", now) ? holder.id : "busy";
+    const isBest = !avoid.has(holder.id) || fresh.length === 0;
+    if (isBest) return pace.mayTake(holder.id, "in", now) ? holder.id : "busy";
   }
-  const able = [...picture.sites.values()].filter(
-    (site) => mayTakeCopy(site) && !chunk.members.includes(site.id) && !avoid.has(site.id),
-  );
-  const wanted = able.filter((site) => need.target === undefined || need.target === site.id);
+  // Where there is nobody else, one that has failed may have been away for a moment.
+  const open = 0 < fresh.length || need.target !== undefined ? fresh : able;
+  const wanted = open.filter((site) => need.target === undefined || need.target === site.id);
   const pool = spread(wanted, domainsOf(picture, chunk, need.leaving));
   const ready = pool.filter((site) => pace.mayTake(site.id, "in", now));
   const [best] = ready.sort((a, b) => compareTargets(a, b, pace));

@@ -1,5 +1,5 @@
 // npm run bench -- soak [--minutes 3] [--seed 1] [--dir DIR] [--chunkservers 6]
-//                       [--large-max BYTES] [--large-budget BYTES] [--keep]
+//                       [--large-max BYTES] [--large-budget BYTES] [--ec 3+2] [--keep]
 //
 // A cluster of real processes under work, faults and operators, then an audit of every acknowledged
 // byte on every replica: see soak.ts of local-cluster. A bad run keeps its folder with all logs and
@@ -27,6 +27,7 @@ export async function runSoakDrill(args: readonly string[]): Promise<number> {
       chunkservers: { type: "string", default: "6" },
       "large-max": { type: "string", default: String(160 * 2 ** 20) },
       "large-budget": { type: "string", default: String(4 * 2 ** 30) },
+      ec: { type: "string" },
       keep: { type: "boolean", default: false },
     },
   });
@@ -38,6 +39,7 @@ export async function runSoakDrill(args: readonly string[]): Promise<number> {
       ...{ dir, seconds, seed: Number(values.seed), chunkservers: Number(values.chunkservers) },
       largeBytesMax: Number(values["large-max"]),
       largeBudgetBytes: Number(values["large-budget"]),
+      code: values.ec,
     };
     let processes: ProcessWatch | undefined;
     const report = await runSoak(options, {

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { runSoak } from "../../src/index.js";
 import { stateHash } from "./drill.js";
 
@@ -11,11 +11,11 @@ const SECONDS = 15;
 const SEED = 4;
 const MIB = 2 ** 20;
 
-test.serial("under kills, lost disks and operators no acknowledged byte is lost", async (t) => {
+async function soak(t: ExecutionContext, seed: number, code?: string): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), "lumeo-soak-"));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const options = {
-    ...{ dir, seed: SEED, seconds: SECONDS, chunkservers: 6 },
+    ...{ dir, seed, code, seconds: SECONDS, chunkservers: 6 },
     largeBytesMax: 24 * MIB,
     largeBudgetBytes: 128 * MIB,
   };
@@ -30,4 +30,13 @@ test.serial("under kills, lost disks and operators no acknowledged byte is lost"
   t.deepEqual(report.wrong, []);
   t.true(3 < report.faults.length);
   t.true(50 < report.result.filesCompared);
+  t.is(10 < report.result.codedChunksCompared, code !== undefined);
+}
+
+test.serial("under kills, lost disks and operators no acknowledged byte is lost", async (t) => {
+  await soak(t, SEED);
+});
+
+test.serial("nor of files that are coded, which are there without two servers", async (t) => {
+  await soak(t, SEED, "3+2/64KiB");
 });

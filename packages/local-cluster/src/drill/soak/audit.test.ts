@@ -114,6 +114,7 @@ test("A cluster that is as it must be has no findings, and everything was compar
     filesCompared: 4,
     bytesCompared: 2_500 + 2_500 + 700,
     replicasCompared: 3 * (3 + 3 + 1),
+    codedChunksCompared: 0,
     replicaBytesCompared: 3 * (2_500 + 2_500 + 700),
     absencesChecked: 2,
     doubtsSettled: 0,

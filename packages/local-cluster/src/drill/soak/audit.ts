@@ -24,6 +24,8 @@ export interface AuditedChunk {
   readonly handle: number;
   /** Bytes. */
   readonly length: number;
+  /** It is kept as units of a code: then one replica stands for them. */
+  readonly isCoded?: boolean;
   readonly replicas: readonly AuditedReplica[];
 }
 
@@ -77,6 +79,8 @@ export interface AuditResult {
   readonly bytesCompared: number;
   readonly replicasCompared: number;
   readonly replicaBytesCompared: number;
+  /** Chunks whose units were checked. */
+  readonly codedChunksCompared: number;
   readonly absencesChecked: number;
   /** Paths that had more than one possible state. */
   readonly doubtsSettled: number;
@@ -102,6 +106,7 @@ class Audit {
     bytesCompared: 0,
     replicasCompared: 0,
     replicaBytesCompared: 0,
+    codedChunksCompared: 0,
     absencesChecked: 0,
     doubtsSettled: 0,
     snapshotsCompared: 0,
@@ -208,6 +213,7 @@ class Audit {
     let next = 0;
     for await (const bytes of parts) {
       const chunk = file.chunks[next++] as AuditedChunk;
+      if (chunk.isCoded === true) this.#figures.codedChunksCompared++;
       if (chunk.replicas.length === 0) this.#find("replica", `${path}: a chunk has no replica`);
       for (const replica of chunk.replicas) {
         const wrong = await differs(replica, bytes);

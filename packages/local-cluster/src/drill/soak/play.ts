@@ -9,6 +9,7 @@ import { Ledger } from "../ledger.js";
 import { rest } from "../rest.js";
 import { appendRecords, SharedLogs } from "./appenders.js";
 import { Caller, type Stage } from "./caller.js";
+import { keepCoded } from "./coded-folders.js";
 import { type Fault, Faults } from "./faults.js";
 import type { Journal } from "./journal.js";
 import { keepSnapshots } from "./keepsakes.js";
@@ -29,6 +30,8 @@ export interface PlayPlan {
   readonly largeBytesMax: number;
   readonly largeBudgetBytes: number;
   readonly repairAfterMs: number;
+  /** Some folders are kept as this code: see keepCoded. */
+  readonly code?: string | undefined;
 }
 
 export interface Played {
@@ -68,6 +71,7 @@ export async function play(cluster: LocalCluster, plan: PlayPlan): Promise<Playe
     { restMsMax: 4_000, repairAfterMs: plan.repairAfterMs, fullBytes: FULL_BYTES },
   );
   try {
+    if (plan.code !== undefined) await keepCoded(clients[0] as Lumeo, plan.code);
     const stage = { model: new Model(), journal: plan.journal, ledger, end: end.signal };
     const work = begin(clients, random, stage, plan);
     const harm = Promise.all([nemesis.run(end.signal), upheavals.run(end.signal)]);

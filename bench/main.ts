@@ -6,6 +6,7 @@
 //   npm run bench -- append …   appends to a file: see append.ts
 //   npm run bench -- erasure …  the erasure code alone, on one core: see erasure.ts
 //   npm run bench -- coded …    files kept as units beside files kept as copies: see coded/coded.ts
+//   npm run bench -- losses …   every loss that a code survives, drilled: see coded/losses.ts
 //   npm run bench -- loss …     a chunkserver lost during puts instead: see load/loss.ts
 //   npm run bench -- metadata … metadata beside etcd instead: see metadata/metadata.ts
 //   npm run bench -- scale …    what one master holds instead: see scale/scale.ts
@@ -27,6 +28,7 @@ import { connect, type Lumeo } from "@lumeofs/client";
 import { LocalCluster } from "@lumeofs/local-cluster";
 import { runAppend } from "./append.js";
 import { runCoded } from "./coded/coded.js";
+import { runLosses } from "./coded/losses.js";
 import { runData } from "./data/data.js";
 import { runChaosDrill } from "./drill/chaos.js";
 import { runMigration } from "./drill/migration.js";
@@ -65,6 +67,7 @@ else if (command === "reads") process.exitCode = await runReads(rest);
 else if (command === "soak") process.exitCode = await runSoakDrill(rest);
 else if (command === "repair") process.exitCode = await runRepair(rest);
 else if (command === "coded") process.exitCode = await runCoded(rest);
+else if (command === "losses") process.exitCode = await runLosses(rest);
 else if (command === "erasure") process.exitCode = await runErasure(rest);
 else if (command === "loss") process.exitCode = await runLoss(rest);
 else if (command === "chaos") process.exitCode = await runChaosDrill(rest);

@@ -537,19 +537,6 @@ export const MUTANTS: readonly Mutant[] = [
     seedsMax: 20,
   },
   {
-    name: "counts acknowledgements of an earlier term",
-    breaks: "whoever leads again begins with fresh progress (raft.md 3.2 no. 17)",
-    patches: [
-      {
-        file: "raft/raft",
-        find: "if (message.term < member.term) {",
-        replace: 'if (message.term < member.term && message.kind !== "appendReply") {',
-      },
-    ],
-    seedsMax: 60,
-    lens: "echoes",
-  },
-  {
     name: "begins its lease with the answers",
     breaks: "a lease begins when its round does (lease.ts, E1)",
     patches: [

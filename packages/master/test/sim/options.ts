@@ -262,29 +262,6 @@ const lag = (options: SwarmOptions): SwarmOptions => ({
   faults: { ...NO_FAULTS, lagMs: 1_000 },
 });
 
-/** Leaders that come and go within moments, in a group of five, and messages from long ago. */
-const echoes = (options: SwarmOptions): SwarmOptions => ({
-  ...unsteady(options),
-  members: 5,
-  tickMs: 20,
-  raft: {
-    ...options.raft,
-    heartbeatTicks: 1,
-    electionTicks: 4,
-    appendBytesMax: 64 * KiB,
-    inFlightAppendsMax: 16,
-    inFlightBytesMax: 1024 * KiB,
-  },
-  network: {
-    ...options.network,
-    delayMsMin: 0.1,
-    delayMsMean: 3,
-    echo: { share: 0.4, msMax: 1_500 },
-  },
-  io: { ...options.io, latencyMsMin: 0.05, latencyMsMean: 0.5 },
-  faults: { ...NO_FAULTS, partitionMs: 200, handoverMs: 150, clogMs: 150 },
-});
-
 /** Ways to look where a kind of bug would be: they change the options of every seed. */
 export const LENSES = {
   unsteady,
@@ -294,7 +271,6 @@ export const LENSES = {
   membership,
   overload,
   lag,
-  echoes,
 } as const;
 export type Lens = keyof typeof LENSES;
 

@@ -18,8 +18,6 @@ export interface LinkSettings {
   readonly reorder: boolean;
   /** So long a message occupies its link: those behind it wait (bandwidth). Default: no time. */
   readonly messageMs?: number;
-  /** So many arrive once more, when nobody expects them. Default: none. */
-  readonly echo?: { readonly share: number; readonly msMax: number };
 }
 
 export const PERFECT_LINK: LinkSettings = {
@@ -92,7 +90,6 @@ export class SimNetwork<Message> {
     }
     this.#fly(from, to, link, message);
     if (isDoubled) this.#fly(from, to, link, message);
-    if (settings.echo !== undefined) this.#echo({ from, to, link }, message, settings.echo);
   }
 
   /** Nothing more is sent from one to the other until `join`; what is on its way arrives. */
@@ -172,18 +169,6 @@ export class SimNetwork<Message> {
       if (!next.isLost) this.#arrive(from, to, next.message);
     };
     this.#world.after(at - this.#world.now, arrive);
-  }
-
-  #echo(
-    on: { readonly from: string; readonly to: string; readonly link: Link<Message> },
-    message: Message,
-    { share, msMax }: NonNullable<LinkSettings["echo"]>,
-  ): void {
-    const { random } = on.link;
-    if (share <= random.fraction()) return;
-    this.#world.after(random.fraction() * msMax, () => {
-      if (!on.link.isCut) this.#arrive(on.from, on.to, message);
-    });
   }
 
   #arrive(from: string, to: string, message: Message): void {

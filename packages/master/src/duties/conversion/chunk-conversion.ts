@@ -39,6 +39,8 @@ export interface ChunkConversion {
 
 export type ConversionOutcome =
   | { readonly kind: "converted"; readonly bad: readonly ServerId[] }
+  /** No file has it any more, or the job has ended: nobody wants it. */
+  | { readonly kind: "dropped"; readonly bad: readonly ServerId[] }
   | {
       readonly kind: "failed";
       readonly why: string;
@@ -65,6 +67,7 @@ export async function convertChunk(
     const { handle } = order.source;
     const reply = await parts.log.change({ kind: "replaceChunk", job, handle, chunk });
     if (reply.kind !== "refused") return { kind: "converted", bad };
+    if (reply.code === "CONFLICT" || reply.code === "PRECONDITION") return { kind: "dropped", bad };
     return { kind: "failed", why: reply.message, bad, avoid: [] };
   } catch (error) {
     if (error instanceof InvariantViolation) throw error;

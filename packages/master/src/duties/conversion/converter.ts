@@ -22,7 +22,14 @@ import {
 import type { Fleet } from "../../fleet/servers.js";
 import { type ChunkRecord, getChunk } from "../../metadata/chunk-table.js";
 import { getInode } from "../../metadata/inodes.js";
-import { type Conversion, isOpen, type Job, type JobId, openJob } from "../../metadata/jobs.js";
+import {
+  type Amount,
+  type Conversion,
+  isOpen,
+  type Job,
+  type JobId,
+  openJob,
+} from "../../metadata/jobs.js";
 import type { StateReader } from "../../metadata/state.js";
 import { Setbacks } from "../healing/setbacks.js";
 import { type PictureTerms, type TakenPicture, takePicture } from "../healing/take-picture.js";
@@ -326,6 +333,7 @@ export class Converter {
       this.#setbacks.forget(handle);
       return;
     }
+    if (outcome.kind === "dropped") return;
     const { why, avoid } = outcome;
     logger.debug("conversion failed", { chunk: handle, server: worker, job, error: why });
     if (course !== undefined) course.failed++;
@@ -358,9 +366,8 @@ export class Converter {
     const { isMeasure } = pass.terms;
     const left = pass.left.chunks - converted;
     const note = isMeasure || left <= 0 || why === "" ? "" : noteOf(left, why);
-    if (isMeasure || note !== job.note || 0 < failed) {
-      const chunks = done.chunks + pass.left.chunks;
-      const total = isMeasure ? { chunks, bytes: done.bytes + pass.left.bytes } : job.total;
+    const total = totalOf(job, pass, left);
+    if (note !== job.note || 0 < failed || total.chunks !== job.total.chunks) {
       await log.change({ kind: "noteJob", job: id, total, note, failures: failed });
     }
     const hasProgress = isMeasure || 0 < converted || (0 < pass.unmarked && pass.left.chunks === 0);
@@ -375,6 +382,17 @@ function openConversions({ allJobs }: TakenPicture): readonly OpenConversion[] {
     const { conversion } = job;
     return conversion === undefined || !isOpen(job) ? [] : [{ id, job, conversion }];
   });
+}
+
+/** As counted in the first look; more when more has come meanwhile. */
+function totalOf({ done, total }: Job, { left, terms }: JobPass, leftChunks: number): Amount {
+  if (terms.isMeasure) {
+    return { chunks: done.chunks + left.chunks, bytes: done.bytes + left.bytes };
+  }
+  return {
+    chunks: Math.max(total.chunks, done.chunks + Math.max(0, leftChunks)),
+    bytes: Math.max(total.bytes, done.bytes),
+  };
 }
 
 function noteOf(left: number, why: string): string {

@@ -1,11 +1,12 @@
 // Growing chunks of a server with several disks: they live on one of them, and begin anew on
 // another one when that is lost.
 //
-// W1. The log that is begun anew is empty, and the roster says so before anything is promised in
-//     it: until the masters have said how far handles were granted by then, and below that for
+// W1. The log is carried over, if it can still be read (salvage-tails.ts). Otherwise it is begun
+//     anew, empty, and the roster says so before anything is promised in it: until the masters have said how far handles were granted by then, and below that for
 //     ever, a growing chunk of which nothing is here may have been promised something in the log
 //     that is lost. It is in doubt (tail/held-tail.ts, H1).
-// W2. A disk that was away may have an old log: it is emptied before it is used.
+// W2. A disk that was away may have an old log: it stays until the log comes to this disk again, and
+//     is emptied then.
 
 import { type Closable, type Disk, InvariantViolation, LumeoError } from "@lumeofs/base";
 import type { Exchange, ReceivedFrame } from "@lumeofs/node/frames";
@@ -14,6 +15,7 @@ import type { TailService } from "../tail/tail-service.js";
 import type { TailStore } from "../tail/tail-store.js";
 import { Tails, type TailsPorts } from "../tail/tails.js";
 import type { DiskSet } from "./disk-set.js";
+import { salvageTails } from "./salvage-tails.js";
 import type { ServerDisk } from "./server-disk.js";
 
 const TAILS_FOLDER = "tails";
@@ -49,11 +51,6 @@ export class MovableTails implements Closable {
   /** Opens the log of tails where the roster says, or begins it anew. */
   static async start(ports: MovableTailsPorts): Promise<MovableTails> {
     const { disks } = ports;
-    for (const disk of disks.serving) {
-      if (disk.uuid !== disks.roster.tailsOn && 1 < disks.serving.length + disks.lost.length) {
-        await emptyTails(disk).catch(refuseUnlessLost(disk));
-      }
-    }
     const at = disks.serving.find(({ uuid }) => uuid === disks.roster.tailsOn);
     if (at !== undefined) {
       try {
@@ -63,7 +60,7 @@ export class MovableTails implements Closable {
         refuseUnlessLost(at)(error);
       }
     }
-    return new MovableTails(ports, await foundAnew(ports));
+    return new MovableTails(ports, await settleOn(ports, undefined));
   }
 
   get store(): TailStore {
@@ -104,10 +101,9 @@ export class MovableTails implements Closable {
     try {
       while (!this.#isClosed && !disks.serving.includes(this.#current.disk)) {
         if (disks.serving.length === 0) return; // the process has been told to end
-        await this.#current.tails.close().catch(() => undefined); // its failure is known
-        this.#current = await foundAnew(this.#ports);
-        const { folder } = this.#current.disk;
-        logger.warn("growing chunks begin anew on another disk", { path: folder });
+        const { tails } = this.#current;
+        await tails.close().catch(() => undefined); // its failure is known
+        this.#current = await settleOn(this.#ports, this.#current);
       }
     } catch (error) {
       if (!(error instanceof LumeoError)) throw error;
@@ -116,9 +112,9 @@ export class MovableTails implements Closable {
   }
 }
 
-/** Begins the log on the disk with the most room (W1, W2). */
-async function foundAnew(ports: MovableTailsPorts): Promise<Current> {
-  const { disks } = ports;
+/** Has the log on the disk with the most room (W1, W2). */
+async function settleOn(ports: MovableTailsPorts, from: Current | undefined): Promise<Current> {
+  const { disks, logger } = ports;
   for (;;) {
     const [disk] = [...disks.serving].sort((a, b) => {
       return b.store.status().freeBytes - a.store.status().freeBytes;
@@ -128,12 +124,28 @@ async function foundAnew(ports: MovableTailsPorts): Promise<Current> {
     }
     try {
       await emptyTails(disk);
-      await disks.update(() => ({ tailsOn: disk.uuid, tailFloor: "unknown" }));
+      const isWhole = from !== undefined && (await salvage(ports, from, disk));
+      if (!isWhole) await emptyTails(disk);
+      const floor = isWhole ? {} : ({ tailFloor: "unknown" } as const);
+      await disks.update(() => ({ tailsOn: disk.uuid, ...floor }));
+      const what = isWhole ? "moved to another disk" : "begin anew on another disk";
+      logger.warn(`growing chunks ${what}`, { path: disk.folder });
       return { tails: await openOn(ports, disk), disk };
     } catch (error) {
       refuseUnlessLost(disk)(error);
     }
   }
+}
+
+function salvage(
+  { crc32c, logger }: MovableTailsPorts,
+  from: Current,
+  to: ServerDisk,
+): Promise<boolean> {
+  const { store } = from.tails;
+  if (to.store.space.freeBytes < 2 * store.bytes) return Promise.resolve(false);
+  const known = store.page(0, Number.MAX_SAFE_INTEGER).map(({ handle }) => handle);
+  return salvageTails(from.disk, to, { crc32c, logger, known });
 }
 
 function openOn(ports: MovableTailsPorts, disk: ServerDisk): Promise<Tails> {

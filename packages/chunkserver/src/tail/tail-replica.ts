@@ -37,7 +37,7 @@ export type RecordBytes = ReadonlyMap<number, Uint8Array>;
 export const NO_BYTES: RecordBytes = new Map();
 
 export interface TailReplicaPorts {
-  readonly log: TailLog;
+  readonly log: Pick<TailLog, "write" | "body">;
   readonly crc32c: Crc32c;
   readonly logger: Logger;
   /** Makes sure that so much can be written. @throws LumeoError NO_SPACE */

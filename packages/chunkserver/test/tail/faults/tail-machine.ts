@@ -4,6 +4,7 @@
 import { KiB, type LumeoError, SeededRandom, SILENT_LOGGER } from "@lumeofs/base";
 import { nativeCrc32c, SystemClock } from "@lumeofs/node";
 import { type DiskCall, type DiskFault, type DiskMoment, SimDisk } from "@lumeofs/testkit";
+import type { ChunkStore } from "../../../src/store/chunk-store.js";
 import { DiskChunkStore } from "../../../src/store/disk-chunk-store.js";
 import { MemoryIndex } from "../../../src/store/memory-index.js";
 import { TailStore } from "../../../src/tail/tail-store.js";
@@ -23,7 +24,7 @@ export interface TailHooks {
 }
 
 export interface TailProcess {
-  readonly store: DiskChunkStore;
+  readonly store: ChunkStore;
   readonly tails: TailStore;
   readonly timers: HandTimers;
   readonly failures: readonly LumeoError[];

@@ -56,7 +56,10 @@ export interface JobConversion {
 }
 
 export interface ConvertOptions extends CallOptions {
-  /** A code such as "4+2", or "replicated". */
+  /**
+   * A code such as "4+2"; "replicated" for as many copies as each file says; or "replicated:3",
+   * which changes how many copies files have, and are to have from then on.
+   */
   readonly to: string;
   /** A directory is meant with all that is below it. */
   readonly recursive?: boolean;
@@ -204,14 +207,17 @@ export class Healing {
    */
   convert(path: string, options: ConvertOptions): Promise<JobInfo> {
     const { to, recursive = false } = options;
-    const code = to === "replicated" ? undefined : parseCode(to);
-    if (to !== "replicated" && code === undefined) {
+    const [isCopies, count = "0"] = /^replicated(?::([1-8]))?$/.exec(to) ?? [];
+    const code = isCopies === undefined ? parseCode(to) : undefined;
+    if (isCopies === undefined && code === undefined) {
       const what = `Cannot convert "${path}" to "${to}"`;
-      const message = `${what}: it must be "replicated" or a code such as "4+2"`;
+      const message = `${what}: it must be "replicated", "replicated:3", or a code such as "4+2"`;
       return Promise.reject(new LumeoError("INVALID_ARGUMENT", message));
     }
     return this.#run("healing.convert", path, options, (call) =>
-      call.run(ONCE, () => this.#client.convert({ path, to: code, recursive }, call)),
+      call.run(ONCE, () => {
+        return this.#client.convert({ path, to: code, copies: Number(count), recursive }, call);
+      }),
     );
   }
 

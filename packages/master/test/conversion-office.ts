@@ -141,10 +141,10 @@ export class ConversionOffice implements Transcoding {
     return reply.job;
   }
 
-  async tree(path: string, to: Code | undefined): Promise<JobId> {
+  async tree(path: string, to: Code | undefined, copies?: number): Promise<JobId> {
     const found = stat(this.state, path);
     if (found.kind === "refused") throw new Error(found.message);
-    return this.convert({ kind: "tree", root: found.id, path, to });
+    return this.convert({ kind: "tree", root: found.id, path, to, copies });
   }
 
   job(id: JobId): Job {

@@ -62,6 +62,46 @@ test("a file, a copy of it and an earlier version become the same new chunks", a
   t.deepEqual(await audit(o.state), []);
 });
 
+test("files get more copies and fewer, but never fewer where others have their chunks", async (t) => {
+  const o = await office(t, 6);
+  await o.file("/t/f", 2);
+  await o.file("/t/shared", 2);
+  await o.change(copyOf("/t/shared", "/copy"));
+  const more = await o.tree("/t", undefined, 5);
+  await o.seconds(5);
+  t.like(o.job(more), { state: "done", done: { chunks: 4 } });
+  t.deepEqual(
+    [o.shape("/t/f"), o.shape("/copy")],
+    [
+      [5, 5],
+      [5, 5],
+    ],
+  );
+  t.deepEqual([o.inode("/t/f").replicas, o.inode("/copy").replicas], [5, 3]);
+  const fewer = await o.tree("/t", undefined, 2);
+  await o.seconds(5);
+  t.like(o.job(fewer), { state: "done", done: { chunks: 2 } });
+  t.deepEqual(
+    [o.shape("/t/f"), o.shape("/t/shared")],
+    [
+      [2, 2],
+      [5, 5],
+    ],
+  );
+  t.is(o.inode("/t/f").replicas, 2);
+  const again = await o.tree("/t", undefined, 2);
+  await o.seconds(2);
+  t.like(o.job(again), { state: "done", note: "nothing was to be done" });
+  const coded = await o.tree("/t/f", CODE);
+  await o.seconds(3);
+  t.like(o.job(coded), { state: "done" });
+  const back = await o.tree("/t/f", undefined);
+  await o.seconds(3);
+  t.like(o.job(back), { state: "done" });
+  t.deepEqual(o.shape("/t/f"), [2, 2], "as the file says since then");
+  t.deepEqual(await audit(o.state), []);
+});
+
 test("a conversion survives its leader, and begins nothing twice that has ended", async (t) => {
   const o = await office(t, 6);
   for (let n = 0; n < 20; n++) await o.file(`/t/f${n}`, 3);

@@ -1829,6 +1829,7 @@ export namespace lumeo {
                 to?: (lumeo.common.v1.Code.$Properties|null);
                 byPolicy: boolean;
                 recursive: boolean;
+                copies: number;
                 static encode(m: lumeo.master.v1.Conversion.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Conversion & lumeo.master.v1.Conversion.$Shape;
             }
@@ -1839,6 +1840,7 @@ export namespace lumeo {
                     to?: (lumeo.common.v1.Code.$Properties|null);
                     byPolicy?: (boolean|null);
                     recursive?: (boolean|null);
+                    copies?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Conversion.$Properties;

@@ -13667,6 +13667,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.common.v1.Code.$Properties|null} [to] Conversion to
                  * @property {boolean|null} [byPolicy] Conversion byPolicy
                  * @property {boolean|null} [recursive] Conversion recursive
+                 * @property {number|null} [copies] Conversion copies
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -13731,6 +13732,14 @@ export const lumeo = $root.lumeo = (() => {
                 Conversion.prototype.recursive = false;
 
                 /**
+                 * Conversion copies.
+                 * @member {number} copies
+                 * @memberof lumeo.master.v1.Conversion
+                 * @instance
+                 */
+                Conversion.prototype.copies = 0;
+
+                /**
                  * Encodes the specified Conversion message. Does not implicitly {@link lumeo.master.v1.Conversion.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.Conversion
@@ -13754,6 +13763,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 3, wireType 0 =*/24).bool(m.byPolicy);
                     if (m.recursive != null && $Object.hasOwnProperty.call(m, "recursive") && m.recursive !== false)
                         w.uint32(/* id 4, wireType 0 =*/32).bool(m.recursive);
+                    if (m.copies != null && $Object.hasOwnProperty.call(m, "copies") && m.copies !== 0)
+                        w.uint32(/* id 5, wireType 0 =*/40).uint32(m.copies);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -13829,6 +13840,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.recursive = v;
                                 else
                                     delete m.recursive;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.copies = v;
+                                else
+                                    delete m.copies;
                                 continue;
                             }
                         }

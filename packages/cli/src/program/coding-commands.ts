@@ -7,9 +7,9 @@ import { examples, type RunCommand } from "./command-line.js";
 export function addCodingCommands(program: Command, run: RunCommand): void {
   program
     .command("ec-convert")
-    .description("Convert files between copies and coded units, in the background.")
+    .description("Convert files between copies and coded units, or to more or fewer copies.")
     .argument("<path>", "a file, or with -r a directory")
-    .requiredOption("--to <layout>", "a code such as 4+2, or replicated")
+    .requiredOption("--to <layout>", "a code such as 4+2, replicated, or replicated:N")
     .option("-r, --recursive", "all files below a directory")
     .option("--wait", "until every chunk is converted, and was read again from the disks")
     .addHelpText(
@@ -17,6 +17,7 @@ export function addCodingCommands(program: Command, run: RunCommand): void {
       examples(
         ["lumeo ec-convert -r /archive --to 4+2 --wait", "half the bytes of three copies"],
         ["lumeo ec-convert /a/film.mp4 --to replicated", "back to copies"],
+        ["lumeo ec-convert -r /logs --to replicated:2", "two copies of each, from now on"],
         ["lumeo job pause 7", "hold a conversion up; lumeo job cancel ends it"],
         ["lumeo policy set /archive --ec-after 30d", "for all that becomes old, from now on"],
       ),

@@ -57,11 +57,18 @@ export class HealingClient {
   }
 
   async convert(
-    wish: { readonly path: string; readonly to: Code | undefined; readonly recursive: boolean },
+    wish: {
+      readonly path: string;
+      readonly to: Code | undefined;
+      /** 0: as files say. */
+      readonly copies: number;
+      readonly recursive: boolean;
+    },
     options: UnaryOptions,
   ): Promise<JobInfo> {
-    const { path, to, recursive } = wish;
-    const conversion = { path, recursive, ...(to === undefined ? {} : { to: encodeCode(to) }) };
+    const { path, to, copies, recursive } = wish;
+    const code = to === undefined ? {} : { to: encodeCode(to) };
+    const conversion = { path, recursive, copies, ...code };
     const request = { kind: Wire.JobKind.JOB_KIND_CONVERT, conversion };
     const { job } = await this.#admin.askAny(HealingService.createJob, request, options);
     return decodeJob(job ?? {});

@@ -52,9 +52,11 @@ function decodeConversion({
   path,
   to,
   byPolicy,
+  copies,
 }: lumeo.master.v1.Conversion.$Properties): JobConversion {
   if (byPolicy === true) return { path: undefined, to: undefined };
-  return { path: path ?? "", to: to == null ? "replicated" : formatCode(decodeCode(to)) };
+  const plain = copies ? `replicated:${copies}` : "replicated";
+  return { path: path ?? "", to: to == null ? plain : formatCode(decodeCode(to)) };
 }
 
 export function decodeHealth(health: lumeo.master.v1.ChunkHealth.$Properties): ChunkHealth {

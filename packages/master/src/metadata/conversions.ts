@@ -33,6 +33,8 @@ export interface FileCode {
   /** Nothing happens if the name leads elsewhere by now. */
   readonly inode: InodeId;
   readonly code: Code | undefined;
+  /** Copies that it is to have; absent: as many as it says. */
+  readonly replicas?: number | undefined;
 }
 
 /**
@@ -75,12 +77,13 @@ export function setFileCodes(state: State, files: readonly FileCode[]): Reply {
   if (COMMAND_ITEMS_MAX < files.length) {
     return refuse("INVALID_ARGUMENT", `Cannot set codes of ${files.length} files at once`);
   }
-  for (const { parent, name, inode: id, code } of files) {
+  for (const { parent, name, inode: id, code, replicas } of files) {
     const entry = getEntry(state, parent, name);
     if (entry?.inode !== id) continue;
     const inode = getEntered(state, entry);
     if (inode?.kind !== "file") continue;
-    const record = putInode(state, id, { ...inode, code });
+    const meant = { ...inode, code, replicas: replicas ?? inode.replicas };
+    const record = putInode(state, id, meant);
     rewriteEntry(state, { parent, name }, { ...entry, record });
   }
   return DONE;

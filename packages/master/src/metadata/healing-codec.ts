@@ -36,7 +36,7 @@ import { readTailCommand, writeTailCommand } from "./tail-codec.js";
 const OUTCOME = ["moved", "failed", "dropped"] as const;
 const MOVE_BYTES = 32;
 const END_BYTES = 9;
-const FILE_CODE_BYTES = 21;
+const FILE_CODE_BYTES = 22;
 
 /** Also what goes on to the codec of tails. */
 export function writeHealing(w: ByteWriter, command: HealingCommand | TailCommand): void {
@@ -142,15 +142,18 @@ function readEnd(r: ByteReader): MoveEnd {
   return { handle, outcome };
 }
 
-function writeFileCode(w: ByteWriter, { parent, name, inode, code }: FileCode): void {
-  writeText(w.u53(parent).u53(inode), name);
-  writeOptionalCode(w, code);
+function writeFileCode(w: ByteWriter, file: FileCode): void {
+  writeText(w.u53(file.parent).u53(file.inode), file.name);
+  writeOptionalCode(w, file.code);
+  w.u8(file.replicas ?? 0);
 }
 
 function readFileCode(r: ByteReader): FileCode {
   const parent = readId(r, inodeId);
   const inode = readId(r, inodeId);
-  return { parent, inode, name: readText(r), code: readOptionalCode(r) };
+  const file = { parent, inode, name: readText(r), code: readOptionalCode(r) };
+  const replicas = r.u8();
+  return replicas === 0 ? file : { ...file, replicas };
 }
 
 function readTexts(r: ByteReader): readonly string[] {

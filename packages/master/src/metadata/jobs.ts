@@ -66,6 +66,8 @@ export type Conversion =
       readonly path: string;
       /** Undefined for copies. */
       readonly to: Code | undefined;
+      /** So many copies, and files are to have so many from then on; absent: as files say. */
+      readonly copies?: number | undefined;
     }
   /** Whatever policies, and what files are meant to be, say: duties/conversion/wanted-layout.ts. */
   | { readonly kind: "policy" };
@@ -269,6 +271,7 @@ export function writeConversion(w: ByteWriter, conversion: Conversion | undefine
   } else {
     writeText(w.u8(CONVERSION.tree).u53(conversion.root), conversion.path);
     writeOptionalCode(w, conversion.to);
+    w.u8(conversion.copies ?? 0);
   }
 }
 
@@ -278,7 +281,9 @@ export function readConversion(r: ByteReader): Conversion | undefined {
   if (kind === CONVERSION.policy) return { kind: "policy" };
   if (kind !== CONVERSION.tree) throw corrupt("conversion", `it is of kind ${kind}`);
   const root = readId(r, inodeId);
-  return { kind: "tree", root, path: readText(r), to: readOptionalCode(r) };
+  const tree = { kind: "tree", root, path: readText(r), to: readOptionalCode(r) } as const;
+  const copies = r.u8();
+  return copies === 0 ? tree : { ...tree, copies };
 }
 
 /** The number of a kind in keys, records and commands, from 1. */

@@ -59,8 +59,8 @@ export function encodeJob(
 function encodeConversion(conversion: Conversion | undefined): lumeo.master.v1.IJob {
   if (conversion === undefined) return {};
   if (conversion.kind === "policy") return { conversion: { byPolicy: true } };
-  const { path, to } = conversion;
-  return { conversion: { path, ...(to === undefined ? {} : { to }) } };
+  const { path, to, copies = 0 } = conversion;
+  return { conversion: { path, copies, ...(to === undefined ? {} : { to }) } };
 }
 
 /** What the last complete look has found, and how long ago it began. */

@@ -272,10 +272,12 @@ export class Converter {
     surroundings: Surroundings,
     planned: readonly Planned[],
   ): Planned | "busy" | undefined {
-    const { handle, to } = task;
+    const { handle, to, copies } = task;
     const chunk = getChunk(state, handle);
     if (chunk === undefined || chunk.releasedAt !== undefined) return undefined;
-    if (isSameCode(chunk.coding, to) || this.#running.has(handle)) return undefined;
+    const isRight = to !== undefined || chunk.members.length === copies;
+    if (isSameCode(chunk.coding, to) && isRight) return undefined;
+    if (this.#running.has(handle)) return undefined;
     if (planned.some((one) => one.task.handle === handle)) return undefined;
     if (!this.#setbacks.isOver(handle, surroundings.now)) return undefined;
     const sources = sourceHolders(handle, chunk, surroundings);

@@ -12,8 +12,10 @@ import { PAGE_CHUNKS } from "../../metadata/chunk-table.js";
 import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
 import type { FileCode } from "../../metadata/conversions.js";
 import { REPLICAS_MAX } from "../../metadata/grants.js";
+import { contentOf } from "../../metadata/inode-record.js";
 import type { Amount, Conversion } from "../../metadata/jobs.js";
 import { fileChunks } from "../../metadata/queries.js";
+import { isContentShared } from "../../metadata/references.js";
 import type { StateReader } from "../../metadata/state.js";
 import { type FoundFile, lookAtTree } from "./tree-look.js";
 import { needsConversion, type WantedLayout, wantedLayout } from "./wanted-layout.js";
@@ -47,6 +49,8 @@ export interface PassTerms {
 interface Under {
   readonly file: FoundFile;
   readonly wanted: WantedLayout;
+  /** Other files have its content. */
+  readonly isShared: boolean;
   position: number;
   left: number;
 }
@@ -89,44 +93,51 @@ export class JobPass {
       }
       const next = await this.#files.next();
       if (next.done === true) this.isAtEnd = true;
-      else if (next.value !== undefined) this.#begin(next.value, nowMs);
+      else if (next.value !== undefined) this.#begin(state, next.value, nowMs);
     }
   }
 
-  #begin(file: FoundFile, nowMs: number): void {
+  #begin(state: StateReader, file: FoundFile, nowMs: number): void {
     const { conversion, restMs } = this.terms;
     const { inode, policy } = file;
     const wanted = wantedLayout(inode, conversion, { policy, nowMs, restMs });
     if (wanted === undefined) return;
-    if (wanted.code === undefined) this.#mark(file, wanted.code); // (P1)
-    this.#under = { file, wanted, position: 0, left: 0 };
+    if (wanted.code === undefined) this.#mark(file, wanted.code, undefined); // (P1)
+    const isShared = isContentShared(state, contentOf(file.id, file.inode));
+    this.#under = { file, wanted, isShared, position: 0, left: 0 };
   }
 
   /** The next page of a file's chunks. @returns How many there are. */
   #lookAtChunks(state: StateReader, under: Under): number {
-    const { file, wanted } = under;
+    const { file, wanted, isShared } = under;
     const window = { first: under.position, countMax: PAGE_CHUNKS };
     const chunks = fileChunks(state, file, window);
     for (const { handle, chunk } of chunks) {
-      if (chunk.releasedAt !== undefined || !needsConversion(chunk, wanted)) continue;
+      const isOthers = isShared || 0 < chunk.sharers;
+      if (chunk.releasedAt !== undefined || !needsConversion(chunk, wanted, isOthers)) continue;
       under.left++;
       const { chunks: count, bytes } = this.left;
       this.left = { chunks: count + 1, bytes: bytes + chunk.lengthBytes };
       if (this.terms.isMeasure) continue;
-      this.waiting.push({ handle, to: wanted.code, copies: copiesOf(file) });
+      this.waiting.push({ handle, to: wanted.code, copies: wanted.copies ?? copiesOf(file) });
     }
     under.position += chunks.length;
     if (chunks.length < PAGE_CHUNKS) {
       this.#under = undefined;
-      if (under.left === 0 && !wanted.onlyFull) this.#mark(file, wanted.code);
+      if (under.left === 0 && !wanted.onlyFull) this.#mark(file, wanted.code, wanted.copies);
     }
     return chunks.length;
   }
 
-  #mark({ parent, name, id, inode }: FoundFile, code: Code | undefined): void {
-    if (isSameCode(inode.code, code)) return;
+  #mark(
+    { parent, name, id, inode }: FoundFile,
+    code: Code | undefined,
+    replicas: number | undefined,
+  ): void {
+    const isSame = replicas === undefined || replicas === inode.replicas;
+    if (isSameCode(inode.code, code) && isSame) return;
     this.unmarked++;
-    if (!this.terms.isMeasure) this.codes.push({ parent, name, inode: id, code });
+    if (!this.terms.isMeasure) this.codes.push({ parent, name, inode: id, code, replicas });
   }
 }
 

@@ -1,4 +1,4 @@
-import { CODE_DEFAULT, type Code, chunkHandle, MiB, wallMs } from "@lumeofs/base";
+import { CODE_DEFAULT, type Code, chunkHandle, MiB, serverId, wallMs } from "@lumeofs/base";
 import test from "ava";
 import type { FileInode } from "../../metadata/inode-record.js";
 import type { Conversion } from "../../metadata/jobs.js";
@@ -78,13 +78,37 @@ test("what was appended to a coded file is coded when it is full, or at rest", (
   t.deepEqual(wanted({ code: NARROW }, {}, { nowMs: 11 * HOUR - 1 })?.onlyFull, true);
   const atRest = wanted({ code: NARROW }, {}, { nowMs: 11 * HOUR });
   t.deepEqual(atRest, { code: NARROW, onlyFull: false });
-  const copies = (lengthBytes: number) => ({ coding: undefined, lengthBytes });
+  const members = [1, 2, 3].map(serverId);
+  const copies = (lengthBytes: number) => ({ coding: undefined, lengthBytes, members });
   const layout = { code: NARROW, onlyFull: true };
-  t.true(needsConversion(copies(63 * MiB), layout));
-  t.false(needsConversion(copies(MiB), layout));
-  t.true(needsConversion(copies(MiB), { code: NARROW, onlyFull: false }));
+  t.true(needsConversion(copies(63 * MiB), layout, false));
+  t.false(needsConversion(copies(MiB), layout, false));
+  t.true(needsConversion(copies(MiB), { code: NARROW, onlyFull: false }, false));
   const coding = { ...NARROW, unitCrcs: [1, 2, 3] };
-  t.false(needsConversion({ coding, lengthBytes: MiB }, layout));
-  t.true(needsConversion({ coding, lengthBytes: MiB }, { code: CODE_DEFAULT, onlyFull: true }));
-  t.true(needsConversion({ coding, lengthBytes: MiB }, { code: undefined, onlyFull: false }));
+  t.false(needsConversion({ coding, lengthBytes: MiB, members }, layout, false));
+  t.true(
+    needsConversion(
+      { coding, lengthBytes: MiB, members },
+      { code: CODE_DEFAULT, onlyFull: true },
+      false,
+    ),
+  );
+  t.true(
+    needsConversion(
+      { coding, lengthBytes: MiB, members },
+      { code: undefined, onlyFull: false },
+      false,
+    ),
+  );
+});
+
+test("copies are made and taken away where their number was said, and never from others", (t) => {
+  const chunk = { coding: undefined, lengthBytes: 5, members: [1, 2, 3].map(serverId) };
+  const wish = (copies: number | undefined) => ({ code: undefined, copies, onlyFull: false });
+  for (const isShared of [false, true]) {
+    t.false(needsConversion(chunk, wish(undefined), isShared));
+    t.false(needsConversion(chunk, wish(3), isShared));
+    t.true(needsConversion(chunk, wish(4), isShared));
+    t.is(needsConversion(chunk, wish(2), isShared), !isShared);
+  }
 });

@@ -5,6 +5,9 @@
 //     they are full, or when nobody has appended for a while.
 // L2. A policy codes files by their age, and leaves small ones as copies: six records cost more
 //     than three. It makes no copies of what is coded.
+// L3. Where an operator says how many copies there are to be, chunks with fewer get more, and those
+//     with more fewer; but a chunk that other files have, too, never gets fewer: they may ask for
+//     more.
 
 import { CHUNK_BYTES_DEFAULT, CODE_DEFAULT, type Code, isSameCode, MiB } from "@lumeofs/base";
 import type { ChunkRecord } from "../../metadata/chunk-table.js";
@@ -20,6 +23,8 @@ const FULL_BYTES = CHUNK_BYTES_DEFAULT * 0.9;
 export interface WantedLayout {
   /** Undefined: copies. */
   readonly code: Code | undefined;
+  /** How many of these; absent: as many as there are do. */
+  readonly copies?: number | undefined;
   /** Copies that are shorter than a chunk may be stay (L1). */
   readonly onlyFull: boolean;
 }
@@ -39,7 +44,10 @@ export function wantedLayout(
   conversion: Conversion,
   { policy, nowMs, restMs }: Circumstances,
 ): WantedLayout | undefined {
-  if (conversion.kind === "tree") return { code: conversion.to, onlyFull: false };
+  if (conversion.kind === "tree") {
+    const { to: code, copies } = conversion;
+    return { code, ...(copies === undefined ? {} : { copies }), onlyFull: false };
+  }
   const ageMs = nowMs - file.modifiedAt;
   if (file.code !== undefined) {
     return { code: file.code, onlyFull: file.tail !== undefined || ageMs < restMs };
@@ -54,11 +62,20 @@ export function wantedLayout(
   };
 }
 
-/** Whether a chunk is not as it is wanted. */
+/**
+ * Whether a chunk is not as it is wanted.
+ *
+ * @param isShared  Other files have it, too (L3).
+ */
 export function needsConversion(
-  { coding, lengthBytes }: Pick<ChunkRecord, "coding" | "lengthBytes">,
-  { code, onlyFull }: WantedLayout,
+  chunk: Pick<ChunkRecord, "coding" | "lengthBytes" | "members">,
+  { code, copies, onlyFull }: WantedLayout,
+  isShared: boolean,
 ): boolean {
-  if (isSameCode(coding, code)) return false;
+  const { coding, lengthBytes, members } = chunk;
+  if (isSameCode(coding, code)) {
+    if (coding !== undefined || copies === undefined) return false;
+    return members.length < copies || (copies < members.length && !isShared);
+  }
   return coding !== undefined || !onlyFull || FULL_BYTES <= lengthBytes;
 }

@@ -37,7 +37,7 @@ export function unitTarget(target: Allocation, unit: number): WriteTarget {
   const holder = replicas[unit];
   const author = replicas[0]?.server;
   invariant(holder !== undefined && author !== undefined, "a grant has a server for each unit");
-  return { handle, epoch, token, replicas: [holder], author };
+  return { handle, epoch, token, replicas: [holder], author, company: replicas };
 }
 
 /** What a unit's server does; a failure names it (Z2). */

@@ -70,6 +70,8 @@ export interface ReadOptions {
 export interface WriteTarget extends Pick<Allocation, "handle" | "epoch" | "replicas" | "token"> {
   /** Whose record the chunk's clock counts; without it the first of the replicas. */
   readonly author?: ServerId;
+  /** Those that are given up together with it when they are silent (D4); default: the replicas. */
+  readonly company?: readonly Replica[];
 }
 
 /** What the servers must confirm. */
@@ -151,7 +153,7 @@ export class ChunkserverPool implements Closable {
       options.signal.throwIfAborted();
       const exchange = connection.request(first, [bytes]);
       const unwatch = this.#frames.watch({
-        servers: target.replicas,
+        servers: target.company ?? target.replicas,
         progress: () => 0,
         giveUp: (reason) => exchange.fail(reason),
       });
@@ -189,7 +191,8 @@ export class ChunkserverPool implements Closable {
       const answer = exchange.receive();
       return new StreamedChunk(exchange, lease, {
         crc32c: this.#crc32c,
-        watched: (stream) => this.#frames.watch({ servers: target.replicas, ...stream }),
+        watched: (stream) =>
+          this.#frames.watch({ servers: target.company ?? target.replicas, ...stream }),
         signal,
         answer,
         confirmation: async (written) => {

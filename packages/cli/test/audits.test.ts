@@ -113,6 +113,14 @@ test("verify names the replica that is bad and ends with 1, with 2 for one that 
   t.like(unread.objects[1], { summary: { files: 1, bad: 0, unknown: 1 } });
 });
 
+test("verify names a parity unit that does not fit, and ends with 1", async (t) => {
+  const stage = withFiles(t);
+  stage.client.audits.chunks.set("/d/a", [chunk("/d/a", ["intact", "unfit"])]);
+  t.is(await verify(stage.context(), ["/d/a"], {}), 1);
+  t.regex(stage.stdout, /^does not fit: \/d\/a, chunk 64 \(number 0\), on cs2: block 3\n/);
+  t.regex(stage.stdout, /1 parity unit that would give nothing back/);
+});
+
 test("verify refuses a directory without -r, goes on after a path that is not there", async (t) => {
   const stage = withFiles(t);
   t.is(await verify(stage.context(), ["/d"], {}), 2);

@@ -19,6 +19,7 @@ interface Tally {
   bytes: number;
   bad: number;
   unknown: number;
+  unfit: number;
   /** Paths that could not be looked at. */
   failed: number;
   /** Of a path that is not there, or is a directory without -r. */
@@ -59,14 +60,14 @@ export async function verify(
   }
   stopStatus();
   await summarize(context, tally, elapsedMs());
-  if (0 < tally.bad) return EXIT.failed;
+  if (0 < tally.bad + tally.unfit) return EXIT.failed;
   if (tally.files === 0 && tally.failed === 1) return tally.wrong ?? EXIT.incomplete;
   return 0 < tally.unknown + tally.failed ? EXIT.incomplete : EXIT.ok;
 }
 
 function newTally(): Tally {
   const counts = { files: 0, chunks: 0, replicas: 0, bytes: 0, bad: 0, unknown: 0, failed: 0 };
-  return { ...counts, wrong: undefined, current: "" };
+  return { ...counts, unfit: 0, wrong: undefined, current: "" };
 }
 
 async function* filesAt(
@@ -119,14 +120,22 @@ async function tellChunk({ output }: Context, tally: Tally, chunk: VerifiedChunk
   const faulty = replicas.filter(({ finding }) => finding !== "intact");
   tally.bad += replicas.filter(({ finding }) => finding === "bad").length;
   tally.unknown += replicas.filter(({ finding }) => finding === "unknown").length;
+  tally.unfit += replicas.filter(({ finding }) => finding === "unfit").length;
   if (output.json) return output.line("", chunk);
   for (const replica of faulty) {
-    const title = output.bold(replica.finding === "bad" ? "damaged:" : "not read:");
+    const title = output.bold(`${TITLES[replica.finding]}:`);
     const number = `number ${index}${isGrowing ? ", growing" : ""}`;
     const where = `${printable(path)}, chunk ${handle} (${number}), on ${replica.server}`;
     await output.line(`${title} ${where}: ${printable(whyOf(replica))}`, {});
   }
 }
+
+const TITLES: Readonly<Record<VerifiedReplica["finding"], string>> = {
+  intact: "intact",
+  bad: "damaged",
+  unknown: "not read",
+  unfit: "does not fit",
+};
 
 function whyOf({ why }: VerifiedReplica): string {
   return why === "" ? "nothing is known" : why;
@@ -140,13 +149,14 @@ function viewOf({ files, bytes, bad, current }: Tally, elapsedMs: number) {
 }
 
 async function summarize({ output }: Context, tally: Tally, tookMs: number): Promise<void> {
-  const { files, chunks, replicas, bytes, bad, unknown, failed } = tally;
+  const { files, chunks, replicas, bytes, bad, unknown, unfit, failed } = tally;
   const elapsedMs = Math.round(tookMs);
-  const summary = { files, chunks, replicas, bytes, bad, unknown, failed, elapsedMs };
+  const summary = { files, chunks, replicas, bytes, bad, unknown, unfit, failed, elapsedMs };
   if (output.json) return output.line("", { summary });
   if (output.quiet) return;
   const faults = [
     ...(bad === 0 ? [] : [`${plural(bad, "replica")} damaged (being made again: lumeo job ls)`]),
+    ...(unfit === 0 ? [] : [`${plural(unfit, "parity unit")} that would give nothing back`]),
     ...(unknown === 0 ? [] : [`${plural(unknown, "replica")} could not be read`]),
     ...(failed === 0 ? [] : [`${plural(failed, "path")} could not be looked at`]),
   ];

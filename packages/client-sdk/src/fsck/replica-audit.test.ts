@@ -259,6 +259,24 @@ test("nothing that happens between any two questions gives a false alarm", async
   }
 });
 
+test("what is missing is no finding if its chunk goes, or moves, before the last look at it", async (t) => {
+  const happenings: readonly ((cluster: FakeCluster) => void)[] = [
+    (cluster) => cluster.forget(65),
+    (cluster) => cluster.table.set(65, { ...chunkOf(65), isReleased: true }),
+    (cluster) => cluster.commit(chunkOf(65, [1, 3, 4])),
+  ];
+  for (const happen of happenings) {
+    for (let at = 1; ; at++) {
+      const cluster = new FakeCluster([65]);
+      cluster.stores.get(2)?.delete(65);
+      cluster.events.set(at, () => happen(cluster));
+      const found = await findings(cluster);
+      if (cluster.questions < at) break; // nothing has happened
+      t.deepEqual(found, [], `before question ${at}`);
+    }
+  }
+});
+
 test("a server that does not answer is named once, and the others are checked", async (t) => {
   const cluster = new FakeCluster([64, 65, 66, 67]);
   cluster.unreachable.add(2);

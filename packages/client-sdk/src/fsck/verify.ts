@@ -1,5 +1,6 @@
 // Every replica of a file, or every unit, read as a reader would, from its server to here: each
-// block against its checksum, and the whole against length and checksum in the metadata.
+// block against its checksum, and the whole against length and checksum in the metadata. Of units
+// also whether the parity is that of the data.
 
 import {
   type Clock,
@@ -17,14 +18,18 @@ import type { InodeInfo, LocatedChunk, ReplicaState, TailLocation } from "../ope
 import type { CallOptions } from "../options.js";
 import type { AdminClient } from "../rpc/admin-client.js";
 import type { ChunkserverPool } from "../rpc/chunkserver-pool.js";
+import { StripeCheck } from "./stripe-check.js";
 import { checkTail, type TailCheckParts } from "./verify-tail.js";
 
 /** How one replica of a chunk is. */
 export interface VerifiedReplica {
   /** Name of its chunkserver. */
   readonly server: string;
-  /** "bad": damaged, missing or another one. "unknown": the server did not answer. */
-  readonly finding: "intact" | "bad" | "unknown";
+  /**
+   * "bad": damaged, missing or another one. "unknown": the server did not answer. "unfit": a parity
+   * unit that is as it was written, but is not that of the data units: it would give nothing back.
+   */
+  readonly finding: "intact" | "bad" | "unknown" | "unfit";
   /** For people, where it is not intact. */
   readonly why: string;
 }
@@ -90,9 +95,7 @@ export async function* verifyFile(
     for (; index < file.info.chunkCount; index++) {
       yield await run("verify", path, call, async (one) => {
         const chunk = await file.locate(one, index);
-        const replicas = await Promise.all(
-          chunk.replicas.map((_, position) => verifyReplica(task, one, { chunk, position })),
-        );
+        const replicas = await verifyReplicas(task, one, chunk);
         const { handle, lengthBytes: length } = chunk;
         return { path: file.info.path, index, handle, length, replicas, isGrowing: false };
       });
@@ -162,16 +165,46 @@ interface Task {
 interface Place {
   readonly chunk: LocatedChunk;
   readonly position: number;
+  /** Of a coded chunk: whether its units belong together. */
+  readonly check: StripeCheck | undefined;
+}
+
+async function verifyReplicas(
+  task: Task,
+  call: Call,
+  chunk: LocatedChunk,
+): Promise<readonly VerifiedReplica[]> {
+  const { coding, lengthBytes } = chunk;
+  const check = coding === undefined ? undefined : new StripeCheck(coding, lengthBytes);
+  const leave = (): void => check?.leave();
+  call.cancellation.addEventListener("abort", leave, { once: true });
+  try {
+    const all = chunk.replicas.map((_, position) =>
+      verifyReplica(task, call, { chunk, position, check }),
+    );
+    const replicas = await Promise.all(all);
+    const unfit = check?.unfit() ?? [];
+    return replicas.map((replica, unit) => (unfit.includes(unit) ? unfitOf(replica) : replica));
+  } finally {
+    leave(); // whoever still reads, because another one has failed for good
+    call.cancellation.removeEventListener("abort", leave);
+  }
+}
+
+function unfitOf({ server }: VerifiedReplica): VerifiedReplica {
+  const why = "it is as it was written, but not the parity of the data: store the file again";
+  return { server, finding: "unfit", why };
 }
 
 async function verifyReplica(task: Task, call: Call, place: Place): Promise<VerifiedReplica> {
   const { parts, file } = task;
-  const { chunk, position } = place;
+  const { chunk, position, check } = place;
   const { name, server } = chunk.replicas[position] as ReplicaState;
   const expected = contentAt(chunk, position);
   if (expected.isNowhere) return { server: name, finding: "intact", why: "" };
   const known = parts.silent.get(server);
   if (known !== undefined && parts.clock.monotonicMs() < known.until) {
+    check?.leave();
     return { server: name, finding: "unknown", why: known.why };
   }
   try {
@@ -203,7 +236,7 @@ async function readThrough(
   call: Call,
   one: Place & { readonly expected: ReplicaContent; readonly attempt: number },
 ): Promise<string | undefined> {
-  const { expected, attempt } = one;
+  const { expected, attempt, check, position } = one;
   const replica = one.chunk.replicas[one.position] as ReplicaState;
   // The token that came with the file may be too old by now.
   const { token } = attempt === 1 ? one.chunk : await relocated(parts, one.chunk, call);
@@ -217,12 +250,15 @@ async function readThrough(
       length += bytes.lengthBytes;
       call.bytes += bytes.lengthBytes;
       onProgress(bytes.lengthBytes);
+      if (attempt === 1) await check?.take(position, bytes.pieces);
     }
   } catch (error) {
+    check?.leave(); // what comes of a second attempt comes too late
     if (error instanceof LumeoError && BAD_COPY.has(error.code)) return error.message;
     throw error;
   }
   if (length === lengthBytes && crc === crc32c) return undefined;
+  check?.leave();
   return `it has ${length} bytes with checksum ${crc}, expected ${lengthBytes} with ${crc32c}`;
 }
 

@@ -4,6 +4,8 @@
 //     store that was wiped has another number, and its copies would be nobody's.
 // T2. The first replica that fails ends the waiting for all, and its error names it.
 // T3. A write through a server that has stopped is given up soon (FramePool.watch).
+// T4. Nothing is asked of a replica whose connection comes when the write has ended: nobody would
+//     finish that request.
 
 import { type Crc32c, chunkHandle, epoch, LumeoError, serverId, type Timers } from "@lumeofs/base";
 import type { Exchange, FramePool, ReceivedFrame, WriteMany } from "@lumeofs/node/frames";
@@ -51,7 +53,9 @@ export async function writeTogether(
   };
   const sent = { length: payload.byteLength, crc32c: crc32c(crcs) };
   const exchanges: Exchange[] = [];
+  let endedBy: LumeoError | undefined;
   const giveUp = (reason: LumeoError): void => {
+    endedBy ??= reason;
     for (const exchange of exchanges) exchange.fail(reason);
   };
   const late = timers.after(timeoutMs, () => {
@@ -62,6 +66,7 @@ export async function writeTogether(
   const storeAt = async (replica: Replica): Promise<void> => {
     try {
       const connection = await frames.shared({ address: replica.address, lane });
+      if (endedBy !== undefined) throw endedBy; // T4
       const exchange = connection.request(message, [payload]);
       exchanges.push(exchange);
       confirm(await exchange.receive(), sent, replica);
@@ -73,6 +78,7 @@ export async function writeTogether(
     await Promise.all(row.replicas.map(storeAt));
     return sums;
   } finally {
+    endedBy ??= new LumeoError("ABORTED", "The write has ended without this replica");
     late.cancel();
     unwatch();
     for (const exchange of exchanges) exchange.finish();

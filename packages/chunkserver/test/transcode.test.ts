@@ -194,6 +194,29 @@ test("a target that is gone is named, and nothing counts as done", async (t) => 
   t.is(transcoder.inFlight, 0);
 });
 
+test("a target where another store answers by now does not count", async (t) => {
+  const all = await cast(t, 6);
+  const { replicas, transcoder } = all;
+  const bytes = sample(300 * KiB, 8);
+  await write(all, replicas.slice(0, 2), 1, bytes);
+  const from = copies(replicas.slice(0, 2), 1, bytes);
+  for (const [handle, code] of [
+    [2, CODE],
+    [3, undefined],
+  ] as const) {
+    const order = orderTo(from, replicas.slice(0, code === undefined ? 3 : 6), handle, code);
+    const servers = order.target.servers.map((one, i) => {
+      return i === 2 ? { ...one, server: serverId(99) } : one; // the one that was there before
+    });
+    const run = transcoder.run(
+      { ...order, target: { ...order.target, servers } },
+      new CancelSource(),
+    );
+    const error = await t.throwsAsync(run, { instanceOf: LumeoError, code: "CONFLICT" });
+    t.deepEqual(error?.details.servers, [serverId(99)]);
+  }
+});
+
 test("a conversion that is called off leaves nothing, and more than the limit are refused", async (t) => {
   const all = await cast(t, 6);
   const { replicas, transcoder } = all;

@@ -3,7 +3,8 @@
 //
 // W1. Bytes that were written may be changed again: they are copied into frames here.
 // W2. A frame is filled anew only when it has left.
-// W3. `finish` ends well only when everybody in the chain has it durably.
+// W3. `finish` ends well only when everybody in the chain has it durably: a store that was wiped
+//     has another number, and its copy would be nobody's.
 
 import {
   BLOCK_BYTES,
@@ -105,7 +106,17 @@ export class TargetWriter {
       const message = `Server ${server} confirmed other bytes than it was sent`;
       throw new LumeoError("PROTOCOL", message, { servers: [server] });
     }
+    this.#checkServers(done.servers);
     this.close();
+  }
+
+  /** W3. */
+  #checkServers(confirmed: readonly ServerId[]): void {
+    const absent = this.#target.chain.filter(({ server }) => !confirmed.includes(server));
+    if (absent.length === 0) return;
+    const servers = absent.map(({ server }) => server);
+    const message = `Servers ${servers.join(", ")} have nothing: other stores are there now`;
+    throw new LumeoError("CONFLICT", message, { servers });
   }
 
   /** Gives the connection back; a write that has not ended is given up by its server. */

@@ -1,7 +1,9 @@
 // The stores of all disks of a chunkserver as one.
 //
-// V1. A chunk is where its newest record is. A new one goes to the disk that is drawn for it, and
-//     while it is written all that is written under its handle goes there.
+// V1. A chunk is where its newest record is. Of records that are as new, the first disk's counts,
+//     and those that were away are last (DiskSet): of a coded chunk they may have another unit. A
+//     new chunk goes to the disk that is drawn for it, and while it is written all that is written
+//     under its handle goes there.
 // V2. What fails with its disk fails as if the chunk were not here: readers go elsewhere at once.
 //     With the only disk everything is as its store says.
 // V3. What the masters have here and no disk has is *lost*: it is told as damaged, until it is

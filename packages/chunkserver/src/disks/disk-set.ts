@@ -95,28 +95,31 @@ export class DiskSet implements Closable {
     const server = plan.server ?? options.host.newUuid();
     const volumes = await formatFresh(options, looked, { ...plan, server });
     const lost: LostDisk[] = [...plan.lost];
-    const disks = await openStores(options, volumes, lost);
+    const opened = await openStores(options, volumes, lost);
     const { roster: before } = plan;
     const generations = new Map(
       looked.map(({ found }) => {
         return [found.folder, found.kind === "store" ? (found.roster?.generation ?? 0) : 0];
       }),
     );
+    const isCurrent = ({ folder }: ServerDisk): boolean => {
+      return generations.get(folder) === (before?.generation ?? 0);
+    };
+    const current = opened.filter(isCurrent);
+    const disks = [...current, ...opened.filter((disk) => !isCurrent(disk))];
     const isNews = plan.isNews || plan.lost.length < lost.length;
     return new DiskSet(options, {
       uuid: server,
       isBack: plan.isBack,
       membership: plan.membership,
       disks,
-      current: disks.filter(({ folder }) => {
-        return generations.get(folder) === (before?.generation ?? 0);
-      }),
+      current,
       roster: rosterOf(before, { disks, lost, server, isNews, nowMs: options.clock.wallMs() }),
       keepsRoster: before !== undefined || 1 < options.folders.length,
     });
   }
 
-  /** Those that work. Never empty, until the process ends. */
+  /** Those that work; what was away is last. Never empty, until the process ends. */
   get serving(): readonly ServerDisk[] {
     return this.#serving;
   }

@@ -246,3 +246,18 @@ test("no policy looks into a tree that an operator converts to something else", 
   await o.seconds(10);
   t.is((await o.jobs()).length, 2, "and then there is nothing for a policy to do");
 });
+
+test("a job ends though its tree changes all the time", async (t) => {
+  const o = await office(t, 6);
+  for (let n = 0; n < 6; n++) await o.file(`/t/f${n}`, 2);
+  const job = await o.tree("/t", CODE);
+  for (let n = 0; n < 100 && o.job(job).state === "running"; n++) {
+    await o.file(`/t/f${n % 4}`, 1);
+    await o.file(`/t/late${n}`, 1);
+    await o.world.sleep(100);
+  }
+  t.is(o.job(job).state, "done");
+  t.deepEqual(o.shape("/t/f5"), [-6, -6]);
+  t.deepEqual(o.inode("/t/f5").code, CODE);
+  t.deepEqual(await audit(o.state), []);
+});

@@ -185,7 +185,9 @@ export class Converter {
       if (last !== undefined && now < last + policyLookMs) return;
       if (getInode(state, ROOT_INODE) === undefined) return; // the cluster is being set up
       const except = treesOf(open);
-      this.#policyLook = new JobPass(state, { conversion, isMeasure: true, restMs, except });
+      this.#policyLook = new JobPass(state, {
+        ...{ conversion, isMeasure: true, since: undefined, restMs, except },
+      });
     }
     const look = this.#policyLook;
     await look.look(state, clock.wallMs());
@@ -222,12 +224,13 @@ export class Converter {
 
   #newCourse(
     state: StateReader,
-    { one: { id, conversion }, open }: Which,
+    { one: { id, job, conversion }, open }: Which,
     { isMeasure, now }: { readonly isMeasure: boolean; readonly now: MonotonicMs },
   ): Course {
     const { restMs } = this.#limits;
     const except = conversion.kind === "policy" ? treesOf(open) : NOTHING;
-    const pass = new JobPass(state, { conversion, isMeasure, restMs, except });
+    const since = job.createdAt;
+    const pass = new JobPass(state, { conversion, isMeasure, since, restMs, except });
     const course = { pass, startedAt: now, converted: 0, failed: 0 };
     this.#courses.set(id, course);
     return course;

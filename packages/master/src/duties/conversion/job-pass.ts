@@ -5,8 +5,10 @@
 //     first is converted: so what was begun and called off is never gone on with by the policy of
 //     files that are meant to be coded.
 // P2. What waits is bounded: a look goes on when there is room.
+// P3. What was written after the job began is converted when a look meets it, but not waited for:
+//     a tree that changes all the time would keep its job for ever.
 
-import type { ChunkHandle, Code, InodeId } from "@lumeofs/base";
+import type { ChunkHandle, Code, InodeId, WallMs } from "@lumeofs/base";
 import { isSameCode, ROOT_INODE } from "@lumeofs/base";
 import { PAGE_CHUNKS } from "../../metadata/chunk-table.js";
 import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
@@ -40,6 +42,8 @@ export interface PassTerms {
   readonly conversion: Conversion;
   /** It is only counted what is left. */
   readonly isMeasure: boolean;
+  /** When the job began; undefined while there is none. (P3) */
+  readonly since: WallMs | undefined;
   readonly restMs: number;
   /** See `LookFrom`. */
   readonly except: ReadonlySet<InodeId>;
@@ -49,6 +53,8 @@ export interface PassTerms {
 interface Under {
   readonly file: FoundFile;
   readonly wanted: WantedLayout;
+  /** It was written after the job began. (P3) */
+  readonly isLate: boolean;
   /** Other files have its content. */
   readonly isShared: boolean;
   position: number;
@@ -63,7 +69,7 @@ export class JobPass {
   readonly codes: FileCode[] = [];
   /** Everything was looked at. */
   isAtEnd = false;
-  /** Chunks that are not as they are wanted, those included that cannot be converted now. */
+  /** Chunks that are not as they are wanted, those included that cannot be converted now. (P3) */
   left: Amount = { chunks: 0, bytes: 0 };
   /** Files that were not marked as they are meant to be. */
   unmarked = 0;
@@ -98,18 +104,20 @@ export class JobPass {
   }
 
   #begin(state: StateReader, file: FoundFile, nowMs: number): void {
-    const { conversion, restMs } = this.terms;
+    const { conversion, restMs, since } = this.terms;
     const { inode, policy } = file;
     const wanted = wantedLayout(inode, conversion, { policy, nowMs, restMs });
     if (wanted === undefined) return;
-    if (wanted.code === undefined) this.#mark(file, wanted.code, undefined); // (P1)
+    const isLate = since !== undefined && since < inode.modifiedAt;
     const isShared = isContentShared(state, contentOf(file.id, file.inode));
-    this.#under = { file, wanted, isShared, position: 0, left: 0 };
+    const under = { file, wanted, isLate, isShared, position: 0, left: 0 };
+    if (wanted.code === undefined) this.#mark(under, undefined); // (P1)
+    this.#under = under;
   }
 
   /** The next page of a file's chunks. @returns How many there are. */
   #lookAtChunks(state: StateReader, under: Under): number {
-    const { file, wanted, isShared } = under;
+    const { file, wanted, isLate, isShared } = under;
     const window = { first: under.position, countMax: PAGE_CHUNKS };
     const chunks = fileChunks(state, file, window);
     for (const { handle, chunk } of chunks) {
@@ -117,26 +125,23 @@ export class JobPass {
       if (chunk.releasedAt !== undefined || !needsConversion(chunk, wanted, isOthers)) continue;
       under.left++;
       const { chunks: count, bytes } = this.left;
-      this.left = { chunks: count + 1, bytes: bytes + chunk.lengthBytes };
+      if (!isLate) this.left = { chunks: count + 1, bytes: bytes + chunk.lengthBytes };
       if (this.terms.isMeasure) continue;
       this.waiting.push({ handle, to: wanted.code, copies: wanted.copies ?? copiesOf(file) });
     }
     under.position += chunks.length;
     if (chunks.length < PAGE_CHUNKS) {
       this.#under = undefined;
-      if (under.left === 0 && !wanted.onlyFull) this.#mark(file, wanted.code, wanted.copies);
+      if (under.left === 0 && !wanted.onlyFull) this.#mark(under, wanted.copies);
     }
     return chunks.length;
   }
 
-  #mark(
-    { parent, name, id, inode }: FoundFile,
-    code: Code | undefined,
-    replicas: number | undefined,
-  ): void {
+  #mark({ file, wanted: { code }, isLate }: Under, replicas: number | undefined): void {
+    const { parent, name, id, inode } = file;
     const isSame = replicas === undefined || replicas === inode.replicas;
     if (isSameCode(inode.code, code) && isSame) return;
-    this.unmarked++;
+    if (!isLate) this.unmarked++;
     if (!this.terms.isMeasure) this.codes.push({ parent, name, inode: id, code, replicas });
   }
 }

@@ -253,6 +253,29 @@ export class DataClient {
     return Buffer.concat(pieces).subarray(skip, skip + length);
   }
 
+  /** Whole chunks in one frame; undefined for each that is not given. */
+  async readMany(
+    replica: Replica,
+    chunks: readonly Target[],
+  ): Promise<readonly (Buffer | undefined)[]> {
+    const connection = await this.pool.shared({ address: replica.address });
+    const exchange = connection.request({ type: "readMany", chunks });
+    const { message, payload } = await exchange.receive();
+    exchange.finish();
+    if (message.type !== "manyData") throw new Error(`unexpected ${message.type}`);
+    const lengths = Buffer.from(message.lengths);
+    const crcs = Buffer.from(message.crcs);
+    const all = Buffer.concat(payload);
+    let at = 0;
+    return chunks.map((_, i) => {
+      const bytes = all.subarray(at, at + lengths.readUInt32LE(4 * i));
+      at += bytes.byteLength;
+      if (bytes.byteLength === 0) return undefined;
+      if (nativeCrc32c(bytes) === crcs.readUInt32LE(4 * i)) return bytes;
+      throw new LumeoError("CHECKSUM", "chunk damaged on the way");
+    });
+  }
+
   async close(): Promise<void> {
     await this.pool.close();
   }

@@ -71,6 +71,25 @@ test("chunks of one frame are stored under handles in a row", async (t) => {
   await closeAll(client, [replica]);
 });
 
+test("of chunks that are asked for together, those that cannot be given are left out", async (t) => {
+  const replica = await startReplica(1);
+  const client = new DataClient();
+  const chunks = [1, 4_096, 64 * KiB].map((length) => sample(length, length));
+  await client.writeMany(replica, target(2_200), chunks);
+  await client.writeSmall([replica], target(2_300), sample(64 * KiB + 1, 1));
+  await replica.stopped.stop(target(2_201).handle, "two histories");
+  const asked = [2_202, 2_201, 2_199, 2_300, 2_200].map((handle) => target(handle));
+  const found = await client.readMany(replica, [...asked, target(2_200, 2)]);
+  const places = [2, undefined, undefined, undefined, 0, undefined];
+  for (const [i, place] of places.entries()) {
+    const expected = place === undefined ? undefined : chunks[place];
+    t.true(expected === undefined ? found[i] === undefined : found[i]?.equals(expected), `${i}`);
+  }
+  const many = await client.readMany(replica, Array(17).fill(target(2_202)));
+  t.is(many.filter((bytes) => bytes !== undefined).length, 16, "as many as fit a frame");
+  await closeAll(client, [replica]);
+});
+
 test("of chunks in a frame, one that was damaged on its way fails them all", async (t) => {
   const replica = await startReplica(1);
   const client = new DataClient();

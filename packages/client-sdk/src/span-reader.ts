@@ -9,6 +9,8 @@
 //     they were asked once more where the copies are.
 // X5. A token that is not taken is replaced by a new one of the masters, and the reading goes on at
 //     its byte. Only a new one that is refused too is a failure.
+// X6. A small chunk of copies that is wanted as a whole is first asked for together with others
+//     (small-reader.ts). What does not come that way is read as if nothing had been asked.
 
 import { BLOCK_BYTES, LumeoError } from "@lumeofs/base";
 import { cutOut } from "./byte-row.js";
@@ -24,6 +26,7 @@ import {
   ReplicaOutlook,
   type ReplicaOutlookParts,
 } from "./replica-outlook.js";
+import { JOINT_READ_BYTES_MAX, SmallReader, type SmallReaderParts } from "./small-reader.js";
 import type { Span } from "./span.js";
 import { type Failure, type Progress, raceForSpan, type SpanRaceParts } from "./span-race.js";
 
@@ -31,7 +34,9 @@ import { type Failure, type Progress, raceForSpan, type SpanRaceParts } from "./
 const CONVERSIONS_MAX = 4;
 
 /** What the span's reader works with. */
-export type SpanReaderParts = SpanRaceParts & ReplicaOutlookParts;
+export type SpanReaderParts = SpanRaceParts &
+  ReplicaOutlookParts &
+  Pick<SmallReaderParts, "chunkservers">;
 
 /** Exactly the bytes of a span, in pieces. */
 export interface SpanBytes {
@@ -43,11 +48,13 @@ export interface SpanBytes {
 export class SpanReader {
   readonly #parts: SpanReaderParts;
   readonly #outlook: ReplicaOutlook;
+  readonly #small: SmallReader;
   readonly #coded: CodedSpanReader;
 
   constructor(parts: SpanReaderParts) {
     this.#parts = parts;
     this.#outlook = new ReplicaOutlook(parts);
+    this.#small = new SmallReader({ ...parts, outlook: this.#outlook });
     this.#coded = new CodedSpanReader(parts, this.#outlook);
   }
 
@@ -60,6 +67,8 @@ export class SpanReader {
     for (let conversions = 0; conversions < CONVERSIONS_MAX; conversions++) {
       const target = await ChunkTarget.find(call, file, wish, this.#parts.admin);
       checkLength(target);
+      const whole = await this.#readTogether(call, target);
+      if (whole !== undefined) return whole;
       const isCoded = target.chunk.coding !== undefined;
       const found = isCoded
         ? await this.#coded.read(call, target)
@@ -68,6 +77,21 @@ export class SpanReader {
     }
     const what = `Cannot read chunk ${wish.span.chunk} of "${file.info.path}"`;
     throw new LumeoError("CONFLICT", `${what}: it is converted again and again; read it later`);
+  }
+
+  /** The short way of small chunks (X6); undefined if it is none here. */
+  async #readTogether(
+    call: Call,
+    { chunk, wish: { span, onlyReplica } }: ChunkTarget,
+  ): Promise<SpanBytes | undefined> {
+    const { lengthBytes, crc32c, coding, replicas } = chunk;
+    const isWhole = span.offset === 0 && span.length === lengthBytes;
+    if (!isWhole || JOINT_READ_BYTES_MAX < lengthBytes || !this.#small.isOpen) return undefined;
+    if (coding !== undefined || onlyReplica !== undefined) return undefined;
+    const [first] = this.#inOrder(replicas.filter(({ damaged }) => !damaged));
+    if (first === undefined) return undefined;
+    const bytes = await call.unlessAborted(this.#small.read(chunk, first));
+    return bytes && { pieces: [bytes], crc32c };
   }
 
   /** @returns Undefined if the chunk has no copies any more. */

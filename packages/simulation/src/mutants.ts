@@ -279,6 +279,11 @@ export const MUTANTS: readonly Mutant[] = [
           find: "if (bad !== undefined) {",
           replace: "if (0 > 1) {",
         },
+        {
+          file: "rpc/joint-read",
+          find: "if (length !== chunk.lengthBytes || crc32c(bytes) !== chunk.crc32c)",
+          replace: "if (length !== chunk.lengthBytes)",
+        },
       ],
     },
     seedsMax: SEEDS_MAX,

@@ -10,6 +10,7 @@ import {
   type ServerId,
 } from "@lumeofs/base";
 import {
+  type AskedChunk,
   type DataNetwork,
   type Exchange,
   type FramePool,
@@ -159,6 +160,8 @@ export class DataService {
       case "read":
         await this.#admit(message, READERS);
         return this.#reads.serve(message, exchange);
+      case "readMany":
+        return this.#reads.serveMany(message, exchange, (asked) => this.#mayRead(asked));
       case "writeSmall":
         await this.#admit(message, WRITERS);
         return this.#counted(message, () => writeSmall(this.#context, first, message, exchange));
@@ -184,6 +187,18 @@ export class DataService {
     rights: readonly Right[],
   ): Promise<void> | undefined {
     return this.#options.gate.check(token, { rights, handle, epoch });
+  }
+
+  /** Whoever would have to wait may not. */
+  #mayRead({ token, handle, epoch }: AskedChunk): boolean {
+    try {
+      const waiting = this.#options.gate.check(token, { rights: READERS, handle, epoch });
+      waiting?.catch(() => undefined); // it is asked for alone then, and hears what there is to say
+      return waiting === undefined;
+    } catch (error) {
+      if (error instanceof LumeoError) return false;
+      throw error;
+    }
   }
 
   /** The handles are in a row, and those of a token are too: the first and the last say it all. */

@@ -1,7 +1,13 @@
 // Reads: whole blocks, each checked against its stored checksum before it is sent.
 
-import { LumeoError, MiB } from "@lumeofs/base";
-import type { Exchange, Read } from "@lumeofs/node/frames";
+import { BLOCK_BYTES, LumeoError, MiB } from "@lumeofs/base";
+import {
+  type AskedChunk,
+  type Exchange,
+  PAYLOAD_BYTES_MAX,
+  type Read,
+  type ReadMany,
+} from "@lumeofs/node/frames";
 import { coveringBlocks } from "../store/block-layout.js";
 import type { ChunkReader, ChunkStore } from "../store/chunk-store.js";
 import { BlockBuffers } from "./block-buffers.js";
@@ -44,6 +50,42 @@ export class ReadService {
     exchange.send({ type: "readEnd", length, crc32c, seq, clock: [...version.clock] });
   }
 
+  /**
+   * Serves one `readMany`: of a chunk that cannot be given, for whatever reason, nothing is said.
+   *
+   * @param mayRead  Whether the token of a chunk lets it be read, without waiting for anything.
+   */
+  async serveMany(
+    { chunks }: ReadMany,
+    exchange: Exchange,
+    mayRead: (asked: AskedChunk) => boolean,
+  ): Promise<void> {
+    const opening = chunks.map((asked) => (mayRead(asked) ? this.#openSmall(asked) : undefined));
+    const readers = await Promise.all(opening);
+    const bytesMax = readers.reduce((sum, reader) => sum + (reader?.length ?? 0), 0);
+    const payload = Buffer.allocUnsafeSlow(Math.min(bytesMax, PAYLOAD_BYTES_MAX));
+    const permit = await this.#rooms.reads.take(payload.byteLength);
+    const done = (): void => permit.release();
+    try {
+      const { lengths, crcs, filled } = await fillWith(readers, payload);
+      const parts = filled === 0 ? [] : [payload.subarray(0, filled)];
+      await exchange.send({ type: "manyData", lengths, crcs }, parts, done);
+    } catch (error) {
+      done();
+      throw error;
+    }
+  }
+
+  async #openSmall({ handle, epoch }: AskedChunk): Promise<ChunkReader | undefined> {
+    try {
+      this.#stopped.check(handle);
+      const reader = await this.#store.open(handle, epoch);
+      return reader.length <= BLOCK_BYTES ? reader : undefined;
+    } catch (error) {
+      return absent(error);
+    }
+  }
+
   async #sendBlocks(
     reader: ChunkReader,
     part: { readonly offset: number; readonly length: number },
@@ -65,6 +107,31 @@ export class ReadService {
     }
     await exchange.send({ type: "readData", offset: part.offset, crcs }, [bytes], done);
   }
+}
+
+/** Puts chunks one behind the other, as far as they can be read and have room. */
+async function fillWith(
+  readers: readonly (ChunkReader | undefined)[],
+  payload: Buffer,
+): Promise<{ readonly lengths: Buffer; readonly crcs: Buffer; readonly filled: number }> {
+  const lengths = Buffer.alloc(4 * readers.length);
+  const crcs = Buffer.alloc(4 * readers.length);
+  let filled = 0;
+  for (const [i, reader] of readers.entries()) {
+    if (reader === undefined || payload.byteLength < filled + reader.length) continue;
+    const into = payload.subarray(filled, filled + reader.length);
+    const read = await reader.read(0, into).catch(absent);
+    if (read === undefined) continue;
+    lengths.writeUInt32LE(reader.length, 4 * i);
+    crcs.set(read, 4 * i);
+    filled += reader.length;
+  }
+  return { lengths, crcs, filled };
+}
+
+/** What is wrong with a chunk is told to whoever asks for it alone. */
+function absent(error: unknown): undefined {
+  if (!(error instanceof LumeoError)) throw error;
 }
 
 /** Aborts when the reader cancels or its connection breaks. */

@@ -37,9 +37,10 @@ import {
   type WatchedWrite,
 } from "@lumeofs/node/frames";
 import type { Allocation, HandleRow, Replica } from "../grant-book.js";
-import type { ChunkRef } from "../operations.js";
+import type { ChunkRef, LocatedChunk } from "../operations.js";
 import type { Ports } from "../ports.js";
 import { within } from "./answer-wait.js";
+import { type JointReadOptions, readTogether } from "./joint-read.js";
 import { type JointWritePorts, writeTogether } from "./joint-writes.js";
 
 /** Silence that ends a connection on which something is awaited. */
@@ -52,6 +53,7 @@ const LANE_SMALL_WRITES = 0;
 const LANE_READS = 1;
 const LANE_STREAMS = 2;
 const LANE_JOINT_WRITES = 3;
+const LANE_JOINT_READS = 4;
 
 /** What bounds one request. */
 export interface RequestOptions {
@@ -179,6 +181,15 @@ export class ChunkserverPool implements Closable {
     timeoutMs: number,
   ): Promise<readonly number[]> {
     return writeTogether(this.#joint, row, chunks, timeoutMs);
+  }
+
+  /** Reads small chunks of one server; see joint-read.ts. */
+  readTogether(
+    chunks: readonly LocatedChunk[],
+    options: JointReadOptions,
+  ): Promise<readonly (Uint8Array | undefined)[]> {
+    const ports = { frames: this.#frames, crc32c: this.#crc32c, lane: LANE_JOINT_READS };
+    return readTogether(ports, chunks, options);
   }
 
   /** Opens a stream for a chunk of up to 64 MiB. */

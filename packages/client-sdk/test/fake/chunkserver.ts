@@ -17,6 +17,7 @@ import {
   type Exchange,
   FrameServer,
   type Read,
+  type ReadMany,
   type ReceivedFrame,
   type WriteMany,
   type WriteOpen,
@@ -54,7 +55,7 @@ export class FakeChunkserver {
   readonly chunks = new Map<number, StoredChunk>();
   faults: Faults = {};
   /** Requests that were begun, by type. */
-  readonly requests = { writeSmall: 0, writeMany: 0, writeOpen: 0, read: 0 };
+  readonly requests = { writeSmall: 0, writeMany: 0, writeOpen: 0, read: 0, readMany: 0 };
   /** Payload bytes that were sent to readers. */
   sentBytes = 0;
   readonly #others: ReadonlyMap<number, FakeChunkserver>;
@@ -126,6 +127,9 @@ export class FakeChunkserver {
       case "read":
         this.requests.read++;
         return this.#read(message, exchange);
+      case "readMany":
+        this.requests.readMany++;
+        return this.#readMany(message, exchange);
       default:
         throw new LumeoError("PROTOCOL", message.type);
     }
@@ -188,6 +192,28 @@ export class FakeChunkserver {
     const { byteLength: length } = bytes;
     const confirmed = this.faults.confirmed?.(servers) ?? servers;
     exchange.send({ type: "writeDone", length, crc32c: chunk.crc32c, servers: [...confirmed] });
+  }
+
+  async #readMany({ chunks }: ReadMany, exchange: Exchange): Promise<void> {
+    const lengths = Buffer.alloc(4 * chunks.length);
+    const crcs = Buffer.alloc(4 * chunks.length);
+    const found: Buffer[] = [];
+    for (const [i, { handle, token }] of chunks.entries()) {
+      const chunk = this.chunks.get(handle);
+      try {
+        this.faults.token?.(token);
+        await this.faults.read?.(handle, 0);
+      } catch (error) {
+        if (error instanceof LumeoError && error.code === "CONNECTION_LOST") throw error;
+        continue;
+      }
+      if (chunk === undefined || BLOCK_BYTES < chunk.bytes.byteLength) continue;
+      lengths.writeUInt32LE(chunk.bytes.byteLength, 4 * i);
+      crcs.set(chunk.crcs, 4 * i);
+      found.push(chunk.bytes);
+      this.sentBytes += chunk.bytes.byteLength;
+    }
+    await exchange.send({ type: "manyData", lengths, crcs }, found);
   }
 
   async #read({ handle, offset, length }: Read, exchange: Exchange): Promise<void> {

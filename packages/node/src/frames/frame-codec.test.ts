@@ -53,6 +53,12 @@ const bare = fc.oneof(
   }),
   fc.record({ type: fc.constant("readCancel" as const) }),
   fc.record({
+    type: fc.constant("readMany" as const),
+    chunks: fc.array(fc.record({ ...target, token }, { requiredKeys: ["handle", "epoch"] }), {
+      maxLength: 9,
+    }),
+  }),
+  fc.record({
     type: fc.constant("appended" as const),
     epoch: id.map(epoch),
     seq: id,
@@ -112,6 +118,16 @@ const together = fc
     const message = { type: "writeMany" as const, ...fields, lengths, crcs };
     return { message, payload: Buffer.concat(chunks) };
   });
+const given = fc
+  .array(fc.uint8Array({ maxLength: 50 }), { minLength: 1, maxLength: 64 })
+  .map((chunks) => {
+    const lengths = numbers(chunks.map(({ byteLength }) => byteLength));
+    const crcs = numbers(chunks.map((bytes) => crc32c(bytes)));
+    return {
+      message: { type: "manyData" as const, lengths, crcs },
+      payload: Buffer.concat(chunks),
+    };
+  });
 const appended = fc.uint8Array({ minLength: 1, maxLength: 300 }).chain((payload) => {
   const whole = { length: payload.byteLength, crc32c: crc32c(payload) };
   const crcs = blockCrcs([payload], crc32c);
@@ -153,6 +169,7 @@ const frames = fc.array(
       loaded,
       small,
       together,
+      given,
       appended,
     ),
   ),

@@ -16,7 +16,7 @@ import { encodeFrameHead } from "./frame-codec.js";
 import { FrameConnection } from "./frame-connection.js";
 import { FramePool } from "./frame-pool.js";
 import { FrameServer, type RequestHandler } from "./frame-server.js";
-import type { Hello, Read } from "./message.js";
+import type { Hello, OpeningMessage, Read } from "./message.js";
 
 const HELLO: Hello = { type: "hello", role: "client", clusterId: "c", name: "test" };
 const READ: Read = {
@@ -88,9 +88,13 @@ test("a connection carries many requests at once and gives each its own frames",
   await server.close();
 });
 
+function isThirteen(message: OpeningMessage): boolean {
+  return "handle" in message && message.handle === 13;
+}
+
 test("an error of the handler reaches the asker with code and servers; the rest goes on", async (t) => {
   const server = await listen(async (first, exchange) => {
-    if (first.message.handle === 13) throw new LumeoError("CHECKSUM", "bad", { servers: [3] });
+    if (isThirteen(first.message)) throw new LumeoError("CHECKSUM", "bad", { servers: [3] });
     await serveReads(first, exchange);
   });
   const connection = await opened(server);
@@ -105,7 +109,7 @@ test("an error of the handler reaches the asker with code and servers; the rest 
 
 test("an error with a very long message reaches the asker, and the connection goes on", async (t) => {
   const server = await listen(async (first, exchange) => {
-    if (first.message.handle === 13) throw new LumeoError("UNAVAILABLE", "x".repeat(100_000));
+    if (isThirteen(first.message)) throw new LumeoError("UNAVAILABLE", "x".repeat(100_000));
     await serveReads(first, exchange);
   });
   const connection = await opened(server);

@@ -24,7 +24,7 @@ import {
   TEXT_BYTES_MAX,
   TOKEN_BYTES_MAX,
 } from "./limits.js";
-import type { ChainLink, Message, WriteMany } from "./message.js";
+import type { AskedChunk, ChainLink, ManyData, Message, WriteMany } from "./message.js";
 import type { TailData } from "./tail-message.js";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -49,7 +49,9 @@ export function decodeHeader(
 ): Message {
   const message = parse(type, new Fields(type, unpack(bytes)));
   if (message.type === "tailData") return checkRecords(message, payloadBytes);
-  if (message.type === "writeMany") return checkChunks(message, payloadBytes);
+  if (message.type === "writeMany" || message.type === "manyData") {
+    return checkChunks(message, payloadBytes);
+  }
   const crcs = "crcs" in message ? message.crcs.byteLength : 0;
   const expected = 4 * Math.ceil(payloadBytes / BLOCK_BYTES);
   if (crcs !== expected) {
@@ -65,10 +67,15 @@ export function decodeHeader(
 function plain(message: Message): object {
   const { type: _, ...fields } = message;
   if ("chain" in fields) return { ...fields, chain: fields.chain.map(plainLink) };
+  if (message.type === "readMany") return { chunks: message.chunks.map(plainAsked) };
   if (message.type === "appended" || message.type === "tailMessage") {
     return { ...fields, primary: plainLink(message.primary) };
   }
   return fields;
+}
+
+function plainAsked({ handle, epoch, token }: AskedChunk): readonly unknown[] {
+  return token === undefined ? [handle, epoch] : [handle, epoch, token];
 }
 
 function plainLink(link: ChainLink): readonly [ServerId, string] {
@@ -86,8 +93,8 @@ function checkRecords(message: TailData, payloadBytes: number): TailData {
   throw malformed(type, `records of ${sum} bytes for a payload of ${payloadBytes} bytes`);
 }
 
-/** The payload of `writeMany` has a checksum for each chunk, which is one block at most. */
-function checkChunks(message: WriteMany, payloadBytes: number): WriteMany {
+/** Such a payload has a checksum for each chunk, which is one block at most. */
+function checkChunks<T extends WriteMany | ManyData>(message: T, payloadBytes: number): T {
   const { lengths, crcs, type } = message;
   const count = lengths.byteLength / 4;
   if (!Number.isInteger(count) || count === 0 || CHUNKS_PER_FRAME_MAX < count) {
@@ -97,7 +104,8 @@ function checkChunks(message: WriteMany, payloadBytes: number): WriteMany {
   let sum = 0;
   for (let i = 0; i < count; i++) {
     const length = view.getUint32(4 * i, true);
-    if (length === 0 || BLOCK_BYTES < length) throw malformed(type, `a chunk of ${length} bytes`);
+    const isMissing = length === 0 && type === "writeMany";
+    if (isMissing || BLOCK_BYTES < length) throw malformed(type, `a chunk of ${length} bytes`);
     sum += length;
   }
   if (sum === payloadBytes && crcs.byteLength === lengths.byteLength) return message;
@@ -158,6 +166,10 @@ function parse(type: Message["type"], fields: Fields): Message {
       const length = fields.count("length", CHUNK_BYTES_MAX);
       return { type, ...fields.target(), ...fields.token(), offset, length };
     }
+    case "readMany":
+      return { type, chunks: fields.askedChunks("chunks") };
+    case "manyData":
+      return { type, lengths: fields.bytes("lengths"), crcs: fields.bytes("crcs") };
     case "error": {
       const code = fields.text("code");
       return {
@@ -335,6 +347,16 @@ class Fields {
     }
     const link = new Fields(this.#type, { server: item[0], address: item[1] });
     return { server: link.server("server"), address: link.text("address") };
+  }
+
+  /** As [handle, epoch], or [handle, epoch, token]. */
+  askedChunks(name: string): AskedChunk[] {
+    return this.#list(name, CHUNKS_PER_FRAME_MAX).map((item) => {
+      if (!Array.isArray(item)) throw malformed(this.#type, `"${name}" holds something else`);
+      const [handle, term, token] = item;
+      const asked = new Fields(this.#type, { handle, epoch: term, token });
+      return { ...asked.target(), ...asked.token() };
+    });
   }
 
   clock(name: string): (readonly [ServerId, number])[] {

@@ -21,14 +21,17 @@ export {
   REQUESTS_PER_CONNECTION_MAX,
 } from "./limits.js";
 export type {
+  AskedChunk,
   BlockCrcs,
   ChainLink,
   Hello,
+  ManyData,
   Message,
   OpeningMessage,
   Read,
   ReadData,
   ReadEnd,
+  ReadMany,
   Refusal,
   Welcome,
   WriteData,

@@ -127,6 +127,27 @@ export interface ReadEnd {
   readonly clock: WireClock;
 }
 
+/** One of the chunks that are asked for together. */
+export interface AskedChunk extends WithToken {
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+}
+
+/** Asks for small chunks, each as a whole. */
+export interface ReadMany {
+  readonly type: "readMany";
+  readonly chunks: readonly AskedChunk[];
+}
+
+/** Those that could be given: of the others nothing is said, they are asked for one by one. */
+export interface ManyData {
+  readonly type: "manyData";
+  /** Bytes of each chunk (four bytes, little-endian) that was asked for; 0: not given. */
+  readonly lengths: Uint8Array;
+  /** One CRC32C for each chunk; 0 for those that are not given. */
+  readonly crcs: BlockCrcs;
+}
+
 export interface ReadCancel {
   readonly type: "readCancel";
 }
@@ -140,11 +161,11 @@ export interface Refusal {
 }
 
 /** Starts a request: the opener chooses a new number for it. */
-export type OpeningMessage = WriteSmall | WriteMany | WriteOpen | Read | TailOpening;
+export type OpeningMessage = WriteSmall | WriteMany | WriteOpen | Read | ReadMany | TailOpening;
 /** Goes on with a request of the opener. */
 export type ContinuingMessage = WriteData | WriteClose | WriteAbort | ReadCancel;
 /** Comes back from the accepter. */
-export type AnswerMessage = WriteDone | ReadData | ReadEnd | TailAnswer | Refusal;
+export type AnswerMessage = WriteDone | ReadData | ReadEnd | ManyData | TailAnswer | Refusal;
 
 export type Message = Hello | Welcome | OpeningMessage | ContinuingMessage | AnswerMessage;
 
@@ -163,6 +184,8 @@ export const TYPE_NUMBERS = {
   readData: 21,
   readEnd: 22,
   readCancel: 23,
+  readMany: 24,
+  manyData: 25,
   error: 30,
   append: 40,
   appended: 41,
@@ -184,6 +207,7 @@ const OPENING: ReadonlySet<Message["type"]> = new Set<OpeningMessage["type"]>([
   "writeMany",
   "writeOpen",
   "read",
+  "readMany",
   "append",
   "tailRead",
   "appendLookup",
@@ -199,6 +223,7 @@ export function opensRequest(message: Message): message is OpeningMessage {
 const ENDS: ReadonlySet<Message["type"]> = new Set<Message["type"]>([
   "writeDone",
   "readEnd",
+  "manyData",
   "appended",
   "tailEnd",
   "appendFound",

@@ -136,6 +136,10 @@ export class FakeHealing implements FakedHealing {
     return undefined;
   }
 
+  async growing(): Promise<readonly GrowingChunk[]> {
+    return [];
+  }
+
   async salvage(handle: number, acceptLoss: boolean): Promise<SalvagedChunk> {
     this.calls.push(`salvage ${handle} ${acceptLoss}`);
     return { path: "/log", survivors: handle === 64 ? ["cs3"] : [], lost: ["cs1", "cs2"] };

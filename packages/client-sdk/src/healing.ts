@@ -156,6 +156,8 @@ export interface CopyVerdict {
   readonly why: string;
 }
 
+/** Growing chunks in one answer. */
+const GROWING_MAX = 1_000;
 const STEP = { idempotent: true, limitMs: () => Infinity } as const;
 const ONCE = { idempotent: false, limitMs: () => Infinity } as const;
 const POLL_MS = 300;
@@ -289,6 +291,13 @@ export class Healing {
   tail(handle: number, options: CallOptions = {}): Promise<GrowingChunk | undefined> {
     return this.#run("healing.tail", undefined, options, (call) =>
       call.run(STEP, () => this.#client.tail(handle, call)),
+    );
+  }
+
+  /** Chunks to which records are appended now, by rising handles: the first 1,000. */
+  growing(options: CallOptions = {}): Promise<readonly GrowingChunk[]> {
+    return this.#run("healing.growing", undefined, options, (call) =>
+      call.run(STEP, () => this.#client.growing({ after: 0, limit: GROWING_MAX }, call)),
     );
   }
 

@@ -20,6 +20,7 @@ export function judgeChunkservers(seen: Observation): readonly DoctorFinding[] {
     ...servers(seen),
     ...alarms(status.value),
     ...copies(status.value),
+    ...stuck(seen),
     ...jobs(seen),
     ...scrubs(status.value, seen.nowMs),
     ...disks(status.value, seen.nowMs),
@@ -86,6 +87,18 @@ function serverOf({ status, control, data }: SeenChunkserver): readonly DoctorFi
     add("notice", "it is in maintenance", `lumeo node maintenance off ${subject}`);
   }
   return findings;
+}
+
+/** Chunks to which nothing can be appended, because too many of their servers do not answer. */
+function stuck({ growing }: Observation): readonly DoctorFinding[] {
+  if (growing.kind === "failed") return [];
+  return growing.value
+    .filter(({ obstacle }) => obstacle !== "")
+    .map(({ handle, path, obstacle: what }): DoctorFinding => {
+      const subject = path === "" ? `chunk ${handle}` : path;
+      const mend = `lumeo chunk show ${handle}`;
+      return { severity: "critical", check: "appends", subject, what, mend };
+    });
 }
 
 function alarms({ chunkservers }: ClusterStatus): readonly DoctorFinding[] {

@@ -1,6 +1,7 @@
 import type {
   ChunkserverStatus,
   ClusterStatus,
+  GrowingChunk,
   JobInfo,
   MasterFacts,
   ProcessHealth,
@@ -75,7 +76,8 @@ function seen(more: Partial<Observation> = {}, status: Partial<ClusterStatus> = 
     ...status,
   };
   const later = answered({ term: cluster.term, jobs: cluster.jobs });
-  const base = { ownVersion: "0.1.0", nowMs: NOW, status: answered(cluster), later };
+  const growing = answered([]);
+  const base = { ownVersion: "0.1.0", nowMs: NOW, status: answered(cluster), growing, later };
   return { ...base, members: undefined, dir: undefined, ...more, masters, chunkservers };
 }
 
@@ -253,4 +255,23 @@ test("when all clocks differ from this machine's, this machine's is the one to b
     return { ...one, control: answered({ ...one.control.value, process }) };
   });
   t.deepEqual(brief(seen({ masters, chunkservers })), ["notice clock"]);
+});
+
+test("a growing chunk that cannot go on is named, with the way to see more", (t) => {
+  const chunk: GrowingChunk = {
+    ...{ handle: 64, epoch: 2, lengthBytes: 9, crc32c: 0, coding: undefined, replicas: [] },
+    ...{ token: undefined, path: "/log", state: "active", committedBytes: 9, activeEpoch: 2 },
+    ...{ leaseAgeMs: undefined, obstacle: "2 of the 3 servers must answer" },
+  };
+  const growing = answered([{ ...chunk, obstacle: "" }, chunk]);
+  const { findings } = judge(seen({ growing }));
+  t.deepEqual(
+    findings.filter(({ check }) => check === "appends"),
+    [
+      {
+        ...{ severity: "critical", check: "appends", subject: "/log" },
+        ...{ what: "2 of the 3 servers must answer", mend: "lumeo chunk show 64" },
+      },
+    ],
+  );
 });

@@ -6,6 +6,7 @@ import type {
   ChunkserverFacts,
   ChunkserverStatus,
   ClusterStatus,
+  GrowingChunk,
   JobInfo,
   MasterFacts,
 } from "@lumeofs/client";
@@ -49,6 +50,8 @@ export interface Observation {
   readonly status: Asked<ClusterStatus>;
   readonly masters: readonly SeenMaster[];
   readonly chunkservers: readonly SeenChunkserver[];
+  /** Chunks to which records are appended. */
+  readonly growing: Asked<readonly GrowingChunk[]>;
   readonly later: Asked<LaterLook>;
   /** Undefined unless the folder of a cluster was named. */
   readonly members: readonly SeenMember[] | undefined;
@@ -78,13 +81,14 @@ export async function observe(
   const look = { context, client, call: { signal, timeoutMs: ASK_MS, deadlineMs: ASK_MS } };
   const status = await ask(look, () => client.clusterStatus(look.call));
   const known = status.kind === "answered" ? status.value : undefined;
-  const [masters, chunkservers, later] = await Promise.all([
+  const [masters, chunkservers, growing, later] = await Promise.all([
     seeMasters(look, known),
     Promise.all((known?.chunkservers ?? []).map((one) => seeChunkserver(look, one))),
+    ask(look, () => client.healing.growing(look.call)),
     lookAgain(look),
   ]);
   const nowMs = clock.wallMs();
-  return { ownVersion, nowMs, status, masters, chunkservers, later, ...local };
+  return { ownVersion, nowMs, status, masters, chunkservers, growing, later, ...local };
 }
 
 /** Those that the cluster names, and those that we were given. */

@@ -9,8 +9,7 @@ import type { AuditedChunk, ReplicaFacts, ReplicaStanding } from "../fsck/source
 import type { AdminClient, UnaryOptions } from "./admin-client.js";
 import { decodeCoding } from "./coding-wire.js";
 import type { MasterPool } from "./master-pool.js";
-import { decodeGrowing, type GrowingChunk } from "./tail-wire.js";
-import { decodeLocated } from "./wire.js";
+import { decodeGrowingPage, type GrowingChunk } from "./tail-wire.js";
 import { broken, positive } from "./wire-fields.js";
 
 const Wire = lumeo.master.v1;
@@ -117,11 +116,8 @@ export class AuditClient {
     window: { readonly after: number; readonly limit: number },
     options: UnaryOptions,
   ): Promise<readonly GrowingChunk[]> {
-    const { tails } = await this.#admin.askAny(AuditService.listTails, { ...window }, options);
-    return (tails ?? []).map(({ chunk, tail }) => {
-      if (chunk == null || tail == null) throw broken("a growing chunk of which nothing is said");
-      return decodeGrowing(decodeLocated(chunk), tail);
-    });
+    const answer = await this.#admin.askAny(AuditService.listTails, { ...window }, options);
+    return decodeGrowingPage(answer);
   }
 
   async judge(

@@ -1,7 +1,7 @@
 // Jobs, nodes and single chunks over gRPC: any master passes a call on to the leader.
 
 import { type Code, LumeoError } from "@lumeofs/base";
-import { ChunkService, HealingService, lumeo } from "@lumeofs/proto";
+import { AuditService, ChunkService, HealingService, lumeo } from "@lumeofs/proto";
 import type {
   ChunkFilter,
   ChunkState,
@@ -16,7 +16,12 @@ import { type AdminClient, decodeScrub, type UnaryOptions } from "./admin-client
 import { encodeCode } from "./coding-wire.js";
 import { decodeDisk } from "./disk-wire.js";
 import { decodeHealth, decodeJob, decodeNodeStanding } from "./healing-wire.js";
-import { decodeSalvaged, type GrowingChunk, type SalvagedChunk } from "./tail-wire.js";
+import {
+  decodeGrowingPage,
+  decodeSalvaged,
+  type GrowingChunk,
+  type SalvagedChunk,
+} from "./tail-wire.js";
 import { decodeLocated, decodeServerState } from "./wire.js";
 
 const Wire = lumeo.master.v1;
@@ -125,6 +130,14 @@ export class HealingClient {
       if (error instanceof LumeoError && error.code === "NOT_FOUND") return undefined;
       throw error;
     }
+  }
+
+  async growing(
+    window: { readonly after: number; readonly limit: number },
+    options: UnaryOptions,
+  ): Promise<readonly GrowingChunk[]> {
+    const answer = await this.#admin.askAny(AuditService.listTails, { ...window }, options);
+    return decodeGrowingPage(answer);
   }
 
   async salvage(

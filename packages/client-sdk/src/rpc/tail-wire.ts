@@ -2,6 +2,8 @@
 
 import { lumeo } from "@lumeofs/proto";
 import type { LocatedChunk } from "../operations.js";
+import { decodeLocated } from "./wire.js";
+import { broken } from "./wire-fields.js";
 
 const { TAIL_STATE_ACTIVE } = lumeo.master.v1.TailState;
 
@@ -37,6 +39,16 @@ export function decodeSalvaged({
   lost,
 }: lumeo.master.v1.SalvageChunkResponse.$Properties): SalvagedChunk {
   return { path: path ?? "", survivors: [...(survivors ?? [])], lost: [...(lost ?? [])] };
+}
+
+/** A page of those that there are now. */
+export function decodeGrowingPage({
+  tails,
+}: lumeo.master.v1.ListTailsResponse.$Properties): readonly GrowingChunk[] {
+  return (tails ?? []).map(({ chunk, tail }) => {
+    if (chunk == null || tail == null) throw broken("a growing chunk of which nothing is said");
+    return decodeGrowing(decodeLocated(chunk), tail);
+  });
 }
 
 export function decodeGrowing(

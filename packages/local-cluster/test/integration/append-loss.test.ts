@@ -87,6 +87,8 @@ test.serial(
     const checked = await drill.run(["fsck", path]);
     t.is(checked.status, 1);
     t.regex(checked.stdout, /growing chunk is stuck: .*chunk salvage/);
+    const { stdout: firstAid } = await drill.run(["doctor"]);
+    t.regex(firstAid, /appends, \/three: .*chunk salvage/);
     t.regex(await drill.ok(t, ["chunk", "show", String(handle)]), /It cannot go on: 2 of the 3/);
     t.regex(await drill.ok(t, command), /kept[\s\S]*Given up[\s\S]*Nothing was changed/);
     t.notRegex(await drill.ok(t, [...command, "--yes"]), /Nothing was changed/);

@@ -1,7 +1,7 @@
-// Whether the units of a coded chunk belong together: whether its parity units are those of its data
-// units. Each unit by itself may be as it was written, and still not be what would give lost ones
-// back. Readers of the units hand over what they read, and wait for each other, so that the memory
-// is that of a window of each.
+// Whether the units of a coded chunk belong together: whether its parity units are those of its
+// data units. Each unit by itself may be as it was written, and still not be what would give lost
+// ones back. Readers of the units hand over what they read, and wait for each other, so that the
+// memory is that of a window of each.
 //
 // C1. Who waits is let go when the others have come as far, or when somebody leaves.
 // C2. Nothing is said unless all bytes of all units have come.

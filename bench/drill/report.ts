@@ -34,8 +34,8 @@ export function asText(report: SoakReport, { seconds: planned, processes }: Repo
       `(${ledger.failures.length} calls failed)`,
     `audit: ${result.filesCompared} files (${inMiB(result.bytesCompared)}) and ` +
       `${result.replicasCompared} replicas (${inMiB(result.replicaBytesCompared)}) compared byte ` +
-      `by byte, ${result.codedChunksCompared} coded chunks, ${result.recordsCompared} records, ${result.snapshotsCompared} snapshots, ` +
-      `${result.absencesChecked} absences, ` +
+      `by byte, ${result.codedChunksCompared} coded chunks, ${result.recordsCompared} records, ` +
+      `${result.snapshotsCompared} snapshots, ${result.absencesChecked} absences, ` +
       `${result.doubtsSettled} doubtful outcomes: ${result.findings.length} findings`,
     `masters agree: ${report.agreedState ?? "no"}`,
     `wrong: ${wrong.length}`,

@@ -16,7 +16,7 @@ function after(log: readonly Entry[], write: Part): readonly Entry[] {
   return [...kept, ...write.entries];
 }
 
-/** @throws Error with a counterexample, if what was joined is not its parts one behind the other. */
+/** @throws Error with a counterexample: what was joined is not its parts one behind the other. */
 export function checkJoined(join: typeof joinPersists): void {
   const step = fc.record({
     cutBack: fc.option(fc.nat(12), { nil: undefined }),

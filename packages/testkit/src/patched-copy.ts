@@ -26,7 +26,12 @@ export type ImportPatched = <Module>(file: string) => Promise<Module>;
  */
 export async function withPatchedCopy<T>(
   source: URL,
-  what: { readonly folders: readonly string[]; readonly patches: readonly Patch[] },
+  what: {
+    readonly folders: readonly string[];
+    readonly patches: readonly Patch[];
+    /** Puts more into the copy before it is used; given its folder. */
+    readonly prepare?: (copy: string) => Promise<void>;
+  },
   use: (load: ImportPatched) => Promise<T>,
 ): Promise<T> {
   const original = fileURLToPath(source);
@@ -36,6 +41,7 @@ export async function withPatchedCopy<T>(
       await cp(join(original, name), join(copy, name), { recursive: true });
     }
     for (const patch of what.patches) await apply(patch, copy);
+    await what.prepare?.(copy);
     return await use((file) => import(pathToFileURL(join(copy, `${file}.js`)).href));
   } finally {
     await rm(copy, { recursive: true, force: true });

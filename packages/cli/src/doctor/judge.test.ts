@@ -174,6 +174,19 @@ test("chunkservers that are away, full, failed or not reached are told, each wit
   t.deepEqual(brief(seen({ chunkservers: three.slice(1) })), ["warning chunkservers"]);
 });
 
+test("chunkservers that take nothing do not count as places for copies", (t) => {
+  const two = ["cs1", "cs2"].map((id) => chunkserver(id));
+  const unable: readonly Partial<ChunkserverStatus>[] = [
+    { readOnly: true },
+    { state: "suspect" },
+    { standing: "draining" },
+  ];
+  for (const third of unable) {
+    const found = brief(seen({ chunkservers: [...two, chunkserver("cs3", third)] }));
+    t.true(found.includes("warning chunkservers"), JSON.stringify(third));
+  }
+});
+
 test("alarms: masters that have lost what they knew, and chunks with two histories", (t) => {
   const chunkservers = ["cs1", "cs2", "cs3"].map((id) => chunkserver(id));
   chunkservers[0] = chunkserver("cs1", { newerCount: 2, newer: [640, 641] });
@@ -199,6 +212,12 @@ test("copies: lost is critical, too few and damaged are warnings, not looked at 
     "warning copies",
   ]);
   t.deepEqual(brief(seen({}, { health: undefined })), ["notice copies"]);
+  const damaged = ["cs1", "cs2", "cs3"].map((id) => chunkserver(id, { damaged: 2 }));
+  const found = problems(seen({ chunkservers: damaged }));
+  t.deepEqual(
+    found.map(({ severity, check, what }) => [severity, check, what]),
+    [["warning", "copies", "6 copies are damaged or missing"]],
+  );
 });
 
 test("a job that is paused, or stands still, is told; one that moves or is young is not", (t) => {

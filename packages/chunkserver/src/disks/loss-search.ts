@@ -29,7 +29,9 @@ const PAGE_PAUSE_MS = 20;
 /** Before the leader is asked again that did not answer. */
 const RETRY_MS = 1_000;
 /** From the end of the first, second, … round to the next one: most turns up soon. */
-const ROUND_PAUSES_MS = [2_000, 10_000, 60_000, 600_000] as const;
+const ROUND_PAUSES_MS = [2_000, 5_000, 10_000, 20_000, 60_000, 600_000] as const;
+/** While not all that is lost can be told. */
+const FULL_PAUSE_MS = 10_000;
 
 /** What the masters say this server should have. */
 export interface AssignedPage {
@@ -130,7 +132,8 @@ export class LossSearch implements Closable {
 
   #pauseMs(): number {
     // What did not fit is found when some of the others have been made again.
-    const last = this.#ports.chunks.lostCount < LOST_MAX ? ROUND_PAUSES_MS.length - 1 : 1;
+    if (LOST_MAX <= this.#ports.chunks.lostCount) return FULL_PAUSE_MS;
+    const last = ROUND_PAUSES_MS.length - 1;
     return ROUND_PAUSES_MS[Math.min(this.#rounds++, last)] ?? RETRY_MS;
   }
 

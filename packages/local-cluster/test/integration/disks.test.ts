@@ -7,13 +7,15 @@ import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { Lumeo } from "@lumeofs/client";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
-import { seededBytes } from "../../src/index.js";
+import { seededBytes, waitUntil } from "../../src/index.js";
 import { Drill } from "./drill.js";
 
 const test = anyTest as TestFn<{ drill: Drill }>;
 type Test = ExecutionContext<{ drill: Drill }>;
 
 const MIB = 2 ** 20;
+/** What writers had under way turns up late where the machine is busy. */
+const WHOLE_PATIENCE = { timeoutMs: 120_000 };
 const ENVIRONMENT = {
   LUMEO_MASTER_HEARTBEAT_MS: "200",
   LUMEO_MASTER_SUSPECT_MS: "2000",
@@ -154,10 +156,13 @@ async function contentOf(client: Lumeo, path: string): Promise<Buffer> {
 /** Nothing is missing, no copy is bad, and no job is open. */
 async function untilWhole(t: Test): Promise<void> {
   const { drill } = t.context;
-  await drill.until(t, "an audit that finds nothing", async () => {
-    const { status } = await drill.run(["fsck"]);
-    return status === 0;
-  });
+  let found = "";
+  const audit = async (): Promise<true | undefined> => {
+    const { status, stdout, stderr } = await drill.run(["fsck"]);
+    found = `${status}: ${stdout} ${stderr}`;
+    return status === 0 ? true : undefined;
+  };
+  t.true(await waitUntil(audit, WHOLE_PATIENCE), `waited in vain for an audit without: ${found}`);
   t.deepEqual(await drill.json(t, ["chunk", "ls", "--under-replicated"]), []);
   t.deepEqual(await drill.json(t, ["chunk", "ls", "--corrupt"]), []);
 }

@@ -2,11 +2,12 @@
 // another one when that is lost.
 //
 // W1. The log is carried over, if it can still be read (salvage-tails.ts). Otherwise it is begun
-//     anew, empty, and the roster says so before anything is promised in it: until the masters have said how far handles were granted by then, and below that for
-//     ever, a growing chunk of which nothing is here may have been promised something in the log
-//     that is lost. It is in doubt (tail/held-tail.ts, H1).
-// W2. A disk that was away may have an old log: it stays until the log comes to this disk again, and
-//     is emptied then.
+//     anew, empty, and the roster says so before anything is promised in it: until the masters have
+//     said how far handles were granted by then, and below that for ever, a growing chunk of which
+//     nothing is here may have been promised something in the log that is lost. It is in doubt
+//     (tail/held-tail.ts, H1).
+// W2. A disk that was away may have an old log: it stays until the log comes to this disk again,
+//     and is emptied then.
 
 import { type Closable, type Disk, InvariantViolation, LumeoError } from "@lumeofs/base";
 import type { Exchange, ReceivedFrame } from "@lumeofs/node/frames";

@@ -19,6 +19,7 @@ export {
   type NumberedJob,
 } from "./metadata/healing-queries.js";
 export { isOpen } from "./metadata/jobs.js";
+export { holdsNothing, memberContent } from "./metadata/member-content.js";
 export { getServer, type Server, serverOfUuid } from "./metadata/servers.js";
 export type { StateReader } from "./metadata/state.js";
 export { tailsPage } from "./metadata/tail-table.js";

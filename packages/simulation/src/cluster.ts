@@ -1,8 +1,8 @@
 // All machines of one world, with the shipped masters, chunkservers and clients on them.
 
-import { GiB, type LogFields, MiB } from "@lumeofs/base";
+import { chunkHandle, GiB, type LogFields, MiB } from "@lumeofs/base";
 import { type ChunkserverConfig, readConfig } from "@lumeofs/chunkserver";
-import { checkSettings, type MasterConfig, type StateReader } from "@lumeofs/master";
+import { checkSettings, getChunk, type MasterConfig, type StateReader } from "@lumeofs/master";
 import type { World } from "@lumeofs/testkit";
 import { ServedBytes } from "./checks/served-bytes.js";
 import { must } from "./checks/violation.js";
@@ -68,7 +68,10 @@ export class Cluster {
     this.world = world;
     this.options = options;
     this.#parts = parts;
-    this.served = new ServedBytes((error) => world.fail(error));
+    this.served = new ServedBytes({
+      failed: (error) => world.fail(error),
+      isCopied: (handle) => this.#isCopied(handle),
+    });
     this.links = new Links(world);
     this.#around = {
       world,
@@ -140,6 +143,12 @@ export class Cluster {
     }
     this.#appliedMax = Math.max(this.#appliedMax, newest?.applied ?? 0);
     return newest !== undefined && this.#appliedMax <= newest.applied ? newest : undefined;
+  }
+
+  #isCopied(handle: number): boolean {
+    const reader = this.newest()?.reader;
+    const record = reader && getChunk(reader, chunkHandle(handle));
+    return record !== undefined && record.coding === undefined;
   }
 
   /** Says of a log that it names what must not be: two histories, states that differ. */

@@ -67,6 +67,10 @@ export interface ClusterOptions {
   readonly inventoryPauseMs: number;
   /** Files that are appended to. */
   readonly logs: number;
+  /** How some files are coded, such as "2+1/64KiB"; undefined if none is. */
+  readonly code: string | undefined;
+  /** Of what is stored. */
+  readonly codedShare: number;
   readonly faults: Faults;
   /** How long things go wrong. */
   readonly faultyMs: number;
@@ -134,6 +138,8 @@ export function drawOptions(random: Random): ClusterOptions {
       operatorMs: often(0.6, 1_000, 6_000),
     },
     faultyMs: integerBetween(random, 4_000, 12_000),
+    code: undefined,
+    codedShare: 0,
   };
 }
 
@@ -251,6 +257,19 @@ const restarts = (options: ClusterOptions): ClusterOptions => ({
   faults: { ...options.faults, killMs: 800, powerMs: 1_500, blackoutMs: 4_000 },
 });
 
+/** Files that are coded and converted, on disks that are lost. */
+const coded = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  thinkMsMean: 60,
+  logs: 0,
+  largeShare: 0.2,
+  victims: Math.min(1, options.victims),
+  code: options.code ?? "2+1/64KiB",
+  codedShare: 0.8,
+  faults: { ...options.faults, operatorMs: 1_000, wipeMs: 4_000, flipMs: 600 },
+});
+
 /** Ways to look where a kind of bug would be: they change the options of every seed. */
 export const LENSES = {
   schism,
@@ -262,6 +281,7 @@ export const LENSES = {
   rot,
   noise,
   restarts,
+  coded,
 } as const;
 export type Lens = keyof typeof LENSES;
 

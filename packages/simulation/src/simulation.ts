@@ -219,13 +219,14 @@ class Simulation {
   }
 
   async #operate(client: Lumeo, run: Run, pauseMs: number): Promise<void> {
-    const { replicas } = this.#cluster.options;
+    const { replicas, code } = this.#cluster.options;
+    const { paths } = this.#files;
     while (!this.#isStopping) {
       await pause(run, -Math.log(1 - run.random.fraction()) * pauseMs);
       if (this.#isStopping) return;
       this.#underWay++;
       const left = this.#leaveOnce(run);
-      const options = { replicas, deadlineMs: DEADLINE_MS };
+      const options = { replicas, code, paths, deadlineMs: DEADLINE_MS };
       await this.#guard(() =>
         operate(client, run.random, options).catch((error: unknown) => this.#files.expected(error)),
       );

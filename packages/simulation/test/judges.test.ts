@@ -84,8 +84,7 @@ const JUDGES: readonly Judge[] = [
         name: "serves whoever shows no token",
         file: GATE,
         find: "if (token === undefined)\n            throw",
-        replace:
-          "if (token === undefined)\n            return undefined;\n        if (0 > 1)\n            throw",
+        replace: "if (token === undefined)\n return undefined;\n if (0 > 1)\n throw",
       },
       {
         name: "serves whoever shows a forged token",

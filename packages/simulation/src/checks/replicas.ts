@@ -9,17 +9,21 @@
 //     it was to empty. (A writer may commit to that server later: another job is for that.)
 // R3. After all faults each chunk has as many intact copies as its file wants, on servers that are
 //     there, each read again from its disk (C8); and nothing else is left on any disk.
-// R4. From its commit on a chunk has as many members as its file was promised copies, on as many
-//     machines, whatever moves.
+// R4. From its commit on a chunk has as many members as its file was promised copies, or its code
+//     has units, on as many machines, whatever moves.
+//
+// Of a coded chunk each member has its unit, by the unit's own length and checksum.
 
-import { type ChunkHandle, invariant } from "@lumeofs/base";
+import { type ChunkHandle, invariant, unitCount } from "@lumeofs/base";
 import {
   type ChunkRecord,
   chunksPage,
   getChunk,
   getServer,
+  holdsNothing,
   isOpen,
   jobsPage,
+  memberContent,
   type NumberedChunk,
   type StateReader,
   tailsPage,
@@ -93,7 +97,7 @@ export class ReplicaChecks {
   /** R1. Reads what is in memory: nothing happens meanwhile. */
   #checkMembers(reader: StateReader, handle: ChunkHandle, record: ChunkRecord): void {
     const { members } = record;
-    const isWhole = this.#cluster.options.replicas <= new Set(members).size;
+    const isWhole = this.#membersWanted(record) <= new Set(members).size;
     must(isWhole, "R4", () => `chunk ${handle} has only the members ${members.join()}`);
     const missing = members.filter(
       (member) => !this.#has(reader, member, { handle, chunk: record }),
@@ -111,6 +115,7 @@ export class ReplicaChecks {
 
   /** Whether a member has the chunk as its record says; yes if nobody can tell. */
   #has(reader: StateReader, member: Member, { handle, chunk }: NumberedChunk): boolean {
+    if (holdsNothing(chunk, member)) return true;
     const pair = `${handle} ${member}`;
     if (!this.#memberSeen.has(pair)) this.#memberSeen.set(pair, this.#cluster.world.now);
     const machine = this.#machineOf(reader, member);
@@ -118,7 +123,13 @@ export class ReplicaChecks {
     const found = machine.chunkserver.store.find(handle);
     if (found === undefined || found.isDamaged) return false;
     const { version, length, crc32c } = found;
-    return version.epoch === chunk.epoch && length === chunk.lengthBytes && crc32c === chunk.crc32c;
+    const content = memberContent(chunk, member);
+    const isSame = length === content.lengthBytes && crc32c === content.crc32c;
+    return version.epoch === chunk.epoch && isSame;
+  }
+
+  #membersWanted({ coding }: ChunkRecord): number {
+    return coding === undefined ? this.#cluster.options.replicas : unitCount(coding);
   }
 
   /** R2. */
@@ -167,14 +178,16 @@ export class ReplicaChecks {
 
   async #faultOf(reader: StateReader, { handle, chunk }: NumberedChunk): Promise<string> {
     if (chunk.releasedAt !== undefined) return `chunk ${handle} is released and not forgotten`;
-    const { replicas } = this.#cluster.options;
-    if (chunk.members.length < replicas) return `chunk ${handle} has ${chunk.members.length}`;
+    if (chunk.members.length < this.#membersWanted(chunk))
+      return `chunk ${handle} has ${chunk.members.length}`;
     for (const member of chunk.members) {
+      if (holdsNothing(chunk, member)) continue;
       const machine = this.#machineOf(reader, member);
       if (machine === undefined) return `chunk ${handle} lists server ${member}, which is away`;
       const verdict = await machine.chunkserver?.store.verify(handle);
       if (verdict?.kind !== "intact") return `chunk ${handle} on ${machine.name} is not intact`;
-      const isSame = verdict.length === chunk.lengthBytes && verdict.crc32c === chunk.crc32c;
+      const content = memberContent(chunk, member);
+      const isSame = verdict.length === content.lengthBytes && verdict.crc32c === content.crc32c;
       must(isSame, "C8", () => `chunk ${handle} on ${machine.name} has other bytes`);
     }
     return "";

@@ -2,7 +2,7 @@
 //
 // D1. A block that leaves a server has the checksum that leaves with it: a damaged replica is never
 //     served.
-// D2. A block of a chunk is the same, whoever serves it and whenever (C3).
+// D2. A block of a chunk that is kept as copies is the same, whoever serves it and whenever (C3).
 
 import { nativeCrc32c } from "@lumeofs/node";
 import { FrameDecoder, firstBadBlock, type Message } from "@lumeofs/node/frames";
@@ -18,16 +18,22 @@ export interface Tap {
 
 type Listen = (request: number, message: Message, payload: readonly Uint8Array[]) => void;
 
+export interface ServedBytesParts {
+  /** Told what is broken: who sends bytes is not to be disturbed. */
+  readonly failed: (error: unknown) => void;
+  /** Whether a chunk is known to be kept as copies: units of one are not alike. */
+  readonly isCopied: (handle: number) => boolean;
+}
+
 /** Remembers what was served in one world. */
 export class ServedBytes {
   /** Blocks that were looked at. */
   count = 0;
   readonly #crcs = new Map<string, string>();
-  readonly #failed: (error: unknown) => void;
+  readonly #parts: ServedBytesParts;
 
-  /** @param failed  Told what is broken: who sends bytes is not to be disturbed. */
-  constructor(failed: (error: unknown) => void) {
-    this.#failed = failed;
+  constructor(parts: ServedBytesParts) {
+    this.#parts = parts;
   }
 
   tap(machine: string): Tap {
@@ -44,7 +50,7 @@ export class ServedBytes {
         try {
           this.#check({ machine, chunk }, message, payload);
         } catch (error) {
-          this.#failed(error);
+          this.#parts.failed(error);
         }
       }),
     };
@@ -58,7 +64,9 @@ export class ServedBytes {
     const bad = firstBadBlock(payload, crcs, nativeCrc32c);
     const where = (): string => `${machine} serves chunk ${chunk} at ${offset}`;
     must(bad === undefined, "D1", () => `${where()}: block ${bad} is damaged`);
-    this.#same(`${chunk} ${offset}`, crcs, where);
+    if (this.#parts.isCopied(Number.parseInt(chunk, 10))) {
+      this.#same(`${chunk} ${offset}`, crcs, where);
+    }
   }
 
   #same(block: string, crcs: Uint8Array, where: () => string): void {

@@ -61,6 +61,8 @@ class SimSocket implements ByteSocket {
   readonly #corrupt: (bytes: Buffer) => void;
   readonly #events = new EventEmitter();
   #corked: { readonly bytes: Buffer; readonly written: (() => void) | undefined }[] | undefined;
+  /** Told when their bytes have left, or when the socket is destroyed: then they never will. */
+  readonly #leaving = new Set<() => void>();
   #isClosed = false;
   #idle: { readonly ms: number; readonly alarm: Alarm } | undefined;
   #hasMoved = false;
@@ -122,7 +124,10 @@ class SimSocket implements ByteSocket {
     this.#end.close();
     for (const { written } of this.#corked ?? []) written?.();
     this.#corked = undefined;
-    queueMicrotask(() => this.#events.emit("close"));
+    queueMicrotask(() => {
+      for (const left of [...this.#leaving]) left();
+      this.#events.emit("close");
+    });
   }
 
   /** What was written leaves before the connection ends: the wire sees to that. */
@@ -164,6 +169,10 @@ class SimSocket implements ByteSocket {
     this.#hasMoved = true;
     this.#tap?.left(bytes);
     this.#corrupt(bytes);
-    this.#end.send(bytes, bytes.byteLength, written);
+    const left = (): void => {
+      if (this.#leaving.delete(left)) written?.();
+    };
+    this.#leaving.add(left);
+    this.#end.send(bytes, bytes.byteLength, left);
   }
 }

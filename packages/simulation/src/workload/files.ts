@@ -31,6 +31,9 @@ export interface FileOptions {
   readonly largeShare: number;
   readonly mediumShare: number;
   readonly slowShare: number;
+  /** How some of it is coded. */
+  readonly code: string | undefined;
+  readonly codedShare: number;
   /** Of calls. */
   readonly exchangeShare: number;
   readonly removeShare: number;
@@ -192,13 +195,14 @@ export class FileWorkload {
     { id, condition, hand }: Storing,
   ): Promise<{ readonly version: string }> {
     const { random } = hand;
-    const { replicas, deadlineMs, slowShare } = this.#options;
+    const { replicas, deadlineMs, slowShare, code, codedShare } = this.#options;
     const size = sizeOf(random, this.#options);
     const chunkSize = LARGE_BYTES <= size ? 8 * CHUNK_BYTES : CHUNK_BYTES;
     const content = contentOf(id, size);
     const body = random.fraction() < slowShare ? slowly(content, hand) : content;
-    const redundancy = { replicas };
-    return client.put(path, body, { redundancy, chunkSize, deadlineMs, ...condition });
+    const isCoded = code !== undefined && random.fraction() < codedShare;
+    const layout = isCoded ? { code } : { redundancy: { replicas } };
+    return client.put(path, body, { ...layout, chunkSize, deadlineMs, ...condition });
   }
 
   async #range(client: Lumeo, path: string, random: SeededRandom): Promise<void> {

@@ -6,8 +6,8 @@
 // of one chunk are killed with SIGKILL. Then everything is read without them, healed by itself onto
 // the others, read again, and every unit on every disk is read and compared with the metadata;
 // then the killed ones come back. Three holders at once must give an error that names the stripe,
-// and the bytes again as soon as one of them is back. At last two servers are killed in the middle of a
-// put of a large file, and two in the middle of a conversion.
+// and the bytes again as soon as one of them is back. At last two servers are killed in the middle
+// of a put of a large file, and two in the middle of a conversion.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -55,6 +55,14 @@ interface Stored {
   readonly digest: string;
 }
 
+interface NewFile {
+  readonly seed: number;
+  readonly length: number;
+  readonly onLoaded?: (bytes: number) => void;
+  /** As `PutOptions.code`. */
+  readonly code?: string;
+}
+
 /** Drills and prints. @returns The exit code: 1 if anything was not as it should be. */
 export async function runLosses(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
@@ -73,7 +81,7 @@ export async function runLosses(args: readonly string[]): Promise<number> {
   try {
     await using drill = await LossDrill.start(join(folder, "cluster"), tell);
     const bytes = Number(values.bytes);
-    await drill.fill([bytes, 1, 5_000, 300_000, 4 * MIB, 4 * MIB + 1]);
+    await drill.store([bytes, 1, 5_000, 300_000, 4 * MIB, 4 * MIB + 1]);
     if (!values.json) console.log(`bytes on disks ÷ bytes of data: ${await drill.overhead()}`);
     for (const pattern of patterns()) await drill.lose(pattern);
     await drill.loseTooMany();
@@ -121,9 +129,9 @@ class LossDrill implements AsyncDisposable {
     await this.#cluster.stop();
   }
 
-  async fill(lengths: readonly number[]): Promise<void> {
+  async store(lengths: readonly number[]): Promise<void> {
     for (const [i, length] of lengths.entries()) {
-      await this.#put(`/losses/${i}-${length}`, i + 1, length);
+      await this.#put(`/losses/${i}-${length}`, { seed: i + 1, length });
     }
   }
 
@@ -171,9 +179,10 @@ class LossDrill implements AsyncDisposable {
   async killDuringPut(bytes: number): Promise<void> {
     const killed = ["cs2", "cs7"];
     let loaded = 0;
-    const putting = this.#put("/losses/during", 77, bytes, (done) => {
+    const onLoaded = (done: number): void => {
       loaded = done;
-    });
+    };
+    const putting = this.#put("/losses/during", { seed: 77, length: bytes, onLoaded });
     putting.catch(() => undefined); // awaited below
     await waitUntil(() => (bytes / 3 < loaded ? true : undefined), PATIENCE);
     await this.#play(`in the middle of a put of ${bytes / MIB} MiB`, killed, async (faults) => {
@@ -188,7 +197,7 @@ class LossDrill implements AsyncDisposable {
   async killDuringConversion(bytes: number): Promise<void> {
     const killed = ["cs3", "cs8"];
     const path = "/losses/converted";
-    await this.#put(path, 78, bytes, undefined, "none");
+    await this.#put(path, { seed: 78, length: bytes, code: "none" });
     const { id } = await this.#client.healing.convert(path, { to: CODE });
     const isUnderWay = async (): Promise<true | undefined> =>
       0 < (await this.#client.healing.job(id)).doneChunks ? true : undefined;
@@ -221,13 +230,7 @@ class LossDrill implements AsyncDisposable {
     this.#tell({ what, killed, ...seen, faults });
   }
 
-  async #put(
-    path: string,
-    seed: number,
-    length: number,
-    onLoaded?: (bytes: number) => void,
-    code = CODE,
-  ): Promise<void> {
+  async #put(path: string, { seed, length, onLoaded, code = CODE }: NewFile): Promise<void> {
     const source = seededBytes(seed, length);
     const onProgress = ({ loaded }: { readonly loaded: number }): void => onLoaded?.(loaded);
     await this.#client.put(path, source, { code, onProgress });

@@ -128,10 +128,10 @@ test("files that change all the time are right while their tree is converted", a
     await client.put(path, bytes, { chunkSize: MiB });
     files.contents.set(path, bytes);
   }
-  let isOver = false;
+  const over = new AbortController();
   let acts = 0;
   const actors = Array.from({ length: ACTORS }, async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const path = files.take(files.any());
       if (path === undefined) {
         await new Promise((resolve) => setImmediate(resolve));
@@ -151,7 +151,7 @@ test("files that change all the time are right while their tree is converted", a
       t.is(ended.state, "done");
     }
   } finally {
-    isOver = true;
+    over.abort();
     await Promise.all(actors);
   }
   t.log(`${acts} acts`);

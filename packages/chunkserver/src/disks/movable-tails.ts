@@ -146,7 +146,8 @@ function salvage(
   const { store } = from.tails;
   if (to.store.space.freeBytes < 2 * store.bytes) return Promise.resolve(false);
   const known = store.page(0, Number.MAX_SAFE_INTEGER).map(({ handle }) => handle);
-  return salvageTails(from.disk, to, { crc32c, logger, known });
+  const { lastDurable } = store;
+  return salvageTails(from.disk, to, { crc32c, logger, known, lastDurable });
 }
 
 function openOn(ports: MovableTailsPorts, disk: ServerDisk): Promise<Tails> {

@@ -2,7 +2,9 @@
 // be read: mostly something else of the disk has failed, and then no promise is lost.
 //
 // Y1. All or nothing: what cannot be shown to be the whole log is not used. So the disk has to be
-//     the one that it was, before and after, and to know every chunk that was known in memory.
+//     the one that it was, before and after, to know every chunk that was known in memory, and to
+//     have the last record that was told to be durable: a disk may forget, and a log without its
+//     end looks like a torn one.
 // Y2. What was being written when the disk failed was never answered: it may be there or not.
 // Y3. A chunk that was in doubt, or is damaged, is so there as well.
 
@@ -13,6 +15,7 @@ import {
   InvariantViolation,
   type Logger,
   LumeoError,
+  type WalPlace,
 } from "@lumeofs/base";
 import { Volume } from "../store/volume.js";
 import type { HeldTail } from "../tail/held-tail.js";
@@ -31,6 +34,8 @@ export interface SalvagePorts {
   readonly logger: Logger;
   /** What memory knows of the old log, if anything does. */
   readonly known: readonly ChunkHandle[];
+  /** The last record of the old log that was told to be durable, if there is one. */
+  readonly lastDurable: WalPlace | undefined;
 }
 
 /**
@@ -66,14 +71,15 @@ export async function salvageTails(
   }
 }
 
-async function readOld(from: TailPlace, { crc32c, logger, known }: SalvagePorts) {
+async function readOld(from: TailPlace, { crc32c, logger, known, lastDurable }: SalvagePorts) {
   if (!(await isThere(from, crc32c))) return undefined;
   const { disk, volume } = from;
   const opened = await TailLog.open({
     ...{ disk: readOnly(disk), owner: volume.owner, crc32c, logger },
   });
   const { tails, sealed } = opened.content;
-  if (known.every((handle) => tails.has(handle) || sealed.has(handle))) return opened;
+  const hasEnd = lastDurable === undefined || (await opened.log.body(lastDurable)) !== undefined;
+  if (hasEnd && known.every((handle) => tails.has(handle) || sealed.has(handle))) return opened;
   await opened.log.close();
   return undefined;
 }

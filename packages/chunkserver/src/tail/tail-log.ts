@@ -61,6 +61,7 @@ export class TailLog {
   #records = 0;
   #recordsAtRound = 0;
   #isMarked = true;
+  #lastDurable: WalPlace | undefined;
 
   private constructor(options: TailLogOptions, wal: Wal, known: Set<ChunkHandle>) {
     this.#options = options;
@@ -88,6 +89,11 @@ export class TailLog {
     }
   }
 
+  /** The last record that this process has written and knows to be durable. */
+  get lastDurable(): WalPlace | undefined {
+    return this.#lastDurable;
+  }
+
   /** Of all segments. */
   get bytes(): number {
     return this.#wal.bytes;
@@ -102,7 +108,10 @@ export class TailLog {
     const head = encodeTailRecord(record);
     this.#records++;
     this.#isMarked = record.kind === "mark";
-    await this.#wal.append([head, ...data], (place) => durable(place, head.byteLength));
+    await this.#wal.append([head, ...data], (place) => {
+      this.#lastDurable = place;
+      durable(place, head.byteLength);
+    });
   }
 
   /** Makes a chunk known, durably (L2). */

@@ -17,6 +17,7 @@ import {
   type Logger,
   LumeoError,
   type Timers,
+  type WalPlace,
 } from "@lumeofs/base";
 import type { AppendRecord, EpochOrNone, WriteId } from "../replication/append-record.js";
 import { APPEND_BYTES_MAX, APPEND_RECORDS_MAX } from "../replication/progress.js";
@@ -118,6 +119,11 @@ export class TailStore implements Closable {
       if (replica.isInDoubt) options.logger.error("tail in doubt", { chunk: replica.handle });
     }
     return store;
+  }
+
+  /** As TailLog.lastDurable. */
+  get lastDurable(): WalPlace | undefined {
+    return this.#log.lastDurable;
   }
 
   /** Of the log. */

@@ -118,3 +118,17 @@ test("a log that is gone from its place is not taken for an empty one", async (t
   t.is(process.set.roster.tailFloor, "unknown");
   t.true((await tails.store.replicaOf(chunkHandle(1)))?.isInDoubt);
 });
+
+test("a log that has lost its last promise is not taken for whole", async (t) => {
+  const { process, tails, seen, ledger } = await live(1_000_000, "once");
+  await new TailUser(seen, ledger).append(7, 1, [5_000]);
+  const disk = process.set.serving.find(({ folder }) => folder === "/a");
+  const names = (await disk?.disk.list("tails"))?.filter((name) => name.endsWith(".wal"));
+  const file = await disk?.disk.open(`tails/${names?.sort().at(-1)}`, { create: false });
+  await file?.truncate((await file.size()) - 10);
+  disk?.fail(new LumeoError("STORE_FAILED", "The disk forgets what it was told to keep"));
+  for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
+  t.is(tails.disk.folder, "/b");
+  t.is(process.set.roster.tailFloor, "unknown");
+  t.true((await tails.store.replicaOf(chunkHandle(7)))?.isInDoubt);
+});

@@ -128,6 +128,11 @@ export const MUTANTS: readonly Mutant[] = [
           replace:
             "this.#ports.store.putSmall({ handle, version }, content, pieces).catch(() => {});",
         },
+        {
+          file: "transfer/incoming-replica",
+          find: "await large.finish(content);",
+          replace: "large.finish(content).catch(() => {});",
+        },
       ],
       master: [
         {

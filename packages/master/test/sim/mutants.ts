@@ -233,7 +233,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: "consensus/proposals",
         find: "for (const { waiter } of this.#placed.values())",
-        replace: `const done = Uint8Array.of(2, 1);
+        replace: `const done = Uint8Array.of(3, 1);
         for (const { waiter } of this.#placed.values()) waiter.resolve(done);
         for (const { waiter } of this.#placed.values())`,
       },

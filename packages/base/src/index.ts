@@ -66,6 +66,7 @@ export {
 } from "./chunk-lease.js";
 export { type Crc32c, crc32c, crc32cCombine } from "./crc32c.js";
 export type { Disk, File, OpenOptions } from "./disk.js";
+export type { DiskReport } from "./disk-report.js";
 export {
   asLumeoError,
   ERRORS,

@@ -1,27 +1,9 @@
 // How the disks of a chunkserver are, lost ones included, as masters and operators are told.
 
+import type { DiskReport } from "@lumeofs/base";
 import type { DiskScrubs } from "./disk-scrubs.js";
 import type { DiskSet } from "./disk-set.js";
 import type { MovableTails } from "./movable-tails.js";
-
-export interface DiskReport {
-  /** Empty if it was never known. */
-  readonly uuid: string;
-  readonly folder: string;
-  readonly state: "serving" | "readOnly" | "lost";
-  readonly chunkCount: number;
-  readonly usedBytes: number;
-  readonly capacityBytes: number;
-  readonly freeBytes: number;
-  readonly damagedCount: number;
-  /** What was there before this has been read again; 0 before the first complete round. */
-  readonly scrubbedMs: number;
-  /** Of a lost one, milliseconds since 1970; else 0. */
-  readonly lostSinceMs: number;
-  /** For people. */
-  readonly why: string;
-  readonly hasTails: boolean;
-}
 
 const NOTHING = {
   chunkCount: 0,

@@ -1,5 +1,5 @@
+import type { DiskReport } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
-import type { DiskReport } from "../disks/disk-report.js";
 
 const States = lumeo.common.v1.DiskState;
 const STATES: Readonly<Record<DiskReport["state"], lumeo.common.v1.DiskState>> = {

@@ -16,6 +16,7 @@ import {
   type Clock,
   type Closable,
   chunkHandle,
+  type DiskReport,
   invariant,
   type Logger,
   LumeoError,
@@ -31,7 +32,6 @@ import { openStream, RpcChannel, type RpcNetwork, type RpcStream, unary } from "
 import { FleetService, type lumeo } from "@lumeofs/proto";
 import type { TokenListener } from "../access/masters-word.js";
 import type { WriteFence } from "../access/write-fence.js";
-import type { DiskReport } from "../disks/disk-report.js";
 import type { ScrubStatus } from "../scrub/scrub.js";
 import type { ChunkStore, ReplicaName } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";

@@ -1,12 +1,11 @@
 // Orders of the leading master and questions of operators, over gRPC.
 
-import { type ChunkHandle, type GrantId, LumeoError } from "@lumeofs/base";
+import { type ChunkHandle, type DiskReport, type GrantId, LumeoError } from "@lumeofs/base";
 import type { ProcessFacts } from "@lumeofs/node";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService, type lumeo } from "@lumeofs/proto";
 import type { ClosedGrants } from "../access/closed-grants.js";
 import type { Transcoder } from "../coding/transcode.js";
-import type { DiskReport } from "../disks/disk-report.js";
 import { encodeDisk } from "../master-link/disk-wire.js";
 import { encodeScrub } from "../master-link/scrub-wire.js";
 import type { ScrubStatus } from "../scrub/scrub.js";

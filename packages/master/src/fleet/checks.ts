@@ -1,7 +1,7 @@
 // What chunkservers say of reading their own copies again: how far they are, and of which chunks
 // two histories were found. Heartbeats bring all of it again to a new leader.
 
-import type { ChunkHandle, ServerId } from "@lumeofs/base";
+import type { ChunkHandle, DiskReport, ServerId } from "@lumeofs/base";
 
 /** How far a server is with reading its copies. Times: milliseconds since 1970, 0 for none. */
 export interface ScrubReport {
@@ -21,26 +21,6 @@ export interface ScrubReport {
   readonly isYielding: boolean;
   /** 0 if it is switched off. */
   readonly bytesPerSecond: number;
-}
-
-/** One disk of a server, as it says. Times: milliseconds since 1970, 0 for none. */
-export interface DiskReport {
-  /** Empty if it was never known. */
-  readonly uuid: string;
-  readonly folder: string;
-  readonly state: "serving" | "readOnly" | "lost";
-  readonly chunkCount: number;
-  readonly usedBytes: number;
-  readonly capacityBytes: number;
-  readonly freeBytes: number;
-  readonly damagedCount: number;
-  /** What was there before this has been read again. */
-  readonly scrubbedMs: number;
-  readonly lostSinceMs: number;
-  /** Why it is lost, for people. */
-  readonly why: string;
-  /** Growing chunks live there. */
-  readonly hasTails: boolean;
 }
 
 /** Chunks with two histories that are remembered of one server. */

@@ -1,5 +1,5 @@
+import type { DiskReport } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
-import type { DiskReport } from "../fleet/checks.js";
 import { decodeNumber, invalid } from "./field-wire.js";
 
 const States = lumeo.common.v1.DiskState;

@@ -103,3 +103,11 @@ test("R5: while nobody leads, time counts and not attempts", (t) => {
   const late = { count: 90, elapsedMs: 0 };
   t.is(afterFailure(failed("UNAVAILABLE", late), policy, half).kind, "giveUp");
 });
+
+test("R5: what is on its way, such as a seal, is waited for as an election is", (t) => {
+  const error = new LumeoError("UNAVAILABLE", "Cannot append for a moment", { retryAfterMs: 50 });
+  const after = (elapsedMs: number) =>
+    afterFailure({ ...failed("UNAVAILABLE", { count: 90, elapsedMs }), error }, policy, half);
+  t.is(after(RETRY_DEFAULT.leaderlessMs - 1).kind, "wait");
+  t.is(after(RETRY_DEFAULT.leaderlessMs).kind, "giveUp");
+});

@@ -6,8 +6,9 @@
 //     jitter), so that clients that failed together do not return together.
 // R3. A server's wish to be left alone for a while is a lower bound of the wait.
 // R4. No wait goes past the deadline.
-// R5. Attempts that failed because nobody leads are not counted for a while: an election needs
-//     time, and not a number of attempts.
+// R5. Attempts that failed because nobody leads, or because what is asked for is on its way, are not
+//     counted for a while: an election or the seal of a growing chunk needs time, and not a number
+//     of attempts.
 
 import { ERRORS, type LumeoError, type Random } from "@lumeofs/base";
 
@@ -20,8 +21,9 @@ export interface RetryPolicy {
   /** The ceiling never exceeds this. */
   readonly maxDelayMs: number;
   /**
-   * So long a step goes on while no master leads, however many attempts that takes; then, and for
-   * all other failures, `maxAttempts` counts. 0 where `maxAttempts` is given without it.
+   * So long a step goes on while no master leads, or the masters say that what is asked for is on
+   * its way, however many attempts that takes; then, and for all other failures, `maxAttempts`
+   * counts. 0 where `maxAttempts` is given without it.
    */
   readonly leaderlessMs: number;
   /** "full": anything from 0 to the ceiling. "none": the ceiling itself. */
@@ -71,7 +73,8 @@ export function afterFailure(failed: FailedAttempt, policy: RetryPolicy, random:
   const traits = ERRORS[error.code];
   if (!traits.retryable) return { kind: "giveUp", why: "not retryable" };
   if (traits.outcome === "unknown" && !idempotent) return { kind: "giveUp", why: "maybe applied" };
-  const isPatient = isLeaderless(error) && failed.elapsedMs < policy.leaderlessMs;
+  const isOnItsWay = isLeaderless(error) || isExpected(error);
+  const isPatient = isOnItsWay && failed.elapsedMs < policy.leaderlessMs;
   if (!isPatient && !(count < policy.maxAttempts))
     return { kind: "giveUp", why: "attempts used up" };
   const ms = isRedirect(error) && redirects <= REDIRECTS_MAX ? 0 : waitMs(failed, policy, random);
@@ -87,6 +90,11 @@ export function isRedirect(error: LumeoError): boolean {
 /** The masters are there, and none of them leads. */
 function isLeaderless({ code }: LumeoError): boolean {
   return code === "NO_LEADER" || code === "NOT_LEADER" || code === "LEADERSHIP_LOST";
+}
+
+/** Not there yet, and whoever says so says when to ask again. */
+function isExpected({ code, details }: LumeoError): boolean {
+  return code === "UNAVAILABLE" && details.retryAfterMs !== undefined;
 }
 
 function waitMs(failed: FailedAttempt, policy: RetryPolicy, random: Random): number {

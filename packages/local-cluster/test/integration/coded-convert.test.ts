@@ -292,7 +292,10 @@ test.serial("what cannot be converted is refused with a reason", async (t) => {
   };
   await refused(["/nowhere", "--to", "4+2"], /does not exist/);
   await refused(["/d", "--to", "4+2"], /it is a directory; say that all below it is meant/);
-  await refused(["/d/f", "--to", "raid"], /must be "replicated" or a code such as "4\+2"/);
+  await refused(
+    ["/d/f", "--to", "raid"],
+    /must be "replicated", "replicated:3", or a code such as "4\+2"/,
+  );
   await refused(["/d/f", "--to", "8+3"], /8\+3 needs 11 chunkservers that take chunks, and 8 of 8/);
   await drill.ok(t, ["ec-convert", "/d/f", "--to", "4+2", "--wait"]);
   t.deepEqual(await layouts(client, ["/d/f"]), ["4+2"]);

@@ -6,9 +6,9 @@
 //     jitter), so that clients that failed together do not return together.
 // R3. A server's wish to be left alone for a while is a lower bound of the wait.
 // R4. No wait goes past the deadline.
-// R5. Attempts that failed because nobody leads, or because what is asked for is on its way, are not
-//     counted for a while: an election or the seal of a growing chunk needs time, and not a number
-//     of attempts.
+// R5. Attempts that failed because nobody leads, or because what is asked for is on its way, are
+//     not counted for a while: an election or the seal of a growing chunk needs time, and not a
+//     number of attempts.
 
 import { ERRORS, type LumeoError, type Random } from "@lumeofs/base";
 

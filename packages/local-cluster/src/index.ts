@@ -20,7 +20,13 @@ export { type SeededBytes, seededBytes } from "./drill/seeded-bytes.js";
 export type { AuditResult, Finding } from "./drill/soak/audit.js";
 export type { Fault } from "./drill/soak/faults.js";
 export { runSoak, type SoakOptions, type SoakPorts, type SoakReport } from "./drill/soak/soak.js";
-export { compareTrees, digestFile, digestTree, type TreeDigest } from "./drill/tree-digest.js";
+export {
+  compareTrees,
+  digestFile,
+  digestOf,
+  digestTree,
+  type TreeDigest,
+} from "./drill/tree-digest.js";
 export { findPortBase } from "./free-ports.js";
 export {
   enoughForDefaults,

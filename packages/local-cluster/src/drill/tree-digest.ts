@@ -35,9 +35,14 @@ export async function digestTree(root: string): Promise<TreeDigest> {
 }
 
 /** SHA-256 of a file in hexadecimal. */
-export async function digestFile(path: string): Promise<string> {
+export function digestFile(path: string): Promise<string> {
+  return digestOf(createReadStream(path));
+}
+
+/** SHA-256 of all pieces in hexadecimal. */
+export async function digestOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
   const hash = createHash("sha256");
-  for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array);
+  for await (const piece of pieces) hash.update(piece);
   return hash.digest("hex");
 }
 

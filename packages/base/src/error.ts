@@ -28,6 +28,7 @@ export const ERRORS = {
   LEADERSHIP_LOST: { retryable: true, outcome: "unknown" }, // the next leader may still commit it
   OVERLOADED: { retryable: true, outcome: "rejected" },
   UNAVAILABLE: { retryable: true, outcome: "rejected" },
+  INLINE_REFUSED: { retryable: false, outcome: "rejected" }, // the file is written as a chunk
   TOO_FEW_SERVERS: { retryable: true, outcome: "rejected" }, // for the units of a code
   CONNECTION_LOST: { retryable: true, outcome: "unknown" },
   TIMEOUT: { retryable: true, outcome: "unknown" },

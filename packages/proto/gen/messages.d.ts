@@ -1185,6 +1185,8 @@ export namespace lumeo {
                 chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
                 replicas: lumeo.common.v1.ReplicaLocation.$Properties[];
                 token: Uint8Array;
+                inline: boolean;
+                inlineBytes: Uint8Array;
                 static encode(m: lumeo.common.v1.LocatedChunk.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.LocatedChunk & lumeo.common.v1.LocatedChunk.$Shape;
             }
@@ -1194,6 +1196,8 @@ export namespace lumeo {
                     chunk?: (lumeo.common.v1.ChunkRef.$Properties|null);
                     replicas?: (lumeo.common.v1.ReplicaLocation.$Properties[]|null);
                     token?: (Uint8Array|null);
+                    inline?: (boolean|null);
+                    inlineBytes?: (Uint8Array|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.common.v1.LocatedChunk.$Properties;
@@ -1669,6 +1673,8 @@ export namespace lumeo {
                 clusterName: string;
                 matchIndex: number;
                 caughtUp: boolean;
+                inlineChunks: number;
+                inlineBytes: number;
                 static encode(m: lumeo.master.v1.MasterStatus.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.MasterStatus & lumeo.master.v1.MasterStatus.$Shape;
             }
@@ -1694,6 +1700,8 @@ export namespace lumeo {
                     clusterName?: (string|null);
                     matchIndex?: (number|null);
                     caughtUp?: (boolean|null);
+                    inlineChunks?: (number|null);
+                    inlineBytes?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.MasterStatus.$Properties;
@@ -2084,6 +2092,8 @@ export namespace lumeo {
                 lost: number;
                 lookedMsAgo: number;
                 unreadable: number;
+                inlineChunks: number;
+                inlineBytes: number;
                 static encode(m: lumeo.master.v1.ChunkHealth.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkHealth & lumeo.master.v1.ChunkHealth.$Shape;
             }
@@ -2096,6 +2106,8 @@ export namespace lumeo {
                     lost?: (number|null);
                     lookedMsAgo?: (number|null);
                     unreadable?: (number|null);
+                    inlineChunks?: (number|null);
+                    inlineBytes?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkHealth.$Properties;
@@ -2215,6 +2227,7 @@ export namespace lumeo {
                 job: number;
                 checks: lumeo.master.v1.CopyCheck.$Properties[];
                 content: number;
+                inlineFault: string;
                 static encode(m: lumeo.master.v1.ChunkState.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkState & lumeo.master.v1.ChunkState.$Shape;
             }
@@ -2229,6 +2242,7 @@ export namespace lumeo {
                     job?: (number|null);
                     checks?: (lumeo.master.v1.CopyCheck.$Properties[]|null);
                     content?: (number|null);
+                    inlineFault?: (string|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ChunkState.$Properties;
@@ -2470,7 +2484,8 @@ export namespace lumeo {
                 NAME_FAULT_CHUNK_LIST = 3,
                 NAME_FAULT_CHUNK_RECORD = 4,
                 NAME_FAULT_UNREFERENCED = 5,
-                NAME_FAULT_DIRECTORY = 6
+                NAME_FAULT_DIRECTORY = 6,
+                NAME_FAULT_INLINE_BYTES = 7
             }
 
             interface IFindContentsRequest extends lumeo.master.v1.FindContentsRequest.$Properties {
@@ -3812,6 +3827,7 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 session: number;
                 idleMsMax: number;
+                inlineBytesMax: number;
                 static encode(m: lumeo.master.v1.SessionOpened.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.SessionOpened & lumeo.master.v1.SessionOpened.$Shape;
             }
@@ -3820,6 +3836,7 @@ export namespace lumeo {
                 interface $Properties {
                     session?: (number|null);
                     idleMsMax?: (number|null);
+                    inlineBytesMax?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.SessionOpened.$Properties;
@@ -3948,6 +3965,7 @@ export namespace lumeo {
                 ttlMs?: (number|null);
                 fence?: (lumeo.master.v1.Fence.$Properties|null);
                 code?: (lumeo.common.v1.Code.$Properties|null);
+                inlineBytes: Uint8Array;
                 static encode(m: lumeo.master.v1.Commit.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.Commit & lumeo.master.v1.Commit.$Shape;
             }
@@ -3968,6 +3986,7 @@ export namespace lumeo {
                     ttlMs?: (number|null);
                     fence?: (lumeo.master.v1.Fence.$Properties|null);
                     code?: (lumeo.common.v1.Code.$Properties|null);
+                    inlineBytes?: (Uint8Array|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.Commit.$Properties;

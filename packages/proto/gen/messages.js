@@ -8693,6 +8693,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {lumeo.common.v1.ChunkRef.$Properties|null} [chunk] LocatedChunk chunk
                  * @property {Array.<lumeo.common.v1.ReplicaLocation.$Properties>|null} [replicas] LocatedChunk replicas
                  * @property {Uint8Array|null} [token] LocatedChunk token
+                 * @property {boolean|null} [inline] LocatedChunk inline
+                 * @property {Uint8Array|null} [inlineBytes] LocatedChunk inlineBytes
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -8750,6 +8752,22 @@ export const lumeo = $root.lumeo = (() => {
                 LocatedChunk.prototype.token = $util.newBuffer([]);
 
                 /**
+                 * LocatedChunk inline.
+                 * @member {boolean} inline
+                 * @memberof lumeo.common.v1.LocatedChunk
+                 * @instance
+                 */
+                LocatedChunk.prototype.inline = false;
+
+                /**
+                 * LocatedChunk inlineBytes.
+                 * @member {Uint8Array} inlineBytes
+                 * @memberof lumeo.common.v1.LocatedChunk
+                 * @instance
+                 */
+                LocatedChunk.prototype.inlineBytes = $util.newBuffer([]);
+
+                /**
                  * Encodes the specified LocatedChunk message. Does not implicitly {@link lumeo.common.v1.LocatedChunk.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.common.v1.LocatedChunk
@@ -8773,6 +8791,10 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.token != null && $Object.hasOwnProperty.call(m, "token") && m.token.length)
                         w.uint32(/* id 3, wireType 2 =*/26).bytes(m.token);
+                    if (m.inline != null && $Object.hasOwnProperty.call(m, "inline") && m.inline !== false)
+                        w.uint32(/* id 4, wireType 0 =*/32).bool(m.inline);
+                    if (m.inlineBytes != null && $Object.hasOwnProperty.call(m, "inlineBytes") && m.inlineBytes.length)
+                        w.uint32(/* id 5, wireType 2 =*/42).bytes(m.inlineBytes);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -8838,6 +8860,24 @@ export const lumeo = $root.lumeo = (() => {
                                     m.token = v;
                                 else
                                     delete m.token;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.inline = v;
+                                else
+                                    delete m.inline;
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.inlineBytes = v;
+                                else
+                                    delete m.inlineBytes;
                                 continue;
                             }
                         }
@@ -12189,6 +12229,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [clusterName] MasterStatus clusterName
                  * @property {number|null} [matchIndex] MasterStatus matchIndex
                  * @property {boolean|null} [caughtUp] MasterStatus caughtUp
+                 * @property {number|null} [inlineChunks] MasterStatus inlineChunks
+                 * @property {number|null} [inlineBytes] MasterStatus inlineBytes
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -12373,6 +12415,22 @@ export const lumeo = $root.lumeo = (() => {
                 MasterStatus.prototype.caughtUp = false;
 
                 /**
+                 * MasterStatus inlineChunks.
+                 * @member {number} inlineChunks
+                 * @memberof lumeo.master.v1.MasterStatus
+                 * @instance
+                 */
+                MasterStatus.prototype.inlineChunks = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * MasterStatus inlineBytes.
+                 * @member {number} inlineBytes
+                 * @memberof lumeo.master.v1.MasterStatus
+                 * @instance
+                 */
+                MasterStatus.prototype.inlineBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified MasterStatus message. Does not implicitly {@link lumeo.master.v1.MasterStatus.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.MasterStatus
@@ -12426,6 +12484,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 18, wireType 0 =*/144).bool(m.caughtUp);
                     if (m.clusterName != null && $Object.hasOwnProperty.call(m, "clusterName") && m.clusterName !== "")
                         w.uint32(/* id 29, wireType 2 =*/234).string(m.clusterName);
+                    if (m.inlineChunks != null && $Object.hasOwnProperty.call(m, "inlineChunks") && (typeof m.inlineChunks === "object" ? m.inlineChunks.low || m.inlineChunks.high : m.inlineChunks !== 0))
+                        w.uint32(/* id 30, wireType 0 =*/240).uint64(m.inlineChunks);
+                    if (m.inlineBytes != null && $Object.hasOwnProperty.call(m, "inlineBytes") && (typeof m.inlineBytes === "object" ? m.inlineBytes.low || m.inlineBytes.high : m.inlineBytes !== 0))
+                        w.uint32(/* id 31, wireType 0 =*/248).uint64(m.inlineBytes);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -12639,6 +12701,24 @@ export const lumeo = $root.lumeo = (() => {
                                     m.caughtUp = v;
                                 else
                                     delete m.caughtUp;
+                                continue;
+                            }
+                        case 30: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.inlineChunks = v;
+                                else
+                                    delete m.inlineChunks;
+                                continue;
+                            }
+                        case 31: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.inlineBytes = v;
+                                else
+                                    delete m.inlineBytes;
                                 continue;
                             }
                         }
@@ -15580,6 +15660,8 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [lost] ChunkHealth lost
                  * @property {number|null} [lookedMsAgo] ChunkHealth lookedMsAgo
                  * @property {number|null} [unreadable] ChunkHealth unreadable
+                 * @property {number|null} [inlineChunks] ChunkHealth inlineChunks
+                 * @property {number|null} [inlineBytes] ChunkHealth inlineBytes
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -15660,6 +15742,22 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkHealth.prototype.unreadable = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * ChunkHealth inlineChunks.
+                 * @member {number} inlineChunks
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @instance
+                 */
+                ChunkHealth.prototype.inlineChunks = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ChunkHealth inlineBytes.
+                 * @member {number} inlineBytes
+                 * @memberof lumeo.master.v1.ChunkHealth
+                 * @instance
+                 */
+                ChunkHealth.prototype.inlineBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified ChunkHealth message. Does not implicitly {@link lumeo.master.v1.ChunkHealth.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ChunkHealth
@@ -15687,6 +15785,10 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 5, wireType 0 =*/40).uint64(m.lookedMsAgo);
                     if (m.unreadable != null && $Object.hasOwnProperty.call(m, "unreadable") && (typeof m.unreadable === "object" ? m.unreadable.low || m.unreadable.high : m.unreadable !== 0))
                         w.uint32(/* id 6, wireType 0 =*/48).uint64(m.unreadable);
+                    if (m.inlineChunks != null && $Object.hasOwnProperty.call(m, "inlineChunks") && (typeof m.inlineChunks === "object" ? m.inlineChunks.low || m.inlineChunks.high : m.inlineChunks !== 0))
+                        w.uint32(/* id 7, wireType 0 =*/56).uint64(m.inlineChunks);
+                    if (m.inlineBytes != null && $Object.hasOwnProperty.call(m, "inlineBytes") && (typeof m.inlineBytes === "object" ? m.inlineBytes.low || m.inlineBytes.high : m.inlineBytes !== 0))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.inlineBytes);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -15783,6 +15885,24 @@ export const lumeo = $root.lumeo = (() => {
                                     m.unreadable = v;
                                 else
                                     delete m.unreadable;
+                                continue;
+                            }
+                        case 7: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.inlineChunks = v;
+                                else
+                                    delete m.inlineChunks;
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.inlineBytes = v;
+                                else
+                                    delete m.inlineBytes;
                                 continue;
                             }
                         }
@@ -16574,6 +16694,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [job] ChunkState job
                  * @property {Array.<lumeo.master.v1.CopyCheck.$Properties>|null} [checks] ChunkState checks
                  * @property {number|null} [content] ChunkState content
+                 * @property {string|null} [inlineFault] ChunkState inlineFault
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -16671,6 +16792,14 @@ export const lumeo = $root.lumeo = (() => {
                 ChunkState.prototype.content = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * ChunkState inlineFault.
+                 * @member {string} inlineFault
+                 * @memberof lumeo.master.v1.ChunkState
+                 * @instance
+                 */
+                ChunkState.prototype.inlineFault = "";
+
+                /**
                  * Encodes the specified ChunkState message. Does not implicitly {@link lumeo.master.v1.ChunkState.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ChunkState
@@ -16704,6 +16833,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.content != null && $Object.hasOwnProperty.call(m, "content") && (typeof m.content === "object" ? m.content.low || m.content.high : m.content !== 0))
                         w.uint32(/* id 8, wireType 0 =*/64).uint64(m.content);
+                    if (m.inlineFault != null && $Object.hasOwnProperty.call(m, "inlineFault") && m.inlineFault !== "")
+                        w.uint32(/* id 9, wireType 2 =*/74).string(m.inlineFault);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -16814,6 +16945,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.content = v;
                                 else
                                     delete m.content;
+                                continue;
+                            }
+                        case 9: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.stringVerify()).length)
+                                    m.inlineFault = v;
+                                else
+                                    delete m.inlineFault;
                                 continue;
                             }
                         }
@@ -18542,6 +18682,7 @@ export const lumeo = $root.lumeo = (() => {
              * @property {number} NAME_FAULT_CHUNK_RECORD=4 NAME_FAULT_CHUNK_RECORD value
              * @property {number} NAME_FAULT_UNREFERENCED=5 NAME_FAULT_UNREFERENCED value
              * @property {number} NAME_FAULT_DIRECTORY=6 NAME_FAULT_DIRECTORY value
+             * @property {number} NAME_FAULT_INLINE_BYTES=7 NAME_FAULT_INLINE_BYTES value
              */
             v1.NameFault = (function() {
                 const valuesById = $Object.create(null), values = $Object.create(valuesById);
@@ -18552,6 +18693,7 @@ export const lumeo = $root.lumeo = (() => {
                 values[valuesById[4] = "NAME_FAULT_CHUNK_RECORD"] = 4;
                 values[valuesById[5] = "NAME_FAULT_UNREFERENCED"] = 5;
                 values[valuesById[6] = "NAME_FAULT_DIRECTORY"] = 6;
+                values[valuesById[7] = "NAME_FAULT_INLINE_BYTES"] = 7;
                 return values;
             })();
 
@@ -28238,6 +28380,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.master.v1.SessionOpened.$Properties
                  * @property {number|null} [session] SessionOpened session
                  * @property {number|null} [idleMsMax] SessionOpened idleMsMax
+                 * @property {number|null} [inlineBytesMax] SessionOpened inlineBytesMax
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -28286,6 +28429,14 @@ export const lumeo = $root.lumeo = (() => {
                 SessionOpened.prototype.idleMsMax = 0;
 
                 /**
+                 * SessionOpened inlineBytesMax.
+                 * @member {number} inlineBytesMax
+                 * @memberof lumeo.master.v1.SessionOpened
+                 * @instance
+                 */
+                SessionOpened.prototype.inlineBytesMax = 0;
+
+                /**
                  * Encodes the specified SessionOpened message. Does not implicitly {@link lumeo.master.v1.SessionOpened.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.SessionOpened
@@ -28305,6 +28456,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 1, wireType 0 =*/8).uint64(m.session);
                     if (m.idleMsMax != null && $Object.hasOwnProperty.call(m, "idleMsMax") && m.idleMsMax !== 0)
                         w.uint32(/* id 2, wireType 0 =*/16).uint32(m.idleMsMax);
+                    if (m.inlineBytesMax != null && $Object.hasOwnProperty.call(m, "inlineBytesMax") && m.inlineBytesMax !== 0)
+                        w.uint32(/* id 3, wireType 0 =*/24).uint32(m.inlineBytesMax);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -28365,6 +28518,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.idleMsMax = v;
                                 else
                                     delete m.idleMsMax;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.uint32())
+                                    m.inlineBytesMax = v;
+                                else
+                                    delete m.inlineBytesMax;
                                 continue;
                             }
                         }
@@ -29277,6 +29439,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [ttlMs] Commit ttlMs
                  * @property {lumeo.master.v1.Fence.$Properties|null} [fence] Commit fence
                  * @property {lumeo.common.v1.Code.$Properties|null} [code] Commit code
+                 * @property {Uint8Array|null} [inlineBytes] Commit inlineBytes
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -29423,6 +29586,14 @@ export const lumeo = $root.lumeo = (() => {
                  */
                 Commit.prototype.code = null;
 
+                /**
+                 * Commit inlineBytes.
+                 * @member {Uint8Array} inlineBytes
+                 * @memberof lumeo.master.v1.Commit
+                 * @instance
+                 */
+                Commit.prototype.inlineBytes = $util.newBuffer([]);
+
                 // OneOf field names bound to virtual getters and setters
                 let $oneOfFields;
 
@@ -29484,6 +29655,8 @@ export const lumeo = $root.lumeo = (() => {
                         $root.lumeo.master.v1.Fence.encode(m.fence, w.uint32(/* id 13, wireType 2 =*/106).fork(), q + 1).ldelim();
                     if (m.code != null && $Object.hasOwnProperty.call(m, "code"))
                         $root.lumeo.common.v1.Code.encode(m.code, w.uint32(/* id 14, wireType 2 =*/114).fork(), q + 1).ldelim();
+                    if (m.inlineBytes != null && $Object.hasOwnProperty.call(m, "inlineBytes") && m.inlineBytes.length)
+                        w.uint32(/* id 15, wireType 2 =*/122).bytes(m.inlineBytes);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -29694,6 +29867,15 @@ export const lumeo = $root.lumeo = (() => {
                                 if (u !== 2)
                                     break;
                                 m.code = $root.lumeo.common.v1.Code.decode(r, r.size(), $undefined, q + 1, m.code);
+                                continue;
+                            }
+                        case 15: {
+                                if (u !== 2)
+                                    break;
+                                if ((v = r.bytes()).length)
+                                    m.inlineBytes = v;
+                                else
+                                    delete m.inlineBytes;
                                 continue;
                             }
                         }

@@ -66,14 +66,17 @@ export class ReadService {
     const payload = Buffer.allocUnsafeSlow(Math.min(bytesMax, PAYLOAD_BYTES_MAX));
     const permit = await this.#rooms.reads.take(payload.byteLength);
     const done = (): void => permit.release();
+    let filling: Filled;
     try {
-      const { lengths, crcs, filled } = await fillWith(readers, payload);
-      const parts = filled === 0 ? [] : [payload.subarray(0, filled)];
-      await exchange.send({ type: "manyData", lengths, crcs }, parts, done);
+      filling = await fillWith(readers, payload);
     } catch (error) {
       done();
       throw error;
     }
+    const { lengths, crcs, filled } = filling;
+    const parts = filled === 0 ? [] : [payload.subarray(0, filled)];
+    // Also where the connection is closed by now, `send` calls `done` before it throws.
+    await exchange.send({ type: "manyData", lengths, crcs }, parts, done);
   }
 
   async #openSmall({ handle, epoch }: AskedChunk): Promise<ChunkReader | undefined> {
@@ -109,11 +112,18 @@ export class ReadService {
   }
 }
 
+/** What of a row of chunks was read. */
+interface Filled {
+  readonly lengths: Buffer;
+  readonly crcs: Buffer;
+  readonly filled: number;
+}
+
 /** Puts chunks one behind the other, as far as they can be read and have room. */
 async function fillWith(
   readers: readonly (ChunkReader | undefined)[],
   payload: Buffer,
-): Promise<{ readonly lengths: Buffer; readonly crcs: Buffer; readonly filled: number }> {
+): Promise<Filled> {
   const lengths = Buffer.alloc(4 * readers.length);
   const crcs = Buffer.alloc(4 * readers.length);
   let filled = 0;

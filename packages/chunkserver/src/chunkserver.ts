@@ -6,6 +6,7 @@ import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
 import type { RpcChannel, RpcListener } from "@lumeofs/node/rpc";
 import { type Access, accessOf } from "./access/access.js";
 import { ClosedGrants, GrantGate } from "./access/closed-grants.js";
+import type { Mandates } from "./access/mandates.js";
 import { FencedGate, WriteFence } from "./access/write-fence.js";
 import { ArenaPool } from "./coding/arena-pool.js";
 import { Transcoder } from "./coding/transcode.js";
@@ -17,7 +18,7 @@ import { DiskScrubs } from "./disks/disk-scrubs.js";
 import type { DiskSet } from "./disks/disk-set.js";
 import { LossSearch } from "./disks/loss-search.js";
 import { MovableTails } from "./disks/movable-tails.js";
-import { openChunkDisks, openStopped } from "./disks/open-chunk-disks.js";
+import { openChunkDisks, openMandates, openStopped } from "./disks/open-chunk-disks.js";
 import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
 import { AssignedCalls } from "./master-link/assigned-calls.js";
 import { MasterLink } from "./master-link/master-link.js";
@@ -77,6 +78,7 @@ export class Chunkserver implements Closable {
     });
     opening.use(store);
     const stopped = await openStopped(disks, { logger, onFailure });
+    const mandates = await openMandates(disks, { logger, onFailure });
     const pool = opening.use(poolOf(config, disks, host));
     const access = accessOf(config.tokens, {
       ...{ clock: host.clock, timers },
@@ -111,7 +113,7 @@ export class Chunkserver implements Closable {
     );
     port = data.port;
     opening.use({ close: () => tails.primaries.close() }); // first: appends would be waited for
-    const parts = { ...ports, host, disks, store, stopped, pool, data, timers };
+    const parts = { ...ports, host, disks, store, stopped, mandates, pool, data, timers };
     const throttle = new Throttle({ clock: host.clock, timers });
     const copies = opening.use(copyService(config, parts, throttle));
     const transcoder = transcoderOf(config, parts, throttle);
@@ -144,6 +146,7 @@ interface Parts extends ChunkserverPorts {
   readonly disks: DiskSet;
   readonly store: ChunkDisks;
   readonly stopped: StoppedChunks;
+  readonly mandates: Mandates;
   readonly pool: FramePool;
   readonly data: DataService;
   readonly timers: Timers;
@@ -157,7 +160,7 @@ interface Addresses {
 /** Growing chunks. */
 function startTails(
   config: ChunkserverConfig,
-  parts: Omit<Parts, "stopped" | "data" | "timers"> & {
+  parts: Omit<Parts, "stopped" | "mandates" | "data" | "timers"> & {
     readonly access: Access;
     readonly dataAddress: () => string;
     readonly leader: () => RpcChannel | undefined;
@@ -243,9 +246,9 @@ function serveOrders(
 
 /** @param throttle  For all that goes on in the background. */
 function copyService(config: ChunkserverConfig, parts: Parts, throttle: Throttle): CopyService {
-  const { store, pool, stopped, timers } = parts;
+  const { store, pool, stopped, mandates, timers } = parts;
   const { copiesMax } = config;
-  const ports = { store, pool, stopped, timers, throttle, crc32c: nativeCrc32c };
+  const ports = { store, pool, stopped, mandates, timers, throttle, crc32c: nativeCrc32c };
   return new CopyService({ ...ports, copiesMax, rebuild: unitRebuilder(ports, copiesMax) });
 }
 

@@ -12,6 +12,7 @@ import {
   unitLength,
 } from "@lumeofs/base";
 import { ErasureCodec } from "@lumeofs/erasure";
+import type { ReplicaOrder } from "../src/transfer/copy-service.js";
 import type { RebuildOrder, UnitSource } from "../src/transfer/rebuild-order.js";
 import { crcOf, type DataClient, type Replica, target } from "./replicas.js";
 
@@ -77,7 +78,7 @@ export function rebuildOf(
   { code, units, handle, holders }: CodedChunk,
   unit: number,
   from: readonly number[],
-): RebuildOrder {
+): RebuildOrder & ReplicaOrder {
   const bytes = units[unit] ?? new Uint8Array();
   const sources = from.map((number): UnitSource => {
     const { byteLength: length } = units[number] as Uint8Array;
@@ -86,6 +87,7 @@ export function rebuildOf(
   });
   return {
     chunk: { ...target(handle), length: bytes.byteLength, crc32c: crcOf(bytes) },
+    mandate: 1,
     bytesPerSecondMax: 0,
     rebuild: {
       geometry: { dataCells: code.data, parityCells: code.parity },

@@ -18,7 +18,7 @@ import { type DiskFault, SimDisk } from "@lumeofs/testkit";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { unitRebuilder } from "../src/coding/unit-rebuild.js";
-import { CopyService } from "../src/transfer/copy-service.js";
+import { CopyService, type ReplicaOrder } from "../src/transfer/copy-service.js";
 import type { CopyOrder } from "../src/transfer/replica-copy.js";
 import { PIECE_BYTES, type SealedChunk } from "../src/transfer/replica-source.js";
 import { StoppedChunks } from "../src/transfer/stopped-chunks.js";
@@ -30,9 +30,9 @@ const LARGE = 3 * MiB + 70_001;
 const timers = new SystemTimers({ unref: true });
 
 function service(replica: Replica, copiesMax = 4): CopyService {
-  const { store, pool, stopped } = replica;
+  const { store, pool, stopped, mandates } = replica;
   const throttle = new Throttle({ clock: new SystemClock(), timers });
-  const ports = { store, pool, stopped, crc32c: nativeCrc32c, timers, throttle };
+  const ports = { store, pool, stopped, mandates, crc32c: nativeCrc32c, timers, throttle };
   return new CopyService({ ...ports, copiesMax, rebuild: unitRebuilder(ports, copiesMax) });
 }
 
@@ -40,8 +40,8 @@ function sealed(handle: number, bytes: Uint8Array): SealedChunk {
   return { ...target(handle), length: bytes.byteLength, crc32c: crcOf(bytes) };
 }
 
-function order(chunk: SealedChunk, sources: readonly Replica[]): CopyOrder {
-  return { chunk, sources: sources.map(({ link }) => link), bytesPerSecondMax: 0 };
+function order(chunk: SealedChunk, sources: readonly Replica[]): CopyOrder & ReplicaOrder {
+  return { chunk, mandate: 1, sources: sources.map(({ link }) => link), bytesPerSecondMax: 0 };
 }
 
 /** Replicas, a client, and all of them closed at the end of the test. */

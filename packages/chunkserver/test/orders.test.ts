@@ -23,10 +23,10 @@ const BYTES = sample(3 * MiB, 1);
 async function cast(t: ExecutionContext) {
   const [source, holder] = await Promise.all([startReplica(1), startReplica(2)]);
   const timers = new SystemTimers({ unref: true });
-  const { store, pool, stopped } = holder;
+  const { store, pool, stopped, mandates } = holder;
   const throttle = new Throttle({ clock: new SystemClock(), timers });
   const parts = { store, pool, stopped, timers, throttle, crc32c: nativeCrc32c, copiesMax: 1 };
-  const copies = new CopyService({ ...parts, rebuild: unitRebuilder(parts, 1) });
+  const copies = new CopyService({ ...parts, mandates, rebuild: unitRebuilder(parts, 1) });
   const server = await RpcServer.start(
     { host: "127.0.0.1", port: 0, logger: SILENT_LOGGER },
     controlService({
@@ -58,6 +58,7 @@ function copyOf(source: Replica, handle: number, bytesPerSecondMax = 0) {
     chunk: { handle, epoch: 1, lengthBytes: BYTES.byteLength, crc32c: crcOf(BYTES) },
     sources: [{ serverId, dataAddress: source.address }],
     bytesPerSecondMax,
+    mandate: 5,
   };
 }
 
@@ -201,7 +202,7 @@ test("a caller that goes away ends its copy, and makes room for the next", async
 function sealedOrder(source: Replica) {
   const { lengthBytes: length, crc32c } = copyOf(source, 1).chunk;
   const chunk = { ...target(1), length, crc32c };
-  return { chunk, sources: [source.link], bytesPerSecondMax: 0 };
+  return { chunk, mandate: 5, sources: [source.link], bytesPerSecondMax: 0 };
 }
 
 async function until(done: () => boolean): Promise<void> {

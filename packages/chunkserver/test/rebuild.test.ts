@@ -18,15 +18,24 @@ import { unitRebuilder } from "../src/coding/unit-rebuild.js";
 import { CopyService } from "../src/transfer/copy-service.js";
 import { Throttle } from "../src/transfer/throttle.js";
 import { type CodedChunk, rebuildOf, unitsOf, writeCoded } from "./coded-chunks.js";
-import { crcOf, DataClient, type Replica, sample, startReplica, target } from "./replicas.js";
+import {
+  crcOf,
+  DataClient,
+  mandatesOn,
+  type Replica,
+  sample,
+  startReplica,
+  target,
+} from "./replicas.js";
 
 const NEVER = new CancelSource();
 const timers = new SystemTimers({ unref: true });
 const FOUR_TWO: Code = { data: 4, parity: 2, cellBytes: 64 * KiB };
 
-function service({ store, pool, stopped }: Replica, copiesMax = 4): CopyService {
+function service(replica: Replica, copiesMax = 4): CopyService {
+  const { store, pool, stopped, mandates } = replica;
   const throttle = new Throttle({ clock: new SystemClock(), timers });
-  const ports = { store, pool, stopped, timers, throttle, crc32c: nativeCrc32c };
+  const ports = { store, pool, stopped, mandates, timers, throttle, crc32c: nativeCrc32c };
   return new CopyService({ ...ports, copiesMax, rebuild: unitRebuilder(ports, copiesMax) });
 }
 
@@ -191,6 +200,26 @@ test("another unit of the chunk that is still here makes room, when the new one 
     const other = chunk.units[1] as Uint8Array;
     t.true((await readUnit(cluster.client, back, handle, other)).equals(other));
   }
+});
+
+test("an order of a leader that has a successor replaces nothing, also after a restart", async (t) => {
+  const cluster = await cast(t, 7);
+  const chunk = await coded(cluster, { code: FOUR_TWO, handle: 9, length: 600_000 });
+  const spare = cluster.replicas[6] as Replica;
+  const { handle } = target(9);
+  // The first leader has it make unit 2, and is frozen. The second one has it make unit 4, and it
+  // becomes the member that has it. Then the first order comes once more.
+  const ofFirst = { ...rebuildOf(chunk, 2, [0, 1, 3, 5]), mandate: 7 };
+  const ofSecond = { ...rebuildOf(chunk, 4, [0, 1, 3, 5]), mandate: 9 };
+  t.is((await service(spare).copy(ofFirst, NEVER)).kind, "copied");
+  t.is((await service(spare).copy(ofSecond, NEVER)).kind, "copied");
+  await t.throwsAsync(service(spare).copy(ofFirst, NEVER), { code: "NOT_LEADER" });
+  const [batched] = await service(spare).copyAll([ofFirst], NEVER);
+  t.is(batched !== undefined && "error" in batched ? batched.error.code : "", "NOT_LEADER");
+  const restarted = { ...spare, mandates: await mandatesOn(spare.disk) };
+  await t.throwsAsync(service(restarted).copy(ofFirst, NEVER), { code: "NOT_LEADER" });
+  t.is(spare.store.find(handle)?.crc32c, crcOf(chunk.units[4] as Uint8Array));
+  t.is((await service(restarted).copy(ofSecond, NEVER)).kind, "here");
 });
 
 test("what does not become what the unit was is not kept", async (t) => {

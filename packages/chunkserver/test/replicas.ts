@@ -25,10 +25,12 @@ import {
 } from "@lumeofs/node/frames";
 import { MemoryDisk } from "@lumeofs/testkit";
 import { ClosedGrants, GrantGate } from "../src/access/closed-grants.js";
+import { MANDATE_FILE, Mandates } from "../src/access/mandates.js";
 import { type Gate, OPEN_GATE } from "../src/access/token-gate.js";
 import { DataService } from "../src/rpc/data-service.js";
 import { DiskChunkStore } from "../src/store/disk-chunk-store.js";
 import { MemoryIndex } from "../src/store/memory-index.js";
+import { SealedFile } from "../src/store/sealed-file.js";
 import type { TailMasters } from "../src/tail/tail-masters.js";
 import type { TailScrubConfig } from "../src/tail/tail-scrub.js";
 import { Tails } from "../src/tail/tails.js";
@@ -42,6 +44,7 @@ export interface Replica {
   readonly store: DiskChunkStore;
   readonly data: DataService;
   readonly stopped: StoppedChunks;
+  readonly mandates: Mandates;
   readonly grants: ClosedGrants;
   readonly pool: FramePool;
   readonly tails: Tails;
@@ -92,6 +95,7 @@ export async function startReplica(
     logger: SILENT_LOGGER,
     onFailure: () => undefined,
   });
+  const mandates = await mandatesOn(disk);
   let address = "";
   const timers = new SystemTimers({ unref: true });
   const tails = await Tails.start({
@@ -137,6 +141,7 @@ export async function startReplica(
     store,
     data,
     stopped,
+    mandates,
     grants,
     pool,
     tails,
@@ -148,6 +153,17 @@ export async function startReplica(
       await store.close();
     },
   };
+}
+
+/** Whose orders a server with this disk obeys. */
+export function mandatesOn(disk: Disk): Promise<Mandates> {
+  const file = new SealedFile({ disk, crc32c: nativeCrc32c, ...MANDATE_FILE });
+  const read = async () => {
+    const content = await file.read();
+    return content === undefined ? [] : [content];
+  };
+  const ports = { logger: SILENT_LOGGER, onFailure: () => undefined };
+  return Mandates.read({ read, write: (content) => file.write(content) }, ports);
 }
 
 export interface Target {

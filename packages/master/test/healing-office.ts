@@ -86,6 +86,8 @@ export class HealingOffice implements Orders {
   });
   /** Copies and audits in the order in which they were ordered. */
   readonly history: string[] = [];
+  /** Mandates of the orders to copy, in their order. */
+  readonly mandates: number[] = [];
   /** How long a copy takes. */
   copyMs = 10;
   /** The most copies that one machine made, or gave, at once. */
@@ -195,12 +197,14 @@ export class HealingOffice implements Orders {
     const sources = this.#sourcesOf(order);
     const unit = order.isUnit ? ` unit ${crc32c}` : "";
     const how = order.rebuild === undefined ? "copy" : "rebuild";
+    this.mandates.push(order.mandate);
     this.history.push(`${how} ${handle}${unit} to ${target.name}`);
     if (this.refusing.has(to.id)) throw new LumeoError("NO_SPACE", "no room");
     if (!to.isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
     if (this.#hasGood(to.id, handle, crc32c)) return { kind: "here" };
     if (sources === undefined) return { kind: "noSource", why: "none", faults: [] };
     await this.#busy([`in ${to.id}`, ...sources.map((id) => `out ${id}`)]);
+    order.signal?.throwIfAborted();
     if (!to.isUp) throw new LumeoError("CONNECTION_LOST", "it went away");
     this.#put(to, handle, crc32c);
     return { kind: "copied", readBytes: order.chunk.lengthBytes, faults: [] };

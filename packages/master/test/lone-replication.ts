@@ -48,6 +48,7 @@ export class LoneReplication implements Replication {
   lead(isLeading: boolean): void {
     this.#isLeading = isLeading;
     this.#term++;
+    if (isLeading) this.#index++; // as the entry with which every leader begins
     for (const listener of this.#listeners) listener(this.#role());
   }
 

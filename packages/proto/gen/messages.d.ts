@@ -360,6 +360,7 @@ export namespace lumeo {
                 token: Uint8Array;
                 isUnit: boolean;
                 rebuild?: (lumeo.chunkserver.v1.UnitRebuild.$Properties|null);
+                mandate: number;
                 static encode(m: lumeo.chunkserver.v1.CopyReplicaRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.CopyReplicaRequest & lumeo.chunkserver.v1.CopyReplicaRequest.$Shape;
             }
@@ -373,6 +374,7 @@ export namespace lumeo {
                     token?: (Uint8Array|null);
                     isUnit?: (boolean|null);
                     rebuild?: (lumeo.chunkserver.v1.UnitRebuild.$Properties|null);
+                    mandate?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.CopyReplicaRequest.$Properties;

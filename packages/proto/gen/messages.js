@@ -2567,6 +2567,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Uint8Array|null} [token] CopyReplicaRequest token
                  * @property {boolean|null} [isUnit] CopyReplicaRequest isUnit
                  * @property {lumeo.chunkserver.v1.UnitRebuild.$Properties|null} [rebuild] CopyReplicaRequest rebuild
+                 * @property {number|null} [mandate] CopyReplicaRequest mandate
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -2656,6 +2657,14 @@ export const lumeo = $root.lumeo = (() => {
                 CopyReplicaRequest.prototype.rebuild = null;
 
                 /**
+                 * CopyReplicaRequest mandate.
+                 * @member {number} mandate
+                 * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
+                 * @instance
+                 */
+                CopyReplicaRequest.prototype.mandate = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified CopyReplicaRequest message. Does not implicitly {@link lumeo.chunkserver.v1.CopyReplicaRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.CopyReplicaRequest
@@ -2687,6 +2696,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 6, wireType 0 =*/48).bool(m.isUnit);
                     if (m.rebuild != null && $Object.hasOwnProperty.call(m, "rebuild"))
                         $root.lumeo.chunkserver.v1.UnitRebuild.encode(m.rebuild, w.uint32(/* id 7, wireType 2 =*/58).fork(), q + 1).ldelim();
+                    if (m.mandate != null && $Object.hasOwnProperty.call(m, "mandate") && (typeof m.mandate === "object" ? m.mandate.low || m.mandate.high : m.mandate !== 0))
+                        w.uint32(/* id 8, wireType 0 =*/64).uint64(m.mandate);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -2785,6 +2796,15 @@ export const lumeo = $root.lumeo = (() => {
                                 if (u !== 2)
                                     break;
                                 m.rebuild = $root.lumeo.chunkserver.v1.UnitRebuild.decode(r, r.size(), $undefined, q + 1, m.rebuild);
+                                continue;
+                            }
+                        case 8: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.mandate = v;
+                                else
+                                    delete m.mandate;
                                 continue;
                             }
                         }

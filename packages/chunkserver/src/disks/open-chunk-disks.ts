@@ -3,8 +3,10 @@
 import { resolve } from "node:path";
 import type { LumeoError } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
+import { MANDATE_FILE, Mandates, type MandatesPorts } from "../access/mandates.js";
 import type { ChunkserverConfig } from "../config.js";
 import type { ChunkserverHost } from "../host.js";
+import type { KeptContent } from "../store/kept-content.js";
 import { NONE_STOPPED, STOPPED_FILE, StoppedChunks } from "../transfer/stopped-chunks.js";
 import { ChunkDisks } from "./chunk-disks.js";
 import { DiskSet, type DiskSetOptions } from "./disk-set.js";
@@ -38,17 +40,32 @@ export async function openChunkDisks(
 }
 
 /** The chunks with two histories, as the disks have kept them; all disks keep them from now on. */
-export async function openStopped(
+export function openStopped(
   disks: DiskSet,
   ports: Parameters<typeof StoppedChunks.read>[1],
 ): Promise<StoppedChunks> {
-  const file = disks.mirrored(STOPPED_FILE);
-  const write = (content: Uint8Array): Promise<void> => file.write(content);
-  const read = async (): Promise<readonly Uint8Array[]> => {
-    const contents = await disks.contents(file);
-    // A disk that is new, or was away, learns what the others know.
-    if (disks.hasOutdated) await file.write(contents[0] ?? NONE_STOPPED);
-    return contents;
+  return StoppedChunks.read(keptOnAll(disks, STOPPED_FILE, NONE_STOPPED), ports);
+}
+
+/** Whose orders are obeyed, as the disks have kept it; all disks keep it from now on. */
+export function openMandates(disks: DiskSet, ports: MandatesPorts): Promise<Mandates> {
+  return Mandates.read(keptOnAll(disks, MANDATE_FILE, new Uint8Array(8)), ports);
+}
+
+/** @param none  The content of a disk that never had one. */
+function keptOnAll(
+  disks: DiskSet,
+  form: Parameters<DiskSet["mirrored"]>[0],
+  none: Uint8Array,
+): KeptContent {
+  const file = disks.mirrored(form);
+  return {
+    write: (content) => file.write(content),
+    read: async () => {
+      const contents = await disks.contents(file);
+      // A disk that is new, or was away, learns what the others know.
+      if (disks.hasOutdated) await file.write(contents[0] ?? none);
+      return contents;
+    },
   };
-  return StoppedChunks.read({ read, write }, ports);
 }

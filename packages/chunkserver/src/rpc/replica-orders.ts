@@ -38,7 +38,8 @@ const U32_MAX = 0xffffffff;
 export function decodeCopy(wire: lumeo.chunkserver.v1.ICopyReplicaRequest): ReplicaOrder {
   const sources = wire.sources ?? [];
   const chunk = { ...decodeChunk(wire.chunk), token: decodeToken(wire.token) };
-  const order = { chunk, bytesPerSecondMax: wire.bytesPerSecondMax ?? 0 };
+  const mandate = decodeMandate(wire.mandate ?? 0);
+  const order = { chunk, mandate, bytesPerSecondMax: wire.bytesPerSecondMax ?? 0 };
   if (wire.rebuild) return { ...order, rebuild: decodeRebuild(wire.rebuild) };
   if (sources.length === 0 || SOURCES_MAX < sources.length) {
     throw invalid(`a copy has 1 to ${SOURCES_MAX} sources, not ${sources.length}`);
@@ -192,6 +193,11 @@ export function decodeChunk(wire: lumeo.common.v1.IChunkRef | null | undefined):
   if (U32_MAX < crc32c) throw invalid(`checksum ${crc32c} is out of range`);
   const handle = decodeHandle(wire?.handle ?? 0);
   return { handle, epoch: decodeEpoch(wire?.epoch ?? 0), length, crc32c };
+}
+
+function decodeMandate(number: number): number {
+  if (Number.isSafeInteger(number) && 0 < number) return number;
+  throw invalid(`mandate ${number} is out of range`);
 }
 
 /** Not judged here: it is for the servers that have the replica. */

@@ -10,6 +10,7 @@ import {
   InvariantViolation,
   LumeoError,
 } from "@lumeofs/base";
+import type { Mandates } from "../access/mandates.js";
 import { isOneHistory, showVersion } from "../mutation/version.js";
 import type { Removal, ReplicaName } from "../store/chunk-store.js";
 import { KeyedLock } from "../store/keyed-lock.js";
@@ -25,7 +26,10 @@ import {
 } from "./replica-source.js";
 
 /** A replica that is to be made here: from others like it, or from other units of its chunk. */
-export type ReplicaOrder = CopyOrder | RebuildOrder;
+export type ReplicaOrder = (CopyOrder | RebuildOrder) & {
+  /** Of the leader that gives the order. */
+  readonly mandate: number;
+};
 
 export interface AuditOrder {
   readonly chunk: SealedChunk;
@@ -45,6 +49,7 @@ export type AuditResult =
 export type Rebuilder = (order: RebuildOrder, signal: Cancellation) => Promise<CopyResult>;
 
 export interface CopyServiceOptions extends CopyPorts {
+  readonly mandates: Pick<Mandates, "obey">;
   readonly rebuild: Rebuilder;
   /**
    * Copies at once, and as many audits: each holds two pieces of 1 MiB. And as many batches of
@@ -95,7 +100,7 @@ export class CopyService implements Closable {
   /**
    * Makes or heals the replica here. Two orders for one chunk come one after the other.
    *
-   * @throws LumeoError OVERLOADED, and as ReplicaCopy.run or UnitRebuild.run.
+   * @throws LumeoError OVERLOADED; NOT_LEADER; and as ReplicaCopy.run or UnitRebuild.run.
    */
   copy(order: ReplicaOrder, signal: Cancellation): Promise<CopyResult> {
     return this.#run("copy", signal, (ended) => this.#copy(order, ended));
@@ -184,11 +189,15 @@ export class CopyService implements Closable {
   }
 
   async #copy(order: ReplicaOrder, signal: Cancellation): Promise<CopyResult> {
-    const { handle } = order.chunk;
+    const { mandate, chunk } = order;
+    const { handle } = chunk;
     this.#ordered.push(handle);
     for (const touched of this.#watches) touched.add(handle);
     this.#inFlight++;
-    const work = () => this.#make(order, signal);
+    const work = async (): Promise<CopyResult> => {
+      await this.#options.mandates.obey(mandate);
+      return this.#make(order, signal);
+    };
     try {
       return await this.#handles.run(handle, work);
     } finally {

@@ -13,17 +13,11 @@ import {
   type Logger,
   LumeoError,
 } from "@lumeofs/base";
+import type { KeptContent } from "../store/kept-content.js";
 import { SealedFile } from "../store/sealed-file.js";
 
 /** More than a few mean that something is wrong with all of them. */
 const STOPPED_MAX = 10_000;
-
-/** Where the list is kept; each content replaces the one before it, durably. */
-export interface KeptList {
-  /** What is kept, in as many places as there are. @throws LumeoError CORRUPT */
-  read(): Promise<readonly Uint8Array[]>;
-  write(content: Uint8Array): Promise<void>;
-}
 
 /** How the list lies on a disk. */
 export const STOPPED_FILE = {
@@ -44,13 +38,17 @@ export interface StoppedChunksPorts {
 
 /** See the head of this file. */
 export class StoppedChunks {
-  readonly #file: KeptList;
+  readonly #file: KeptContent;
   readonly #ports: StoppedChunksPorts;
   readonly #handles: Set<ChunkHandle>;
   /** One write after the other; a write has everything that was stopped before it began. */
   #written: Promise<void> = Promise.resolve();
 
-  private constructor(file: KeptList, ports: StoppedChunksPorts, handles: Iterable<ChunkHandle>) {
+  private constructor(
+    file: KeptContent,
+    ports: StoppedChunksPorts,
+    handles: Iterable<ChunkHandle>,
+  ) {
     this.#file = file;
     this.#ports = ports;
     this.#handles = new Set(handles);
@@ -67,7 +65,7 @@ export class StoppedChunks {
   }
 
   /** What any of the places has is stopped. @throws LumeoError as `open`. */
-  static async read(list: KeptList, ports: StoppedChunksPorts): Promise<StoppedChunks> {
+  static async read(list: KeptContent, ports: StoppedChunksPorts): Promise<StoppedChunks> {
     const handles = (await list.read()).flatMap((content) => {
       const reader = new ByteReader(content);
       return Array.from({ length: reader.u32() }, () => chunkHandle(reader.u53()));

@@ -12,7 +12,7 @@ import {
 import test from "ava";
 import { type AssignedPage, LossSearch } from "../../src/disks/loss-search.js";
 import type { MovableTails } from "../../src/disks/movable-tails.js";
-import { openStopped } from "../../src/disks/open-chunk-disks.js";
+import { openMandates, openStopped } from "../../src/disks/open-chunk-disks.js";
 import { contentOf, newChunk } from "../store-fixture.js";
 import { startTails } from "./start-tails.js";
 import { type DisksProcess, type Folder, TwoDisks } from "./two-disks.js";
@@ -168,6 +168,23 @@ test("what is stopped is stopped on all disks, and one that was away learns it",
   machine.missing.add("/a");
   const other = await machine.start();
   t.deepEqual((await openStopped(other.set, ports)).list(), [b]);
+});
+
+test("whose orders are obeyed is known to all disks, and one that was away learns it", async (t) => {
+  const machine = new TwoDisks();
+  const ports = { logger: SILENT_LOGGER, onFailure: () => undefined };
+  const mandates = await openMandates((await machine.start()).set, ports);
+  await mandates.obey(5);
+  machine.missing.add("/b");
+  const alone = await openMandates((await machine.start()).set, ports);
+  t.is(alone.newest, 5);
+  await alone.obey(8);
+  machine.missing.clear();
+  t.is((await openMandates((await machine.start()).set, ports)).newest, 8);
+  machine.missing.add("/a");
+  const other = await openMandates((await machine.start()).set, ports);
+  await t.throwsAsync(other.obey(5), { code: "NOT_LEADER" });
+  await other.obey(8);
 });
 
 async function isInDoubt(tails: MovableTails, handle: number): Promise<boolean | undefined> {

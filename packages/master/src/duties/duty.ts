@@ -23,6 +23,8 @@ export interface Duty {
   readonly intervalMs: number;
   /** Does one bounded piece of work. */
   work(): Promise<"done" | "more">;
+  /** This master does not lead any more: what `work` has set going is to end. */
+  stop?(): void;
 }
 
 /** Pause between pieces while more is waiting: other work of the leader goes on between them. */
@@ -61,6 +63,7 @@ export class DutyRunner implements Closable {
     this.#office++;
     for (const alarm of this.#alarms.values()) alarm.cancel();
     this.#alarms.clear();
+    if (!isLeading) for (const duty of this.#duties) duty.stop?.();
     if (isLeading) for (const duty of this.#duties) this.#schedule(duty, 0);
   }
 

@@ -15,6 +15,8 @@ export class MetadataLog {
   readonly #clock: Clock;
   /** Never taken back. */
   #isSetUp = false;
+  /** Of the last term in which somebody asked for it. */
+  #mandate: { readonly term: number; readonly number: number } | undefined;
 
   constructor(parts: {
     readonly replication: Replication;
@@ -50,6 +52,26 @@ export class MetadataLog {
   /** The term of office: what one leader has begun, the next one finds in the state only. */
   get term(): number {
     return this.#replication.status.term;
+  }
+
+  /**
+   * What this leader's orders bear, so that whoever has had an order of a later one refuses them: a
+   * revision of the log that was reached in this term, always the same one. Later leaders have
+   * higher ones, also those of a group that is founded from a backup. Throws as `read`.
+   */
+  async mandate(): Promise<number> {
+    const { term } = this;
+    this.checkLeading();
+    if (this.#mandate?.term !== term) {
+      // An entry of this term is committed before it is answered: no earlier leader came so far.
+      const number = await this.#replication.read();
+      this.checkLeading();
+      if (this.term !== term) {
+        throw new LumeoError("NOT_LEADER", "This master leads in another term by now");
+      }
+      if (this.#mandate?.term !== term) this.#mandate = { term, number };
+    }
+    return this.#mandate.number;
   }
 
   /** host:port of the leader, if it is known. */

@@ -45,6 +45,8 @@ export interface Rebuild {
 
 export interface CopyOrder {
   readonly chunk: SealedReplica;
+  /** Of the leader that gives it: see MetadataLog.mandate. */
+  readonly mandate: number;
   /**
    * Asked in this order, 1 to COPY_SOURCES_MAX: the next goes on where the one before failed. None
    * if it is rebuilt.
@@ -117,7 +119,8 @@ export interface Orders {
    * Has a replica made or healed from others, or rebuilt, durably. The same order twice is
    * harmless.
    *
-   * @throws LumeoError OVERLOADED if the target makes as many copies as it can; NO_SPACE;
+   * @throws LumeoError NOT_LEADER if the target has obeyed an order of a later leader;
+   *         OVERLOADED if it makes as many copies as it can; NO_SPACE;
    *         STALE_EPOCH if the target has a later epoch; CONFLICT if it has other intact bytes of
    *         the same epoch, which is an alarm; CORRUPT if units do not fit together, another
    *         alarm; TIMEOUT, UNAVAILABLE and the like.

@@ -164,6 +164,7 @@ export class ChunkserverClient implements Orders {
       bytesPerSecondMax: order.bytesPerSecondMax,
       token: this.#tokenFor(order.chunk, timeoutMs([order])),
       isUnit: order.isUnit,
+      mandate: order.mandate,
       ...(order.rebuild === undefined ? {} : { rebuild: encodeRebuild(order.rebuild) }),
     };
   }

@@ -19,5 +19,6 @@ export function conversionDuty(parts: ConverterParts, limits: ConversionLimits):
       }
       return converter.work();
     },
+    stop: () => converter?.stop(),
   };
 }

@@ -88,13 +88,14 @@ export class Healer {
   #roundEndedAt: MonotonicMs | undefined;
   #hasProgress = false;
 
-  constructor(parts: HealerParts, limits: HealingLimits) {
+  /** @param mandate  Of this term: see MetadataLog.mandate. */
+  constructor(parts: HealerParts, limits: HealingLimits, mandate: number) {
     this.#parts = parts;
     this.#limits = limits;
     const begun = limits.movesPerServer * BEGUN_FACTOR;
     this.#pace = new Pace({ ...limits, movesPerServer: begun });
     const { orders, logger } = parts;
-    this.#runner = new MoveRunner({ orders, logger, limits });
+    this.#runner = new MoveRunner({ orders, mandate, logger, limits });
     this.#departures = new Departures(parts);
   }
 

@@ -6,19 +6,19 @@ const INTERVAL_MS = 500;
 
 /** Keeps all chunks whole. Each term of office begins with the jobs and moves of the state. */
 export function healingDuty(parts: HealerParts, limits: HealingLimits): Duty {
-  let healer: Healer | undefined;
-  let term: number | undefined;
+  let current: { readonly healer: Healer; readonly mandate: number } | undefined;
   return {
     name: "healing",
     intervalMs: INTERVAL_MS,
     async work() {
-      if (healer === undefined || term !== parts.log.term) {
-        healer?.stop();
-        term = parts.log.term;
+      const mandate = await parts.log.mandate();
+      if (current?.mandate !== mandate) {
+        current?.healer.stop();
         parts.seen.round = undefined;
-        healer = new Healer(parts, limits);
+        current = { healer: new Healer(parts, limits, mandate), mandate };
       }
-      return healer.work();
+      return current.healer.work();
     },
+    stop: () => current?.healer.stop(),
   };
 }

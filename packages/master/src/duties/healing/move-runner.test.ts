@@ -54,7 +54,7 @@ function settled(): Promise<void> {
 
 function runnerOf(orders: HeldOrders): MoveRunner {
   const all = orders as unknown as Orders;
-  return new MoveRunner({ orders: all, logger: SILENT_LOGGER, limits: LIMITS });
+  return new MoveRunner({ orders: all, mandate: 7, logger: SILENT_LOGGER, limits: LIMITS });
 }
 
 test("a rebuilding names the units that it is made of, and makes all of its givers busy", async (t) => {
@@ -70,6 +70,7 @@ test("a rebuilding names the units that it is made of, and makes all of its give
     chunk: { crc32c: 6, lengthBytes: 10 * 2 ** 20 },
     sources: [],
     isUnit: true,
+    mandate: 7,
     rebuild: { data: 4, parity: 2, unit: 5 },
   });
   t.deepEqual(

@@ -41,6 +41,8 @@ export interface EndedMove {
 
 export interface MoveRunnerParts {
   readonly orders: Orders;
+  /** Of this leader: what all of its orders bear. */
+  readonly mandate: number;
   readonly logger: Logger;
   /** Copies that a server cannot give or take now wait here. */
   readonly limits: PaceLimits;
@@ -64,6 +66,7 @@ export class MoveRunner {
   /** How often others were looked at while an order waited. */
   readonly #passedOver = new WeakMap<MoveOrder, number>();
   #isAwake = false;
+  #isStopped = false;
   #ended: EndedMove[] = [];
 
   constructor(parts: MoveRunnerParts) {
@@ -77,6 +80,7 @@ export class MoveRunner {
 
   /** Orders a move as soon as its servers have room for it. */
   start(order: MoveOrder): void {
+    if (this.#isStopped) return;
     this.#waiting.push(order);
     this.#wake();
   }
@@ -103,8 +107,9 @@ export class MoveRunner {
     this.#ended = this.#ended.slice(count);
   }
 
-  /** This master does not lead any more: the next leader gives its own orders. */
+  /** This master does not lead any more: it orders nothing, the next leader does. */
   stop(): void {
+    this.#isStopped = true;
     for (const stopping of this.#running.values()) stopping.abort();
     this.#waiting = [];
   }
@@ -183,10 +188,10 @@ export class MoveRunner {
   }
 
   async #copy(order: MoveOrder, signal: AbortSignal): Promise<EndedMove> {
-    const { orders, logger } = this.#parts;
+    const { orders, mandate, logger } = this.#parts;
     const { bytesPerSecond: bytesPerSecondMax } = this.#parts.limits;
     const { move, target } = order;
-    const given = { ...copyOf(order), bytesPerSecondMax, signal };
+    const given = { ...copyOf(order), mandate, bytesPerSecondMax, signal };
     const copy = await orders.copyReplica(target, given);
     switch (copy.kind) {
       case "copied":
@@ -246,7 +251,9 @@ function sealedOf(order: MoveOrder): SealedReplica {
   return { handle: order.move.handle, epoch: order.chunk.epoch, lengthBytes, crc32c };
 }
 
-function copyOf(order: MoveOrder): Pick<CopyOrder, "chunk" | "sources" | "isUnit" | "rebuild"> {
+type CopyPlan = Pick<CopyOrder, "chunk" | "sources" | "isUnit" | "rebuild">;
+
+function copyOf(order: MoveOrder): CopyPlan {
   const chunk = sealedOf(order);
   const isUnit = order.chunk.coding !== undefined;
   const rebuild = order.making === "rebuild" ? rebuildOf(order) : undefined;

@@ -40,6 +40,8 @@ export interface Need {
 export interface JobShare {
   readonly job: JobId;
   readonly bytes: number;
+  /** The server of that copy does not answer now, and may come back. */
+  readonly isAway: boolean;
 }
 
 export interface Assessment {
@@ -86,7 +88,8 @@ export function assess(picture: Picture, chunk: HeldChunk): Assessment {
       if (found !== wanted) continue;
       const job = jobOf(picture, member, found);
       if (job === undefined) continue;
-      jobs.push({ job: job.id, bytes: memberLength(chunk, member) });
+      const isAway = found === "away";
+      jobs.push({ job: job.id, bytes: memberLength(chunk, member), isAway });
       const one = { job: job.id, leaving: member, health: found };
       if (job.isRunning && canDo(one)) need ??= one;
     }

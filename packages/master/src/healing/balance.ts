@@ -3,6 +3,7 @@
 //
 // B1. A move is chosen only if afterwards the giver is still at least as full as the taker: so each
 //     move brings the two nearer to each other, and no sequence of moves goes on for ever.
+//     Copies under way count where they are going to be.
 // B2. A move brings no more copies of a chunk into a failure domain than the giver's would keep: so
 //     copies that stand in different ones stay in different ones.
 
@@ -21,6 +22,13 @@ export interface BalanceMove {
   readonly target: ServerId;
 }
 
+/** A copy under way: the chunk table names what leaves, and not yet what comes. */
+export interface OpenMove {
+  readonly leaving: ServerId | undefined;
+  readonly target: ServerId;
+  readonly bytes: number;
+}
+
 interface Scale {
   readonly site: Site;
   /** Bytes of copies, those that are to come included, and those that are to go not. */
@@ -34,18 +42,29 @@ export class Balance {
   readonly #scales: readonly Scale[];
   readonly #mean: number;
 
-  /** @param round  A complete look at all chunks, during which none moved. */
-  constructor(job: OpenJob, picture: Picture, round: Round) {
+  /**
+   * @param round  A complete look at all chunks, which knows of all moves that ended since.
+   * @param open   Those that have not ended.
+   */
+  constructor(job: OpenJob, picture: Picture, round: Round, open: readonly OpenMove[]) {
     this.job = job;
     this.#picture = picture;
+    const coming = comingBytes(open);
     this.#scales = [...picture.sites.values()].filter(mayTakeCopy).map((site) => ({
       site,
-      bytes: round.held(site.id).bytes,
+      bytes: Math.max(0, round.held(site.id).bytes + (coming.get(site.id) ?? 0)),
       capacityBytes: Math.max(1, site.room?.capacityBytes ?? 1),
     }));
     const bytes = this.#scales.reduce((sum, scale) => sum + scale.bytes, 0);
     const capacity = this.#scales.reduce((sum, scale) => sum + scale.capacityBytes, 0);
     this.#mean = capacity === 0 ? 0 : bytes / capacity;
+  }
+
+  /** Bytes above what makes a server a giver, of all of them: what is to be moved at least. */
+  get excessBytes(): number {
+    return this.#scales.reduce((sum, { bytes, capacityBytes }) => {
+      return sum + Math.max(0, bytes - this.#mean * (1 + TOLERANCE) * capacityBytes);
+    }, 0);
   }
 
   /**
@@ -94,6 +113,19 @@ export class Balance {
     };
     return after.taker <= after.giver ? emptiest : undefined;
   }
+}
+
+/** What servers are going to hold more when all moves have ended well; less if below 0. */
+function comingBytes(open: readonly OpenMove[]): ReadonlyMap<ServerId, number> {
+  const coming = new Map<ServerId, number>();
+  const add = (server: ServerId, bytes: number): void => {
+    coming.set(server, (coming.get(server) ?? 0) + bytes);
+  };
+  for (const { leaving, target, bytes } of open) {
+    add(target, bytes);
+    if (leaving !== undefined) add(leaving, -bytes);
+  }
+  return coming;
 }
 
 function fillOf({ bytes, capacityBytes }: Scale): number {

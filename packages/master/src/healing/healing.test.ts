@@ -172,7 +172,52 @@ test("the queue hands out the most endangered first, each chunk once, and is bou
   t.deepEqual(queue.take(9, Infinity), [chunkHandle(71)]);
   t.is(queue.size, 0);
   for (let i = 1; i <= QUEUE_MAX; i++) queue.offer(chunkHandle(i), 2);
-  t.false(queue.offer(chunkHandle(QUEUE_MAX + 1), 0));
+  t.false(queue.offer(chunkHandle(QUEUE_MAX + 1), 2));
+  t.is(queue.size, QUEUE_MAX);
+});
+
+test("what has become more urgent goes before what it waited with, and is found room for", (t) => {
+  const queue = new MoveQueue();
+  for (let i = 1; i <= QUEUE_MAX; i++) queue.offer(chunkHandle(i), 2);
+  t.true(queue.offer(chunkHandle(QUEUE_MAX + 1), 0), "a less urgent one gave way");
+  t.true(queue.offer(chunkHandle(QUEUE_MAX), 1), "it waits already, and is in more danger now");
+  t.true(queue.offer(chunkHandle(QUEUE_MAX), 2), "and stays so");
+  t.is(queue.size, QUEUE_MAX);
+  const first = [QUEUE_MAX + 1, QUEUE_MAX].map(chunkHandle);
+  t.deepEqual(queue.take(2, Infinity), first);
+  t.is(queue.take(QUEUE_MAX, Infinity).length, QUEUE_MAX - 2);
+});
+
+test("a look at chunks stays right when copies move while it goes on", (t) => {
+  const site = { liveness: "alive", isLost: false, standing: "active" } as const;
+  const sites = new Map<ServerId, Site>(
+    [1, 2].map((n) => {
+      const id = serverId(n);
+      return [id, { ...site, id, name: `cs${n}`, domain: undefined, room: undefined }];
+    }),
+  );
+  const all: Picture = { sites, jobs: [], isDamaged: () => false };
+  const [one, two] = [serverId(1), serverId(2)];
+  const round = new Round(all, NOW);
+  const look = (handle: number, member: ServerId): void => {
+    const chunk = replicated(handle, [member], 10);
+    round.note(chunk, assess(all, chunk));
+    round.cursor = handle;
+  };
+  const move = (handle: number) => {
+    round.moved({ handle: chunkHandle(handle), leaving: one, target: two }, 10);
+  };
+  look(1, one);
+  look(2, one);
+  move(1);
+  move(3);
+  look(3, two);
+  t.deepEqual(round.held(one), { chunks: 1, bytes: 10 });
+  t.deepEqual(round.held(two), { chunks: 2, bytes: 20 });
+  move(2);
+  round.moved({ handle: chunkHandle(3), leaving: two, target: two }, 10);
+  t.deepEqual(round.held(one), { chunks: 0, bytes: 0 });
+  t.deepEqual(round.held(two), { chunks: 3, bytes: 30 });
 });
 
 test("a rebalance never makes a taker fuller than its giver, and comes to an end", (t) => {
@@ -190,9 +235,9 @@ test("a rebalance never makes a taker fuller than its giver, and comes to an end
       let moves = 0;
       for (let i = 0; ; i++) {
         t.true(i < 50, "it goes on and on");
-        const round = new Round(all, { now: NOW, isMeasure: true });
+        const round = new Round(all, NOW);
         for (const { chunk } of table) round.note(chunk, assess(all, chunk));
-        const balance = new Balance(job, all, round);
+        const balance = new Balance(job, all, round, []);
         const before = moves;
         for (const entry of table) {
           const move = balance.take(entry.chunk, NOBODY);
@@ -222,9 +267,9 @@ test("a rebalance chooses no target that has failed the chunk: its move would ne
   const all: Picture = { sites, jobs: [job], isDamaged: () => false };
   const chunkOf = (n: number): HeldChunk => replicated(n, [serverId(1)], GIB);
   const [first, second, third] = [chunkOf(64), chunkOf(65), chunkOf(66)] as const;
-  const round = new Round(all, { now: NOW, isMeasure: true });
+  const round = new Round(all, NOW);
   for (const chunk of [first, second, third]) round.note(chunk, assess(all, chunk));
-  const balance = new Balance(job, all, round);
+  const balance = new Balance(job, all, round, []);
   t.is(balance.take(first, new Set([2, 3].map(serverId))), undefined);
   t.deepEqual(balance.take(second, new Set([serverId(2)])), {
     leaving: serverId(1),

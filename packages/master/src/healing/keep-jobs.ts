@@ -1,7 +1,13 @@
 // Which jobs are to begin or to end by themselves, from a picture and the last complete round.
 
 import type { ServerId } from "@lumeofs/base";
-import type { Amount, Job, JobId, JobKind } from "../metadata/jobs.js";
+import {
+  type Amount,
+  type Job,
+  type JobId,
+  type JobKind,
+  NOTE_LENGTH_MAX,
+} from "../metadata/jobs.js";
 import { jobFor, leavingJob, type OpenJob, type Picture } from "./picture.js";
 import type { Round } from "./round.js";
 
@@ -66,36 +72,61 @@ export interface Verdict {
   readonly job: Job;
   readonly open: OpenJob;
   readonly round: Round;
-  /** Chunks that found no server to take a copy since the round before. */
-  readonly homeless: number;
-  /** What else it waits for, empty if for nothing. */
+  /** What else keeps its chunks from being done, as far as was seen since the round before. */
+  readonly hindrances: readonly string[];
+  /** What it waits for when all of them are done; empty if for nothing. */
   readonly waitsFor: string;
 }
 
-/** Ends a job of which nothing is left, or says how far it is. */
-export function judge({ job, open, round, homeless, waitsFor }: Verdict): readonly Decision[] {
+/** Ends a job of which nothing is left, or says how far it is and what is in its way. */
+export function judge(verdict: Verdict): readonly Decision[] {
+  const { job, open, round, waitsFor } = verdict;
   if (!round.jobs.has(open.id)) return [];
   const left = round.left(open.id);
   const isAllDone = left.chunks === 0 && job.moves === 0;
   if (isAllDone && open.isRunning && waitsFor === "") {
     const { chunks } = job.done;
     const note = chunks === 0 ? "nothing was to be done" : "every copy was read again";
-    return [noteOf(open.id, job.done, ""), { kind: "end", job: open.id, to: "done", note }];
+    return endOf(verdict, note);
   }
   const total = {
     chunks: job.done.chunks + left.chunks,
     bytes: job.done.bytes + left.bytes,
   };
-  const note = [
-    ...(0 < round.unreadable(open.id)
-      ? [`${round.unreadable(open.id)} chunks have no copy, or too few units, that can be read`]
-      : []),
-    ...(0 < homeless ? [`${homeless} chunks found no server that can take a copy`] : []),
-    ...(isAllDone && waitsFor !== "" ? [waitsFor] : []),
-  ].join("; ");
+  const waits = isAllDone && waitsFor !== "" ? [waitsFor] : [];
+  return noted(verdict, total, [...inTheWay(verdict), ...waits].join("; "));
+}
+
+/** Says only what is in the way of a job: the round could not tell how far it is. */
+export function remark(verdict: Verdict): readonly Decision[] {
+  if (!verdict.round.jobs.has(verdict.open.id)) return [];
+  return noted(verdict, verdict.job.total, inTheWay(verdict).join("; "));
+}
+
+/** Ends a job, whatever is left of it. */
+export function endOf({ job, open }: Pick<Verdict, "job" | "open">, note: string) {
+  return [
+    noteOf(open.id, job.done, ""),
+    { kind: "end", job: open.id, to: "done", note },
+  ] as const satisfies readonly Decision[];
+}
+
+function inTheWay({ open, round, hindrances }: Verdict): readonly string[] {
+  const unreadable = round.unreadable(open.id);
+  const away = round.away(open.id);
+  const lacking = "have no copy, or too few units, that can be read";
+  return [
+    ...(0 < unreadable ? [`${unreadable} chunks ${lacking}`] : []),
+    ...(0 < away ? [`${away} chunks wait for their server, which does not answer`] : []),
+    ...hindrances,
+  ];
+}
+
+function noted({ job, open }: Verdict, total: Amount, note: string): readonly Decision[] {
+  const shown = note.slice(0, NOTE_LENGTH_MAX);
   const isNews =
-    total.chunks !== job.total.chunks || total.bytes !== job.total.bytes || note !== job.note;
-  return isNews ? [noteOf(open.id, total, note)] : [];
+    total.chunks !== job.total.chunks || total.bytes !== job.total.bytes || shown !== job.note;
+  return isNews ? [noteOf(open.id, total, shown)] : [];
 }
 
 function noteOf(id: JobId, total: Amount, note: string): Decision {

@@ -1,7 +1,10 @@
 // One look at all chunks, a page at a time: what is left for each job, what each server holds, and
 // how many chunks are not as they should be.
+//
+// What servers hold goes on being right when copies move while the look goes on, and afterwards:
+// whoever ends moves says so (`moved`). So nothing has to stand still to be measured.
 
-import type { MonotonicMs, ServerId } from "@lumeofs/base";
+import type { ChunkHandle, MonotonicMs, ServerId } from "@lumeofs/base";
 import type { Amount, JobId } from "../metadata/jobs.js";
 import { memberLength, neededMembers } from "../metadata/member-content.js";
 import type { Assessment, HeldChunk } from "./assess.js";
@@ -18,10 +21,23 @@ export interface RoundFigures {
   readonly damaged: number;
 }
 
+const NO_FIGURES: RoundFigures = {
+  chunks: 0,
+  underReplicated: 0,
+  lost: 0,
+  unreadable: 0,
+  damaged: 0,
+};
+
+/** What has left where, and where it is now. */
+export interface MovedCopy {
+  readonly handle: ChunkHandle;
+  readonly leaving: ServerId | undefined;
+  readonly target: ServerId;
+}
+
 export class Round {
   readonly startedAt: MonotonicMs;
-  /** Nothing moved when it began, and nothing was chosen in it: it says what servers hold. */
-  readonly isMeasure: boolean;
   /** Jobs that were open at its beginning: only for these it says that nothing is left. */
   readonly jobs: ReadonlySet<JobId>;
   /** Servers that were lost at its beginning. */
@@ -30,12 +46,12 @@ export class Round {
   cursor = 0;
   readonly #left = new Map<JobId, Amount>();
   readonly #unreadable = new Map<JobId, number>();
+  readonly #away = new Map<JobId, number>();
   readonly #held = new Map<ServerId, Amount>();
-  #figures = { chunks: 0, underReplicated: 0, lost: 0, unreadable: 0, damaged: 0 };
+  #figures = { ...NO_FIGURES };
 
-  constructor(picture: Picture, begin: { readonly now: MonotonicMs; readonly isMeasure: boolean }) {
-    this.startedAt = begin.now;
-    this.isMeasure = begin.isMeasure;
+  constructor(picture: Picture, now: MonotonicMs) {
+    this.startedAt = now;
     this.jobs = new Set(picture.jobs.map((job) => job.id));
     this.lostServers = new Set(lostServers(picture));
   }
@@ -49,12 +65,29 @@ export class Round {
     if ([...found.health.values()].includes("damaged")) this.#figures.damaged++;
     for (const member of members) add(this.#held, member, memberLength(chunk, member));
     const noted = new Set<JobId>();
-    for (const { job, bytes } of found.jobs) {
+    for (const { job, bytes, isAway } of found.jobs) {
       if (noted.has(job)) continue;
       noted.add(job);
       add(this.#left, job, bytes);
       if (found.margin < 0) this.#unreadable.set(job, this.unreadable(job) + 1);
+      else if (isAway) this.#away.set(job, this.away(job) + 1);
     }
+  }
+
+  /**
+   * A copy has moved, in the chunk table. Counts only for chunks that were looked at before: the
+   * others are going to be seen as they are now.
+   */
+  moved({ handle, leaving, target }: MovedCopy, bytes: number): void {
+    if (this.cursor < handle || leaving === target) return;
+    if (leaving !== undefined) {
+      const { chunks, bytes: before } = this.held(leaving);
+      this.#held.set(leaving, {
+        chunks: Math.max(0, chunks - 1), // a chunk may have come after its place was passed
+        bytes: Math.max(0, before - bytes),
+      });
+    }
+    add(this.#held, target, bytes);
   }
 
   /** One more chunk is to be moved for a job. */
@@ -76,7 +109,12 @@ export class Round {
     return this.#unreadable.get(job) ?? 0;
   }
 
-  /** Copies that the chunk table names on a server. */
+  /** Others, of which the copy that is to leave is on a server that does not answer now. */
+  away(job: JobId): number {
+    return this.#away.get(job) ?? 0;
+  }
+
+  /** Copies that the chunk table names on a server, for all that was looked at. */
   held(server: ServerId): Amount {
     return this.#held.get(server) ?? NOTHING;
   }

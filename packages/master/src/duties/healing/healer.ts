@@ -9,25 +9,26 @@
 
 import type { ChunkHandle, Clock, Logger, MonotonicMs } from "@lumeofs/base";
 import type { Fleet } from "../../fleet/servers.js";
-import { type Assessment, assess, type HeldChunk, type Need } from "../../healing/assess.js";
-import { Balance } from "../../healing/balance.js";
+import { type Assessment, assess, type HeldChunk } from "../../healing/assess.js";
 import { chooseMove, type PlannedMove } from "../../healing/choose-move.js";
 import {
   beginByRound,
   beginMends,
   callOff,
   type Decision,
+  endOf,
   judge,
+  remark,
+  type Verdict,
 } from "../../healing/keep-jobs.js";
 import { Pace, type PaceLimits, type Way } from "../../healing/pace.js";
 import type { OpenJob } from "../../healing/picture.js";
 import { type MakingPlan, replanMaking } from "../../healing/plan-making.js";
-import { MoveQueue, QUEUE_MAX } from "../../healing/queue.js";
+import { MoveQueue } from "../../healing/queue.js";
 import { lostServers, Round } from "../../healing/round.js";
 import { type ChunkRecord, getChunk } from "../../metadata/chunk-table.js";
 import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
-import { chunksPage, movesPage, type NumberedChunk } from "../../metadata/healing-queries.js";
-import type { JobId } from "../../metadata/jobs.js";
+import { chunksPage, movesPage } from "../../metadata/healing-queries.js";
 import { holdsNothing, memberLength } from "../../metadata/member-content.js";
 import { getMove, type NewMove } from "../../metadata/moves.js";
 import type { StateReader } from "../../metadata/state.js";
@@ -35,7 +36,9 @@ import type { MetadataLog } from "../metadata-log.js";
 import type { Holder, Orders } from "../orders.js";
 import { Departures } from "./departures.js";
 import type { HealingFigures } from "./figures.js";
+import { Hindrances } from "./hindrances.js";
 import { MoveRunner } from "./move-runner.js";
+import { Rebalancing } from "./rebalancing.js";
 import { Setbacks } from "./setbacks.js";
 import { type PictureTerms, type TakenPicture, takePicture } from "./take-picture.js";
 
@@ -58,6 +61,8 @@ const JOBS_KEPT = 200;
 const BEGUN_FACTOR = 8;
 /** Chunks that may lose more copies than this wait until the round has found those with fewer. */
 const URGENT_MARGIN_MAX = 0;
+/** But not longer: terms of office may be shorter than a round. */
+const SORTING_MS_MAX = 10_000;
 
 export interface HealerParts {
   readonly log: MetadataLog;
@@ -70,6 +75,13 @@ export interface HealerParts {
 
 export type HealingLimits = PaceLimits & PictureTerms;
 
+/** What one piece of work decides from. */
+interface Moment {
+  readonly state: StateReader;
+  readonly picture: TakenPicture;
+  readonly now: MonotonicMs;
+}
+
 export class Healer {
   readonly #parts: HealerParts;
   readonly #limits: HealingLimits;
@@ -79,12 +91,12 @@ export class Healer {
   readonly #queue = new MoveQueue();
   readonly #setbacks = new Setbacks();
   readonly #departures: Departures;
-  /** Of the round under way, if a rebalance chooses in it. */
-  #balance: Balance | undefined;
-  readonly #picks = new Map<ChunkHandle, Need>();
-  readonly #homeless = new Map<JobId, number>();
+  readonly #rebalancing = new Rebalancing();
+  readonly #hindrances = new Hindrances();
   #isBegun = false;
   #round: Round | undefined;
+  /** The round under way has a reason to find what is urgent among much that is not. */
+  #isSorting = false;
   #roundEndedAt: MonotonicMs | undefined;
   #hasProgress = false;
 
@@ -146,9 +158,11 @@ export class Healer {
       for (const server of bad) fleet.suspect({ server, handle });
       if (outcome !== "moved") {
         this.#setbacks.note(handle, target, now);
+        if (end.why !== undefined) this.#hindrances.failed(move.job, end.why);
         continue;
       }
       this.#hasProgress = true;
+      for (const round of [seen.round, this.#round]) round?.moved(move, end.bytes);
       this.#setbacks.forget(handle);
       for (const server of [target, leaving ?? target]) fleet.forgetDamage(server, handle);
       const left = this.#assessNow(state, picture, handle);
@@ -187,7 +201,7 @@ export class Healer {
   }
 
   #isRoundDue(picture: TakenPicture, now: MonotonicMs): boolean {
-    if (this.#round !== undefined || 0 < this.#queue.size) return false;
+    if (this.#round !== undefined) return false;
     const last = this.#parts.seen.round;
     if (last === undefined || this.#roundEndedAt === undefined) return true;
     const sinceMs = now - this.#roundEndedAt;
@@ -195,7 +209,7 @@ export class Healer {
     const isLossNews = this.#isLossNews(picture) || this.#parts.seen.isLookWanted;
     if (0 < picture.jobs.length || isLossNews) {
       const isNews = isLossNews || picture.jobs.some((job) => !last.jobs.has(job.id));
-      const isIdle = this.#runner.size === 0;
+      const isIdle = this.#runner.size === 0 && this.#queue.size === 0;
       return (isIdle && (isNews || this.#hasProgress)) || pauseMs <= sinceMs;
     }
     return IDLE_ROUND_MS <= sinceMs;
@@ -207,20 +221,14 @@ export class Healer {
     return lostServers(picture).some((server) => known?.has(server) !== true);
   }
 
-  /** A rebalance measures in one round, while nothing moves, and chooses moves in the next. */
   #newRound(picture: TakenPicture, now: MonotonicMs): Round {
-    const job = picture.jobs.find((one) => one.kind === "rebalance" && one.isRunning);
     const measured = this.#parts.seen.round;
-    const isMeasured = measured?.isMeasure === true && this.#runner.size === 0;
-    this.#picks.clear();
-    this.#balance =
-      job !== undefined && isMeasured && measured.jobs.has(job.id) && !this.#hasProgress
-        ? new Balance(job, picture, measured)
-        : undefined;
-    const isMeasure = this.#balance === undefined && this.#runner.size === 0;
+    const queue = this.#queue;
+    this.#rebalancing.begin({ picture, measured, open: this.#runner.open(), queue });
+    this.#isSorting = queue.size === 0 || this.#isLossNews(picture);
     this.#hasProgress = false;
     this.#parts.seen.isLookWanted = false;
-    return new Round(picture, { now, isMeasure });
+    return new Round(picture, now);
   }
 
   /** Looks at the next page of chunks; after the last one, at the jobs. */
@@ -233,8 +241,12 @@ export class Healer {
       const found = assess(picture, held);
       round.note(held, found);
       if (getMove(state, handle) !== undefined) continue;
-      if (found.need !== undefined) this.#queue.offer(handle, found.margin);
-      else this.#weigh(round, { handle, chunk }, found);
+      if (found.need !== undefined) {
+        this.#queue.offer(handle, found.margin);
+        continue;
+      }
+      const avoid = this.#setbacks.targetsOf(handle);
+      this.#rebalancing.weigh({ round, queue: this.#queue }, held, found, avoid);
     }
     if (page.length === CHUNKS_PAGE) return;
     const now = this.#parts.clock.monotonicMs();
@@ -245,35 +257,36 @@ export class Healer {
     await this.#conclude(state, round, now);
   }
 
-  /** Whether a rebalance moves a copy of a chunk that lacks nothing. */
-  #weigh(round: Round, { handle, chunk }: NumberedChunk, { readable, margin }: Assessment): void {
-    const balance = this.#balance;
-    if (balance === undefined || readable < chunk.members.length) return;
-    if (QUEUE_MAX <= this.#queue.size) return;
-    const pick = balance.take({ handle, ...chunk }, this.#setbacks.targetsOf(handle));
-    if (pick === undefined || !this.#queue.offer(handle, margin)) return;
-    this.#picks.set(handle, { job: balance.job.id, health: "leaving", ...pick });
-    round.leave(balance.job.id, memberLength(chunk, pick.leaving));
-  }
-
   async #conclude(state: StateReader, round: Round, now: MonotonicMs): Promise<void> {
     const picture = await this.#picture(state, now);
     const decisions = [...beginByRound(picture, round)];
     for (const open of picture.jobs) {
       const job = picture.allJobs.find(({ id }) => id === open.id)?.job;
       if (job === undefined) continue;
-      const homeless = this.#homeless.get(open.id) ?? 0;
       const waitsFor = await this.#waitsFor(state, { picture, round }, open);
-      if (open.kind === "rebalance" && this.#balance === undefined) continue;
-      decisions.push(...judge({ job, open, round, homeless, waitsFor }));
+      const hindrances = this.#hindrances.of(open.id);
+      const verdict = { job, open, round, hindrances, waitsFor };
+      const isRebalance = open.kind === "rebalance";
+      decisions.push(...(isRebalance ? this.#judgeRebalance(verdict) : judge(verdict)));
     }
-    this.#homeless.clear();
+    this.#hindrances.clear(picture.jobs);
     await this.#carryOut(decisions);
     const ended = picture.allJobs.filter(({ job }) => 0 < job.endedAt && job.moves === 0);
     const old = ended.slice(0, Math.min(COMMAND_ITEMS_MAX, ended.length - JOBS_KEPT));
     if (JOBS_KEPT < ended.length) {
       await this.#parts.log.change({ kind: "dropJobs", jobs: old.map(({ id }) => id) });
     }
+  }
+
+  /** Only where it has chosen what to move does a round say that nothing is left to be moved. */
+  #judgeRebalance(verdict: Verdict): readonly Decision[] {
+    const why = this.#rebalancing.givesUp(verdict.open.id);
+    if (why !== undefined) return endOf(verdict, [why, ...verdict.hindrances].join("; "));
+    if (this.#rebalancing.isChoosing) return judge(verdict);
+    const { waiting } = this.#rebalancing;
+    if (waiting === 0 || 0 < verdict.job.moves) return remark(verdict);
+    const waits = `${waiting} chunks wait until their servers have made more urgent copies`;
+    return remark({ ...verdict, hindrances: [...verdict.hindrances, waits] });
   }
 
   /**
@@ -308,29 +321,58 @@ export class Healer {
   /** Begins moves for the most urgent chunks of the queue, as far as the pace allows. */
   async #plan(state: StateReader, picture: TakenPicture, now: MonotonicMs): Promise<void> {
     if (this.#queue.size === 0 || this.#pace.isFull) return;
-    const marginMax = this.#round === undefined ? Infinity : URGENT_MARGIN_MAX;
+    const isSorting =
+      this.#isSorting && this.#round !== undefined && now - this.#round.startedAt < SORTING_MS_MAX;
+    const marginMax = isSorting ? URGENT_MARGIN_MAX : Infinity;
     const planned: PlannedMove[] = [];
     const later: { readonly handle: ChunkHandle; readonly margin: number }[] = [];
     for (const handle of this.#queue.take(PLANNED_MAX, marginMax)) {
-      const current = this.#assessNow(state, picture, handle);
-      const need = current?.found.need ?? this.#pickOf(picture, handle);
-      if (current === undefined || need === undefined) continue;
-      if (!this.#setbacks.isOver(handle, now)) continue;
-      const { held, found, chunk } = current;
-      if (!chunk.members.includes(need.leaving)) continue; // it was moved since it was picked
-      const avoid = this.#setbacks.targetsOf(handle);
-      const circumstances = { picture, pace: this.#pace, now, avoid };
-      const choice = this.#pace.isFull
-        ? ({ kind: "busy" } as const)
-        : chooseMove(held, found, need, circumstances);
-      if (choice.kind === "busy") later.push({ handle, margin: found.margin });
-      if (choice.kind === "noTarget") this.#noteHomeless(need.job);
-      if (choice.kind !== "move") continue;
+      const choice = this.#choose({ state, picture, now }, handle);
+      if (choice?.kind === "busy") {
+        later.push({ handle, margin: choice.margin });
+        continue;
+      }
+      this.#rebalancing.forget(handle);
+      if (choice === undefined) continue;
       planned.push(choice);
-      this.#beginWay(choice, memberLength(chunk, need.leaving), now);
+      this.#beginWay(choice, choice.bytes, now);
     }
     for (const { handle, margin } of later) this.#queue.offer(handle, margin);
     await this.#begin(state, picture, planned);
+  }
+
+  /** What is to be done about a chunk of the queue; undefined if nothing now. */
+  #choose(
+    { state, picture, now }: Moment,
+    handle: ChunkHandle,
+  ):
+    | (PlannedMove & { readonly bytes: number })
+    | { readonly kind: "busy"; readonly margin: number }
+    | undefined {
+    const current = this.#assessNow(state, picture, handle);
+    const need = current?.found.need ?? this.#rebalancing.pickOf(picture, handle);
+    if (current === undefined || need === undefined) return undefined;
+    const { held, found, chunk } = current;
+    if (!chunk.members.includes(need.leaving)) return undefined; // moved since it was picked
+    if (!this.#setbacks.isOver(handle, now)) {
+      this.#hindrances.heldBack(need.job);
+      return undefined;
+    }
+    const { margin } = found;
+    if (this.#pace.isFull) return { kind: "busy", margin };
+    const avoid = this.#setbacks.targetsOf(handle);
+    const choice = chooseMove(held, found, need, { picture, pace: this.#pace, now, avoid });
+    switch (choice.kind) {
+      case "move":
+        return { ...choice, bytes: memberLength(chunk, need.leaving) };
+      case "busy":
+        return { kind: "busy", margin };
+      case "noTarget":
+        this.#hindrances.homeless(need.job);
+        return undefined;
+      case "noSource":
+        return undefined;
+    }
   }
 
   async #begin(
@@ -377,16 +419,6 @@ export class Healer {
     if (chunk === undefined || chunk.releasedAt !== undefined) return undefined;
     const held = { handle, ...chunk };
     return { chunk, held, found: assess(picture, held) };
-  }
-
-  /** What a rebalance has chosen for a chunk, unless it was ended or paused meanwhile. */
-  #pickOf({ jobs }: TakenPicture, handle: ChunkHandle): Need | undefined {
-    const pick = this.#picks.get(handle);
-    return jobs.some(({ id, isRunning }) => id === pick?.job && isRunning) ? pick : undefined;
-  }
-
-  #noteHomeless(job: JobId): void {
-    this.#homeless.set(job, (this.#homeless.get(job) ?? 0) + 1);
   }
 
   #beginWay({ move, ...plan }: PlannedMove, bytes: number, now: MonotonicMs): void {

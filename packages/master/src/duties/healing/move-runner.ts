@@ -3,6 +3,7 @@
 // a move that is ordered twice, by this leader or by the one before it, is found made.
 
 import { asLumeoError, type Logger, type ServerId } from "@lumeofs/base";
+import type { OpenMove } from "../../healing/balance.js";
 import { type PaceLimits, weightOf } from "../../healing/pace.js";
 import type { Making } from "../../healing/plan-making.js";
 import type { ChunkRecord } from "../../metadata/chunk-table.js";
@@ -37,6 +38,8 @@ export interface EndedMove {
   readonly outcome: MoveOutcome;
   /** Servers whose copies were found bad on the way. */
   readonly bad: readonly ServerId[];
+  /** Of a failed one. */
+  readonly why?: string | undefined;
 }
 
 export interface MoveRunnerParts {
@@ -76,6 +79,15 @@ export class MoveRunner {
   /** Moves that wait, are ordered, or have ended and are not settled. */
   get size(): number {
     return this.#waiting.length + this.#running.size + this.#ended.length;
+  }
+
+  /** The same, with the bytes that they bring: their chunks' members have not changed yet. */
+  *open(): Iterable<OpenMove> {
+    for (const order of [...this.#waiting, ...this.#running.keys()]) {
+      yield { ...order.move, bytes: contentOf(order).lengthBytes };
+    }
+    for (const { move, bytes, outcome } of this.#ended)
+      if (outcome === "moved") yield { ...move, bytes };
   }
 
   /** Orders a move as soon as its servers have room for it. */
@@ -179,11 +191,11 @@ export class MoveRunner {
       if (order.making === "none") return endOf(order, "moved", []);
       return await this.#copy(order, signal);
     } catch (error) {
-      const { code } = asLumeoError(error);
+      const { code, message } = asLumeoError(error);
       const fields = { chunk: order.move.handle, code, error };
       if (code === "CORRUPT") logger.error("units do not fit together", fields);
       else logger.debug("move failed", fields);
-      return endOf(order, "failed", []);
+      return failed(order, [], message);
     }
   }
 
@@ -200,10 +212,10 @@ export class MoveRunner {
         return this.#audit(order, [], signal);
       case "noSource":
         logger.debug("move found no source", { chunk: move.handle, error: copy.why });
-        return endOf(order, "failed", badOf(copy.faults));
+        return failed(order, badOf(copy.faults), copy.why);
       case "twoHistories":
         logger.error("chunk has two histories", { chunk: move.handle, error: copy.why });
-        return endOf(order, "failed", []);
+        return failed(order, [], copy.why);
     }
   }
 
@@ -218,16 +230,18 @@ export class MoveRunner {
     const { move, target, sources } = order;
     const holder = { id: move.target, server: target };
     const chunk = sealedOf(order);
+    let why = "no server could read the new copy again";
     for (const auditor of sources) {
       const audit = { chunk, holder, bytesPerSecondMax, signal };
       const found = await orders.auditReplica(auditor.server, audit);
       if (found.kind === "intact") return endOf(order, "moved", bad);
+      why = found.why;
       if (found.kind === "unreached") continue;
       const fields = { chunk: move.handle, server: move.target, error: found.why };
       logger.warn("new copy is bad", fields);
       break;
     }
-    return endOf(order, "failed", bad);
+    return failed(order, bad, why);
   }
 }
 
@@ -239,6 +253,10 @@ function endsOf({ move, sources, givers }: MoveOrder) {
 
 function endOf(order: MoveOrder, outcome: MoveOutcome, bad: readonly ServerId[]): EndedMove {
   return { move: order.move, bytes: contentOf(order).lengthBytes, outcome, bad };
+}
+
+function failed(order: MoveOrder, bad: readonly ServerId[], why: string): EndedMove {
+  return { ...endOf(order, "failed", bad), why: `${order.target.name}: ${why}` };
 }
 
 /** What the new copy has to be: of units, what the leaving one is. */

@@ -2,13 +2,8 @@ import { MiB } from "@lumeofs/base";
 import test from "ava";
 import fc from "fast-check";
 import { openBody, type StreamSource } from "./body.js";
-import {
-  FRAME_BYTES,
-  FrameBuffers,
-  FrameReader,
-  ReplayableChunk,
-  RetainedChunk,
-} from "./chunk-body.js";
+import { FrameReader, ReplayableChunk, RetainedChunk } from "./chunk-body.js";
+import { FRAME_BYTES, FrameBuffers } from "./frame-buffers.js";
 
 const BYTES = Buffer.from(
   Uint32Array.from({ length: 1_000_000 }, (_, i) => i * 2_654_435_761).buffer,

@@ -5,11 +5,10 @@
 // K2. `frame(i)` gives the same bytes every time it is asked, until the chunk is released.
 // K3. A stream is read only as far as frames are asked for: a slow server slows the source.
 
-import { invariant, MiB } from "@lumeofs/base";
+import { invariant } from "@lumeofs/base";
 import type { ReplayableSource, StreamSource } from "./body.js";
-
-/** Bytes of a frame: the most that the data plane takes. */
-export const FRAME_BYTES = 1 * MiB;
+import { FRAME_BYTES, type FrameBuffers } from "./frame-buffers.js";
+import type { ChunkRoom } from "./stream-room.js";
 
 /** One chunk to send, as often as needed. */
 export interface ChunkBody {
@@ -74,35 +73,6 @@ export class ReplayableChunk implements ChunkBody {
   release(): void {}
 }
 
-/** Buffers that stay allocated while no stream is being stored. */
-const IDLE_BUFFERS_MAX = 4;
-
-/** Buffers of one frame each, used again and again by the streams of one client. */
-export class FrameBuffers {
-  readonly #free: Buffer[] = [];
-  #users = 0;
-
-  /** A stream begins. While there is one, every buffer that comes back is kept. */
-  enter(): void {
-    this.#users++;
-  }
-
-  /** A stream has ended. */
-  leave(): void {
-    this.#users--;
-    if (this.#users === 0) this.#free.splice(IDLE_BUFFERS_MAX);
-  }
-
-  take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(FRAME_BYTES);
-  }
-
-  /** Nobody reads them any more: also no socket. */
-  give(buffers: readonly Buffer[]): void {
-    this.#free.push(...buffers);
-  }
-}
-
 /** A stream cut into frames; what the caller gave is copied, so that it may change afterwards. */
 export class FrameReader {
   readonly #source: StreamSource;
@@ -144,6 +114,7 @@ export class RetainedChunk implements ChunkBody {
   readonly #frames: Uint8Array[] = [];
   #sizeBytes = 0;
   #isComplete = false;
+  #room: Pick<ChunkRoom, "during"> | undefined;
   /** One reading at a time, also if an attempt was given up while it waited for the source. */
   #reading: Promise<void> | undefined;
   #completed: () => void = () => undefined;
@@ -157,6 +128,16 @@ export class RetainedChunk implements ChunkBody {
     this.whenComplete = new Promise((resolve) => {
       this.#completed = resolve;
     });
+  }
+
+  /** All bytes of the chunk are here. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** From now on it is read within this room. */
+  readWithin(room: Pick<ChunkRoom, "during">): void {
+    this.#room = room;
   }
 
   async *frames(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -199,7 +180,8 @@ export class RetainedChunk implements ChunkBody {
     invariant(0 < wanted, "a full chunk is complete", { size: this.#sizeBytes });
     const buffer = this.#buffers.take();
     this.#kept.push(buffer);
-    const filled = await this.#reader.fill(buffer.subarray(0, wanted));
+    const filling = this.#reader.fill(buffer.subarray(0, wanted));
+    const filled = await (this.#room?.during(filling) ?? filling);
     if (0 < filled) this.#frames.push(buffer.subarray(0, filled));
     this.#sizeBytes += filled;
     this.#isComplete = filled < wanted || this.#sizeBytes === this.#sizeMax;

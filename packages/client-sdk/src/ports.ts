@@ -5,6 +5,7 @@ import type { Clock, Crc32c, Random, Timers } from "@lumeofs/base";
 import { nativeCrc32c, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
 import type { DataNetwork } from "@lumeofs/node/frames";
 import type { RpcNetwork } from "@lumeofs/node/rpc";
+import { STREAM_ROOM, type StreamRoom } from "./stream-room.js";
 
 export interface Ports {
   readonly clock: Clock;
@@ -13,6 +14,8 @@ export interface Ports {
   readonly crc32c: Crc32c;
   /** Names and addresses of this machine: its chunkservers are the nearest. */
   readonly hosts: ReadonlySet<string>;
+  /** Memory of streams that are being stored. Default: each client has its own. */
+  readonly streamRoom?: StreamRoom;
   /** Calls to masters. Default: gRPC. */
   readonly network?: RpcNetwork;
   /** Chunks to and from chunkservers. Default: TCP. */
@@ -27,6 +30,7 @@ export function systemPorts(): Ports {
     random: new SystemRandom(),
     crc32c: nativeCrc32c,
     hosts: thisMachine(),
+    streamRoom: STREAM_ROOM,
   };
 }
 

@@ -7,7 +7,7 @@
 // V3. A stream that has been read is never silently sent in part: a chunk that must be sent again
 //     is sent from what is kept, and where that is not enough the put fails.
 
-import { Budget, LumeoError, MiB } from "@lumeofs/base";
+import { LumeoError } from "@lumeofs/base";
 import {
   type Body,
   isEmpty,
@@ -17,13 +17,7 @@ import {
   type StreamSource,
 } from "./body.js";
 import type { Call } from "./call.js";
-import {
-  type ChunkBody,
-  FrameBuffers,
-  FrameReader,
-  ReplayableChunk,
-  RetainedChunk,
-} from "./chunk-body.js";
+import { type ChunkBody, FrameReader, ReplayableChunk, RetainedChunk } from "./chunk-body.js";
 import { ChunkList, type FinishedList } from "./chunk-list.js";
 import type { ChunkSender } from "./chunk-sender.js";
 import type { Metadata } from "./metadata.js";
@@ -39,11 +33,10 @@ import { PeekedStream } from "./peeked-stream.js";
 import { type Placement, PlacementPolicies } from "./placement-policies.js";
 import type { Ports } from "./ports.js";
 import { AUTO_CODED_BYTES_MIN, codeFor, type Redundancy } from "./redundancy.js";
+import { type ChunkRoom, StreamRoom } from "./stream-room.js";
 
 /** Chunks of one body under way at once. */
 const PARALLEL_CHUNKS = 3;
-/** Bytes that all streams of a client together may keep beyond one chunk each. */
-const OVERLAP_BYTES = 128 * MiB;
 /** How often a body is stored anew because the masters no longer knew its chunks. */
 const STORE_ATTEMPTS_MAX = 3;
 
@@ -99,12 +92,12 @@ export class Writer {
   readonly #parts: WriterParts;
   readonly #sender: ChunkSender;
   readonly #policies: PlacementPolicies;
-  readonly #overlap = new Budget(OVERLAP_BYTES);
-  readonly #buffers = new FrameBuffers();
+  readonly #streams: StreamRoom;
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
     this.#sender = parts.sender;
+    this.#streams = parts.ports.streamRoom ?? new StreamRoom();
     this.#policies = new PlacementPolicies(parts.metadata, parts.ports.clock);
   }
 
@@ -208,11 +201,12 @@ export class Writer {
   }
 
   async #sendBuffered(job: Job, source: StreamSource): Promise<void> {
-    this.#buffers.enter();
+    const { buffers } = this.#streams;
+    buffers.enter();
     try {
       await this.#sendStream(job, source);
     } finally {
-      this.#buffers.leave();
+      buffers.leave();
     }
   }
 
@@ -221,19 +215,26 @@ export class Writer {
     const reader = new FrameReader(source);
     let previous: Promise<void> = Promise.resolve();
     for (let index = 0; ; index++) {
-      const chunk = new RetainedChunk(reader, this.#buffers, options.chunkBytes);
+      const chunk = new RetainedChunk(reader, this.#streams.buffers, options.chunkBytes);
       const first = await call.unlessAborted(chunk.frame(0));
       if (first === undefined) break;
-      const sending = this.#send(job, index, chunk);
+      const room = await this.#roomFor(job, chunk);
+      const sending = this.#send(job, index, chunk).finally(() => room?.end());
       sending.catch(() => undefined); // awaited below, perhaps after another failure
       await Promise.race([sending, chunk.whenComplete]);
       await previous; // so at most two are kept (V2)
-      const overlap = this.#overlap.tryTake(options.chunkBytes);
-      if (overlap === undefined) await sending;
-      previous = sending.finally(() => overlap?.release());
-      previous.catch(() => undefined); // as above
+      previous = sending;
     }
     await previous;
+  }
+
+  /** For the rest of a chunk whose first frame is here. */
+  async #roomFor({ call, options }: Job, chunk: RetainedChunk): Promise<ChunkRoom | undefined> {
+    if (chunk.isComplete) return undefined;
+    const bytes = Math.min(options.chunkBytes, options.sizeBytes ?? Infinity);
+    const room = await this.#streams.take(bytes, this.#parts.ports.timers, call.cancellation);
+    chunk.readWithin(room);
+    return room;
   }
 
   async #send(job: Job, index: number, body: ChunkBody): Promise<void> {

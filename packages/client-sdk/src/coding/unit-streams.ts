@@ -15,7 +15,7 @@ import {
   type ServerId,
   type Stripe,
 } from "@lumeofs/base";
-import { FRAME_BYTES } from "../chunk-body.js";
+import { FRAME_BYTES } from "../frame-buffers.js";
 import type { Allocation, Replica } from "../grant-book.js";
 import type {
   ChunkSink,

@@ -70,11 +70,11 @@ export class Chunkserver implements Closable {
     const { logger, control, host = THIS_MACHINE } = ports;
     const { timers } = host;
     await using opening = new ResourceStack(); // closes what is open if a later line throws
-    let tellMasters = (): void => {};
+    let link: MasterLink | undefined;
     const onFailure = (error: LumeoError): void => control.crash(error);
     const { disks, store } = await openChunkDisks(config, {
       ...{ host, logger, onFailure },
-      onDamage: () => tellMasters(),
+      onDamage: (handle) => link?.damageFound(handle),
     });
     opening.use(store);
     const stopped = await openStopped(disks, { logger, onFailure });
@@ -82,13 +82,12 @@ export class Chunkserver implements Closable {
     const pool = opening.use(poolOf(config, disks, host));
     const access = accessOf(config.tokens, {
       ...{ clock: host.clock, timers },
-      askForKeys: () => tellMasters(),
+      askForKeys: () => link?.reportNow(),
     });
     const fence = new WriteFence(host.clock);
     const grants = new ClosedGrants();
     let port = 0;
     const dataAddress = (): string => advertised(config, config.listenData, port);
-    let link: MasterLink | undefined;
     const tails = opening.use(
       await startTails(config, {
         ...{ ...ports, host, disks, store, pool, access, dataAddress },
@@ -128,7 +127,6 @@ export class Chunkserver implements Closable {
     };
     const started = startLink(config, addresses, { ...served, access, fence });
     link = opening.use(started);
-    tellMasters = () => started.reportNow();
     opening.use(searchLosses(parts, started));
     const { chunkCount, usedBytes } = store.status();
     logger.info("serving", { address: addresses.data, count: chunkCount, bytes: usedBytes });

@@ -1,7 +1,7 @@
 // The stores of a chunkserver, opened as its settings say.
 
 import { resolve } from "node:path";
-import type { LumeoError } from "@lumeofs/base";
+import type { ChunkHandle, LumeoError } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
 import { MANDATE_FILE, Mandates, type MandatesPorts } from "../access/mandates.js";
 import type { ChunkserverConfig } from "../config.js";
@@ -15,7 +15,7 @@ export interface OpenChunkDisksPorts {
   readonly host: ChunkserverHost;
   readonly logger: DiskSetOptions["logger"];
   /** A chunk was found to be other bytes than were written. */
-  readonly onDamage: () => void;
+  readonly onDamage: (handle: ChunkHandle) => void;
   /** The last disk has failed. */
   readonly onFailure: (error: LumeoError) => void;
 }

@@ -3,6 +3,7 @@
 // E1. The first failure of anything that uses the disk is the end of all use of it.
 
 import {
+  type ChunkHandle,
   type Closable,
   type Crc32c,
   type Disk,
@@ -29,7 +30,7 @@ export interface ServerDiskOptions {
   readonly compactBytesPerSecond: number;
   readonly segmentBytes?: number;
   /** A chunk was found to be other bytes than were written. */
-  readonly onDamage: () => void;
+  readonly onDamage: (handle: ChunkHandle) => void;
 }
 
 /** See the head of this file. */

@@ -110,6 +110,8 @@ export class MasterLink implements Closable {
   #running: Promise<void> = Promise.resolve();
   /** Sends a heartbeat out of turn, while there is a stream. */
   #beat: () => void = () => {};
+  /** Of the stream of heartbeats. */
+  #report: DamageReport | undefined;
 
   constructor(config: MasterLinkConfig, ports: MasterLinkPorts) {
     this.#config = config;
@@ -139,6 +141,12 @@ export class MasterLink implements Closable {
   /** To the leader that this store is registered with; undefined while there is none. */
   get leader(): RpcChannel | undefined {
     return this.#leader;
+  }
+
+  /** A chunk of the store was found to be damaged: the leader is told at once. */
+  damageFound(handle: ChunkHandle): void {
+    this.#report?.found(handle);
+    this.reportNow();
   }
 
   /** Tells the leader at once what is new, such as damage; or as soon as there is a leader. */
@@ -237,6 +245,7 @@ export class MasterLink implements Closable {
     const signal = AbortSignal.any([ended.signal, this.#stopping.signal]);
     const stream = await openStream(channel, FleetService.heartbeat, { signal });
     const report = new DamageReport();
+    this.#report = report;
     /** When the heartbeats were sent that are not answered yet; answers come in their order. */
     const sentAt: MonotonicMs[] = [];
     this.#hasKeys = false;
@@ -267,6 +276,7 @@ export class MasterLink implements Closable {
     } finally {
       alarm.cancel();
       this.#beat = () => {};
+      this.#report = undefined;
       this.#leader = undefined;
       ended.abort(new LumeoError("CONNECTION_LOST", "The stream of heartbeats has ended"));
       await Promise.all([sending, inventory]);

@@ -18,6 +18,14 @@ test("DamageReport.take() gives a replica again that was healed and is damaged a
   t.deepEqual(report.take([handle]), [handle]);
 });
 
+test("DamageReport.take() gives a replica again that was healed and damaged between two heartbeats", (t) => {
+  const report = new DamageReport();
+  const [first, second] = [chunkHandle(64), chunkHandle(65)];
+  report.take([first, second]);
+  report.found(first);
+  t.deepEqual(report.take([first, second]), [first]);
+});
+
 test("DamageReport.take() leaves what is too much for one heartbeat to the next", (t) => {
   const report = new DamageReport();
   const all = Array.from({ length: DAMAGED_PER_HEARTBEAT_MAX + 5 }, (_, n) => chunkHandle(n + 1));

@@ -22,4 +22,9 @@ export class DamageReport {
     for (const handle of news) this.#told.add(handle);
     return news;
   }
+
+  /** Damage was found: it is news, also where it was healed and came back between two heartbeats. */
+  found(handle: ChunkHandle): void {
+    this.#told.delete(handle);
+  }
 }

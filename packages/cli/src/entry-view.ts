@@ -92,11 +92,19 @@ function layoutsOf(chunks: readonly ChunkInfo[]): Readonly<Record<string, number
 /** How it is kept, and what may be lost. */
 function layoutText(entry: FileInfo): string | undefined {
   const { layout = "replicated", redundancy, chunks = [] } = entry;
-  const others = Object.entries(layoutsOf(chunks)).filter(([other]) => other !== layout);
+  const { inline = 0, ...kept } = layoutsOf(chunks);
+  if (0 < inline && inline === chunks.length) return "inline: every master keeps it";
+  const others = Object.entries(kept).filter(([other]) => other !== layout);
   if (0 < others.length) {
     const texts = others.map(([other, count]) => `${count} of ${chunks.length} are ${other}`);
     return `${layout}, not all chunks yet: ${texts.join(", ")}`;
   }
+  const meant = meantText(layout, redundancy);
+  if (meant === undefined || inline === 0) return meant;
+  return `${meant}; ${inline} of ${chunks.length} chunks are inline: every master keeps them`;
+}
+
+function meantText(layout: string, redundancy: FileInfo["redundancy"]): string | undefined {
   if (layout === "replicated") {
     return redundancy === undefined ? undefined : plural(redundancy.replicas, "replica");
   }
@@ -106,9 +114,9 @@ function layoutText(entry: FileInfo): string | undefined {
   return `${layout}: any ${parity} of ${data + parity} servers may be lost`;
 }
 
-/** Against what is in it. */
+/** Against what is in it; nothing of a file that only the masters keep. */
 function diskText({ size, bytesOnDisk }: FileInfo): string | undefined {
-  if (bytesOnDisk === undefined) return undefined;
+  if (bytesOnDisk === undefined || (bytesOnDisk === 0 && 0 < size)) return undefined;
   const share = size === 0 ? "" : `, ${(bytesOnDisk / size).toFixed(2)} times its size`;
   return `${formatBytes(bytesOnDisk)}${share}`;
 }
@@ -170,6 +178,7 @@ export function describeChunk(chunk: ChunkInfo): string {
     .join(", ");
   const { index, handle, epoch, length, crc32c, layout } = chunk;
   const facts = [`handle ${handle}`, `epoch ${epoch}`, `${length} bytes`, `crc32c ${crc32c}`];
-  if (layout !== "replicated") facts.push(layout);
-  return ["", index, ...facts, replicas].join("  ");
+  if (layout === "inline") facts.push("inline, every master has it");
+  else if (layout !== "replicated") facts.push(layout);
+  return ["", index, ...facts, replicas].join("  ").trimEnd();
 }

@@ -79,7 +79,7 @@ function chunk(path: string, findings: readonly VerifiedReplica["finding"][]): V
   const replicas = findings.map((finding, i) => {
     return { server: `cs${i + 1}`, finding, why: finding === "intact" ? "" : "block 3" };
   });
-  return { path, index: 0, handle: 64, length: 10, replicas, isGrowing: false };
+  return { path, index: 0, handle: 64, length: 10, replicas, isGrowing: false, isInline: false };
 }
 
 function withFiles(t: ExecutionContext): Stage {

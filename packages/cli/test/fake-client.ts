@@ -38,6 +38,8 @@ export class FakeError extends Error {
 
 const CHANGED_AT = new Date(1_790_000_000_000);
 
+const NO_INLINE = { inlineChunks: 0, inlineBytes: 0 };
+
 const STATUS: ClusterStatus = {
   clusterId: "c",
   leader: "m1",
@@ -47,6 +49,7 @@ const STATUS: ClusterStatus = {
       ...{ id: "m1", address: "h:1", role: "leader", term: 3, leader: "m1", lastApplied: 1234 },
       ...{ firstIndex: 1, lastIndex: 1234, commitIndex: 1234, snapshotIndex: 0 },
       ...{ memoryBytes: 0, stateHash: "", standing: "voter", matchIndex: 1234, caughtUp: true },
+      ...NO_INLINE,
     },
   ],
   chunkservers: [
@@ -64,7 +67,15 @@ const STATUS: ClusterStatus = {
       ...{ standing: "draining", lost: false },
     },
   ],
-  health: { chunks: 7, underReplicated: 2, damaged: 1, lost: 0, unreadable: 0, lookedMsAgo: 5 },
+  health: {
+    chunks: 7,
+    underReplicated: 2,
+    damaged: 1,
+    lost: 0,
+    unreadable: 0,
+    lookedMsAgo: 5,
+    ...NO_INLINE,
+  },
   jobs: [
     {
       ...{ id: 3, kind: "drain", node: "cs1", state: "running", createdAt: CHANGED_AT },

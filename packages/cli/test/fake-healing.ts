@@ -49,7 +49,7 @@ export function chunkOf(handle: number, more: Partial<ChunkState> = {}): ChunkSt
   }));
   return {
     ...{ handle, epoch: 1, lengthBytes: 2_048, crc32c: 0xabc, coding: undefined },
-    ...{ token: undefined, replicas },
+    ...{ token: undefined, replicas, isInline: false, inlineBytes: undefined, inlineFault: "" },
     ...{ goodCopies: 3, orphan: false, move: undefined },
     checks: replicas.map(() => ({ readSince: undefined, stopped: false })),
     ...more,

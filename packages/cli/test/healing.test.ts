@@ -196,6 +196,22 @@ test("chunk show and ls tell of the units of a coded chunk, each with its own ch
   t.regex(stage.stdout, /64 +1 B +2\+1\/64KiB: cs1 cs2 cs3 +→ cs4/);
 });
 
+test("chunk show and ls tell of a chunk that the masters keep, and what is wrong with it", async (t) => {
+  const stage = new Stage(t);
+  const inline = { isInline: true, replicas: [], checks: [] };
+  const inlineFault = "3 bytes are there, expected 2048";
+  stage.client.healing.allChunks = [chunkOf(64, inline), chunkOf(65, { ...inline, inlineFault })];
+  t.is(await chunkShow(stage.context(), "64"), 0);
+  t.regex(stage.stdout, /\nInline: every master keeps its bytes.*; whole at the leader\n$/);
+  t.notRegex(stage.stdout, /NODE/);
+  t.is(await chunkShow(stage.context(), "65"), 0);
+  t.regex(stage.stdout, /DAMAGED at the leader: 3 bytes are there, expected 2048/);
+  const listed = new Stage(t);
+  listed.client.healing.allChunks = stage.client.healing.allChunks;
+  t.is(await chunkList(listed.context(), {}), 0);
+  t.regex(listed.stdout, /64 +2.0 KiB +inline\n +65 +2.0 KiB +inline\(damaged: 3 bytes/);
+});
+
 test("chunk salvage says what is kept and given up, and does it only with --yes", async (t) => {
   const stage = new Stage(t);
   t.is(await chunkSalvage(stage.context(), "64", {}), 0);

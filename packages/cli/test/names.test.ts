@@ -122,6 +122,22 @@ test("stat tells how a file is kept: as replicas, or coded, and what that takes"
   t.like(entryJson(whole), { chunkLayouts: { "4+2": 2, replicated: 1 } });
 });
 
+test("stat tells that the masters keep a file, or the beginning of one", async (t) => {
+  const stage = withTree(new Stage(t));
+  const entry = await stage.client.stat("/d/a");
+  const facts = { index: 0, handle: 64, epoch: 1, length: 5, crc32c: "0a0b0c0d", replicas: [] };
+  const inline = { ...facts, layout: "inline" };
+  t.regex(describeChunk(inline), /crc32c 0a0b0c0d {2}inline, every master has it$/);
+  const whole = { ...entry, chunks: [inline], bytesOnDisk: 0 };
+  const shown = describeEntry(whole).join("\n");
+  t.regex(shown, /Layout {4}inline: every master keeps it\n/);
+  t.notRegex(shown, /On disks/);
+  t.like(entryJson(whole), { chunkLayouts: { inline: 1 }, bytesOnDisk: 0 });
+  const longer = { ...entry, chunks: [inline, { ...facts, layout: "replicated" }] };
+  const said = describeEntry(longer).join("\n");
+  t.regex(said, /Layout {4}3 replicas; 1 of 2 chunks are inline: every master keeps them\n/);
+});
+
 test("stat tells how fresh it is where a consistency was asked for", async (t) => {
   const stage = withTree(new Stage(t));
   const wish = { consistency: "stale", maxAge: "5s" } as const;

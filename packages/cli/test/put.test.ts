@@ -25,6 +25,14 @@ test("put goes into a directory that is there or written with a slash", async (t
   for (const path of ["/there/a", "/new/a", "/a"]) t.is(stage.remote(path), "content");
 });
 
+test("put leaves it to the masters to keep small files, unless that is forbidden", async (t) => {
+  const stage = new Stage(t);
+  t.is(await put(stage.context(), [stage.file("a"), "/a"], {}), 0);
+  t.is(stage.client.lastPut?.inline, undefined);
+  t.is(await put(stage.context(), [stage.file("a"), "/a"], { inline: false }), 0);
+  t.is(stage.client.lastPut?.inline, false);
+});
+
 test("put refuses several sources without a directory", async (t) => {
   const stage = new Stage(t);
   const paths = [stage.file("a"), stage.file("b"), "/x"];

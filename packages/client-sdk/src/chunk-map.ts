@@ -9,7 +9,7 @@
 import { LumeoError } from "@lumeofs/base";
 import type { Call } from "./call.js";
 import type { Metadata } from "./metadata.js";
-import { type InodeInfo, LATEST, type LocatedChunk } from "./operations.js";
+import { type Ask, type InodeInfo, LATEST, type LocatedChunk } from "./operations.js";
 import { type ByteRange, type Span, spansOf } from "./span.js";
 
 /** Chunks in a page. */
@@ -118,6 +118,11 @@ export class ChunkMap {
     return (await this.#stat(call, position, 1))[0];
   }
 
+  /** What asks a master for a chunk of this very content. */
+  askFor(position: number): Ask<"stat"> {
+    return this.#askFor(this.#version, position, 1);
+  }
+
   /** The masters have said again where a chunk is: its token is newer, perhaps its copies too. */
   relocated(position: number, chunk: LocatedChunk): void {
     this.#relocated.set(position, chunk);
@@ -146,11 +151,11 @@ export class ChunkMap {
   }
 
   async #stat(call: Call, firstChunk: number, count: number): Promise<readonly LocatedChunk[]> {
-    const { path, revision } = this.info;
-    const page = { firstChunk, chunkCountMax: count, withLabels: this.withLabels };
+    const { revision } = this.info;
     const ask = (version: number) => {
       // A master that is behind would know nothing of this revision, or only of the one before.
-      return this.#metadata.query(call, "stat", { path, revision, version, ...page }, LATEST);
+      const asked = this.#askFor(version, firstChunk, count);
+      return this.#metadata.query(call, "stat", asked, LATEST);
     };
     const version = this.#version;
     const answer = await ask(version).catch((error) => {
@@ -168,6 +173,12 @@ export class ChunkMap {
     });
     if (answer.info.revision < revision) throw this.#changed(undefined);
     return answer.chunks;
+  }
+
+  #askFor(version: number, firstChunk: number, count: number): Ask<"stat"> {
+    const { path, revision } = this.info;
+    const page = { firstChunk, chunkCountMax: count, withLabels: this.withLabels };
+    return { path, revision, version, ...page };
   }
 
   #changed(cause: unknown): LumeoError {

@@ -91,6 +91,10 @@ function only(chunk: LocatedChunk, { onlyReplica }: SpanWish): LocatedChunk {
   if (onlyReplica === undefined) return chunk;
   const replicas = chunk.replicas.filter(({ name }) => name === onlyReplica);
   const what = `Cannot read chunk ${chunk.handle} from "${onlyReplica}"`;
+  if (chunk.isInline) {
+    const why = "the masters keep it themselves, and no chunkserver has it";
+    throw new LumeoError("INVALID_ARGUMENT", `${what}: ${why}`);
+  }
   if (chunk.coding !== undefined) {
     const why = "it is coded, and no server has all of it";
     throw new LumeoError("INVALID_ARGUMENT", `${what}: ${why}`);

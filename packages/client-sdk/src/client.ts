@@ -139,6 +139,7 @@ export class Lumeo implements AsyncDisposable {
     const { labels, hedge } = this.#settings;
     const spans = new SpanReader({
       ...{ chunkservers, admin: this.#admin, health, ports },
+      masters: this.#masters,
       scores: new ServerScores(),
       hedges: new HedgePolicy(hedge),
       standpoint: { labels, hosts: ports.hosts },

@@ -29,6 +29,9 @@ export interface MasterStatus {
   readonly memoryBytes: number;
   /** Hash of the whole state at `lastApplied`; empty unless computed. */
   readonly stateHash: string;
+  /** Chunks that the masters keep themselves, and their bytes, as this one has it. */
+  readonly inlineChunks: number;
+  readonly inlineBytes: number;
 }
 
 /** How far a chunkserver is with reading all its replicas again, over and over. */

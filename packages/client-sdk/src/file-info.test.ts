@@ -21,7 +21,8 @@ function chunk(servers: number, more: Partial<LocatedChunk> = {}): LocatedChunk 
     return { ...place, role: i === 0 ? "primary" : "secondary", state: "alive", damaged: false };
   });
   const facts = { handle: 64, epoch: 1, lengthBytes: 1_000, crc32c: 3, coding: undefined };
-  return { ...facts, replicas, token: undefined, ...more };
+  const kept = { isInline: false, inlineBytes: undefined };
+  return { ...facts, ...kept, replicas, token: undefined, ...more };
 }
 
 test("a replicated file takes its size once for each replica", (t) => {
@@ -33,6 +34,12 @@ test("a replicated file takes its size once for each replica", (t) => {
     replicas: [{ bytes: 1_000 }, { bytes: 1_000 }],
   });
   t.false("unit" in (shown.chunks?.[0]?.replicas[0] ?? {}));
+});
+
+test("what the masters keep takes nothing on chunkservers, and has no holders", (t) => {
+  const shown = toFileInfo(inode(), [chunk(0, { isInline: true })]);
+  t.is(shown.bytesOnDisk, 0);
+  t.like(shown.chunks?.[0], { layout: "inline", replicas: [] });
 });
 
 test("a coded file says its code, and what its units take", (t) => {

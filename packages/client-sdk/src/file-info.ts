@@ -53,9 +53,12 @@ export interface ChunkInfo {
   readonly length: number;
   /** Of the chunk's bytes, in hex. */
   readonly crc32c: string;
-  /** "replicated", or the code of a chunk that is kept as units, such as "4+2". */
+  /**
+   * "replicated"; the code of a chunk that is kept as units, such as "4+2"; or "inline" of one that
+   * the masters keep themselves, each of them.
+   */
   readonly layout: string;
-  /** The primary first; of a coded chunk the holder of each unit. */
+  /** The primary first; of a coded chunk the holder of each unit; of an inline one nobody. */
   readonly replicas: readonly ReplicaInfo[];
 }
 
@@ -115,7 +118,7 @@ export interface FileInfo {
   /** "replicated", or the code that the file is meant to have, such as "4+2"; files only. */
   readonly layout?: string;
   /**
-   * What its content takes on all servers together: with `stat(path, { chunks: true })` as its
+   * What its content takes on all chunkservers together: with `stat(path, { chunks: true })` as its
    * chunks are, else as they are meant to be. Files only.
    */
   readonly bytesOnDisk?: number;
@@ -189,7 +192,7 @@ function meantBytes({ sizeBytes, chunkBytes, replicas, code }: InodeInfo): numbe
   return full * codedBytes(code, chunkBytes) + codedBytes(code, sizeBytes - full * chunkBytes);
 }
 
-/** What all servers together have of a chunk. */
+/** What all chunkservers together have of a chunk. */
 function keptBytes({ lengthBytes, replicas, coding }: LocatedChunk): number {
   return coding === undefined ? replicas.length * lengthBytes : codedBytes(coding, lengthBytes);
 }
@@ -236,7 +239,7 @@ function toChunkInfo(chunk: LocatedChunk, index: number): ChunkInfo {
     epoch: chunk.epoch,
     length: chunk.lengthBytes,
     crc32c: hex(chunk.crc32c),
-    layout: layoutOf(chunk.coding),
+    layout: chunk.isInline ? "inline" : layoutOf(chunk.coding),
     replicas: chunk.replicas.map((replica, unit) => toHolderInfo(chunk, replica, unit)),
   };
 }

@@ -107,6 +107,9 @@ export interface ChunkHealth {
   readonly lost: number;
   /** Not lost, but too many of their servers are away: they cannot be read now. */
   readonly unreadable: number;
+  /** Of `chunks`, those that the masters keep themselves, and their bytes. */
+  readonly inlineChunks: number;
+  readonly inlineBytes: number;
   readonly lookedMsAgo: number;
 }
 
@@ -134,6 +137,8 @@ export interface ChunkState extends LocatedChunk {
   readonly move: { readonly target: string; readonly job: number } | undefined;
   /** Of each of the replicas, in their order. */
   readonly checks: readonly CopyCheck[];
+  /** Of a chunk that the masters keep: what is wrong with its bytes at the leader; else empty. */
+  readonly inlineFault: string;
 }
 
 /** What a server says of one of its copies. */
@@ -150,6 +155,7 @@ export interface CopyCheck {
 /** What a server found when it read its copy from the disk. */
 export interface CopyVerdict {
   readonly node: string;
+  /** 0 for a master: of a chunk that the masters keep, the leader says what it has. */
   readonly serverId: number;
   /** "bad": damaged or missing; a job makes it again. "unknown": the server did not answer. */
   readonly finding: "intact" | "bad" | "unknown";

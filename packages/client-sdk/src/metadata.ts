@@ -28,6 +28,7 @@ export const UNREACHABLE_MS_MAX = 5_000;
 
 interface Session {
   readonly id: number;
+  readonly inlineBytesMax: number;
   readonly ledger: RequestLedger;
   /** Callers that wait for room in the ledger's window. */
   readonly waiting: (() => void)[];
@@ -111,6 +112,16 @@ export class Metadata {
     return this.#mutate(call, { kind, ask, changes: 0, isFinal });
   }
 
+  /**
+   * Files of at most so many bytes may come with their commit, as the masters said when they opened
+   * the session; 0 for none.
+   */
+  inlineBytesMax(call: Call): number | Promise<number> {
+    const session = this.#current;
+    if (session !== undefined) return session.inlineBytesMax;
+    return this.#openSession(call).then(({ inlineBytesMax }) => inlineBytesMax);
+  }
+
   /** At once, or when there is a session with room in its window. */
   #mutate<K extends keyof Mutations>(call: Call, mutation: Mutation<K>): Promise<Answer<K>> {
     const session = this.#current;
@@ -180,8 +191,9 @@ export class Metadata {
   }
 
   async #openNewSession(call: Call): Promise<Session> {
-    const opening = this.#ask(call, "openSession", {}, undefined).then(({ session }) => ({
-      id: session,
+    const opening = this.#ask(call, "openSession", {}, undefined).then((opened) => ({
+      id: opened.session,
+      inlineBytesMax: opened.inlineBytesMax,
       ledger: new RequestLedger(),
       waiting: [],
     }));

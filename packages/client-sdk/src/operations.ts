@@ -150,6 +150,10 @@ export interface LocatedChunk extends ChunkRef {
   readonly replicas: readonly ReplicaState[];
   /** The masters' word for the chunkservers, for a while. */
   readonly token: Uint8Array | undefined;
+  /** The masters keep the bytes themselves: there are no replicas. */
+  readonly isInline: boolean;
+  /** Of an inline chunk, where its place was asked for in order to read it; not checked yet. */
+  readonly inlineBytes: Uint8Array | undefined;
 }
 
 /** A growing chunk, where records are appended: behind all chunks of its file. */
@@ -244,7 +248,14 @@ export interface Queries {
   /** What holds for files in a directory, which may be still to be made. */
   effectivePolicy: { ask: { path: string }; answer: Policy };
   /** Only opens; an unused session expires by itself. */
-  openSession: { ask: Record<never, never>; answer: { session: number } };
+  openSession: {
+    ask: Record<never, never>;
+    answer: {
+      session: number;
+      /** Files of at most so many bytes may come with their commit; 0: none may. */
+      inlineBytesMax: number;
+    };
+  };
 }
 
 /** Operations that change something: each carries the id of its request. */
@@ -259,6 +270,8 @@ export interface Mutations {
       /** What the file is meant to be coded as; undefined for copies. */
       code: Code | undefined;
       crc32c: number;
+      /** The whole content, for the masters to keep: then there are no chunks, upload and code. */
+      inlineBytes: Uint8Array | undefined;
       precondition: Precondition;
       makeParents: boolean;
       attributes: Attributes;

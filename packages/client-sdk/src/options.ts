@@ -91,6 +91,11 @@ export interface PutOptions extends CallOptions {
    * them. Default: as the policy of the directory says, or "refuse".
    */
   readonly codeFallback?: CodeFallback;
+  /**
+   * Whether the masters may keep the content themselves, if it is small (4 KiB, unless they are set
+   * otherwise) and not coded: one step, and no chunkserver is asked. Default true.
+   */
+  readonly inline?: boolean;
   /** "*": only if nothing has that name. */
   readonly ifNoneMatch?: "*";
   /** Only if the file has this etag. */

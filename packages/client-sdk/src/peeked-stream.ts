@@ -7,27 +7,36 @@ export class PeekedStream implements StreamSource {
   readonly #source: StreamSource;
   /** Looked at and not given out yet; copies, because pieces belong to the caller. */
   readonly #pieces: Uint8Array[] = [];
+  /** In `#pieces`. */
+  #peekedBytes = 0;
   #isOver = false;
 
   constructor(source: StreamSource) {
     this.#source = source;
   }
 
-  /** Reads so many bytes ahead, or all there are. @returns How many. */
+  /** Reads until so many bytes are here, or all there are. @returns How many are here. */
   async peek(bytes: number): Promise<number> {
-    let peeked = 0;
-    while (peeked < bytes && !this.#isOver) {
+    while (this.#peekedBytes < bytes && !this.#isOver) {
       const piece = await this.#source.next();
       this.#isOver = piece === undefined;
       if (piece === undefined) break;
       this.#pieces.push(new Uint8Array(piece)); // a copy, also of a Buffer
-      peeked += piece.byteLength;
+      this.#peekedBytes += piece.byteLength;
     }
-    return peeked;
+    return this.#peekedBytes;
+  }
+
+  /** All that is left of it, if that is at most so many bytes; it can be read all the same. */
+  async whole(bytesMax: number): Promise<Uint8Array | undefined> {
+    await this.peek(bytesMax + 1);
+    if (bytesMax < this.#peekedBytes) return undefined;
+    return this.#pieces.length === 1 ? this.#pieces[0] : Buffer.concat(this.#pieces);
   }
 
   async next(): Promise<Uint8Array | undefined> {
     const peeked = this.#pieces.shift();
+    if (peeked !== undefined) this.#peekedBytes -= peeked.byteLength;
     if (peeked !== undefined || this.#isOver) return peeked;
     return this.#source.next();
   }

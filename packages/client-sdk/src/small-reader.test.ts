@@ -25,7 +25,8 @@ function replica(n: number): ReplicaState {
 
 function chunk(handle: number, lengthBytes = 10): LocatedChunk {
   const content = { lengthBytes, crc32c: 1, coding: undefined };
-  return { handle, epoch: 1, ...content, replicas: [], token: undefined };
+  const kept = { isInline: false, inlineBytes: undefined };
+  return { handle, epoch: 1, ...content, ...kept, replicas: [], token: undefined };
 }
 
 /** Chunkservers and a clock in the hands of the test. */

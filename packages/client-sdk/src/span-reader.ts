@@ -11,6 +11,7 @@
 //     its byte. Only a new one that is refused too is a failure.
 // X6. A small chunk of copies that is wanted as a whole is first asked for together with others
 //     (small-reader.ts). What does not come that way is read as if nothing had been asked.
+// X7. What the masters keep has come with its place (inline-reader.ts).
 
 import { BLOCK_BYTES, LumeoError } from "@lumeofs/base";
 import { cutOut } from "./byte-row.js";
@@ -18,6 +19,7 @@ import { type Call, UNLIMITED } from "./call.js";
 import type { ChunkMap } from "./chunk-map.js";
 import { ChunkTarget, type SpanWish } from "./chunk-target.js";
 import { CodedSpanReader } from "./coding/coded-span-reader.js";
+import { InlineReader, type InlineReaderParts } from "./inline-reader.js";
 import type { LocatedChunk, ReplicaState } from "./operations.js";
 import { inOrderOfHope } from "./replica-order.js";
 import {
@@ -36,6 +38,7 @@ const CONVERSIONS_MAX = 4;
 /** What the span's reader works with. */
 export type SpanReaderParts = SpanRaceParts &
   ReplicaOutlookParts &
+  InlineReaderParts &
   Pick<SmallReaderParts, "chunkservers">;
 
 /** Exactly the bytes of a span, in pieces. */
@@ -50,12 +53,14 @@ export class SpanReader {
   readonly #outlook: ReplicaOutlook;
   readonly #small: SmallReader;
   readonly #coded: CodedSpanReader;
+  readonly #inline: InlineReader;
 
   constructor(parts: SpanReaderParts) {
     this.#parts = parts;
     this.#outlook = new ReplicaOutlook(parts);
     this.#small = new SmallReader({ ...parts, outlook: this.#outlook });
     this.#coded = new CodedSpanReader(parts, this.#outlook);
+    this.#inline = new InlineReader(parts);
   }
 
   /**
@@ -67,6 +72,7 @@ export class SpanReader {
     for (let conversions = 0; conversions < CONVERSIONS_MAX; conversions++) {
       const target = await ChunkTarget.find(call, file, wish, this.#parts.admin);
       checkLength(target);
+      if (target.chunk.isInline) return this.#inline.read(call, target);
       const whole = await this.#readTogether(call, target);
       if (whole !== undefined) return whole;
       const isCoded = target.chunk.coding !== undefined;

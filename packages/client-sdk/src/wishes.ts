@@ -19,6 +19,7 @@ export function writeOptionsOf(options: PutOptions): WriteOptions {
     replicas: replicasOf(options),
     code: options.code === undefined ? undefined : codePolicyOf(options.code),
     fallback: options.codeFallback,
+    isInlineable: options.inline ?? true,
     precondition: preconditionOf(options),
     makeParents: options.makeParents ?? true,
     attributes: attributesOf(options),

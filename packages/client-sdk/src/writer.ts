@@ -1,4 +1,5 @@
-// put(): a body becomes chunks on chunkservers, then one commit makes them a file.
+// put(): a body becomes chunks on chunkservers, then one commit makes them a file. A small one goes
+// with its commit, and the masters keep it (inline-puts.ts).
 //
 // V1. Nothing of a put is visible before its commit, and then all of it is.
 // V2. Of a body that can be read again nothing is kept: PARALLEL_CHUNKS of its chunks are under way
@@ -20,8 +21,10 @@ import type { Call } from "./call.js";
 import { type ChunkBody, FrameReader, ReplayableChunk, RetainedChunk } from "./chunk-body.js";
 import { ChunkList, type FinishedList } from "./chunk-list.js";
 import type { ChunkSender } from "./chunk-sender.js";
+import { InlinePuts, smallBodyOf } from "./inline-puts.js";
 import type { Metadata } from "./metadata.js";
 import type {
+  Ask,
   Attributes,
   CodeFallback,
   CodePolicy,
@@ -48,6 +51,8 @@ export interface WriteOptions {
   /** The same; copies if there are `replicas`. */
   readonly code: CodePolicy | undefined;
   readonly fallback: CodeFallback | undefined;
+  /** The masters may keep it, if it is small. */
+  readonly isInlineable: boolean;
   readonly precondition: Precondition;
   readonly makeParents: boolean;
   readonly attributes: Attributes;
@@ -92,6 +97,7 @@ export class Writer {
   readonly #parts: WriterParts;
   readonly #sender: ChunkSender;
   readonly #policies: PlacementPolicies;
+  readonly #inline: InlinePuts;
   readonly #streams: StreamRoom;
 
   constructor(parts: WriterParts) {
@@ -99,6 +105,7 @@ export class Writer {
     this.#sender = parts.sender;
     this.#streams = parts.ports.streamRoom ?? new StreamRoom();
     this.#policies = new PlacementPolicies(parts.metadata, parts.ports.clock);
+    this.#inline = new InlinePuts(parts.metadata, parts.ports.clock);
   }
 
   /** Stores a body as the file at `path`; the call's path may have been given differently. */
@@ -109,15 +116,20 @@ export class Writer {
   }
 
   async #putBody(call: Call, path: string, body: Body, wishes: WriteOptions): Promise<Written> {
-    let source = await openBody(body);
+    const opened = await openBody(body);
+    const source = opened.kind === "stream" ? new PeekedStream(opened) : opened;
     try {
       checkSize(source, wishes.sizeBytes);
       const placement = await this.#placement(call, path, wishes);
-      if (placement.code.kind === "auto" && isOfUnknownSize(source, wishes)) {
-        source = new PeekedStream(source);
-      }
-      const sizeBytes = call.unlessAborted(sizeToDecide(source, wishes));
+      const inlineMax = await this.#inlineMax(call, wishes, placement);
+      const sizeBytes = call.unlessAborted(sizeToDecide(source, wishes, placement));
       const options = settled(wishes, placement, await sizeBytes);
+      const small =
+        options.code === undefined
+          ? await call.unlessAborted(smallBodyOf(source, inlineMax))
+          : undefined;
+      const kept = small && (await this.#putInline(call, path, small, options));
+      if (kept !== undefined) return kept;
       for (let attempt = 1; ; attempt++) {
         try {
           return await this.#store(call, path, source, options);
@@ -140,6 +152,36 @@ export class Writer {
   async #placement(call: Call, path: string, wishes: WriteOptions): Promise<Placement> {
     const said = saidBy(wishes);
     return said ?? { ...(await this.#policies.placementFor(call, path)), ...partsSaidBy(wishes) };
+  }
+
+  /** Bytes of the largest body that may go with its commit; 0 for none. */
+  async #inlineMax(
+    call: Call,
+    { isInlineable, chunkBytes, sizeBytes = 0 }: WriteOptions,
+    { replicas }: Placement,
+  ): Promise<number> {
+    if (!isInlineable) return 0;
+    const most = Math.min(chunkBytes, await this.#inline.bytesMax(call, replicas));
+    return most < sizeBytes ? 0 : most;
+  }
+
+  /** The content goes with the commit; undefined if the masters do not take it. */
+  async #putInline(
+    call: Call,
+    path: string,
+    inlineBytes: Uint8Array,
+    options: SettledOptions,
+  ): Promise<Written | undefined> {
+    const { byteLength: sizeBytes } = inlineBytes;
+    const crc32c = this.#parts.ports.crc32c(inlineBytes);
+    const list = { ...NOTHING, crc32c, sizeBytes };
+    checkWhole(list, options.sizeBytes);
+    const ask = { ...commitOf(options, path, list), inlineBytes };
+    const info = await this.#inline.commit(call, ask);
+    if (info === undefined) return undefined;
+    call.bytes += sizeBytes;
+    options.onProgress?.(sizeBytes, sizeBytes);
+    return { info, chunkCount: 1 };
   }
 
   /** A file without chunks is made by its commit alone. */
@@ -250,21 +292,7 @@ export class Writer {
     path: string,
     list: FinishedList,
   ): Promise<InodeInfo> {
-    const { chunkBytes, replicas, code, precondition, makeParents, attributes, fence } = options;
-    const { upload, chunks, crc32c } = list;
-    return this.#parts.metadata.mutate(call, "commit", {
-      path,
-      chunks,
-      upload,
-      chunkBytes,
-      replicas,
-      code,
-      crc32c,
-      precondition,
-      makeParents,
-      attributes,
-      fence,
-    });
+    return this.#parts.metadata.mutate(call, "commit", commitOf(options, path, list));
   }
 
   /** The masters may forget what was recorded; without this they do so after a while. */
@@ -276,6 +304,28 @@ export class Writer {
     };
     forget().catch(() => undefined);
   }
+}
+
+function commitOf(
+  options: SettledOptions,
+  path: string,
+  { upload, chunks, crc32c }: FinishedList,
+): Ask<"commit"> {
+  const { chunkBytes, replicas, code, precondition, makeParents, attributes, fence } = options;
+  return {
+    path,
+    chunks,
+    upload,
+    chunkBytes,
+    replicas,
+    code,
+    crc32c,
+    inlineBytes: undefined,
+    precondition,
+    makeParents,
+    attributes,
+    fence,
+  };
 }
 
 /** What the caller says of it all; undefined if the policy has to say something. */
@@ -300,14 +350,15 @@ function settled(
   return { ...wishes, replicas, code: codeFor(code, sizeBytes), fallback };
 }
 
-function isOfUnknownSize(source: Source, { sizeBytes }: WriteOptions): source is StreamSource {
-  return source.kind === "stream" && sizeBytes === undefined;
-}
-
 /** Bytes of a body, as far as they matter for how it is kept. */
-async function sizeToDecide(source: Source, { sizeBytes }: WriteOptions): Promise<number> {
-  if (source instanceof PeekedStream) return source.peek(AUTO_CODED_BYTES_MIN);
-  return source.kind === "replayable" ? source.sizeBytes : (sizeBytes ?? 0);
+async function sizeToDecide(
+  source: ReplayableSource | PeekedStream,
+  { sizeBytes }: WriteOptions,
+  { code }: Placement,
+): Promise<number> {
+  if (source.kind === "replayable") return source.sizeBytes;
+  if (sizeBytes !== undefined || code.kind !== "auto") return sizeBytes ?? 0;
+  return source.peek(AUTO_CODED_BYTES_MIN);
 }
 
 function checkSize(source: Source, sizeBytes: number | undefined): void {

@@ -48,11 +48,11 @@ export async function chunkShow(context: Context, text: string): Promise<ExitSta
     `Chunk ${chunk.handle}, sealed, epoch ${chunk.epoch}, ${formatBytes(chunk.lengthBytes)}, ` +
       `crc32c ${hex(chunk.crc32c)}${chunk.orphan ? ", no file has it" : ""}`,
     ...(coding === undefined ? [] : [codingText(coding)]),
+    ...(chunk.isInline ? [inlineText(chunk)] : []),
     ...(move === undefined
       ? []
       : [`A ${what} is under way to ${move.target}, for job ${move.job}`]),
-    "",
-    await holdersTable(chunk, context.clock.wallMs()),
+    ...(chunk.isInline ? [] : ["", await holdersTable(chunk, context.clock.wallMs())]),
   ].join("\n");
   await context.output.line(shown, chunk);
   return EXIT.ok;
@@ -61,6 +61,12 @@ export async function chunkShow(context: Context, text: string): Promise<ExitSta
 function codingText(coding: ChunkCoding): string {
   const { data, parity } = coding;
   return `Coded ${formatCode(coding)}: any ${data} of its ${data + parity} units give it back`;
+}
+
+function inlineText({ inlineFault }: ChunkState): string {
+  const state =
+    inlineFault === "" ? "whole at the leader" : `DAMAGED at the leader: ${inlineFault}`;
+  return `Inline: every master keeps its bytes, and no chunkserver; ${state}`;
 }
 
 /** A row for each server that has, or should have, some of the chunk. */
@@ -185,7 +191,9 @@ function lineOf(chunk: ChunkState): string {
   const going = chunk.move === undefined ? "" : `  → ${chunk.move.target}`;
   const length = formatBytes(chunk.lengthBytes).padStart(10);
   const code = chunk.coding === undefined ? "" : `${formatCode(chunk.coding)}: `;
-  return `${String(chunk.handle).padStart(12)}  ${length}  ${code}${copies.join(" ")}${going}`;
+  const inline = chunk.inlineFault === "" ? "inline" : `inline(damaged: ${chunk.inlineFault})`;
+  const where = chunk.isInline ? inline : `${code}${copies.join(" ")}${going}`;
+  return `${String(chunk.handle).padStart(12)}  ${length}  ${where}`;
 }
 
 function hex(crc: number): string {

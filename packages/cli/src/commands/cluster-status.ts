@@ -1,4 +1,4 @@
-import type { ChunkserverStatus, ClusterStatus, ScrubStatus } from "@lumeofs/client";
+import type { ChunkHealth, ChunkserverStatus, ClusterStatus, ScrubStatus } from "@lumeofs/client";
 import type { Context } from "../context.js";
 import { EXIT, type ExitStatus } from "../exit-status.js";
 import { formatBytes, formatCount, formatDuration } from "../format.js";
@@ -63,7 +63,12 @@ function chunksOf({ health, chunkservers }: ClusterStatus): string {
   const found = faults.length === 0 ? ["all whole"] : faults;
   const age =
     health.lookedMsAgo < LOOK_FRESH_MS ? "" : ` (${formatDuration(health.lookedMsAgo)} ago)`;
-  return `${formatCount(chunks)}: ${found.join("; ")}${age}`;
+  return `${formatCount(chunks)}${inlineOf(health)}: ${found.join("; ")}${age}`;
+}
+
+function inlineOf({ inlineChunks, inlineBytes }: ChunkHealth): string {
+  if (inlineChunks === 0) return "";
+  return ` (${formatCount(inlineChunks)} inline with ${formatBytes(inlineBytes)})`;
 }
 
 /** Whoever has to replace a disk wants to know where, since when and why. */

@@ -20,6 +20,7 @@ const FAULTS: Readonly<Record<FsckFinding["fault"], string>> = {
   chunkRecord: "wrong chunk",
   unreferenced: "unreferenced chunk",
   directory: "wrong directory",
+  inlineBytes: "damaged inline chunk",
   missing: "missing replica",
   stale: "stale replica",
   corrupt: "damaged replica",

@@ -35,6 +35,8 @@ export interface PutOptions {
   readonly ec?: string;
   readonly ecFallback?: string;
   readonly chunkSize?: string;
+  /** False with `--no-inline`. */
+  readonly inline?: boolean;
   readonly ifNotExists?: boolean;
   readonly ifMatch?: string;
   readonly stdinName?: string;
@@ -220,6 +222,7 @@ function storeOptions(options: PutOptions): StoreOptions {
     ...(ec === undefined ? {} : { code: parseLayout(ec) }),
     ...(ecFallback === undefined ? {} : { codeFallback: parseFallback(ecFallback) }),
     ...(chunkSize === undefined ? {} : { chunkSize: parseSize(chunkSize) }),
+    ...(options.inline === false ? { inline: false } : {}),
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(ifNotExists === true ? { ifNoneMatch: "*" } : {}),
     ...(contentType === undefined ? {} : { contentType }),

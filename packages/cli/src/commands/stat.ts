@@ -10,6 +10,9 @@ export interface StatOptions extends ReadOptions {
   readonly version?: string;
 }
 
+/** Files with so few chunks may have some that the masters keep. */
+const SHORT_CHUNKS_MAX = 16;
+
 /** Shows what the cluster knows about files and directories; `--chunks`: where the bytes are. */
 export async function stat(
   context: Context,
@@ -23,9 +26,10 @@ export async function stat(
     const version = options.version === undefined ? {} : { version: options.version };
     const ask = { ...call, ...version, ...wishOf(options) };
     const found = await client.stat(path, { ...ask, chunks: options.chunks ?? false });
-    // What chunks are may not be what their file is meant to be: of a coded file, look at them.
+    // What chunks are may not be what their file is meant to be: units, or inline; look at them.
     const isMeant = found.layout !== undefined && found.layout !== "replicated";
-    const isOpen = isMeant && found.chunks === undefined;
+    const isShort = 0 < (found.chunkCount ?? 0) && (found.chunkCount ?? 0) <= SHORT_CHUNKS_MAX;
+    const isOpen = (isMeant || isShort) && found.chunks === undefined;
     const entry = isOpen ? await client.stat(path, { ...ask, chunks: true }) : found;
     const chunks = options.chunks === true ? entry.chunks : undefined;
     const lines = [...describeEntry(entry), ...(chunks ?? []).map(describeChunk)];

@@ -25,11 +25,14 @@ function answered<T>(value: T): Asked<T> {
 
 const SILENT = { kind: "failed", why: "nobody is there" } as const;
 
+const NO_INLINE = { inlineChunks: 0, inlineBytes: 0 };
+
 function master(id: string, more: Partial<MasterFacts> = {}): SeenMaster {
   const facts: MasterFacts = {
     ...{ id, address: `${id}:1`, role: id === "m1" ? "leader" : "follower", term: 3, leader: "m1" },
     ...{ lastApplied: 1_000, firstIndex: 1, lastIndex: 1_000, commitIndex: 1_000 },
     ...{ snapshotIndex: 0, memoryBytes: 0, stateHash: "", standing: "voter", matchIndex: 1_000 },
+    ...NO_INLINE,
     ...{ caughtUp: true, process: PROCESS },
     ...more,
   };
@@ -72,7 +75,15 @@ function seen(more: Partial<Observation> = {}, status: Partial<ClusterStatus> = 
     ...{ clusterId: "c", leader: "m1", term: 3, jobs: [] },
     masters: masters.flatMap(({ asked }) => (asked.kind === "answered" ? [asked.value] : [])),
     chunkservers: chunkservers.map((one) => one.status),
-    health: { chunks: 7, underReplicated: 0, damaged: 0, lost: 0, unreadable: 0, lookedMsAgo: 5 },
+    health: {
+      chunks: 7,
+      underReplicated: 0,
+      damaged: 0,
+      lost: 0,
+      unreadable: 0,
+      lookedMsAgo: 5,
+      ...NO_INLINE,
+    },
     ...status,
   };
   const later = answered({ term: cluster.term, jobs: cluster.jobs });
@@ -205,6 +216,7 @@ test("copies: lost is critical, too few and damaged are warnings, not looked at 
     lost: 1,
     unreadable: 1,
     lookedMsAgo: 5,
+    ...NO_INLINE,
   };
   t.deepEqual(brief(seen({}, { health })), [
     "critical copies",
@@ -281,6 +293,7 @@ test("a growing chunk that cannot go on is named, with the way to see more", (t)
     ...{ handle: 64, epoch: 2, lengthBytes: 9, crc32c: 0, coding: undefined, replicas: [] },
     ...{ token: undefined, path: "/log", state: "active", committedBytes: 9, activeEpoch: 2 },
     ...{ leaseAgeMs: undefined, obstacle: "2 of the 3 servers must answer" },
+    ...{ isInline: false, inlineBytes: undefined },
   };
   const growing = answered([{ ...chunk, obstacle: "" }, chunk]);
   const { findings } = judge(seen({ growing }));

@@ -24,6 +24,7 @@ function addPut(program: Command, run: RunCommand): void {
     .option("--ec <code>", "4+2: coded, auto: from 1 MiB on, none: copies; by policy without it")
     .option("--ec-fallback <what>", "with too few chunkservers: refuse, or replicate")
     .option("--chunk-size <size>", "largest chunk, 64M without it")
+    .option("--no-inline", "put small files on chunkservers, too, not with the masters")
     .option("--if-not-exists", "store only what is not there yet")
     .option("--if-match <etag>", "replace a file only if it is still this one")
     .option("--stdin-name <name>", "name for standard input in a target directory")

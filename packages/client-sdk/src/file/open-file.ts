@@ -45,6 +45,7 @@ async function makeEmpty(
     replicas: undefined,
     code: undefined,
     fallback: undefined,
+    isInlineable: false,
     precondition,
     makeParents: true,
     attributes: NO_ATTRIBUTES,

@@ -13,6 +13,7 @@ import type { MasterPool } from "../rpc/master-pool.js";
 import type { TailPool } from "../rpc/tail-pool.js";
 import type { FsckEvent } from "./finding.js";
 import { type FsckOptions, fsck } from "./fsck.js";
+import { InlineCheck } from "./inline-check.js";
 import { type VerifiedChunk, type VerifyOptions, type VerifyParts, verifyFile } from "./verify.js";
 
 export interface AuditsParts {
@@ -34,9 +35,11 @@ export interface AuditsParts {
 export class Audits {
   readonly #parts: AuditsParts;
   readonly #silent: VerifyParts["silent"] = new Map();
+  readonly #inline: InlineCheck;
 
   constructor(parts: AuditsParts) {
     this.#parts = parts;
+    this.#inline = new InlineCheck(parts);
   }
 
   /** Whether names, chunks and replicas fit together; tells as it goes, and changes nothing. */
@@ -57,8 +60,12 @@ export class Audits {
     const { run, metadata, chunkservers, admin, ports, tails: pool } = this.#parts;
     const { clock, crc32c } = ports;
     const tails = { tails: pool, crc32c };
-    const parts = { run, metadata, chunkservers, admin, clock, silent: this.#silent, tails };
-    return verifyFile(parts, path, options);
+    const known = { silent: this.#silent, inline: this.#inline };
+    return verifyFile(
+      { run, metadata, chunkservers, admin, clock, tails, ...known },
+      path,
+      options,
+    );
   }
 }
 

@@ -7,7 +7,8 @@ export type NameFault =
   | "chunkList"
   | "chunkRecord"
   | "unreferenced"
-  | "directory";
+  | "directory"
+  | "inlineBytes";
 
 /** Of replicas: a server does not have what the metadata says, or has what nobody needs. */
 export type ReplicaFault =
@@ -63,6 +64,10 @@ const METADATA =
   "compare the masters (lumeo master check); what is lost comes from a version, a snapshot or a " +
   "backup; this is a bug of LumeoFS: please report it";
 
+const INLINE =
+  "read it from another master (lumeo verify PATH says which have it), and give the one that has " +
+  "lost it a new folder, or bring the file back from a version or a backup";
+
 const WAYS_OUT: Readonly<Record<FsckFault, string>> = {
   dangling: METADATA,
   referenceCount: METADATA,
@@ -70,6 +75,7 @@ const WAYS_OUT: Readonly<Record<FsckFault, string>> = {
   chunkRecord: METADATA,
   unreferenced: METADATA,
   directory: METADATA,
+  inlineBytes: INLINE,
   missing: VERIFY,
   stale: VERIFY,
   corrupt: VERIFY,

@@ -18,6 +18,7 @@ function chunkOf(handle: number, members: readonly number[] = [1, 2, 3]): Audite
   return {
     ...{ handle, epoch: 1, lengthBytes: 100, content: handle + 1_000 },
     isReleased: false,
+    inlineFault: undefined,
     members: members.map((id) => ({ id, name: `cs${id}`, ...copy })),
   };
 }

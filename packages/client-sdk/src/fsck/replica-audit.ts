@@ -9,7 +9,9 @@
 //     is waited for before it is called an orphan.
 // R3. Of a coded chunk each member has to have its unit; one without bytes is nowhere, so whatever
 //     is there in its place is judged as what belongs to no member.
-// R4. Memory is bounded: a page of chunks, a page of each server, SUSPECTS_MAX suspicions.
+// R4. A chunk that the masters keep has no members, and the masters say what is wrong with it; it is
+//     looked at again like any suspicion.
+// R5. Memory is bounded: a page of chunks, a page of each server, SUSPECTS_MAX suspicions.
 
 import type { FsckEvent, FsckFinding, FsckProgress, ReplicaFault } from "./finding.js";
 import { wayOut } from "./finding.js";
@@ -83,6 +85,7 @@ export class ReplicaAudit {
     for (const chunk of chunks) {
       this.#counts.chunks++;
       for (const member of holdersOf(chunk)) yield* this.#confirm(chunk, member);
+      yield* this.#confirmInline(chunk);
     }
     if (this.#options.bytes) yield* this.#read(chunks);
     yield this.#progress("replicas");
@@ -133,6 +136,7 @@ export class ReplicaAudit {
       }
     }
     for (const [chunk, member] of suspects) yield* this.#confirm(chunk, member);
+    for (const chunk of chunks) yield* this.#confirmInline(chunk);
     if (this.#options.bytes) yield* this.#read(chunks);
   }
 
@@ -158,6 +162,16 @@ export class ReplicaAudit {
     const wrong = faultOf(chunk, still.member, facts);
     if (wrong === undefined) return;
     yield this.#found(wrong.fault, { chunk, server: nameOf(member), what: wrong.what });
+  }
+
+  /** Looks again at a chunk that the masters keep (R4). */
+  async *#confirmInline({ handle, isReleased, inlineFault }: AuditedChunk): Events {
+    if (isReleased || inlineFault === undefined || inlineFault === "") return;
+    const chunk = await this.#source.chunk(handle);
+    const what = chunk?.isReleased === false ? (chunk.inlineFault ?? "") : "";
+    if (chunk !== undefined && what !== "") {
+      yield this.#found("inlineBytes", { chunk, server: undefined, what });
+    }
   }
 
   /** The chunk as it is now, and what this server should have of it, if it should. */
@@ -225,7 +239,9 @@ export class ReplicaAudit {
 
   /** Has the copies of chunks read, some at a time. */
   async *#read(chunks: readonly AuditedChunk[]): Events {
-    const kept = chunks.filter(({ isReleased }) => !isReleased);
+    const kept = chunks.filter(({ isReleased, inlineFault }) => {
+      return !isReleased && inlineFault === undefined; // what the masters keep, they have looked at
+    });
     for (let at = 0; at < kept.length; at += READS_AT_ONCE) {
       const some = kept.slice(at, at + READS_AT_ONCE);
       const readings = await Promise.all(some.map(({ handle }) => this.#source.read(handle)));
@@ -250,11 +266,11 @@ export class ReplicaAudit {
   }
 
   #found(
-    fault: ReplicaFault,
+    fault: ReplicaFault | "inlineBytes",
     about: {
       readonly chunk?: AuditedChunk;
       readonly handle?: number;
-      readonly server: string;
+      readonly server: string | undefined;
       readonly what: string;
     },
   ): FsckEvent {

@@ -12,6 +12,11 @@ export interface AuditedChunk {
   readonly content: number;
   /** No file has it any more: its copies are about to go. */
   readonly isReleased: boolean;
+  /**
+   * The masters keep its bytes: it has no members. What is wrong with them, empty if nothing is;
+   * undefined for a chunk of chunkservers.
+   */
+  readonly inlineFault: string | undefined;
   readonly members: readonly AuditedMember[];
 }
 

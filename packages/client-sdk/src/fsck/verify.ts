@@ -1,6 +1,6 @@
 // Every replica of a file, or every unit, read as a reader would, from its server to here: each
 // block against its checksum, and the whole against length and checksum in the metadata. Of units
-// also whether the parity is that of the data.
+// also whether the parity is that of the data. What the masters keep, from every one of them.
 
 import {
   type Clock,
@@ -18,12 +18,13 @@ import type { InodeInfo, LocatedChunk, ReplicaState, TailLocation } from "../ope
 import type { CallOptions } from "../options.js";
 import type { AdminClient } from "../rpc/admin-client.js";
 import type { ChunkserverPool } from "../rpc/chunkserver-pool.js";
+import type { InlineCheck } from "./inline-check.js";
 import { StripeCheck } from "./stripe-check.js";
 import { checkTail, type TailCheckParts } from "./verify-tail.js";
 
 /** How one replica of a chunk is. */
 export interface VerifiedReplica {
-  /** Name of its chunkserver. */
+  /** Name of its chunkserver; of what the masters keep, of the master. */
   readonly server: string;
   /**
    * "bad": damaged, missing or another one. "unknown": the server did not answer. "unfit": a parity
@@ -44,6 +45,8 @@ export interface VerifiedChunk {
   readonly replicas: readonly VerifiedReplica[];
   /** Records are appended to it: the length is what was committed when it was read. */
   readonly isGrowing: boolean;
+  /** The masters keep it: these are the replicas. */
+  readonly isInline: boolean;
 }
 
 export interface VerifyOptions extends CallOptions {
@@ -60,6 +63,7 @@ export interface VerifyParts {
   /** Servers that did not answer, and until when they are not asked again. */
   readonly silent: Map<ServerId, { readonly until: number; readonly why: string }>;
   readonly tails: TailCheckParts;
+  readonly inline: InlineCheck;
 }
 
 /** The copy itself is bad. */
@@ -95,9 +99,12 @@ export async function* verifyFile(
     for (; index < file.info.chunkCount; index++) {
       yield await run("verify", path, call, async (one) => {
         const chunk = await file.locate(one, index);
-        const replicas = await verifyReplicas(task, one, chunk);
-        const { handle, lengthBytes: length } = chunk;
-        return { path: file.info.path, index, handle, length, replicas, isGrowing: false };
+        const { handle, lengthBytes: length, isInline } = chunk;
+        const replicas = isInline
+          ? await parts.inline.check(one, file, { position: index, chunk, onProgress })
+          : await verifyReplicas(task, one, chunk);
+        const about = { path: file.info.path, index, handle, length };
+        return { ...about, replicas, isGrowing: false, isInline };
       });
     }
     if (tail === undefined) return;
@@ -120,7 +127,7 @@ async function verifyTail(
     onProgress(bytes);
   };
   const path = file.info.path;
-  const about = { path, index, handle: tail.handle, isGrowing: true };
+  const about = { path, index, handle: tail.handle, isGrowing: true, isInline: false };
   try {
     const checked = await checkTail(parts.tails, call, tail, { read: true, onBytes });
     if (checked === undefined) return undefined;

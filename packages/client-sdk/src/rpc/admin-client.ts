@@ -198,6 +198,8 @@ export function decodeMaster(master: lumeo.master.v1.MasterStatus.$Properties): 
     caughtUp: master.caughtUp ?? false,
     memoryBytes: master.memoryBytes ?? 0,
     stateHash: master.stateHash ?? "",
+    inlineChunks: master.inlineChunks ?? 0,
+    inlineBytes: master.inlineBytes ?? 0,
   };
 }
 

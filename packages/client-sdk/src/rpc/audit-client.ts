@@ -21,6 +21,7 @@ const FAULTS: ReadonlyMap<lumeo.master.v1.NameFault, NameFault> = new Map([
   [Wire.NameFault.NAME_FAULT_CHUNK_RECORD, "chunkRecord"],
   [Wire.NameFault.NAME_FAULT_UNREFERENCED, "unreferenced"],
   [Wire.NameFault.NAME_FAULT_DIRECTORY, "directory"],
+  [Wire.NameFault.NAME_FAULT_INLINE_BYTES, "inlineBytes"],
 ]);
 const STANDINGS: ReadonlyMap<lumeo.master.v1.ReplicaStanding, ReplicaStanding> = new Map([
   [Wire.ReplicaStanding.REPLICA_STANDING_MEMBER, "member"],
@@ -175,6 +176,7 @@ function decodeChunk(state: lumeo.master.v1.IChunkState): AuditedChunk {
     lengthBytes,
     content: state.content ?? 0,
     isReleased: state.orphan ?? false,
+    inlineFault: state.chunk?.inline ? (state.inlineFault ?? "") : undefined,
     members: (replicas ?? []).map(({ serverId, name }, position) => {
       const id = positive(serverId, "server id");
       return { id, name: name ?? "", ...contentAt(data, position) };

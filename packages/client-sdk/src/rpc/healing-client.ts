@@ -183,6 +183,7 @@ function decodeChunkState(state: lumeo.master.v1.ChunkState.$Properties): ChunkS
     orphan: state.orphan ?? false,
     move: (state.moveTarget ?? 0) === 0 ? undefined : { target, job: state.job ?? 0 },
     checks: (state.checks ?? []).map(decodeCheck),
+    inlineFault: state.inlineFault ?? "",
   };
 }
 

@@ -66,6 +66,8 @@ export function decodeHealth(health: lumeo.master.v1.ChunkHealth.$Properties): C
     damaged: health.damaged ?? 0,
     lost: health.lost ?? 0,
     unreadable: health.unreadable ?? 0,
+    inlineChunks: health.inlineChunks ?? 0,
+    inlineBytes: health.inlineBytes ?? 0,
     lookedMsAgo: health.lookedMsAgo ?? 0,
   };
 }

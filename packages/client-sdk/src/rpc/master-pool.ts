@@ -106,6 +106,15 @@ export class MasterPool implements Masters, Closable {
     return operations.perform(attempt, service).then(answered, failed);
   }
 
+  /** Asks one master, whoever leads, and learns nothing from it: for looking at each of them. */
+  attemptAt<K extends OperationKind>(address: string, attempt: Attempt<K>): Promise<Answer<K>> {
+    try {
+      return this.#link(address).operations.perform(attempt, { follower: undefined });
+    } catch (closed) {
+      return Promise.reject(closed);
+    }
+  }
+
   /**
    * Notes what a failure says about a master; what its caller is told.
    *

@@ -16,6 +16,7 @@ import {
   Budget,
   type Clock,
   LumeoError,
+  MiB,
   type Permit,
   type Timers,
 } from "@lumeofs/base";
@@ -31,8 +32,9 @@ export const OPERATIONS_OPEN_MAX = 2_048;
 const SILENCE_MS = 500;
 /** So many further silences, and it stands still. */
 const SILENCES_MAX = 3;
-/** Operations in one message. */
+/** Operations in one message, and bytes of files in it; the last one may exceed them. */
 const BATCH_OPERATIONS_MAX = 256;
+const BATCH_INLINE_BYTES = 1 * MiB;
 
 type Stream = RpcStream<lumeo.master.v1.IOperateRequest, lumeo.master.v1.IOperateResponse>;
 type Result = lumeo.master.v1.OperationResult;
@@ -244,8 +246,9 @@ export class OperationStream {
     try {
       while (0 < this.#queue.length) {
         const stream = (this.#stream ??= await this.#connect());
-        const batch = this.#queue.slice(0, BATCH_OPERATIONS_MAX);
-        this.#queue = this.#queue.slice(BATCH_OPERATIONS_MAX);
+        const count = batchOf(this.#queue);
+        const batch = this.#queue.slice(0, count);
+        this.#queue = this.#queue.slice(count);
         const operations: lumeo.master.v1.Operation.$Properties[] = [];
         for (const open of batch) {
           if (!this.#open.has(open.message.id as number)) continue;
@@ -307,6 +310,17 @@ export class OperationStream {
       `No answer to "${kind}" from master ${this.#channel.address} within ${timeoutMs} ms`,
     );
   }
+}
+
+/** How many of the first go into one message. */
+function batchOf(queue: readonly OpenOperation[]): number {
+  let [count, bytes] = [0, 0];
+  for (const { message } of queue) {
+    if (count === BATCH_OPERATIONS_MAX || BATCH_INLINE_BYTES <= bytes) break;
+    count++;
+    bytes += message.commit?.inlineBytes?.byteLength ?? 0;
+  }
+  return count;
 }
 
 function lost(cause: LumeoError, isSent: boolean): LumeoError {

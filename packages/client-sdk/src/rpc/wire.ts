@@ -52,6 +52,7 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
       replicas: ask.replicas,
       code: ask.code === undefined ? null : encodeCode(ask.code),
       crc32c: ask.crc32c,
+      inlineBytes: ask.inlineBytes ?? null,
       precondition: encodePrecondition(ask.precondition),
       makeParents: ask.makeParents,
       ...encodeAttributes(ask.attributes),
@@ -123,9 +124,10 @@ const DECODERS: {
   },
   reportTail: decodeDone,
   list: ({ listing }, ask) => decodeListing(ask.path, expected(listing, "listing")),
-  openSession: ({ sessionOpened }) => ({
-    session: positive(expected(sessionOpened, "sessionOpened").session, "session"),
-  }),
+  openSession: ({ sessionOpened }) => {
+    const { session, inlineBytesMax } = expected(sessionOpened, "sessionOpened");
+    return { session: positive(session, "session"), inlineBytesMax: inlineBytesMax ?? 0 };
+  },
   commit: ({ file }) => decodeInfo(expected(file, "file")),
   editFile: ({ file }) => decodeInfo(expected(file, "file")),
   beginUpload: ({ uploadBegun }) => ({
@@ -199,7 +201,10 @@ export function decodeResult<K extends OperationKind>(
 export function decodeLocated(located: lumeo.common.v1.LocatedChunk.$Properties): LocatedChunk {
   const chunk = expected(located.chunk, "chunk");
   const replicas = (located.replicas ?? []).map(decodeReplicaState);
-  return { ...decodeChunk(chunk), replicas, token: decodeToken(located.token) };
+  const isInline = located.inline ?? false;
+  const inlineBytes = isInline ? (located.inlineBytes ?? undefined) : undefined;
+  const token = decodeToken(located.token);
+  return { ...decodeChunk(chunk), replicas, token, isInline, inlineBytes };
 }
 
 /** A growing chunk with its replicas. */

@@ -23,6 +23,8 @@ export class FakeMaster {
   isStill = false;
   /** Answers queries as a follower of this master. */
   follows: FakeMaster | undefined;
+  /** What it gives for whatever the masters keep of files, where it has lost that. */
+  keptBytes: Uint8Array | undefined;
   /** Operations in each message that arrived. */
   readonly batches: number[] = [];
 
@@ -72,7 +74,7 @@ export class FakeMaster {
     const isRead = operation.stat ?? operation.list;
     if (this.follows !== undefined && isRead) {
       const shown = { appliedIndex: 7, ageMs: 42, byFollower: true, leader: this.follows.address };
-      return { ...execute(namespace, operation), ...shown, id };
+      return { ...execute(namespace, operation, this.keptBytes), ...shown, id };
     }
     if (leader === undefined) return refused(id, new LumeoError("NO_LEADER", "no leader"));
     if (leader !== this) {
@@ -82,7 +84,7 @@ export class FakeMaster {
     if (fate instanceof LumeoError) return refused(id, fate);
     if (fate === "lose request") throw new LumeoError("CONNECTION_LOST", "request lost");
     if (fate === "never answer") return [];
-    const result = execute(namespace, operation);
+    const result = execute(namespace, operation, this.keptBytes);
     if (fate === "lose answer") throw new LumeoError("CONNECTION_LOST", "answer lost");
     return { ...result, id };
   }
@@ -162,9 +164,9 @@ export class FakeCluster implements Closable {
   }
 }
 
-function execute(namespace: FakeNamespace, operation: Operation): Result {
+function execute(namespace: FakeNamespace, operation: Operation, kept?: Uint8Array): Result {
   try {
-    return namespace.execute(operation);
+    return namespace.execute(operation, kept);
   } catch (error) {
     if (error instanceof LumeoError) return { error: encodeErrorDetail(error) };
     throw error;

@@ -1,7 +1,7 @@
 // What all masters of a fake cluster know together: files, directories, grants, sessions. Changes
 // take effect at once, and a request that comes again gets its first answer.
 
-import { LumeoError } from "@lumeofs/base";
+import { crc32cCombine, LumeoError } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import type { FakeChunkserver } from "./chunkserver.js";
 
@@ -16,6 +16,8 @@ interface FakeFile {
   readonly chunkSizeBytes: number;
   readonly revision: number;
   readonly code: lumeo.common.v1.Code.$Properties | null;
+  /** Of a file that came with its commit. */
+  readonly inlineBytes?: Uint8Array;
 }
 
 const { FileKind } = lumeo.master.v1;
@@ -33,6 +35,10 @@ export class FakeNamespace {
   usableMs = 600_000;
   /** Comes with every location and grant. */
   token = Uint8Array.of(1);
+  /** Files of at most so many bytes may come with their commit; what the session says. */
+  inlineBytesMax = 0;
+  /** Whatever the session says, none is taken. */
+  refusesInline = false;
   /** What all directories say. */
   policy: lumeo.master.v1.Policy.$Properties = {};
   /** Servers that the masters take for dead. */
@@ -65,23 +71,26 @@ export class FakeNamespace {
     return this.applied.filter((operation) => operation[kind]).length;
   }
 
-  execute(operation: Operation): Result {
+  /** @param kept  What this master has of the files' own bytes, where it is something else. */
+  execute(operation: Operation, kept?: Uint8Array): Result {
     if (operation.openSession) {
       const session = ++this.#lastNumber;
       this.#sessions.set(session, new Map());
-      return { sessionOpened: { session, idleMsMax: 60_000 } };
+      const { inlineBytesMax } = this;
+      return { sessionOpened: { session, idleMsMax: 60_000, inlineBytesMax } };
     }
-    if (operation.stat) return this.#stat(operation.stat);
+    if (operation.stat) return this.#stat(operation.stat, kept);
     if (operation.effectivePolicy) return { policy: this.policy };
     if (operation.list) return this.#list(operation.list);
     return this.#once(operation);
   }
 
   locate(handle: number): lumeo.common.v1.LocatedChunk.$Properties {
-    const chunk = [...this.files.values()].flatMap(({ chunks }) => chunks);
-    const found = chunk.find((one) => one.handle === handle);
-    if (found === undefined) throw new LumeoError("NOT_FOUND", `no chunk ${handle}`);
-    return this.#located(found);
+    for (const { chunks, inlineBytes } of this.files.values()) {
+      const found = chunks.find((one) => one.handle === handle);
+      if (found !== undefined) return this.#located(found, inlineBytes);
+    }
+    throw new LumeoError("NOT_FOUND", `no chunk ${handle}`);
   }
 
   #once(operation: Operation): Result {
@@ -166,8 +175,12 @@ export class FakeNamespace {
     if (ask.precondition?.absent && old !== undefined) throw new LumeoError("EXISTS", path);
     const revision = ask.precondition?.revision ?? 0;
     if (revision !== 0 && old?.revision !== revision) throw new LumeoError("PRECONDITION", path);
+    const inlineBytes = ask.inlineBytes?.byteLength ? ask.inlineBytes : undefined;
+    if (this.refusesInline && inlineBytes) throw new LumeoError("INLINE_REFUSED", "no");
     this.#seal(ask.chunks ?? []);
-    const chunks = [...(this.#uploads.get(ask.upload ?? 0) ?? []), ...(ask.chunks ?? [])];
+    const inline = inlineBytes ? [this.#inlineChunk(ask)] : [];
+    const uploaded = this.#uploads.get(ask.upload ?? 0) ?? [];
+    const chunks = [...inline, ...uploaded, ...(ask.chunks ?? [])];
     const sizeBytes = chunks.reduce((sum, { lengthBytes }) => sum + (lengthBytes ?? 0), 0);
     const { crc32c, chunkSizeBytes, code } = ask;
     this.files.set(path, {
@@ -177,8 +190,14 @@ export class FakeNamespace {
       chunkSizeBytes: chunkSizeBytes ?? 0,
       revision: ++this.#lastNumber,
       code: code ?? null,
+      ...(inlineBytes ? { inlineBytes: new Uint8Array(inlineBytes) } : {}),
     });
     return { file: this.#info(path) };
+  }
+
+  #inlineChunk({ inlineBytes, crc32c }: lumeo.master.v1.ICommit): ChunkRef {
+    const handle = ++this.#lastNumber * GRANT_SLOTS;
+    return { handle, epoch: 1, lengthBytes: inlineBytes?.byteLength ?? 0, crc32c: crc32c ?? 0 };
   }
 
   #edit({ path, revision, keep, replaced, appended }: lumeo.master.v1.IEditFile): Result {
@@ -190,7 +209,11 @@ export class FakeNamespace {
     for (const { position, chunk } of replaced ?? []) chunks[position ?? 0] = chunk ?? {};
     this.#seal([...(replaced ?? []).map(({ chunk }) => chunk ?? {}), ...(appended ?? [])]);
     const sizeBytes = chunks.reduce((sum, { lengthBytes }) => sum + (lengthBytes ?? 0), 0);
-    this.files.set(path ?? "", { ...old, chunks, sizeBytes, revision: ++this.#lastNumber });
+    const crc32c = chunks.reduce((crc, one) => {
+      return crc32cCombine(crc, one.crc32c ?? 0, one.lengthBytes ?? 0);
+    }, 0);
+    const edited = { chunks, sizeBytes, crc32c, revision: ++this.#lastNumber };
+    this.files.set(path ?? "", { ...old, ...edited });
     const result = { file: this.#info(path ?? "") };
     this.afterEdit(path ?? "");
     return result;
@@ -211,14 +234,15 @@ export class FakeNamespace {
     this.files.delete(path ?? "");
   }
 
-  #stat(ask: lumeo.master.v1.IStat): Result {
+  #stat(ask: lumeo.master.v1.IStat, kept: Uint8Array | undefined): Result {
     const info = this.#info(ask.path ?? "");
     if (ask.revision && info.revision !== ask.revision)
       throw new LumeoError("CONFLICT", "replaced");
     const first = ask.firstChunk ?? 0;
-    const chunks = this.files.get(ask.path ?? "")?.chunks ?? [];
+    const { chunks = [], inlineBytes } = this.files.get(ask.path ?? "") ?? {};
     const page = chunks.slice(first, first + (ask.chunkCountMax ?? 0));
-    return { stat: { info, chunks: page.map((chunk) => this.#located(chunk)) } };
+    const bytes = inlineBytes && (kept ?? inlineBytes);
+    return { stat: { info, chunks: page.map((chunk) => this.#located(chunk, bytes)) } };
   }
 
   #list(ask: lumeo.master.v1.IList): Result {
@@ -246,7 +270,14 @@ export class FakeNamespace {
     return { path, kind, sizeBytes, revision, crc32c, chunkSizeBytes, code, ...counts };
   }
 
-  #located(chunk: ChunkRef): lumeo.common.v1.LocatedChunk.$Properties {
+  /** Without members, it is a chunk of the masters. */
+  #located(
+    chunk: ChunkRef,
+    inlineBytes: Uint8Array | undefined,
+  ): lumeo.common.v1.LocatedChunk.$Properties {
+    if (inlineBytes !== undefined && !this.#replicas.has(chunk.handle ?? 0)) {
+      return { chunk, inline: true, inlineBytes };
+    }
     const members = this.#replicas.get(chunk.handle ?? 0) ?? [];
     const replicas = members.map((id, position) => this.#replica(id, position));
     return { chunk, replicas, token: this.token };

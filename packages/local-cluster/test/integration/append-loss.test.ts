@@ -104,7 +104,7 @@ test.serial("verify and fsck read what is being appended, on every member", asyn
   const path = "/checked";
   const text = await appendLines(client, path, 40);
   const { handle, names } = await holdersOf(t, client, path);
-  const growing = { path, index: 0, handle, isGrowing: true, length: text.length };
+  const growing = { path, index: 0, handle, isGrowing: true, isInline: false, length: text.length };
   const intact = names.map((server) => ({ server, finding: "intact" }));
   const [chunk, summary] = await drill.json(t, ["verify", path]);
   t.like(chunk, { ...growing, replicas: intact });

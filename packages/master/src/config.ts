@@ -1,7 +1,7 @@
 // Every setting of a master. Defaults < file < environment (LUMEO_MASTER_…) < flags.
 
 import { parseArgs } from "node:util";
-import { GiB, LumeoError, MiB, type NodeId } from "@lumeofs/base";
+import { GiB, KiB, LumeoError, MiB, type NodeId } from "@lumeofs/base";
 import { LOG_LEVELS, readSettings } from "@lumeofs/node";
 import { z } from "zod";
 import {
@@ -11,6 +11,7 @@ import {
   RAFT_OPTIONS_DEFAULT,
   TICK_MS_DEFAULT,
 } from "./consensus/config.js";
+import { INLINE_BYTES_MAX } from "./metadata/inline-table.js";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -126,6 +127,12 @@ const schema = z
     releasedGraceMs: wholeNumber(0, 30 * 24 * HOUR)
       .default(10 * MINUTE)
       .describe("Chunks of removed files stay this long for those who are reading them."),
+    inlineBytes: wholeNumber(0, INLINE_BYTES_MAX)
+      .default(4 * KiB)
+      .describe("Files of up to so many bytes are kept by the masters themselves; 0 for none."),
+    inlineTotal: wholeNumber(0, 1_024 * GiB)
+      .default(GiB)
+      .describe("At most so many bytes of such files; what comes then is written as chunks."),
     sweepMs: wholeNumber(100, HOUR)
       .default(10 * SECOND)
       .describe("Pause between two looks for what has expired."),

@@ -67,6 +67,7 @@ import { ChunkserverClient } from "./rpc/chunkserver-client.js";
 import { fleetMethods } from "./rpc/fleet-service.js";
 import { spareServers } from "./rpc/fleet-view.js";
 import { healingMethods } from "./rpc/healing-service.js";
+import type { InlineTerms } from "./rpc/inline-content.js";
 import { askMaster, integrityMethods } from "./rpc/integrity-service.js";
 import { JoinWatch } from "./rpc/join-watch.js";
 import { masterAdminMethods } from "./rpc/master-admin.js";
@@ -400,7 +401,7 @@ async function serve(
   const { heartbeatMs, deadMs, grantMs } = config;
   const { group } = consensus;
   const masters = masterDirectory(group);
-  const limits = { grantUsableMs, sessionIdleMs, failureDomain };
+  const limits = { grantUsableMs, sessionIdleMs, failureDomain, inline: inlineTermsOf(parts) };
   const operations = { log, reads, fleet, clock, random, mint, tails, ...limits };
   const meter = operationMeter(metrics, clock);
   const checker = opening.use(checkerOf(parts, checkMeter(metrics)));
@@ -416,7 +417,7 @@ async function serve(
     ...backupMethodsOf(parts),
     ...healingMethods({
       ...{ replication: consensus, channels, log, fleet, clock, orders, seen: healing },
-      terms: config,
+      ...{ terms: config, self: config.id },
     }),
     ...integrityMethods({ log, checker }),
     ...chunkMethods({ log, fleet, clock, mint, keeper: tails.keeper }),
@@ -435,6 +436,15 @@ async function serve(
       hashState: () => hashState(state),
     }),
   ]);
+}
+
+/** A file that the masters keep has as many copies as masters vote, now and when it is changed. */
+function inlineTermsOf({ config, consensus }: Parts): InlineTerms {
+  const voters = (): number => {
+    const { voters: next, votersOutgoing: outgoing } = consensus.group.memberships.current;
+    return outgoing.length === 0 ? next.length : Math.min(next.length, outgoing.length);
+  };
+  return { bytesMax: config.inlineBytes, totalBytesMax: config.inlineTotal, voters };
 }
 
 function tailMethodsOf({ log, fleet, host, tails, healing }: Parts): readonly RpcMethod[] {

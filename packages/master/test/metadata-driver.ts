@@ -8,6 +8,7 @@ import {
   epoch,
   handleIn,
   type InodeId,
+  MiB,
   serverId,
   unitCount,
   wallMs,
@@ -15,6 +16,7 @@ import {
 import type { Command, Reply, RequestId, SealedChunk } from "../src/metadata/command.js";
 import { encodeProposal } from "../src/metadata/command-codec.js";
 import { NO_POLICY, type Policy } from "../src/metadata/directory-record.js";
+import { INLINE_BYTES_MAX, inlineRecord } from "../src/metadata/inline-table.js";
 import { decodeReply } from "../src/metadata/reply-codec.js";
 import { applyEntry } from "../src/metadata/state-machine.js";
 import { MemoryState } from "./memory-state.js";
@@ -184,6 +186,21 @@ export function commitOf(
     tags: {},
     ttlMs: undefined,
     fence: undefined,
+    inline: undefined,
     ...more,
   };
+}
+
+/** A commit that brings its bytes, as the leader proposes it. */
+export function inlineOf(
+  path: string,
+  bytes: Uint8Array,
+  { totalBytesMax = MiB, ...more }: Partial<Commit> & { readonly totalBytesMax?: number } = {},
+): Commit {
+  return commitOf(path, [], {
+    crc32c: crc32c(bytes),
+    chunkSizeBytes: INLINE_BYTES_MAX,
+    inline: { kind: "kept", record: inlineRecord(bytes), totalBytesMax },
+    ...more,
+  });
 }

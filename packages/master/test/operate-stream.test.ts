@@ -99,6 +99,7 @@ class Desk {
   readonly stream = new StreamPair();
   leaseMs: number | undefined;
   isFounded = true;
+  voters = 3;
   room = new OperationRoom();
 
   /** The session runs from here on; its end comes wrapped, so that nobody waits for it now. */
@@ -122,6 +123,7 @@ class Desk {
       grantUsableMs: 1,
       failureDomain: "rack",
       sessionIdleMs: 1,
+      inline: { bytesMax: 4_096, totalBytesMax: GiB, voters: () => this.voters },
       timers,
       masters: { addresses: ["m1:1", "m2:1"], revision: 1, onChange: () => () => {} },
       room: this.room,

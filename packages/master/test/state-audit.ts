@@ -2,11 +2,12 @@
 // every count recounted, every reference followed. It walks what apply may never walk, so it is for
 // tests only.
 
-import { type ChunkHandle, type InodeId, ROOT_INODE, unitCount } from "@lumeofs/base";
+import { type ChunkHandle, crc32c, type InodeId, ROOT_INODE, unitCount } from "@lumeofs/base";
 import { auditNames } from "../src/audit/names-audit.js";
 import { decodeChunk, decodeConverted, decodePage } from "../src/metadata/chunk-table.js";
 import type { DirectoryInode, Usage } from "../src/metadata/directory-record.js";
 import { decodePast } from "../src/metadata/history.js";
+import { bytesOfRecord } from "../src/metadata/inline-table.js";
 import {
   contentOf,
   decodeEntry,
@@ -43,6 +44,7 @@ const TABLE = {
   upload: 0x23,
   tail: 0x24,
   converted: 0x25,
+  inline: 0x26,
   expiry: 0x61,
   job: 0x70,
   openJob: 0x71,
@@ -70,6 +72,7 @@ export async function audit(reader: StateReader): Promise<readonly string[]> {
   report.checkContents();
   report.checkChunks();
   report.checkConversions();
+  report.checkInline();
   report.checkTails();
   report.checkExpiries();
   report.checkMoves();
@@ -229,6 +232,28 @@ class Audit {
       const isOwn = chunks.get(handle)?.listedAs === undefined;
       this.#expect(isOwn, `a list has the handle of converted chunk ${handle}`);
     }
+  }
+
+  /** B1 and B2: who says that the masters keep its bytes has them, and nobody else. */
+  checkInline(): void {
+    const kept = new Map(
+      this.#of("inline").map(([key, value]) => [numberOf(key), bytesOfRecord(value)]),
+    );
+    let total = 0;
+    for (const bytes of kept.values()) total += bytes.byteLength;
+    this.#same(this.#counter(COUNTER.inlineChunks), kept.size, "count of inline chunks");
+    this.#same(this.#counter(COUNTER.inlineBytes), total, "count of inline bytes");
+    for (const [key, value] of this.#of("chunk")) {
+      const handle = numberOf(key);
+      const { isInline, lengthBytes, crc32c: checksum } = decodeChunk(value);
+      const bytes = kept.get(handle);
+      this.#same(bytes !== undefined, isInline, `bytes of chunk ${handle} with the masters`);
+      if (bytes === undefined) continue;
+      const found = [bytes.byteLength, crc32c(bytes)];
+      this.#same(found, [lengthBytes, checksum], `inline bytes of chunk ${handle}`);
+      kept.delete(handle);
+    }
+    this.#same([...kept.keys()], [], "inline bytes of no chunk");
   }
 
   /** L1 and L2, and how many tails there are. */

@@ -5,7 +5,8 @@
  * the number of what refers; `chunkList`: the chunks of a file are not as many or as long as the
  * file; `chunkRecord`: a file's chunk is unknown, released, or that of another content;
  * `unreferenced`: a chunk is kept and nothing refers to it; `directory`: a directory does not hold
- * what it says.
+ * what it says; `inlineBytes`: the bytes of a small file that the masters keep are missing, wrong,
+ * nobody's, or not counted.
  */
 export type NameFault =
   | "dangling"
@@ -13,7 +14,8 @@ export type NameFault =
   | "chunkList"
   | "chunkRecord"
   | "unreferenced"
-  | "directory";
+  | "directory"
+  | "inlineBytes";
 
 export interface NameFinding {
   readonly fault: NameFault;
@@ -33,6 +35,8 @@ export interface AuditCounts {
   /** Files, versions and things in the trash that were followed to their chunks. */
   readonly files: number;
   readonly chunks: number;
+  /** Of small files that the masters keep. */
+  readonly inlineBytes: number;
 }
 
 /** A piece of an audit's work: a page of records has been read. */

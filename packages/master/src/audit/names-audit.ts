@@ -6,6 +6,7 @@
 //     up; every pass compares counts of references for the ids of its window.
 // N3. A chunk that still grows has no record in the table of chunks: tail-table.ts has it, and its
 //     file names it beside its list. It is not looked at here.
+// N4. The bytes of small files that the masters keep are read in the end, all of them.
 
 import { type ChunkHandle, type InodeId, ROOT_INODE } from "@lumeofs/base";
 import { decodeChunk, getPage, listedChunk, PAGE_CHUNKS } from "../metadata/chunk-table.js";
@@ -25,6 +26,7 @@ import {
   entryParentOf,
   historyBehind,
   historyIdOf,
+  inlineKey,
   inodesAfter,
   nameOf,
   numberOf,
@@ -43,6 +45,7 @@ import { checkFile, pagesOfFile } from "./chunk-lists.js";
 import { COUNT_MAX, CountWindow, WINDOW_PAGES_MAX } from "./count-window.js";
 import { DirectorySums } from "./directory-sums.js";
 import type { AuditCounts, AuditStep, NameFinding } from "./finding.js";
+import { auditInlineBytes } from "./inline-bytes.js";
 import { type Pair, pagesOf, pathOf } from "./records.js";
 
 type Steps = AsyncGenerator<AuditStep, void, undefined>;
@@ -59,7 +62,7 @@ export function auditNames(reader: StateReader, pagesMax = WINDOW_PAGES_MAX): St
 class NamesAudit {
   readonly #reader: StateReader;
   readonly #pagesMax: number;
-  readonly #counts = { records: 0, files: 0, chunks: 0 };
+  readonly #counts = { records: 0, files: 0, chunks: 0, inlineBytes: 0 };
   /** Directories that have entries, and history, by their own word. */
   readonly #filled = { entries: 0, history: 0 };
   /** Undefined after the first pass (N2). */
@@ -92,6 +95,11 @@ class NamesAudit {
       yield* this.#countChunks(needed, shared);
       yield* this.#compareChunks(needed, shared.to === Number.POSITIVE_INFINITY);
       from = needed.to;
+    }
+    for await (const { records, bytes, findings } of auditInlineBytes(this.#reader)) {
+      this.#counts.records += records;
+      this.#counts.inlineBytes += bytes;
+      yield this.#step(findings);
     }
   }
 
@@ -295,8 +303,13 @@ class NamesAudit {
       const findings: NameFinding[] = [];
       for (const [key, value] of page) {
         const handle = numberOf(key);
-        const { releasedAt, inode, sharers } = decodeChunk(value);
-        if (!needed.covers(handle) || releasedAt !== undefined) continue;
+        const { releasedAt, inode, sharers, isInline } = decodeChunk(value);
+        if (!needed.covers(handle)) continue;
+        if (isInline && this.#reader.get(inlineKey(handle as ChunkHandle)) === undefined) {
+          const what = "the masters keep it, and its bytes are missing";
+          findings.push(finding("inlineBytes", "", what, { inode, handle }));
+        }
+        if (releasedAt !== undefined) continue;
         const found = needed.countOf(handle);
         if (found === 0) {
           const what = "it is kept, and no file, version, snapshot, upload or trash has it";

@@ -57,7 +57,7 @@ const chunk: fc.Arbitrary<HeldChunk> = fc
   .map(([[data = 4, parity = 2], lengthBytes, ids]) => {
     const members = ids.slice(0, data + parity).map(serverId);
     const coding = { data, parity, cellBytes: CELL_BYTES_MIN, unitCrcs: members.map(Number) };
-    return { handle: chunkHandle(64), members, lengthBytes, coding };
+    return { handle: chunkHandle(64), members, lengthBytes, coding, isInline: false };
   });
 
 interface Drawn {

@@ -54,7 +54,8 @@ function held(all: Picture, ids: readonly number[], lengthBytes = 4): HeldChunk 
 }
 
 function replicated(handle: number, members: readonly ServerId[], lengthBytes: number): HeldChunk {
-  return { handle: chunkHandle(handle), members, lengthBytes, coding: undefined };
+  const kept = { coding: undefined, isInline: false };
+  return { handle: chunkHandle(handle), members, lengthBytes, ...kept };
 }
 
 test("a move takes nothing that is good away, and puts no two copies together", (t) => {

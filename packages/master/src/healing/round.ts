@@ -19,6 +19,9 @@ export interface RoundFigures {
   /** Not lost, but so many of their servers are away that they cannot be read now. */
   readonly unreadable: number;
   readonly damaged: number;
+  /** Of `chunks`, those whose bytes the masters keep themselves. */
+  readonly inlineChunks: number;
+  readonly inlineBytes: number;
 }
 
 const NO_FIGURES: RoundFigures = {
@@ -27,6 +30,8 @@ const NO_FIGURES: RoundFigures = {
   lost: 0,
   unreadable: 0,
   damaged: 0,
+  inlineChunks: 0,
+  inlineBytes: 0,
 };
 
 /** What has left where, and where it is now. */
@@ -59,6 +64,10 @@ export class Round {
   note(chunk: HeldChunk, found: Assessment): void {
     const { members } = chunk;
     this.#figures.chunks++;
+    if (chunk.isInline) {
+      this.#figures.inlineChunks++;
+      this.#figures.inlineBytes += chunk.lengthBytes;
+    }
     if (found.whole < members.length) this.#figures.underReplicated++;
     if (found.whole < neededMembers(chunk)) this.#figures.lost++;
     else if (found.margin < 0) this.#figures.unreadable++;

@@ -12,6 +12,8 @@
 //     the converted table leads from theirs to it, and its record names theirs. So whoever comes
 //     from a list asks `listedChunk`, and whoever comes from chunkservers `getChunk`. No list ever
 //     has the handle that a chunk was converted to.
+// C7. An inline chunk (inline-table.ts) has no members, no code, and is never converted: the
+//     masters keep its bytes until it is forgotten.
 
 import {
   type ChunkCoding,
@@ -33,6 +35,7 @@ import { readCoding, writeCoding } from "./coding-codec.js";
 import { type Refused, refuse, type SealedChunk } from "./command.js";
 import { corrupt, encodeWhole, readIds, readWhole, writeList, writeNumber } from "./fields.js";
 import { consume, FRESH_EPOCH, isLive, REPLICAS_MAX } from "./grants.js";
+import { dropInlineBytes } from "./inline-table.js";
 import { chunkKey, convertedKey, pageKey, releasedKey } from "./keys.js";
 import { isOfLostTime } from "./restoration.js";
 import type { State, StateView } from "./state.js";
@@ -65,6 +68,8 @@ export interface ChunkRecord {
   readonly isForked: boolean;
   /** The handle that lists have of it; undefined for its own (C6). */
   readonly listedAs: ChunkHandle | undefined;
+  /** The masters keep its bytes themselves (C7). */
+  readonly isInline: boolean;
 }
 
 /** A chunk that a list has, under the handle that it has on its servers. */
@@ -74,8 +79,17 @@ export interface ListedChunk {
 }
 
 /** Bits of a record's byte of flags. */
-const HAS = { released: 1, sharers: 2, forked: 4, coding: 8, listedAs: 16 } as const;
-const HAS_ALL = 31;
+const HAS = { released: 1, sharers: 2, forked: 4, coding: 8, listedAs: 16, inline: 32 } as const;
+const HAS_ALL = 63;
+
+/** Of a chunk that a content has just got. */
+const FRESH = {
+  releasedAt: undefined,
+  sharers: 0,
+  isForked: false,
+  listedAs: undefined,
+  isInline: false,
+} as const;
 
 /** Turns granted handles into chunks of an inode; all of them, or a refusal. */
 export function sealChunks(
@@ -119,11 +133,19 @@ export function refuseLayout(
 export function putChunk(
   state: State,
   handle: ChunkHandle,
-  chunk: Omit<ChunkRecord, "releasedAt" | "sharers" | "isForked" | "listedAs">,
+  chunk: Omit<ChunkRecord, keyof typeof FRESH>,
 ): void {
-  const fresh = { releasedAt: undefined, sharers: 0, isForked: false, listedAs: undefined };
-  const record = { ...chunk, ...fresh };
-  state.put(chunkKey(handle), encodeChunk(record));
+  state.put(chunkKey(handle), encodeChunk({ ...chunk, ...FRESH }));
+}
+
+/** A chunk of one content whose bytes the masters keep. They are the caller's to put (C7). */
+export function putInlineChunk(
+  state: State,
+  handle: ChunkHandle,
+  chunk: Pick<ChunkRecord, "lengthBytes" | "crc32c" | "inode">,
+): void {
+  const kept = { epoch: FRESH_EPOCH, members: [], coding: undefined };
+  state.put(chunkKey(handle), encodeChunk({ ...chunk, ...kept, ...FRESH, isInline: true }));
 }
 
 /** One more content has these chunks. */
@@ -193,6 +215,7 @@ export function forgetChunks(state: State, handles: readonly ChunkHandle[]): voi
     if (record?.releasedAt === undefined) continue;
     state.delete(releasedKey(record.releasedAt, handle));
     state.delete(chunkKey(handle));
+    if (record.isInline) dropInlineBytes(state, handle, record.lengthBytes);
   }
 }
 
@@ -303,18 +326,22 @@ export function decodeChunk(bytes: Uint8Array): ChunkRecord {
     const isForked = (has & HAS.forked) !== 0;
     const coding = has & HAS.coding ? readCoding(r) : undefined;
     const listedAs = has & HAS.listedAs ? chunkHandle(r.u53()) : undefined;
-    const kept = { releasedAt, members, coding, sharers, isForked, listedAs };
+    const isInline = (has & HAS.inline) !== 0;
+    if (isInline && 0 < members.length) throw corrupt("chunk record", "it is inline, with members");
+    const kept = { releasedAt, members, coding, sharers, isForked, listedAs, isInline };
     return { epoch: sealedAt, lengthBytes, crc32c, inode, ...kept };
   });
 }
 
-function fieldsOf({ releasedAt, sharers, isForked, coding, listedAs }: ChunkRecord): number {
+function fieldsOf(chunk: ChunkRecord): number {
+  const { releasedAt, sharers, isForked, coding, listedAs, isInline } = chunk;
   return (
     (releasedAt === undefined ? 0 : HAS.released) |
     (0 < sharers ? HAS.sharers : 0) |
     (isForked ? HAS.forked : 0) |
     (coding === undefined ? 0 : HAS.coding) |
-    (listedAs === undefined ? 0 : HAS.listedAs)
+    (listedAs === undefined ? 0 : HAS.listedAs) |
+    (isInline ? HAS.inline : 0)
   );
 }
 

@@ -15,7 +15,7 @@ import {
 } from "@lumeofs/base";
 import test from "ava";
 import fc from "fast-check";
-import type { Command, Proposal, Reply } from "./command.js";
+import type { Command, InlineContent, Proposal, Reply } from "./command.js";
 import { decodeProposal, encodeProposal } from "./command-codec.js";
 import { emptyDirectory } from "./inodes.js";
 import { jobId } from "./jobs.js";
@@ -77,6 +77,15 @@ function record<K extends Command["kind"]>(
   return fc.record({ kind: fc.constant(kind), ...fields }) as unknown as fc.Arbitrary<Command>;
 }
 
+const inline: fc.Arbitrary<InlineContent> = fc.oneof(
+  fc.record({
+    kind: fc.constant("kept" as const),
+    record: fc.uint8Array({ maxLength: 100 }),
+    totalBytesMax: fc.maxSafeNat(),
+  }),
+  fc.record({ kind: fc.constant("refused" as const), why: text }),
+);
+
 const command: fc.Arbitrary<Command> = fc.oneof(
   record("openSession", {}),
   record("allocate", { placements: fc.array(servers, { maxLength: 3 }), handles: byte }),
@@ -98,6 +107,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     tags: labels,
     ttlMs: optional,
     fence,
+    inline: fc.option(inline, { nil: undefined }),
   }),
   record("makeDirectory", { path: text, parents: fc.boolean() }),
   record("rename", { source: text, target: text, overwrite: fc.boolean(), fence }),
@@ -347,7 +357,7 @@ test("the example of docs/formats/command.md is what is written", (t) => {
     request: { session: sessionId(7), sequence: 1, answeredBelow: 1 },
     command: { kind: "makeDirectory", path: "/a", parents: false },
   });
-  const documented = `03 e803000000000000 01 0700000000000000 0100000000000000
+  const documented = `04 e803000000000000 01 0700000000000000 0100000000000000
     0100000000000000 07 02000000 2f61 00`;
   t.is(Buffer.from(bytes).toString("hex"), documented.replaceAll(/\s/g, ""));
 });

@@ -13,6 +13,7 @@ import { readCode, readSealed, SEALED_BYTES, writeCode, writeSealed } from "./co
 import type {
   Command,
   EditCommand,
+  InlineContent,
   NameCommand,
   Precondition,
   Proposal,
@@ -41,8 +42,9 @@ import type { Fence } from "./locks.js";
 import { readPolicyChange, readSetting, writePolicyChange, writeSetting } from "./policy-codec.js";
 
 const PRECONDITION = { none: 0, absent: 1, revision: 2 } as const;
-/** Version 3: chunks and files may be coded, and policies say so. */
-const PROPOSAL_VERSION = 3;
+/** Version 4: a commit may bring the bytes of its file. */
+const PROPOSAL_VERSION = 4;
+const INLINE = { none: 0, kept: 1, refused: 2 } as const;
 
 /** The bytes of a log entry. */
 export function encodeProposal(proposal: Proposal): Uint8Array {
@@ -255,6 +257,22 @@ function writeCommit(w: ByteWriter, command: Extract<Command, { kind: "commit" }
   writeFence(w, command.fence);
   writeFlag(w, command.code !== undefined);
   if (command.code !== undefined) writeCode(w, command.code);
+  writeInline(w, command.inline);
+}
+
+function writeInline(w: ByteWriter, inline: InlineContent | undefined): void {
+  w.u8(INLINE[inline?.kind ?? "none"]);
+  if (inline?.kind === "kept") w.u53(inline.totalBytesMax).sized(inline.record);
+  if (inline?.kind === "refused") writeText(w, inline.why);
+}
+
+/** The record is a view of the proposal's bytes. */
+function readInline(r: ByteReader): InlineContent | undefined {
+  const kind = r.u8();
+  if (kind === INLINE.none) return undefined;
+  if (kind === INLINE.kept) return { kind: "kept", totalBytesMax: r.u53(), record: r.sized() };
+  if (kind === INLINE.refused) return { kind: "refused", why: readText(r) };
+  throw corrupt("inline content", `its kind is ${kind}`);
 }
 
 function readCommit(r: ByteReader): Command {
@@ -276,6 +294,7 @@ function readCommit(r: ByteReader): Command {
     ttlMs: readOptional(r),
     fence: readFence(r),
     code: readFlag(r) ? readCode(r) : undefined,
+    inline: readInline(r),
   };
 }
 

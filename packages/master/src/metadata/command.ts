@@ -163,7 +163,23 @@ export type WriteCommand =
       /** Removed so long after the commit; 0 for never, undefined for what the policy says. */
       readonly ttlMs: number | undefined;
       readonly fence: Fence | undefined;
+      /** The whole content, for the masters to keep; undefined where it is in chunks. */
+      readonly inline: InlineContent | undefined;
     };
+
+/**
+ * A content that came with its commit, and what the leader has decided: `record` is that of
+ * inline-table.ts, and its checksum the commit's.
+ */
+export type InlineContent =
+  | {
+      readonly kind: "kept";
+      readonly record: Uint8Array;
+      /** All that is kept so, with this one. */
+      readonly totalBytesMax: number;
+    }
+  /** In the log nevertheless: what was kept at an earlier try must not be refused at this one. */
+  | { readonly kind: "refused"; readonly why: string };
 
 /** Changing a file in its middle, or its length: edit.ts. */
 export type EditCommand = {

@@ -57,6 +57,7 @@ export function replaceChunk(
   if (old === undefined || old.releasedAt !== undefined) {
     return refuse("CONFLICT", `${what}: no file has it any more`);
   }
+  if (old.isInline) return refuse("CONFLICT", `${what}: the masters keep its bytes themselves`);
   if (!isSameData(old, chunk)) return refuse("CONFLICT", `${what}: its data is not what was read`);
   if (chunk.epoch !== FRESH_EPOCH) {
     return refuse("STALE_EPOCH", `${what}: epoch of ${chunk.handle} is ${chunk.epoch}, expected 1`);

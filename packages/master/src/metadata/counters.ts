@@ -6,7 +6,7 @@ import { type CounterName, counterKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
 /** Things that come and go, and are counted. */
-export type CountName = "snapshots" | "locks" | "tails";
+export type CountName = "snapshots" | "locks" | "tails" | "inlineChunks" | "inlineBytes";
 
 const scratch = new ByteWriter(8);
 /** Every create counts: a view of bytes of its own costs more than all else here. */

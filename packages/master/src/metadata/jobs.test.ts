@@ -87,6 +87,7 @@ function commitShape(path: string) {
     tags: {},
     ttlMs: undefined,
     fence: undefined,
+    inline: undefined,
   };
 }
 

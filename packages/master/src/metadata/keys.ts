@@ -33,6 +33,7 @@ const TABLE = {
   upload: 0x23,
   tail: 0x24,
   converted: 0x25,
+  inline: 0x26,
   server: 0x30,
   serverName: 0x31,
   serverUuid: 0x32,
@@ -62,6 +63,8 @@ export const COUNTER = {
   checked: 7,
   job: 8,
   tails: 9,
+  inlineChunks: 10,
+  inlineBytes: 11,
 } as const;
 export type CounterName = keyof typeof COUNTER;
 
@@ -90,6 +93,7 @@ export const trashKey = (id: number): Uint8Array => numbered(TABLE.trash, id);
 export const chunkKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.chunk, handle);
 export const grantKey = (grant: GrantId): Uint8Array => numbered(TABLE.grant, grant);
 export const convertedKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.converted, handle);
+export const inlineKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.inline, handle);
 export const tailKey = (handle: ChunkHandle): Uint8Array => numbered(TABLE.tail, handle);
 export const uploadKey = (upload: InodeId): Uint8Array => numbered(TABLE.upload, upload);
 export const serverKey = (server: ServerId): Uint8Array => numbered(TABLE.server, server);
@@ -203,6 +207,7 @@ export const uploadsAfter = (upload: number): KeyRange => after(TABLE.upload, up
 export const sessionsAfter = (session: number): KeyRange => after(TABLE.session, session);
 export const trashAfter = (id: number): KeyRange => after(TABLE.trash, id);
 export const chunksAfter = (handle: number): KeyRange => after(TABLE.chunk, handle);
+export const inlineAfter = (handle: number): KeyRange => after(TABLE.inline, handle);
 export const tailsAfter = (handle: number): KeyRange => after(TABLE.tail, handle);
 export const jobsAfter = (job: number): KeyRange => after(TABLE.job, job);
 export const movesAfter = (handle: number): KeyRange => after(TABLE.move, handle);

@@ -4,7 +4,7 @@ import { invariant, type ServerId, unitLength } from "@lumeofs/base";
 import type { ChunkRecord } from "./chunk-table.js";
 
 /** As much of a chunk as says how long what its members hold is. */
-export type MeasuredChunk = Pick<ChunkRecord, "members" | "lengthBytes" | "coding">;
+export type MeasuredChunk = Pick<ChunkRecord, "members" | "lengthBytes" | "coding" | "isInline">;
 
 /** What an intact replica is, besides its epoch. */
 export interface MemberContent {
@@ -13,9 +13,12 @@ export interface MemberContent {
   readonly crc32c: number;
 }
 
-/** How many members have to be readable so that the chunk is. */
-export function neededMembers({ coding }: Pick<ChunkRecord, "coding">): number {
-  return coding?.data ?? 1;
+/** How many members have to be readable so that the chunk is: none of one that masters keep. */
+export function neededMembers({
+  coding,
+  isInline,
+}: Pick<ChunkRecord, "coding" | "isInline">): number {
+  return isInline ? 0 : (coding?.data ?? 1);
 }
 
 /** The number of a member's unit; undefined of a chunk that is kept as copies. */

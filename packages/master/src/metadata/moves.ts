@@ -118,9 +118,9 @@ export function decodeMove(bytes: Uint8Array): Move {
 }
 
 function mayBegin(state: State, chunk: ChunkRecord, handle: ChunkHandle, move: Move): boolean {
-  const { members, releasedAt } = chunk;
+  const { members, releasedAt, isInline } = chunk;
   const { job, target, leaving } = move;
-  if (releasedAt !== undefined || getMove(state, handle) !== undefined) return false;
+  if (isInline || releasedAt !== undefined || getMove(state, handle) !== undefined) return false;
   if (getJob(state, job)?.state !== "running" || getServer(state, target) === undefined)
     return false;
   if (leaving === undefined && chunk.coding !== undefined) return false;

@@ -20,6 +20,7 @@ import { NO_POLICY } from "./directory-record.js";
 import { expiryOfFile } from "./expiry.js";
 import { REPLICAS_MAX } from "./grants.js";
 import { INLINE_CHUNKS_MAX } from "./growth.js";
+import { keepInline } from "./inline-chunks.js";
 import type { FileInode } from "./inode-record.js";
 import type { Moment } from "./inodes.js";
 import { refuseFence } from "./locks.js";
@@ -270,18 +271,15 @@ function refuseSnapshots(action: string, path: Path, found: FoundDirectory): Ref
   return refuse("NOT_EMPTY", `${what}: it has ${count}; remove snapshots first`);
 }
 
+interface MadeContent {
+  readonly kind: "made";
+  readonly id: InodeId;
+  readonly content: Content;
+  readonly inline: FileInode["inline"];
+}
+
 /** Seals the chunks of a commit under the inode that it makes. */
-function makeContent(
-  state: State,
-  command: CommandOf<"commit">,
-):
-  | {
-      readonly kind: "made";
-      readonly id: InodeId;
-      readonly content: Content;
-      readonly inline: FileInode["inline"];
-    }
-  | Refused {
+function makeContent(state: State, command: CommandOf<"commit">): MadeContent | Refused {
   const { chunks, upload, chunkSizeBytes, replicas } = command;
   if (chunkSizeBytes < 1 || CHUNK_BYTES_DEFAULT < chunkSizeBytes) {
     const limits = `1 to ${CHUNK_BYTES_DEFAULT} bytes`;
@@ -294,6 +292,7 @@ function makeContent(
     return refuse("INVALID_ARGUMENT", `Cannot keep ${replicas} replicas: 1 to ${REPLICAS_MAX} do`);
   }
   const id = upload ?? inodeId(takeNumber(state, "inode"));
+  if (command.inline !== undefined) return makeInline(state, id, command);
   const content =
     upload === undefined ? sealWhole(state, id, chunks) : finishUpload(state, upload, chunks);
   if (content.kind === "refused") return content;
@@ -301,6 +300,21 @@ function makeContent(
   if (wrong !== undefined) return wrong;
   const isInline = upload === undefined && content.count <= INLINE_CHUNKS_MAX;
   return { kind: "made", id, content, inline: isInline ? chunks.map((c) => c.handle) : [] };
+}
+
+/** The same of a commit that brings the bytes themselves. */
+function makeInline(
+  state: State,
+  id: InodeId,
+  command: CommandOf<"commit">,
+): MadeContent | Refused {
+  const kept = keepInline(state, id, command);
+  if (kept.kind === "refused") return kept;
+  const content = extendContent(NO_CONTENT, [kept.chunk]);
+  if (content.kind === "refused") return content;
+  const wrong = mismatch(content, command);
+  if (wrong !== undefined) return wrong;
+  return { kind: "made", id, content, inline: [kept.chunk.handle] };
 }
 
 function sealWhole(state: State, id: InodeId, chunks: readonly SealedChunk[]): Content | Refused {

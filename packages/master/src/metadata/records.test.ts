@@ -125,6 +125,7 @@ const chunk = {
   sharers: 0,
   isForked: false,
   listedAs: undefined,
+  isInline: false,
 };
 const codedChunk = {
   ...chunk,
@@ -355,6 +356,8 @@ test("records survive their bytes", (t) => {
   const shared = { ...chunk, sharers: 2, isForked: true };
   t.deepEqual(decodeChunk(encodeChunk(shared)), shared);
   t.deepEqual(decodeChunk(encodeChunk(codedChunk)), codedChunk);
+  const inline = { ...chunk, members: [], isInline: true };
+  t.deepEqual(decodeChunk(encodeChunk(inline)), inline);
   t.deepEqual(decodePage(encodePage(page)), page);
   const placed = { ...page, offset: 2 ** 40 };
   t.deepEqual(decodePage(encodePage(placed)), placed);

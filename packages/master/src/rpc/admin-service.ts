@@ -16,6 +16,7 @@ import {
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { Fleet } from "../fleet/servers.js";
 import { getClusterId } from "../metadata/cluster.js";
+import { inlineTotals } from "../metadata/inline-table.js";
 import { isOpen } from "../metadata/jobs.js";
 import { labelsOf } from "../metadata/nodes.js";
 import type { ChannelPool } from "./channel-pool.js";
@@ -147,6 +148,7 @@ async function masterStatus(
 ): Promise<lumeo.master.v1.IMasterStatus> {
   const { status } = parts.replication;
   const hash = withHash ? await parts.hashState() : undefined;
+  const { chunks: inlineChunks, bytes: inlineBytes } = inlineTotals(parts.log.local);
   return {
     id: status.id,
     address: status.members[status.id] ?? "",
@@ -165,6 +167,8 @@ async function masterStatus(
     standing: standingOf(parts.group, status.id),
     store: parts.store,
     clusterName: parts.clusterName,
+    inlineChunks,
+    inlineBytes,
   };
 }
 

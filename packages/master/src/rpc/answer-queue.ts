@@ -84,9 +84,15 @@ function bytesOf(result: Result): number {
     return (result.versions.versions ?? []).reduce((sum, info) => sum + bytesOfInfo(info), KiB);
   }
   if (result.file) return KiB + bytesOfInfo(result.file);
-  if (result.stat) return 16 * KiB + (result.stat.chunks?.length ?? 0) * KiB;
+  if (result.stat) return bytesOfStat(result.stat);
   if (result.allocated) return (result.allocated.grants?.length ?? 0) * KiB;
   return KiB;
+}
+
+function bytesOfStat({ chunks, info }: lumeo.master.v1.IFileStat): number {
+  let bytes = 16 * KiB + (info ? bytesOfInfo(info) : 0);
+  for (const { inlineBytes } of chunks ?? []) bytes += KiB + (inlineBytes?.byteLength ?? 0);
+  return bytes;
 }
 
 function bytesOfInfo({ path, metadata, tags }: lumeo.master.v1.IFileInfo): number {

@@ -54,6 +54,7 @@ const FAULTS: Readonly<Record<NameFault, lumeo.master.v1.NameFault>> = {
   chunkRecord: Wire.NameFault.NAME_FAULT_CHUNK_RECORD,
   unreferenced: Wire.NameFault.NAME_FAULT_UNREFERENCED,
   directory: Wire.NameFault.NAME_FAULT_DIRECTORY,
+  inlineBytes: Wire.NameFault.NAME_FAULT_INLINE_BYTES,
 };
 
 const STANDINGS: Readonly<Record<ReplicaStanding, lumeo.master.v1.ReplicaStanding>> = {
@@ -142,18 +143,19 @@ async function* nameMessages(
   state: FrozenView,
 ): AsyncGenerator<lumeo.master.v1.IAuditNamesResponse, void, undefined> {
   const pace = new SnapshotPace(bytesPerSecondMax, timers);
-  let counts: AuditStep["counts"] = { records: 0, files: 0, chunks: 0 };
+  let counts: AuditStep["counts"] = { records: 0, files: 0, chunks: 0, inlineBytes: 0 };
   let quiet = 0;
   yield { revision: state.index };
   for await (const step of auditNames(state)) {
-    const more = step.counts.records - counts.records;
+    const records = step.counts.records - counts.records;
+    const bytes = RECORD_BYTES * records + step.counts.inlineBytes - counts.inlineBytes;
     counts = step.counts;
     quiet++;
     if (0 < step.findings.length || QUIET_PAGES <= quiet) {
       quiet = 0;
       yield { ...counts, findings: step.findings.map(encodeFinding) };
     }
-    if (0 < more) await pace.pay(more * RECORD_BYTES);
+    if (0 < bytes) await pace.pay(bytes);
   }
   yield { ...counts, done: true };
 }

@@ -172,6 +172,7 @@ function decodeCommit(wire: lumeo.master.v1.ICommit): CommandOf<"commit"> {
     ttlMs: decodeOptional(wire.ttlMs, "time to live"),
     fence: decodeFence(wire.fence),
     code: wire.code ? decodeCode(wire.code) : undefined,
+    inline: undefined, // the leader decides about the bytes: inline-content.ts
   };
 }
 

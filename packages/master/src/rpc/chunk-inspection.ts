@@ -1,6 +1,6 @@
 // For operators: which chunks are not as they should be, and what their copies on disk are like.
 
-import { asLumeoError, type Clock, LumeoError } from "@lumeofs/base";
+import { asLumeoError, type ChunkHandle, type Clock, LumeoError } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import type { TakenPicture } from "../duties/healing/take-picture.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
@@ -10,6 +10,7 @@ import type { Fleet } from "../fleet/servers.js";
 import { type Assessment, assess } from "../healing/assess.js";
 import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
 import { chunksPage, type NumberedChunk } from "../metadata/healing-queries.js";
+import { faultOfInline } from "../metadata/inline-chunks.js";
 import { getMove } from "../metadata/moves.js";
 import { getServer } from "../metadata/servers.js";
 import { decodeNumber, invalid } from "./field-wire.js";
@@ -22,11 +23,15 @@ export interface InspectionParts {
   readonly fleet: Fleet;
   readonly clock: Clock;
   readonly orders: Orders;
+  /** Name of this master. */
+  readonly self: string;
 }
 
 const LIMIT_MAX = 1_000;
 /** Chunks looked at for one page of an answer: few of them may be what is asked for. */
 const LOOKED_MAX = 20_000;
+/** Of these, whose bytes are read: some 10 ms. */
+const INLINE_LOOKS_MAX = 500;
 
 /** A page of the chunks that a filter lets through. */
 export async function listChunks(
@@ -40,10 +45,15 @@ export async function listChunks(
   const after = decodeNumber(request.after, "handle");
   const page = await chunksPage(parts.log.local, after, LOOKED_MAX);
   const chunks: lumeo.master.v1.IChunkState[] = [];
+  const withBytes = looksAtBytes(request.filter);
+  let looks = 0;
   for (const one of page) {
+    const isLook = withBytes && one.chunk.isInline;
+    if (isLook && INLINE_LOOKS_MAX < ++looks) return { chunks, next: one.handle - 1 };
     const found = assess(picture, { handle: one.handle, ...one.chunk });
-    if (!lets(one.chunk, found)) continue;
-    chunks.push(encodeChunkState(parts, one, found));
+    const inlineFault = isLook ? lookInline(parts, one) : undefined;
+    if (!lets(one.chunk, found) && inlineFault === undefined) continue;
+    chunks.push({ ...encodeChunkState(parts, one, found), inlineFault: inlineFault ?? "" });
     if (chunks.length === limit) return { chunks, next: one.handle };
   }
   return { chunks, next: page.length < LOOKED_MAX ? 0 : (page.at(-1)?.handle ?? 0) };
@@ -51,15 +61,17 @@ export async function listChunks(
 
 /** Asks every member to read its copy through. What is bad is known as damaged afterwards. */
 export async function verifyChunk(
-  { log, fleet, orders }: InspectionParts,
+  parts: InspectionParts,
   request: lumeo.master.v1.IVerifyChunkRequest,
 ): Promise<lumeo.master.v1.IVerifyChunkResponse> {
+  const { log, fleet, orders } = parts;
   const handle = decodeHandle(request.handle);
   const state = await log.read();
   const chunk = getChunk(state, handle);
   if (chunk === undefined) {
     throw new LumeoError("NOT_FOUND", `Cannot verify chunk ${handle}: no file has it`);
   }
+  if (chunk.isInline) return { copies: [ownVerdict(parts, handle, chunk)] };
   const copies = chunk.members.map(async (id): Promise<lumeo.master.v1.ICopyVerdict> => {
     const server = getServer(state, id);
     const name = server?.name ?? "";
@@ -76,6 +88,32 @@ export async function verifyChunk(
     }
   });
   return { copies: await Promise.all(copies) };
+}
+
+/** Of a chunk that the masters keep, as this one has it. */
+function ownVerdict(
+  { log, self }: InspectionParts,
+  handle: ChunkHandle,
+  chunk: ChunkRecord,
+): lumeo.master.v1.ICopyVerdict {
+  const why = faultOfInline(log.local, handle, chunk);
+  const finding =
+    why === undefined ? CopyFinding.COPY_FINDING_INTACT : CopyFinding.COPY_FINDING_BAD;
+  return { serverId: 0, name: self, finding, why: why ?? "" };
+}
+
+function looksAtBytes(filter: lumeo.master.v1.ChunkFilter | null | undefined): boolean {
+  return filter === ChunkFilter.CHUNK_FILTER_ALL || filter === ChunkFilter.CHUNK_FILTER_CORRUPT;
+}
+
+/** What is wrong with the bytes of a chunk that this master keeps, if anything. */
+function lookInline(
+  { log }: InspectionParts,
+  { handle, chunk }: NumberedChunk,
+): string | undefined {
+  const fault = faultOfInline(log.local, handle, chunk);
+  // Since the page was read it may have been forgotten.
+  return getChunk(log.local, handle) === undefined ? undefined : fault;
 }
 
 function filterOf(

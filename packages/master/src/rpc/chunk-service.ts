@@ -37,7 +37,8 @@ async function locate(
   const handle = decodeHandle(request.handle);
   const state = await log.read();
   const withLabels = request.withLabels ?? false;
-  const view = { state, fleet, now: clock.monotonicMs(), mint, withLabels };
+  const now = clock.monotonicMs();
+  const view = { state, fleet, now, mint, withLabels, withInlineBytes: true };
   const tail = getTail(state, handle);
   if (tail !== undefined) {
     return {

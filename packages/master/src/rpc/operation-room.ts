@@ -11,6 +11,7 @@
 
 import { KiB, LumeoError, MiB } from "@lumeofs/base";
 import type { lumeo } from "@lumeofs/proto";
+import { INLINE_BYTES_MAX } from "../metadata/inline-table.js";
 import { bytesOfLabels } from "../metadata/queries.js";
 
 /** Of all streams. */
@@ -106,7 +107,10 @@ export function roomOf(wire: Wire): number {
     wire.stat?.chunkCountMax ?? wire.commit?.chunks?.length ?? wire.addChunks?.chunks?.length;
   const { metadata, tags } = wire.commit ?? {};
   const labels = bytesOfLabels(metadata ?? {}) + bytesOfLabels(tags ?? {});
-  return OPERATION_BYTES + CHUNK_BYTES * Math.min(chunks ?? 0, PAGE_MAX) + labels;
+  const inline = wire.stat?.chunkCountMax
+    ? INLINE_BYTES_MAX
+    : (wire.commit?.inlineBytes?.byteLength ?? 0);
+  return OPERATION_BYTES + CHUNK_BYTES * Math.min(chunks ?? 0, PAGE_MAX) + labels + inline;
 }
 
 export function noRoom(): LumeoError {

@@ -23,6 +23,8 @@ export type Operation =
       readonly kind: "change";
       readonly command: PlainChange | { readonly kind: "openSession" };
       readonly request: RequestId | undefined;
+      /** Of a commit that brings its bytes. */
+      readonly inlineBytes: Uint8Array | undefined;
     }
   | { readonly kind: "copy"; readonly wish: CopyWish; readonly request: RequestId }
   | {
@@ -92,7 +94,8 @@ export interface PageAfter {
 /** @throws LumeoError INVALID_ARGUMENT */
 export function decodeOperation(wire: Wire): Operation {
   if (wire.openSession) {
-    return { kind: "change", command: { kind: "openSession" }, request: undefined };
+    const command = { kind: "openSession" } as const;
+    return { kind: "change", command, request: undefined, inlineBytes: undefined };
   }
   const query = decodeQuery(wire) ?? decodeTail(wire);
   if (query !== undefined) return query;
@@ -104,7 +107,19 @@ export function decodeOperation(wire: Wire): Operation {
     const wanted = decodeId(version, "version");
     return { kind: "removeVersion", path: path ?? "", version: wanted, request };
   }
-  return { kind: "change", command: decodeChange(wire), request };
+  const inlineBytes = decodeInlineBytes(wire.commit);
+  return { kind: "change", command: decodeChange(wire), request, inlineBytes };
+}
+
+function decodeInlineBytes(
+  commit: lumeo.master.v1.ICommit | null | undefined,
+): Uint8Array | undefined {
+  const { inlineBytes, chunks, upload, code } = commit ?? {};
+  if (!inlineBytes?.byteLength) return undefined;
+  if (chunks?.length || upload || code) {
+    throw invalid("a commit has its bytes, and chunks, an upload or a code, too");
+  }
+  return inlineBytes;
 }
 
 function decodeQuery(wire: Wire): Operation | undefined {

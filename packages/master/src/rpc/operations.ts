@@ -18,6 +18,7 @@ import { policyAt } from "../metadata/settings.js";
 import type { StateReader } from "../metadata/state.js";
 import { choosePlacements } from "../placement/choose.js";
 import { candidates } from "./fleet-view.js";
+import { type InlineTerms, withInline } from "./inline-content.js";
 import { encodeCommitted, encodeFile, encodeInode, encodePolicy } from "./inode-wire.js";
 import {
   copy,
@@ -49,6 +50,7 @@ export interface OperationParts {
   /** Label of chunkservers that fail together. */
   readonly failureDomain: string;
   readonly sessionIdleMs: number;
+  readonly inline: InlineTerms;
   /** Shared by all streams of this master. */
   readonly room: OperationRoom;
   readonly tails: TailCarers;
@@ -112,11 +114,21 @@ export function answerOfError(error: LumeoError): Answer {
 }
 
 function change(parts: OperationParts, operation: OperationOf<"change">): Promise<Answer> {
-  const { command, request } = operation;
+  const { request } = operation;
+  const command = commandOf(parts, operation);
   if (command.kind === "commit") checkPath(command.path);
   else for (const path of pathsOf(command)) checkPath(path);
   const changed = passTails(parts, command, () => parts.log.change(command, request));
   return changed.then((reply) => answerOf(parts, command, reply));
+}
+
+/** The command that goes into the log. */
+function commandOf(
+  { inline }: OperationParts,
+  { command, inlineBytes }: OperationOf<"change">,
+): OperationOf<"change">["command"] {
+  if (command.kind !== "commit" || inlineBytes === undefined) return command;
+  return withInline(inline, command, inlineBytes);
 }
 
 /** What is appended to a name is sealed before the name comes to mean something else. */
@@ -155,7 +167,7 @@ function answerOf(
     case "done":
       return { done: {} };
     case "sessionOpened":
-      return { sessionOpened: { session: reply.session, idleMsMax: parts.sessionIdleMs } };
+      return { sessionOpened: { session: reply.session, ...sessionTerms(parts) } };
     case "uploadBegun":
       return { uploadBegun: { upload: reply.upload } };
     case "file":
@@ -175,6 +187,10 @@ function answerOf(
     default:
   }
   throw unexpected(command, reply);
+}
+
+function sessionTerms({ sessionIdleMs: idleMsMax, inline }: OperationParts) {
+  return { idleMsMax, inlineBytesMax: inline.bytesMax };
 }
 
 /** Paths that must be well formed, whatever the state. */
@@ -262,7 +278,8 @@ function tellFile(
   if (inode.kind === "directory") return { stat: { info, chunks: [] } };
   if (chunkCountMax === 0 && inode.tail === undefined) return { stat: { info, chunks: [] } };
   const { mint } = parts;
-  const view = { ...fleetView(parts, state), mint, withLabels: operation.withLabels };
+  const { withLabels } = operation;
+  const view = { ...fleetView(parts, state), mint, withLabels, withInlineBytes: true };
   const file = { id: found.id, inode };
   const first = placeOf(state, file, operation);
   const window = { first: first.position, countMax: chunkCountMax };

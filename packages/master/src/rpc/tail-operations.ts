@@ -129,7 +129,7 @@ export function growingAsChunk(
   const { epoch, primary, members: granted } = authority.newest;
   const members = [primary, ...granted.filter((member) => member !== primary)];
   const lengthBytes = keeper.leases.committedBytes(handle);
-  const nothing = { releasedAt: undefined, sharers: 0, isForked: false };
+  const nothing = { releasedAt: undefined, sharers: 0, isForked: false, isInline: false };
   const plain = { ...nothing, coding: undefined, listedAs: undefined };
   return { epoch, lengthBytes, crc32c: 0, inode, members, ...plain };
 }

@@ -21,6 +21,7 @@ import type { TokenMint } from "../access/token-mint.js";
 import type { Fleet, Liveness } from "../fleet/servers.js";
 import type { ChunkRecord } from "../metadata/chunk-table.js";
 import type { Refused, SealedChunk } from "../metadata/command.js";
+import { getInlineBytes } from "../metadata/inline-table.js";
 import { labelsOf } from "../metadata/nodes.js";
 import { getServer } from "../metadata/servers.js";
 import type { StateView } from "../metadata/state.js";
@@ -101,6 +102,8 @@ export const HOPES: FleetBeliefs = { liveness: () => "alive", isDamaged: () => f
 export interface FleetView {
   /** Whoever is told where a chunk is may read it; undefined where that is not for readers. */
   readonly mint?: TokenMint | undefined;
+  /** The answer is for readers: of a chunk that the masters keep it has the bytes. */
+  readonly withInlineBytes?: boolean | undefined;
   /** The asker wants to know where the servers stand. */
   readonly withLabels?: boolean | undefined;
   readonly state: StateView;
@@ -137,8 +140,19 @@ export function encodeLocatedChunk(
   chunk: ChunkRecord,
 ): lumeo.common.v1.ILocatedChunk {
   const { epoch: sealedAt, lengthBytes, crc32c, members } = chunk;
+  const ref = encodeChunkRef({
+    handle,
+    epoch: sealedAt,
+    lengthBytes,
+    crc32c,
+    coding: chunk.coding,
+  });
+  if (chunk.isInline) {
+    const bytes = view.withInlineBytes === true ? getInlineBytes(view.state, handle) : undefined;
+    return { chunk: ref, inline: true, ...(bytes === undefined ? {} : { inlineBytes: bytes }) };
+  }
   return {
-    chunk: encodeChunkRef({ handle, epoch: sealedAt, lengthBytes, crc32c, coding: chunk.coding }),
+    chunk: ref,
     replicas: encodeReplicas(view, members, handle),
     ...(view.mint === undefined
       ? {}

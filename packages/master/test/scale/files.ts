@@ -98,6 +98,7 @@ export class FileMaker {
       tags: {},
       ttlMs: undefined,
       fence: undefined,
+      inline: undefined,
     });
     invariant(reply.kind === "file", "a file was not created", { n });
     answered(clock.monotonicMs() - begin);

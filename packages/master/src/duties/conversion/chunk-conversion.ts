@@ -132,8 +132,9 @@ function sealedOf({ source, target }: TranscodeOrder, unitCrcs: readonly number[
 function recordOf(
   { target }: TranscodeOrder,
   { lengthBytes, crc32c, coding }: SealedChunk,
-): Pick<ChunkRecord, "members" | "lengthBytes" | "crc32c" | "coding"> {
-  return { members: target.holders.map(({ id }) => id), lengthBytes, crc32c, coding };
+): Pick<ChunkRecord, "members" | "lengthBytes" | "crc32c" | "coding" | "isInline"> {
+  const members = target.holders.map(({ id }) => id);
+  return { members, lengthBytes, crc32c, coding, isInline: false };
 }
 
 /** What every chunk of a grant begins with. */

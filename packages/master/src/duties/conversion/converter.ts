@@ -362,7 +362,8 @@ export class Converter {
     if (pass.isClean) {
       this.#pausedUntil.delete(id);
       const isNothing = done.chunks === 0;
-      const note = isNothing ? "nothing was to be done" : "every chunk was read again";
+      const what = isNothing ? "nothing was to be done" : "every chunk was read again";
+      const note = pass.small === 0 ? what : `${what}; ${smallOnes(pass.small)}`;
       await log.change({ kind: "noteJob", job: id, total: done, note: "", failures: failed });
       await log.change({ kind: "changeJob", job: id, to: "done", note });
       logger.info("job done", { job: id });
@@ -402,6 +403,12 @@ function totalOf({ done, total }: Job, { left, terms }: JobPass, leftChunks: num
 
 function noteOf(left: number, why: string): string {
   return `${left} chunks could not be converted yet: ${why}`;
+}
+
+function smallOnes(count: number): string {
+  const files =
+    count === 1 ? "1 file is too small and stays" : `${count} files are too small and stay`;
+  return `${files} with the masters`;
 }
 
 /** Trees of operators: no policy looks there, or two that disagree would go on for ever. */

@@ -7,6 +7,7 @@
 // P2. What waits is bounded: a look goes on when there is room.
 // P3. What was written after the job began is converted when a look meets it, but not waited for:
 //     a tree that changes all the time would keep its job for ever.
+// P4. A file of which the masters keep all bytes stays as it is, and is not marked: it is counted.
 
 import type { ChunkHandle, Code, InodeId, WallMs } from "@lumeofs/base";
 import { isSameCode, ROOT_INODE } from "@lumeofs/base";
@@ -59,6 +60,8 @@ interface Under {
   readonly isShared: boolean;
   position: number;
   left: number;
+  /** Chunks that the masters keep. */
+  inline: number;
 }
 
 /** See the head of this file. */
@@ -73,6 +76,8 @@ export class JobPass {
   left: Amount = { chunks: 0, bytes: 0 };
   /** Files that were not marked as they are meant to be. */
   unmarked = 0;
+  /** Files that stay with the masters. (P4) */
+  small = 0;
   readonly #files: AsyncGenerator<FoundFile | undefined, void, undefined>;
   #under: Under | undefined;
 
@@ -110,7 +115,7 @@ export class JobPass {
     if (wanted === undefined) return;
     const isLate = since !== undefined && since < inode.modifiedAt;
     const isShared = isContentShared(state, contentOf(file.id, file.inode));
-    const under = { file, wanted, isLate, isShared, position: 0, left: 0 };
+    const under = { file, wanted, isLate, isShared, position: 0, left: 0, inline: 0 };
     if (wanted.code === undefined) this.#mark(under, undefined); // (P1)
     this.#under = under;
   }
@@ -121,6 +126,7 @@ export class JobPass {
     const window = { first: under.position, countMax: PAGE_CHUNKS };
     const chunks = fileChunks(state, file, window);
     for (const { handle, chunk } of chunks) {
+      if (chunk.isInline) under.inline++;
       const isOthers = isShared || 0 < chunk.sharers;
       if (chunk.releasedAt !== undefined || !needsConversion(chunk, wanted, isOthers)) continue;
       under.left++;
@@ -132,7 +138,9 @@ export class JobPass {
     under.position += chunks.length;
     if (chunks.length < PAGE_CHUNKS) {
       this.#under = undefined;
-      if (under.left === 0 && !wanted.onlyFull) this.#mark(under, wanted.copies);
+      const isSmall = 0 < under.inline && under.inline === file.inode.chunkCount;
+      if (isSmall) this.small++;
+      else if (under.left === 0 && !wanted.onlyFull) this.#mark(under, wanted.copies);
     }
     return chunks.length;
   }

@@ -79,36 +79,35 @@ test("what was appended to a coded file is coded when it is full, or at rest", (
   const atRest = wanted({ code: NARROW }, {}, { nowMs: 11 * HOUR });
   t.deepEqual(atRest, { code: NARROW, onlyFull: false });
   const members = [1, 2, 3].map(serverId);
-  const copies = (lengthBytes: number) => ({ coding: undefined, lengthBytes, members });
+  const copies = (lengthBytes: number) => ({
+    ...{ coding: undefined, lengthBytes, members, isInline: false },
+  });
   const layout = { code: NARROW, onlyFull: true };
   t.true(needsConversion(copies(63 * MiB), layout, false));
   t.false(needsConversion(copies(MiB), layout, false));
   t.true(needsConversion(copies(MiB), { code: NARROW, onlyFull: false }, false));
   const coding = { ...NARROW, unitCrcs: [1, 2, 3] };
-  t.false(needsConversion({ coding, lengthBytes: MiB, members }, layout, false));
-  t.true(
-    needsConversion(
-      { coding, lengthBytes: MiB, members },
-      { code: CODE_DEFAULT, onlyFull: true },
-      false,
-    ),
-  );
-  t.true(
-    needsConversion(
-      { coding, lengthBytes: MiB, members },
-      { code: undefined, onlyFull: false },
-      false,
-    ),
-  );
+  const coded = { coding, lengthBytes: MiB, members, isInline: false };
+  t.false(needsConversion(coded, layout, false));
+  t.true(needsConversion(coded, { code: CODE_DEFAULT, onlyFull: true }, false));
+  t.true(needsConversion(coded, { code: undefined, onlyFull: false }, false));
 });
 
 test("copies are made and taken away where their number was said, and never from others", (t) => {
-  const chunk = { coding: undefined, lengthBytes: 5, members: [1, 2, 3].map(serverId) };
+  const kept = { coding: undefined, lengthBytes: 5, isInline: false };
+  const chunk = { ...kept, members: [1, 2, 3].map(serverId) };
   const wish = (copies: number | undefined) => ({ code: undefined, copies, onlyFull: false });
   for (const isShared of [false, true]) {
     t.false(needsConversion(chunk, wish(undefined), isShared));
     t.false(needsConversion(chunk, wish(3), isShared));
     t.true(needsConversion(chunk, wish(4), isShared));
     t.is(needsConversion(chunk, wish(2), isShared), !isShared);
+  }
+});
+
+test("what the masters keep themselves stays as it is, whatever is wished", (t) => {
+  const chunk = { coding: undefined, lengthBytes: 5, members: [], isInline: true };
+  for (const code of [undefined, NARROW]) {
+    t.false(needsConversion(chunk, { code, copies: 5, onlyFull: false }, false));
   }
 });

@@ -8,6 +8,8 @@
 // L3. Where an operator says how many copies there are to be, chunks with fewer get more, and those
 //     with more fewer; but a chunk that other files have, too, never gets fewer: they may ask for
 //     more.
+// L4. What the masters keep themselves is too small to be worth units, and has as many copies as
+//     there are masters: it stays where it is.
 
 import { CHUNK_BYTES_DEFAULT, CODE_DEFAULT, type Code, isSameCode, MiB } from "@lumeofs/base";
 import type { ChunkRecord } from "../../metadata/chunk-table.js";
@@ -68,11 +70,12 @@ export function wantedLayout(
  * @param isShared  Other files have it, too (L3).
  */
 export function needsConversion(
-  chunk: Pick<ChunkRecord, "coding" | "lengthBytes" | "members">,
+  chunk: Pick<ChunkRecord, "coding" | "lengthBytes" | "members" | "isInline">,
   { code, copies, onlyFull }: WantedLayout,
   isShared: boolean,
 ): boolean {
-  const { coding, lengthBytes, members } = chunk;
+  const { coding, lengthBytes, members, isInline } = chunk;
+  if (isInline) return false; // (L4)
   if (isSameCode(coding, code)) {
     if (coding !== undefined || copies === undefined) return false;
     return members.length < copies || (copies < members.length && !isShared);

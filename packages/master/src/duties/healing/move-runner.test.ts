@@ -38,6 +38,7 @@ function orderOf(handle: number, target: number, sources: readonly number[]): Mo
     chunk: {
       ...{ epoch: epoch(1), lengthBytes: 40 * 2 ** 20, crc32c: 9, inode: inodeId(1), sharers: 0 },
       ...{ releasedAt: undefined, isForked: false, listedAs: undefined, members },
+      isInline: false,
       coding: isRebuilt ? coding : undefined,
     },
     target: serverOf(`cs${target}`),

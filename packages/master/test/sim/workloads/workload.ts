@@ -68,6 +68,7 @@ export function commitFile(
     tags: {},
     ttlMs: undefined,
     fence: undefined,
+    inline: undefined,
     makeParents: false,
     ...more,
   };

@@ -1,5 +1,6 @@
 // The ports of @lumeofs/base on Node.js.
 export { AdminHttp, type AdminHttpOptions, type Readiness } from "./admin-http.js";
+export { alignedMemory } from "./aligned-memory.js";
 export { FileDisk } from "./file-disk.js";
 export { folderBytes } from "./folder-bytes.js";
 export { JsonLogger, type JsonLoggerOptions, LOG_LEVELS, type LogLevel } from "./json-logger.js";

@@ -114,7 +114,7 @@ async function carry(held: HeldTail, { old, fresh }: Logs, ports: SalvagePorts):
         }
       },
     },
-    ...{ crc32c, logger, io: (work) => work(), damaged: () => undefined },
+    ...{ crc32c, logger, io: (work) => work(), damaged: () => undefined, follower: undefined },
     reserve: () => Promise.reject(new LumeoError("NO_SPACE", "Nothing is taken while it moves")),
   });
   try {

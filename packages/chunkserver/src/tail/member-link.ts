@@ -1,7 +1,15 @@
 // One message to another member of a growing chunk, and its answer. What is lost on the way is said
 // again by the primary, at its next tick.
 
-import { type ChunkHandle, type Crc32c, LumeoError, type Timers } from "@lumeofs/base";
+import {
+  Budget,
+  type ChunkHandle,
+  type Crc32c,
+  LumeoError,
+  MiB,
+  type Permit,
+  type Timers,
+} from "@lumeofs/base";
 import {
   blockCrcs,
   type ChainLink,
@@ -24,6 +32,8 @@ const LANE = 101;
 const LANES = 8;
 /** An answer that takes longer counts as lost; settling a chunk may read and write all of it. */
 const REPLY_MS = 3_000;
+/** Bytes of records that are on their way into a server's connections; more wait. */
+const SENDING_BYTES_MAX = 4 * MiB;
 const SETTLE_MS = 60_000;
 
 export interface MemberLinkPorts {
@@ -52,20 +62,37 @@ export interface Answered {
 export class MemberLink {
   readonly #ports: MemberLinkPorts;
 
+  readonly #sending = new Map<string, Budget>();
+
   constructor(ports: MemberLinkPorts) {
     this.#ports = ports;
   }
 
+  /** Room for bytes that are to be sent to a member; given back when its connection has them. */
+  async room(to: ChainLink, bytes: number): Promise<Permit> {
+    const room = this.#sending.get(to.address) ?? new Budget(SENDING_BYTES_MAX);
+    this.#sending.set(to.address, room);
+    const permit = room.tryTake(bytes) ?? (await room.take(bytes));
+    return {
+      release: () => {
+        permit.release();
+        if (room.used === 0 && room.waiting === 0) this.#sending.delete(to.address);
+      },
+    };
+  }
+
   /**
-   * Asks a member.
+   * Asks a member. Nobody waits for one that takes nothing any more: its connection is cut.
    *
    * @param data  The bytes of the message's records, in their order.
+   * @param sent  Called when they may change again, unless this rejects before.
    * @throws LumeoError as the member answered; UNAVAILABLE, CONNECTION_LOST, TIMEOUT, PROTOCOL.
    */
   async ask(
     about: Addressed,
     message: MemberMessage,
     data: readonly Uint8Array[],
+    sent: () => void = () => undefined,
   ): Promise<Answered> {
     const { pool, crc32c } = this.#ports;
     const { handle, to, from, token } = about;
@@ -74,6 +101,7 @@ export class MemberLink {
       lane: LANE + (handle % LANES),
     });
     const payload = [encodeMessage(message), ...data];
+    let isSent = false;
     const exchange = connection.request(
       {
         type: "tailMessage",
@@ -83,8 +111,15 @@ export class MemberLink {
         ...(token === undefined ? {} : { token }),
       },
       payload,
+      () => {
+        isSent = true;
+        sent();
+      },
     );
-    const late = this.#ports.timers.after(waitMs(message), () => exchange.finish());
+    const late = this.#ports.timers.after(waitMs(message), () => {
+      if (!isSent) connection.close(stuck(to));
+      exchange.finish();
+    });
     try {
       const frame = await exchange.receive();
       try {
@@ -106,7 +141,7 @@ export class MemberLink {
     if (firstBadBlock(payload, message.crcs, this.#ports.crc32c) !== undefined) {
       throw new LumeoError("CONNECTION_LOST", "A reply came with another checksum");
     }
-    const { said: reply, bytes } = decodeReply(joined(payload));
+    const { said: reply, bytes } = decodeReply(inOnePiece(payload));
     if (reply.kind !== "given") return { reply, bytes: NO_BYTES };
     return { reply, bytes: checkedBytes(reply.records, bytes, this.#ports.crc32c) };
   }
@@ -135,9 +170,14 @@ export function checkedBytes(
   return cut;
 }
 
-/** A copy of a payload, in one piece: the memory of what was received is used again. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(pieces);
+/** A payload in one piece, as it was received: valid as long as its frame. */
+export function inOnePiece(pieces: readonly Uint8Array[]): Uint8Array {
+  const [only = new Uint8Array()] = pieces;
+  return pieces.length < 2 ? only : Buffer.concat(pieces);
+}
+
+function stuck({ address }: ChainLink): LumeoError {
+  return new LumeoError("CONNECTION_LOST", `Cannot go on: "${address}" takes nothing any more`);
 }
 
 function waitMs({ kind }: MemberMessage): number {

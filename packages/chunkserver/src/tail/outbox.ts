@@ -10,13 +10,14 @@ import { invariant, LumeoError } from "@lumeofs/base";
 import { type AppendRecord, dataBytes } from "../replication/append-record.js";
 import type { ReplicaMessage } from "../replication/message.js";
 import { mergeAppends } from "./merge-appends.js";
+import type { HeldBytes } from "./record-source.js";
 import type { RecordBytes } from "./tail-replica.js";
 
 export interface OutboxPorts {
   /** The bytes of these records, which follow each other. @throws LumeoError */
-  readonly load: (records: readonly AppendRecord[]) => Promise<RecordBytes>;
-  /** Begins to say it; settles when it is answered, and the answer has been taken. */
-  readonly say: (message: ReplicaMessage, bytes: RecordBytes) => Promise<void>;
+  readonly hold: (records: readonly AppendRecord[]) => Promise<HeldBytes>;
+  /** Says it, gives the bytes back, and settles when it is answered and the answer was taken. */
+  readonly say: (message: ReplicaMessage, held: HeldBytes) => Promise<void>;
   /** Something could not be said, or was not answered. */
   readonly failed: (error: LumeoError) => void;
 }
@@ -61,10 +62,10 @@ export class Outbox {
   async #send(message: ReplicaMessage): Promise<void> {
     try {
       const records = message.kind === "append" ? message.records : [];
-      const bytes = await this.#ports.load(records);
+      const held = await this.#ports.hold(records);
       this.#unanswered++;
       this.#ports
-        .say(message, bytes)
+        .say(message, held)
         .catch((error: unknown) => this.#fail(error))
         .finally(() => {
           this.#unanswered--;

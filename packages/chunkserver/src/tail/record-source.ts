@@ -2,21 +2,34 @@
 //
 // Bytes: what it has appended itself, until its own replica has it durable; then its own replica;
 // what that lacks, from the member whose history was adopted, or from any other that has it.
+//
+// B1. What was appended here stays in the memory in which it came, and that is used again as soon
+//     as nobody keeps it: who sends or writes from there holds it until that is done (`hold`), who
+//     needs it for longer gets a copy (`load`).
 
 import { LumeoError, type ServerId } from "@lumeofs/base";
 import type { ChainLink } from "@lumeofs/node/frames";
 import { type AppendRecord, dataBytes } from "../replication/append-record.js";
 import type { ReplicaMessage, ReplicaReply } from "../replication/message.js";
+import type { AppendCall } from "./append-call.js";
 import type { EpochOrder } from "./epoch-order.js";
 import type { MemberLink } from "./member-link.js";
 import type { MemberMessage, MemberReply } from "./member-message.js";
 import { inOrder } from "./outbox.js";
+import { bytesOf } from "./record-rows.js";
 import { NO_BYTES, type RecordBytes } from "./tail-replica.js";
 import type { TailStore } from "./tail-store.js";
 
-interface Fresh {
+interface Fresh extends Pick<AppendCall, "bytes" | "retain"> {
   readonly record: AppendRecord;
-  readonly bytes: Uint8Array;
+  readonly leave: () => void;
+}
+
+/** Bytes of records that stay as they are until they are given back. */
+export interface HeldBytes {
+  readonly bytes: RecordBytes;
+  /** Harmless the second time. */
+  readonly release: () => void;
 }
 
 /** See the head of this file. */
@@ -51,49 +64,72 @@ export class RecordSource {
   }
 
   /** A record that was appended here. */
-  add(record: AppendRecord, bytes: Uint8Array): void {
-    this.#fresh.set(record.seq, { record, bytes });
+  add(record: AppendRecord, { bytes, retain }: Pick<AppendCall, "bytes" | "retain">): void {
+    this.#fresh.set(record.seq, { record, bytes, retain, leave: retain() });
     this.#freshBytes += bytes.byteLength;
   }
 
   /** The own replica has everything up to here. */
   durable(seq: number): void {
-    for (const [known, { bytes }] of this.#fresh) {
+    for (const [known, { bytes, leave }] of this.#fresh) {
       if (seq < known) return;
       this.#fresh.delete(known);
       this.#freshBytes -= bytes.byteLength;
+      leave();
     }
   }
 
+  /** Nothing more is appended here: what came is kept by those alone who are using it. */
+  close(): void {
+    this.durable(Infinity);
+  }
+
   /** The bytes of records that follow each other. @throws LumeoError if nobody gives them. */
-  async load(records: readonly AppendRecord[]): Promise<RecordBytes> {
-    if (records.length === 0) return NO_BYTES;
-    const found = new Map<number, Uint8Array>();
-    for (const record of records) {
-      if (dataBytes(record) === 0) continue;
-      const bytes = this.#freshOf(record) ?? (await this.#ownOf(record));
-      if (bytes !== undefined) found.set(record.seq, bytes);
+  load(records: readonly AppendRecord[]): Promise<RecordBytes> {
+    return this.#load(records, ({ bytes }) => new Uint8Array(bytes));
+  }
+
+  /** As `load`, for who sends them to a member, or has the own replica write them (B1). */
+  async hold(to: ServerId, records: readonly AppendRecord[]): Promise<HeldBytes> {
+    if (bytesOf(records) === 0) return { bytes: NO_BYTES, release: () => undefined };
+    const held: (() => void)[] = [];
+    const release = (): void => {
+      for (const leave of held.splice(0)) leave();
+    };
+    try {
+      if (to !== this.#order.grant.primary) {
+        const room = await this.#ports.link.room(this.#linkTo(to), bytesOf(records));
+        held.push(() => room.release());
+      }
+      const bytes = await this.#load(records, (fresh) => {
+        held.push(fresh.retain());
+        return fresh.bytes;
+      });
+      return { bytes, release };
+    } catch (error) {
+      release();
+      throw error;
     }
-    const lacking = records.filter((one) => 0 < dataBytes(one) && !found.has(one.seq));
-    return lacking.length === 0 ? found : this.#fetch(lacking, found);
   }
 
   /** Says something to a member, the own replica included; the answer, if the protocol takes it. */
   async say(
     server: ServerId,
     message: ReplicaMessage,
-    bytes: RecordBytes,
+    held: HeldBytes,
   ): Promise<ReplicaReply | undefined> {
-    const { tails } = this.#ports;
-    const { handle, grant } = this.#order;
-    if (server === grant.primary) {
-      const replica = await tails.replicaOf(handle);
-      if (replica !== undefined) return replica.serve(message, bytes);
-      return { kind: "stale", epoch: message.epoch, promised: 0 };
+    if (server === this.#order.grant.primary) {
+      return this.#sayHere(message, held.bytes).finally(held.release);
     }
     if (message.kind === "claim" || message.kind === "remove") return undefined;
-    const data = message.kind === "append" ? inOrder(message.records, bytes) : [];
-    return protocolReply((await this.#ask(this.#linkTo(server), message, data)).reply);
+    try {
+      const data = message.kind === "append" ? inOrder(message.records, held.bytes) : [];
+      const { release } = held;
+      return protocolReply((await this.#ask(this.#linkTo(server), message, data, release)).reply);
+    } catch (error) {
+      held.release();
+      throw error;
+    }
   }
 
   /** As `say`, for what is not of the protocol. */
@@ -104,15 +140,32 @@ export class RecordSource {
     return (await this.#ask(this.#linkTo(server), message, [])).reply;
   }
 
+  async #sayHere(message: ReplicaMessage, bytes: RecordBytes): Promise<ReplicaReply> {
+    const replica = await this.#ports.tails.replicaOf(this.#order.handle);
+    if (replica !== undefined) return replica.serve(message, bytes);
+    return { kind: "stale", epoch: message.epoch, promised: 0 };
+  }
+
+  async #load(
+    records: readonly AppendRecord[],
+    take: (fresh: Fresh) => Uint8Array,
+  ): Promise<RecordBytes> {
+    if (records.length === 0) return NO_BYTES;
+    const found = new Map<number, Uint8Array>();
+    for (const record of records) {
+      if (dataBytes(record) === 0) continue;
+      const fresh = this.#fresh.get(record.seq);
+      const bytes = fresh?.record === record ? take(fresh) : await this.#ownOf(record);
+      if (bytes !== undefined) found.set(record.seq, bytes);
+    }
+    const lacking = records.filter((one) => 0 < dataBytes(one) && !found.has(one.seq));
+    return lacking.length === 0 ? found : this.#fetch(lacking, found);
+  }
+
   #linkTo(server: ServerId): ChainLink {
     const link = this.#order.members.get(server);
     if (link !== undefined) return link;
     throw new LumeoError("UNAVAILABLE", `Cannot reach server ${server}: it has no address`);
-  }
-
-  #freshOf(record: AppendRecord): Uint8Array | undefined {
-    const fresh = this.#fresh.get(record.seq);
-    return fresh?.record === record ? fresh.bytes : undefined;
   }
 
   async #ownOf(record: AppendRecord): Promise<Uint8Array | undefined> {
@@ -165,9 +218,9 @@ export class RecordSource {
     });
   }
 
-  #ask(to: ChainLink, message: MemberMessage, data: readonly Uint8Array[]) {
+  #ask(to: ChainLink, message: MemberMessage, data: readonly Uint8Array[], sent?: () => void) {
     const about = { handle: this.#order.handle, to, from: this.self, token: this.#order.token };
-    return this.#ports.link.ask(about, message, data);
+    return this.#ports.link.ask(about, message, data, sent);
   }
 }
 

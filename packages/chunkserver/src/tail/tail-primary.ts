@@ -36,6 +36,7 @@ import { beginRead, type CommittedView, mayEndRead } from "../replication/reads.
 import type { AppendCall, AppendPlace } from "./append-call.js";
 import { refusal, unknownOutcome } from "./append-errors.js";
 import type { EpochOrder } from "./epoch-order.js";
+import { MemberContacts } from "./member-contacts.js";
 import type { MemberLink } from "./member-link.js";
 import { Outbox } from "./outbox.js";
 import { RecordSource } from "./record-source.js";
@@ -56,8 +57,6 @@ const HELD_MAX = 4_096;
 const RESEND_MS = 300;
 /** After so long without a record, members are told what is committed. */
 const TELL_MS = 50;
-/** A member that owes an answer for so long is not waited for at the end. */
-const SILENT_MS = 1_000;
 
 export interface TailPrimaryPorts {
   readonly tails: TailStore;
@@ -83,11 +82,7 @@ export class TailPrimary {
   readonly #ports: TailPrimaryPorts;
   readonly #source: RecordSource;
   readonly #outboxes = new Map<ServerId, Outbox>();
-  readonly #spokenAt = new Map<ServerId, MonotonicMs>();
-  /** Since when a member owes an answer. */
-  readonly #owedSince = new Map<ServerId, MonotonicMs>();
-  /** The committed number that a member was told last. */
-  readonly #told = new Map<ServerId, number>();
+  readonly #contacts = new MemberContacts();
   readonly #requests = new Map<number, Request>();
   #state: PrimaryState;
   #held: Request[] = [];
@@ -247,7 +242,7 @@ export class TailPrimary {
     const silent = new Set<ServerId>();
     for (const [server, outbox] of this.#outboxes) {
       if (!outbox.isIdle) continue;
-      const quietMs = now - (this.#spokenAt.get(server) ?? 0);
+      const quietMs = this.#contacts.quietMs(server, now);
       const isLacking = RESEND_MS <= quietMs && this.#isBehind(server);
       if (isLacking || (TELL_MS <= quietMs && this.#isUntold(server))) silent.add(server);
     }
@@ -276,7 +271,7 @@ export class TailPrimary {
   #isUntold(server: ServerId): boolean {
     const state = this.#state;
     if (state.kind !== "leading") return false;
-    return (this.#told.get(server) ?? 0) < state.commitSeq;
+    return this.#contacts.toldSeq(server) < state.commitSeq;
   }
 
   /** Y1, Y2. */
@@ -323,7 +318,7 @@ export class TailPrimary {
     this.#state = state;
     if (state.kind !== "leading" || state.history.lastSeq === before) return outputs;
     const record = state.history.at(state.history.lastSeq);
-    if (record !== undefined) this.#source.add(record, bytes);
+    if (record !== undefined) this.#source.add(record, request);
     return outputs;
   }
 
@@ -363,18 +358,15 @@ export class TailPrimary {
 
   #send(to: ServerId, message: ReplicaMessage): void {
     if (message.kind === "fetch") this.#source.donor = to;
-    if (message.kind === "append") this.#told.set(to, message.commitSeq);
-    const now = this.#ports.now().monotonicMs;
-    this.#spokenAt.set(to, now);
-    if (!this.#owedSince.has(to)) this.#owedSince.set(to, now);
+    this.#contacts.spoke(to, message, this.#ports.now().monotonicMs);
     this.#outboxes.get(to)?.push(message);
   }
 
   #outbox(to: ServerId): Outbox {
     return new Outbox({
-      load: (records) => this.#source.load(records),
-      say: async (message, bytes) => {
-        const reply = await this.#source.say(to, message, bytes);
+      hold: (records) => this.#source.hold(to, records),
+      say: async (message, held) => {
+        const reply = await this.#source.say(to, message, held);
         if (reply !== undefined && !this.#isOver) this.#received(to, reply);
       },
       failed: (error) => this.#failed(to, error),
@@ -382,7 +374,7 @@ export class TailPrimary {
   }
 
   #received(from: ServerId, reply: ReplicaReply): void {
-    this.#owedSince.delete(from);
+    this.#contacts.heard(from);
     if (reply.kind === "appended" && from === this.order.grant.primary) {
       this.#source.durable(reply.durable);
     }
@@ -426,7 +418,7 @@ export class TailPrimary {
         return this.#source.tell(server, { kind, epoch: state.grant.epoch, seal });
       },
       stale: (from, reply) => this.#received(from, reply),
-      isSilent: (server) => this.#isSilent(server),
+      isSilent: (server) => this.#contacts.isSilent(server, this.#ports.now().monotonicMs),
       record: async () => {
         const outcome = await masters.recordSeal(this.#tail, content, chunkEpoch);
         this.#step({ kind: "sealRecorded", isDone: outcome === "done" });
@@ -436,10 +428,6 @@ export class TailPrimary {
       failed: (server, error) => this.#failed(server, error),
     });
     this.#sealing.tick(this.#ports.now().monotonicMs);
-  }
-
-  #isSilent(server: ServerId): boolean {
-    return SILENT_MS <= this.#ports.now().monotonicMs - (this.#owedSince.get(server) ?? Infinity);
   }
 
   #finishSealing(): void {
@@ -475,6 +463,7 @@ export class TailPrimary {
     if (this.#isOver) return;
     this.#isOver = true;
     for (const outbox of this.#outboxes.values()) outbox.clear();
+    this.#source.close();
     this.#sealing?.stop();
     this.#ports.over(this);
   }

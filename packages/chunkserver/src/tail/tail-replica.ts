@@ -17,6 +17,7 @@ import {
   type WallMs,
 } from "@lumeofs/base";
 import { type AppendRecord, dataBytes, type EpochOrNone } from "../replication/append-record.js";
+import type { History } from "../replication/history.js";
 import type { ReplicaMessage, ReplicaReply } from "../replication/message.js";
 import { APPEND_BYTES_MAX, APPEND_RECORDS_MAX } from "../replication/progress.js";
 import { type ReplicaChange, type ReplicaState, stepReplica } from "../replication/replica.js";
@@ -46,6 +47,20 @@ export interface TailReplicaPorts {
   readonly io: <T>(work: () => Promise<T>) => Promise<T>;
   /** The replica has found damage. */
   readonly damaged: (handle: ChunkHandle) => void;
+  /** Hears what becomes of the history. */
+  readonly follower: TailFollower | undefined;
+}
+
+/** Whoever keeps the bytes of a growing chunk in another form, too. */
+export interface TailFollower {
+  /** What follows this history is replaced. */
+  cut(handle: ChunkHandle, kept: History): void;
+  /**
+   * These records of the history are durable, or more is known to be committed.
+   *
+   * @param bytes  Of these records; valid during the call.
+   */
+  durable(replica: TailReplica, records: readonly AppendRecord[], bytes: RecordBytes): void;
 }
 
 /** See the head of this file. */
@@ -82,7 +97,8 @@ export class TailReplica {
   /**
    * Takes a message; resolves to the answer when it may leave.
    *
-   * @param bytes  Of the records of `append`, whose checksums are verified; unchanged until then.
+   * @param bytes  Of the records of `append`, whose checksums are verified; unchanged until then,
+   *               and not used any more afterwards.
    * @throws LumeoError NO_SPACE, UNAVAILABLE (in doubt), STORE_FAILED, CLOSED.
    */
   async serve(message: ReplicaMessage, bytes: RecordBytes = NO_BYTES): Promise<ReplicaReply> {
@@ -119,7 +135,7 @@ export class TailReplica {
     const kept = this.#held.bytes.at(seq);
     invariant(kept !== undefined, "a record's bytes are somewhere", { seq });
     const { bytes, place } = kept;
-    if (bytes !== undefined) return bytes;
+    if (bytes !== undefined) return this.#copyOf(record, bytes);
     invariant(place !== undefined, "what is not in memory is in the log", { seq });
     const { log, io, crc32c } = this.#ports;
     const body = await io(() => log.body(place));
@@ -215,6 +231,7 @@ export class TailReplica {
     known: { readonly promised?: EpochOrNone; readonly decided?: ReplicaState } = {},
   ): Promise<void> {
     const held = this.#held;
+    this.#cutBy(change);
     held.change(change, known.promised, known.decided);
     const fresh: { readonly kept: KeptBytes; readonly data: Uint8Array }[] = [];
     for (const record of change.kind === "log" ? change.records : []) {
@@ -225,7 +242,7 @@ export class TailReplica {
       held.bytes.set(record.seq, kept);
       fresh.push({ kept, data });
     }
-    const { log, io } = this.#ports;
+    const { log, io, follower } = this.#ports;
     const said = known.promised ?? held.state.promised;
     const record: TailRecord = { kind: "change", handle: this.handle, change, promised: said };
     const data = fresh.map((one) => one.data);
@@ -239,10 +256,30 @@ export class TailReplica {
           kept.bytes = undefined;
           at += data.byteLength;
         }
+        if (change.kind !== "log") return;
+        const { history } = held.state;
+        const there = change.records.filter((one) => history.at(one.seq) === one);
+        follower?.durable(this, there, bytes);
       });
     });
     this.#written.catch(() => undefined); // whoever waits for it is told
     return this.#written;
+  }
+
+  /** What is committed stays what it is, even where this replica has lost it. */
+  #cutBy(change: ReplicaChange): void {
+    const { history, commitSeq } = this.state;
+    if (change.kind === "removal") return;
+    const toSeq = change.kind === "log" ? change.keepTo : Math.max(change.intactTo, commitSeq);
+    if (toSeq < history.lastSeq) this.#ports.follower?.cut(this.handle, history.upTo(toSeq));
+  }
+
+  /** The memory of what is not durable yet belongs to somebody else, who uses it again soon. */
+  #copyOf({ content, seq }: AppendRecord, bytes: Uint8Array): Uint8Array {
+    const copy = new Uint8Array(bytes);
+    if (content.kind === "data" && this.#ports.crc32c(copy) === content.crc32c) return copy;
+    const why = "it was not written, and is not in memory any more";
+    throw new LumeoError("CHECKSUM", `Cannot read record ${seq} of chunk ${this.handle}: ${why}`);
   }
 
   async #foundDamage(seq: number): Promise<void> {

@@ -20,7 +20,7 @@ import {
 } from "@lumeofs/node/frames";
 import type { Gate } from "../access/token-gate.js";
 import { RECORD_BYTES_MAX } from "../replication/append-record.js";
-import { checkedBytes, joined } from "./member-link.js";
+import { checkedBytes, inOnePiece } from "./member-link.js";
 import { decodeMessage, encodeReply } from "./member-message.js";
 import type { TailPrimaries } from "./tail-primaries.js";
 import { serveTailRead } from "./tail-reads.js";
@@ -82,14 +82,16 @@ export class TailService {
     if (primary === undefined) return this.#elsewhere(first, message, exchange);
     const bytes = this.#checked(first, message);
     const write = { client: message.session, writeSeq: message.writeSeq };
-    const { position, offset } = await primary.append({ write, crc32c: message.crc32c, bytes });
+    const { crc32c } = message;
+    const retain = () => first.retain();
+    const { position, offset } = await primary.append({ write, crc32c, bytes, retain });
     if (position.epoch === 0) throw new LumeoError("INTERNAL", "A record without an epoch");
     const { epoch, seq } = position;
     exchange.send({ type: "appended", epoch, seq, offset, primary: primary.self });
   }
 
   #checked(first: ReceivedFrame, { length, crc32c, crcs, handle }: Append): Uint8Array {
-    const bytes = joined(first.payload);
+    const bytes = inOnePiece(first.payload);
     const bad = firstBadBlock([bytes], crcs, this.#ports.crc32c);
     if (bad === undefined && crcOfBlocks(crcs, length) === crc32c) return bytes;
     const why = "the record came with another checksum than it was sent with";
@@ -127,8 +129,9 @@ export class TailService {
   ): Promise<void> {
     const { pool } = this.#ports;
     const connection = await pool.shared({ address: to.address, lane: FORWARD_LANE });
-    const passed = connection.request({ ...message, isForwarded: true }, [joined(first.payload)]);
+    const passed = connection.request({ ...message, isForwarded: true }, first.payload);
     try {
+      // Behind the answer, and behind the end of the connection, nobody reads the payload.
       const answer = await passed.receive();
       answer.release();
       if (answer.message.type !== "appended") {
@@ -160,7 +163,7 @@ export class TailService {
   async #member(first: ReceivedFrame, message: TailMessage, exchange: Exchange): Promise<void> {
     const { tails, gate, crc32c, self } = this.#ports;
     const { handle, token, primary } = message;
-    const payload = joined(first.payload);
+    const payload = inOnePiece(first.payload);
     if (firstBadBlock([payload], message.crcs, crc32c) !== undefined) {
       throw new LumeoError("CHECKSUM", "A message of a primary came with another checksum");
     }

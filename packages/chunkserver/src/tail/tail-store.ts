@@ -91,6 +91,7 @@ export class TailStore implements Closable {
   readonly #sealed: Map<ChunkHandle, SealedTail>;
   readonly #locks = new KeyedLock<ChunkHandle>();
   readonly #ahead: WritingAhead;
+  readonly #extending = new Map<ChunkHandle, Promise<void>>();
   readonly #damaged = new Set<ChunkHandle>();
   readonly #rounds: { cancel(): void };
   #round: Promise<void> | undefined;
@@ -106,7 +107,12 @@ export class TailStore implements Closable {
     this.#options = options;
     this.#log = log;
     this.#sealed = new Map(sealed);
-    this.#ahead = new WritingAhead(options, options.aheadStepBytes);
+    const { store, crc32c, aheadStepBytes } = options;
+    const due = (replica: TailReplica): void => {
+      if (this.#isClosed || this.#failedBy !== undefined) return;
+      this.#extend(replica).catch(unlessFailed);
+    };
+    this.#ahead = new WritingAhead({ store, crc32c, due }, aheadStepBytes);
     for (const held of tails.values()) this.#add(held);
     this.#rounds = options.timers.every(ROUND_MS, () => this.#beginRound());
   }
@@ -277,6 +283,7 @@ export class TailStore implements Closable {
     this.#isClosed = true;
     this.#rounds.cancel();
     await this.#round;
+    await Promise.allSettled(this.#extending.values());
     await this.#ahead.close();
     await this.#log.close();
   }
@@ -378,7 +385,7 @@ export class TailStore implements Closable {
       this.#damaged.add(handle);
       this.#options.onDamage();
     };
-    const ports = { log: this.#log, crc32c, logger, reserve, io, damaged };
+    const ports = { log: this.#log, crc32c, logger, reserve, io, damaged, follower: this.#ahead };
     const replica = new TailReplica(held, ports);
     this.#replicas.set(held.handle, replica);
     if (held.state.damagedIn !== 0) this.#damaged.add(held.handle);
@@ -388,9 +395,7 @@ export class TailStore implements Closable {
   #beginRound(): void {
     if (this.#round !== undefined || this.#isClosed || this.#failedBy !== undefined) return;
     this.#round = this.#runRound()
-      .catch((error: unknown) => {
-        if (error instanceof InvariantViolation) throw error; // everybody has been told of others
-      })
+      .catch(unlessFailed)
       .finally(() => {
         this.#round = undefined;
       });
@@ -407,12 +412,22 @@ export class TailStore implements Closable {
       if (this.#damaged.has(handle) && isHealed) this.#damaged.delete(handle);
     }
     for (const replica of [...this.#replicas.values()]) {
-      if (this.#ahead.isDue(replica)) {
-        await this.#locks.run(replica.handle, () => this.#ahead.extend(replica));
-      }
+      if (this.#ahead.isDue(replica)) await this.#extend(replica);
     }
     await this.#empty();
     await this.#io(() => this.#log.removeBefore(this.#oldestInUse()));
+  }
+
+  /** Once at a time for each chunk. */
+  #extend(replica: TailReplica): Promise<void> {
+    const { handle } = replica;
+    const known = this.#extending.get(handle);
+    if (known !== undefined) return known;
+    const extending = this.#locks
+      .run(handle, () => this.#ahead.extend(replica))
+      .finally(() => this.#extending.delete(handle));
+    this.#extending.set(handle, extending);
+    return extending;
   }
 
   #oldestInUse(): number {
@@ -474,6 +489,11 @@ export class TailStore implements Closable {
     if (this.#failedBy !== undefined) throw this.#failedBy;
     if (this.#isClosed) throw new LumeoError("CLOSED", "Cannot use the tails: they are closed");
   }
+}
+
+/** Of a failed disk everybody has been told. */
+function unlessFailed(error: unknown): void {
+  if (error instanceof InvariantViolation) throw error;
 }
 
 function bare(reply: MemberReply): Served {

@@ -1,47 +1,72 @@
-// Which growing chunks are written ahead (sealing.ts), and how far.
+// Which growing chunks are written ahead (sealed-copy.ts), and how far.
 
-import { type ChunkHandle, LumeoError, MiB } from "@lumeofs/base";
-import type { EpochOrNone, Position } from "../replication/append-record.js";
-import { keepSealed, SealedCopy, type SealingPorts } from "./sealing.js";
-import type { TailReplica } from "./tail-replica.js";
+import { Budget, type ChunkHandle, type Crc32c, LumeoError, MiB } from "@lumeofs/base";
+import type { AppendRecord, EpochOrNone, Position } from "../replication/append-record.js";
+import type { History } from "../replication/history.js";
+import type { ChunkStore } from "../store/chunk-store.js";
+import { PartPool } from "./part-pool.js";
+import { SealedCopy, type SealedCopyPorts } from "./sealed-copy.js";
+import { keepSealed } from "./sealing.js";
+import type { RecordBytes, TailReplica } from "./tail-replica.js";
 
-/** So much more is worth a step; at the seal about so much is left to write. */
+/** A chunk with less costs nobody much when it is sealed; and so much more is worth a step. */
 const STEP_BYTES = 2 * MiB;
-/** A chunk with fewer steps costs nobody much when it is sealed. */
-const BEGIN_STEPS = 4;
 /** Chunks that are written ahead at once: each has an open file and some memory. */
-const COPIES_MAX = 32;
+const COPIES_MAX = 16;
+/** Chunks that are sealed at once: each has some of its bytes in memory. */
+const SEALS_MAX = 8;
 
-/** See the head of this file. Calls for one chunk come one after the other. */
+export interface WritingAheadPorts {
+  readonly store: ChunkStore;
+  readonly crc32c: Crc32c;
+  /** A chunk has grown so far that `extend` has something to do. */
+  readonly due: (replica: TailReplica) => void;
+}
+
+/** See the head of this file. Calls of `extend`, `keep` and `drop` for one chunk come in turn. */
 export class WritingAhead {
-  readonly #ports: SealingPorts;
-  readonly #beginBytes: number;
+  readonly #ports: SealedCopyPorts;
+  readonly #due: (replica: TailReplica) => void;
   readonly #stepBytes: number;
   readonly #copies = new Map<ChunkHandle, SealedCopy>();
+  readonly #seals = new Budget(SEALS_MAX);
 
   /** @param stepBytes  For tests, with small chunks. */
-  constructor(ports: SealingPorts, stepBytes = STEP_BYTES) {
-    this.#ports = ports;
+  constructor({ store, crc32c, due }: WritingAheadPorts, stepBytes = STEP_BYTES) {
+    this.#ports = { store, crc32c, parts: new PartPool() };
+    this.#due = due;
     this.#stepBytes = stepBytes;
-    this.#beginBytes = BEGIN_STEPS * stepBytes;
   }
 
-  /** Whether enough was committed since the last step. */
+  /** Whether enough was committed that nobody has taken. */
   isDue({ handle, state, isInDoubt }: TailReplica): boolean {
     const { history, commitSeq } = state;
     const bytes = isInDoubt ? 0 : history.endOf(commitSeq);
     const copy = this.#copies.get(handle);
     if (copy !== undefined) return copy.bytes + this.#stepBytes <= bytes;
-    return this.#beginBytes <= bytes && this.#copies.size < COPIES_MAX;
+    return this.#stepBytes <= bytes && this.#copies.size < COPIES_MAX;
   }
 
-  /** Takes what is committed. What cannot be read or written now is left to the seal. */
+  /** Records of the history are durable, or more is known to be committed. */
+  durable(replica: TailReplica, records: readonly AppendRecord[], bytes: RecordBytes): void {
+    const copy = this.#copies.get(replica.handle);
+    for (const record of records) copy?.take(record, bytes.get(record.seq));
+    copy?.pass();
+    if (this.isDue(replica)) this.#due(replica);
+  }
+
+  /** What follows this history is replaced. */
+  cut(handle: ChunkHandle, kept: History): void {
+    this.#copies.get(handle)?.cut(kept);
+  }
+
+  /** Takes what is there. What cannot be read or written now is left to the seal. */
   async extend(replica: TailReplica): Promise<void> {
     if (!this.isDue(replica)) return;
     const { handle, state } = replica;
     try {
       const copy = this.#copies.get(handle) ?? (await this.#begin(replica, state.promised));
-      await copy?.extend(state.history, state.commitSeq);
+      await copy?.extend();
     } catch (error) {
       if (!(error instanceof LumeoError)) throw error;
       await this.drop(handle);
@@ -50,9 +75,14 @@ export class WritingAhead {
 
   /** As `keepSealed`. */
   async keep(replica: TailReplica, seal: Position): Promise<void> {
-    const ahead = this.#copies.get(replica.handle);
-    this.#copies.delete(replica.handle);
-    await keepSealed(replica, seal, this.#ports, ahead);
+    const place = await this.#seals.take(1);
+    try {
+      const ahead = this.#copies.get(replica.handle);
+      this.#copies.delete(replica.handle);
+      await keepSealed(replica, seal, this.#ports, ahead);
+    } finally {
+      place.release();
+    }
   }
 
   /** The chunk is not needed any more. */

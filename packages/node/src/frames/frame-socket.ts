@@ -5,7 +5,14 @@
 //     hold beyond its permits is one receive buffer.
 // S3. `closed` is called once, with the reason; after it nothing is received and `send` throws.
 
-import { asLumeoError, type Crc32c, LumeoError, type Permit, type Timers } from "@lumeofs/base";
+import {
+  asLumeoError,
+  type Crc32c,
+  invariant,
+  LumeoError,
+  type Permit,
+  type Timers,
+} from "@lumeofs/base";
 import type { ByteSocket } from "./data-network.js";
 import { encodeFrameHead, type Frame, FrameDecoder, type FrameHead } from "./frame-codec.js";
 import { SEND_QUEUE_BYTES_MAX, STALL_MS } from "./limits.js";
@@ -23,6 +30,9 @@ export class ReceivedFrame implements Frame {
   readonly payloadBytes: number;
   #permit: Permit | undefined;
   #buffers: PayloadBuffers | undefined;
+  #isReleased = false;
+  /** Its owner, and those who have retained it. */
+  #users = 1;
 
   constructor(frame: Frame, permit: Permit | undefined, buffers?: PayloadBuffers) {
     this.request = frame.request;
@@ -38,6 +48,26 @@ export class ReceivedFrame implements Frame {
    * time.
    */
   release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#leave();
+  }
+
+  /**
+   * Keeps the payload, and its room, for somebody besides the owner, who may release it before.
+   *
+   * @returns Ends that, to be called once.
+   */
+  retain(): () => void {
+    invariant(0 < this.#users, "what is retained is still there");
+    this.#users++;
+    return () => this.#leave();
+  }
+
+  #leave(): void {
+    invariant(0 < this.#users, "a payload is left once by each of its users");
+    this.#users--;
+    if (0 < this.#users) return;
     this.#permit?.release();
     this.#permit = undefined;
     const buffers = this.#buffers;

@@ -57,3 +57,19 @@ export class CancelSource implements Cancellation {
     for (const listener of others ?? []) listener();
   }
 }
+
+/** What the promise comes to, or the reason for which it is given up before. */
+export function unlessAborted<T>(promise: Promise<T>, cancelled: Cancellation): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(cancelled.reason);
+    if (cancelled.aborted) abort();
+    cancelled.addEventListener("abort", abort, { once: true });
+    const settled = <A>(settle: (value: A) => void) => {
+      return (value: A): void => {
+        cancelled.removeEventListener("abort", abort);
+        settle(value);
+      };
+    };
+    promise.then(settled(resolve), settled(reject));
+  });
+}

@@ -18,7 +18,7 @@ export { ByteMap, compareBytes, hashBytes, isEqual } from "./byte-map.js";
 export { ByteReader } from "./byte-reader.js";
 export { ByteSlab } from "./byte-slab.js";
 export { ByteWriter } from "./byte-writer.js";
-export { type Cancellation, CancelSource } from "./cancellation.js";
+export { type Cancellation, CancelSource, unlessAborted } from "./cancellation.js";
 export {
   type ActiveSet,
   type AuthorityAnswer,

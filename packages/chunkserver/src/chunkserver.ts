@@ -29,6 +29,7 @@ import { tailOrderService } from "./rpc/tail-orders.js";
 import type { ChunkStore } from "./store/chunk-store.js";
 import type { TailScrubConfig } from "./tail/tail-scrub.js";
 import { CopyService } from "./transfer/copy-service.js";
+import { FileLookups } from "./transfer/file-lookups.js";
 import type { StoppedChunks } from "./transfer/stopped-chunks.js";
 import { Throttle, type ThrottlePorts } from "./transfer/throttle.js";
 
@@ -104,6 +105,7 @@ export class Chunkserver implements Closable {
         grants,
         tails,
         stopped,
+        files: fileLookups(config, { host, store, stopped }),
         pool,
         crc32c: nativeCrc32c,
         network: host.dataNetwork,
@@ -204,6 +206,15 @@ function poolOf(config: ChunkserverConfig, disks: DiskSet, host: ChunkserverHost
     name: config.name,
   });
   return new FramePool({ hello, exclusiveMax: LARGE_WRITES_MAX, network: host.dataNetwork });
+}
+
+function fileLookups(
+  { localReads }: ChunkserverConfig,
+  { host, store, stopped }: Pick<Parts, "host" | "store" | "stopped">,
+): FileLookups | undefined {
+  const { placeOf } = host;
+  if (localReads === "off" || placeOf === undefined) return undefined;
+  return new FileLookups({ store, stopped, placeOf });
 }
 
 /** Listens for orders of the masters and questions of operators. */

@@ -64,6 +64,10 @@ const schema = z.strictObject({
     .enum(["on", "off"])
     .default("on")
     .describe("Serve chunks only to who shows a token of the masters; off serves everybody."),
+  localReads: z
+    .enum(["on", "off"])
+    .default("on")
+    .describe("Tell clients of this machine where the files of large chunks are: on or off."),
   logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
 });
 
@@ -88,6 +92,7 @@ const FLAGS = {
   "copies-max": { type: "string" },
   "tail-idle-ms": { type: "string" },
   tokens: { type: "string" },
+  "local-reads": { type: "string" },
   "log-level": { type: "string" },
 } as const;
 
@@ -124,6 +129,7 @@ export async function readConfig(
       copiesMax: flags["copies-max"],
       tailIdleMs: flags["tail-idle-ms"],
       tokens: flags.tokens,
+      localReads: flags["local-reads"],
       logLevel: flags["log-level"],
     },
   });

@@ -1,6 +1,7 @@
 // What a chunkserver stands on: this machine, or a simulated one.
 
 import { randomUUID } from "node:crypto";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, type Disk, type Logger, MiB, type Random, type Timers } from "@lumeofs/base";
 import { FileDisk, nativeCrc32c, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
@@ -8,6 +9,7 @@ import { type DataNetwork, TCP } from "@lumeofs/node/frames";
 import { GRPC, type RpcNetwork } from "@lumeofs/node/rpc";
 import type { ChunkIndex } from "./store/chunk-index.js";
 import { LevelIndex } from "./store/level-index.js";
+import type { FilePlace } from "./transfer/file-lookups.js";
 
 const INDEX_FOLDER = "index";
 /** Of all indexes of a process. */
@@ -23,6 +25,8 @@ export interface ChunkserverHost {
   readonly openDisk: (folder: string, how: { readonly make: boolean }) => Promise<Disk>;
   /** The index of the store in a folder. @param count  Of all stores that this process has. */
   readonly openIndex: (folder: string, logger: Logger, count: number) => Promise<ChunkIndex>;
+  /** Where other programs of this machine find a file of a folder; without it, nowhere. */
+  readonly placeOf?: (folder: string, path: string) => Promise<FilePlace>;
   readonly network: RpcNetwork;
   readonly dataNetwork: DataNetwork;
 }
@@ -36,6 +40,11 @@ export const THIS_MACHINE: ChunkserverHost = {
   openIndex: (folder, logger, count) => {
     const cacheBytes = Math.floor(INDEX_CACHE_BYTES / count);
     return LevelIndex.open(join(folder, INDEX_FOLDER), nativeCrc32c, logger, cacheBytes);
+  },
+  placeOf: async (folder, path) => {
+    const file = join(folder, path);
+    const { dev, ino } = await stat(file, { bigint: true });
+    return { path: file, device: String(dev), inode: String(ino) };
   },
   network: GRPC,
   dataNetwork: TCP,

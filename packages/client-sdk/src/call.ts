@@ -14,6 +14,7 @@ import {
   CancelSource,
   LumeoError,
   type MonotonicMs,
+  unlessAborted,
 } from "@lumeofs/base";
 import { aborted, type LumeoError as PublicError, toPublic } from "./error.js";
 import type { Events } from "./events.js";
@@ -213,13 +214,7 @@ export class Call {
 
   /** What the promise gives, unless the signal aborts first: then it is left alone (C1). */
   unlessAborted<T>(promise: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const abort = (): void => reject(this.#cancelled.reason);
-      const leave = (): void => this.#cancelled.removeEventListener("abort", abort);
-      if (this.#cancelled.aborted) abort();
-      this.#cancelled.addEventListener("abort", abort, { once: true });
-      promise.then(resolve, reject).finally(leave);
-    });
+    return unlessAborted(promise, this.#cancelled);
   }
 
   #armDeadline(): Alarm | undefined {

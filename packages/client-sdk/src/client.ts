@@ -21,6 +21,7 @@ import { Audits } from "./fsck/audits.js";
 import { Healing } from "./healing.js";
 import { HedgePolicy } from "./hedge-policy.js";
 import { DirectoryListing, type Listing } from "./listing.js";
+import { LocalReads } from "./local/local-reads.js";
 import { Locks } from "./locks.js";
 import { Masters } from "./masters.js";
 import { Metadata, UNREACHABLE_MS_MAX } from "./metadata.js";
@@ -94,6 +95,7 @@ export class Lumeo implements AsyncDisposable {
   readonly #admin: AdminClient;
   readonly #metadata: Metadata;
   readonly #chunkservers: ChunkserverPool;
+  readonly #localReads: LocalReads;
   readonly #writer: Writer;
   readonly #reader: Reader;
   readonly #tails: TailPool;
@@ -136,9 +138,10 @@ export class Lumeo implements AsyncDisposable {
     const chunkservers = new ChunkserverPool(ports);
     const health = new ServerHealth();
     const allocations = new Allocations(metadata, health, ports.clock);
-    const { labels, hedge } = this.#settings;
+    const { labels, hedge, localReads } = this.#settings;
+    this.#localReads = new LocalReads(chunkservers, ports, localReads);
     const spans = new SpanReader({
-      ...{ chunkservers, admin: this.#admin, health, ports },
+      ...{ chunkservers: this.#localReads, admin: this.#admin, health, ports },
       masters: this.#masters,
       scores: new ServerScores(),
       hedges: new HedgePolicy(hedge),
@@ -184,6 +187,11 @@ export class Lumeo implements AsyncDisposable {
     if (!this.#isUsed) return "idle";
     if (this.#masters.isFailing) return "degraded";
     return this.#masters.leader === undefined ? "connecting" : "ready";
+  }
+
+  /** Bytes of files that were read on this machine so far, without their chunkservers. */
+  get locallyReadBytes(): number {
+    return this.#localReads.bytes;
   }
 
   /** Waits until the cluster has a leader that answers. */
@@ -398,6 +406,7 @@ export class Lumeo implements AsyncDisposable {
   async #close(graceMs: number): Promise<void> {
     this.#feed.close();
     await this.#calls.close(graceMs);
+    await this.#localReads.close();
     await Promise.all([this.#chunkservers.close(), this.#tails.close(), this.#masters.close()]);
   }
 

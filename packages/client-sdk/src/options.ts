@@ -40,6 +40,11 @@ export interface LumeoOptions {
    * masters. All other calls are gRPC anyway. Default "direct".
    */
   readonly transport?: "direct" | "grpc";
+  /**
+   * Read large chunks of chunkservers on this machine from their files, where this process may read
+   * these: checked all the same, without the way through the server. Default true.
+   */
+  readonly localReads?: boolean;
   /** When a second replica is asked for what the first one does not send; false for never. */
   readonly hedge?: Partial<HedgeOptions> | false;
 }
@@ -201,6 +206,8 @@ export interface ClientSettings {
   /** Operations on metadata go without HTTP/2. */
   readonly direct: boolean;
   readonly labels: Readonly<Record<string, string>>;
+  /** Files of chunkservers on this machine are read. */
+  readonly localReads: boolean;
   /** Undefined for never. */
   readonly hedge: HedgeLimits | undefined;
 }
@@ -231,6 +238,7 @@ export function clientSettings(options: LumeoOptions): ClientSettings {
     deadlineMs: duration(deadlineMs, "deadlineMs"),
     direct: options.transport !== "grpc",
     labels: options.labels ?? {},
+    localReads: options.localReads ?? true,
     hedge: hedgeOf(options.hedge),
     ...readSettings({ wish: LATEST, tellsFreshness: false }, options),
   };
@@ -240,7 +248,7 @@ export function clientSettings(options: LumeoOptions): ClientSettings {
 export function callSettings(
   settings: ClientSettings,
   options: CallOptions,
-): Omit<ClientSettings, "endpoints" | "direct" | "labels" | "hedge"> {
+): Omit<ClientSettings, "endpoints" | "direct" | "labels" | "localReads" | "hedge"> {
   if (isPlain(options)) return settings;
   return {
     ...readSettings(settings, options),

@@ -5,6 +5,7 @@ import type { Clock, Crc32c, Random, Timers } from "@lumeofs/base";
 import { nativeCrc32c, SystemClock, SystemRandom, SystemTimers } from "@lumeofs/node";
 import type { DataNetwork } from "@lumeofs/node/frames";
 import type { RpcNetwork } from "@lumeofs/node/rpc";
+import { type OpenLocalFile, openLocalFile } from "./local/local-file.js";
 import { STREAM_ROOM, type StreamRoom } from "./stream-room.js";
 
 export interface Ports {
@@ -14,6 +15,8 @@ export interface Ports {
   readonly crc32c: Crc32c;
   /** Names and addresses of this machine: its chunkservers are the nearest. */
   readonly hosts: ReadonlySet<string>;
+  /** Opens the files of chunkservers on this machine; without it they are asked for all. */
+  readonly openFile?: OpenLocalFile;
   /** Memory of streams that are being stored. Default: each client has its own. */
   readonly streamRoom?: StreamRoom;
   /** Calls to masters. Default: gRPC. */
@@ -30,6 +33,7 @@ export function systemPorts(): Ports {
     random: new SystemRandom(),
     crc32c: nativeCrc32c,
     hosts: thisMachine(),
+    openFile: openLocalFile,
     streamRoom: STREAM_ROOM,
   };
 }

@@ -84,7 +84,8 @@ function amongEquals<T extends Pick<Prospect, "expectedMs" | "isPrimary">>(
   return [first, ...best];
 }
 
-function hostOf(address: string): string {
+/** Of "host:port", without brackets. */
+export function hostOf(address: string): string {
   const host = address.slice(0, Math.max(0, address.lastIndexOf(":")));
   return host.startsWith("[") ? host.slice(1, -1) : host;
 }

@@ -56,6 +56,8 @@ export interface SpanRaceTask {
   readonly progress: Progress;
   /** A refused token is a failure of the server: it was new. */
   readonly isTokenNew: boolean;
+  /** The servers themselves are to send it. */
+  readonly fromServer: boolean;
   readonly onFailure: (failure: Failure) => void;
 }
 
@@ -139,10 +141,10 @@ class SpanRace {
 
   /** Never rejects. */
   async #read(number: number, leg: Leg): Promise<void> {
-    const { chunk, progress } = this.#task;
+    const { chunk, progress, fromServer } = this.#task;
     const { replica, cancel: signal, startedAt: offset } = leg;
     const part = { chunk, token: chunk.token, offset, end: progress.end };
-    const options = { timeoutMs: this.#caller.call.timeoutMs, signal };
+    const options = { timeoutMs: this.#caller.call.timeoutMs, signal, fromServer };
     try {
       for await (const bytes of this.#parts.chunkservers.read(replica, part, options)) {
         if (!this.#race.isRunning(number)) return;

@@ -144,7 +144,8 @@ export class SpanReader {
       const failed = new Set(failures.map(({ replica }) => replica.server));
       const replicas = this.#inOrder(chunk.replicas.filter(({ server }) => !failed.has(server)));
       if (replicas.length === 0) return failures;
-      const task = { chunk, replicas, progress, isTokenNew, onFailure };
+      const fromServer = target.wish.onlyReplica !== undefined; // what it answers is wanted
+      const task = { chunk, replicas, progress, isTokenNew, fromServer, onFailure };
       const end = await raceForSpan(this.#parts, call, task);
       if (end.kind === "failed") return failures;
       if (end.kind === "refused") {

@@ -85,22 +85,30 @@ export class ChunkDisks implements ChunkStore, Closable {
   }
 
   async open(handle: ChunkHandle, epoch: Epoch): Promise<ChunkReader> {
+    return (await this.openOn(handle, epoch)).reader;
+  }
+
+  /** As `open`, with the folder of the disk that the chunk is on. */
+  async openOn(
+    handle: ChunkHandle,
+    epoch: Epoch,
+  ): Promise<{ readonly reader: ChunkReader; readonly folder: string }> {
     const only = this.#only;
-    if (only !== undefined) return only.store.open(handle, epoch);
+    if (only !== undefined) {
+      return { reader: await only.store.open(handle, epoch), folder: only.folder };
+    }
     const disk = this.#place(handle)?.disk ?? this.#anyDisk();
     try {
       const reader = await disk.store.open(handle, epoch);
-      const { version, length, crc32c } = reader;
-      return {
-        ...{ version, length, crc32c },
-        read: async (offset, into) => {
-          try {
-            return await reader.read(offset, into);
-          } catch (error) {
-            throw missingOn(disk, handle, error);
-          }
-        },
+      const { version, length, crc32c, file } = reader;
+      const read: ChunkReader["read"] = async (offset, into) => {
+        try {
+          return await reader.read(offset, into);
+        } catch (error) {
+          throw missingOn(disk, handle, error);
+        }
       };
+      return { reader: { version, length, crc32c, file, read }, folder: disk.folder };
     } catch (error) {
       throw missingOn(disk, handle, error);
     }

@@ -13,6 +13,7 @@ import {
   type AskedChunk,
   type DataNetwork,
   type Exchange,
+  type FileLookup,
   type FramePool,
   FrameServer,
   type Hello,
@@ -29,6 +30,7 @@ import type { Gate } from "../access/token-gate.js";
 import type { ChunkStore } from "../store/chunk-store.js";
 import type { Membership } from "../store/volume.js";
 import type { TailService } from "../tail/tail-service.js";
+import type { FileLookups } from "../transfer/file-lookups.js";
 import { ReadService } from "../transfer/read-service.js";
 import { Rooms } from "../transfer/rooms.js";
 import type { StoppedChunks } from "../transfer/stopped-chunks.js";
@@ -61,6 +63,8 @@ export interface DataServiceOptions {
   readonly tails: Pick<TailService, "serve">;
   /** Chunks that are not served. */
   readonly stopped: StoppedChunks;
+  /** Tells where files are; without it nobody is told. */
+  readonly files?: Pick<FileLookups, "serve"> | undefined;
   /** Connections to other chunkservers. */
   readonly pool: FramePool;
   readonly crc32c: Crc32c;
@@ -162,6 +166,9 @@ export class DataService {
         return this.#reads.serve(message, exchange);
       case "readMany":
         return this.#reads.serveMany(message, exchange, (asked) => this.#mayRead(asked));
+      case "fileLookup":
+        await this.#admit(message, READERS);
+        return this.#lookUp(message, exchange);
       case "writeSmall":
         await this.#admit(message, WRITERS);
         return this.#counted(message, () => writeSmall(this.#context, first, message, exchange));
@@ -181,9 +188,15 @@ export class DataService {
     }
   };
 
+  async #lookUp(message: FileLookup, exchange: Exchange): Promise<void> {
+    const { files } = this.#options;
+    if (files !== undefined) return files.serve(message, exchange);
+    throw new LumeoError("UNAVAILABLE", "This chunkserver lets nobody read its files: read chunks");
+  }
+
   /** See Gate.check. */
   #admit(
-    { token, handle, epoch }: Read | WriteSmall | WriteOpen,
+    { token, handle, epoch }: Read | FileLookup | WriteSmall | WriteOpen,
     rights: readonly Right[],
   ): Promise<void> | undefined {
     return this.#options.gate.check(token, { rights, handle, epoch });

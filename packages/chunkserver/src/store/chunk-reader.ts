@@ -4,7 +4,7 @@ import { BLOCK_BYTES, type Crc32c, type LumeoError, MiB } from "@lumeofs/base";
 import { crcOfBlocks, firstBadBlock } from "@lumeofs/node/frames";
 import type { ChunkVersion } from "../mutation/version.js";
 import { crcsOfRange } from "./block-layout.js";
-import type { ChunkReader, Pace } from "./chunk-store.js";
+import type { ChunkFile, ChunkReader, Pace } from "./chunk-store.js";
 import type { StoreRecord } from "./record.js";
 
 type ChunkRecord = Extract<StoreRecord, { readonly kind: "chunk" }>;
@@ -19,6 +19,7 @@ const VERIFY_BYTES = 1 * MiB;
 
 /** A chunk whose data is in its log record, which is in memory. */
 export class LogChunkReader implements ChunkReader {
+  readonly file = undefined;
   readonly #record: ChunkRecord;
   readonly #body: Uint8Array;
   readonly #checks: Checks;
@@ -48,20 +49,27 @@ export class LogChunkReader implements ChunkReader {
   }
 }
 
+/** How the file of a chunk is read. */
+interface FileAccess {
+  /** In the folder of its store. */
+  readonly path: string;
+  readonly readAt: (into: Uint8Array, offset: number) => Promise<number>;
+}
+
 /** A chunk with a file of its own. */
 export class FileChunkReader implements ChunkReader {
   readonly #record: ChunkRecord;
-  readonly #readAt: (into: Uint8Array, offset: number) => Promise<number>;
+  readonly #access: FileAccess;
   readonly #checks: Checks;
 
-  constructor(
-    record: ChunkRecord,
-    readAt: (into: Uint8Array, offset: number) => Promise<number>,
-    checks: Checks,
-  ) {
+  constructor(record: ChunkRecord, access: FileAccess, checks: Checks) {
     this.#record = record;
-    this.#readAt = readAt;
+    this.#access = access;
     this.#checks = checks;
+  }
+
+  get file(): ChunkFile {
+    return { path: this.#access.path, crcs: this.#record.crcs };
   }
 
   get version(): ChunkVersion {
@@ -77,7 +85,7 @@ export class FileChunkReader implements ChunkReader {
   }
 
   async read(offset: number, into: Uint8Array): Promise<Uint8Array> {
-    const found = await this.#readAt(into, offset);
+    const found = await this.#access.readAt(into, offset);
     if (found < into.byteLength) {
       throw await this.#checks.damaged(`its file ends at ${offset + found}`);
     }

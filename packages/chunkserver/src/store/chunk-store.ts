@@ -130,10 +130,20 @@ export interface LargeWrite {
   abort(): Promise<void>;
 }
 
+/** A file that holds one chunk and nothing else. It is never written again. */
+export interface ChunkFile {
+  /** In the folder of its store. */
+  readonly path: string;
+  /** Of all blocks of the chunk. */
+  readonly crcs: Uint8Array;
+}
+
 export interface ChunkReader {
   readonly version: ChunkVersion;
   readonly length: number;
   readonly crc32c: number;
+  /** Undefined if the chunk lies in a log. */
+  readonly file: ChunkFile | undefined;
   /**
    * Fills `into` with whole blocks from `offset`, a multiple of the block size, and checks them.
    *

@@ -414,7 +414,7 @@ export class DiskChunkStore implements ChunkStore {
     if (entry.home.kind === "log") return new LogChunkReader(record, body, { crc32c, damaged });
     const path = chunkPath({ handle: entry.handle, fileId: entry.home.fileId });
     const readAt = (into: Uint8Array, offset: number) => this.#readFile(path, into, offset);
-    return new FileChunkReader(record, readAt, { crc32c, damaged });
+    return new FileChunkReader(record, { path, readAt }, { crc32c, damaged });
   }
 
   /** Bytes read; 0 if the file is missing, which is damage and no failure of the disk. */

@@ -29,6 +29,7 @@ import {
   crcOfBlocks,
   type Exchange,
   type ExclusiveConnection,
+  type FileFound,
   FramePool,
   firstBadBlock,
   type Message,
@@ -40,6 +41,7 @@ import type { Allocation, HandleRow, Replica } from "../grant-book.js";
 import type { ChunkRef, LocatedChunk } from "../operations.js";
 import type { Ports } from "../ports.js";
 import { within } from "./answer-wait.js";
+import { findFile } from "./file-lookup.js";
 import { type JointReadOptions, readTogether } from "./joint-read.js";
 import { type JointWritePorts, writeTogether } from "./joint-writes.js";
 
@@ -54,6 +56,7 @@ const LANE_READS = 1;
 const LANE_STREAMS = 2;
 const LANE_JOINT_WRITES = 3;
 const LANE_JOINT_READS = 4;
+const LANE_FILES = 5;
 
 /** What bounds one request. */
 export interface RequestOptions {
@@ -66,6 +69,8 @@ export interface RequestOptions {
 export interface ReadOptions {
   readonly timeoutMs: number;
   readonly signal: Cancellation;
+  /** The server itself is to send it, also where its file could be read. */
+  readonly fromServer?: boolean;
 }
 
 /** Where a chunk, or one unit of it, is written. */
@@ -190,6 +195,16 @@ export class ChunkserverPool implements Closable {
   ): Promise<readonly (Uint8Array | undefined)[]> {
     const ports = { frames: this.#frames, crc32c: this.#crc32c, lane: LANE_JOINT_READS };
     return readTogether(ports, chunks, options);
+  }
+
+  /** Where the file of a chunk lies; see file-lookup.ts. */
+  findFile(
+    { address }: Replica,
+    part: Pick<ChunkPart, "chunk" | "token">,
+    timeoutMs: number,
+  ): Promise<FileFound> {
+    const ports = { frames: this.#frames, timers: this.#timers, lane: LANE_FILES };
+    return findFile(ports, address, part, timeoutMs);
   }
 
   /** Opens a stream for a chunk of up to 64 MiB. */

@@ -118,11 +118,14 @@ export class FakeCluster implements Closable {
     return cluster;
   }
 
-  /** A client whose waits between attempts are short; it is closed with the cluster. */
+  /**
+   * A client whose waits between attempts are short, and that asks servers for everything; it is
+   * closed with the cluster.
+   */
   client(options: Partial<LumeoOptions> = {}, ports: Ports = systemPorts()): Lumeo {
     const endpoints = this.masters.map(({ address }) => address);
     const retry = { baseDelayMs: 1, maxDelayMs: 5 };
-    const client = new Lumeo({ endpoints, retry, ...options }, ports);
+    const client = new Lumeo({ endpoints, retry, localReads: false, ...options }, ports);
     this.#clients.push(client);
     return client;
   }

@@ -58,6 +58,18 @@ const bare = fc.oneof(
       maxLength: 9,
     }),
   }),
+  fc.record(
+    { type: fc.constant("fileLookup" as const), ...target, token },
+    { requiredKeys: ["type", "handle", "epoch"] },
+  ),
+  fc.nat({ max: 64 * 2 ** 20 }).chain((length) =>
+    fc.record({
+      type: fc.constant("fileFound" as const),
+      ...{ path: fc.string(), device: fc.string(), inode: fc.string() },
+      ...{ length: fc.constant(length), crc32c: fc.nat({ max: 0xffffffff }) },
+      blocks: fc.constant(new Uint8Array(4 * Math.ceil(length / 65_536)).fill(length % 256)),
+    }),
+  ),
   fc.record({
     type: fc.constant("appended" as const),
     epoch: id.map(epoch),

@@ -24,7 +24,7 @@ import {
   TEXT_BYTES_MAX,
   TOKEN_BYTES_MAX,
 } from "./limits.js";
-import type { AskedChunk, ChainLink, ManyData, Message, WriteMany } from "./message.js";
+import type { AskedChunk, ChainLink, FileFound, ManyData, Message, WriteMany } from "./message.js";
 import type { TailData } from "./tail-message.js";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -170,6 +170,10 @@ function parse(type: Message["type"], fields: Fields): Message {
       return { type, chunks: fields.askedChunks("chunks") };
     case "manyData":
       return { type, lengths: fields.bytes("lengths"), crcs: fields.bytes("crcs") };
+    case "fileLookup":
+      return { type, ...fields.target(), ...fields.token() };
+    case "fileFound":
+      return fields.file();
     case "error": {
       const code = fields.text("code");
       return {
@@ -318,6 +322,16 @@ class Fields {
       length: this.count("length", CHUNK_BYTES_MAX),
       crc32c: this.count("crc32c", 0xffffffff),
     };
+  }
+
+  file(): FileFound {
+    const content = this.content();
+    const blocks = this.bytes("blocks");
+    if (blocks.byteLength !== 4 * Math.ceil(content.length / BLOCK_BYTES)) {
+      throw malformed(this.#type, `${blocks.byteLength} bytes of checksums of its blocks`);
+    }
+    const [path, device, inode] = [this.text("path"), this.text("device"), this.text("inode")];
+    return { type: "fileFound", path, device, inode, ...content, blocks };
   }
 
   servers(name: string): number[] {

@@ -24,6 +24,8 @@ export type {
   AskedChunk,
   BlockCrcs,
   ChainLink,
+  FileFound,
+  FileLookup,
   Hello,
   ManyData,
   Message,

@@ -152,6 +152,28 @@ export interface ReadCancel {
   readonly type: "readCancel";
 }
 
+/** Asks where the file of a chunk lies, to read it without the server (docs/design/0032). */
+export interface FileLookup extends WithToken {
+  readonly type: "fileLookup";
+  readonly handle: ChunkHandle;
+  readonly epoch: Epoch;
+}
+
+/** A file of the server's machine that holds one chunk and nothing else. */
+export interface FileFound {
+  readonly type: "fileFound";
+  /** Absolute. */
+  readonly path: string;
+  /** What the kernel calls its file system and the file, in decimal digits. */
+  readonly device: string;
+  readonly inode: string;
+  /** Of the whole chunk. */
+  readonly length: number;
+  readonly crc32c: number;
+  /** Of the chunk's blocks, one behind the other: the frame has no payload. */
+  readonly blocks: BlockCrcs;
+}
+
 export interface Refusal {
   readonly type: "error";
   readonly code: ErrorCode;
@@ -161,11 +183,25 @@ export interface Refusal {
 }
 
 /** Starts a request: the opener chooses a new number for it. */
-export type OpeningMessage = WriteSmall | WriteMany | WriteOpen | Read | ReadMany | TailOpening;
+export type OpeningMessage =
+  | WriteSmall
+  | WriteMany
+  | WriteOpen
+  | Read
+  | ReadMany
+  | FileLookup
+  | TailOpening;
 /** Goes on with a request of the opener. */
 export type ContinuingMessage = WriteData | WriteClose | WriteAbort | ReadCancel;
 /** Comes back from the accepter. */
-export type AnswerMessage = WriteDone | ReadData | ReadEnd | ManyData | TailAnswer | Refusal;
+export type AnswerMessage =
+  | WriteDone
+  | ReadData
+  | ReadEnd
+  | ManyData
+  | FileFound
+  | TailAnswer
+  | Refusal;
 
 export type Message = Hello | Welcome | OpeningMessage | ContinuingMessage | AnswerMessage;
 
@@ -186,6 +222,8 @@ export const TYPE_NUMBERS = {
   readCancel: 23,
   readMany: 24,
   manyData: 25,
+  fileLookup: 26,
+  fileFound: 27,
   error: 30,
   append: 40,
   appended: 41,
@@ -208,6 +246,7 @@ const OPENING: ReadonlySet<Message["type"]> = new Set<OpeningMessage["type"]>([
   "writeOpen",
   "read",
   "readMany",
+  "fileLookup",
   "append",
   "tailRead",
   "appendLookup",
@@ -224,6 +263,7 @@ const ENDS: ReadonlySet<Message["type"]> = new Set<Message["type"]>([
   "writeDone",
   "readEnd",
   "manyData",
+  "fileFound",
   "appended",
   "tailEnd",
   "appendFound",

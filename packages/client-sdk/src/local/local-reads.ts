@@ -1,0 +1,179 @@
+// Reads of chunks whose servers are on this machine, from their files (docs/design/0032).
+//
+// L1. It is a short way for what goes well. Whatever stands against it, the rest is asked of the
+//     server as ever, and whoever reads does not notice.
+// L2. Every block is checked against its checksum; these are taken only if together they make the
+//     checksum of the chunk that the masters have. A block that is not what was written is damage
+//     of this replica, as it is when its server says so.
+// L3. A server whose file could not be opened, or that tells nobody where its files are, is not
+//     asked again for PAUSE_MS.
+// L4. At most READS_MAX files are read at once: others need the threads that read files, too.
+
+import {
+  BLOCK_BYTES,
+  Budget,
+  type Closable,
+  type ErrorCode,
+  InvariantViolation,
+  LumeoError,
+  MiB,
+  type ServerId,
+  SMALL_CHUNK_BYTES_MAX,
+  unlessAborted,
+} from "@lumeofs/base";
+import { crcOfBlocks, firstBadBlock } from "@lumeofs/node/frames";
+import type { Replica } from "../grant-book.js";
+import type { Ports } from "../ports.js";
+import { hostOf } from "../replica-order.js";
+import type {
+  CheckedBytes,
+  ChunkPart,
+  ChunkserverPool,
+  ReadOptions,
+} from "../rpc/chunkserver-pool.js";
+import type { OpenLocalFile } from "./local-file.js";
+import { type OpenChunk, OpenChunks } from "./open-chunks.js";
+
+export const PAUSE_MS = 30_000;
+const READS_MAX = 8;
+/** One read of the file. */
+const READ_BYTES = 2 * MiB;
+const LOOKUP_MS = 3_000;
+
+/** What a server says of one chunk; of others its files may be open to us. */
+const ABOUT_CHUNK: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "NOT_FOUND",
+  "REPLICA_MISSING",
+  "STALE_EPOCH",
+  "CHECKSUM",
+  "CORRUPT",
+  "UNAUTHENTICATED",
+  "PERMISSION_DENIED",
+  "TOKEN_EXPIRED",
+]);
+
+type Chunkservers = Pick<ChunkserverPool, "read" | "readTogether" | "findFile">;
+
+export class LocalReads implements Closable {
+  readonly #chunkservers: Chunkservers;
+  readonly #ports: Ports;
+  /** Undefined if nothing is read so. */
+  readonly #openFile: OpenLocalFile | undefined;
+  readonly #files: OpenChunks;
+  readonly #slots = new Budget(READS_MAX);
+  /** Until when each is left alone (L3). */
+  readonly #paused = new Map<ServerId, number>();
+  #bytes = 0;
+
+  /** @param isOn  The user may not want it. */
+  constructor(chunkservers: Chunkservers, ports: Ports, isOn: boolean) {
+    this.#chunkservers = chunkservers;
+    this.#ports = ports;
+    this.#openFile = isOn ? ports.openFile : undefined;
+    this.#files = new OpenChunks(ports.clock, ports.timers);
+  }
+
+  /** Bytes that came from files so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** As ChunkserverPool.readTogether: small chunks have no files of their own. */
+  readTogether(
+    ...asked: Parameters<ChunkserverPool["readTogether"]>
+  ): ReturnType<ChunkserverPool["readTogether"]> {
+    return this.#chunkservers.readTogether(...asked);
+  }
+
+  /** As ChunkserverPool.read. */
+  async *read(
+    replica: Replica,
+    part: ChunkPart,
+    options: ReadOptions,
+  ): AsyncGenerator<CheckedBytes, void, undefined> {
+    let at = part.offset;
+    if (options.fromServer !== true && this.#mayRead(replica, part)) {
+      const { server } = replica;
+      const { handle, epoch } = part.chunk;
+      const lease = this.#files.take(`${server} ${handle} ${epoch}`, () => {
+        return this.#open(replica, part);
+      });
+      try {
+        const chunk = await unlessAborted(lease.chunk, options.signal);
+        while (chunk !== undefined && at < part.end) {
+          const bytes = await this.#piece(replica, { ...part, offset: at }, { chunk, options });
+          if (bytes === undefined) break;
+          at += bytes.lengthBytes;
+          yield bytes;
+        }
+      } finally {
+        lease.release();
+      }
+      if (at === part.end) return;
+    }
+    yield* this.#chunkservers.read(replica, { ...part, offset: at }, options);
+  }
+
+  close(): Promise<void> {
+    return this.#files.close();
+  }
+
+  #mayRead({ server, address }: Replica, { chunk, offset, end }: ChunkPart): boolean {
+    if (this.#openFile === undefined || !this.#ports.hosts.has(hostOf(address))) return false;
+    // Smaller ones have no files of their own.
+    if (chunk.lengthBytes <= SMALL_CHUNK_BYTES_MAX || end <= offset) return false;
+    return (this.#paused.get(server) ?? 0) <= this.#ports.clock.monotonicMs();
+  }
+
+  /** Undefined if it is not to be had this way (L1). Never rejects. */
+  async #open(
+    replica: Replica,
+    { chunk, token }: Pick<ChunkPart, "chunk" | "token">,
+  ): Promise<OpenChunk | undefined> {
+    try {
+      const found = await this.#chunkservers.findFile(replica, { chunk, token }, LOOKUP_MS);
+      const { length, crc32c, blocks } = found;
+      const isIt = length === chunk.lengthBytes && crc32c === chunk.crc32c;
+      if (!isIt || crcOfBlocks(blocks, length) !== crc32c) return undefined; // L2
+      const file = await this.#openFile?.(found);
+      return file && { file, crcs: blocks };
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      const isAboutChunk = error instanceof LumeoError && ABOUT_CHUNK.has(error.code);
+      const until = this.#ports.clock.monotonicMs() + PAUSE_MS;
+      if (!isAboutChunk) this.#paused.set(replica.server, until);
+      return undefined;
+    }
+  }
+
+  /**
+   * The next bytes of a part; undefined if the file does not give them.
+   *
+   * @throws LumeoError CHECKSUM if a block is not what was written (L2); the signal's reason.
+   */
+  async #piece(
+    replica: Replica,
+    { offset, end, chunk: { handle } }: ChunkPart,
+    { chunk, options }: { readonly chunk: OpenChunk; readonly options: ReadOptions },
+  ): Promise<CheckedBytes | undefined> {
+    const lengthBytes = Math.min(READ_BYTES, end - offset);
+    const slot = this.#slots.tryTake(1) ?? (await this.#slots.take(1, options.signal));
+    const bytes = Buffer.allocUnsafeSlow(lengthBytes);
+    const reading = chunk.file.readAt(bytes, offset).catch(() => 0);
+    void reading.then(() => slot.release());
+    if ((await unlessAborted(reading, options.signal)) < lengthBytes) return undefined;
+    const first = offset / BLOCK_BYTES;
+    const crcs = chunk.crcs.subarray(
+      4 * first,
+      4 * Math.ceil((offset + lengthBytes) / BLOCK_BYTES),
+    );
+    const bad = firstBadBlock([bytes], crcs, this.#ports.crc32c);
+    if (bad !== undefined) {
+      const what = `block ${first + bad} of its file is damaged`;
+      const message = `Chunk ${handle} on "${replica.name}" is not what was written: ${what}`;
+      throw new LumeoError("CHECKSUM", message, { servers: [replica.server] });
+    }
+    this.#bytes += lengthBytes;
+    return { pieces: [bytes], lengthBytes, crc32c: crcOfBlocks(crcs, lengthBytes) };
+  }
+}

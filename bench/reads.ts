@@ -16,7 +16,8 @@ import { LocalCluster } from "@lumeofs/local-cluster";
 import { getSmall, putSmall, type SmallResult } from "./load/small-files.js";
 import { cpuSeconds, describeMachine } from "./machine.js";
 
-const FILE_BYTES = 4096;
+/** Tokens and hedges are about chunkservers. */
+const ON_SERVERS = { fileBytes: 4096, inline: false };
 const PAUSE_MS = 80;
 const PERIOD_MS = 160;
 
@@ -71,7 +72,7 @@ async function measureTokens(
     const turns = Object.entries({ on, off });
     for (const [name, cluster] of round % 2 === 0 ? turns : turns.toReversed()) {
       await using client = new Lumeo({ endpoints: [...cluster.endpoints] });
-      const load = { folder: `/round-${round}`, fileBytes: FILE_BYTES, inFlight: 64, count };
+      const load = { ...ON_SERVERS, folder: `/round-${round}`, inFlight: 64, count };
       const run = (what: string, of: number, work: () => Promise<SmallResult>) =>
         measure(cluster, of, work).then((result) => {
           add(table, `${what}, tokens ${name}`, result);
@@ -94,7 +95,7 @@ async function measureHedges(
   await using cluster = await startCluster(join(folder, "hedges"), {});
   const slow = cluster.members().find(({ id }) => id === "cs1")?.pid;
   if (slow == null) throw new Error("cs1 does not run");
-  const load = { folder: "/small", fileBytes: FILE_BYTES, inFlight: 16, count };
+  const load = { ...ON_SERVERS, folder: "/small", inFlight: 16, count };
   {
     await using client = new Lumeo({ endpoints: [...cluster.endpoints] });
     await putSmall(client, load);

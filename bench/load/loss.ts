@@ -200,7 +200,8 @@ class SmallWriters {
       const n = this.#next++;
       const began = performance.now();
       try {
-        await this.#client.put(`${this.#folder}/${n}`, Buffer.alloc(SMALL_BYTES, n % 251));
+        const bytes = Buffer.alloc(SMALL_BYTES, n % 251);
+        await this.#client.put(`${this.#folder}/${n}`, bytes, { inline: false });
         this.#stored.push(n);
         this.acks.beat();
       } catch {

@@ -14,14 +14,17 @@ export interface SmallLoad {
   readonly fileBytes: number;
   readonly inFlight: number;
   readonly count: number;
+  /** False: on chunkservers, however small they are. */
+  readonly inline?: boolean;
 }
 
 /** Puts `count` files, `inFlight` at a time, each acknowledged when it is durable everywhere. */
 export async function putSmall(client: Lumeo, load: SmallLoad): Promise<SmallResult> {
   const content = Buffer.alloc(load.fileBytes, 0x44);
+  const { inline = true } = load;
   await client.mkdir(load.folder, { recursive: true });
   return measure(load, async (n) => {
-    await client.put(`${load.folder}/file-${n}`, content);
+    await client.put(`${load.folder}/file-${n}`, content, { inline });
   });
 }
 

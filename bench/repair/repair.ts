@@ -148,7 +148,7 @@ async function fill(client: Lumeo, { files, fileBytes, code }: Load): Promise<vo
   let next = 0;
   const writer = async (): Promise<void> => {
     for (let i = next++; i < files; i = next++) {
-      await client.put(`/repair/${i}`, seededBytes(i, fileBytes), { code });
+      await client.put(`/repair/${i}`, seededBytes(i, fileBytes), { code, inline: false });
     }
   };
   const inFlight = fileBytes <= MIB ? PUTS_IN_FLIGHT : 1;
@@ -181,9 +181,10 @@ class Foreground {
   async begin(): Promise<void> {
     const bytes = new Uint8Array(FOREGROUND_BYTES).fill(1);
     const path = (i: number): string => `/foreground/${i % FOREGROUND_FILES}`;
-    for (let i = 0; i < FOREGROUND_FILES; i++) await this.#client.put(path(i), bytes);
+    const put = (i: number) => this.#client.put(path(i), bytes, { inline: false });
+    for (let i = 0; i < FOREGROUND_FILES; i++) await put(i);
     this.#work = Promise.all([
-      this.#repeat("put", (i) => this.#client.put(path(i), bytes)),
+      this.#repeat("put", put),
       this.#repeat("get", async (i) => (await this.#client.get(path(i))).bytes()),
     ]);
   }

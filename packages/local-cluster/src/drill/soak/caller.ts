@@ -31,6 +31,8 @@ export interface Change<T> {
 
 /** Bodies up to here are given as bytes, larger ones as streams that can be read once. */
 const BYTES_MAX = 1024 * 1024;
+/** Of the bodies that are small enough for the masters, so many may be kept by them. */
+const INLINE_SHARE = 0.3;
 
 export class Caller {
   readonly model: Model;
@@ -118,8 +120,9 @@ export class Caller {
     options: PutOptions = {},
   ): Promise<PutResult | undefined> {
     const body = content.size <= BYTES_MAX ? await bytesOf(content) : undefined;
+    const inline = this.#mayBeInline();
     const action = (): Promise<PutResult> =>
-      this.client.put(path, body ?? streamOf(content), options);
+      this.client.put(path, body ?? streamOf(content), { inline, ...options });
     const outcome = await this.change({ kind, effects: [{ path, content }], action });
     if (outcome.kind !== "ok") return undefined;
     if (outcome.value.size !== content.size) {
@@ -188,9 +191,15 @@ export class Caller {
     options: PutOptions,
   ): Promise<Outcome<PutResult>> {
     const body = await bytesOf(content);
-    const action = (): Promise<PutResult> => this.client.put(path, body, options);
+    const inline = this.#mayBeInline();
+    const action = (): Promise<PutResult> => this.client.put(path, body, { inline, ...options });
     const isRight = (code: LumeoErrorCode): boolean => code === "LUMEO_PRECONDITION";
     return this.change({ kind, effects: [{ path, content }], action, isRight });
+  }
+
+  /** A soak is about chunks on chunkservers, mostly. */
+  #mayBeInline(): boolean {
+    return this.random.fraction() < INLINE_SHARE;
   }
 
   /** Whether the bytes are something that was stored there; large ones are not kept for it. */

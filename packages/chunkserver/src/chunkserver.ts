@@ -6,7 +6,6 @@ import { FramePool, formatAddress, parseAddress } from "@lumeofs/node/frames";
 import type { RpcChannel, RpcListener } from "@lumeofs/node/rpc";
 import { type Access, accessOf } from "./access/access.js";
 import { ClosedGrants, GrantGate } from "./access/closed-grants.js";
-import type { Mandates } from "./access/mandates.js";
 import { FencedGate, WriteFence } from "./access/write-fence.js";
 import { ArenaPool } from "./coding/arena-pool.js";
 import { Transcoder } from "./coding/transcode.js";
@@ -30,6 +29,7 @@ import type { ChunkStore } from "./store/chunk-store.js";
 import type { TailScrubConfig } from "./tail/tail-scrub.js";
 import { CopyService } from "./transfer/copy-service.js";
 import { FileLookups } from "./transfer/file-lookups.js";
+import type { Mandates } from "./transfer/mandates.js";
 import type { StoppedChunks } from "./transfer/stopped-chunks.js";
 import { Throttle, type ThrottlePorts } from "./transfer/throttle.js";
 

@@ -25,7 +25,6 @@ import {
 } from "@lumeofs/node/frames";
 import { MemoryDisk } from "@lumeofs/testkit";
 import { ClosedGrants, GrantGate } from "../src/access/closed-grants.js";
-import { MANDATE_FILE, Mandates } from "../src/access/mandates.js";
 import { type Gate, OPEN_GATE } from "../src/access/token-gate.js";
 import { DataService } from "../src/rpc/data-service.js";
 import { DiskChunkStore } from "../src/store/disk-chunk-store.js";
@@ -34,6 +33,7 @@ import { SealedFile } from "../src/store/sealed-file.js";
 import type { TailMasters } from "../src/tail/tail-masters.js";
 import type { TailScrubConfig } from "../src/tail/tail-scrub.js";
 import { Tails } from "../src/tail/tails.js";
+import { MANDATE_FILE, Mandates } from "../src/transfer/mandates.js";
 import { StoppedChunks } from "../src/transfer/stopped-chunks.js";
 
 export interface Replica {

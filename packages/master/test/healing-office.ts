@@ -250,7 +250,10 @@ export class HealingOffice implements Orders {
   async closeGrants(server: Server, grants: readonly GrantId[]): Promise<readonly ChunkHandle[]> {
     this.history.push(`close ${grants.length} grants on ${server.name}`);
     if (!this.#named(server.name).isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
-    return [...this.written].filter((handle) => grants.includes(grantOf(handle)));
+    const { copies } = this.#named(server.name);
+    return [...this.written].filter((handle) => {
+      return grants.includes(grantOf(handle)) && copies.has(handle);
+    });
   }
 
   async #add(name: string, rack: string | undefined): Promise<void> {

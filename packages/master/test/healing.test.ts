@@ -1,10 +1,10 @@
-import { type GrantId, handleIn, serverId } from "@lumeofs/base";
+import { CELL_BYTES_MIN, CODE_DEFAULT, type GrantId, handleIn, serverId } from "@lumeofs/base";
 import test from "ava";
 import { getGrant } from "../src/metadata/grants.js";
 import { movesPage } from "../src/metadata/healing-queries.js";
 import { nodeOf } from "../src/metadata/nodes.js";
 import { HealingOffice, LIMITS } from "./healing-office.js";
-import { commitOf } from "./metadata-driver.js";
+import { codedAs, commitOf } from "./metadata-driver.js";
 import { audit } from "./state-audit.js";
 
 const FOUR = ["cs1", "cs2", "cs3", "cs4"];
@@ -267,6 +267,52 @@ test("a server leaves for good only when no writer may still commit what is ther
   t.like(await office.jobs(), [{ state: "done", done: { chunks: 2 } }]);
   t.is(nodeOf(office.state, "cs2").standing, "decommissioned");
   t.deepEqual(await audit(office.state), []);
+  await office.close();
+});
+
+test("a grant is used though the server that leaves has an empty unit of its chunk", async (t) => {
+  const office = new HealingOffice();
+  await office.start(["cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "cs7"]);
+  const units = [1, 5, 2, 3, 4, 6]; // 4+2: of a short chunk units 1 to 3 are nowhere
+  const placements = [units, [2, 3, 1, 4, 5, 6], [4, 2]].map((members) => members.map(serverId));
+  const granted = await office.change({ kind: "allocate", placements, handles: 2 });
+  const grants = granted.kind === "allocated" ? granted.grants : [];
+  const written = handleIn(grants[0] as GrantId, 0);
+  office.written.add(written);
+  for (const holder of [1, 4, 6]) office.machine(holder).copies.set(written, "good");
+  const lives = () => grants.map((grant) => getGrant(office.state, grant) !== undefined);
+  await office.change({ kind: "createJob", job: "decommission", subject: serverId(2) });
+  await office.seconds(10);
+  t.deepEqual(lives(), [true, false, false]);
+  t.like(await office.jobs(), [{ state: "running", note: "waits for 1 grants of writers to end" }]);
+  const code = { ...CODE_DEFAULT, cellBytes: CELL_BYTES_MIN };
+  const chunk = { ...codedAs(code, written), lengthBytes: 60 };
+  const commit = commitOf("/b", [written], { chunks: [chunk], chunkSizeBytes: 60, code });
+  await office.change(commit);
+  for (const [unit, holder] of units.entries()) office.machine(holder).crcs.set(written, unit);
+  await office.seconds(10);
+  t.deepEqual(office.members(written), [1, 5, 7, 3, 4, 6]);
+  t.like(await office.jobs(), [{ state: "done" }]);
+  await office.close();
+});
+
+test("where the first holder of a grant's chunks is away, the last one is asked", async (t) => {
+  const office = new HealingOffice();
+  await office.start(["cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "cs7"]);
+  const named = [
+    [1, 5, 2, 3, 4, 6],
+    [1, 2],
+    [1, 2, 7],
+  ];
+  const placements = named.map((members) => members.map(serverId));
+  const granted = await office.change({ kind: "allocate", placements, handles: 1 });
+  const grants = granted.kind === "allocated" ? granted.grants : [];
+  office.down(1);
+  office.down(7);
+  await office.change({ kind: "createJob", job: "decommission", subject: serverId(2) });
+  await office.seconds(10);
+  const left = grants.map((grant) => getGrant(office.state, grant) !== undefined);
+  t.deepEqual(left, [false, false, true], "of the third one nobody knows");
   await office.close();
 });
 

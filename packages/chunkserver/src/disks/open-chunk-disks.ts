@@ -3,10 +3,10 @@
 import { resolve } from "node:path";
 import type { ChunkHandle, LumeoError } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
-import { MANDATE_FILE, Mandates, type MandatesPorts } from "../access/mandates.js";
 import type { ChunkserverConfig } from "../config.js";
 import type { ChunkserverHost } from "../host.js";
 import type { KeptContent } from "../store/kept-content.js";
+import { MANDATE_FILE, Mandates, type MandatesPorts } from "../transfer/mandates.js";
 import { NONE_STOPPED, STOPPED_FILE, StoppedChunks } from "../transfer/stopped-chunks.js";
 import { ChunkDisks } from "./chunk-disks.js";
 import { DiskSet, type DiskSetOptions } from "./disk-set.js";

@@ -10,10 +10,10 @@ import {
   InvariantViolation,
   LumeoError,
 } from "@lumeofs/base";
-import type { Mandates } from "../access/mandates.js";
 import { isOneHistory, showVersion } from "../mutation/version.js";
 import type { Removal, ReplicaName } from "../store/chunk-store.js";
 import { KeyedLock } from "../store/keyed-lock.js";
+import type { Mandates } from "./mandates.js";
 import type { RebuildOrder } from "./rebuild-order.js";
 import { type CopyOrder, type CopyPorts, type CopyResult, ReplicaCopy } from "./replica-copy.js";
 import {

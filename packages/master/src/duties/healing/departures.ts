@@ -1,10 +1,15 @@
 // Sees to it that nobody writes to a server any more that leaves for good. Writers hold grants that
 // name it, for up to an hour, and most of them will never use what is left of those. So the server
-// is asked to close them: then those under which it has no chunk that is in no file yet are ended.
+// is asked to close them: then those under which nobody has a chunk that is in no file yet are
+// ended.
 //
 // D1. A grant is ended here only if every chunk that its writer has finished is in a file: no
 //     writer loses anything by it. Under the others somebody may still commit; they are asked about
 //     again, and expire like all grants.
+// D3. The server itself does not know of all of them: of a coded chunk its unit may be without
+//     bytes, and then nobody writes there. But the first data unit has bytes, and so has the last
+//     parity unit; of copies each has. So the first member is asked as well, or, where it does not
+//     answer, the last one.
 // D2. A job may end by a round over all chunks only if that has begun after the last grant had
 //     ended: what was committed under it while the round went on may lie behind the round.
 
@@ -18,10 +23,10 @@ import {
   type ServerId,
   wallMs,
 } from "@lumeofs/base";
-import { isLive } from "../../metadata/grants.js";
+import { getGrant, isLive } from "../../metadata/grants.js";
 import { grantsNaming } from "../../metadata/healing-queries.js";
 import type { JobId } from "../../metadata/jobs.js";
-import type { Server } from "../../metadata/servers.js";
+import { getServer, type Server } from "../../metadata/servers.js";
 import type { StateReader } from "../../metadata/state.js";
 import type { MetadataLog } from "../metadata-log.js";
 import { CLOSED_GRANTS_MAX, type Orders } from "../orders.js";
@@ -46,6 +51,12 @@ export interface Leaving {
   readonly server: Server;
 }
 
+/** A grant, and who gets what is written under it. */
+interface PlacedGrant {
+  readonly grant: GrantId;
+  readonly members: readonly ServerId[];
+}
+
 export class Departures {
   readonly #parts: DepartureParts;
   /** Since when no grant names the server of a job. */
@@ -62,9 +73,9 @@ export class Departures {
    * @returns             What the job waits for; empty if for nothing (D2).
    */
   async waitsFor(state: StateReader, leaving: Leaving, roundBeganAt: MonotonicMs): Promise<string> {
-    const { job, id, server } = leaving;
+    const { job, id } = leaving;
     const naming = await grantsNaming(state, id, GRANTS_PAGE);
-    const ended = await this.#end(state, server, naming.slice(0, GRANTS_AT_ONCE));
+    const ended = await this.#end(state, leaving, naming.slice(0, GRANTS_AT_ONCE));
     if (ended < naming.length) {
       this.#freeSince.delete(job);
       return `waits for ${naming.length - ended} grants of writers to end`;
@@ -77,26 +88,63 @@ export class Departures {
   }
 
   /** @returns How many of them have ended. */
-  async #end(state: StateReader, server: Server, grants: readonly GrantId[]): Promise<number> {
+  async #end(state: StateReader, leaving: Leaving, grants: readonly GrantId[]): Promise<number> {
     const { log, logger } = this.#parts;
     let count = 0;
     for (let at = 0; at < grants.length; at += CLOSED_GRANTS_MAX) {
       const some = grants.slice(at, at + CLOSED_GRANTS_MAX);
-      const unused = await this.#close(state, server, some);
+      const unused = await this.#close(state, leaving, some);
       if (unused.length === 0) continue;
       await log.change({ kind: "expireGrants", grants: unused, unusedSince: ANY_TIME });
       count += unused.length;
     }
-    if (0 < count) logger.info("unused grants ended", { peer: server.name, count });
+    if (0 < count) logger.info("unused grants ended", { peer: leaving.server.name, count });
     return count;
   }
 
   /** @returns Those that nobody needs any more; none if the server does not answer. */
   async #close(
     state: StateReader,
-    server: Server,
+    { id, server }: Leaving,
     grants: readonly GrantId[],
   ): Promise<readonly GrantId[]> {
+    const unused = (await this.#unused(state, server, grants)) ?? [];
+    const placed = unused.flatMap((grant) => {
+      const members = getGrant(state, grant)?.members ?? [];
+      return members.length === 0 ? [] : [{ grant, members }];
+    });
+    const known = placed.filter(({ members }) => members.at(0) === id || members.at(-1) === id);
+    const others = placed.filter((one) => !known.includes(one));
+    const first = await this.#confirm(state, others, 0);
+    const last = await this.#confirm(state, first.silent, -1);
+    return [...known.map(({ grant }) => grant), ...first.unused, ...last.unused];
+  }
+
+  /** Asks a member of each of these grants (D3). */
+  async #confirm(
+    state: StateReader,
+    placed: readonly PlacedGrant[],
+    at: 0 | -1,
+  ): Promise<{ readonly unused: readonly GrantId[]; readonly silent: readonly PlacedGrant[] }> {
+    const unused: GrantId[] = [];
+    const silent: PlacedGrant[] = [];
+    for (const member of new Set(placed.map(({ members }) => members.at(at)))) {
+      const theirs = placed.filter(({ members }) => members.at(at) === member);
+      const server = member === undefined ? undefined : getServer(state, member);
+      const grants = theirs.map(({ grant }) => grant);
+      const found = server && (await this.#unused(state, server, grants));
+      if (found === undefined) silent.push(...theirs);
+      else unused.push(...found);
+    }
+    return { unused, silent };
+  }
+
+  /** @returns Those under which a server has no chunk that is in no file; undefined if silent. */
+  async #unused(
+    state: StateReader,
+    server: Server,
+    grants: readonly GrantId[],
+  ): Promise<readonly GrantId[] | undefined> {
     try {
       const used = await this.#parts.orders.closeGrants(server, grants);
       const needed = new Set(used.filter((handle) => isLive(state, handle)).map(grantOf));
@@ -104,7 +152,7 @@ export class Departures {
     } catch (thrown) {
       const error = asLumeoError(thrown);
       this.#parts.logger.debug("grants not closed", { peer: server.name, code: error.code, error });
-      return [];
+      return undefined;
     }
   }
 }

@@ -1,6 +1,9 @@
 // A chunkserver in memory that speaks the real data plane over loopback. It stores what it gets for
 // itself and for the rest of the chain at once, and fails in the ways a test asks for.
 
+import { existsSync } from "node:fs";
+import { stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   BLOCK_BYTES,
   Budget,
@@ -15,6 +18,7 @@ import { nativeCrc32c } from "@lumeofs/node";
 import {
   blockCrcs,
   type Exchange,
+  type FileLookup,
   FrameServer,
   type Read,
   type ReadMany,
@@ -45,6 +49,8 @@ export interface Faults {
   /** Before the confirmation: everything is stored. */
   confirm?: (handle: number) => void | Promise<void>;
   read?: (handle: number, offset: number) => void | Promise<void>;
+  /** What it says of the place of a file, instead of the truth. */
+  place?: (path: string) => { readonly path?: string; readonly inode?: string };
   /** Who it says has a chunk that was written. */
   confirmed?: (servers: readonly ServerId[]) => readonly ServerId[];
 }
@@ -55,7 +61,11 @@ export class FakeChunkserver {
   readonly chunks = new Map<number, StoredChunk>();
   faults: Faults = {};
   /** Requests that were begun, by type. */
-  readonly requests = { writeSmall: 0, writeMany: 0, writeOpen: 0, read: 0, readMany: 0 };
+  readonly requests = {
+    ...{ writeSmall: 0, writeMany: 0, writeOpen: 0, read: 0, readMany: 0, fileLookup: 0 },
+  };
+  /** A folder for files of its chunks, whose places it tells then. */
+  folder: string | undefined;
   /** Payload bytes that were sent to readers. */
   sentBytes = 0;
   readonly #others: ReadonlyMap<number, FakeChunkserver>;
@@ -130,9 +140,25 @@ export class FakeChunkserver {
       case "readMany":
         this.requests.readMany++;
         return this.#readMany(message, exchange);
+      case "fileLookup":
+        this.requests.fileLookup++;
+        return this.#lookUp(message, exchange);
       default:
         throw new LumeoError("PROTOCOL", message.type);
     }
+  }
+
+  /** The file of a chunk is made when it is asked for first. */
+  async #lookUp({ handle }: FileLookup, exchange: Exchange): Promise<void> {
+    const chunk = this.chunks.get(handle);
+    if (chunk === undefined) throw new LumeoError("REPLICA_MISSING", `chunk ${handle}`);
+    if (this.folder === undefined) throw new LumeoError("UNAVAILABLE", "no files here");
+    const path = join(this.folder, `${this.name}-${handle}`);
+    if (!existsSync(path)) await writeFile(path, chunk.bytes);
+    const place = { ...(await placeOf(path)), ...this.faults.place?.(path) };
+    const { bytes, crc32c: whole, crcs: blocks } = chunk;
+    const length = bytes.byteLength;
+    exchange.send({ type: "fileFound", ...place, length, crc32c: whole, blocks });
   }
 
   /** For itself alone. */
@@ -233,6 +259,11 @@ export class FakeChunkserver {
     const { crc32c: whole } = chunk;
     exchange.send({ type: "readEnd", length: byteLength, crc32c: whole, seq: 1, clock });
   }
+}
+
+async function placeOf(path: string) {
+  const { dev, ino } = await stat(path, { bigint: true });
+  return { path, device: String(dev), inode: String(ino) };
 }
 
 function sums(bytes: Uint8Array): Uint8Array {

@@ -93,6 +93,17 @@ test.serial(
     forged[30] = (forged[30] as number) ^ 1;
     t.is(await ask(address, read(handle, forged)), "UNAUTHENTICATED");
     t.is(await ask(other.address, read(other.handle, await token())), "PERMISSION_DENIED");
+    const place = { type: "fileLookup", handle: chunkHandle(handle), epoch: epoch(1) } as const;
+    t.is(await ask(address, place), "UNAUTHENTICATED");
+    t.is(
+      await ask(other.address, {
+        ...place,
+        handle: chunkHandle(other.handle),
+        token: await token(),
+      }),
+      "PERMISSION_DENIED",
+    );
+    t.is(await ask(address, { ...place, token: await token() }), "NOT_FOUND"); // it is in a log
     const bytes = new Uint8Array(10);
     const content = { length: 10, crc32c: crc32c(bytes), crcs: blockCrcs([bytes], crc32c) };
     const target = { handle: chunkHandle(handle), epoch: epoch(1), chain: [] };

@@ -4,6 +4,7 @@
 //   npm run bench -- data …     the data path beside MooseFS instead: see data/data.ts
 //   npm run bench -- reads …    tokens and hedged reads, with and without: see reads.ts
 //   npm run bench -- append …   appends to a file: see append.ts
+//   npm run bench -- append-gaps …  how long appends wait at faults: see failover/append-gaps.ts
 //   npm run bench -- erasure …  the erasure code alone, on one core: see erasure.ts
 //   npm run bench -- coded …    files kept as units beside files kept as copies: see coded/coded.ts
 //   npm run bench -- losses …   every loss that a code survives, drilled: see coded/losses.ts
@@ -34,6 +35,7 @@ import { runChaosDrill } from "./drill/chaos.js";
 import { runMigration } from "./drill/migration.js";
 import { runSoakDrill } from "./drill/soak.js";
 import { runErasure } from "./erasure.js";
+import { runAppendGaps } from "./failover/append-gaps.js";
 import { runFailover } from "./failover/failover.js";
 import { runFaults } from "./faults.js";
 import { runLoss } from "./load/loss.js";
@@ -64,6 +66,7 @@ const SMALL_KIB = [4, 16] as const;
 const [command, ...rest] = process.argv.slice(2);
 if (command === "data") process.exitCode = await runData(rest);
 else if (command === "append") process.exitCode = await runAppend(rest);
+else if (command === "append-gaps") process.exitCode = await runAppendGaps(rest);
 else if (command === "reads") process.exitCode = await runReads(rest);
 else if (command === "soak") process.exitCode = await runSoakDrill(rest);
 else if (command === "repair") process.exitCode = await runRepair(rest);

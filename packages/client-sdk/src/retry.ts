@@ -6,7 +6,9 @@
 //     jitter), so that clients that failed together do not return together.
 // R3. A server's wish to be left alone for a while is a lower bound of the wait.
 // R4. No wait goes past the deadline.
-// R5. Attempts that failed because nobody leads, or because what is asked for is on its way, are
+// R5. What is on its way is asked for again after about as long as whoever says so wishes: it comes
+//     when it comes, and waits that grow would only add to it.
+// R6. Attempts that failed because nobody leads, or because what is asked for is on its way, are
 //     not counted for a while: an election or the seal of a growing chunk needs time, and not a
 //     number of attempts.
 
@@ -45,6 +47,9 @@ export const RETRY_DEFAULT: RetryPolicy = {
 /** `retry: false`. */
 export const NO_RETRY: RetryPolicy = { ...RETRY_DEFAULT, maxAttempts: 1, leaderlessMs: 0 };
 
+/** What is on its way is asked for again after the wait that was wished for, or so much more. */
+const EXPECTED_WAIT = 2;
+
 /** How often in a row a hint to the leader is followed at once. */
 export const REDIRECTS_MAX = 3;
 
@@ -67,7 +72,7 @@ export type Retry =
   | { readonly kind: "wait"; readonly ms: number }
   | { readonly kind: "giveUp"; readonly why: string };
 
-/** What to do after a failure (R1–R5). */
+/** What to do after a failure (R1–R6). */
 export function afterFailure(failed: FailedAttempt, policy: RetryPolicy, random: Random): Retry {
   const { error, count, redirects, idempotent, remainingMs } = failed;
   const traits = ERRORS[error.code];
@@ -98,11 +103,13 @@ function isExpected({ code, details }: LumeoError): boolean {
 }
 
 function waitMs(failed: FailedAttempt, policy: RetryPolicy, random: Random): number {
+  const { retryAfterMs = 0 } = failed.error.details;
+  if (isExpected(failed.error)) return retryAfterMs * (1 + EXPECTED_WAIT * random.fraction());
   // Only redirects that were followed at once do not count: in an election the others still name
   // the leader that has gone, and would use up all attempts within a moment.
   const free = Math.min(failed.redirects, REDIRECTS_MAX, failed.count - 1);
   const doublings = Math.min(failed.count - 1 - free, 30);
   const ceilingMs = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** doublings);
   const ms = policy.jitter === "full" ? ceilingMs * random.fraction() : ceilingMs;
-  return Math.max(ms, failed.error.details.retryAfterMs ?? 0);
+  return Math.max(ms, retryAfterMs);
 }

@@ -19,16 +19,17 @@ export class ObedientPrimaries implements TailOrders {
   readonly sealed: { readonly name: string; readonly tail: SealOrder }[] = [];
   /** What a primary does when it is told to begin. */
   onBegin: (server: Server, order: EpochOrder) => Promise<"begun" | "ended"> = async () => "begun";
-  onSeal: (server: Server, tail: SealOrder) => Promise<boolean> = async () => true;
+  onSeal: (server: Server, tail: SealOrder, signal: AbortSignal) => Promise<boolean> = async () =>
+    true;
 
   beginEpoch(server: Server, order: EpochOrder): Promise<"begun" | "ended"> {
     this.begun.push({ name: server.name, order });
     return this.onBegin(server, order);
   }
 
-  sealTail(server: Server, tail: SealOrder): Promise<boolean> {
+  sealTail(server: Server, tail: SealOrder, signal: AbortSignal): Promise<boolean> {
     this.sealed.push({ name: server.name, tail });
-    return this.onSeal(server, tail);
+    return this.onSeal(server, tail, signal);
   }
 }
 

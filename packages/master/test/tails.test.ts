@@ -217,6 +217,54 @@ test("what too many lost servers had is given up only if an operator says so", a
   t.is(newest?.members.length, 3);
 });
 
+test("a primary that stands still while it seals is followed by another within seconds", async (t) => {
+  const o = await office();
+  o.sealWith(7);
+  const { onSeal } = o.primaries;
+  o.primaries.onSeal = (server, tail, signal) => {
+    if (!o.silent.has(Number(server.name.slice(2)))) return onSeal(server, tail, signal);
+    return new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  };
+  const { onBegin } = o.primaries;
+  o.primaries.onBegin = async (server, order) => {
+    const answer = await onBegin(server, order);
+    const { handle, epoch } = order;
+    await o.log.change({ kind: "activateTailEpoch", handle, epoch });
+    return answer;
+  };
+  await o.open("/log");
+  await o.world.sleep(6_000);
+  o.silent.add(1);
+  const work = o.care.gate.pass(["/log"], async () => o.sizeOf("/log"));
+  await o.world.sleep(2_500);
+  t.deepEqual(
+    o.primaries.sealed.map(({ name }) => name),
+    ["cs1", "cs2"],
+  );
+  t.is(await work, 7);
+});
+
+test("a primary that takes long to seal, and is there, is waited for", async (t) => {
+  const o = await office();
+  o.sealWith(9);
+  const { onSeal } = o.primaries;
+  o.primaries.onSeal = async (...order) => {
+    await o.world.sleep(8_000);
+    return onSeal(...order);
+  };
+  await o.open("/log");
+  await o.world.sleep(6_000);
+  const work = o.care.gate.pass(["/log"], async () => o.sizeOf("/log"));
+  await o.world.sleep(8_500);
+  t.is(await work, 9);
+  t.deepEqual(
+    o.primaries.sealed.map(({ name }) => name),
+    ["cs1"],
+  );
+});
+
 test("a tail with a member that is dead or drained is sealed", async (t) => {
   const o = await office();
   o.sealWith(7);
@@ -242,9 +290,9 @@ test("work on a name waits until what is appended below it is sealed", async (t)
   });
   o.sealWith(5);
   const seal = o.primaries.onSeal;
-  o.primaries.onSeal = async (server, tail) => {
+  o.primaries.onSeal = async (server, tail, signal) => {
     await mayFinish;
-    return seal(server, tail);
+    return seal(server, tail, signal);
   };
   await o.log.change({ kind: "makeDirectory", path: "/d", parents: false });
   await o.open("/d/log");

@@ -9,6 +9,8 @@
 //     answers another number, or another cluster, is refused.
 // K2. Nothing that a master says makes the store forget a replica, except `garbage` of the leader
 //     that this link is registered with.
+// K3. A leader that answers no heartbeats for SILENT_MS, or a little longer, stands still: another
+//     one may lead by then, and whoever writes needs this server to know it.
 
 import {
   asLumeoError,
@@ -43,6 +45,8 @@ import { DamageReport } from "./report.js";
 import { encodeScrub } from "./scrub-wire.js";
 
 const REGISTER_TIMEOUT_MS = 3_000;
+/** See K3. Longer than an election takes to begin, so that there is mostly somebody to turn to. */
+const SILENT_MS = 1_500;
 const INVENTORY_TIMEOUT_MS = 10_000;
 /** Handles in one page of the inventory. */
 const INVENTORY_PAGE = 2_000;
@@ -173,7 +177,8 @@ export class MasterLink implements Closable {
         await this.#converse(channel, heartbeatMs);
       } catch (thrown) {
         const error = asLumeoError(thrown);
-        this.#search.failed(error.details.leader);
+        if (error.code === "TIMEOUT") this.#search.stoodStill(address);
+        else this.#search.failed(error.details.leader);
         this.#tell(address, error);
       } finally {
         await channel.close();
@@ -263,11 +268,19 @@ export class MasterLink implements Closable {
     };
     this.#beat = beat;
     this.#leader = channel;
-    const alarm = this.#ports.timers.every(heartbeatMs, beat);
+    let silentBeats = 0;
+    const silentBeatsMax = 1 + Math.ceil(SILENT_MS / heartbeatMs);
+    const alarm = this.#ports.timers.every(heartbeatMs, () => {
+      // Counted, not timed: who stood still itself has not been listening.
+      if (++silentBeats < silentBeatsMax) return beat();
+      const { address } = channel;
+      stream.cancel(new LumeoError("TIMEOUT", `${address} has not answered heartbeats`));
+    });
     const inventory = this.#reportInventory(channel, signal);
     try {
       beat();
       for await (const answer of stream) {
+        silentBeats = 0;
         const at = sentAt.shift();
         if (at !== undefined) this.#ports.fence.answered(at);
         this.#obey(answer);

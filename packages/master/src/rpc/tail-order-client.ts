@@ -43,10 +43,11 @@ export class TailOrderClient implements TailOrders {
   async sealTail(
     primary: Server,
     { handle, epoch }: { readonly handle: ChunkHandle; readonly epoch: Epoch },
+    signal: AbortSignal,
   ): Promise<boolean> {
     const channel = this.#channels.to(primary.controlAddress);
     const request = { storeUuid: primary.storeUuid, handle, epoch };
-    const options = { timeoutMs: SEAL_TIMEOUT_MS };
+    const options = { timeoutMs: SEAL_TIMEOUT_MS, signal };
     const answer = await unary(channel, TailOrderService.sealTail, request, options);
     return answer.sealed ?? false;
   }

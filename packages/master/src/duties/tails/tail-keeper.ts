@@ -6,6 +6,8 @@
 // K2. Another epoch is granted only when the lease of the last primary is over (rule 15). Writes do
 //     not need that; reads do.
 // K3. Nobody is taken at their word that a primary has failed: the primary is asked first.
+// K4. No primary is waited for that stands still: while it seals, which may take long, it is asked
+//     again and again whether it is there. Appenders wait meanwhile.
 
 import {
   asLumeoError,
@@ -42,12 +44,15 @@ import {
 import type { MetadataLog } from "../metadata-log.js";
 import type { Holder } from "../orders.js";
 import type { EpochOrder, TailOrders } from "./tail-orders.js";
+import { watchOrder } from "./watched-order.js";
 
 /** Orders under way at once. */
 const AT_ONCE_MAX = 64;
 const PAGE = 512;
 /** Pause between two looks at a tail that is waited for. */
 const POLL_MS = 50;
+/** A primary that seals is asked so often whether it is there. (K4) */
+const SEAL_LOOK_MS = 1_000;
 /** A primary that did not answer for one tail is not asked for the others for so long. */
 const DEAF_MS = 1_000;
 
@@ -257,24 +262,34 @@ export class TailKeeper {
     const care = this.#careOf(handle);
     const { newest } = tail.authority;
     if (!this.#isDoubtful(state, care, tail)) return true;
-    const primary = getServer(state, newest.primary);
-    if (primary === undefined) return false;
-    const { clock, orders, leases, logger } = this.#parts;
+    const { clock, leases } = this.#parts;
     const at = clock.monotonicMs();
     if (at < (this.#deafAt.get(newest.primary) ?? -Infinity) + DEAF_MS) return false;
+    if ((await this.#askPrimary(state, handle, tail)) !== "begun") return false;
+    care.begun = { epoch: newest.epoch, at };
+    leases.keep(handle);
+    if (care.complaint?.epoch === newest.epoch) care.complaint = undefined;
+    return true;
+  }
+
+  /** Says the order for its epoch to a primary, perhaps not for the first time. */
+  async #askPrimary(
+    state: StateReader,
+    handle: ChunkHandle,
+    tail: Tail,
+  ): Promise<"begun" | "ended" | LumeoError> {
+    const { clock, orders, logger } = this.#parts;
+    const { epoch, primary: server } = tail.authority.newest;
+    const primary = getServer(state, server);
+    if (primary === undefined) return "ended";
     try {
-      const answer = await orders.beginEpoch(primary, this.#orderOf(state, handle, tail));
-      if (answer === "ended") return false;
-      care.begun = { epoch: newest.epoch, at };
-      leases.keep(handle);
-      if (care.complaint?.epoch === newest.epoch) care.complaint = undefined;
-      return true;
-    } catch (error) {
-      const { code } = asLumeoError(error);
-      const { epoch, primary: server } = newest;
+      return await orders.beginEpoch(primary, this.#orderOf(state, handle, tail));
+    } catch (thrown) {
+      const error = asLumeoError(thrown);
+      const { code } = error;
       if (code === "TIMEOUT") this.#deafAt.set(server, clock.monotonicMs());
       logger.info("primary of a tail does not answer", { chunk: handle, epoch, server, code });
-      return false;
+      return error;
     }
   }
 
@@ -324,9 +339,20 @@ export class TailKeeper {
     const { orders, logger } = this.#parts;
     const { epoch } = newest;
     try {
-      const isSealed = await orders.sealTail(primary, { handle, epoch });
-      if (!isSealed) care.complaint = { epoch, isOver: true, why: "it refused to seal" };
-      else logger.debug(`tail sealed: ${why}`, { chunk: handle, epoch });
+      const sealed = await watchOrder(this.#parts.timers, {
+        order: (signal) => orders.sealTail(primary, { handle, epoch }, signal),
+        look: async () => {
+          const answer = await this.#askPrimary(state, handle, tail);
+          return answer instanceof LumeoError ? answer : undefined;
+        },
+        everyMs: SEAL_LOOK_MS,
+      });
+      if (sealed.kind === "silent") {
+        care.complaint = { epoch, isOver: false, why: "it was to seal, and stands still" };
+        care.isStale = true; // another one at once
+      } else if (!sealed.value) {
+        care.complaint = { epoch, isOver: true, why: "it refused to seal" };
+      } else logger.debug(`tail sealed: ${why}`, { chunk: handle, epoch });
     } catch (error) {
       const { code } = asLumeoError(error);
       care.complaint = { epoch, isOver: false, why: `it was to seal: ${code}` };

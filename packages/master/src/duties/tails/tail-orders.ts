@@ -33,5 +33,6 @@ export interface TailOrders {
   sealTail(
     primary: Server,
     tail: { readonly handle: ChunkHandle; readonly epoch: Epoch },
+    signal: AbortSignal,
   ): Promise<boolean>;
 }

@@ -8,7 +8,7 @@ import {
   serverId,
   type Timers,
 } from "@lumeofs/base";
-import { nativeHmacSha256 } from "@lumeofs/node";
+import { nativeCrc32c, nativeHmacSha256 } from "@lumeofs/node";
 import type { RpcStream } from "@lumeofs/node/rpc";
 import { lumeo } from "@lumeofs/proto";
 import { Lifetime, SimClock, World } from "@lumeofs/testkit";
@@ -498,6 +498,86 @@ test("a policy of codes is set, kept while others change, and holds below", asyn
   const results = desk.stream.results().toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0));
   t.is(codeOf(t, results[2]), "INVALID_ARGUMENT");
   t.like(results[3]?.policy, { ...set, versions: 2 });
+  desk.stream.finish();
+  await done;
+});
+
+const SMALL = Uint8Array.from({ length: 300 }, (_, i) => (i * 3) & 0xff);
+
+function small(id: number, more: lumeo.master.v1.ICommit = {}, sequence = id): Operation {
+  const request = { session: 1, sequence, answeredBelow: 1 };
+  const kept = { inlineBytes: SMALL, crc32c: nativeCrc32c(SMALL), replicas: 3 };
+  return { id, request, commit: { path: `/f${id}`, chunkSizeBytes: 4_096, ...kept, ...more } };
+}
+
+test("a small file comes with its commit, and its bytes go with the answer to who reads", async (t) => {
+  const { desk, done } = await begin();
+  desk.stream.push({ id: 1, openSession: {} });
+  await settle(() => desk.stream.results().length === 1);
+  desk.stream.push(small(2, { metadata: { a: "b" } }));
+  await settle(() => desk.stream.results().length === 2);
+  desk.stream.push(
+    { id: 3, stat: { path: "/f2", chunkCountMax: 1 } },
+    { id: 4, stat: { path: "/f2" } },
+  );
+  await settle(() => desk.stream.results().length === 4);
+  const [opened, put, read, looked] = desk.stream.results();
+  t.is(opened?.sessionOpened?.inlineBytesMax, 4_096);
+  t.like(put?.file, { sizeBytes: 300, chunkCount: 1 });
+  const [chunk] = read?.stat?.chunks ?? [];
+  t.like(chunk, { inline: true, chunk: { lengthBytes: 300, crc32c: nativeCrc32c(SMALL) } });
+  t.deepEqual(new Uint8Array(chunk?.inlineBytes ?? []), SMALL);
+  t.deepEqual([chunk?.replicas?.length ?? 0, chunk?.token?.byteLength ?? 0], [0, 0]);
+  t.deepEqual(looked?.stat?.chunks, []);
+  desk.stream.finish();
+  await done;
+});
+
+test("bytes that are not to be kept are refused with the reason, and nothing is written", async (t) => {
+  const { desk, done } = await begin();
+  const long = new Uint8Array(4_097);
+  desk.stream.push(
+    small(1, { replicas: 4 }),
+    small(2, { inlineBytes: long, crc32c: nativeCrc32c(long), chunkSizeBytes: 9_000 }),
+    small(3, { chunks: [{ handle: 64, epoch: 1, lengthBytes: 300, crc32c: 1 }] }),
+    { id: 4, stat: { path: "/f1" } },
+  );
+  await settle(() => desk.stream.results().length === 4);
+  const results = desk.stream.results().toSorted((a, b) => Number(a.id) - Number(b.id));
+  t.deepEqual(
+    results.map((result) => codeOf(t, result)),
+    ["INLINE_REFUSED", "INLINE_REFUSED", "INVALID_ARGUMENT", "NOT_FOUND"],
+  );
+  t.regex(results[0]?.error?.message ?? "", /wants 4 copies, and 3 masters vote/);
+  t.regex(results[1]?.error?.message ?? "", /4097 bytes, at most 4096/);
+  desk.stream.finish();
+  await done;
+});
+
+test("bytes that were changed on their way get no place in the log", async (t) => {
+  const { desk, done } = await begin();
+  const before = desk.replication.proposals;
+  desk.stream.push(small(1, { crc32c: (nativeCrc32c(SMALL) ^ 1) >>> 0 }));
+  await settle(() => desk.stream.results().length === 1);
+  t.is(codeOf(t, desk.stream.results()[0]), "CHECKSUM");
+  t.is(desk.replication.proposals, before);
+  desk.stream.push(small(2, { path: "/f1" }, 1));
+  await settle(() => desk.stream.results().length === 2);
+  t.like(desk.stream.results()[1]?.file, { sizeBytes: 300 });
+  desk.stream.finish();
+  await done;
+});
+
+test("a commit that is repeated where it would be refused now gets its first answer", async (t) => {
+  const { desk, done } = await begin();
+  desk.stream.push(small(1));
+  await settle(() => desk.stream.results().length === 1);
+  desk.voters = 1;
+  desk.stream.push(small(2, { path: "/f1" }, 1), small(3, {}, 2));
+  await settle(() => desk.stream.results().length === 3);
+  const [first, again, other] = desk.stream.results();
+  t.is(again?.file?.revision, first?.file?.revision);
+  t.is(codeOf(t, other), "INLINE_REFUSED");
   desk.stream.finish();
   await done;
 });

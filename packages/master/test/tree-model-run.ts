@@ -10,10 +10,11 @@ import {
   wallMs,
 } from "@lumeofs/base";
 import { changesPage, FEED_START } from "../src/metadata/changes.js";
-import { listedChunk } from "../src/metadata/chunk-table.js";
+import { getChunk, listedChunk } from "../src/metadata/chunk-table.js";
 import type { Command, Reply } from "../src/metadata/command.js";
 import { NO_QUOTA } from "../src/metadata/directory-record.js";
 import { dueExpiries } from "../src/metadata/expiry.js";
+import { getInlineBytes } from "../src/metadata/inline-table.js";
 import type { JobId } from "../src/metadata/jobs.js";
 import {
   listAt,
@@ -25,7 +26,15 @@ import {
 import { effectivePolicy } from "../src/metadata/policy.js";
 import { fileChunks, type NamedInode, releasedChunks, stat } from "../src/metadata/queries.js";
 import { snapshotRevisions } from "../src/metadata/sweep-queries.js";
-import { codedAs, commitOf, copyOf, MetadataDriver, removalOf, sealed } from "./metadata-driver.js";
+import {
+  codedAs,
+  commitOf,
+  copyOf,
+  inlineOf,
+  MetadataDriver,
+  removalOf,
+  sealed,
+} from "./metadata-driver.js";
 import { audit } from "./state-audit.js";
 import { expireTrash, reapAll, reapOnce, sweepHistory } from "./sweep-driver.js";
 import {
@@ -272,6 +281,7 @@ export class TreeRun {
   }
 
   #commit(step: StepOf<"commit">): void {
+    if (0 < step.inlineBytes) return this.#commitInline(step);
     const { path, parents, absent, code } = step;
     const width = code === undefined ? 3 : unitCount(code);
     const handles = step.count === 0 ? [] : this.driver.grants(step.count, width);
@@ -288,6 +298,26 @@ export class TreeRun {
     });
   }
 
+  /** Its bytes tell it from every other content, and its handle is drawn by the masters. */
+  #commitInline(step: StepOf<"commit">): void {
+    const { path, parents: makeParents, absent, ttlMs, inlineBytes } = step;
+    const bytes = new Uint8Array(inlineBytes).fill(this.driver.index);
+    const precondition = { kind: absent ? "absent" : "none" } as const;
+    const command = inlineOf(path, bytes, { makeParents, precondition, ttlMs });
+    this.#change(command, (world) => {
+      if (absent && world.find(path) !== undefined) return false;
+      const fresh = this.#newFile(world, { ...step, code: undefined }, this.#newest(path));
+      return world.putFile(path, { ...fresh, inline: hexOf(bytes) }, makeParents);
+    });
+  }
+
+  /** Chunks of a file if the last command has made it. */
+  #newest(path: string): readonly ChunkHandle[] {
+    const found = stat(this.driver.state, path);
+    if (found.kind === "refused" || found.inode.kind !== "file") return [];
+    return found.inode.revision === this.driver.index ? found.inode.inline : [];
+  }
+
   /** Whoever has the chunk has the new one; nothing else is seen of it. */
   #convert({ pick, to, isStale }: StepOf<"convert">): void {
     const { driver } = this;
@@ -299,10 +329,16 @@ export class TreeRun {
     const before = this.#conversions.get(listed)?.from;
     const handle = isStale ? before : now;
     if (fresh === undefined || handle === undefined) return;
-    const chunk = to === undefined ? sealed(fresh) : codedAs(to, fresh);
+    const like = getChunk(driver.state, handle);
+    if (like === undefined) return;
+    const { lengthBytes, crc32c } = like;
+    const made = to === undefined ? sealed(fresh) : codedAs(to, fresh);
+    const chunk = { ...made, lengthBytes, crc32c };
     const reply = driver.apply({ kind: "replaceChunk", job: this.#job, handle, chunk });
-    same(reply.kind, isStale ? "refused" : "done", JSON.stringify(reply));
-    if (!isStale) this.#conversions.set(listed, { to, from: handle });
+    const isKept = listedChunk(driver.state, listed)?.chunk.isInline === true;
+    const isRefused = isStale || isKept;
+    same(reply.kind, isRefused ? "refused" : "done", JSON.stringify(reply));
+    if (!isRefused) this.#conversions.set(listed, { to, from: handle });
   }
 
   #newFile(
@@ -314,7 +350,8 @@ export class TreeRun {
     const expiresAt = ttlMs === 0 ? 0 : this.driver.now + ttlMs;
     const { index: revision } = this.driver;
     const { code } = step;
-    return { kind: "file", handles, revision, code, metadata: {}, expiresAt, mayBeLate: false };
+    const kept = { inline: undefined, metadata: {}, expiresAt, mayBeLate: false };
+    return { kind: "file", handles, revision, code, ...kept };
   }
 
   async #copy(step: StepOf<"copy">): Promise<void> {
@@ -332,7 +369,8 @@ export class TreeRun {
         { path: target, ttlMs: undefined, code: file.code },
         file.handles,
       );
-      return world.putFile(target, { ...fresh, metadata: file.metadata }, parents);
+      const { metadata, inline } = file;
+      return world.putFile(target, { ...fresh, metadata, inline }, parents);
     });
   }
 
@@ -527,6 +565,9 @@ export class TreeRun {
     });
     const { revision, metadata, expiresAt } = inode;
     const isMeant = isSameCode(inode.code, file.code);
+    const [kept] = chunks.filter(({ chunk }) => chunk.isInline);
+    const bytes = kept === undefined ? undefined : getInlineBytes(this.driver.state, kept.handle);
+    same(bytes && hexOf(bytes), file.inline, `bytes of ${path}`);
     same(
       { handles, revision, metadata, expiresAt, isAsWritten, isMeant },
       {
@@ -563,6 +604,10 @@ export class TreeRun {
 function fieldsOf(policy: HeldPolicy): readonly unknown[] {
   const { versions, trashMs, ttlMs, code, codeAfterMs, codeFallback } = policy;
   return [versions, trashMs, ttlMs, code, codeAfterMs, codeFallback];
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }
 
 function makeDirectory(world: World, step: StepOf<"makeDirectory">): boolean {

@@ -10,6 +10,8 @@ export type Step =
       readonly kind: "commit";
       readonly path: string;
       readonly count: number;
+      /** So many bytes come with the commit, instead of chunks; 0 for none. */
+      readonly inlineBytes: number;
       readonly parents: boolean;
       readonly absent: boolean;
       readonly ttlMs: number | undefined;
@@ -84,6 +86,7 @@ const NARROW: Code = { data: 2, parity: 1, cellBytes: 64 * KiB };
 const commit = step("commit", {
   path: target,
   count: fc.constantFrom(0, 1, 2, 3, 9),
+  inlineBytes: fc.constantFrom(0, 0, 0, 1, 5, 40),
   parents: often,
   absent: fc.constantFrom(false, false, false, true),
   ttlMs: fc.constantFrom(undefined, undefined, undefined, 0, 400),

@@ -11,6 +11,8 @@ export interface ModelFile {
   readonly revision: number;
   /** What it was written as, and each of its chunks. */
   readonly code: Code | undefined;
+  /** The bytes that came with its commit, in hex; undefined for a content of other chunks. */
+  readonly inline: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
   /** 0 for never. */
   readonly expiresAt: number;
@@ -259,7 +261,9 @@ export class World {
 export function usageBelow(node: ModelNode): ModelUsage {
   const usage = { sizeBytes: 0, files: 0, directories: 0 };
   if (node.kind === "file") {
-    return { ...usage, sizeBytes: node.handles.length * MODEL_CHUNK_BYTES, files: 1 };
+    const { handles, inline } = node;
+    const sizeBytes = inline === undefined ? handles.length * MODEL_CHUNK_BYTES : inline.length / 2;
+    return { ...usage, sizeBytes, files: 1 };
   }
   for (const child of node.entries.values()) {
     const more = usageBelow(child);

@@ -34,3 +34,14 @@ test("a changed key is forgotten in both halves", (t) => {
   cache.forget(key(0));
   t.is(cache.get(key(0)), undefined);
 });
+
+test("large values leave when they take too much, however few they are", (t) => {
+  const cache = new ReadCache();
+  const value = new Uint8Array(16_000);
+  for (let n = 0; n < 2_000; n++) cache.add(key(n), value);
+  const known = Array.from({ length: 2_000 }, (_, n) => cache.get(key(n)));
+  const kept = known.filter((one) => one !== undefined).length;
+  t.true(400 < kept && kept < 1_200, `${kept} are known`);
+  cache.add(key(9_999), new Uint8Array(20_000));
+  t.is(cache.get(key(9_999)), undefined);
+});

@@ -549,4 +549,43 @@ export const MUTANTS: readonly Mutant[] = [
     seedsMax: 100,
     lens: "lag",
   },
+  {
+    name: "keeps two small files under one handle",
+    breaks: "a handle is given once ever (G1 in grants.ts)",
+    patches: [
+      {
+        file: "metadata/inline-chunks",
+        find: `handleIn(grantId(takeNumber(state, "grant")), 0)`,
+        replace: "handleIn(grantId(2 ** 20), 0)",
+      },
+    ],
+    seedsMax: 20,
+  },
+  {
+    name: "loses the end of the bytes of small files",
+    breaks: "bytes are those of their chunk's record (B1 in inline-table.ts)",
+    patches: [
+      {
+        file: "metadata/inline-table",
+        find: "state.put(inlineKey(handle), record);",
+        replace: "state.put(inlineKey(handle), record.subarray(0, 2_000));",
+      },
+    ],
+    seedsMax: 20,
+  },
+  {
+    name: "lets every master decide for itself whether bytes are kept",
+    breaks: "apply depends on the log alone",
+    patches: [
+      {
+        file: "metadata/inline-chunks",
+        find: `if (inline.kind === "refused")`,
+        replace: `globalThis.commitsSeen = (globalThis.commitsSeen ?? 0) + 1;
+    if (globalThis.commitsSeen % 7 === 0)
+        return refuse("INLINE_REFUSED", what);
+    if (inline.kind === "refused")`,
+      },
+    ],
+    seedsMax: 20,
+  },
 ];

@@ -1,17 +1,26 @@
 // Files as registers: read, write, and compare-and-set by revision (a conditional write).
 //
 // A write answers with the revision that it made; a conditional one names a revision that its
-// client has seen, and takes effect only if that is still the current one.
+// client has seen, and takes effect only if that is still the current one. Some contents are bytes
+// that the masters keep, the others empty: both say which write they are of.
 
 import type { Model } from "@lumeofs/testkit";
 import type { Reply } from "../../../src/metadata/command.js";
 import { stat } from "../../../src/metadata/queries.js";
 import { Calls } from "../calls.js";
 import type { Client } from "../client.js";
-import { commitFile, makeDirectory, type Workload, type WorkloadParts } from "./workload.js";
+import {
+  commitBytes,
+  commitFile,
+  makeDirectory,
+  tagOfFile,
+  type Workload,
+  type WorkloadParts,
+} from "./workload.js";
 
 const FILES = ["r1", "r2"];
 const FOLDER = "/registers";
+const EMPTY_EVERY = 3;
 
 export type RegisterCall =
   | { readonly kind: "read" }
@@ -84,7 +93,8 @@ export class RegisterWorkload implements Workload {
       const found = stat(reader, `${FOLDER}/${file}`);
       if (found.kind === "refused") return printed(REGISTER.initial);
       if (found.inode.kind !== "file") return "dir";
-      return printed({ tag: found.inode.chunkSizeBytes, revision: found.inode.revision });
+      const tag = tagOfFile(reader, found.inode);
+      return typeof tag === "string" ? tag : printed({ tag, revision: found.inode.revision });
     });
     const revision = answer?.split("@")[1];
     if (revision !== undefined) this.#seen.set(`${client.name} ${file}`, Number(revision));
@@ -98,7 +108,8 @@ export class RegisterWorkload implements Workload {
       : { kind: "write", tag };
     const unchanged =
       seen === 0 ? ({ kind: "absent" } as const) : ({ kind: "revision", revision: seen } as const);
-    const command = commitFile(`${FOLDER}/${file}`, tag, {
+    const commit = tag % EMPTY_EVERY === 0 ? commitFile : commitBytes;
+    const command = commit(`${FOLDER}/${file}`, tag, {
       precondition: isConditional ? unchanged : { kind: "none" },
     });
     const reply = await this.#calls.change(client, call, { key: file, command, answerOf });

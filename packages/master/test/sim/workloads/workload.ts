@@ -1,8 +1,17 @@
 // What clients do in a simulated life, and what must be true of the answers.
 
-import type { LumeoError } from "@lumeofs/base";
+import { crc32c, type LumeoError, MiB } from "@lumeofs/base";
 import type { World } from "@lumeofs/testkit";
+import { getChunk } from "../../../src/metadata/chunk-table.js";
 import type { Command, Reply } from "../../../src/metadata/command.js";
+import { faultOfInline } from "../../../src/metadata/inline-chunks.js";
+import {
+  getInlineBytes,
+  INLINE_BYTES_MAX,
+  inlineRecord,
+} from "../../../src/metadata/inline-table.js";
+import type { FileInode } from "../../../src/metadata/inode-record.js";
+import type { StateReader } from "../../../src/metadata/state.js";
 import type { Client } from "../client.js";
 import type { SwarmOptions } from "../options.js";
 import type { Outcomes } from "../outcomes.js";
@@ -39,6 +48,10 @@ export function codeOf(reply: Reply): string {
 
 type Code = LumeoError["code"];
 
+/** Bytes of a tag in a file, and so many more at most. */
+const TAG_BYTES = 8;
+const BYTES_MAX = 4_000;
+
 /** @throws Error if the reply is a refusal other than these. */
 export function mustBe(reply: Reply, ...allowed: readonly Code[]): void {
   if (reply.kind !== "refused" || allowed.includes(reply.code)) return;
@@ -52,7 +65,7 @@ export function commitFile(
   path: string,
   tag: number,
   more: Partial<Pick<Commit, "precondition" | "fence">> = {},
-): Command {
+): Commit {
   return {
     kind: "commit",
     path,
@@ -72,6 +85,30 @@ export function commitFile(
     makeParents: false,
     ...more,
   };
+}
+
+/** Writes a file whose bytes carry the tag; the masters keep them. */
+export function commitBytes(
+  path: string,
+  tag: number,
+  more: Partial<Pick<Commit, "precondition" | "fence">> = {},
+): Command {
+  const lengthBytes = TAG_BYTES + ((tag * 2_654_435_761) % BYTES_MAX);
+  const bytes = new Uint8Array(lengthBytes).fill(tag & 0xff);
+  new DataView(bytes.buffer).setFloat64(0, tag);
+  const inline = { kind: "kept", record: inlineRecord(bytes), totalBytesMax: MiB } as const;
+  return { ...commitFile(path, INLINE_BYTES_MAX), ...more, crc32c: crc32c(bytes), inline };
+}
+
+/** The tag that a file was written with; text that says what is wrong with its bytes. */
+export function tagOfFile(reader: StateReader, file: FileInode): number | string {
+  const [handle] = file.inline;
+  if (handle === undefined) return file.chunkSizeBytes;
+  const chunk = getChunk(reader, handle);
+  const fault = chunk === undefined ? "it has no chunk" : faultOfInline(reader, handle, chunk);
+  const bytes = getInlineBytes(reader, handle);
+  if (fault !== undefined || bytes === undefined) return fault ?? "its bytes are missing";
+  return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
 }
 
 export function renameFile(source: string, target: string, overwrite: boolean): Command {

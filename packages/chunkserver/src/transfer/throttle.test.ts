@@ -2,7 +2,7 @@ import { CancelSource, LumeoError } from "@lumeofs/base";
 import { Lifetime, SimClock, World } from "@lumeofs/testkit";
 import test from "ava";
 import fc from "fast-check";
-import { Throttle } from "./throttle.js";
+import { pause, Throttle } from "./throttle.js";
 
 function virtual() {
   const world = new World(1);
@@ -58,4 +58,12 @@ test("who gives up while it waits is told so at once", async (t) => {
   signal.abort(new LumeoError("ABORTED", "enough"));
   await t.throwsAsync(waiting, { code: "ABORTED" });
   await t.throwsAsync(throttle.take(1, 0, signal), { code: "ABORTED" });
+});
+
+test("a pause that was ended before it began rejects, as one that is ended later does", async (t) => {
+  const { clock } = virtual();
+  const ended = new CancelSource();
+  ended.abort(undefined);
+  const waiting = pause(clock, 1_000, ended); // whoever waits handles both in one place
+  t.is(await waiting.catch((reason: unknown) => reason ?? "no reason"), "no reason");
 });

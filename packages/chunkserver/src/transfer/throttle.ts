@@ -46,10 +46,10 @@ function startOf(reservedMs: number, now: MonotonicMs): number {
   return Math.max(reservedMs, now - BURST_MS);
 }
 
-/** Waits, or throws the signal's reason as soon as it is aborted. */
-export function pause(timers: Timers, ms: number, signal?: Cancellation): Promise<void> {
+/** Waits, or rejects with the signal's reason as soon as it is aborted; it never throws at once. */
+export async function pause(timers: Timers, ms: number, signal?: Cancellation): Promise<void> {
   signal?.throwIfAborted();
-  return new Promise((resolve, reject) => {
+  await new Promise<void>((resolve, reject) => {
     const abort = (): void => {
       alarm.cancel();
       reject(signal?.reason);

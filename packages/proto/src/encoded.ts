@@ -1,0 +1,23 @@
+// Messages as bytes. All are written into one buffer, which is used again and again: with a new one
+// for each message, which grows while it is written, what is left behind costs more than the
+// writing, from a few kilobytes on.
+
+import protobuf from "protobufjs/minimal.js";
+
+/** A buffer that has grown further is let go: few messages are so long. */
+const KEPT_BYTES_MAX = 2 * 1024 * 1024;
+
+export interface Encoder<T> {
+  encode(message: T, writer?: protobuf.Writer): protobuf.Writer;
+}
+
+let idle: protobuf.Writer | undefined;
+
+/** The bytes of a message, in memory of their own. */
+export function encoded<T>(codec: Encoder<T>, message: T): Buffer {
+  const writer = idle ?? protobuf.Writer.create();
+  idle = undefined; // one that fails in the middle is not used again
+  const bytes = codec.encode(message, writer).finish() as Buffer;
+  if (bytes.byteLength <= KEPT_BYTES_MAX) idle = writer.reset();
+  return bytes;
+}

@@ -8,7 +8,12 @@ import { type Disk, type File, MiB } from "@lumeofs/base";
 
 const SYNC_EVERY_BYTES = 8 * MiB;
 const SYNC_UNCACHED_EVERY_BYTES = 32 * MiB;
-const WRITE_BYTES_MAX = 4 * MiB;
+/**
+ * The kernel takes memory for its cache in pieces as large as a write. Those of 2 MiB and more may
+ * have been given back to the host of a virtual machine: then a write costs four to ten times more.
+ */
+const WRITE_CACHED_BYTES_MAX = 1 * MiB;
+const WRITE_UNCACHED_BYTES_MAX = 4 * MiB;
 
 interface Part {
   readonly pieces: readonly Uint8Array[];
@@ -30,6 +35,7 @@ export class ChunkFileWriter {
   readonly #file: File;
   readonly #named: Promise<void>;
   readonly #syncEveryBytes: number;
+  readonly #writeBytesMax: number;
   readonly #waiting: Part[] = [];
   #position = 0;
   #unsyncedBytes = 0;
@@ -37,10 +43,11 @@ export class ChunkFileWriter {
   #writing: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
 
-  private constructor(file: File, named: Promise<void>, syncEveryBytes: number) {
+  private constructor(file: File, named: Promise<void>, uncached: boolean) {
     this.#file = file;
     this.#named = named;
-    this.#syncEveryBytes = syncEveryBytes;
+    this.#syncEveryBytes = uncached ? SYNC_UNCACHED_EVERY_BYTES : SYNC_EVERY_BYTES;
+    this.#writeBytesMax = uncached ? WRITE_UNCACHED_BYTES_MAX : WRITE_CACHED_BYTES_MAX;
     named.catch((cause: unknown) => this.#fail(cause));
   }
 
@@ -52,8 +59,7 @@ export class ChunkFileWriter {
   static async create(disk: Disk, place: ChunkFilePlace): Promise<ChunkFileWriter> {
     const { path, folder, uncached } = place;
     const file = await disk.open(path, { create: true, uncached });
-    const syncEveryBytes = uncached ? SYNC_UNCACHED_EVERY_BYTES : SYNC_EVERY_BYTES;
-    return new ChunkFileWriter(file, disk.syncFolder(folder), syncEveryBytes);
+    return new ChunkFileWriter(file, disk.syncFolder(folder), uncached);
   }
 
   /** Resolves when the pieces may be changed again. Calls may overlap; order is kept. */
@@ -111,10 +117,13 @@ export class ChunkFileWriter {
     this.#writing = undefined;
   }
 
+  /** Calls of `write` that are written at once: one at least, whatever its size. */
   #takeGroup(): Part[] {
-    let count = 0;
-    for (let bytes = 0; count < this.#waiting.length && bytes < WRITE_BYTES_MAX; count++) {
-      bytes += (this.#waiting[count] as Part).bytes;
+    let [count, bytes] = [0, 0];
+    for (const part of this.#waiting) {
+      bytes += part.bytes;
+      if (0 < count && this.#writeBytesMax < bytes) break;
+      count++;
     }
     return this.#waiting.splice(0, count);
   }

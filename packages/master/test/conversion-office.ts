@@ -182,6 +182,11 @@ export class ConversionOffice implements Transcoding {
     this.fleet.disconnected(serverId(id));
   }
 
+  up(id: number): void {
+    const machine = this.machines.find((one) => one.id === id);
+    if (machine !== undefined) machine.isUp = true;
+  }
+
   seconds(count: number): Promise<void> {
     return this.world.sleep(count * SECOND);
   }

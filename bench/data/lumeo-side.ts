@@ -12,10 +12,13 @@ export class LumeoDataSide implements DataSide {
   readonly name = "LumeoFS";
   readonly #cluster: LocalCluster;
   readonly #clients: readonly Lumeo[];
+  /** As many that read no files of chunkservers themselves. */
+  readonly #remote: readonly Lumeo[];
 
-  private constructor(cluster: LocalCluster, clients: readonly Lumeo[]) {
+  private constructor(cluster: LocalCluster, clients: readonly Lumeo[], remote: readonly Lumeo[]) {
     this.#cluster = cluster;
     this.#clients = clients;
+    this.#remote = remote;
   }
 
   /** Starts three masters and `chunkservers` chunkservers below `folder`. */
@@ -24,9 +27,12 @@ export class LumeoDataSide implements DataSide {
     const cluster = await LocalCluster.start({ dir, chunkservers, portBase: "free" });
     try {
       await cluster.waitReady();
-      const addresses = cluster.endpoints.join(",");
-      const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect(addresses)));
-      return new LumeoDataSide(cluster, clients);
+      const endpoints = [...cluster.endpoints];
+      const connected = (localReads: boolean): Promise<Lumeo[]> => {
+        const all = Array.from({ length: CLIENTS }, () => connect({ endpoints, localReads }));
+        return Promise.all(all);
+      };
+      return new LumeoDataSide(cluster, await connected(true), await connected(false));
     } catch (error) {
       await cluster.close();
       throw error;
@@ -44,18 +50,22 @@ export class LumeoDataSide implements DataSide {
     return 0; // this process sends it
   }
 
-  async putLarge(path: string, bytes: number, clients: number): Promise<number> {
-    const began = performance.now();
-    await this.#each(clients, (client, n) => {
+  putLarge(path: string, bytes: number, clients: number): Promise<number> {
+    return seconds(this.#clients.slice(0, clients), (client, n) => {
       return putLarge(client, `/${path}-${n}`, bytes / clients);
     });
-    return (performance.now() - began) / 1000;
   }
 
-  async getLarge(path: string, _bytes: number, clients: number): Promise<number> {
-    const began = performance.now();
-    await this.#each(clients, (client, n) => getLarge(client, `/${path}-${n}`));
-    return (performance.now() - began) / 1000;
+  getLarge(path: string, _bytes: number, clients: number): Promise<number> {
+    return seconds(this.#clients.slice(0, clients), (client, n) => {
+      return getLarge(client, `/${path}-${n}`);
+    });
+  }
+
+  getLargeFromServers(path: string, _bytes: number, clients: number): Promise<number> {
+    return seconds(this.#remote.slice(0, clients), (client, n) => {
+      return getLarge(client, `/${path}-${n}`);
+    });
   }
 
   putSmall(load: SmallFiles): Promise<SmallResult> {
@@ -70,15 +80,20 @@ export class LumeoDataSide implements DataSide {
   async forget(): Promise<void> {}
 
   async close(): Promise<void> {
-    await Promise.all(this.#clients.map((client) => client.close()));
+    await Promise.all([...this.#clients, ...this.#remote].map((client) => client.close()));
     await this.#cluster.close();
   }
 
   get #one(): Lumeo {
     return this.#clients[0] as Lumeo;
   }
+}
 
-  async #each(count: number, run: (client: Lumeo, n: number) => Promise<unknown>): Promise<void> {
-    await Promise.all(this.#clients.slice(0, count).map(run));
-  }
+async function seconds(
+  clients: readonly Lumeo[],
+  run: (client: Lumeo, n: number) => Promise<unknown>,
+): Promise<number> {
+  const began = performance.now();
+  await Promise.all(clients.map(run));
+  return (performance.now() - began) / 1000;
 }

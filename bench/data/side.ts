@@ -21,8 +21,10 @@ export interface DataSide {
   loadCpuSeconds(): number;
   /** Seconds of putting `bytes`, split over so many clients at once, all durable at the end. */
   putLarge(path: string, bytes: number, clients: number): Promise<number>;
-  /** Seconds of getting the same back. */
+  /** Seconds of getting the same back, as users get it. */
   getLarge(path: string, bytes: number, clients: number): Promise<number>;
+  /** The same with every byte sent by a server, also where a client could read its files. */
+  getLargeFromServers(path: string, bytes: number, clients: number): Promise<number>;
   putSmall(load: SmallFiles): Promise<SmallResult>;
   getSmall(load: SmallFiles): Promise<SmallResult>;
   /** Forgets what the client's machine keeps of files, so that a get asks the servers. */
@@ -101,6 +103,8 @@ export async function measureSide(
   await runLarge("put", () => side.putLarge("one", bytes, 1));
   await side.forget();
   await runLarge("get", () => side.getLarge("one", bytes, 1));
+  await side.forget();
+  await runLarge("get over the wire", () => side.getLargeFromServers("one", bytes, 1));
   for (const kib of SMALL_KIB) {
     const loads = [load("small", kib, 1), load("small", kib, 64)];
     for (const one of loads) {
@@ -116,6 +120,9 @@ export async function measureSide(
   await runLarge(`put, ${CLIENTS} clients`, () => side.putLarge("many", bytes, CLIENTS));
   await side.forget();
   await runLarge(`get, ${CLIENTS} clients`, () => side.getLarge("many", bytes, CLIENTS));
+  await side.forget();
+  const wire = `get over the wire, ${CLIENTS}`;
+  await runLarge(wire, () => side.getLargeFromServers("many", bytes, CLIENTS));
   const peaks = [...side.processes()].map(([name, pid]) => [name, peakMemoryMiB(pid)] as const);
   return { name: side.name, large, small, peakMiB: Object.fromEntries(peaks) };
 }

@@ -44,6 +44,11 @@ export class MooseFsSide implements DataSide {
     return (await this.#run({ kind: "getLarge", paths, bytes: bytes / clients })).seconds;
   }
 
+  /** Its client reads no files of chunkservers. */
+  getLargeFromServers(path: string, bytes: number, clients: number): Promise<number> {
+    return this.getLarge(path, bytes, clients);
+  }
+
   putSmall(load: SmallFiles): Promise<SmallResult> {
     return this.#small("putSmall", load);
   }

@@ -5,7 +5,8 @@ export interface DiskReport {
   /** Empty if it was never known. */
   readonly uuid: string;
   readonly folder: string;
-  readonly state: "serving" | "readOnly" | "lost";
+  /** "suspect": calls do not return, so nothing new is sent there for now. */
+  readonly state: "serving" | "readOnly" | "suspect" | "lost";
   readonly chunkCount: number;
   readonly usedBytes: number;
   readonly capacityBytes: number;
@@ -15,7 +16,7 @@ export interface DiskReport {
   readonly scrubbedMs: number;
   /** 0 unless it is lost. */
   readonly lostSinceMs: number;
-  /** Why it is lost, for people. */
+  /** Why it is lost, or suspect, for people. */
   readonly why: string;
   /** Growing chunks live there. */
   readonly hasTails: boolean;

@@ -57,6 +57,12 @@ const schema = z.strictObject({
   copiesMax: wholeNumber(1, 64)
     .default(4)
     .describe("Replicas copied to this server at once, and as many audited by it."),
+  diskSuspectMs: wholeNumber(1_000, 86_400_000)
+    .default(10_000)
+    .describe("A disk of which a call takes so long gets no more of them until it returns."),
+  diskStuckMs: wholeNumber(2_000, 86_400_000)
+    .default(60_000)
+    .describe("A disk of which a call takes so long has failed."),
   tailIdleMs: wholeNumber(1_000, 30 * 86_400_000)
     .default(60_000)
     .describe("A growing chunk that nobody appends to for so long is sealed by its primary."),
@@ -90,6 +96,8 @@ const FLAGS = {
   "scrub-bytes-per-second": { type: "string" },
   "scrub-round-ms": { type: "string" },
   "copies-max": { type: "string" },
+  "disk-suspect-ms": { type: "string" },
+  "disk-stuck-ms": { type: "string" },
   "tail-idle-ms": { type: "string" },
   tokens: { type: "string" },
   "local-reads": { type: "string" },
@@ -127,6 +135,8 @@ export async function readConfig(
       scrubBytesPerSecond: flags["scrub-bytes-per-second"],
       scrubRoundMs: flags["scrub-round-ms"],
       copiesMax: flags["copies-max"],
+      diskSuspectMs: flags["disk-suspect-ms"],
+      diskStuckMs: flags["disk-stuck-ms"],
       tailIdleMs: flags["tail-idle-ms"],
       tokens: flags.tokens,
       localReads: flags["local-reads"],

@@ -27,6 +27,8 @@ export interface ChunkserverHost {
   readonly openIndex: (folder: string, logger: Logger, count: number) => Promise<ChunkIndex>;
   /** Where other programs of this machine find a file of a folder; without it, nowhere. */
   readonly placeOf?: (folder: string, path: string) => Promise<FilePlace>;
+  /** Threads that calls of disks may block; undefined for as many as Node.js has by itself. */
+  readonly diskThreads?: number | undefined;
   readonly network: RpcNetwork;
   readonly dataNetwork: DataNetwork;
 }
@@ -46,6 +48,7 @@ export const THIS_MACHINE: ChunkserverHost = {
     const { dev, ino } = await stat(file, { bigint: true });
     return { path: file, device: String(dev), inode: String(ino) };
   },
+  diskThreads: Number(process.env["UV_THREADPOOL_SIZE"]) || undefined,
   network: GRPC,
   dataNetwork: TCP,
 };

@@ -62,8 +62,11 @@ export interface DiskStatus {
   readonly uuid: string;
   /** As the chunkserver was given it. */
   readonly folder: string;
-  /** A lost one has failed or is missing: nothing of it is served. */
-  readonly state: "serving" | "readOnly" | "lost";
+  /**
+   * A lost one has failed or is missing: nothing of it is served. A suspect one does not answer, and
+   * nothing new is sent there for now.
+   */
+  readonly state: "serving" | "readOnly" | "suspect" | "lost";
   readonly chunks: number;
   readonly usedBytes: number;
   readonly capacityBytes: number;
@@ -72,8 +75,9 @@ export interface DiskStatus {
   readonly damaged: number;
   /** Milliseconds since 1970, 0 for never: what was there before then has been read again. */
   readonly scrubbedAt: number;
-  /** Of a lost one: since when, and why, for people. */
+  /** Of a lost one: since when. */
   readonly lostSince: number;
+  /** Why it is lost or suspect, for people. */
   readonly why: string;
   /** Chunks that are appended to live on this one. */
   readonly tails: boolean;

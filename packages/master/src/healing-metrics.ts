@@ -13,7 +13,7 @@ export const HEALING_METRICS = {
   ),
   disks: gauge(
     "lumeo_master_disks",
-    "Disks of the chunkservers that this leader hears: serving, readOnly or lost.",
+    "Disks of the chunkservers that this leader hears: serving, readOnly, suspect or lost.",
     ["state"],
   ),
   healMoves: counter(
@@ -49,7 +49,7 @@ export class HealingMeter {
     const faults = ["underReplicated", "damaged", "lost", "unreadable"] as const;
     for (const fault of faults) this.#metrics.chunksDegraded.set(seen?.[fault] ?? 0, { fault });
     const disks = isLeading ? this.#fleet.checks.disks() : [];
-    for (const state of ["serving", "readOnly", "lost"] as const) {
+    for (const state of ["serving", "readOnly", "suspect", "lost"] as const) {
       this.#metrics.disks.set(disks.filter((disk) => disk.state === state).length, { state });
     }
     for (const [outcome, count] of Object.entries(moves)) {

@@ -1250,7 +1250,8 @@ export namespace lumeo {
                 DISK_STATE_UNSPECIFIED = 0,
                 DISK_STATE_SERVING = 1,
                 DISK_STATE_READ_ONLY = 2,
-                DISK_STATE_LOST = 3
+                DISK_STATE_LOST = 3,
+                DISK_STATE_SUSPECT = 4
             }
 
             interface IErrorDetail extends lumeo.common.v1.ErrorDetail.$Properties {

@@ -9284,6 +9284,7 @@ export const lumeo = $root.lumeo = (() => {
              * @property {number} DISK_STATE_SERVING=1 DISK_STATE_SERVING value
              * @property {number} DISK_STATE_READ_ONLY=2 DISK_STATE_READ_ONLY value
              * @property {number} DISK_STATE_LOST=3 DISK_STATE_LOST value
+             * @property {number} DISK_STATE_SUSPECT=4 DISK_STATE_SUSPECT value
              */
             v1.DiskState = (function() {
                 const valuesById = $Object.create(null), values = $Object.create(valuesById);
@@ -9291,6 +9292,7 @@ export const lumeo = $root.lumeo = (() => {
                 values[valuesById[1] = "DISK_STATE_SERVING"] = 1;
                 values[valuesById[2] = "DISK_STATE_READ_ONLY"] = 2;
                 values[valuesById[3] = "DISK_STATE_LOST"] = 3;
+                values[valuesById[4] = "DISK_STATE_SUSPECT"] = 4;
                 return values;
             })();
 

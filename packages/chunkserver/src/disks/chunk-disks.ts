@@ -8,6 +8,7 @@
 //     With the only disk everything is as its store says.
 // V3. What the masters have here and no disk has is *lost*: it is told as damaged, until it is
 //     written again, removed, or not asked for any more.
+// V4. A disk whose calls do not return gets no new ones: readers and writers are sent elsewhere.
 
 import { type ChunkHandle, type Closable, type Epoch, LumeoError } from "@lumeofs/base";
 import { compareVersions } from "../mutation/version.js";
@@ -52,13 +53,13 @@ export class ChunkDisks implements ChunkStore, Closable {
     this.#set = set;
   }
 
-  putSmall(
+  async putSmall(
     chunk: NewChunk | CopiedChunk,
     content: ChunkContent,
     payload: readonly Uint8Array[],
   ): Promise<void> {
     const only = this.#only;
-    if (only !== undefined) return only.store.putSmall(chunk, content, payload);
+    if (only !== undefined) return usable(only).store.putSmall(chunk, content, payload);
     return this.#put(chunk.handle, (disk) => disk.store.putSmall(chunk, content, payload));
   }
 
@@ -67,7 +68,7 @@ export class ChunkDisks implements ChunkStore, Closable {
     options: LargeWriteOptions = {},
   ): Promise<LargeWrite> {
     const only = this.#only;
-    if (only !== undefined) return only.store.beginLarge(chunk, options);
+    if (only !== undefined) return usable(only).store.beginLarge(chunk, options);
     const { handle } = chunk;
     const disk = this.#takePlace(handle);
     try {
@@ -95,9 +96,9 @@ export class ChunkDisks implements ChunkStore, Closable {
   ): Promise<{ readonly reader: ChunkReader; readonly folder: string }> {
     const only = this.#only;
     if (only !== undefined) {
-      return { reader: await only.store.open(handle, epoch), folder: only.folder };
+      return { reader: await usable(only).store.open(handle, epoch), folder: only.folder };
     }
-    const disk = this.#place(handle)?.disk ?? this.#anyDisk();
+    const disk = usable(this.#place(handle)?.disk ?? this.#anyDisk());
     try {
       const reader = await disk.store.open(handle, epoch);
       const { version, length, crc32c, file } = reader;
@@ -117,6 +118,7 @@ export class ChunkDisks implements ChunkStore, Closable {
   async verify(handle: ChunkHandle, pace?: Pace): Promise<Verdict> {
     const disk = this.#only ?? this.#place(handle)?.disk;
     if (disk === undefined) return { kind: "missing" };
+    usable(disk);
     try {
       return await disk.store.verify(handle, pace);
     } catch (error) {
@@ -165,9 +167,13 @@ export class ChunkDisks implements ChunkStore, Closable {
     const all = this.#set.serving.map(({ store }) => store.status());
     const sum = (of: (status: StoreStatus) => number): number =>
       all.reduce((total, one) => total + of(one), 0);
-    const state = ["serving", "readOnly", "failed"] as const;
+    const states = this.#set.serving.map((disk) => {
+      const { state } = disk.store.status();
+      return state === "serving" && disk.suspicion !== "" ? "readOnly" : state;
+    });
+    const order = ["serving", "readOnly", "failed"] as const;
     return {
-      state: state.find((one) => all.some((status) => status.state === one)) ?? "failed",
+      state: order.find((one) => states.includes(one)) ?? "failed",
       chunkCount: sum((one) => one.chunkCount),
       highestHandle: Math.max(0, ...all.map((one) => one.highestHandle)),
       usedBytes: sum((one) => one.usedBytes),
@@ -269,7 +275,7 @@ export class ChunkDisks implements ChunkStore, Closable {
       writing.count++;
       return writing.disk;
     }
-    const disk = this.#place(handle)?.disk ?? this.#choose(handle);
+    const disk = usable(this.#place(handle)?.disk ?? this.#choose(handle));
     this.#writing.set(handle, { disk, count: 1 });
     return disk;
   }
@@ -283,9 +289,9 @@ export class ChunkDisks implements ChunkStore, Closable {
 
   #choose(handle: ChunkHandle): ServerDisk {
     const { serving } = this.#set;
-    const rooms = serving.map(({ uuid, store }) => {
+    const rooms = serving.map(({ uuid, store, suspicion }) => {
       const { state, freeBytes } = store.status();
-      return { uuid, freeBytes, isOpen: state === "serving" };
+      return { uuid, freeBytes, isOpen: state === "serving" && suspicion === "" };
     });
     return serving[chooseDisk(handle, rooms)] ?? this.#anyDisk();
   }
@@ -399,6 +405,14 @@ function isBetter(one: KnownChunk, other: KnownChunk): boolean {
 
 function isEnded(disk: ServerDisk): boolean {
   return disk.failedBy !== undefined;
+}
+
+/** V4. @throws LumeoError UNAVAILABLE */
+function usable(disk: ServerDisk): ServerDisk {
+  const { suspicion, folder } = disk;
+  if (suspicion === "") return disk;
+  const message = `Cannot use the disk at "${folder}" now: ${suspicion}; go to another server`;
+  throw new LumeoError("UNAVAILABLE", message);
 }
 
 /** V2, for writers: they send the chunk elsewhere. */

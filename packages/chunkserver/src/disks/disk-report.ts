@@ -31,7 +31,8 @@ export function reportDisks({
     return {
       ...NOTHING,
       ...{ uuid: disk.uuid, folder: disk.folder, chunkCount, usedBytes, capacityBytes, freeBytes },
-      state: state === "failed" ? "lost" : state,
+      state: state === "failed" ? "lost" : disk.suspicion === "" ? state : "suspect",
+      why: disk.suspicion,
       damagedCount: disk.store.damaged().length,
       scrubbedMs: scrubs.statusOf(disk)?.lastRound?.beganAt ?? 0,
       hasTails: tails.disk === disk,

@@ -5,7 +5,14 @@
 // T2. The roster on the disks has every change before anything rests on it (`update`).
 // T3. Who we are stands on every disk: the masters' number is given to a new disk, too.
 
-import { type Clock, type Closable, type Crc32c, type Logger, LumeoError } from "@lumeofs/base";
+import {
+  type Clock,
+  type Closable,
+  type Crc32c,
+  invariant,
+  type Logger,
+  LumeoError,
+} from "@lumeofs/base";
 import type { ChunkserverHost } from "../host.js";
 import { type Membership, Volume } from "../store/volume.js";
 import { type Looked, lookAt, ROSTER_FILE } from "./look-at-folders.js";
@@ -13,6 +20,7 @@ import { MirroredFile, type MirroredFileOptions } from "./mirrored-file.js";
 import { type Mustered, muster } from "./muster.js";
 import { DISKS_MAX, encodeRoster, type Roster, type RosterEntry } from "./roster.js";
 import { ServerDisk, type ServerDiskOptions } from "./server-disk.js";
+import { WatchedFolders, type WatchLimits } from "./watched-disk.js";
 
 export interface DiskSetOptions {
   readonly folders: readonly string[];
@@ -27,8 +35,15 @@ export interface DiskSetOptions {
     ServerDiskOptions,
     "capacityBytes" | "lowWaterBytes" | "compactBytesPerSecond" | "segmentBytes" | "onDamage"
   >;
+  /** When a disk whose calls do not return is suspect, and when it is lost. */
+  readonly watch: WatchLimits;
   /** The last disk has failed. */
   readonly onFailure: (error: LumeoError) => void;
+}
+
+/** The options, with disks that are watched. */
+interface WatchedOptions extends DiskSetOptions {
+  readonly watched: WatchedFolders;
 }
 
 /** A disk of which nothing is served. */
@@ -69,8 +84,22 @@ export class DiskSet implements Closable {
 
   /** Opens what is there. @throws LumeoError CONFIG (muster.ts); what the last disk says. */
   static async open(options: DiskSetOptions): Promise<DiskSet> {
-    const { folders, host, crc32c, retired, clock } = options;
+    const { folders, host, watch } = options;
     checkFolders(folders);
+    const watched = new WatchedFolders(folders, host, watch);
+    const openDisk: ChunkserverHost["openDisk"] = (folder, how) => watched.openDisk(folder, how);
+    try {
+      const set = await DiskSet.#open({ ...options, watched, host: { ...host, openDisk } });
+      await watched.closeAllBut(set.serving.map(({ folder }) => folder));
+      return set;
+    } catch (error) {
+      await watched.closeAllBut([]);
+      throw error;
+    }
+  }
+
+  static async #open(options: WatchedOptions): Promise<DiskSet> {
+    const { folders, host, crc32c, retired, clock } = options;
     const looked = await Promise.all(folders.map((folder) => lookAt(folder, host, crc32c)));
     const nowMs = clock.wallMs();
     const plan = muster(
@@ -88,7 +117,7 @@ export class DiskSet implements Closable {
   }
 
   static async #openAll(
-    options: DiskSetOptions,
+    options: WatchedOptions,
     looked: readonly Looked[],
     plan: Mustered,
   ): Promise<DiskSet> {
@@ -292,7 +321,7 @@ async function formatFresh(
 
 /** Opens the stores; those that do not open are lost, unless none does. */
 async function openStores(
-  options: DiskSetOptions,
+  options: WatchedOptions,
   opened: readonly Opened[],
   lost: LostDisk[],
 ): Promise<readonly ServerDisk[]> {
@@ -305,8 +334,10 @@ async function openStores(
       const log = logger.child({ component: "store", ...place });
       const openIndex = () => host.openIndex(folder, log, options.folders.length);
       if (disk === undefined) throw new LumeoError("STORE_FAILED", `Cannot open "${folder}"`);
-      const parts = { folder, disk, volume, openIndex, crc32c, timers, logger: log, ...store };
-      return ServerDisk.open(parts);
+      const watch = options.watched.watchOf(folder);
+      invariant(watch !== undefined, "every folder is watched", { folder });
+      const parts = { folder, disk, volume, watch, openIndex, crc32c, timers, logger: log };
+      return ServerDisk.open({ ...parts, ...store });
     }),
   );
   const disks = ends.flatMap((end) => (end.status === "fulfilled" ? [end.value] : []));

@@ -20,6 +20,9 @@ export interface OpenChunkDisksPorts {
   readonly onFailure: (error: LumeoError) => void;
 }
 
+/** What Node.js has where nobody says otherwise. */
+const DISK_THREADS = 4;
+
 /** @throws LumeoError as DiskSet.open; nothing is open then. */
 export async function openChunkDisks(
   config: ChunkserverConfig,
@@ -34,6 +37,11 @@ export async function openChunkDisks(
       lowWaterBytes: config.reserveBytes,
       compactBytesPerSecond: config.compactBytesPerSecond,
       onDamage,
+    },
+    watch: {
+      suspectMs: config.diskSuspectMs,
+      stuckMs: config.diskStuckMs,
+      threads: host.diskThreads ?? DISK_THREADS,
     },
   });
   return { disks, store: new ChunkDisks(disks) };

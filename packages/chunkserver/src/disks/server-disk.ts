@@ -15,6 +15,7 @@ import {
 import type { ChunkIndex } from "../store/chunk-index.js";
 import { DiskChunkStore } from "../store/disk-chunk-store.js";
 import type { Volume } from "../store/volume.js";
+import type { DiskWatch } from "./disk-watch.js";
 
 export interface ServerDiskOptions {
   readonly folder: string;
@@ -31,6 +32,8 @@ export interface ServerDiskOptions {
   readonly segmentBytes?: number;
   /** A chunk was found to be other bytes than were written. */
   readonly onDamage: (handle: ChunkHandle) => void;
+  /** Of all calls of `disk`. */
+  readonly watch: DiskWatch;
 }
 
 /** See the head of this file. */
@@ -40,6 +43,7 @@ export class ServerDisk implements Closable {
   readonly volume: Volume;
   readonly #store: DiskChunkStore;
   readonly #failing: Failing;
+  readonly #watch: DiskWatch;
 
   private constructor(options: ServerDiskOptions, store: DiskChunkStore, failing: Failing) {
     this.folder = options.folder;
@@ -47,6 +51,8 @@ export class ServerDisk implements Closable {
     this.volume = options.volume;
     this.#store = store;
     this.#failing = failing;
+    this.#watch = options.watch;
+    this.#watch.onStuck = (error) => this.fail(error);
   }
 
   /** Opens the store. @throws LumeoError CONFIG if another process uses it; what the disk says. */
@@ -80,6 +86,11 @@ export class ServerDisk implements Closable {
     return this.#store;
   }
 
+  /** Why it is not to be used now though it has not failed, for people; empty if it may be. */
+  get suspicion(): string {
+    return this.failedBy === undefined ? this.#watch.suspicion : "";
+  }
+
   /** What has ended it; undefined while it works. */
   get failedBy(): LumeoError | undefined {
     return this.#failing.by;
@@ -108,8 +119,9 @@ export class ServerDisk implements Closable {
     }
   }
 
-  close(): Promise<void> {
-    return this.#store.close();
+  async close(): Promise<void> {
+    await this.#store.close();
+    await this.#watch.close();
   }
 }
 

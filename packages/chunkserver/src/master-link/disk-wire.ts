@@ -5,6 +5,7 @@ const States = lumeo.common.v1.DiskState;
 const STATES: Readonly<Record<DiskReport["state"], lumeo.common.v1.DiskState>> = {
   serving: States.DISK_STATE_SERVING,
   readOnly: States.DISK_STATE_READ_ONLY,
+  suspect: States.DISK_STATE_SUSPECT,
   lost: States.DISK_STATE_LOST,
 };
 

@@ -105,7 +105,7 @@ export class ReadService {
     try {
       crcs = await reader.read(part.offset, bytes);
     } catch (error) {
-      done();
+      permit.release(); // a disk that hangs may still write into the buffer: it is not used again
       throw error;
     }
     await exchange.send({ type: "readData", offset: part.offset, crcs }, [bytes], done);

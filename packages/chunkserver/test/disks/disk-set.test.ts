@@ -187,6 +187,97 @@ test("whose orders are obeyed is known to all disks, and one that was away learn
   await other.obey(8);
 });
 
+/** Takes back what `hang` has done, and lets late calls arrive. */
+function hang(machine: TwoDisks, folder: Folder): () => Promise<void> {
+  let goOn = (): void => undefined;
+  const gate = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  machine.hanging.set(folder, gate);
+  return async () => {
+    machine.hanging.delete(folder);
+    goOn();
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+}
+
+/** Handles from a number on whose disk is this one: put one after the other until it hangs. */
+async function putUntilHung(process: DisksProcess, from: number) {
+  for (let handle = from; ; handle += 2) {
+    let isOver = false;
+    const put = putSmall(process, handle).finally(() => {
+      isOver = true;
+    });
+    put.catch(() => undefined);
+    for (let i = 0; i < 20 && !isOver; i++) await new Promise((resolve) => setImmediate(resolve));
+    if (!isOver) return { handle, put };
+  }
+}
+
+test("a disk that hangs takes nothing new until it answers, and loses nothing by it", async (t) => {
+  const machine = new TwoDisks();
+  const process = await machine.start();
+  const { set, store, timers } = process;
+  for (let handle = 2; handle < 40; handle += 2) await putSmall(process, handle);
+  const goOn = hang(machine, "/b");
+  const { handle, put } = await putUntilHung(process, 100);
+  for (let i = 0; i < 2; i++) timers.ring();
+  t.is(set.serving[1]?.suspicion, "");
+  timers.ring();
+  t.regex(set.serving[1]?.suspicion ?? "", /has not returned for 3 s/);
+  t.is(store.status().state, "serving", "the other disk takes new chunks");
+  for (let other = 200; other < 220; other += 2) await putSmall(process, other);
+  t.is((await set.serving[0]?.store.page(chunkHandle(199), 100))?.length, 10, "all of them");
+  const there = (await set.serving[1]?.store.page(undefined, 1))?.[0]?.handle;
+  if (there === undefined) return t.fail();
+  const refused = { code: "UNAVAILABLE", message: /"\/b".*go to another server/ };
+  await t.throwsAsync(store.open(there, epoch(1)), refused);
+  await t.throwsAsync(store.verify(there), refused);
+  await goOn();
+  await put;
+  t.is(set.serving[1]?.suspicion, "");
+  t.is(store.find(chunkHandle(handle))?.length, 50 + handle);
+  t.is((await store.verify(there)).kind, "intact");
+  t.deepEqual(set.lost, []);
+});
+
+test("a disk that hangs for too long is lost, and what it brings late was promised to nobody", async (t) => {
+  const machine = new TwoDisks();
+  const process = await machine.start();
+  const { set, store, timers } = process;
+  for (let handle = 2; handle < 40; handle += 2) await putSmall(process, handle);
+  const goOn = hang(machine, "/b");
+  const { handle, put } = await putUntilHung(process, 100);
+  for (let i = 0; i < 6; i++) timers.ring();
+  await t.throwsAsync(put, { code: "STORE_FAILED", message: /hangs.*for 6 s/ });
+  await settle(process);
+  t.deepEqual(
+    set.serving.map(({ folder }) => folder),
+    ["/a"],
+  );
+  t.regex(set.lost[0]?.loss.why ?? "", /The disk at "\/b" hangs/);
+  await putSmall(process, handle);
+  await goOn();
+  t.is(set.serving.length, 1);
+  t.is(store.find(chunkHandle(handle))?.length, 50 + handle);
+  const again = await machine.start();
+  t.is(again.store.find(chunkHandle(handle))?.length, 50 + handle);
+  t.is((await again.store.verify(chunkHandle(handle))).kind, "intact");
+});
+
+test("the only disk that hangs for too long ends the process; so does one at a start", async (t) => {
+  const machine = new TwoDisks();
+  const process = await machine.start({ folders: ["/a"] });
+  hang(machine, "/a");
+  const { put } = await putUntilHung(process, 2);
+  for (let i = 0; i < 3; i++) process.timers.ring();
+  t.is(process.store.status().state, "readOnly", "the masters give it no new chunks");
+  await t.throwsAsync(putSmall(process, 2), { code: "UNAVAILABLE" });
+  for (let i = 0; i < 3; i++) process.timers.ring();
+  await t.throwsAsync(put, { code: "STORE_FAILED" });
+  t.is(process.failures.length, 1);
+});
+
 async function isInDoubt(tails: MovableTails, handle: number): Promise<boolean | undefined> {
   return (await tails.store.replicaOf(chunkHandle(handle)))?.isInDoubt;
 }

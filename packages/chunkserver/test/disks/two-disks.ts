@@ -2,7 +2,9 @@
 // a disk, or of its index, has a number of that disk, and may fail, alone or with all after it.
 
 import {
+  type Disk,
   epoch,
+  type File,
   KiB,
   type Logger,
   LumeoError,
@@ -44,6 +46,8 @@ export class TwoDisks {
   faultOf: FaultOf = () => undefined;
   /** Folders that are not there. */
   readonly missing = new Set<Folder>();
+  /** Calls of these disks do not reach them before this. */
+  readonly hanging = new Map<Folder, Promise<void>>();
   nowMs = 1_000_000;
   readonly #disks = new Map<Folder, SimDisk>();
   readonly #indexes = new Map<Folder, IndexMachine>();
@@ -115,6 +119,7 @@ export class TwoDisks {
         segmentBytes: SEGMENT_BYTES,
         onDamage: () => undefined,
       },
+      watch: { suspectMs: 3_000, stuckMs: 6_000, threads: 8 },
       onFailure: (error) => failures.push(error),
     });
     return { set, store: new this.#parts.ChunkDisks(set), timers, failures };
@@ -125,7 +130,7 @@ export class TwoDisks {
     if (known === undefined || this.missing.has(known)) {
       throw new LumeoError("NOT_FOUND", `Cannot open folder "${folder}": it is missing`);
     }
-    return this.diskOf(known).mount();
+    return hangable(this.diskOf(known).mount(), () => this.hanging.get(known));
   }
 
   #indexOf(folder: string): IndexMachine {
@@ -144,6 +149,31 @@ export class TwoDisks {
     this.#uuids++;
     return `00000000-0000-4000-8000-${String(this.#uuids).padStart(12, "0")}`;
   }
+}
+
+function hangable(disk: Disk, gate: () => Promise<void> | undefined): Disk {
+  const files = (file: File): File => gated(file, gate, (result) => result);
+  return gated(disk, gate, (result, name) => {
+    return name === "open" ? (result as Promise<File>).then(files) : result;
+  });
+}
+
+/** Its methods wait for the gate, if there is one when they are called. */
+function gated<T extends object>(
+  target: T,
+  gate: () => Promise<void> | undefined,
+  seen: (result: unknown, name: string | symbol) => unknown,
+): T {
+  return new Proxy(target, {
+    get(_, name) {
+      const method: unknown = Reflect.get(target, name);
+      if (typeof method !== "function") return method;
+      return (...args: unknown[]) => {
+        const call = () => seen(Reflect.apply(method, target, args), name);
+        return gate()?.then(call) ?? call();
+      };
+    },
+  });
 }
 
 const SEGMENT_BYTES = 24 * KiB;

@@ -74,8 +74,9 @@ function inlineOf({ inlineChunks, inlineBytes }: ChunkHealth): string {
 /** Whoever has to replace a disk wants to know where, since when and why. */
 function lostDisks({ chunkservers }: ClusterStatus, context: Context): readonly string[] {
   return chunkservers.flatMap(({ id, disks }) => {
-    const lost = disks.filter(({ state }) => state === "lost");
-    return lost.map(({ folder, lostSince, why }) => {
+    const bad = disks.filter(({ state }) => state === "lost" || state === "suspect");
+    return bad.map(({ folder, state, lostSince, why }) => {
+      if (state === "suspect") return `"${folder}" of ${id} does not answer: ${why}`;
       const age = formatDuration(Math.max(0, context.clock.wallMs() - lostSince));
       return `"${folder}" of ${id} LOST ${age} ago: ${why}`;
     });

@@ -72,7 +72,8 @@ function scrubLines(scrub: ScrubStatus, nowMs: number): readonly string[] {
 /** Nothing for a node with one disk, which is what the other lines are about. */
 function diskLines(disks: readonly DiskStatus[], nowMs: number): readonly string[] {
   const lost = disks.filter(({ state }) => state === "lost");
-  if (disks.length < 2 && lost.length === 0) return [];
+  const isSuspect = disks.some(({ state }) => state === "suspect");
+  if (disks.length < 2 && lost.length === 0 && !isSuspect) return [];
   return [
     `Disks    ${disks.length}${lost.length === 0 ? "" : `, ${lost.length} LOST`}`,
     ...disks.map((disk) => `  ${disk.folder}  ${diskState(disk, nowMs)}`),
@@ -82,6 +83,7 @@ function diskLines(disks: readonly DiskStatus[], nowMs: number): readonly string
 function diskState(disk: DiskStatus, nowMs: number): string {
   const ago = (at: number): string => `${formatDuration(Math.max(0, nowMs - at))} ago`;
   if (disk.state === "lost") return `LOST ${ago(disk.lostSince)}: ${disk.why}`;
+  if (disk.state === "suspect") return `does not answer: ${disk.why}`;
   return [
     disk.state === "readOnly" ? "read-only" : "serving",
     `${plural(disk.chunks, "chunk")}, ${formatCount(disk.damaged)} damaged`,

@@ -213,8 +213,14 @@ function scrubs({ chunkservers }: ClusterStatus, nowMs: number): readonly Doctor
 /** Nothing is said of disks that work: their servers are. */
 function disks({ chunkservers }: ClusterStatus, nowMs: number): readonly DoctorFinding[] {
   return chunkservers.flatMap(({ id: subject, disks: all }) => {
-    const lost = all.filter(({ state }) => state === "lost");
-    return lost.map(({ folder, lostSince, why }): DoctorFinding => {
+    const bad = all.filter(({ state }) => state === "lost" || state === "suspect");
+    return bad.map(({ folder, state, lostSince, why }): DoctorFinding => {
+      if (state === "suspect") {
+        const what = `its disk "${folder}" does not answer: ${why}`;
+        const mend =
+          "look into the log of its kernel, and at its cables; it is given up if it stays";
+        return { severity: "warning", check: "disks", subject, what, mend };
+      }
       const age = formatDuration(Math.max(0, nowMs - lostSince));
       const what = `its disk "${folder}" is lost since ${age}: ${why}`;
       const mend = "bring it back, or put an empty one in its place, and start the server again";

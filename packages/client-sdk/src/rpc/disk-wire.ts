@@ -22,5 +22,6 @@ export function decodeDisk(disk: lumeo.common.v1.IDiskStatus): DiskStatus {
 function decodeState(state: lumeo.common.v1.DiskState | null | undefined): DiskStatus["state"] {
   const { DiskState } = lumeo.common.v1;
   if (state === DiskState.DISK_STATE_LOST) return "lost";
+  if (state === DiskState.DISK_STATE_SUSPECT) return "suspect";
   return state === DiskState.DISK_STATE_READ_ONLY ? "readOnly" : "serving";
 }

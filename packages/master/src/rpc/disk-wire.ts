@@ -6,6 +6,7 @@ const States = lumeo.common.v1.DiskState;
 const STATES = {
   serving: States.DISK_STATE_SERVING,
   readOnly: States.DISK_STATE_READ_ONLY,
+  suspect: States.DISK_STATE_SUSPECT,
   lost: States.DISK_STATE_LOST,
 } as const;
 
@@ -43,6 +44,7 @@ export function encodeDisks(disks: readonly DiskReport[]): lumeo.common.v1.IDisk
 
 function decodeState(wire: lumeo.common.v1.DiskState | null | undefined): DiskReport["state"] {
   if (wire === States.DISK_STATE_LOST) return "lost";
+  if (wire === States.DISK_STATE_SUSPECT) return "suspect";
   return wire === States.DISK_STATE_READ_ONLY ? "readOnly" : "serving";
 }
 

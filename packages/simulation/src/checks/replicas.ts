@@ -128,7 +128,8 @@ export class ReplicaChecks {
     return version.epoch === chunk.epoch && isSame;
   }
 
-  #membersWanted({ coding }: ChunkRecord): number {
+  #membersWanted({ coding, isInline }: ChunkRecord): number {
+    if (isInline) return 0;
     return coding === undefined ? this.#cluster.options.replicas : unitCount(coding);
   }
 

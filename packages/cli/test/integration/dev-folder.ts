@@ -56,7 +56,7 @@ export class DevFolder {
   async store(t: ExecutionContext, path: string, content: string): Promise<void> {
     const file = join(this.dir, "local");
     writeFileSync(file, content);
-    const { status, stderr } = await this.run("put", "--replicas", "1", file, path);
+    const { status, stderr } = await this.run("put", "--no-inline", "--replicas", "1", file, path);
     t.is(status, 0, stderr);
   }
 }

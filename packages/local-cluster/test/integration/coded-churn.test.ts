@@ -78,7 +78,8 @@ async function act(t: ExecutionContext, client: Lumeo, files: Files, path: strin
     case 1: {
       const bytes = files.bytes(SIZES[files.number(SIZES.length)] ?? 1);
       const code = files.number(2) === 0 ? "none" : "4+2";
-      await client.put(path, bytes, { chunkSize: MiB, code });
+      const inline = files.number(2) === 0; // of the smallest ones that are not coded
+      await client.put(path, bytes, { chunkSize: MiB, code, inline });
       contents.set(path, bytes);
       return;
     }
@@ -125,7 +126,7 @@ test("files that change all the time are right while their tree is converted", a
   for (let i = 0; i < FILES; i++) {
     const path = `/t/d${i % 3}/f${i}`;
     const bytes = files.bytes(SIZES[i % SIZES.length] ?? 1);
-    await client.put(path, bytes, { chunkSize: MiB });
+    await client.put(path, bytes, { chunkSize: MiB, inline: false });
     files.contents.set(path, bytes);
   }
   const over = new AbortController();

@@ -152,7 +152,7 @@ test.serial(
     for (let i = 0; i < FILES; i++) {
       const bytes = someBytes(i, SIZES[i % SIZES.length] ?? 1);
       const path = `/tree/d${i % 4}/f${i}`;
-      await client.put(path, bytes, { chunkSize: CHUNK_SIZE });
+      await client.put(path, bytes, { chunkSize: CHUNK_SIZE, inline: false });
       files.set(path, bytes);
     }
     const tree = [...files.keys()];
@@ -284,7 +284,7 @@ test.serial("a reading that outlasts two conversions and their grace goes on", a
 test.serial("what cannot be converted is refused with a reason", async (t) => {
   const { drill } = t.context;
   await using client = clientOf(t);
-  await client.put("/d/f", someBytes(1, 100));
+  await client.put("/d/f", someBytes(1, 100), { inline: false });
   const refused = async (args: readonly string[], why: RegExp): Promise<void> => {
     const { status, stderr } = await drill.run(["ec-convert", ...args]);
     t.not(status, 0);

@@ -53,7 +53,7 @@ test.serial("a flipped bit in a small chunk is never handed out", async (t) => {
   const { drill } = t.context;
   const text = `needle ${"small chunk ".repeat(200)}`;
   writeFileSync(drill.at("small"), text);
-  await drill.ok(t, ["put", drill.at("small"), "/small"]);
+  await drill.ok(t, ["put", "--no-inline", drill.at("small"), "/small"]);
   for (const id of ["cs1", "cs2"]) {
     t.true(0 < damageSmall(drill, id, text), `${id} has the small chunk in its log`);
   }
@@ -64,7 +64,7 @@ test.serial("when every replica is damaged a read ends with 7 and leaves no file
   const { drill } = t.context;
   const text = `lost ${"all three ".repeat(200)}`;
   writeFileSync(drill.at("lost"), text);
-  await drill.ok(t, ["put", drill.at("lost"), "/lost"]);
+  await drill.ok(t, ["put", "--no-inline", drill.at("lost"), "/lost"]);
   for (const id of ["cs1", "cs2", "cs3"]) t.true(0 < damageSmall(drill, id, text));
   const { status, stderr } = await drill.run(["get", "/lost", drill.at("never")]);
   t.is(status, 7, stderr);

@@ -65,7 +65,7 @@ test.serial("small puts go on while a chunkserver is down, and come back with it
   await drill.cluster.kill("cs1");
   for (let i = 0; i < 5; i++) {
     writeFileSync(drill.at(`small-${i}`), `small ${i}`);
-    await drill.ok(t, ["put", drill.at(`small-${i}`), "/small/"]);
+    await drill.ok(t, ["put", "--no-inline", drill.at(`small-${i}`), "/small/"]);
   }
   await drill.cluster.restart("cs1");
   await drill.cluster.waitReady();

@@ -95,7 +95,7 @@ test.serial(
       const first = await pieces.next();
       readings.push({ path, pieces, read: [Buffer.from(first.value ?? "")] });
     }
-    for (const { path } of readings) await client.put(path, "new");
+    for (const { path } of readings) await client.put(path, "new", { inline: false });
     await untilCopies(t, 3 * (chunks + readings.length));
     const toTheEnd = readings.map(async ({ pieces, read }) => {
       for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
@@ -119,7 +119,7 @@ test.serial("copies, snapshots and versions keep the chunks that they share", as
   await client.copy("/d/file", "/copy");
   await client.snapshots.create("/d", "s");
   await client.remove("/d/file", GONE);
-  await client.put("/d/other", "replaced");
+  await client.put("/d/other", "replaced", { inline: false });
   await client.put("/strange", gone, { chunkSize: MIB });
   await client.remove("/strange", GONE);
   await untilCopies(t, 3 * (3 + 3 + 1)); // the strange one's are gone
@@ -141,7 +141,7 @@ test.serial("a snapshot that is taken while files are replaced and removed is wh
   const write = async (name: string, round: number): Promise<void> => {
     const text = `${name} ${round} `.repeat(200);
     contents.get(name)?.add(text);
-    await client.put(`/d/${name}`, text);
+    await client.put(`/d/${name}`, text, { inline: round % 4 === 2 });
   };
   await Promise.all(names.map((name) => write(name, 0)));
   for (let round = 1; round <= 8; round++) {
@@ -154,7 +154,7 @@ test.serial("a snapshot that is taken while files are replaced and removed is wh
   }
   for (const name of names) await client.remove(`/d/${name}`, GONE).catch(() => undefined);
   // What was removed last, and no snapshot has, is gone: so is everything that was removed before.
-  await client.put("/last", "last");
+  await client.put("/last", "last", { inline: false });
   const [last] = (await client.stat("/last", { chunks: true })).chunks ?? [];
   await client.remove("/last", GONE);
   const isForgotten = async (): Promise<true | undefined> => {

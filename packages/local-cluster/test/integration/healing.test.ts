@@ -169,7 +169,7 @@ test.serial("a chunkserver is drained under writers, whose leader dies on the wa
   const writing = new AbortController();
   const writer = (async () => {
     for (let i = 0; !writing.signal.aborted; i++) {
-      const source = seededBytes(1_000 + i, i % 3 === 0 ? 2 * MIB : 4_000);
+      const source = seededBytes(1_000 + i, i % 3 === 0 ? 2 * MIB : 5_000);
       const path = `/during/${i}`;
       await drill.ok(t, ["put", "--chunk-size", "1M", "-", path], { stdin: source });
       digests.set(path, source.sha256());

@@ -162,7 +162,9 @@ test.serial(
     const { drill } = t.context;
     const load = await begin(t);
     // What each of them was granted and did not use is good for an hour: nobody waits for that.
-    for (let i = 0; i < 3; i++) await drill.ok(t, ["put", "package.json", `/lately/${i}`]);
+    for (let i = 0; i < 3; i++) {
+      await drill.ok(t, ["put", "--no-inline", "package.json", `/lately/${i}`]);
+    }
     await drill.ok(t, ["node", "decommission", "cs2"]);
     const of = { kind: "decommission", node: "cs2" };
     const { id } = await jobThat(t, of, (job) => 0 < job.doneChunks);

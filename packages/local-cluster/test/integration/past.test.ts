@@ -59,7 +59,7 @@ async function trashDirectory(client: Lumeo, path: string, count: number): Promi
   await client.mkdir(path);
   await client.setPolicy(path, { trashMs: HOUR_MS });
   for (let i = 0; i < count; i++) {
-    await client.put(`${path}/f${i}`, `content ${i}`);
+    await client.put(`${path}/f${i}`, `content ${i}`, { inline: i % 2 === 0 });
     await client.remove(`${path}/f${i}`);
   }
 }
@@ -181,7 +181,7 @@ test.serial("listings of the past refuse sizes and cursors that are none", async
 
 test.serial("a snapshot keeps names and contents, and is read by its path", async (t) => {
   const { client } = t.context;
-  await client.put("/s1/sub/f", "before");
+  await client.put("/s1/sub/f", "before", { inline: false });
   const made = await client.snapshots.create("/s1", "monday");
   t.like(made, { name: "monday", directory: "/s1", path: "/s1/.snapshot/monday" });
   t.true(made.createdAt instanceof Date);
@@ -259,7 +259,9 @@ test.serial("versions are listed newest first, read, and removed one by one", as
   const { client } = t.context;
   await client.mkdir("/v1");
   await client.setPolicy("/v1", { versions: 10 });
-  for (const content of ["one", "two", "three", "four"]) await client.put("/v1/f", content);
+  for (const content of ["one", "two", "three", "four"]) {
+    await client.put("/v1/f", content, { inline: content !== "two" });
+  }
   const versions = await client.versions.list("/v1/f").toArray();
   const contents: string[] = [];
   for (const { version } of versions) contents.push(await text(client, "/v1/f", version));

@@ -55,7 +55,7 @@ test.serial(
     await drill.ok(t, ["put", "--chunk-size", "1M", "-", "/large"], { stdin: source });
     const text = `needle ${"small chunk ".repeat(200)}`;
     writeFileSync(drill.at("small"), text);
-    await drill.ok(t, ["put", drill.at("small"), "/small"]);
+    await drill.ok(t, ["put", "--no-inline", drill.at("small"), "/small"]);
 
     t.is(damageLargeChunks(drill, "cs2", MIB), chunks);
     t.true(0 < damageSmall(drill, "cs2", text));

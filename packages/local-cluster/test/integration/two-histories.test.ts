@@ -74,7 +74,7 @@ test.serial("a chunk with two histories is stopped on every server, and alarms",
   const { drill } = t.context;
   const bytes = Buffer.from(`two ${"histories ".repeat(50)}`);
   writeFileSync(drill.at("two"), bytes);
-  await drill.ok(t, ["put", drill.at("two"), "/two"]);
+  await drill.ok(t, ["put", "--no-inline", drill.at("two"), "/two"]);
   const chunks = await drill.json<Chunk>(t, ["chunk", "ls"]);
   const chunk = chunks.find((one) => one.lengthBytes === bytes.length);
   const auditor = chunk?.replicas.find((one) => one.role === "primary");

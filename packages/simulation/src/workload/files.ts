@@ -12,6 +12,9 @@ const DIRECTORY = "/files";
 const CHUNK_BYTES = 128 * KiB;
 const LARGE_BYTES = 384 * KiB;
 
+/** One in so many goes to the masters if it is small enough; the others are on chunkservers. */
+const INLINE_EVERY = 3;
+
 /** Each keeps what it has for ever, and everything is read again and again. */
 const COPIES_MAX = 8;
 const SNAPSHOTS_MAX = 3;
@@ -202,7 +205,8 @@ export class FileWorkload {
     const body = random.fraction() < slowShare ? slowly(content, hand) : content;
     const isCoded = code !== undefined && random.fraction() < codedShare;
     const layout = isCoded ? { code } : { redundancy: { replicas } };
-    return client.put(path, body, { ...layout, chunkSize, deadlineMs, ...condition });
+    const inline = id % INLINE_EVERY === 0;
+    return client.put(path, body, { ...layout, chunkSize, inline, deadlineMs, ...condition });
   }
 
   async #range(client: Lumeo, path: string, random: SeededRandom): Promise<void> {

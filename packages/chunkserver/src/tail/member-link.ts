@@ -10,13 +10,7 @@ import {
   type Permit,
   type Timers,
 } from "@lumeofs/base";
-import {
-  blockCrcs,
-  type ChainLink,
-  type FramePool,
-  firstBadBlock,
-  type ReceivedFrame,
-} from "@lumeofs/node/frames";
+import type { ChainLink, FramePool, ReceivedFrame } from "@lumeofs/node/frames";
 import type { AppendRecord } from "../replication/append-record.js";
 import {
   decodeReply,
@@ -100,17 +94,17 @@ export class MemberLink {
       address: to.address,
       lane: LANE + (handle % LANES),
     });
-    const payload = [encodeMessage(message), ...data];
+    const head = encodeMessage(message);
     let isSent = false;
     const exchange = connection.request(
       {
         type: "tailMessage",
         handle,
         primary: from,
-        crcs: blockCrcs(payload, crc32c),
+        headCrc32c: crc32c(head),
         ...(token === undefined ? {} : { token }),
       },
-      payload,
+      [head, ...data],
       () => {
         isSent = true;
         sent();
@@ -138,10 +132,10 @@ export class MemberLink {
     if (message.type !== "tailReply" || message.server !== to.server) {
       throw new LumeoError("PROTOCOL", `Cannot go on: "${to.address}" is not server ${to.server}`);
     }
-    if (firstBadBlock(payload, message.crcs, this.#ports.crc32c) !== undefined) {
+    const { said: reply, head, bytes } = decodeReply(inOnePiece(payload));
+    if (this.#ports.crc32c(head) !== message.headCrc32c) {
       throw new LumeoError("CONNECTION_LOST", "A reply came with another checksum");
     }
-    const { said: reply, bytes } = decodeReply(inOnePiece(payload));
     if (reply.kind !== "given") return { reply, bytes: NO_BYTES };
     return { reply, bytes: checkedBytes(reply.records, bytes, this.#ports.crc32c) };
   }

@@ -56,6 +56,9 @@ const REPLIES = {
 /** What was read, and the bytes of its data records, one behind the other. */
 export interface Decoded<T> {
   readonly said: T;
+  /** The bytes that say it. */
+  readonly head: Uint8Array;
+  /** What follows. */
   readonly bytes: Uint8Array;
 }
 
@@ -192,7 +195,8 @@ function decoded<T>(payload: Uint8Array, read: (reader: ByteReader) => T): Decod
   const reader = new ByteReader(payload);
   try {
     const said = read(reader);
-    return { said, bytes: payload.subarray(reader.position) };
+    const { position } = reader;
+    return { said, head: payload.subarray(0, position), bytes: payload.subarray(position) };
   } catch (error) {
     if (!(error instanceof LumeoError) || error.code !== "CORRUPT") throw error;
     throw malformed(error.message);

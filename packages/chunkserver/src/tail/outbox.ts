@@ -38,6 +38,11 @@ export class Outbox {
     return this.#waiting.length === 0 && this.#sending === undefined && this.#unanswered === 0;
   }
 
+  /** Whether more than one message is not answered. */
+  get owesMore(): boolean {
+    return 1 < this.#unanswered;
+  }
+
   push(message: ReplicaMessage): void {
     this.#waiting.push(message);
     this.#sending ??= this.#sendAll().finally(() => {

@@ -19,6 +19,8 @@ export interface SealRoundPorts {
   readonly members: readonly ServerId[];
   readonly own: ServerId;
   readonly now: () => MonotonicMs;
+  /** Whether a member is known to have the seal: before that it could not settle. */
+  readonly hasSeal: (server: ServerId) => boolean;
   /** A member that has owed an answer for long. */
   readonly isSilent: (server: ServerId) => boolean;
   readonly tell: (server: ServerId, kind: "settle" | "finish") => Promise<MemberReply>;
@@ -53,6 +55,11 @@ export class SealRound {
     else this.#tryToEnd(now);
   }
 
+  /** Whether a member has not been asked for what is due, though it may be ready now. */
+  isAwaiting(server: ServerId): boolean {
+    return this.#stage !== "stopped" && !this.#done.has(server) && !this.#asked.has(server);
+  }
+
   /** The masters have recorded the seal. */
   finish(): void {
     if (this.#stage !== "settling") return;
@@ -71,6 +78,7 @@ export class SealRound {
   #ask(server: ServerId, now: MonotonicMs): void {
     const { own, members } = this.#ports;
     if (this.#done.has(server) || this.#asked.has(server)) return;
+    if (!this.#ports.hasSeal(server)) return;
     if (now < (this.#againAt.get(server) ?? 0)) return;
     const isEarly = server === own && this.#stage === "finishing" && !this.#isLate(now);
     if (isEarly && this.#done.size < members.length - 1) return;

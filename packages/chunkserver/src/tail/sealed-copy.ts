@@ -3,9 +3,11 @@
 //
 // C1. What is given to the disk is committed, so it never changes. What is only durable is kept in
 //     memory, a few parts of it, and is cut off when it is replaced.
-// C2. Records are taken as they become durable, from the memory in which they came. What finds no
-//     room is read from the log later (`extend`).
-// C3. Which chunk it is, and that it is whole, is decided by its seal alone: without a record in
+// C2. It begins in memory, and gets its file when it is worth one (`open`).
+// C3. Records are taken as they become durable, from the memory in which they came. What finds no
+//     room is read from the log later (`extend`), up to what is not durable yet: so a copy that is
+//     behind catches up, and the next record is taken again.
+// C4. Which chunk it is, and that it is whole, is decided by its seal alone: without a record in
 //     the log of sealed chunks the file is nobody's.
 
 import { BLOCK_BYTES, type Crc32c, type Epoch, invariant, LumeoError } from "@lumeofs/base";
@@ -37,7 +39,7 @@ interface Reading {
 export class SealedCopy {
   readonly #replica: TailReplica;
   readonly #ports: SealedCopyPorts;
-  readonly #write: LargeWrite;
+  #write: LargeWrite | undefined;
   readonly #crcs = new Uint8Array(4 * Math.ceil(APPENDABLE_BYTES_MAX / BLOCK_BYTES));
   /** Taken and not given to the disk: full ones, and the last. */
   #parts: Uint8Array[] = [];
@@ -51,23 +53,25 @@ export class SealedCopy {
   #isReading = false;
   #isOver = false;
 
-  private constructor(replica: TailReplica, ports: SealedCopyPorts, write: LargeWrite) {
+  constructor(replica: TailReplica, ports: SealedCopyPorts) {
     this.#replica = replica;
     this.#ports = ports;
-    this.#write = write;
   }
 
-  /** @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
-  static async begin(
-    replica: TailReplica,
-    ports: SealedCopyPorts,
-    epoch: Epoch,
-  ): Promise<SealedCopy> {
+  /** Gives it a file, if it has none yet (C2). @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
+  async open(epoch: Epoch): Promise<void> {
+    if (this.#write !== undefined || this.#isOver) return;
     // Which record it is kept under is said at the end: the seal is not written yet.
-    const version = { epoch, seq: 1, clock: replica.state.history.clock };
-    const chunk = { handle: replica.handle, version };
-    const write = await ports.store.beginLarge(chunk, { uncached: true });
-    return new SealedCopy(replica, ports, write);
+    const version = { epoch, seq: 1, clock: this.#replica.state.history.clock };
+    const chunk = { handle: this.#replica.handle, version };
+    const write = await this.#ports.store.beginLarge(chunk, { uncached: true });
+    if (this.#isOver) return write.abort();
+    this.#write = write;
+    this.pass();
+  }
+
+  get isOpen(): boolean {
+    return this.#write !== undefined;
   }
 
   /** Bytes that were taken so far. */
@@ -75,7 +79,7 @@ export class SealedCopy {
     return this.#takenBytes;
   }
 
-  /** Takes a record that is durable now, if it is the next one and there is room (C2). */
+  /** Takes a record that is durable now, if it is the next one and there is room (C3). */
   take(record: AppendRecord, bytes: Uint8Array | undefined): void {
     if (this.#isReading || this.#isOver || record.seq !== this.#takenSeq + 1) return;
     if (this.#hasRoomFor(dataBytes(record))) this.#put(record, bytes);
@@ -108,6 +112,7 @@ export class SealedCopy {
   /** Makes it the chunk that this seal ends; the seal is committed. @throws LumeoError */
   async finish(seal: AppendRecord): Promise<void> {
     const { seq: toSeq } = seal;
+    await this.open(seal.epoch);
     const { parts } = this.#ports;
     // The seal is committed, so all before it is, whether this replica has heard so or not.
     const pass = (): void => this.#giveUpTo(this.#takenBytes);
@@ -120,14 +125,14 @@ export class SealedCopy {
     await this.#writing;
     this.#check();
     const crcs = this.#crcs.subarray(0, 4 * Math.ceil(this.#givenBytes / BLOCK_BYTES));
-    await this.#write.finish(contentOf(seal, crcs), chunkOf(this.#replica, seal));
+    await this.#write?.finish(contentOf(seal, crcs), chunkOf(this.#replica, seal));
   }
 
   /** Drops what was written. Harmless after `finish` or a second time. */
   async abort(): Promise<void> {
     this.#isOver = true;
     for (const part of this.#parts.splice(0)) this.#ports.parts.give(part);
-    await this.#write.abort();
+    await this.#write?.abort();
     await this.#writing;
   }
 
@@ -152,7 +157,8 @@ export class SealedCopy {
 
   #next(toSeq: number): AppendRecord | undefined {
     const seq = this.#takenSeq + 1;
-    return seq <= toSeq ? this.#replica.state.history.at(seq) : undefined;
+    const isThere = seq <= toSeq && this.#replica.isDurable(seq);
+    return isThere ? this.#replica.state.history.at(seq) : undefined;
   }
 
   /** Whether so much more has a place in the parts; takes one more if need be. */
@@ -184,7 +190,8 @@ export class SealedCopy {
 
   #giveUpTo(committedBytes: number): void {
     const end = Math.min(this.#takenBytes, committedBytes);
-    while (!this.#isOver && this.#givenBytes + PART_BYTES <= end) this.#give(PART_BYTES);
+    if (this.#write === undefined || this.#isOver) return;
+    while (this.#givenBytes + PART_BYTES <= end) this.#give(PART_BYTES);
   }
 
   readonly #tryTake = (): Uint8Array | undefined => this.#ports.parts.tryTake();
@@ -193,12 +200,13 @@ export class SealedCopy {
   #give(bytes: number): void {
     const { parts, crc32c } = this.#ports;
     const part = this.#parts.shift();
-    invariant(part !== undefined, "what was taken is in the parts");
+    const write = this.#write;
+    invariant(part !== undefined && write !== undefined, "what was taken is in the parts");
     const filled = part.subarray(0, bytes);
     this.#crcs.set(blockCrcs([filled], crc32c), 4 * (this.#givenBytes / BLOCK_BYTES));
     this.#givenBytes += bytes;
     this.#writingCount++;
-    const written = this.#write
+    const written = write
       .write([filled])
       .catch((cause: unknown) => {
         this.#failedBy ??= { cause };

@@ -30,7 +30,7 @@ export async function keepSealed(
   const isKept = known?.version.epoch === record.epoch && !known.isDamaged;
   if (length === 0 || isKept) return ahead?.abort();
   if (SMALL_CHUNK_BYTES_MAX < length) {
-    const copy = ahead ?? (await SealedCopy.begin(replica, ports, record.epoch));
+    const copy = ahead ?? new SealedCopy(replica, ports);
     try {
       await copy.finish(record);
     } finally {

@@ -3,7 +3,8 @@
 //
 // Y1. Appends are taken up in the order of their coming. While some are under way, those that come
 //     are collected and go together: so one wait for the disk serves many.
-// Y2. What is taken and not yet committed is bounded in records and bytes; more waits.
+// Y2. What is taken and not yet committed is bounded in records and bytes; more waits. So it does
+//     for a member that answers and is a little behind: not for one that is silent, or far behind.
 // Y3. A request is answered once: with its place, with what refused it, or with UNKNOWN_OUTCOME.
 
 import {
@@ -21,6 +22,7 @@ import {
 } from "@lumeofs/base";
 import type { ChainLink } from "@lumeofs/node/frames";
 import { type AppendRecord, RECORD_BYTES_MAX } from "../replication/append-record.js";
+import type { History } from "../replication/history.js";
 import { APPENDABLE_BYTES_MAX, RECORDS_MAX } from "../replication/leading.js";
 import type { ReplicaMessage, ReplicaReply } from "../replication/message.js";
 import { beginEpoch, stepPrimary } from "../replication/primary.js";
@@ -36,12 +38,12 @@ import { beginRead, type CommittedView, mayEndRead } from "../replication/reads.
 import type { AppendCall, AppendPlace } from "./append-call.js";
 import { refusal, unknownOutcome } from "./append-errors.js";
 import type { EpochOrder } from "./epoch-order.js";
-import { MemberContacts } from "./member-contacts.js";
 import type { MemberLink } from "./member-link.js";
-import { Outbox } from "./outbox.js";
+import type { OutboxPorts } from "./outbox.js";
 import { RecordSource } from "./record-source.js";
 import { SealRound } from "./seal-round.js";
 import type { TailMasters } from "./tail-masters.js";
+import { TailMembers } from "./tail-members.js";
 import { recordsIn } from "./tail-range.js";
 import type { RecordBytes } from "./tail-replica.js";
 import type { TailStore } from "./tail-store.js";
@@ -53,10 +55,6 @@ const BATCHES_MAX = 2;
 const UNCOMMITTED_BYTES_MAX = 16 * 2 ** 20;
 /** Requests that wait to be taken; more are refused. */
 const HELD_MAX = 4_096;
-/** A member that has not answered for this long is spoken to again. */
-const RESEND_MS = 300;
-/** After so long without a record, members are told what is committed. */
-const TELL_MS = 50;
 
 export interface TailPrimaryPorts {
   readonly tails: TailStore;
@@ -81,8 +79,7 @@ export class TailPrimary {
   readonly order: EpochOrder;
   readonly #ports: TailPrimaryPorts;
   readonly #source: RecordSource;
-  readonly #outboxes = new Map<ServerId, Outbox>();
-  readonly #contacts = new MemberContacts();
+  readonly #members: TailMembers;
   readonly #requests = new Map<number, Request>();
   #state: PrimaryState;
   #held: Request[] = [];
@@ -104,7 +101,7 @@ export class TailPrimary {
     this.#state = begun.state;
     this.#appendedAt = ports.now().monotonicMs;
     this.#source = new RecordSource(order, ports);
-    for (const server of order.members.keys()) this.#outboxes.set(server, this.#outbox(server));
+    this.#members = new TailMembers(order.members.keys(), (server) => this.#toMember(server));
   }
 
   /** Begins the epoch. */
@@ -152,7 +149,7 @@ export class TailPrimary {
       const message = `Cannot append to chunk ${this.handle}: ${HELD_MAX} records wait`;
       return Promise.reject(new LumeoError("OVERLOADED", message));
     }
-    this.#appendedAt = this.#ports.now().monotonicMs;
+    this.#appendedAt = this.#now;
     return new Promise((resolve, reject) => {
       this.#held.push({ ...call, resolve, reject });
       this.#pump();
@@ -225,28 +222,16 @@ export class TailPrimary {
   /** Some time has passed. */
   tick(): void {
     const { monotonicMs: now } = this.#ports.now();
-    this.#resend(now);
+    const neglected = this.#members.neglected(this.#state, now);
+    if (0 < neglected.size || this.#isUnasked) this.#step({ kind: "resend", to: neglected });
     this.#sealing?.tick(now);
+    this.#pump();
     if (this.#state.kind !== "leading" || this.#state.stage !== "active") return;
     const { history } = this.#state;
-    const isFull =
-      APPENDABLE_BYTES_MAX - RECORD_BYTES_MAX <= history.lengthBytes ||
-      RECORDS_MAX <= history.lastSeq + 1;
     const isQuiet = this.#requests.size === 0 && this.#held.length === 0;
     const isIdle = isQuiet && this.#ports.idleSealMs <= now - this.#appendedAt;
-    const isDue = isFull || isIdle || this.#isSealWanted;
+    const isDue = isFull(history) || isIdle || this.#isSealWanted;
     if (isDue && history.sealSeq === undefined) this.#step({ kind: "seal" });
-  }
-
-  #resend(now: MonotonicMs): void {
-    const silent = new Set<ServerId>();
-    for (const [server, outbox] of this.#outboxes) {
-      if (!outbox.isIdle) continue;
-      const quietMs = this.#contacts.quietMs(server, now);
-      const isLacking = RESEND_MS <= quietMs && this.#isBehind(server);
-      if (isLacking || (TELL_MS <= quietMs && this.#isUntold(server))) silent.add(server);
-    }
-    if (0 < silent.size || this.#isUnasked) this.#step({ kind: "resend", to: silent });
   }
 
   /** Whether there is something that the masters have not confirmed, and are not asked now. */
@@ -256,22 +241,6 @@ export class TailPrimary {
     const isSealed = (state.history.sealSeq ?? Infinity) <= state.commitSeq;
     const isUnsettled = state.stage === "active" && isSealed && this.#sealing === undefined;
     return state.stage === "activating" || isUnsettled;
-  }
-
-  #isBehind(server: ServerId): boolean {
-    const state = this.#state;
-    if (state.kind === "fetching") return server === state.donor;
-    if (state.kind === "fencing") return state.testimonies.get(server)?.kind !== "fenced";
-    if (state.kind !== "leading") return false;
-    const progress = state.progress.get(server);
-    return progress !== undefined && progress.matched < state.history.lastSeq;
-  }
-
-  /** Whether a member has everything, and does not know how much of it is committed. */
-  #isUntold(server: ServerId): boolean {
-    const state = this.#state;
-    if (state.kind !== "leading") return false;
-    return this.#contacts.toldSeq(server) < state.commitSeq;
   }
 
   /** Y1, Y2. */
@@ -289,6 +258,8 @@ export class TailPrimary {
       const { history } = this.#state as Extract<PrimaryState, { readonly kind: "leading" }>;
       this.#batches.push(history.lastSeq);
       for (const output of outputs) this.#put(output);
+      // At once: whoever appends waits for the next chunk.
+      if (isFull(history) && history.sealSeq === undefined) return this.#step({ kind: "seal" });
     }
   }
 
@@ -299,13 +270,14 @@ export class TailPrimary {
     this.#batches = this.#batches.filter((lastSeq) => view.position.seq < lastSeq);
     const uncommitted = state.history.lengthBytes - view.lengthBytes;
     if (UNCOMMITTED_BYTES_MAX <= uncommitted + this.#source.freshBytes) return false;
+    if (this.#members.isAnyAwaited(state, this.#now)) return false;
     const count = this.#batches.length;
     if (count < BATCHES_MAX) return true;
     const held = this.#held;
     let bytes = 0;
     for (const { bytes: data } of held.slice(0, APPEND_RECORDS_MAX)) bytes += data.byteLength;
-    const isFull = APPEND_RECORDS_MAX <= held.length || APPEND_BYTES_MAX / 2 <= bytes;
-    return isFull && count < FULL_BATCHES_MAX;
+    const isFullBatch = APPEND_RECORDS_MAX <= held.length || APPEND_BYTES_MAX / 2 <= bytes;
+    return isFullBatch && count < FULL_BATCHES_MAX;
   }
 
   #take(request: Request): readonly PrimaryOutput[] {
@@ -358,27 +330,36 @@ export class TailPrimary {
 
   #send(to: ServerId, message: ReplicaMessage): void {
     if (message.kind === "fetch") this.#source.donor = to;
-    this.#contacts.spoke(to, message, this.#ports.now().monotonicMs);
-    this.#outboxes.get(to)?.push(message);
+    this.#members.send(to, message, this.#now);
   }
 
-  #outbox(to: ServerId): Outbox {
-    return new Outbox({
+  #toMember(to: ServerId): OutboxPorts {
+    return {
       hold: (records) => this.#source.hold(to, records),
       say: async (message, held) => {
         const reply = await this.#source.say(to, message, held);
         if (reply !== undefined && !this.#isOver) this.#received(to, reply);
       },
       failed: (error) => this.#failed(to, error),
-    });
+    };
   }
 
   #received(from: ServerId, reply: ReplicaReply): void {
-    this.#contacts.heard(from);
+    this.#members.heard(from, this.#now);
     if (reply.kind === "appended" && from === this.order.grant.primary) {
       this.#source.durable(reply.durable);
     }
     this.#step({ kind: "received", from, reply });
+    if (this.#sealing?.isAwaiting(from) === true) this.#sealing.tick(this.#now);
+  }
+
+  get #now(): MonotonicMs {
+    return this.#ports.now().monotonicMs;
+  }
+
+  #hasMatched(server: ServerId, seq: number): boolean {
+    const progress = this.#state.kind === "leading" ? this.#state.progress.get(server) : undefined;
+    return seq <= (progress?.matched ?? 0);
   }
 
   #failed(server: ServerId, error: LumeoError): void {
@@ -413,12 +394,13 @@ export class TailPrimary {
     const chunkEpoch = seal.epoch;
     this.#sealing = new SealRound({
       members: state.grant.members,
-      now: () => this.#ports.now().monotonicMs,
+      hasSeal: (server) => this.#hasMatched(server, seal.seq),
+      now: () => this.#now,
       tell: (server, kind) => {
         return this.#source.tell(server, { kind, epoch: state.grant.epoch, seal });
       },
       stale: (from, reply) => this.#received(from, reply),
-      isSilent: (server) => this.#contacts.isSilent(server, this.#ports.now().monotonicMs),
+      isSilent: (server) => this.#members.isSilent(server, this.#now),
       record: async () => {
         const outcome = await masters.recordSeal(this.#tail, content, chunkEpoch);
         this.#step({ kind: "sealRecorded", isDone: outcome === "done" });
@@ -427,7 +409,7 @@ export class TailPrimary {
       own: state.grant.primary,
       failed: (server, error) => this.#failed(server, error),
     });
-    this.#sealing.tick(this.#ports.now().monotonicMs);
+    this.#sealing.tick(this.#now);
   }
 
   #finishSealing(): void {
@@ -462,7 +444,7 @@ export class TailPrimary {
   #close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    for (const outbox of this.#outboxes.values()) outbox.clear();
+    this.#members.clear();
     this.#source.close();
     this.#sealing?.stop();
     this.#ports.over(this);
@@ -486,4 +468,10 @@ export class TailPrimary {
     if (why === "full") this.#step({ kind: "seal" });
     return refusal(why, this.handle);
   }
+}
+
+/** Whether a record might find no place any more. */
+function isFull({ lengthBytes, lastSeq }: History): boolean {
+  const isLong = APPENDABLE_BYTES_MAX - RECORD_BYTES_MAX < lengthBytes;
+  return isLong || RECORDS_MAX <= lastSeq + 1;
 }

@@ -119,6 +119,12 @@ export class TailReplica {
     }
   }
 
+  /** Whether the bytes of a record are in the log; of one without data nothing else is asked. */
+  isDurable(seq: number): boolean {
+    const kept = this.#held.bytes.at(seq);
+    return kept === undefined || kept.place !== undefined;
+  }
+
   /** What an answer that was given now would rest on. */
   get written(): Promise<void> {
     return this.#written;

@@ -8,7 +8,6 @@ import { assertNever, type ChunkHandle, type Crc32c, LumeoError } from "@lumeofs
 import {
   type Append,
   type AppendLookup,
-  blockCrcs,
   type ChainLink,
   crcOfBlocks,
   type Exchange,
@@ -164,17 +163,17 @@ export class TailService {
     const { tails, gate, crc32c, self } = this.#ports;
     const { handle, token, primary } = message;
     const payload = inOnePiece(first.payload);
-    if (firstBadBlock([payload], message.crcs, crc32c) !== undefined) {
+    const { said, head, bytes } = decodeMessage(payload);
+    if (crc32c(head) !== message.headCrc32c) {
       throw new LumeoError("CHECKSUM", "A message of a primary came with another checksum");
     }
-    const { said, bytes } = decodeMessage(payload);
     await gate.check(token, { rights: ["lead"], handle, epoch: said.epoch });
     const carried = said.kind === "append" ? checkedBytes(said.records, bytes, crc32c) : NO_BYTES;
     const { reply, data } = await tails.serve(handle, said, carried);
     if (reply.kind !== "stale") this.#learn(handle, primary);
-    const answer = [encodeReply(reply), ...data];
-    const crcs = blockCrcs(answer, crc32c);
-    exchange.send({ type: "tailReply", server: self().server, crcs }, answer);
+    const answer = encodeReply(reply);
+    const headCrc32c = crc32c(answer);
+    exchange.send({ type: "tailReply", server: self().server, headCrc32c }, [answer, ...data]);
   }
 
   #learn(handle: ChunkHandle, primary: ChainLink): void {

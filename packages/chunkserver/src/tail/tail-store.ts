@@ -414,6 +414,7 @@ export class TailStore implements Closable {
     for (const replica of [...this.#replicas.values()]) {
       if (this.#ahead.isDue(replica)) await this.#extend(replica);
     }
+    await this.#ahead.dropIdle();
     await this.#empty();
     await this.#io(() => this.#log.removeBefore(this.#oldestInUse()));
   }

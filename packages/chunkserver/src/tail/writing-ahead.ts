@@ -1,7 +1,7 @@
 // Which growing chunks are written ahead (sealed-copy.ts), and how far.
 
 import { Budget, type ChunkHandle, type Crc32c, LumeoError, MiB } from "@lumeofs/base";
-import type { AppendRecord, EpochOrNone, Position } from "../replication/append-record.js";
+import type { AppendRecord, Position } from "../replication/append-record.js";
 import type { History } from "../replication/history.js";
 import type { ChunkStore } from "../store/chunk-store.js";
 import { PartPool } from "./part-pool.js";
@@ -10,9 +10,11 @@ import { keepSealed } from "./sealing.js";
 import type { RecordBytes, TailReplica } from "./tail-replica.js";
 
 /** A chunk with less costs nobody much when it is sealed; and so much more is worth a step. */
-const STEP_BYTES = 2 * MiB;
+const STEP_BYTES = 1 * MiB;
 /** Chunks that are written ahead at once: each has an open file and some memory. */
 const COPIES_MAX = 16;
+/** What is short, and has not grown for so many rounds, gives its memory to others. */
+const IDLE_ROUNDS_MAX = 5;
 /** Chunks that are sealed at once: each has some of its bytes in memory. */
 const SEALS_MAX = 8;
 
@@ -29,6 +31,8 @@ export class WritingAhead {
   readonly #due: (replica: TailReplica) => void;
   readonly #stepBytes: number;
   readonly #copies = new Map<ChunkHandle, SealedCopy>();
+  /** Of those without a file: what they had at a round, and how many rounds ago. */
+  #idle = new Map<ChunkHandle, { readonly bytes: number; readonly rounds: number }>();
   readonly #seals = new Budget(SEALS_MAX);
 
   /** @param stepBytes  For tests, with small chunks. */
@@ -43,13 +47,14 @@ export class WritingAhead {
     const { history, commitSeq } = state;
     const bytes = isInDoubt ? 0 : history.endOf(commitSeq);
     const copy = this.#copies.get(handle);
-    if (copy !== undefined) return copy.bytes + this.#stepBytes <= bytes;
+    if (copy?.isOpen === true) return copy.bytes + this.#stepBytes <= bytes;
+    if (copy !== undefined) return this.#stepBytes <= bytes;
     return this.#stepBytes <= bytes && this.#copies.size < COPIES_MAX;
   }
 
   /** Records of the history are durable, or more is known to be committed. */
   durable(replica: TailReplica, records: readonly AppendRecord[], bytes: RecordBytes): void {
-    const copy = this.#copies.get(replica.handle);
+    const copy = this.#copies.get(replica.handle) ?? this.#beginIn(replica, records);
     for (const record of records) copy?.take(record, bytes.get(record.seq));
     copy?.pass();
     if (this.isDue(replica)) this.#due(replica);
@@ -65,11 +70,25 @@ export class WritingAhead {
     if (!this.isDue(replica)) return;
     const { handle, state } = replica;
     try {
-      const copy = this.#copies.get(handle) ?? (await this.#begin(replica, state.promised));
-      await copy?.extend();
+      const copy = this.#copies.get(handle) ?? this.#begin(replica);
+      if (state.promised !== 0) await copy.open(state.promised);
+      await copy.extend();
     } catch (error) {
       if (!(error instanceof LumeoError)) throw error;
       await this.drop(handle);
+    }
+  }
+
+  /** Some time has passed. Calls come as those of `extend`. */
+  async dropIdle(): Promise<void> {
+    const before = this.#idle;
+    this.#idle = new Map();
+    for (const [handle, { isOpen, bytes }] of [...this.#copies]) {
+      if (isOpen) continue;
+      const last = before.get(handle);
+      const rounds = last?.bytes === bytes ? last.rounds + 1 : 0;
+      if (rounds < IDLE_ROUNDS_MAX) this.#idle.set(handle, { bytes, rounds });
+      else await this.drop(handle);
     }
   }
 
@@ -100,9 +119,13 @@ export class WritingAhead {
     }
   }
 
-  async #begin(replica: TailReplica, epoch: EpochOrNone): Promise<SealedCopy | undefined> {
-    if (epoch === 0) return undefined;
-    const copy = await SealedCopy.begin(replica, this.#ports, epoch);
+  /** From the first record on nothing has to be read. */
+  #beginIn(replica: TailReplica, [first]: readonly AppendRecord[]): SealedCopy | undefined {
+    return first?.seq === 1 && this.#copies.size < COPIES_MAX ? this.#begin(replica) : undefined;
+  }
+
+  #begin(replica: TailReplica): SealedCopy {
+    const copy = new SealedCopy(replica, this.#ports);
     this.#copies.set(replica.handle, copy);
     return copy;
   }

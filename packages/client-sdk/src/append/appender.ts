@@ -106,7 +106,7 @@ export class Appender {
         session: this.#session,
         writeSeq: ++this.#lastSeq,
         bytes,
-        crc32c: this.#parts.tails.crcOf(bytes),
+        sums: this.#parts.tails.sumsOf(bytes),
         call,
         wish,
         since: now,

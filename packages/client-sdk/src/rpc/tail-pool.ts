@@ -14,6 +14,7 @@ import {
 } from "@lumeofs/base";
 import {
   blockCrcs,
+  crcOfBlocks,
   FramePool,
   type Message,
   REQUESTS_PER_CONNECTION_MAX,
@@ -39,7 +40,13 @@ export interface NumberedRecord {
   readonly session: number;
   readonly writeSeq: number;
   readonly bytes: Uint8Array;
+  readonly sums: RecordSums;
+}
+
+/** The checksums that travel with a record, of the whole and of its blocks. */
+export interface RecordSums {
   readonly crc32c: number;
+  readonly crcs: Uint8Array;
 }
 
 /** Where a record stands. */
@@ -81,8 +88,9 @@ export class TailPool implements Closable {
     });
   }
 
-  crcOf(bytes: Uint8Array): number {
-    return this.#crc32c(bytes);
+  sumsOf(bytes: Uint8Array): RecordSums {
+    const crcs = blockCrcs([bytes], this.#crc32c);
+    return { crc32c: crcOfBlocks(crcs, bytes.byteLength), crcs };
   }
 
   /** @throws LumeoError as docs/formats/data-plane.md says of `append`. */
@@ -99,8 +107,7 @@ export class TailPool implements Closable {
       writeSeq: record.writeSeq,
       isForwarded: false,
       length: record.bytes.byteLength,
-      crc32c: record.crc32c,
-      crcs: blockCrcs([record.bytes], this.#crc32c),
+      ...record.sums,
     };
     const request = { lane: LANE_APPENDS, message, payload: [record.bytes], limits };
     return this.#exchange(to, request, async (receive) => {

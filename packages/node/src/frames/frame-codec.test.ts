@@ -163,11 +163,11 @@ const appended = fc.uint8Array({ minLength: 1, maxLength: 300 }).chain((payload)
       }),
       fc.record({
         type: fc.constant("tailMessage" as const),
-        ...{ handle: target.handle, token, primary: link, crcs: fc.constant(crcs) },
+        ...{ handle: target.handle, token, primary: link, headCrc32c: crc },
       }),
       fc.record({
         type: fc.constant("tailReply" as const),
-        ...{ server: id.map(serverId), crcs: fc.constant(crcs) },
+        ...{ server: id.map(serverId), headCrc32c: crc },
       }),
     )
     .map((message) => ({ message, payload }));

@@ -49,6 +49,7 @@ export function decodeHeader(
 ): Message {
   const message = parse(type, new Fields(type, unpack(bytes)));
   if (message.type === "tailData") return checkRecords(message, payloadBytes);
+  if (message.type === "tailMessage" || message.type === "tailReply") return message;
   if (message.type === "writeMany" || message.type === "manyData") {
     return checkChunks(message, payloadBytes);
   }
@@ -233,11 +234,14 @@ function parseTail(type: Exclude<Message["type"], "error">, fields: Fields): Mes
     }
     case "tailMessage": {
       const primary = fields.link("primary");
-      const crcs = fields.bytes("crcs");
-      return { type, ...fields.handle(), ...fields.token(), primary, crcs };
+      const headCrc32c = fields.count("headCrc32c", 0xffffffff);
+      return { type, ...fields.handle(), ...fields.token(), primary, headCrc32c };
     }
     case "tailReply":
-      return { type, server: fields.server("server"), crcs: fields.bytes("crcs") };
+      return {
+        ...{ type, server: fields.server("server") },
+        headCrc32c: fields.count("headCrc32c", 0xffffffff),
+      };
     default:
       return { type } as Message;
   }

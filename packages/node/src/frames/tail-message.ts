@@ -81,13 +81,15 @@ export interface TailMessage extends WithToken {
   readonly handle: ChunkHandle;
   /** Who sends it, so that appends can be passed on to there. */
   readonly primary: ChainLink;
-  readonly crcs: BlockCrcs;
+  /** Of the payload without the bytes of records, which have checksums of their own in there. */
+  readonly headCrc32c: number;
 }
 
 export interface TailReply {
   readonly type: "tailReply";
   readonly server: ServerId;
-  readonly crcs: BlockCrcs;
+  /** As in TailMessage. */
+  readonly headCrc32c: number;
 }
 
 export type TailOpening = Append | TailRead | AppendLookup | TailMessage;

@@ -1,7 +1,8 @@
 // A cluster of real processes as an audit sees it: through a client of its own, and replica by
 // replica. Nobody can read a file from one server that has a unit of it: so units are held against
 // their checksums in the metadata, each by its server and over the network, and what they are worth
-// shows in reading without some of them.
+// shows in reading without some of them. The same goes for what the masters keep: it is asked of
+// each of them.
 
 import {
   type ChunkInfo,
@@ -16,10 +17,11 @@ import type { AuditedChunk, AuditedCluster, AuditedFile } from "./audit.js";
 /** Idle growing chunks are sealed long before. */
 const SEAL_MS_MAX = 60_000;
 
-/** What is wrong with units of coded chunks, by handle. */
+/** What is wrong with units of coded chunks, or with inline chunks at a master, by handle. */
 type UnitFaults = ReadonlyMap<number, readonly string[]>;
 
 const REPLICATED = "replicated";
+const INLINE = "inline";
 const NO_FAULTS: UnitFaults = new Map();
 
 export class ClusterView implements AuditedCluster {
@@ -42,8 +44,8 @@ export class ClusterView implements AuditedCluster {
       const info = await waitUntil(sealed, { timeoutMs: SEAL_MS_MAX });
       if (info === undefined) throw new Error("what was appended to it is not sealed");
       const { size, chunks = [] } = info;
-      const isCoded = chunks.some(({ layout }) => layout !== REPLICATED);
-      const faults = isCoded && !this.#isDegraded ? await this.#unitFaults(path) : NO_FAULTS;
+      const isOther = chunks.some(({ layout }) => layout !== REPLICATED);
+      const faults = isOther && !this.#isDegraded ? await this.#unitFaults(path) : NO_FAULTS;
       return { size, bytes: this.#bytes(path), chunks: this.#chunks(path, chunks, faults) };
     } catch (error) {
       if (LumeoError.is(error, "LUMEO_NOT_FOUND")) return undefined;
@@ -98,8 +100,9 @@ export class ClusterView implements AuditedCluster {
         };
       }
       const read = () => this.#sound(faults.get(handle) ?? [], path, range);
-      const isCoded = layout !== REPLICATED;
-      return { handle, length, isCoded, replicas: [{ name: names.join(", "), read }] };
+      const isCoded = layout !== REPLICATED && layout !== INLINE;
+      const name = layout === INLINE ? "the masters" : names.join(", ");
+      return { handle, length, isCoded, replicas: [{ name, read }] };
     });
   }
 

@@ -18,6 +18,7 @@ export {
   type NumberedChunk,
   type NumberedJob,
 } from "./metadata/healing-queries.js";
+export { faultOfInline } from "./metadata/inline-chunks.js";
 export { isOpen } from "./metadata/jobs.js";
 export { holdsNothing, memberContent } from "./metadata/member-content.js";
 export { getServer, type Server, serverOfUuid } from "./metadata/servers.js";

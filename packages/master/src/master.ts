@@ -181,6 +181,11 @@ export class Master implements Closable {
     return this.#consensus.status;
   }
 
+  /** Masters whose stores this one knows for good: nobody else can take the name of one of these. */
+  get knownMasters(): readonly string[] {
+    return Object.keys(this.#consensus.group.memberships.settled.stores);
+  }
+
   /** Hands the leadership over first, if somebody can take it: so nobody has to miss a leader. */
   async close(): Promise<void> {
     await this.#consensus.handOver();

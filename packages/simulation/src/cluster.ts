@@ -1,9 +1,9 @@
 // All machines of one world, with the shipped masters, chunkservers and clients on them.
 
-import { chunkHandle, GiB, type LogFields, MiB } from "@lumeofs/base";
+import { chunkHandle, GiB, type LogFields, MiB, type Random } from "@lumeofs/base";
 import { type ChunkserverConfig, readConfig } from "@lumeofs/chunkserver";
 import { checkSettings, getChunk, type MasterConfig, type StateReader } from "@lumeofs/master";
-import type { World } from "@lumeofs/testkit";
+import { shuffled, type World } from "@lumeofs/testkit";
 import { ServedBytes } from "./checks/served-bytes.js";
 import { must } from "./checks/violation.js";
 import { ChunkserverMachine } from "./machine/chunkserver-machine.js";
@@ -46,12 +46,21 @@ export interface NewestState {
   readonly applied: number;
 }
 
+/** The chunkservers that there are to be. */
+export interface ChunkserverPark {
+  readonly configs: readonly ChunkserverConfig[];
+  readonly victims: ReadonlySet<string>;
+}
+
 export class Cluster {
   readonly world: World;
   readonly options: ClusterOptions;
   readonly links: Links;
-  readonly masters: readonly MasterMachine[];
+  /** In the order in which they came; those that were replaced are retired. */
+  readonly masters: MasterMachine[];
   readonly chunkservers: readonly ChunkserverMachine[];
+  /** Those whose disks may lose something. */
+  readonly victims: readonly ChunkserverMachine[];
   readonly clients: ClientMachine[] = [];
   readonly served: ServedBytes;
   mayFail = true;
@@ -62,7 +71,7 @@ export class Cluster {
   constructor(
     world: World,
     options: ClusterOptions,
-    configs: readonly ChunkserverConfig[],
+    { configs, victims }: ChunkserverPark,
     parts: Parts,
   ) {
     this.world = world;
@@ -87,11 +96,12 @@ export class Cluster {
     const names = masterNames(options.masters);
     const peers = names.map((name) => `${name}=${name}:${PORT}`).join();
     this.masters = names.map(
-      (name) => new MasterMachine(masterConfig(name, peers), parts, this.#around),
+      (name) => new MasterMachine(masterConfig(name, { peers }), parts, this.#around),
     );
     this.chunkservers = configs.map(
       (config) => new ChunkserverMachine(config, parts, this.#around),
     );
+    this.victims = this.chunkservers.filter(({ name }) => victims.has(name));
   }
 
   get endpoints(): readonly string[] {
@@ -108,6 +118,16 @@ export class Cluster {
 
   get bytes(): Surroundings["bytes"] {
     return this.#around.bytes;
+  }
+
+  /** A master that waits to be taken in, under a name that nobody has had. */
+  addMaster(): MasterMachine {
+    const name = `m${this.masters.length + 1}`;
+    const config = masterConfig(name, { join: this.endpoints.join() });
+    const machine = new MasterMachine(config, this.#parts, this.#around);
+    this.masters.push(machine);
+    machine.start();
+    return machine;
   }
 
   /** Whoever leads the latest term, as far as the masters say. */
@@ -134,14 +154,16 @@ export class Cluster {
    */
   newest(): NewestState | undefined {
     let newest: NewestState | undefined;
-    for (const { master } of this.masters) {
+    for (const { master, isHarmed } of this.masters) {
       if (master === undefined) continue;
       const { applied } = master.status;
+      this.#appliedMax = Math.max(this.#appliedMax, applied);
+      // What it has cannot be read, perhaps.
+      if (isHarmed) continue;
       if (newest === undefined || newest.applied < applied) {
         newest = { reader: master.reader, applied };
       }
     }
-    this.#appliedMax = Math.max(this.#appliedMax, newest?.applied ?? 0);
     return newest !== undefined && this.#appliedMax <= newest.applied ? newest : undefined;
   }
 
@@ -169,34 +191,34 @@ function masterNames(count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => `m${i + 1}`);
 }
 
-function masterConfig(name: string, peers: string): MasterConfig {
+function masterConfig(
+  name: string,
+  group: { readonly peers: string } | { readonly join: string },
+): MasterConfig {
   return checkSettings({
     ...TIMES,
     id: name,
     logStore: "level",
     dir: `/${name}`,
     listen: `${name}:${PORT}`,
-    peers,
+    ...group,
     compactEntries: 400,
     tailEntries: 100,
     healBytesPerSecond: 20 * MiB,
   });
 }
 
-/** Their settings, each with the product's defaults. */
-export function chunkserverConfigs({
-  masters,
-  chunkservers,
-  racks,
-  tokens,
-  inventoryPauseMs,
-}: ClusterOptions): Promise<readonly ChunkserverConfig[]> {
+/** Their settings, each with the product's defaults. @param victims  Who has several disks. */
+export function chunkserverConfigs(
+  options: ClusterOptions,
+  victims: ReadonlySet<string>,
+): Promise<readonly ChunkserverConfig[]> {
+  const { masters, chunkservers, racks, tokens, inventoryPauseMs, disks } = options;
   const endpoints = masterNames(masters).map((name) => `${name}:${PORT}`);
-  const settings = Array.from({ length: chunkservers }, (_, i) => ({
-    name: `cs${i + 1}`,
-    dir: `/cs${i + 1}`,
-    "listen-data": `cs${i + 1}:${DATA_PORT}`,
-    "listen-control": `cs${i + 1}:${CONTROL_PORT}`,
+  const settings = chunkserverNames(chunkservers).map((name, i) => ({
+    name,
+    "listen-data": `${name}:${DATA_PORT}`,
+    "listen-control": `${name}:${CONTROL_PORT}`,
     masters: endpoints.join(),
     label: `rack=r${(i % racks) + 1}`,
     "capacity-bytes": 1 * GiB,
@@ -207,11 +229,23 @@ export function chunkserverConfigs({
     "scrub-round-ms": SCRUB_ROUND_MS,
   }));
   return Promise.all(
-    settings.map((one) =>
-      readConfig(
-        Object.entries(one).flatMap(([name, value]) => [`--${name}`, String(value)]),
-        {},
-      ),
-    ),
+    settings.map((one) => {
+      const count = victims.has(one.name) ? disks : 1;
+      const folders = Array.from({ length: count }, (_, disk) =>
+        count === 1 ? `/${one.name}` : `/${one.name}/d${disk + 1}`,
+      );
+      const flags = Object.entries(one).flatMap(([name, value]) => [`--${name}`, String(value)]);
+      return readConfig([...flags, ...folders.flatMap((folder) => ["--dir", folder])], {});
+    }),
   );
+}
+
+/** Those whose disks may lose what they had promised to keep. */
+export function drawVictims(options: ClusterOptions, random: Random): ReadonlySet<string> {
+  const names = chunkserverNames(options.chunkservers);
+  return new Set(shuffled(names, random).slice(0, options.victims));
+}
+
+function chunkserverNames(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `cs${i + 1}`);
 }

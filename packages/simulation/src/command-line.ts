@@ -67,6 +67,8 @@ export async function main(argv: readonly string[], console: Console): Promise<n
       totals.puts += report.puts;
       totals.reads += report.reads;
       totals.appends += report.appends;
+      totals.edits += report.edits;
+      totals.mastersReplaced += report.mastersReplaced;
       totals.crashes += report.crashes;
       totals.jobsDone += report.jobsDone;
       totals.healedMs = Math.max(totals.healedMs, report.healedMs);
@@ -90,8 +92,10 @@ const NOTHING = {
   puts: 0,
   reads: 0,
   appends: 0,
+  edits: 0,
   crashes: 0,
   jobsDone: 0,
+  mastersReplaced: 0,
   healedMs: 0,
 };
 
@@ -100,8 +104,9 @@ function summaryOf(totals: typeof NOTHING, failed: readonly number[], seconds: n
   const rate = (totals.runs / seconds).toFixed(2);
   return (
     `${totals.runs} seeds in ${seconds.toFixed(1)} s (${rate} a second): ${hours} virtual hours, ` +
-    `${totals.events} events, ${totals.puts} puts, ${totals.appends} appends, ` +
+    `${totals.events} events, ${totals.puts} puts, ${totals.appends} appends, ${totals.edits} edits, ` +
     `${totals.reads} reads, ${totals.crashes} ends of processes, ${totals.jobsDone} jobs done, ` +
+    `${totals.mastersReplaced} masters replaced, ` +
     `healed within ${(totals.healedMs / 1_000).toFixed(0)} s at most; ` +
     `${failed.length} failed${failed.length === 0 ? "" : `: ${failed.join(" ")}`}\n`
   );

@@ -1,11 +1,9 @@
 // Whoever makes things go wrong: each kind of fault comes at random times and goes after a while.
-//
-// The atlas of faults: only `victims` lose what their disks had promised to keep (flipped bits,
-// disks that are lost), and there are fewer of them than copies. Everybody else loses no more than
-// what was never synced. So each acknowledged byte can always be had again.
+// What disks may lose for good is in atlas.ts; beyond that nothing is lost but what was never synced.
 
 import { integerBetween, type SeededRandom } from "@lumeofs/base";
-import { PARTITION_MODES, partition, shuffled, type World } from "@lumeofs/testkit";
+import { PARTITION_MODES, partition, type World } from "@lumeofs/testkit";
+import { isKnown, masterThatMayLose, mayLose } from "./atlas.js";
 import type { Cluster } from "./cluster.js";
 import type { ChunkserverMachine } from "./machine/chunkserver-machine.js";
 import type { Machine } from "./machine/machine.js";
@@ -15,6 +13,10 @@ const FAULT_MS_MAX = 3_000;
 /** A process that stood still for so long has been given up by everybody. */
 const PAUSE_MS_MAX = 12_000;
 const WALL_JUMP_MS_MAX = 20_000;
+/** Clocks run at a third to three times their speed. */
+const WARP_MAX = 3;
+const LEAP_MS_MAX = 8_000;
+const LEAP_SHARE = 0.4;
 const SLOW_FACTOR_MAX = 30;
 const LEADER_SHARE = 0.7;
 /** Long enough for the others to elect. */
@@ -24,13 +26,10 @@ export class Nemesis {
   #isOver = false;
   readonly #world: World;
   readonly #cluster: Cluster;
-  readonly #victims: readonly ChunkserverMachine[];
 
   constructor(cluster: Cluster) {
     this.#world = cluster.world;
     this.#cluster = cluster;
-    const { options, chunkservers, world } = cluster;
-    this.#victims = shuffled(chunkservers, world.random("victims")).slice(0, options.victims);
   }
 
   begin(): void {
@@ -48,7 +47,10 @@ export class Nemesis {
     this.#often("jump", faults.jumpMs, (random) => {
       this.#any(random).jumpWall((2 * random.fraction() - 1) * WALL_JUMP_MS_MAX);
     });
+    this.#often("suspend", faults.suspendMs, (random) => this.#suspend(random));
+    this.#often("warp", faults.warpMs, (random) => this.#warp(random));
     this.#beginDiskFaults();
+    this.#beginLosses();
   }
 
   /** Nothing new goes wrong; what is wrong is mended, except for what has been lost. */
@@ -60,13 +62,17 @@ export class Nemesis {
       machine.slowFactor = 1;
       machine.fullUntil = 0;
       machine.resume();
+      machine.calm();
       machine.start();
+    }
+    for (const machine of this.#cluster.victims) {
+      machine.returnDisk(machine.name.length % 2 === 0);
     }
   }
 
   #beginDiskFaults(): void {
     const { faults } = this.#cluster.options;
-    this.#often("disk failure", faults.diskFailureMs, (random) => this.#server(random).failDisk());
+    this.#often("disk failure", faults.diskFailureMs, (random) => this.#storing(random).failDisk());
     this.#often("slow", faults.slowMs, (random) => {
       const machine = this.#any(random);
       machine.slowFactor = 1 + SLOW_FACTOR_MAX * random.fraction();
@@ -75,10 +81,32 @@ export class Nemesis {
       });
     });
     this.#often("full", faults.fullMs, (random) => {
-      this.#server(random).fullUntil = this.#world.now + random.fraction() * FAULT_MS_MAX;
+      this.#storing(random).fullUntil = this.#world.now + random.fraction() * FAULT_MS_MAX;
     });
-    this.#often("flip", faults.flipMs, (random) => this.#victim(random)?.flipBit(random));
-    this.#often("wipe", faults.wipeMs, (random) => this.#victim(random)?.wipe());
+  }
+
+  /** What is gone for good, within the atlas. */
+  #beginLosses(): void {
+    const { faults } = this.#cluster.options;
+    this.#often("flip", faults.flipMs, (random) => {
+      this.#harm(random, (machine) => machine.flipBit(random));
+    });
+    this.#often("wipe", faults.wipeMs, (random) => {
+      this.#harm(random, (machine) => machine.wipe());
+    });
+    this.#often("disk loss", faults.diskLossMs, (random) => {
+      this.#harm(random, (machine) => {
+        machine.loseDisk();
+        this.#later(random, () => machine.returnDisk(random.fraction() < 0.5));
+      });
+    });
+    this.#often("master rot", faults.masterRotMs, (random) => {
+      masterThatMayLose(this.#cluster, random.fraction())?.rot(random);
+    });
+    this.#often("master wipe", faults.masterWipeMs, (random) => {
+      const master = masterThatMayLose(this.#cluster, random.fraction());
+      if (master !== undefined && isKnown(this.#cluster, master)) master.wipe();
+    });
   }
 
   #often(kind: string, pauseMs: FaultPause, act: (random: SeededRandom) => void): void {
@@ -113,6 +141,25 @@ export class Nemesis {
     this.#world.after(ms, () => {
       if (!this.#isOver) machine.resume();
     });
+  }
+
+  #suspend(random: SeededRandom): void {
+    const machine = this.#any(random);
+    machine.suspend();
+    this.#world.after(PAUSE_MS_MAX * random.fraction() ** 2, () => {
+      if (!this.#isOver) machine.resume();
+    });
+  }
+
+  /** A clock that no lease allows for: too fast, too slow, or ahead all at once. */
+  #warp(random: SeededRandom): void {
+    const machine = this.#any(random);
+    if (random.fraction() < LEAP_SHARE) {
+      machine.jumpMonotonic(LEAP_MS_MAX * random.fraction());
+      return;
+    }
+    machine.warp(WARP_MAX ** (2 * random.fraction() - 1));
+    this.#later(random, () => machine.calm());
   }
 
   #partition(random: SeededRandom): void {
@@ -163,12 +210,23 @@ export class Nemesis {
     return all[integerBetween(random, 0, all.length - 1)] as Machine;
   }
 
-  #server(random: SeededRandom): ChunkserverMachine {
-    const { chunkservers } = this.#cluster;
-    return chunkservers[integerBetween(random, 0, chunkservers.length - 1)] as ChunkserverMachine;
+  /** Whoever has a disk that counts. */
+  #storing(random: SeededRandom): Machine {
+    const { chunkservers, masters } = this.#cluster;
+    const all = [...chunkservers, ...masters.filter(({ isRetired }) => !isRetired)];
+    return all[integerBetween(random, 0, all.length - 1)] as Machine;
   }
 
-  #victim(random: SeededRandom): ChunkserverMachine | undefined {
-    return this.#victims[integerBetween(random, 0, Math.max(0, this.#victims.length - 1))];
+  /** A victim loses something, if it may. */
+  #harm(random: SeededRandom, harm: (machine: ChunkserverMachine) => void): void {
+    const { victims } = this.#cluster;
+    const machine = victims[integerBetween(random, 0, Math.max(0, victims.length - 1))];
+    if (machine === undefined) return;
+    mayLose(this.#cluster, machine).then(
+      (isSo) => {
+        if (isSo && !this.#isOver) harm(machine);
+      },
+      (error: unknown) => this.#world.fail(error),
+    );
   }
 }

@@ -26,6 +26,15 @@ export interface Faults {
   readonly flipMs: FaultPause;
   readonly wipeMs: FaultPause;
   readonly jumpMs: FaultPause;
+  /** Clocks run at another speed than any lease allows for, and monotonic ones jump ahead. */
+  readonly warpMs: FaultPause;
+  /** Machines are suspended: their monotonic clocks stand still meanwhile. */
+  readonly suspendMs: FaultPause;
+  /** One of several disks of a chunkserver fails, until it is there again or replaced. */
+  readonly diskLossMs: FaultPause;
+  /** Disks of one master at a time rot, or are lost: another master takes its place. */
+  readonly masterRotMs: FaultPause;
+  readonly masterWipeMs: FaultPause;
   /** Operators drain nodes, take them back, and let the fleet be balanced. */
   readonly operatorMs: FaultPause;
 }
@@ -38,6 +47,8 @@ export interface ClusterOptions {
   readonly replicas: number;
   /** Chunkservers whose disks may rot and be lost: fewer than there are copies. */
   readonly victims: number;
+  /** Disks of each of them: one of these may fail for good. The others have one. */
+  readonly disks: number;
   readonly racks: number;
   readonly wire: WireSettings;
   readonly diskMsMin: number;
@@ -57,6 +68,8 @@ export interface ClusterOptions {
   /** Of what is stored: how much is in large chunks or in several, and how much comes slowly. */
   readonly largeShare: number;
   readonly mediumShare: number;
+  /** So small that the masters may keep it. */
+  readonly tinyShare: number;
   readonly slowShare: number;
   /** Of calls: conditional puts, removals, copies, writes into the middle of a file. */
   readonly exchangeShare: number;
@@ -67,6 +80,8 @@ export interface ClusterOptions {
   readonly inventoryPauseMs: number;
   /** Files that are appended to. */
   readonly logs: number;
+  /** Files that are kept open and changed in place. */
+  readonly editedFiles: number;
   /** How some files are coded, such as "2+1/64KiB"; undefined if none is. */
   readonly code: string | undefined;
   /** Of what is stored. */
@@ -75,6 +90,14 @@ export interface ClusterOptions {
   /** How long things go wrong. */
   readonly faultyMs: number;
 }
+
+const NONE_OF_THE_LATER = {
+  warpMs: undefined,
+  suspendMs: undefined,
+  diskLossMs: undefined,
+  masterRotMs: undefined,
+  masterWipeMs: undefined,
+} as const;
 
 /** Draws a life; every kind of fault is left out of many of them. */
 export function drawOptions(random: Random): ClusterOptions {
@@ -88,7 +111,7 @@ export function drawOptions(random: Random): ClusterOptions {
   // A file that is appended to goes on with a majority: so many disks and no more may be lost.
   const mayAppend = victims <= Math.floor((replicas - 1) / 2);
   const chunkservers = integerBetween(random, replicas + 1, 6);
-  return {
+  const drawn: Omit<ClusterOptions, LaterDrawn> = {
     masters: random.fraction() < 0.8 ? 3 : 1,
     chunkservers,
     clients: integerBetween(random, 2, 5),
@@ -136,10 +159,37 @@ export function drawOptions(random: Random): ClusterOptions {
       wipeMs: often(0.4, 5_000, 20_000),
       jumpMs: often(0.2, 3_000, 10_000),
       operatorMs: often(0.6, 1_000, 6_000),
+      ...NONE_OF_THE_LATER,
     },
     faultyMs: integerBetween(random, 4_000, 12_000),
+  };
+  return { ...drawn, ...drawMore(random, drawn, often) };
+}
+
+/** Drawn behind everything else, so that seeds keep what they had before. */
+type LaterDrawn = "tinyShare" | "editedFiles" | "disks" | "code" | "codedShare";
+
+function drawMore(
+  random: Random,
+  { faults, victims, masters }: Omit<ClusterOptions, LaterDrawn>,
+  often: (share: number, low: number, high: number) => FaultPause,
+): Pick<ClusterOptions, LaterDrawn | "faults"> {
+  const disks = 0 < victims && random.fraction() < 0.4 ? integerBetween(random, 2, 3) : 1;
+  const isGroup = 1 < masters;
+  return {
+    tinyShare: 0.5 * random.fraction(),
+    editedFiles: random.fraction() < 0.5 ? integerBetween(random, 1, 3) : 0,
+    disks,
     code: undefined,
     codedShare: 0,
+    faults: {
+      ...faults,
+      warpMs: often(0.2, 1_000, 6_000),
+      suspendMs: often(0.3, 2_000, 10_000),
+      diskLossMs: 1 < disks ? often(0.8, 2_000, 8_000) : undefined,
+      masterRotMs: isGroup ? often(0.3, 1_000, 6_000) : undefined,
+      masterWipeMs: isGroup ? often(0.2, 2_000, 8_000) : undefined,
+    },
   };
 }
 
@@ -159,6 +209,7 @@ const NO_FAULTS: Faults = {
   wipeMs: undefined,
   jumpMs: undefined,
   operatorMs: undefined,
+  ...NONE_OF_THE_LATER,
 };
 
 /** Leaders that do not know yet that they are none, and many who ask them. */
@@ -270,6 +321,62 @@ const coded = (options: ClusterOptions): ClusterOptions => ({
   faults: { ...options.faults, operatorMs: 1_000, wipeMs: 4_000, flipMs: 600 },
 });
 
+/** Enough of everybody who appends and reads. */
+const APPENDED = {
+  masters: 3,
+  clients: 5,
+  thinkMsMean: 40,
+  replicas: 3,
+  victims: 0,
+  disks: 1,
+  logs: 2,
+} as const;
+
+/** Clocks that no lease allows for, and readers of files that are appended to. */
+const clocks = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  ...APPENDED,
+  faults: { ...options.faults, warpMs: 700, killMs: 2_000, partitionMs: 2_500 },
+});
+
+/** Machines that are suspended with leases in their hands. */
+const suspended = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  ...APPENDED,
+  clockDrift: 0,
+  faults: { ...NO_FAULTS, suspendMs: 700 },
+  faultyMs: 12_000,
+});
+
+/** Servers that lose one of their disks. */
+const disks = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  thinkMsMean: 80,
+  victims: Math.max(1, options.victims),
+  logs: 0,
+  disks: Math.max(2, options.disks),
+  faults: { ...options.faults, diskLossMs: 1_200 },
+});
+
+/** Masters whose disks rot, fill and are lost. */
+const masters = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  masters: 3,
+  clients: 4,
+  thinkMsMean: 80,
+  faults: { ...options.faults, masterRotMs: 900, masterWipeMs: 3_000, fullMs: 3_000 },
+});
+
+/** Files that several programs change in place at once. */
+const editors = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 5,
+  thinkMsMean: 40,
+  logs: 0,
+  editedFiles: 2,
+});
+
 /** Ways to look where a kind of bug would be: they change the options of every seed. */
 export const LENSES = {
   schism,
@@ -282,6 +389,11 @@ export const LENSES = {
   noise,
   restarts,
   coded,
+  clocks,
+  suspended,
+  disks,
+  masters,
+  editors,
 } as const;
 export type Lens = keyof typeof LENSES;
 

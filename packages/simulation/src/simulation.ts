@@ -12,11 +12,13 @@ import { openMetrics } from "@lumeofs/node";
 import { World } from "@lumeofs/testkit";
 import { ReplicaChecks } from "./checks/replicas.js";
 import { Violation } from "./checks/violation.js";
-import { Cluster, chunkserverConfigs } from "./cluster.js";
+import { Cluster, chunkserverConfigs, drawVictims } from "./cluster.js";
 import type { Run } from "./machine/machine.js";
 import { Nemesis } from "./nemesis.js";
 import { type ClusterOptions, drawOptions, LENSES, type Lens } from "./options.js";
 import { type Parts, REAL_PARTS } from "./parts.js";
+import { Caretaker } from "./workload/caretaker.js";
+import { EditorWorkload } from "./workload/editors.js";
 import { FileWorkload, type Hand } from "./workload/files.js";
 import { Ledger } from "./workload/ledger.js";
 import { LogWorkload } from "./workload/logs.js";
@@ -30,6 +32,8 @@ const HEALED_MS = 90_000;
 const EVENTS_MAX = 200_000;
 /** So many calls are for files that are appended to, if there are any. */
 const LOG_SHARE = 0.3;
+/** And so many of the others for files that are changed in place. */
+const EDITOR_SHARE = 0.35;
 /** Between two looks of the checks. */
 const CHECK_MS = 200;
 
@@ -51,10 +55,14 @@ export interface SimulationReport {
   readonly puts: number;
   readonly reads: number;
   readonly appends: number;
+  /** Changes in place that were stored. */
+  readonly edits: number;
   readonly crashes: number;
   /** Virtual time from the last fault until everything was whole again. */
   readonly healedMs: number;
   readonly jobsDone: number;
+  /** Masters that lost what they knew, and have a successor. */
+  readonly mastersReplaced: number;
   readonly trace: readonly string[];
 }
 
@@ -97,7 +105,9 @@ export async function simulate(request: SimulationRequest): Promise<SimulationRe
   // Loads a library from the real disk, which takes real time: not in the middle of a life.
   await openMetrics({}, { ofProcess: false });
   const world = new World(seed, { traced: request.traced ?? false, immediates: true });
-  const cluster = new Cluster(world, options, await chunkserverConfigs(options), parts);
+  const victims = drawVictims(options, new SeededRandom(seed, "victims"));
+  const configs = await chunkserverConfigs(options, victims);
+  const cluster = new Cluster(world, options, { configs, victims }, parts);
   const simulation = new Simulation(cluster);
   const unheard = (error: unknown): void => world.fail(error);
   process.on("unhandledRejection", unheard); // in a process of its own it would be its end
@@ -125,6 +135,8 @@ class Simulation {
   readonly #cluster: Cluster;
   readonly #files: FileWorkload;
   readonly #logs: LogWorkload;
+  readonly #editors: EditorWorkload;
+  readonly #caretaker: Caretaker;
   readonly #checks: ReplicaChecks;
   readonly #nemesis: Nemesis;
   #isStopping = false;
@@ -138,10 +150,18 @@ class Simulation {
     const now = (): number => world.now;
     this.#world = world;
     this.#cluster = cluster;
-    const { logs, replicas } = options;
+    const { logs, replicas, editedFiles, faults } = options;
     const wishes = { ...options, deadlineMs: DEADLINE_MS };
-    this.#files = new FileWorkload(new Ledger(now), wishes, now);
-    this.#logs = new LogWorkload({ paths: logs, replicas, deadlineMs: DEADLINE_MS });
+    const ledger = new Ledger(now);
+    this.#files = new FileWorkload(ledger, wishes, now);
+    this.#logs = new LogWorkload({
+      ...{ paths: logs, replicas, deadlineMs: DEADLINE_MS },
+      mayReadStale: () => faults.warpMs !== undefined && cluster.mayFail,
+    });
+    this.#editors = new EditorWorkload(ledger, {
+      ...{ paths: editedFiles, replicas, deadlineMs: DEADLINE_MS },
+    });
+    this.#caretaker = new Caretaker({ cluster, expected: (error) => this.#files.expected(error) });
     this.#checks = new ReplicaChecks(cluster);
     this.#nemesis = new Nemesis(cluster);
   }
@@ -158,7 +178,8 @@ class Simulation {
     this.#isStopping = true;
     this.#nemesis.end();
     const healing = this.#world.now;
-    await this.#until(() => this.#underWay === 0, CALLS_END_MS, "all calls have ended");
+    const isCalm = (): boolean => this.#underWay === 0 && !this.#caretaker.isBusy;
+    await this.#until(isCalm, CALLS_END_MS, "all calls have ended");
     this.#cluster.addClient("auditor", (client) => this.#audit(client)).start();
     await this.#until(() => this.#isAudited, HEALED_MS, "everything is whole again");
     this.#files.ledger.check();
@@ -168,9 +189,11 @@ class Simulation {
       puts: this.#files.ledger.acknowledged,
       reads: this.#files.ledger.reads,
       appends: this.#logs.appended,
+      edits: this.#editors.synced,
       crashes: this.#cluster.all.reduce((sum, { crashes }) => sum + crashes, 0),
       healedMs: this.#world.now - healing,
       jobsDone: this.#checks.jobsDone,
+      mastersReplaced: this.#caretaker.replaced,
     };
   }
 
@@ -188,7 +211,10 @@ class Simulation {
       for (let i = 1; i <= this.#cluster.options.clients; i++) {
         this.#cluster.addClient(`c${i}`, (own, run) => this.#work(own, run)).start();
       }
-      const { operatorMs } = this.#cluster.options.faults;
+      const { operatorMs, masterRotMs, masterWipeMs } = this.#cluster.options.faults;
+      if (masterRotMs !== undefined || masterWipeMs !== undefined) {
+        this.#cluster.addClient("caretaker", (own, run) => this.#care(own, run)).start();
+      }
       if (operatorMs === undefined) return;
       this.#cluster
         .addClient("operator", (own, run) => this.#operate(own, run, operatorMs))
@@ -211,11 +237,21 @@ class Simulation {
     }
   }
 
-  /** One call, whatever its end. */
+  /** One call, or what is done to one open file, whatever its end. */
   async #step(client: Lumeo, hand: Hand): Promise<void> {
-    const isOfLogs = hand.random.fraction() < LOG_SHARE && 0 < this.#cluster.options.logs;
-    const step = isOfLogs ? this.#logs.step(client, hand.random) : this.#files.step(client, hand);
+    const { logs, editedFiles } = this.#cluster.options;
+    const isOfLogs = hand.random.fraction() < LOG_SHARE && 0 < logs;
+    const isOfEditors = 0 < editedFiles && hand.random.fraction() < EDITOR_SHARE;
+    const step = isOfLogs
+      ? this.#logs.step(client, hand.random)
+      : isOfEditors
+        ? this.#editors.step(client, hand)
+        : this.#files.step(client, hand);
     await step.catch((error: unknown) => this.#files.expected(error));
+  }
+
+  #care(client: Lumeo, run: Run): Promise<void> {
+    return this.#guard(() => this.#caretaker.work(client, (ms) => pause(run, ms)));
   }
 
   async #operate(client: Lumeo, run: Run, pauseMs: number): Promise<void> {
@@ -260,6 +296,7 @@ class Simulation {
   async #readAll(client: Lumeo): Promise<void> {
     await this.#files.readAll(client);
     await this.#logs.readAll(client);
+    await this.#editors.readAll(client);
   }
 
   /** Whatever the beginning of a cluster, or its healing, still refuses. */

@@ -11,6 +11,7 @@
 //     there, each read again from its disk (C8); and nothing else is left on any disk.
 // R4. From its commit on a chunk has as many members as its file was promised copies, or its code
 //     has units, on as many machines, whatever moves.
+// R5. What the masters keep themselves has no members, and its bytes are there, whole.
 //
 // Of a coded chunk each member has its unit, by the unit's own length and checksum.
 
@@ -18,6 +19,7 @@ import { type ChunkHandle, invariant, unitCount } from "@lumeofs/base";
 import {
   type ChunkRecord,
   chunksPage,
+  faultOfInline,
   getChunk,
   getServer,
   holdsNothing,
@@ -97,6 +99,11 @@ export class ReplicaChecks {
   /** R1. Reads what is in memory: nothing happens meanwhile. */
   #checkMembers(reader: StateReader, handle: ChunkHandle, record: ChunkRecord): void {
     const { members } = record;
+    if (record.isInline) {
+      const fault = faultOfInline(reader, handle, record);
+      must(fault === undefined, "R5", () => `chunk ${handle}, which masters keep: ${fault}`);
+      return;
+    }
     const isWhole = this.#membersWanted(record) <= new Set(members).size;
     must(isWhole, "R4", () => `chunk ${handle} has only the members ${members.join()}`);
     const missing = members.filter(
@@ -128,8 +135,7 @@ export class ReplicaChecks {
     return version.epoch === chunk.epoch && isSame;
   }
 
-  #membersWanted({ coding, isInline }: ChunkRecord): number {
-    if (isInline) return 0;
+  #membersWanted({ coding }: ChunkRecord): number {
     return coding === undefined ? this.#cluster.options.replicas : unitCount(coding);
   }
 
@@ -179,6 +185,7 @@ export class ReplicaChecks {
 
   async #faultOf(reader: StateReader, { handle, chunk }: NumberedChunk): Promise<string> {
     if (chunk.releasedAt !== undefined) return `chunk ${handle} is released and not forgotten`;
+    if (chunk.isInline) return "";
     if (chunk.members.length < this.#membersWanted(chunk))
       return `chunk ${handle} has ${chunk.members.length}`;
     for (const member of chunk.members) {

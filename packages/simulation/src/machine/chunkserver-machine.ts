@@ -1,7 +1,10 @@
-// A machine with a chunkserver. Its disk may rot, be wiped, and fill.
+// A machine with a chunkserver. Its disk may rot, be wiped, and fill. One with several disks has a
+// weak one, which may fail: the process must go on with the others.
 
-import { integerBetween, LumeoError, type SeededRandom } from "@lumeofs/base";
+import { type Disk, integerBetween, LumeoError, type SeededRandom } from "@lumeofs/base";
 import type { Chunkserver, ChunkserverConfig } from "@lumeofs/chunkserver";
+import type { DiskFault } from "@lumeofs/testkit";
+import { Violation } from "../checks/violation.js";
 import type { Parts } from "../parts.js";
 import { Machine, type Run, type Surroundings } from "./machine.js";
 import { emptyIndex, type IndexContents, SimIndex } from "./sim-index.js";
@@ -11,15 +14,24 @@ const CHUNK_FILES = "chunks/";
 export class ChunkserverMachine extends Machine {
   /** Its disk has lost something by itself: what it should have may be missing or wrong. */
   isHarmed = false;
-  #index: IndexContents = emptyIndex();
+  #indexes: IndexContents[];
   #chunkserver: Chunkserver | undefined;
+  readonly #folders: readonly string[];
+  readonly #weak: number;
+  #isWeakGone = false;
+  /** Since it was wiped it has come up once: from then on it knows its disks. */
+  #knowsDisks = false;
   readonly #config: ChunkserverConfig;
   readonly #parts: Parts;
 
   constructor(config: ChunkserverConfig, parts: Parts, around: Surroundings) {
-    super(config.name, around);
+    const folders = [config.dir].flat();
+    super(config.name, around, folders.length);
     this.#config = config;
     this.#parts = parts;
+    this.#folders = folders;
+    this.#indexes = folders.map(emptyIndex);
+    this.#weak = integerBetween(this.random, 0, folders.length - 1);
   }
 
   /** Undefined while it starts, and while it is down. */
@@ -31,27 +43,49 @@ export class ChunkserverMachine extends Machine {
     return this.#config.listenControl;
   }
 
-  /** The disk is replaced by an empty one. */
+  /** All disks are replaced by empty ones. */
   wipe(): void {
     this.losePower("none");
     this.record(() => "is wiped");
     this.isHarmed = true;
-    this.disk.replace();
-    this.#index = emptyIndex();
+    this.#isWeakGone = false;
+    this.#knowsDisks = false;
+    for (const disk of this.disks) disk.replace();
+    this.#indexes = this.disks.map(emptyIndex);
+  }
+
+  /** The weak one of several disks fails at every call from now on. */
+  loseDisk(): void {
+    if (this.disks.length === 1 || !this.#knowsDisks) return;
+    this.record(() => `loses disk ${this.#weak}`);
+    this.isHarmed = true;
+    this.#isWeakGone = true;
+  }
+
+  /** It is there again, or an empty one in its place: it is used when the process starts anew. */
+  returnDisk(isEmpty: boolean): void {
+    if (!this.#isWeakGone) return;
+    this.record(() => `has disk ${this.#weak} again${isEmpty ? ", empty" : ""}`);
+    this.kill();
+    this.#isWeakGone = false;
+    if (!isEmpty) return;
+    this.disks[this.#weak]?.replace();
+    this.#indexes[this.#weak] = emptyIndex();
   }
 
   /** A bit of a file turns over; index files are not flipped: they are databases. */
   flipBit(random: SeededRandom): void {
-    const all = this.disk.paths().filter((path) => isWorth(path, this.disk.length(path)));
+    const disk = this.disks[integerBetween(random, 0, this.disks.length - 1)] ?? this.disk;
+    const all = disk.paths().filter((path) => isWorth(path, disk.length(path)));
     const large = all.filter((path) => path.startsWith(CHUNK_FILES));
     // There are few chunk files beside all the others.
     const paths = 0 < large.length && random.fraction() < 0.5 ? large : all;
     const path = paths[integerBetween(random, 0, Math.max(0, paths.length - 1))];
     if (path === undefined) return;
     this.isHarmed = true;
-    const position = integerBetween(random, 0, this.disk.length(path) - 1);
+    const position = integerBetween(random, 0, disk.length(path) - 1);
     this.record(() => `bit flips in ${path} at ${position}`);
-    this.disk.flipBit(path, position, integerBetween(random, 0, 7));
+    disk.flipBit(path, position, integerBetween(random, 0, 7));
   }
 
   protected async launch(run: Run): Promise<void> {
@@ -64,21 +98,55 @@ export class ChunkserverMachine extends Machine {
         timers: run.clock,
         random: run.random,
         newUuid: () => uuidFrom(run.random),
-        openDisk: async () => this.mount(),
-        openIndex: async () => new SimIndex(this.#index, (land) => this.land(run, land)),
+        openDisk: async (folder) => this.#diskAt(folder),
+        openIndex: async (folder) => this.#indexAt(run, folder),
         network: run.rpc,
         dataNetwork: run.sockets,
       },
     });
-    if (this.run === run) this.#chunkserver = chunkserver;
+    if (this.run !== run) return;
+    this.#chunkserver = chunkserver;
+    this.#knowsDisks = true;
+  }
+
+  protected override diskFault(disk: number): DiskFault | undefined {
+    return this.#isWeakGone && disk === this.#weak ? "EIO" : undefined;
   }
 
   protected override failed(run: Run, error: unknown): void {
     const isCorrupt = error instanceof LumeoError && error.code === "CORRUPT";
     if (isCorrupt && !this.isHarmed) this.around.world.fail(error);
+    this.#checkIsolation(error);
     super.failed(run, error);
     // What an operator does with a store that does not start any more.
     if (isCorrupt) this.wipe();
+  }
+
+  /** The failure of one of its disks is not that of the process. */
+  #checkIsolation(error: unknown): void {
+    const isOfDisk = error instanceof LumeoError && error.code === "STORE_FAILED";
+    if (!isOfDisk || this.disks.length === 1 || !this.#knowsDisks) return;
+    this.around.world.fail(
+      new Violation("isolation", `${this.name} ends with one of its disks: ${error.message}`),
+    );
+  }
+
+  #diskAt(folder: string): Disk {
+    return (this.disks[this.#numberOf(folder)] ?? this.disk).mount();
+  }
+
+  #indexAt(run: Run, folder: string): SimIndex {
+    const number = this.#numberOf(folder);
+    const contents = this.#indexes[number] ?? emptyIndex();
+    return new SimIndex(contents, (land) => {
+      if (this.diskFault(number) === undefined) return this.land(run, land);
+      const message = `Cannot write the index of "${folder}": input/output error (EIO)`;
+      return Promise.reject(new LumeoError("STORE_FAILED", message));
+    });
+  }
+
+  #numberOf(folder: string): number {
+    return Math.max(0, this.#folders.indexOf(folder));
   }
 }
 

@@ -61,7 +61,7 @@ const OUTAGE_MS_MAX = 9_000;
 const OUTAGE_SHARE = 0.2;
 
 export abstract class Machine {
-  readonly disk: SimDisk;
+  readonly disks: readonly SimDisk[];
   /** Ends of processes that were not wished for, of whatever kind. */
   crashes = 0;
   /** Of the disk: what its next calls do. */
@@ -69,6 +69,8 @@ export abstract class Machine {
   fullUntil = 0;
   #failNextCall = false;
   #run: Run | undefined;
+  #isRetired = false;
+  #suspendedAt: number | undefined;
   #runs = 0;
   #tellEnd: () => void = () => {};
   readonly #clockRate: number;
@@ -79,23 +81,19 @@ export abstract class Machine {
   constructor(
     readonly name: string,
     around: Surroundings,
+    diskCount = 1,
   ) {
     this.around = around;
     const { world, options } = around;
     this.random = world.random(`machine ${name}`);
     this.#clockRate = 1 + options.clockDrift * (2 * this.random.fraction() - 1);
     this.#wireRandom = world.random(`corrupt ${name}`);
-    const disk = world.random(`disk ${name}`);
-    this.disk = new SimDisk({
-      random: disk,
-      latencyMs: { min: options.diskMsMin, mean: options.diskMsMean },
-      timers: {
-        after: (ms, wake) => world.after(ms * this.slowFactor, () => this.#deliver(wake)),
-        every: (ms, wake) => world.after(ms, wake),
-      },
-      totalBytes: options.diskBytes,
-      faultOf: (call) => this.#faultOf(call, disk),
-    });
+    this.disks = Array.from({ length: diskCount }, (_, number) => this.#newDisk(number));
+  }
+
+  /** The only disk, or the first one. */
+  get disk(): SimDisk {
+    return this.disks[0] as SimDisk;
   }
 
   get isUp(): boolean {
@@ -112,7 +110,7 @@ export abstract class Machine {
 
   /** Starts the process; it is started again whenever it has ended. */
   start(): void {
-    if (this.isUp) return;
+    if (this.isUp || this.#isRetired) return;
     const { world, links, calls, bytes } = this.around;
     links.power(this.name, true);
     this.#runs++;
@@ -164,8 +162,30 @@ export abstract class Machine {
     this.#run?.lifetime.pause();
   }
 
+  /** Like a pause, and its monotonic clock stands still. */
+  suspend(): void {
+    if (this.isPaused) return;
+    this.#suspendedAt = this.around.world.now;
+    this.pause();
+  }
+
   resume(): void {
-    if (this.isPaused) this.#run?.lifetime.resume();
+    if (!this.isPaused || this.#run === undefined) return;
+    const { clock, lifetime } = this.#run;
+    const since = this.#suspendedAt ?? this.around.world.now;
+    this.#suspendedAt = undefined;
+    if (since < this.around.world.now) clock.jumpMonotonic(since - this.around.world.now);
+    lifetime.resume();
+  }
+
+  /** It is not to be used any more. */
+  retire(): void {
+    this.#isRetired = true;
+    this.kill();
+  }
+
+  get isRetired(): boolean {
+    return this.#isRetired;
   }
 
   /** One of the next calls of the disk fails. */
@@ -175,6 +195,20 @@ export abstract class Machine {
 
   jumpWall(byMs: number): void {
     this.#run?.clock.jumpWall(byMs);
+  }
+
+  /** As long as the process lives, its monotonic clock is so far ahead. */
+  jumpMonotonic(byMs: number): void {
+    this.#run?.clock.jumpMonotonic(byMs);
+  }
+
+  /** Its clocks run so many times as fast as they are meant to, until `calm`. */
+  warp(factor: number): void {
+    this.#run?.clock.setRate(this.#clockRate * factor);
+  }
+
+  calm(): void {
+    this.warp(1);
   }
 
   record(line: () => string): void {
@@ -210,8 +244,33 @@ export abstract class Machine {
     });
   }
 
-  mount(): Disk {
+  protected mount(): Disk {
     return this.disk.mount();
+  }
+
+  /** What befalls a call of one of the disks, beside what befalls all of them. */
+  protected diskFault(_disk: number): DiskFault | undefined {
+    return undefined;
+  }
+
+  /** What befalls a write of a database. */
+  protected writeFault(random: SeededRandom): DiskFault | undefined {
+    return this.#faultOf({ kind: "write", path: "", number: 0 }, random);
+  }
+
+  #newDisk(number: number): SimDisk {
+    const { world, options } = this.around;
+    const random = world.random(number === 0 ? `disk ${this.name}` : `disk ${this.name} ${number}`);
+    return new SimDisk({
+      random,
+      latencyMs: { min: options.diskMsMin, mean: options.diskMsMean },
+      timers: {
+        after: (ms, wake) => world.after(ms * this.slowFactor, () => this.#deliver(wake)),
+        every: (ms, wake) => world.after(ms, wake),
+      },
+      totalBytes: options.diskBytes,
+      faultOf: (call) => this.diskFault(number) ?? this.#faultOf(call, random),
+    });
   }
 
   #end(how: "kill" | "power", loss: CrashLoss | undefined): void {
@@ -229,8 +288,12 @@ export abstract class Machine {
       run.landing.clear();
       this.#tellEnd();
     }
-    if (how === "power") this.disk.crash(loss ?? "some");
-    else this.disk.kill();
+    this.#suspendedAt = undefined;
+    for (const disk of this.disks) {
+      if (how === "power") disk.crash(loss ?? "some");
+      else disk.kill();
+    }
+    if (this.#isRetired) return;
     const isLong = this.random.fraction() < OUTAGE_SHARE && this.around.mayFail();
     const longest = isLong ? OUTAGE_MS_MAX : RESTART_MS_MAX;
     world.after(this.random.fraction() * longest, () => this.start());
@@ -255,16 +318,19 @@ export abstract class Machine {
   }
 
   #faultOf({ kind }: DiskCall, random: SeededRandom): DiskFault | undefined {
-    const { world, options } = this.around;
     const chance = random.fraction();
-    if (!this.around.mayFail()) return undefined;
-    const needsRoom = kind === "write";
-    if (needsRoom && world.now < this.fullUntil) return "ENOSPC";
+    // Of several disks one fails, in ways of its own.
+    if (!this.around.mayFail() || 1 < this.disks.length) return undefined;
+    if (kind === "write" && this.#isFull) return "ENOSPC";
     if (this.#failNextCall && chance < 0.2) {
       this.#failNextCall = false;
       return kind === "sync" ? "EIO" : chance < 0.1 ? "EIO" : "short";
     }
-    return chance < options.diskFailureRate ? "EIO" : undefined;
+    return chance < this.around.options.diskFailureRate ? "EIO" : undefined;
+  }
+
+  get #isFull(): boolean {
+    return this.around.world.now < this.fullUntil;
   }
 
   #logger(fixed: LogFields): Logger {

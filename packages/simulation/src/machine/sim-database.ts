@@ -1,7 +1,8 @@
 // LevelDB as a machine without disks has it: an ordered map whose writes land at one moment, as a
-// whole, and may or may not have landed when the power fails.
+// whole, and may or may not have landed when the power fails. What rots is noticed when it is read:
+// blocks of LevelDB have checksums.
 
-import { LumeoError } from "@lumeofs/base";
+import { integerBetween, LumeoError, type SeededRandom } from "@lumeofs/base";
 import type {
   LevelDatabase,
   LevelOperation,
@@ -17,15 +18,42 @@ export type LandWrite = (land: () => void) => Promise<void>;
 /** What survives a crash. Keys are strings with one character for each byte. */
 export class DatabaseContents {
   readonly #values = new Map<string, Uint8Array>();
+  readonly #rotten = new Set<string>();
   #sorted: string[] | undefined;
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.#values.get(nameOf(key));
+    return this.#read(nameOf(key));
+  }
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  /** A pair cannot be read any more, until another one takes its place. */
+  rot(index: number): void {
+    const name = [...this.#values.keys()][index];
+    if (name !== undefined) this.#rotten.add(name);
+  }
+
+  /** A bit of a value turns over, and LevelDB does not see it. */
+  flip(index: number, random: SeededRandom): void {
+    const [name, value] = [...this.#values][index] ?? [];
+    if (name === undefined || value === undefined || value.byteLength === 0) return;
+    const flipped = Uint8Array.from(value);
+    const at = integerBetween(random, 0, flipped.byteLength - 1);
+    flipped[at] = (flipped[at] ?? 0) ^ (1 << integerBetween(random, 0, 7));
+    this.#values.set(name, flipped);
+  }
+
+  #read(name: string): Uint8Array | undefined {
+    if (!this.#rotten.has(name)) return this.#values.get(name);
+    throw new LumeoError("CORRUPT", "Cannot read the database: a block is damaged");
   }
 
   apply(operations: readonly LevelOperation[]): void {
     for (const operation of operations) {
       const name = nameOf(operation.key);
+      this.#rotten.delete(name);
       const isNew = !this.#values.has(name);
       if (operation.type === "put") {
         this.#values.set(name, Uint8Array.from(operation.value));
@@ -43,7 +71,7 @@ export class DatabaseContents {
     for (let at = lowerBound(this.#sorted, first); at < this.#sorted.length; at++) {
       const name = this.#sorted[at] as string;
       if (end <= name) break;
-      pairs.push([Buffer.from(name, "latin1"), this.#values.get(name) as Uint8Array]);
+      pairs.push([Buffer.from(name, "latin1"), this.#read(name) as Uint8Array]);
     }
     return pairs;
   }
@@ -51,6 +79,7 @@ export class DatabaseContents {
   copy(): DatabaseContents {
     const copy = new DatabaseContents();
     for (const [name, value] of this.#values) copy.#values.set(name, value);
+    for (const name of this.#rotten) copy.#rotten.add(name);
     return copy;
   }
 }
@@ -101,10 +130,17 @@ export class SimDatabase implements LevelDatabase {
 }
 
 function scanOf(contents: DatabaseContents, range: LevelRange): LevelScan {
-  const pairs = contents.within(range);
+  let pairs: readonly LevelPair[] = [];
+  let failure: unknown;
+  try {
+    pairs = contents.within(range);
+  } catch (error) {
+    failure = error; // told when it is read
+  }
   let next = 0;
   return {
     next: async (countMax) => {
+      if (failure !== undefined) throw failure;
       const page = pairs.slice(next, next + countMax);
       next += page.length;
       return page;

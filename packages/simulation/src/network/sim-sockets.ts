@@ -1,7 +1,7 @@
 // The DataNetwork of one simulated process: the shipped frames run over sockets that are wires.
 
 import { EventEmitter } from "node:events";
-import type { Alarm, Timers } from "@lumeofs/base";
+import type { Alarm, Clock, Timers } from "@lumeofs/base";
 import {
   type ByteListener,
   type ByteSocket,
@@ -14,7 +14,7 @@ import type { Endpoint, WireEnd, Wires } from "./wires.js";
 export interface SimSocketsParts {
   readonly wires: Wires<Buffer>;
   readonly endpoint: Endpoint;
-  readonly timers: Timers;
+  readonly timers: Timers & Pick<Clock, "monotonicMs">;
   /** Listens to a connection that this process has accepted. */
   readonly tap: () => Tap;
   /** Called for what is sent: it may turn over a bit, which TCP does not notice. */
@@ -56,7 +56,7 @@ class SimSocket implements ByteSocket {
   readonly remoteAddress: string;
   readonly remotePort = 0;
   readonly #end: WireEnd<Buffer>;
-  readonly #timers: Timers;
+  readonly #timers: SimSocketsParts["timers"];
   readonly #tap: Tap | undefined;
   readonly #corrupt: (bytes: Buffer) => void;
   readonly #events = new EventEmitter();
@@ -64,18 +64,19 @@ class SimSocket implements ByteSocket {
   /** Told when their bytes have left, or when the socket is destroyed: then they never will. */
   readonly #leaving = new Set<() => void>();
   #isClosed = false;
-  #idle: { readonly ms: number; readonly alarm: Alarm } | undefined;
-  #hasMoved = false;
+  #idle: Alarm | undefined;
+  #movedAt: number;
 
   constructor(end: WireEnd<Buffer>, parts: SimSocketsParts, tap: Tap | undefined) {
     this.#end = end;
     this.#timers = parts.timers;
+    this.#movedAt = parts.timers.monotonicMs();
     this.#corrupt = parts.corrupt;
     this.#tap = tap;
     this.remoteAddress = end.peerMachine;
     end.listen({
       arrived: (bytes) => {
-        this.#hasMoved = true;
+        this.#movedAt = this.#timers.monotonicMs();
         this.#tap?.came(bytes);
         if (!this.#isClosed) this.#events.emit("data", bytes);
       },
@@ -120,7 +121,7 @@ class SimSocket implements ByteSocket {
   destroy(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#idle?.alarm.cancel();
+    this.#idle?.cancel();
     this.#end.close();
     for (const { written } of this.#corked ?? []) written?.();
     this.#corked = undefined;
@@ -141,8 +142,7 @@ class SimSocket implements ByteSocket {
   setKeepAlive(): void {}
 
   setTimeout(ms: number): void {
-    this.#idle?.alarm.cancel();
-    this.#hasMoved = false;
+    this.#movedAt = this.#timers.monotonicMs();
     this.#watch(ms);
   }
 
@@ -154,19 +154,21 @@ class SimSocket implements ByteSocket {
     this.#events.once(event, listener);
   }
 
+  /** Tells of `ms` without a byte, and again after as many. */
   #watch(ms: number): void {
-    const alarm = this.#timers.after(ms, () => {
+    this.#idle?.cancel();
+    const left = this.#movedAt + ms - this.#timers.monotonicMs();
+    this.#idle = this.#timers.after(Math.max(left, 1), () => {
       if (this.#isClosed) return;
-      const wasIdle = !this.#hasMoved;
-      this.#hasMoved = false;
+      const wasIdle = this.#movedAt + ms <= this.#timers.monotonicMs();
+      if (wasIdle) this.#movedAt = this.#timers.monotonicMs();
       this.#watch(ms);
       if (wasIdle) this.#events.emit("timeout");
     });
-    this.#idle = { ms, alarm };
   }
 
   #send(bytes: Buffer, written: (() => void) | undefined): void {
-    this.#hasMoved = true;
+    this.#movedAt = this.#timers.monotonicMs();
     this.#tap?.left(bytes);
     this.#corrupt(bytes);
     const left = (): void => {

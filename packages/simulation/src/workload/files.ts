@@ -3,6 +3,7 @@
 import { integerBetween, KiB, type SeededRandom } from "@lumeofs/base";
 import type { Lumeo, Reading, SnapshotInfo } from "@lumeofs/client";
 import { Violation } from "../checks/violation.js";
+import { codeOf, unlessMissing } from "./answers.js";
 import { CONTENT_BYTES_MIN, Contents, contentOf, headOf } from "./content.js";
 import { type Ledger, NOTHING } from "./ledger.js";
 
@@ -11,9 +12,8 @@ const DIRECTORY = "/files";
 /** Chunks of a checksum block and less go to all replicas at once, larger ones down the chain. */
 const CHUNK_BYTES = 128 * KiB;
 const LARGE_BYTES = 384 * KiB;
-
-/** One in so many goes to the masters if it is small enough; the others are on chunkservers. */
-const INLINE_EVERY = 3;
+/** What the masters keep at most, as they are set; chunkservers have the rest. */
+const TINY_BYTES_MAX = 4 * KiB;
 
 /** Each keeps what it has for ever, and everything is read again and again. */
 const COPIES_MAX = 8;
@@ -33,6 +33,8 @@ export interface FileOptions {
   /** Of what is stored: how much is in large chunks or in several, and how much comes slowly. */
   readonly largeShare: number;
   readonly mediumShare: number;
+  /** So small that the masters may keep it. */
+  readonly tinyShare: number;
   readonly slowShare: number;
   /** How some of it is coded. */
   readonly code: string | undefined;
@@ -205,8 +207,7 @@ export class FileWorkload {
     const body = random.fraction() < slowShare ? slowly(content, hand) : content;
     const isCoded = code !== undefined && random.fraction() < codedShare;
     const layout = isCoded ? { code } : { redundancy: { replicas } };
-    const inline = id % INLINE_EVERY === 0;
-    return client.put(path, body, { ...layout, chunkSize, inline, deadlineMs, ...condition });
+    return client.put(path, body, { ...layout, chunkSize, deadlineMs, ...condition });
   }
 
   async #range(client: Lumeo, path: string, random: SeededRandom): Promise<void> {
@@ -305,22 +306,8 @@ export class FileWorkload {
   }
 }
 
-function codeOf(error: unknown): string | undefined {
-  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
-  return typeof error.code === "string" ? error.code : undefined;
-}
-
 function pathOf(number: number): string {
   return `${DIRECTORY}/f${number}`;
-}
-
-async function unlessMissing<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (codeOf(error) !== "LUMEO_NOT_FOUND") throw error;
-    return undefined;
-  }
 }
 
 /** A content that its writer has not all at once: its first chunks wait long for the last one. */
@@ -331,17 +318,17 @@ async function* slowly(content: Uint8Array, { random, pause }: Hand): AsyncItera
   }
 }
 
-/** Mostly small, sometimes of several chunks, now and then one that streams. */
-function sizeOf(
-  random: SeededRandom,
-  { largeShare, mediumShare }: Pick<FileOptions, "largeShare" | "mediumShare">,
-): number {
+/** Mostly small, often for the masters alone, sometimes of several chunks, now and then large. */
+function sizeOf(random: SeededRandom, { largeShare, mediumShare, tinyShare }: FileOptions): number {
   const kind = random.fraction();
   const within = (low: number, high: number): number =>
     Math.floor(low * (high / low) ** random.fraction());
   if (kind < largeShare) return within(LARGE_BYTES, 600 * KiB);
   if (kind < largeShare + mediumShare) return within(32 * KiB, 200 * KiB);
-  return within(CONTENT_BYTES_MIN, 8 * KiB);
+  const isTiny = random.fraction() < tinyShare;
+  return isTiny
+    ? within(CONTENT_BYTES_MIN, TINY_BYTES_MAX + 1)
+    : within(TINY_BYTES_MAX + 1, 24 * KiB);
 }
 
 function editedSize(random: SeededRandom, size: number): number {

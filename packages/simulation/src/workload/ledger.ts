@@ -16,9 +16,11 @@ export type FileCall =
   /** `over`: only if this is what is there. */
   | { readonly kind: "put"; readonly id: number; readonly over?: number }
   | { readonly kind: "remove" }
-  | { readonly kind: "get" };
+  | { readonly kind: "get" }
+  /** Somebody is told that the file is not this content any more. */
+  | { readonly kind: "changed"; readonly from: number };
 
-/** For a get: which content. For a remove: whether there was one. */
+/** For a get: which content. For a remove: whether there was one. For a change: that it was. */
 export type FileAnswer = number | boolean | "stored" | "refused";
 
 const MODEL: Model<number, FileCall, FileAnswer> = {
@@ -32,6 +34,8 @@ const MODEL: Model<number, FileCall, FileAnswer> = {
         return NOTHING;
       case "get":
         return answer === undefined || answer === state ? state : undefined;
+      case "changed":
+        return answer === undefined || state !== call.from ? state : undefined;
     }
   },
   print: String,

@@ -52,3 +52,28 @@ test("SimClock: a jump of the calendar leaves the monotonic clock alone", (t) =>
   t.is(clock.wallMs() - before, -3_600_000);
   t.is(clock.monotonicMs() as number, 0);
 });
+
+test("SimClock: what runs faster from now on goes on from where it was", async (t) => {
+  const world = new World(1);
+  const clock = new SimClock(world, new Lifetime(world));
+  await world.sleep(100);
+  const wall = clock.wallMs();
+  clock.setRate(3);
+  t.is(clock.monotonicMs() as number, 100);
+  await world.sleep(100);
+  t.is(clock.monotonicMs() as number, 400);
+  t.is(clock.wallMs() - wall, 300);
+});
+
+test("SimClock: a monotonic clock jumps forward, and never goes back", async (t) => {
+  const world = new World(1);
+  const clock = new SimClock(world, new Lifetime(world));
+  const wall = clock.wallMs();
+  clock.jumpMonotonic(50);
+  t.is(clock.monotonicMs() as number, 50);
+  clock.jumpMonotonic(-30);
+  t.is(clock.monotonicMs() as number, 50);
+  await world.sleep(40);
+  t.is(clock.monotonicMs() as number, 60);
+  t.is(clock.wallMs() - wall, 40);
+});

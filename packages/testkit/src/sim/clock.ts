@@ -26,31 +26,56 @@ export interface ClockError {
 /** Clock and timers of one run of a process, on virtual time. */
 export class SimClock implements Clock, Timers {
   #wallOffsetMs: number;
-  readonly #rate: number;
+  #rate: number;
+  /** What the clock showed when it began to run as it does now, and when that was. */
+  #monotonicThen = 0;
+  #wallThen: number;
+  #then: number;
+  /** The latest reading that anybody has seen: it never goes back. */
+  #shown = 0;
   readonly #world: World;
   readonly #lifetime: Lifetime;
-  readonly #bornAt: number;
 
   constructor(world: World, lifetime: Lifetime, error: ClockError = {}) {
     this.#world = world;
     this.#lifetime = lifetime;
     this.#rate = error.rate ?? 1;
     this.#wallOffsetMs = error.wallOffsetMs ?? 0;
-    this.#bornAt = world.now;
+    this.#then = world.now;
+    this.#wallThen = WALL_START_MS + world.now * this.#rate;
     invariant(0 < this.#rate, "a clock must go forward", { rate: this.#rate });
   }
 
   monotonicMs(): MonotonicMs {
-    return monotonicMs((this.#world.now - this.#bornAt) * this.#rate);
+    this.#shown = Math.max(this.#shown, this.#monotonicThen + this.#sinceThen());
+    return monotonicMs(this.#shown);
   }
 
   wallMs(): WallMs {
-    return wallMs(WALL_START_MS + this.#world.now * this.#rate + this.#wallOffsetMs);
+    return wallMs(this.#wallThen + this.#sinceThen() + this.#wallOffsetMs);
   }
 
   /** Somebody sets the calendar; the monotonic clock does not notice. */
   jumpWall(byMs: number): void {
     this.#wallOffsetMs += byMs;
+  }
+
+  /**
+   * The monotonic clock jumps, and the calendar does not notice. It stands still until it has made
+   * up for a jump back, as that of a machine which was suspended. Timers ring when they would have.
+   */
+  jumpMonotonic(byMs: number): void {
+    this.#monotonicThen += byMs;
+  }
+
+  /** From now on both clocks run so fast; what waits for a timer is not touched. */
+  setRate(rate: number): void {
+    invariant(0 < rate, "a clock must go forward", { rate });
+    const since = this.#sinceThen();
+    this.#monotonicThen += since;
+    this.#wallThen += since;
+    this.#then = this.#world.now;
+    this.#rate = rate;
   }
 
   after(delayMs: number, wake: () => void): Alarm {
@@ -84,5 +109,9 @@ export class SimClock implements Clock, Timers {
         pending?.cancel();
       },
     };
+  }
+
+  #sinceThen(): number {
+    return (this.#world.now - this.#then) * this.#rate;
   }
 }

@@ -93,7 +93,7 @@ test("hints to a leader that is gone are followed ever more slowly", (t) => {
   );
 });
 
-test("R5: while nobody leads, time counts and not attempts", (t) => {
+test("R6: while nobody leads, time counts and not attempts", (t) => {
   for (const code of ["NO_LEADER", "NOT_LEADER", "LEADERSHIP_LOST"] as const) {
     const late = { count: 90, elapsedMs: RETRY_DEFAULT.leaderlessMs - 1 };
     t.is(afterFailure(failed(code, late), policy, half).kind, "wait", code);
@@ -104,10 +104,22 @@ test("R5: while nobody leads, time counts and not attempts", (t) => {
   t.is(afterFailure(failed("UNAVAILABLE", late), policy, half).kind, "giveUp");
 });
 
-test("R5: what is on its way, such as a seal, is waited for as an election is", (t) => {
+test("R6: what is on its way, such as a seal, is waited for as an election is", (t) => {
   const error = new LumeoError("UNAVAILABLE", "Cannot append for a moment", { retryAfterMs: 50 });
   const after = (elapsedMs: number) =>
     afterFailure({ ...failed("UNAVAILABLE", { count: 90, elapsedMs }), error }, policy, half);
   t.is(after(RETRY_DEFAULT.leaderlessMs - 1).kind, "wait");
   t.is(after(RETRY_DEFAULT.leaderlessMs).kind, "giveUp");
+});
+
+test("R5: what is on its way is asked for again as often after many tries as after one", (t) => {
+  const error = new LumeoError("UNAVAILABLE", "Cannot append for a moment", { retryAfterMs: 50 });
+  for (const count of [1, 9, 40]) {
+    const after = (fraction: number) =>
+      afterFailure({ ...failed("UNAVAILABLE", { count }), error }, policy, {
+        fraction: () => fraction,
+      });
+    t.deepEqual(after(0), { kind: "wait", ms: 50 });
+    t.deepEqual(after(0.5), { kind: "wait", ms: 100 });
+  }
 });

@@ -1,7 +1,7 @@
 // What one master holds: files are created straight in the replicated log of a group of one, and
 // then the same folder is restarted, read, copied by a snapshot, and installed elsewhere.
 //
-//   npm run bench -- scale [--files 1000000] [--dir DIR] [--json]
+//   npm run bench -- scale [--files 1000000] [--inline BYTES] [--dir DIR] [--json]
 //
 // Every stage is a process of its own (packages/master/dist/test/scale/main.js), so its memory is
 // its own; the first one ends like a machine that loses power. There are no chunkservers, no
@@ -29,6 +29,7 @@ interface Report {
     Record<
       | "seconds"
       | "perSecond"
+      | "cpuMicrosPerFile"
       | "emptyRssMiB"
       | "rssMiB"
       | "heapMiB"
@@ -70,30 +71,40 @@ export async function runScale(argv: readonly string[]): Promise<number> {
     args: [...argv],
     options: {
       files: { type: "string", default: "100000" },
+      inline: { type: "string", default: "0" },
       dir: { type: "string", default: tmpdir() },
       json: { type: "boolean", default: false },
     },
   });
-  const files = Number(values.files);
+  const [files, inline] = [Number(values.files), Number(values.inline)];
   const dir = await mkdtemp(join(values.dir, "lumeo-scale-"));
   try {
     const figures: Partial<Record<Stage, unknown>> = {};
-    for (const stage of STAGES) figures[stage] = await runStage(stage, dir, files);
+    for (const stage of STAGES) figures[stage] = await runStage(stage, { dir, files, inline });
     const report = figures as unknown as Report;
-    console.log(values.json ? JSON.stringify(report, undefined, 2) : asText(files, report));
+    console.log(
+      values.json ? JSON.stringify(report, undefined, 2) : asText({ files, inline }, report),
+    );
     return 0;
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function runStage(stage: Stage, dir: string, files: number): Promise<unknown> {
-  const args = [fileURLToPath(WORKER), stage, "--dir", dir, "--files", String(files)];
+async function runStage(
+  stage: Stage,
+  { dir, files, inline }: { readonly dir: string; readonly files: number; readonly inline: number },
+): Promise<unknown> {
+  const counts = ["--files", String(files), "--inline", String(inline)];
+  const args = [fileURLToPath(WORKER), stage, "--dir", dir, ...counts];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   return JSON.parse(stdout);
 }
 
-function asText(files: number, report: Report): string {
+function asText(
+  { files, inline }: { readonly files: number; readonly inline: number },
+  report: Report,
+): string {
   const { load, restart, read, snapshot, install } = report;
   const mib = (bytes: number): string => `${(bytes / MIB).toFixed(0)} MiB`;
   const perFile = (bytes: number): string => `${(bytes / files).toFixed(0)} B/file`;
@@ -102,8 +113,10 @@ function asText(files: number, report: Report): string {
     `max ${maxMs.toFixed(1)} ms, event loop blocked ${loopBlockedMaxMs.toFixed(1)} ms at most`;
   return [
     describeMachine(),
-    `${files} files of one chunk, 10,000 in a directory, a group of one master`,
+    `${files} files of ${inline === 0 ? "one chunk" : `${inline} bytes kept by the master`}, ` +
+      "10,000 in a directory, a group of one master",
     `create         ${load.perSecond.toFixed(0)}/s (${load.seconds.toFixed(1)} s), ` +
+      `${load.cpuMicrosPerFile.toFixed(0)} µs CPU each, ` +
       `resident ${load.emptyRssMiB.toFixed(0)} MiB empty, ${load.rssMiB.toFixed(0)} MiB at the end`,
     `state on disk  ${mib(restart.stateBytes)}, ${perFile(restart.stateBytes)}`,
     `log on disk    ${mib(restart.logBytes)}, ${restart.logEntries} entries`,

@@ -5,7 +5,7 @@
 /** What is asked for at a time. Whatever is alive in it keeps all of it alive. */
 const SLAB_BYTES = 64 * 1024;
 /** Longer arrays have memory of their own. */
-const CUT_BYTES_MAX = SLAB_BYTES / 16;
+const CUT_BYTES_MAX = SLAB_BYTES / 8;
 
 export class ByteSlab {
   #memory = new ArrayBuffer(0);

@@ -3,9 +3,19 @@
 import { counter, gauge, type Metrics } from "@lumeofs/node";
 import type { HealingFigures } from "./duties/healing/figures.js";
 import type { Fleet } from "./fleet/servers.js";
+import { inlineTotals } from "./metadata/inline-table.js";
+import type { StateView } from "./metadata/state.js";
 
 export const HEALING_METRICS = {
   chunks: gauge("lumeo_master_chunks", "Chunks at this leader's last look; 0 if it does not lead."),
+  inlineChunks: gauge(
+    "lumeo_master_inline_chunks",
+    "Small files (and earlier contents of such) whose bytes this master keeps itself.",
+  ),
+  inlineBytes: gauge(
+    "lumeo_master_inline_bytes",
+    "Their bytes, of which inline-total is the most.",
+  ),
   chunksDegraded: gauge(
     "lumeo_master_chunks_degraded",
     "Chunks with too few good copies or units, a damaged one, too few to be read, or too few now.",
@@ -42,7 +52,10 @@ export class HealingMeter {
   }
 
   /** @param isLeading  Whether this master looks at the chunks now. */
-  read(isLeading: boolean): void {
+  read(isLeading: boolean, state: StateView): void {
+    const kept = inlineTotals(state);
+    this.#metrics.inlineChunks.set(kept.chunks);
+    this.#metrics.inlineBytes.set(kept.bytes);
     const { moves, movedBytes, round } = this.#figures;
     const seen = isLeading ? round?.figures : undefined;
     this.#metrics.chunks.set(seen?.chunks ?? 0);

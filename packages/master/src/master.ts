@@ -395,7 +395,7 @@ async function serve(
       ...splitAddress(config.admin),
       readiness: () => readinessOf(consensus),
       metrics: readFirst(exposition, () => {
-        healingMeter.read(log.isLeading);
+        healingMeter.read(log.isLeading, log.local);
         return consensusMeter.read();
       }),
       logger,

@@ -16,7 +16,7 @@ const FIXED_BYTES = 17;
 const KIND_CODES: Readonly<Record<EntryKind, number>> = { noop: 1, command: 2, membership: 3 };
 const KINDS: Readonly<Record<number, EntryKind>> = { 1: "noop", 2: "command", 3: "membership" };
 
-const scratch = new ByteWriter(1_024);
+const scratch = new ByteWriter(PREFIX_BYTES + FIXED_BYTES);
 /** Entries next to each other are forgotten at about the same time. */
 const slab = new ByteSlab();
 
@@ -25,22 +25,40 @@ const slab = new ByteSlab();
  * again within moments, by the log and by all peers. A WeakMap of all that are alive held up the
  * whole process for 70 ms each time it grew, and every collection of garbage had to walk it.
  */
-const REMEMBERED_ENTRIES = 8_192;
-/** Longer ones are encoded anew, so that the memory of all is bounded: 32 MiB. */
-const REMEMBERED_BYTES_MAX = 4 * KiB;
-const rememberedEntries: (Entry | undefined)[] = new Array(REMEMBERED_ENTRIES).fill(undefined);
-const rememberedBytes: (Uint8Array | undefined)[] = new Array(REMEMBERED_ENTRIES).fill(undefined);
+class RememberedEntries {
+  readonly #entries: (Entry | undefined)[];
+  readonly #bytes: (Uint8Array | undefined)[];
 
-function recall(entry: Entry): Uint8Array | undefined {
-  const slot = entry.index % REMEMBERED_ENTRIES;
-  return rememberedEntries[slot] === entry ? rememberedBytes[slot] : undefined;
+  constructor(count: number) {
+    this.#entries = new Array<undefined>(count).fill(undefined);
+    this.#bytes = new Array<undefined>(count).fill(undefined);
+  }
+
+  recall(entry: Entry): Uint8Array | undefined {
+    const slot = entry.index % this.#entries.length;
+    return this.#entries[slot] === entry ? this.#bytes[slot] : undefined;
+  }
+
+  remember(entry: Entry, bytes: Uint8Array): void {
+    const slot = entry.index % this.#entries.length;
+    this.#entries[slot] = entry;
+    this.#bytes[slot] = bytes;
+  }
+}
+
+const SHORT_BYTES_MAX = 1 * KiB;
+/** Those that bring the bytes of a small file. Longer ones are encoded anew each time. */
+const LONG_BYTES_MAX = 20 * KiB;
+/** Of each at most so many, which bounds the memory of all: 28 MiB. */
+const short = new RememberedEntries(8_192);
+const long = new RememberedEntries(1_024);
+
+function rememberedOf({ data }: Entry): RememberedEntries {
+  return data.byteLength <= SHORT_BYTES_MAX ? short : long;
 }
 
 function remember(entry: Entry, bytes: Uint8Array): void {
-  if (REMEMBERED_BYTES_MAX < bytes.byteLength) return;
-  const slot = entry.index % REMEMBERED_ENTRIES;
-  rememberedEntries[slot] = entry;
-  rememberedBytes[slot] = bytes;
+  if (bytes.byteLength <= LONG_BYTES_MAX) rememberedOf(entry).remember(entry, bytes);
 }
 
 /** What `encodeEntry` would return is this long. */
@@ -50,19 +68,20 @@ export function encodedLength(entry: Entry): number {
 
 /** The entry's bytes; nobody may change them. */
 export function encodeEntry(entry: Entry): Uint8Array {
-  const known = recall(entry);
+  const known = rememberedOf(entry).recall(entry);
   if (known !== undefined) return known;
   const { data } = entry;
   invariant(data.byteLength <= ENTRY_DATA_BYTES_MAX, "entry is too large", {
     bytes: data.byteLength,
   });
+  const bytes = slab.take(encodedLength(entry));
   const writer = scratch.clear();
   writer
     .u32(FIXED_BYTES + data.byteLength)
     .u32(0)
     .u8(KIND_CODES[entry.kind]);
-  writer.u53(entry.index).u53(entry.term).bytes(data);
-  const bytes = writer.copyTo(slab);
+  bytes.set(writer.u53(entry.index).u53(entry.term).finish());
+  bytes.set(data, PREFIX_BYTES + FIXED_BYTES);
   const crc = nativeCrc32c(bytes.subarray(PREFIX_BYTES));
   for (let i = 0; i < 4; i++) bytes[4 + i] = crc >>> (8 * i);
   remember(entry, bytes);

@@ -1,11 +1,14 @@
 // Makes files as clients and chunkservers would, straight into the replicated log: every file has
-// one chunk on three servers, and takes its handle from a grant.
+// one chunk on three servers, and takes its handle from a grant; or its bytes are with its commit.
 
+import { randomBytes } from "node:crypto";
 import { type GrantId, handleIn, invariant, type ServerId, type SessionId } from "@lumeofs/base";
+import { nativeCrc32c } from "@lumeofs/node";
 import type { Consensus } from "../../src/consensus/consensus.js";
 import type { Command, Reply, RequestId } from "../../src/metadata/command.js";
 import { encodeProposal } from "../../src/metadata/command-codec.js";
 import { FRESH_EPOCH } from "../../src/metadata/grants.js";
+import { inlineRecord } from "../../src/metadata/inline-table.js";
 import { decodeReply } from "../../src/metadata/reply-codec.js";
 import { clock } from "./member.js";
 
@@ -15,6 +18,8 @@ const GRANTS_PER_COMMAND = 16;
 const FILE_BYTES = 4_096;
 const CHUNK_BYTES = 64 * 1_024 * 1_024;
 const SERVERS = ["cs1", "cs2", "cs3", "cs4"];
+
+type Commit = Extract<Command, { kind: "commit" }>;
 
 /** Path of the n-th file. */
 export function pathOf(n: number): string {
@@ -36,7 +41,11 @@ export class FileMaker {
   #slot = 0;
   #servers: ServerId[] = [];
 
-  constructor(consensus: Consensus) {
+  /** @param inlineBytes  Of each file, for the masters to keep; 0: files have chunks. */
+  constructor(
+    consensus: Consensus,
+    readonly inlineBytes: number,
+  ) {
     this.#consensus = consensus;
   }
 
@@ -73,24 +82,16 @@ export class FileMaker {
     if (n % FILES_PER_DIRECTORY === 0) {
       await this.#done({ kind: "makeDirectory", path: directoryOf(n), parents: true });
     }
-    const chunk = {
-      handle: this.#nextHandle(),
-      epoch: FRESH_EPOCH,
-      lengthBytes: FILE_BYTES,
-      // Spread like real checksums: equal ones would compress too well.
-      crc32c: Math.imul(n, 0x9e3779b1) >>> 0,
-      coding: undefined,
-    };
+    const content = this.inlineBytes === 0 ? this.#asChunk(n) : this.#asBytes();
     const begin = clock.monotonicMs();
     const reply = await this.#done({
       kind: "commit",
       path: pathOf(n),
       upload: undefined,
-      chunks: [chunk],
       chunkSizeBytes: CHUNK_BYTES,
       replicas: 3,
       code: undefined,
-      crc32c: chunk.crc32c,
+      ...content,
       precondition: { kind: "none" },
       makeParents: true,
       contentType: "",
@@ -98,10 +99,24 @@ export class FileMaker {
       tags: {},
       ttlMs: undefined,
       fence: undefined,
-      inline: undefined,
     });
     invariant(reply.kind === "file", "a file was not created", { n });
     answered(clock.monotonicMs() - begin);
+  }
+
+  #asChunk(n: number): Pick<Commit, "chunks" | "crc32c" | "inline"> {
+    const [handle, epoch] = [this.#nextHandle(), FRESH_EPOCH];
+    // Spread like real checksums: equal ones would compress too well.
+    const crc32c = Math.imul(n, 0x9e3779b1) >>> 0;
+    const chunk = { handle, epoch, lengthBytes: FILE_BYTES, crc32c, coding: undefined };
+    return { chunks: [chunk], crc32c, inline: undefined };
+  }
+
+  /** Bytes that nothing can compress, as those of pictures. */
+  #asBytes(): Pick<Commit, "chunks" | "crc32c" | "inline"> {
+    const bytes = randomBytes(this.inlineBytes);
+    const inline = { kind: "kept", record: inlineRecord(bytes), totalBytesMax: 2 ** 40 } as const;
+    return { chunks: [], crc32c: nativeCrc32c(bytes), inline };
   }
 
   #nextHandle() {
@@ -117,6 +132,7 @@ export class FileMaker {
   }
 
   async #takeGrants(files: number): Promise<void> {
+    if (0 < this.inlineBytes) return;
     while (this.#grants.length * HANDLES_PER_GRANT - this.#slot < files) {
       const placements = Array.from({ length: GRANTS_PER_COMMAND }, (_, i) =>
         [0, 1, 2].map((k) => this.#servers[(i + k) % this.#servers.length] as ServerId),

@@ -1,5 +1,5 @@
 // `npm run bench -- scale` starts this once for each stage, so that every stage has memory of its
-// own: node main.js STAGE --dir FOLDER --files N. Prints one line of JSON.
+// own: node main.js STAGE --dir FOLDER --files N [--inline BYTES]. Prints one line of JSON.
 
 import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
@@ -32,6 +32,8 @@ type Figures = Record<string, unknown>;
 interface Settings {
   readonly dir: string;
   readonly files: number;
+  /** Bytes of each file that are kept with it; 0: none. */
+  readonly inlineBytes: number;
 }
 
 const STAGES: Readonly<Record<string, (settings: Settings) => Promise<Figures>>> = {
@@ -44,13 +46,22 @@ const STAGES: Readonly<Record<string, (settings: Settings) => Promise<Figures>>>
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { dir: { type: "string" }, files: { type: "string", default: "100000" } },
+  options: {
+    dir: { type: "string" },
+    files: { type: "string", default: "100000" },
+    inline: { type: "string", default: "0" },
+  },
 });
 const stage = STAGES[positionals[0] ?? ""];
 if (stage === undefined || values.dir === undefined) {
   throw new Error(`Cannot run: expected ${Object.keys(STAGES).join(", ")} and --dir`);
 }
-console.log(JSON.stringify(await stage({ dir: values.dir, files: Number(values.files) })));
+const settings = {
+  dir: values.dir,
+  files: Number(values.files),
+  inlineBytes: Number(values.inline),
+};
+console.log(JSON.stringify(await stage(settings)));
 // As if the machine had lost power: nothing is flushed or closed.
 process.exit(0);
 
@@ -60,18 +71,21 @@ function fatal(error: unknown): never {
 }
 
 /** Creates all files; the process ends without closing anything. */
-async function load({ dir, files }: Settings): Promise<Figures> {
+async function load({ dir, files, inlineBytes }: Settings): Promise<Figures> {
   const { consensus } = await startMember(join(dir, "m1"), fatal);
-  const maker = new FileMaker(consensus);
+  const maker = new FileMaker(consensus, inlineBytes);
   await maker.begin();
   const empty = process.memoryUsage.rss();
   const begin = clock.monotonicMs();
+  const before = process.cpuUsage();
   await maker.create({ from: 0, to: files }, IN_FLIGHT);
   const seconds = (clock.monotonicMs() - begin) / 1_000;
+  const { user, system } = process.cpuUsage(before);
   const { durable, applied } = consensus.status;
   return {
     seconds,
     perSecond: files / seconds,
+    cpuMicrosPerFile: (user + system) / files,
     emptyRssMiB: empty / MiB,
     ...memory(),
     notDurable: applied - durable,
@@ -126,9 +140,9 @@ async function read({ dir, files }: Settings): Promise<Figures> {
 }
 
 /** Creates files without and with a snapshot being made beside. */
-async function snapshot({ dir, files }: Settings): Promise<Figures> {
+async function snapshot({ dir, files, inlineBytes }: Settings): Promise<Figures> {
   const { consensus, state } = await startMember(join(dir, "m1"), fatal);
-  const maker = new FileMaker(consensus);
+  const maker = new FileMaker(consensus, inlineBytes);
   await maker.begin();
   const middle = files + BESIDE_FILES;
   const alone = await latencies((seen) =>

@@ -4,6 +4,7 @@
 import { CODE_DEFAULT, type Code, KiB, ROOT_INODE, serverId } from "@lumeofs/base";
 import test, { type ExecutionContext } from "ava";
 import { NO_POLICY } from "../src/metadata/directory-record.js";
+import { grantsNaming } from "../src/metadata/healing-queries.js";
 import { stat } from "../src/metadata/queries.js";
 import { ConversionOffice } from "./conversion-office.js";
 import { copyOf } from "./metadata-driver.js";
@@ -160,6 +161,10 @@ test("a target that fails or rots is avoided, and a chunk nobody has is said in 
   t.like(o.job(job), { state: "running", done: { chunks: 5 } });
   t.regex(o.job(job).note, /1 chunks could not be converted yet.*nobody has it/);
   t.true(5 < o.job(job).failures);
+  const live = await Promise.all(
+    o.machines.map(({ id }) => grantsNaming(o.state, serverId(id), 100)),
+  );
+  t.deepEqual(live.flat(), [], "what was written in vain is garbage at once");
   o.unreadable.clear();
   await o.seconds(120);
   t.is(o.job(job).state, "done");

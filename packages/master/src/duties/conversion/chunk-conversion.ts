@@ -2,16 +2,19 @@
 // every replica or unit of it again from the disk, and then it takes the place of the old one.
 //
 // O1. Nothing changes before all of it is durable and was read again.
-// O2. Nothing is kept here: whatever ends it before the command leaves a grant, which ends.
+// O2. Nothing is kept here: whatever ends it before the command leaves a grant. It is ended at once,
+//     so that what was written becomes garbage; where that fails, it ends by itself.
 
 import {
   asLumeoError,
   type ChunkCoding,
   type ChunkHandle,
+  grantOf,
   InvariantViolation,
   LumeoError,
   type ServerId,
   serverId,
+  wallMs,
 } from "@lumeofs/base";
 import type { ChunkRecord } from "../../metadata/chunk-table.js";
 import type { SealedChunk } from "../../metadata/command.js";
@@ -22,6 +25,8 @@ import type { MetadataLog } from "../metadata-log.js";
 import type { Holder, Orders } from "../orders.js";
 import type { TranscodeOrder, Transcoding } from "./transcoding.js";
 
+/** Whenever the grant was made. */
+const ANY_TIME = wallMs(Number.MAX_SAFE_INTEGER);
 /** Auditors that are asked for one replica or unit. */
 const AUDITORS_MAX = 3;
 
@@ -52,6 +57,25 @@ export type ConversionOutcome =
 
 /** Carries it out. */
 export async function convertChunk(
+  parts: ConversionParts,
+  conversion: ChunkConversion,
+): Promise<ConversionOutcome> {
+  const outcome = await attempt(parts, conversion);
+  if (outcome.kind !== "converted") await giveBack(parts, conversion);
+  return outcome;
+}
+
+/** O2. Of a command whose outcome is unknown, this one comes after it in the log, or not at all. */
+async function giveBack({ log }: ConversionParts, { order }: ChunkConversion): Promise<void> {
+  const grants = [grantOf(order.target.handle)];
+  try {
+    await log.change({ kind: "expireGrants", grants, unusedSince: ANY_TIME });
+  } catch (error) {
+    if (!(error instanceof LumeoError)) throw error; // another master leads, or none
+  }
+}
+
+async function attempt(
   parts: ConversionParts,
   conversion: ChunkConversion,
 ): Promise<ConversionOutcome> {

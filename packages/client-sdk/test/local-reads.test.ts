@@ -115,6 +115,28 @@ test("a file that is cut while it is read is followed by its server, at the same
   t.true(0 < asked(cluster, "read"));
 });
 
+test("a disk that does not answer is left to its server, and its files are not read for a while", async (t) => {
+  const cluster = await start(t);
+  const bytes = content(12 * MiB);
+  await cluster.client().put("/f", bytes, { chunkSize: 1 * MiB });
+  let readings = 0;
+  const openFile = async () => {
+    return {
+      readAt: () => {
+        readings++;
+        return new Promise<number>(() => undefined);
+      },
+      close: async () => undefined,
+    };
+  };
+  const ports = { ...systemPorts(), openFile };
+  const client = cluster.client({ ...LOCAL, timeoutMs: 1_000 }, ports);
+  sameBytes(t, await collect(await client.get("/f")), bytes, "all");
+  sameBytes(t, await collect(await client.get("/f")), bytes, "again");
+  t.is(client.locallyReadBytes, 0);
+  t.is(readings, 3); // as many as may be under way
+});
+
 function tornAway(): Promise<never> {
   return Promise.reject(new Error("EIO: i/o error"));
 }

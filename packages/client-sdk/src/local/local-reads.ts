@@ -7,16 +7,19 @@
 //     of this replica, as it is when its server says so.
 // L3. A server whose file could not be opened, or that tells nobody where its files are, is not
 //     asked again for PAUSE_MS.
-// L4. At most READS_MAX files are read at once: others need the threads that read files, too.
+// L4. At most READS_MAX files are read at once: others need the threads that read files, too. What
+//     does not come in PATIENCE_MS is a matter of the disk (L3), and is left to the server.
 
 import {
   BLOCK_BYTES,
   Budget,
+  CancelSource,
   type Closable,
   type ErrorCode,
   InvariantViolation,
   LumeoError,
   MiB,
+  type Permit,
   type ServerId,
   SMALL_CHUNK_BYTES_MAX,
   unlessAborted,
@@ -35,7 +38,9 @@ import type { OpenLocalFile } from "./local-file.js";
 import { type OpenChunk, OpenChunks } from "./open-chunks.js";
 
 export const PAUSE_MS = 30_000;
-const READS_MAX = 8;
+/** One thread less than Node has for files and names, unless told otherwise. */
+const READS_MAX = 3;
+const PATIENCE_MS = 5_000;
 /** One read of the file. */
 const READ_BYTES = 2 * MiB;
 const LOOKUP_MS = 3_000;
@@ -99,7 +104,7 @@ export class LocalReads implements Closable {
         return this.#open(replica, part);
       });
       try {
-        const chunk = await unlessAborted(lease.chunk, options.signal);
+        const chunk = await this.#soon(server, lease.chunk, options);
         while (chunk !== undefined && at < part.end) {
           const bytes = await this.#piece(replica, { ...part, offset: at }, { chunk, options });
           if (bytes === undefined) break;
@@ -140,8 +145,7 @@ export class LocalReads implements Closable {
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       const isAboutChunk = error instanceof LumeoError && ABOUT_CHUNK.has(error.code);
-      const until = this.#ports.clock.monotonicMs() + PAUSE_MS;
-      if (!isAboutChunk) this.#paused.set(replica.server, until);
+      if (!isAboutChunk) this.#pause(replica.server);
       return undefined;
     }
   }
@@ -157,11 +161,13 @@ export class LocalReads implements Closable {
     { chunk, options }: { readonly chunk: OpenChunk; readonly options: ReadOptions },
   ): Promise<CheckedBytes | undefined> {
     const lengthBytes = Math.min(READ_BYTES, end - offset);
-    const slot = this.#slots.tryTake(1) ?? (await this.#slots.take(1, options.signal));
+    const slot = this.#slots.tryTake(1) ?? (await this.#slotInTime(replica.server, options));
+    if (slot === undefined) return undefined;
     const bytes = Buffer.allocUnsafeSlow(lengthBytes);
     const reading = chunk.file.readAt(bytes, offset).catch(() => 0);
     void reading.then(() => slot.release());
-    if ((await unlessAborted(reading, options.signal)) < lengthBytes) return undefined;
+    const count = await this.#soon(replica.server, reading, options);
+    if (count !== lengthBytes) return undefined;
     const first = offset / BLOCK_BYTES;
     const crcs = chunk.crcs.subarray(
       4 * first,
@@ -176,4 +182,53 @@ export class LocalReads implements Closable {
     this.#bytes += lengthBytes;
     return { pieces: [bytes], lengthBytes, crc32c: crcOfBlocks(crcs, lengthBytes) };
   }
+
+  /** Those that have the slots may wait for a disk that hangs. */
+  async #slotInTime(server: ServerId, options: ReadOptions): Promise<Permit | undefined> {
+    const left = new CancelSource();
+    const taking = this.#slots.take(1, left);
+    try {
+      const slot = await this.#soon(server, taking, options);
+      if (slot !== undefined) return slot;
+    } catch (error) {
+      leave(taking, left);
+      throw error;
+    }
+    leave(taking, left);
+    return undefined;
+  }
+
+  /** Undefined if it does not come in time (L4). @throws the signal's reason. */
+  async #soon<T>(
+    server: ServerId,
+    coming: Promise<T>,
+    { timeoutMs, signal }: ReadOptions,
+  ): Promise<T | undefined> {
+    let late = (): void => undefined;
+    const tooLate = new Promise<undefined>((resolve) => {
+      late = () => resolve(undefined);
+    });
+    const alarm = this.#ports.timers.after(Math.min(timeoutMs, PATIENCE_MS), () => {
+      this.#pause(server);
+      late();
+    });
+    try {
+      return await unlessAborted(Promise.race([coming, tooLate]), signal);
+    } finally {
+      alarm.cancel();
+    }
+  }
+
+  #pause(server: ServerId): void {
+    this.#paused.set(server, this.#ports.clock.monotonicMs() + PAUSE_MS);
+  }
+}
+
+/** Goes out of the line. */
+function leave(taking: Promise<Permit>, left: CancelSource): void {
+  taking.then(
+    (slot) => slot.release(), // it came at the same moment
+    () => undefined,
+  );
+  left.abort(new LumeoError("ABORTED", "The file is not waited for any more"));
 }

@@ -7,7 +7,7 @@ import { NO_POLICY } from "../src/metadata/directory-record.js";
 import { grantsNaming } from "../src/metadata/healing-queries.js";
 import { stat } from "../src/metadata/queries.js";
 import { ConversionOffice } from "./conversion-office.js";
-import { copyOf } from "./metadata-driver.js";
+import { copyOf, inlineOf } from "./metadata-driver.js";
 import { audit } from "./state-audit.js";
 
 const CODE = CODE_DEFAULT;
@@ -60,6 +60,26 @@ test("a file, a copy of it and an earlier version become the same new chunks", a
   t.deepEqual(o.shape("/copy"), [-6, -6]);
   t.is(o.job(job).done.chunks, 2);
   t.is(o.inode("/copy").code, undefined, "it is not what was asked for");
+  t.deepEqual(await audit(o.state), []);
+});
+
+test("small files stay with the masters, unmarked and counted, whatever they were to become", async (t) => {
+  const o = await office(t, 6);
+  for (const name of ["a", "b"]) {
+    const command = inlineOf(`/t/${name}`, new Uint8Array(50), { makeParents: true });
+    await o.change(command);
+  }
+  await o.file("/t/f", 1);
+  const before = o.inode("/t/a");
+  const coded = await o.tree("/t", CODE);
+  await o.seconds(5);
+  const note = "every chunk was read again; 2 files are too small and stay with the masters";
+  t.like(o.job(coded), { state: "done", done: { chunks: 1 }, note });
+  const copies = await o.tree("/t/a", undefined, 5);
+  await o.seconds(2);
+  const nothing = "nothing was to be done; 1 file is too small and stays with the masters";
+  t.like(o.job(copies), { state: "done", note: nothing });
+  t.deepEqual(o.inode("/t/a"), before);
   t.deepEqual(await audit(o.state), []);
 });
 

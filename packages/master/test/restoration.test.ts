@@ -4,9 +4,12 @@ import { chunkHandle, wallMs } from "@lumeofs/base";
 import test from "ava";
 import { changeFloor } from "../src/metadata/changes.js";
 import { isGarbage } from "../src/metadata/chunk-table.js";
+import { getInlineBytes, inlineTotals } from "../src/metadata/inline-table.js";
+import { stat } from "../src/metadata/queries.js";
 import { BACKUP_RANGES, REVISION_GAP, restoredState } from "../src/metadata/restoration.js";
 import { MemoryState } from "./memory-state.js";
-import { MetadataDriver } from "./metadata-driver.js";
+import { inlineOf, MetadataDriver } from "./metadata-driver.js";
+import { audit } from "./state-audit.js";
 
 type Pair = readonly [Uint8Array, Uint8Array];
 const ALL = 1_000_000;
@@ -67,3 +70,21 @@ test("the files are there as they were, and a second restoration goes on behind 
   t.is(second.remove("/d/g").kind, "done");
   t.true(changeFloor(first.state) < changeFloor(second.state));
 });
+
+test("small files come with their bytes, which later ones never take the place of", async (t) => {
+  const old = new MetadataDriver();
+  const bytes = Uint8Array.from({ length: 900 }, (_, i) => i & 0xff);
+  old.apply(inlineOf("/small", bytes));
+  const restored = await restore(old, old.now + 1_000);
+  t.deepEqual(bytesOf(restored, "/small"), bytes);
+  restored.apply(inlineOf("/later", bytes.subarray(0, 70)));
+  t.deepEqual(inlineTotals(restored.state), { chunks: 2, bytes: 970 });
+  t.deepEqual(bytesOf(restored, "/small"), bytes);
+  t.deepEqual(await audit(restored.state), []);
+});
+
+function bytesOf({ state }: MetadataDriver, path: string): Uint8Array | undefined {
+  const found = stat(state, path);
+  const [handle] = found.kind === "found" && found.inode.kind === "file" ? found.inode.inline : [];
+  return handle === undefined ? undefined : getInlineBytes(state, handle);
+}

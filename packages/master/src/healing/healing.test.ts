@@ -84,6 +84,20 @@ test("a move takes nothing that is good away, and puts no two copies together", 
   );
 });
 
+test("a chunk that the masters keep needs no server, whichever are lost", (t) => {
+  fc.assert(
+    fc.property(picture, (all) => {
+      const chunk = { ...replicated(64, [], 700), isInline: true };
+      const found = assess(all, chunk);
+      t.like(found, { need: undefined, margin: 0, jobs: [] });
+      const round = new Round(all, NOW);
+      round.note(chunk, found);
+      const healthy = { underReplicated: 0, lost: 0, unreadable: 0, damaged: 0 };
+      t.deepEqual(round.figures, { ...healthy, chunks: 1, inlineChunks: 1, inlineBytes: 700 });
+    }),
+  );
+});
+
 test("a copy shares a failure domain only if every server with room would make it so", (t) => {
   fc.assert(
     fc.property(picture, members, (all, ids) => {

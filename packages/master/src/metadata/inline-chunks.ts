@@ -1,5 +1,5 @@
-// Small files whose bytes come with their commit: how they become a chunk, and whether that chunk is
-// whole. The table of the bytes is in inline-table.ts.
+// Small files whose bytes come with their commit: how they become a chunk, and whether that chunk
+// is whole. The table of the bytes is in inline-table.ts.
 
 import { type ChunkHandle, crc32c, grantId, handleIn, type InodeId } from "@lumeofs/base";
 import { type ChunkRecord, putInlineChunk } from "./chunk-table.js";

@@ -1,6 +1,6 @@
-// Bytes of small files, kept by the masters themselves: docs/design/0031. Such a file has one chunk,
-// like any other small file; only that its bytes are here, under the chunk's handle, instead of on
-// chunkservers. They have a table of their own so that looks at all chunks stay cheap.
+// Bytes of small files, kept by the masters themselves: docs/design/0031. Such a file has one
+// chunk, like any other small file; only that its bytes are here, under the chunk's handle, instead
+// of on chunkservers. They have a table of their own so that looks at all chunks stay cheap.
 //
 // B1. There are bytes under a handle exactly while its chunk has a record that says it is inline;
 //     length and checksum are those of the record.

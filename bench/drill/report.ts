@@ -1,9 +1,11 @@
 // What a soak prints at its end.
 
-import type { Fault, SoakReport } from "@lumeofs/local-cluster";
+import type { Fault, Gap, SoakReport } from "@lumeofs/local-cluster";
 import type { ProcessLife } from "./processes.js";
 
 const WRONG_SHOWN = 80;
+/** Calls that took less are not told of one by one. */
+const SLOW_MS = 4_000;
 const MIB = 2 ** 20;
 
 export interface ReportExtras {
@@ -23,6 +25,7 @@ export function asText(report: SoakReport, { seconds: planned, processes }: Repo
     ...faults(report.faults),
     "",
     ...gaps(report),
+    ...slowest(report),
     ...codes(report),
     "",
     ...jobs(report),
@@ -67,16 +70,30 @@ function faults(all: readonly Fault[]): readonly string[] {
 function gaps({ ledger, faults: all }: SoakReport): readonly string[] {
   return [
     "longest times without an acknowledged change:",
-    ...ledger.gaps.map(({ ms, endedAtMs }) => {
-      const isDuring = ({ beganMs, endedMs = Infinity }: Fault): boolean =>
-        beganMs < endedAtMs && endedAtMs - ms < endedMs;
-      const names = all.filter(isDuring).map((fault) => {
-        const { kind, target, wasLeader, beganMs } = fault;
-        return `${kind} ${target}${wasLeader ? " (leader)" : ""} at ${seconds(beganMs)}`;
-      });
-      return `  ${seconds(ms)} until ${seconds(endedAtMs)}: ${names.join(", ") || "no fault"}`;
+    ...ledger.gaps.map((gap) => `  ${during(gap, all)}`),
+  ];
+}
+
+/** What went on while the slowest calls were waiting. */
+function slowest({ ledger, faults: all }: SoakReport): readonly string[] {
+  const slow = ledger.tallies.filter(({ slowestMs }) => SLOW_MS <= slowestMs);
+  return [
+    "slowest calls:",
+    ...slow.map(({ kind, slowestMs: ms, slowestEndedAtMs: endedAtMs }) => {
+      return `  ${kind}: ${during({ ms, endedAtMs }, all)}`;
     }),
   ];
+}
+
+/** A time, with the faults that were under way in it. */
+function during({ ms, endedAtMs }: Gap, all: readonly Fault[]): string {
+  const isDuring = ({ beganMs, endedMs = Infinity }: Fault): boolean =>
+    beganMs < endedAtMs && endedAtMs - ms < endedMs;
+  const names = all.filter(isDuring).map((fault) => {
+    const { kind, target, wasLeader, beganMs } = fault;
+    return `${kind} ${target}${wasLeader ? " (leader)" : ""} at ${seconds(beganMs)}`;
+  });
+  return `${seconds(ms)} until ${seconds(endedAtMs)}: ${names.join(", ") || "no fault"}`;
 }
 
 function codes({ ledger: { codes: counts } }: SoakReport): readonly string[] {

@@ -32,6 +32,8 @@ export interface Tally {
   readonly refused: number;
   readonly failed: number;
   readonly slowestMs: number;
+  /** When that call ended. */
+  readonly slowestEndedAtMs: number;
 }
 
 /** A call under way. */
@@ -124,7 +126,10 @@ export class Ledger {
       return WITHOUT_EFFECT.has(code) ? { kind: "refused", code } : { kind: "unknown", code };
     } finally {
       this.#running.delete(running);
-      tally.slowestMs = Math.max(tally.slowestMs, this.elapsedMs - running.beganMs);
+      const now = this.elapsedMs;
+      if (tally.slowestMs < now - running.beganMs) {
+        Object.assign(tally, { slowestMs: now - running.beganMs, slowestEndedAtMs: now });
+      }
     }
   }
 
@@ -157,7 +162,7 @@ export class Ledger {
   #tally(kind: string): { -readonly [K in keyof Tally]: Tally[K] } {
     const known = this.#tallies.get(kind);
     if (known !== undefined) return known;
-    const fresh = { kind, ok: 0, refused: 0, failed: 0, slowestMs: 0 };
+    const fresh = { kind, ok: 0, refused: 0, failed: 0, slowestMs: 0, slowestEndedAtMs: 0 };
     this.#tallies.set(kind, fresh);
     return fresh;
   }

@@ -106,6 +106,7 @@ export class Chunkserver implements Closable {
         tails,
         stopped,
         files: fileLookups(config, { host, store, stopped }),
+        cachesWrites: config.cacheWrites === "on",
         pool,
         crc32c: nativeCrc32c,
         network: host.dataNetwork,

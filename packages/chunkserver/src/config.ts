@@ -74,6 +74,10 @@ const schema = z.strictObject({
     .enum(["on", "off"])
     .default("on")
     .describe("Tell clients of this machine where the files of large chunks are: on or off."),
+  cacheWrites: z
+    .enum(["on", "off"])
+    .default("on")
+    .describe("Keep new large chunks in the page cache if this is their first copy: on or off."),
   logLevel: z.enum(LOG_LEVELS).default("info").describe("Rarest events that are logged."),
 });
 
@@ -101,6 +105,7 @@ const FLAGS = {
   "tail-idle-ms": { type: "string" },
   tokens: { type: "string" },
   "local-reads": { type: "string" },
+  "cache-writes": { type: "string" },
   "log-level": { type: "string" },
 } as const;
 
@@ -140,6 +145,7 @@ export async function readConfig(
       tailIdleMs: flags["tail-idle-ms"],
       tokens: flags.tokens,
       localReads: flags["local-reads"],
+      cacheWrites: flags["cache-writes"],
       logLevel: flags["log-level"],
     },
   });

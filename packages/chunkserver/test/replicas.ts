@@ -59,6 +59,10 @@ export interface TailSettings {
   readonly scrub?: TailScrubConfig;
 }
 
+export interface ReplicaSettings extends TailSettings {
+  readonly cachesWrites?: boolean;
+}
+
 const nobody = () => Promise.reject(new LumeoError("NO_LEADER", "There are no masters here"));
 
 export const NO_MASTERS: TailMasters = {
@@ -74,7 +78,7 @@ export async function startReplica(
   number: number,
   disk: Disk = new MemoryDisk(),
   gate: Gate = OPEN_GATE,
-  tailSettings: TailSettings = { masters: NO_MASTERS },
+  { cachesWrites = true, ...tailSettings }: ReplicaSettings = { masters: NO_MASTERS },
 ): Promise<Replica> {
   const id = serverId(number);
   const store = await DiskChunkStore.open({
@@ -128,6 +132,7 @@ export async function startReplica(
     grants,
     tails: tails.service,
     stopped,
+    cachesWrites,
     pool,
     crc32c: nativeCrc32c,
     logger: SILENT_LOGGER,

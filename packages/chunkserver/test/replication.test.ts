@@ -1,7 +1,9 @@
-import { chunkHandle, grantOf, KiB, LumeoError, MiB, serverId } from "@lumeofs/base";
+import { chunkHandle, type Disk, grantOf, KiB, LumeoError, MiB, serverId } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
+import { MemoryDisk } from "@lumeofs/testkit";
 import test from "ava";
-import { DataClient, type Replica, sample, startReplica, target } from "./replicas.js";
+import { OPEN_GATE } from "../src/access/token-gate.js";
+import { DataClient, NO_MASTERS, type Replica, sample, startReplica, target } from "./replicas.js";
 
 async function chain(count: number): Promise<readonly Replica[]> {
   return Promise.all(Array.from({ length: count }, (_, i) => startReplica(i + 1)));
@@ -40,6 +42,28 @@ test("a large chunk reaches every replica, and random ranges of it read back", a
     t.true(found.equals(bytes.subarray(offset, offset + length)), `${offset} +${length}`);
   }
   await closeAll(client, replicas);
+});
+
+test("one copy of a large chunk stays in the page cache, or none", async (t) => {
+  for (const cachesWrites of [true, false]) {
+    const cached: boolean[][] = [];
+    const start = (number: number): Promise<Replica> => {
+      const files: boolean[] = [];
+      cached.push(files);
+      const disk: Disk = new MemoryDisk();
+      const open = disk.open.bind(disk);
+      disk.open = (path, options) => {
+        if (path.startsWith("chunks/")) files.push(options.uncached !== true);
+        return open(path, options);
+      };
+      return startReplica(number, disk, OPEN_GATE, { masters: NO_MASTERS, cachesWrites });
+    };
+    const replicas = [await start(1), await start(2), await start(3)];
+    const client = new DataClient();
+    await client.writeLarge(replicas, target(72), sample(MiB, 3));
+    t.deepEqual(cached, [[cachesWrites], [false], [false]]);
+    await closeAll(client, replicas);
+  }
 });
 
 test("empty chunks and chunks of whole blocks are stored by both ways", async (t) => {

@@ -63,6 +63,8 @@ export interface DataServiceOptions {
   readonly tails: Pick<TailService, "serve">;
   /** Chunks that are not served. */
   readonly stopped: StoppedChunks;
+  /** Large chunks of which this is the first copy stay in the page cache. Default: they do. */
+  readonly cachesWrites?: boolean;
   /** Tells where files are; without it nobody is told. */
   readonly files?: Pick<FileLookups, "serve"> | undefined;
   /** Connections to other chunkservers. */
@@ -237,8 +239,8 @@ export class DataService {
   }
 
   get #context() {
-    const { store, pool, crc32c } = this.#options;
-    return { store, pool, crc32c, self: () => this.#self() };
+    const { store, pool, crc32c, cachesWrites = true } = this.#options;
+    return { store, pool, crc32c, cachesWrites, self: () => this.#self() };
   }
 
   #self(): ServerId {

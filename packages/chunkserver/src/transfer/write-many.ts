@@ -14,7 +14,7 @@ import { damagedOnTheWay, type WriteContext } from "./write-service.js";
 
 /** Serves one `writeMany`. @throws LumeoError that names this server. */
 export async function writeMany(
-  { store, crc32c, self }: Omit<WriteContext, "pool">,
+  { store, crc32c, self }: Pick<WriteContext, "store" | "crc32c" | "self">,
   first: ReceivedFrame,
   message: WriteMany,
   exchange: Exchange,

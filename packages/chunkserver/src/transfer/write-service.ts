@@ -35,6 +35,8 @@ export interface WriteContext {
   readonly pool: FramePool;
   readonly crc32c: Crc32c;
   readonly self: () => ServerId;
+  /** The first copy of a large chunk stays in the page cache. */
+  readonly cachesWrites: boolean;
 }
 
 /** Serves one `writeSmall`. @throws LumeoError (X3) */
@@ -112,7 +114,7 @@ export async function writeLarge(
         );
   try {
     // Who reads it soon asks the primary: one copy in memory is enough.
-    const uncached = author !== self;
+    const uncached = author !== self || !context.cachesWrites;
     const chunk = { handle, epoch, author };
     const own = await context.store.beginLarge(chunk, { uncached }).catch((error) => {
       throw blamed(error, self);

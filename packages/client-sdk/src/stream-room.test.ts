@@ -69,10 +69,10 @@ test("a source that is slow holds up nobody (M2)", async (t) => {
   chunk.readWithin(await streams.take(STREAM_ROOM_BYTES, timers, signal));
   const other = streams.take(MiB, timers, signal);
   const quick = chunk.frame(0);
-  t.is(wakes.size, 1, "it is looked after how long the source takes");
+  t.is(wakes.size, 2, "it is looked after how long the source takes");
   give(new Uint8Array(FRAME_BYTES));
   t.is((await quick)?.byteLength, FRAME_BYTES);
-  t.is(wakes.size, 0, "the frame came in time");
+  t.is(wakes.size, 1, "the frame came in time");
   const slow = chunk.frame(1);
   ring();
   (await other).end();
@@ -80,4 +80,16 @@ test("a source that is slow holds up nobody (M2)", async (t) => {
   await turn();
   give(undefined);
   t.is((await slow)?.byteLength, 7, "what it has is kept");
+});
+
+test("servers that do not answer hold up nobody else (M3)", async (t) => {
+  const { timers, ring, wakes } = alarms();
+  const streams = new StreamRoom();
+  const signal = new CancelSource();
+  const stuck = await streams.take(STREAM_ROOM_BYTES, timers, signal);
+  const other = streams.take(MiB, timers, signal);
+  ring();
+  (await other).end();
+  stuck.end();
+  t.is(wakes.size, 0);
 });

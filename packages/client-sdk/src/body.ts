@@ -76,6 +76,22 @@ export async function openBody(body: Body): Promise<Source> {
   );
 }
 
+/** The bytes of a body that is in memory and has at most so many; undefined of any other. */
+export function inMemory(body: Body, bytesMax: number): Uint8Array | undefined {
+  const bytes = typeof body === "string" ? encodedText(body, bytesMax) : bytesIn(body);
+  return bytes !== undefined && bytes.byteLength <= bytesMax ? bytes : undefined;
+}
+
+/** Text of more characters has more bytes, too: it is not encoded to find that out. */
+function encodedText(text: string, bytesMax: number): Uint8Array | undefined {
+  return text.length <= bytesMax ? encoder.encode(text) : undefined;
+}
+
+function bytesIn(body: Body): Uint8Array | undefined {
+  if (body instanceof Uint8Array) return body;
+  return body instanceof ArrayBuffer ? new Uint8Array(body) : undefined;
+}
+
 /** Whether it is known beforehand that the body has no bytes. */
 export function isEmpty(body: Body): boolean {
   if (typeof body === "string") return body === "";

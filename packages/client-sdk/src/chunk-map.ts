@@ -95,6 +95,11 @@ export class ChunkMap {
     }
   }
 
+  /** A chunk that came with the file's info, if it did. */
+  came(position: number): LocatedChunk | undefined {
+    return this.#first.get(position);
+  }
+
   /** The chunk at a position of the file. */
   async locate(call: Call, position: number): Promise<LocatedChunk> {
     const known = this.#relocated.get(position) ?? this.#first.get(position);

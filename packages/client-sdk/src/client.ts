@@ -155,7 +155,7 @@ export class Lumeo implements AsyncDisposable {
     const tails = new TailReader(metadata, this.#tails);
     this.#tailReader = tails;
     const withLabels = 0 < Object.keys(labels).length;
-    this.#reader = new Reader({ metadata, spans, tails, withLabels });
+    this.#reader = new Reader({ metadata, spans, tails, withLabels, crc32c: ports.crc32c });
     const policies = new PlacementPolicies(metadata, ports.clock);
     this.#appenders = new Appenders({ metadata, tails: this.#tails, policies, ports });
     const runner: MetadataRunner = {

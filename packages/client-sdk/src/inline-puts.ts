@@ -7,12 +7,15 @@
 //     as many copies are not offered, so that a cluster that refuses costs one message now and then
 //     and not one for each file.
 
-import { type Clock, LumeoError } from "@lumeofs/base";
+import { type Clock, KiB, LumeoError } from "@lumeofs/base";
 import type { ReplayableSource, Source } from "./body.js";
 import type { Call } from "./call.js";
 import type { Metadata } from "./metadata.js";
 import type { Ask, InodeInfo } from "./operations.js";
 import { PeekedStream } from "./peeked-stream.js";
+
+/** Larger ones are never offered, whatever the masters say. */
+export const INLINE_BYTES_CEILING = 16 * KiB;
 
 /** How long a refusal stands here. */
 export const REFUSED_MS = 5_000;
@@ -35,8 +38,15 @@ export class InlinePuts {
   }
 
   /** Bytes of the largest file worth offering; 0 for none. Opens the session if there is none. */
-  async bytesMax(call: Call, replicas: number): Promise<number> {
-    const most = await this.#metadata.inlineBytesMax(call);
+  bytesMax(call: Call, replicas: number): number | Promise<number> {
+    const most = this.#metadata.inlineBytesMax(call);
+    if (typeof most === "number") return this.#offered(most, replicas);
+    return most.then((said) => this.#offered(said, replicas));
+  }
+
+  /** What is left of that after refusals (I2). */
+  #offered(said: number, replicas: number): number {
+    const most = Math.min(said, INLINE_BYTES_CEILING);
     const refusal = this.#refusals.get(replicas);
     if (refusal === undefined) return most;
     if (this.#clock.monotonicMs() < refusal.until) return Math.min(most, refusal.bytesMin - 1);
@@ -50,23 +60,23 @@ export class InlinePuts {
    * @returns Undefined if the masters do not take it (I1).
    * @throws LumeoError PROTOCOL if they have taken something else; else as for any commit.
    */
-  async commit(
+  commit(
     call: Call,
     ask: Ask<"commit"> & { readonly inlineBytes: Uint8Array },
   ): Promise<InodeInfo | undefined> {
     const { byteLength } = ask.inlineBytes;
-    try {
-      const info = await this.#metadata.mutate(call, "commit", ask);
+    const stored = (info: InodeInfo): InodeInfo => {
       if (info.sizeBytes === byteLength && info.crc32c === ask.crc32c) return info;
       // A master that does not know the field takes the file for an empty one.
       const what = `${info.sizeBytes} bytes of ${byteLength}`;
       throw new LumeoError("PROTOCOL", `Cannot store "${ask.path}": the masters have kept ${what}`);
-    } catch (error) {
+    };
+    const failed = (error: unknown): undefined => {
       if (!(error instanceof LumeoError) || error.code !== "INLINE_REFUSED") throw error;
       const until = this.#clock.monotonicMs() + REFUSED_MS;
       this.#refusals.set(ask.replicas, { bytesMin: byteLength, until });
-      return undefined;
-    }
+    };
+    return this.#metadata.mutate(call, "commit", ask).then(stored, failed);
   }
 }
 

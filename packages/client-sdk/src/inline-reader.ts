@@ -70,6 +70,22 @@ export class InlineReader {
   }
 }
 
+/**
+ * The bytes of a range of a file that is one inline chunk and has come with its info; undefined if
+ * it is another file, or anything speaks against these bytes.
+ */
+export function inlineRange(
+  file: ChunkMap,
+  { start, end }: { readonly start: number; readonly end: number },
+  crc32c: Crc32c,
+): Uint8Array | undefined {
+  const { chunkCount, sizeBytes, crc32c: meant } = file.info;
+  const chunk = chunkCount === 1 ? file.came(0) : undefined;
+  if (chunk?.isInline !== true || chunk.lengthBytes !== sizeBytes) return undefined;
+  if (chunk.crc32c !== meant || faultOfInline(chunk, crc32c) !== undefined) return undefined;
+  return spanOf(chunk, { offset: start, length: end - start }).pieces[0];
+}
+
 /** A chunk of a file as one master has it, whoever leads. @throws LumeoError as it refuses. */
 export async function chunkAtMaster(
   masters: Pick<MasterPool, "attemptAt">,

@@ -38,12 +38,18 @@ export class PlacementPolicies {
     this.#clock = clock;
   }
 
-  /** For a file at this path, which may be still to be made with the directories on the way. */
-  async placementFor(call: Call, path: string): Promise<Placement> {
+  /**
+   * For a file at this path, which may be still to be made with the directories on the way. Mostly
+   * it is known already.
+   */
+  placementFor(call: Call, path: string): Placement | Promise<Placement> {
     const directory = directoryOf(path);
     const known = this.#known.get(directory);
     const isFresh = known !== undefined && this.#clock.monotonicMs() < known.until;
-    if (isFresh) return known.placement;
+    return isFresh ? known.placement : this.#ask(call, directory);
+  }
+
+  async #ask(call: Call, directory: string): Promise<Placement> {
     const askedAt = this.#clock.monotonicMs();
     const policy = await this.#metadata.query(call, "effectivePolicy", { path: directory });
     const placement = placementOf(policy);

@@ -11,6 +11,7 @@
 import { LumeoError } from "@lumeofs/base";
 import {
   type Body,
+  inMemory,
   isEmpty,
   openBody,
   type ReplayableSource,
@@ -21,7 +22,7 @@ import type { Call } from "./call.js";
 import { type ChunkBody, FrameReader, ReplayableChunk, RetainedChunk } from "./chunk-body.js";
 import { ChunkList, type FinishedList } from "./chunk-list.js";
 import type { ChunkSender } from "./chunk-sender.js";
-import { InlinePuts, smallBodyOf } from "./inline-puts.js";
+import { INLINE_BYTES_CEILING, InlinePuts, smallBodyOf } from "./inline-puts.js";
 import type { Metadata } from "./metadata.js";
 import type {
   Ask,
@@ -110,9 +111,30 @@ export class Writer {
 
   /** Stores a body as the file at `path`; the call's path may have been given differently. */
   put(call: Call, path: string, body: Body, wishes: WriteOptions): Promise<Written> {
-    return isEmpty(body)
-      ? this.#putEmpty(call, path, wishes)
-      : this.#putBody(call, path, body, wishes);
+    if (isEmpty(body)) return this.#putEmpty(call, path, wishes);
+    const small = wishes.isInlineable ? inMemory(body, INLINE_BYTES_CEILING) : undefined;
+    if (small === undefined) return this.#putBody(call, path, body, wishes);
+    return this.#putSmall(call, path, small, wishes);
+  }
+
+  /** The short way of what may go with its commit: there are many of these, and each is cheap. */
+  async #putSmall(
+    call: Call,
+    path: string,
+    bytes: Uint8Array,
+    wishes: WriteOptions,
+  ): Promise<Written> {
+    const { byteLength } = bytes;
+    const placing = this.#placement(call, path, wishes);
+    const placement = placing instanceof Promise ? await placing : placing;
+    const options = settled(wishes, placement, byteLength);
+    if (options.code === undefined) {
+      const offering = this.#inlineMax(call, wishes, placement);
+      const inlineMax = typeof offering === "number" ? offering : await offering;
+      const kept = byteLength <= inlineMax && (await this.#putInline(call, path, bytes, options));
+      if (kept) return kept;
+    }
+    return this.#putBody(call, path, bytes, { ...wishes, isInlineable: false });
   }
 
   async #putBody(call: Call, path: string, body: Body, wishes: WriteOptions): Promise<Written> {
@@ -149,24 +171,28 @@ export class Writer {
   }
 
   /** What the caller says, and for the rest the policy, which is not asked without need. */
-  async #placement(call: Call, path: string, wishes: WriteOptions): Promise<Placement> {
+  #placement(call: Call, path: string, wishes: WriteOptions): Placement | Promise<Placement> {
     const said = saidBy(wishes);
-    return said ?? { ...(await this.#policies.placementFor(call, path)), ...partsSaidBy(wishes) };
+    if (said !== undefined) return said;
+    const byPolicy = this.#policies.placementFor(call, path);
+    if (!(byPolicy instanceof Promise)) return merged(byPolicy, wishes);
+    return byPolicy.then((placement) => merged(placement, wishes));
   }
 
   /** Bytes of the largest body that may go with its commit; 0 for none. */
-  async #inlineMax(
+  #inlineMax(
     call: Call,
-    { isInlineable, chunkBytes, sizeBytes = 0 }: WriteOptions,
+    { isInlineable, sizeBytes = 0 }: WriteOptions,
     { replicas }: Placement,
-  ): Promise<number> {
+  ): number | Promise<number> {
     if (!isInlineable) return 0;
-    const most = Math.min(chunkBytes, await this.#inline.bytesMax(call, replicas));
-    return most < sizeBytes ? 0 : most;
+    const most = this.#inline.bytesMax(call, replicas);
+    const within = (offered: number): number => (offered < sizeBytes ? 0 : offered);
+    return typeof most === "number" ? within(most) : most.then(within);
   }
 
   /** The content goes with the commit; undefined if the masters do not take it. */
-  async #putInline(
+  #putInline(
     call: Call,
     path: string,
     inlineBytes: Uint8Array,
@@ -177,11 +203,12 @@ export class Writer {
     const list = { ...NOTHING, crc32c, sizeBytes };
     checkWhole(list, options.sizeBytes);
     const ask = { ...commitOf(options, path, list), inlineBytes };
-    const info = await this.#inline.commit(call, ask);
-    if (info === undefined) return undefined;
-    call.bytes += sizeBytes;
-    options.onProgress?.(sizeBytes, sizeBytes);
-    return { info, chunkCount: 1 };
+    return this.#inline.commit(call, ask).then((info) => {
+      if (info === undefined) return undefined;
+      call.bytes += sizeBytes;
+      options.onProgress?.(sizeBytes, sizeBytes);
+      return { info, chunkCount: 1 };
+    });
   }
 
   /** A file without chunks is made by its commit alone. */
@@ -334,12 +361,11 @@ function saidBy({ replicas, code, fallback }: WriteOptions): Placement | undefin
   return { replicas, code: code ?? { kind: "replicated" }, fallback: fallback ?? "refuse" };
 }
 
-function partsSaidBy({ replicas, code, fallback }: WriteOptions): Partial<Placement> {
-  return {
-    ...(replicas === undefined ? {} : { replicas }),
-    ...(code === undefined ? {} : { code }),
-    ...(fallback === undefined ? {} : { fallback }),
-  };
+/** What the policy says, but for what the caller does. */
+function merged(policy: Placement, { code, fallback }: WriteOptions): Placement {
+  if (code === undefined && fallback === undefined) return policy;
+  const { replicas } = policy;
+  return { replicas, code: code ?? policy.code, fallback: fallback ?? policy.fallback };
 }
 
 function settled(

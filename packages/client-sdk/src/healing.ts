@@ -55,6 +55,11 @@ export interface JobConversion {
   readonly to: string | undefined;
 }
 
+export interface BeginOptions extends CallOptions {
+  /** Empty a node though too few others are left: its copies wait until there are more. */
+  readonly anyway?: boolean;
+}
+
 export interface ConvertOptions extends CallOptions {
   /**
    * A code such as "4+2"; "replicated" for as many copies as each file says; or "replicated:3",
@@ -193,15 +198,17 @@ export class Healing {
   /**
    * Begins to empty a node, for a while or for good, or to even all of them out.
    *
-   * @throws LumeoError LUMEO_CONFLICT if an open job does it already.
+   * @throws LumeoError LUMEO_CONFLICT if an open job does it already; LUMEO_PRECONDITION if fewer
+   *         servers would be left than there are copies, unless `anyway`.
    */
   begin(
     kind: "drain" | "decommission" | "rebalance",
     node: string | undefined,
-    options: CallOptions = {},
+    options: BeginOptions = {},
   ): Promise<JobInfo> {
+    const { anyway = false } = options;
     return this.#run("healing.begin", undefined, options, (call) =>
-      call.run(ONCE, () => this.#client.begin(kind, node ?? "", call)),
+      call.run(ONCE, () => this.#client.begin(kind, { node: node ?? "", anyway }, call)),
     );
   }
 

@@ -61,6 +61,7 @@ export type {
 export type { FsckOptions } from "./fsck/fsck.js";
 export type { VerifiedChunk, VerifiedReplica, VerifyOptions } from "./fsck/verify.js";
 export {
+  type BeginOptions,
   type ChunkFilter,
   type ChunkHealth,
   type ChunkState,

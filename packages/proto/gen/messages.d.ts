@@ -1905,6 +1905,7 @@ export namespace lumeo {
                 node: string;
                 forwarded: boolean;
                 conversion?: (lumeo.master.v1.Conversion.$Properties|null);
+                anyway: boolean;
                 static encode(m: lumeo.master.v1.CreateJobRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.CreateJobRequest & lumeo.master.v1.CreateJobRequest.$Shape;
             }
@@ -1915,6 +1916,7 @@ export namespace lumeo {
                     node?: (string|null);
                     forwarded?: (boolean|null);
                     conversion?: (lumeo.master.v1.Conversion.$Properties|null);
+                    anyway?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.CreateJobRequest.$Properties;

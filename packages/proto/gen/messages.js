@@ -14256,6 +14256,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {string|null} [node] CreateJobRequest node
                  * @property {boolean|null} [forwarded] CreateJobRequest forwarded
                  * @property {lumeo.master.v1.Conversion.$Properties|null} [conversion] CreateJobRequest conversion
+                 * @property {boolean|null} [anyway] CreateJobRequest anyway
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -14320,6 +14321,14 @@ export const lumeo = $root.lumeo = (() => {
                 CreateJobRequest.prototype.conversion = null;
 
                 /**
+                 * CreateJobRequest anyway.
+                 * @member {boolean} anyway
+                 * @memberof lumeo.master.v1.CreateJobRequest
+                 * @instance
+                 */
+                CreateJobRequest.prototype.anyway = false;
+
+                /**
                  * Encodes the specified CreateJobRequest message. Does not implicitly {@link lumeo.master.v1.CreateJobRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.CreateJobRequest
@@ -14343,6 +14352,8 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 3, wireType 0 =*/24).bool(m.forwarded);
                     if (m.conversion != null && $Object.hasOwnProperty.call(m, "conversion"))
                         $root.lumeo.master.v1.Conversion.encode(m.conversion, w.uint32(/* id 4, wireType 2 =*/34).fork(), q + 1).ldelim();
+                    if (m.anyway != null && $Object.hasOwnProperty.call(m, "anyway") && m.anyway !== false)
+                        w.uint32(/* id 5, wireType 0 =*/40).bool(m.anyway);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -14418,6 +14429,15 @@ export const lumeo = $root.lumeo = (() => {
                                 if (u !== 2)
                                     break;
                                 m.conversion = $root.lumeo.master.v1.Conversion.decode(r, r.size(), $undefined, q + 1, m.conversion);
+                                continue;
+                            }
+                        case 5: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.anyway = v;
+                                else
+                                    delete m.anyway;
                                 continue;
                             }
                         }

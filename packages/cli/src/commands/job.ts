@@ -74,7 +74,7 @@ function describe(job: JobInfo): string {
   return [
     `Job ${job.id}: ${job.kind}${spaced(subjectOf(job))}, ${job.state}`,
     `Chunks    ${partOf(job)}, each ${made} and then read again by another server`,
-    `Bytes     ${formatBytes(job.doneBytes)} of ${formatBytes(job.totalBytes)}`,
+    `Bytes     ${formatBytes(job.doneBytes)} of ${totalBytesOf(job)}`,
     `Under way ${formatCount(job.moves)}`,
     `Failures  ${formatCount(job.failures)}${job.failures === 0 ? "" : ", tried again"}`,
     `Began     ${job.createdAt.toISOString()}`,
@@ -99,8 +99,16 @@ function spaced(text: string | undefined): string {
   return text === undefined ? "" : ` ${text}`;
 }
 
-function partOf(job: JobInfo): string {
-  return `${formatCount(job.doneChunks)} of ${formatCount(job.totalChunks)}`;
+/** Before all chunks were looked at once, nobody knows how many they are. */
+function partOf({ state, doneChunks, totalChunks }: JobInfo): string {
+  const isOpen = state === "running" || state === "paused";
+  const isUnknown = isOpen && (totalChunks === 0 || totalChunks < doneChunks);
+  return `${formatCount(doneChunks)} of ${isUnknown ? "?" : formatCount(totalChunks)}`;
+}
+
+function totalBytesOf({ state, doneBytes, totalBytes }: JobInfo): string {
+  const isOpen = state === "running" || state === "paused";
+  return isOpen && totalBytes < doneBytes ? "?" : formatBytes(totalBytes);
 }
 
 function parseJob(text: string): number {

@@ -8,6 +8,9 @@ import { formatBytes, formatCount, formatDuration, plural } from "../format.js";
 import { table } from "../table.js";
 import { progressOf, viewOf } from "./job.js";
 
+/** What was looked at so long ago may be shown without its age. */
+const LOOK_FRESH_MS = 5_000;
+
 export interface WaitOptions {
   readonly wait?: boolean;
 }
@@ -22,7 +25,10 @@ export async function nodeList(context: Context): Promise<ExitStatus> {
     `${formatBytes(node.usedBytes)} of ${formatBytes(node.capacityBytes)}`,
     ...[String(node.damaged), node.jobs.join(" ")],
   ]);
-  const head = ["NODE", "STATE", "PART", "LABELS", "CHUNKS", "USED", "DAMAGED", "JOBS"];
+  const lookedMsAgo = health?.lookedMsAgo ?? 0;
+  // Chunks are those of the chunk table, as they were looked at; the rest is said by the node.
+  const age = lookedMsAgo < LOOK_FRESH_MS ? "" : ` (${formatDuration(lookedMsAgo)} ago)`;
+  const head = ["NODE", "STATE", "PART", "LABELS", `CHUNKS${age}`, "USED", "DAMAGED", "JOBS"];
   await context.output.line(await table(head, rows), { nodes, health: health ?? null });
   return EXIT.ok;
 }
@@ -109,15 +115,20 @@ export async function nodeLabel(
   return EXIT.ok;
 }
 
+export interface LeaveOptions extends WaitOptions {
+  /** Though too few others are left. */
+  readonly anyway?: boolean;
+}
+
 /** Empties a node, for a while or for good. */
 export async function nodeLeave(
   context: Context,
   kind: "drain" | "decommission",
   name: string,
-  { wait = false }: WaitOptions,
+  { wait = false, anyway = false }: LeaveOptions,
 ): Promise<ExitStatus> {
   const client = await context.client();
-  const job = await client.healing.begin(kind, name, context.call);
+  const job = await client.healing.begin(kind, name, { ...context.call, anyway });
   if (!wait) {
     context.output.result(
       `job ${job.id} empties ${name}; see lumeo job show ${job.id}`,

@@ -68,6 +68,7 @@ function addLeave(
     .description(description)
     .argument("<node>", NODE)
     .option("--wait", "until it holds nothing more")
+    .option("--anyway", "though too few others are left: its copies wait for room")
     .addHelpText(
       "after",
       examples(

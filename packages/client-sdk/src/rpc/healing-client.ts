@@ -55,8 +55,12 @@ export class HealingClient {
     return (jobs ?? []).map(decodeJob);
   }
 
-  async begin(kind: keyof typeof BEGUN, node: string, options: UnaryOptions): Promise<JobInfo> {
-    const request = { kind: BEGUN[kind], node };
+  async begin(
+    kind: keyof typeof BEGUN,
+    { node, anyway }: { readonly node: string; readonly anyway: boolean },
+    options: UnaryOptions,
+  ): Promise<JobInfo> {
+    const request = { kind: BEGUN[kind], node, anyway };
     const { job } = await this.#admin.askAny(HealingService.createJob, request, options);
     return decodeJob(job ?? {});
   }

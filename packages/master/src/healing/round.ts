@@ -54,6 +54,7 @@ export class Round {
   readonly #away = new Map<JobId, number>();
   readonly #held = new Map<ServerId, Amount>();
   #figures = { ...NO_FIGURES };
+  #widest = 0;
 
   constructor(picture: Picture, now: MonotonicMs) {
     this.startedAt = now;
@@ -64,6 +65,7 @@ export class Round {
   note(chunk: HeldChunk, found: Assessment): void {
     const { members } = chunk;
     this.#figures.chunks++;
+    this.#widest = Math.max(this.#widest, members.length);
     if (chunk.isInline) {
       this.#figures.inlineChunks++;
       this.#figures.inlineBytes += chunk.lengthBytes;
@@ -102,6 +104,11 @@ export class Round {
   /** One more chunk is to be moved for a job. */
   leave(job: JobId, bytes: number): void {
     add(this.#left, job, bytes);
+  }
+
+  /** Copies, or units, of the chunk that has the most of them. */
+  get widest(): number {
+    return this.#widest;
   }
 
   get figures(): RoundFigures {

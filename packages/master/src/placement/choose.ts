@@ -15,6 +15,8 @@ export interface Candidate {
   readonly load: ServerLoad | undefined;
   /** Servers of one rack fail together; undefined if nobody said. */
   readonly rack: string | undefined;
+  /** An operator has taken it out: it is emptied, or in maintenance. */
+  readonly isAside?: boolean;
 }
 
 export interface Wish {
@@ -70,7 +72,8 @@ function eligibleOf(
   candidates: readonly Candidate[],
   avoid: ReadonlySet<ServerId>,
 ): readonly Eligible[] {
-  return candidates.flatMap(({ id, liveness, load, rack }) => {
+  return candidates.flatMap(({ id, liveness, load, rack, isAside }) => {
+    if (isAside === true) return [];
     if (liveness !== "alive" || load === undefined || !hasRoom(load)) return [];
     const { freeBytes, writesInFlight: busy } = load;
     return [{ id, rack, freeBytes, isAvoided: avoid.has(id), busy }];
@@ -129,13 +132,16 @@ function mayHaveRoom({ liveness, load }: Candidate): boolean {
 }
 
 function refusePlacement(
-  candidates: readonly Candidate[],
+  all: readonly Candidate[],
   { replicas, areUnits }: Wish,
   withRoom: number,
 ): Refused {
+  const candidates = all.filter(({ isAside }) => isAside !== true);
   const alive = candidates.filter((candidate) => candidate.liveness === "alive").length;
   const what = `Cannot place ${replicas} ${areUnits ? "units of coded chunks" : "replicas"}`;
-  const are = `${alive} of ${candidates.length} chunkservers are alive`;
+  const aside = all.length - candidates.length;
+  const others = aside === 0 ? "" : `, ${aside} more are emptied or in maintenance`;
+  const are = `${alive} of ${candidates.length} chunkservers are alive${others}`;
   if (replicas <= alive) {
     const room = `${withRoom} of them have room`;
     const unheard = candidates.filter(mayHaveRoom).length;

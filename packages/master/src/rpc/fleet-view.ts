@@ -25,7 +25,7 @@ export async function activeServers(
   }
 }
 
-/** The servers as placement sees them: only those that take new chunks. */
+/** The servers as placement sees them. */
 export async function candidates(view: {
   readonly state: StateReader;
   readonly fleet: Fleet;
@@ -34,10 +34,8 @@ export async function candidates(view: {
   readonly failureDomain: string;
 }): Promise<readonly Candidate[]> {
   const servers = await activeServers(view.state);
-  const active = servers.filter(
-    ({ server }) => nodeOf(view.state, server.name).standing === "active",
-  );
-  return active.map(({ id, server }) => ({
+  return servers.map(({ id, server }) => ({
+    isAside: nodeOf(view.state, server.name).standing !== "active",
     id,
     liveness: view.fleet.liveness(id, view.now),
     load: view.fleet.loadOf(id),

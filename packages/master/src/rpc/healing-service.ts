@@ -10,7 +10,8 @@ import {
   type TakenPicture,
   takePicture,
 } from "../duties/healing/take-picture.js";
-import type { Site } from "../healing/picture.js";
+import { tooFewWithout } from "../healing/leave-taking.js";
+import { leavingJob, type Site } from "../healing/picture.js";
 import type { Command, Reply } from "../metadata/command.js";
 import { isOpen, type JobId, type JobKind, jobId } from "../metadata/jobs.js";
 import { LABELS_MAX, labelsOf, nodeOf } from "../metadata/nodes.js";
@@ -90,18 +91,26 @@ async function createJob(
     parts,
     job === "convert"
       ? conversionJob(state, await look(parts), request)
-      : { kind: "createJob", job, subject: subjectOf(state, job, request) },
+      : { kind: "createJob", job, subject: await subjectOf(parts, job, request) },
   );
   if (reply.kind !== "jobCreated") throw new LumeoError("INTERNAL", "A job got another reply");
   return { job: await jobOf(parts, reply.job) };
 }
 
-function subjectOf(
-  state: StateReader,
+async function subjectOf(
+  parts: HealingServiceParts,
   job: JobKind,
-  { node }: lumeo.master.v1.ICreateJobRequest,
-): ServerId | undefined {
-  return job === "rebalance" ? undefined : serverNamed(state, node ?? "");
+  { node, anyway }: lumeo.master.v1.ICreateJobRequest,
+): Promise<ServerId | undefined> {
+  if (job === "rebalance") return undefined;
+  const picture = await look(parts);
+  const id = serverNamed(parts.log.local, node ?? "");
+  const isLeaving = job === "drain" || job === "decommission";
+  if (!isLeaving || anyway === true || leavingJob(picture, id) !== undefined) return id;
+  const why = tooFewWithout(picture, id, parts.seen.round?.widest ?? 0);
+  if (why === undefined) return id;
+  const wayOut = "add servers or take others back, or say --anyway: then its copies wait for room";
+  throw new LumeoError("PRECONDITION", `Cannot ${job} ${node}: ${why}; ${wayOut}`);
 }
 
 async function changeJob(

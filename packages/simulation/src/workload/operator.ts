@@ -41,7 +41,7 @@ export async function operate(
   const node = candidates[integerBetween(random, 0, Math.max(0, candidates.length - 1))];
   if (node === undefined) return;
   if (action === "drain" || action === "decommission") {
-    await client.healing.begin(action, node.name, { deadlineMs });
+    await client.healing.begin(action, node.name, { deadlineMs, anyway: true });
   } else {
     await client.healing.changeNode(node.name, { standing: action }, { deadlineMs });
   }

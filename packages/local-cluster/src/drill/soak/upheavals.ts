@@ -152,7 +152,7 @@ export class Upheavals {
     const { healing } = this.#parts.tower.client;
     return this.#try(async () => {
       try {
-        return await healing.begin(kind, node);
+        return await healing.begin(kind, node, { anyway: true });
       } catch (error) {
         if (!LumeoError.is(error, "LUMEO_CONFLICT")) throw error;
         const jobs = await healing.jobs(); // begun by an attempt whose answer was lost

@@ -1,6 +1,6 @@
 // What a figure was measured on: printed with every run, because a figure alone means nothing.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 
 /** One line: processor, cores, memory, kernel, Node. */
@@ -14,6 +14,15 @@ export function describeMachine(): string {
 /** Largest resident set that a process has had, in MiB; undefined where the system does not say. */
 export function peakMemoryMiB(pid: number): number | undefined {
   return statusField(pid, "VmHWM");
+}
+
+/** Lets the peak of a process begin anew from what is resident now, where the system can do so. */
+export function resetPeakMemory(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  } catch {
+    // The peak of its whole life stands there then, which is not less.
+  }
 }
 
 /** Resident set of a process now, in MiB; undefined where the system does not say. */

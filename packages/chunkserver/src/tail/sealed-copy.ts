@@ -22,8 +22,11 @@ import type { TailReplica } from "./tail-replica.js";
 /** Parts of one copy, those that are being written included. */
 const COPY_PARTS_MAX = 8;
 
+/** A growing chunk, as far as its copy has to do with it. */
+export type GrownChunk = Pick<TailReplica, "handle" | "state" | "read" | "isDurable">;
+
 export interface SealedCopyPorts {
-  readonly store: ChunkStore;
+  readonly store: Pick<ChunkStore, "beginLarge">;
   readonly crc32c: Crc32c;
   readonly parts: PartPool;
 }
@@ -37,7 +40,7 @@ interface Reading {
 
 /** See the head of this file. End it with `finish` or `abort`. */
 export class SealedCopy {
-  readonly #replica: TailReplica;
+  readonly #replica: GrownChunk;
   readonly #ports: SealedCopyPorts;
   #write: LargeWrite | undefined;
   readonly #crcs = new Uint8Array(4 * Math.ceil(APPENDABLE_BYTES_MAX / BLOCK_BYTES));
@@ -53,12 +56,12 @@ export class SealedCopy {
   #isReading = false;
   #isOver = false;
 
-  constructor(replica: TailReplica, ports: SealedCopyPorts) {
+  constructor(replica: GrownChunk, ports: SealedCopyPorts) {
     this.#replica = replica;
     this.#ports = ports;
   }
 
-  /** Gives it a file, if it has none yet (C2). @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
+  /** Gives it a file, if it has none (C2). @throws LumeoError NO_SPACE, STORE_FAILED, CLOSED. */
   async open(epoch: Epoch): Promise<void> {
     if (this.#write !== undefined || this.#isOver) return;
     // Which record it is kept under is said at the end: the seal is not written yet.
@@ -225,7 +228,10 @@ export class SealedCopy {
 }
 
 /** Under which record a sealed chunk is kept. */
-export function chunkOf({ handle }: TailReplica, { epoch, seq, clock }: AppendRecord): CopiedChunk {
+export function chunkOf(
+  { handle }: Pick<TailReplica, "handle">,
+  { epoch, seq, clock }: AppendRecord,
+): CopiedChunk {
   return { handle, version: { epoch, seq, clock } };
 }
 

@@ -5,6 +5,7 @@
 import { invariant, SMALL_CHUNK_BYTES_MAX } from "@lumeofs/base";
 import { blockCrcs } from "@lumeofs/node/frames";
 import type { Position } from "../replication/append-record.js";
+import type { ChunkStore } from "../store/chunk-store.js";
 import { chunkOf, contentOf, SealedCopy, type SealedCopyPorts } from "./sealed-copy.js";
 import type { TailReplica } from "./tail-replica.js";
 
@@ -18,7 +19,7 @@ import type { TailReplica } from "./tail-replica.js";
 export async function keepSealed(
   replica: TailReplica,
   seal: Position,
-  ports: SealedCopyPorts,
+  ports: SealedCopyPorts & { readonly store: ChunkStore },
   ahead?: SealedCopy,
 ): Promise<void> {
   const { store, crc32c } = ports;

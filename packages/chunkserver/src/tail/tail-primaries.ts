@@ -33,10 +33,10 @@ const LEASES_PER_CALL = 1_000;
 /** Growing chunks with their primary here; the headers of all their records are in memory. */
 const PRIMARIES_MAX = 2_048;
 /**
- * With more records in memory, which is some 100 MiB, the longest chunk with its primary here is
+ * With more records in memory, which is some 60 MiB, the longest chunk with its primary here is
  * sealed. All members of a chunk hold its records, and one of them is its primary.
  */
-const RECORDS_HELD_MAX = 200_000;
+const RECORDS_HELD_MAX = 100_000;
 
 export interface TailPrimariesPorts {
   readonly tails: TailStore;

@@ -25,6 +25,7 @@ import type { ChunkStore } from "../store/chunk-store.js";
 import { KeyedLock } from "../store/keyed-lock.js";
 import type { Reservation } from "../store/space.js";
 import { HeldTail } from "./held-tail.js";
+import { LogRoom } from "./log-room.js";
 import type { MemberMessage, MemberReply, SealPlace } from "./member-message.js";
 import { type SealedTail, TailLog } from "./tail-log.js";
 import { NO_BYTES, type RecordBytes, staleFor, TailReplica } from "./tail-replica.js";
@@ -36,8 +37,6 @@ const TAILS_MAX = 16_384;
 /** So long, at least, a sealed chunk's members say what was written. */
 export const TABLE_KEPT_MS = 3_600_000;
 const ROUND_MS = 200;
-/** Segments are emptied when the log is this much larger than twice what lives in it. */
-const SPARE_BYTES = 256 * 2 ** 20;
 
 export interface TailStoreOptions {
   readonly disk: Disk;
@@ -90,6 +89,7 @@ export class TailStore implements Closable {
   readonly #making = new Map<ChunkHandle, Promise<TailReplica>>();
   readonly #sealed: Map<ChunkHandle, SealedTail>;
   readonly #locks = new KeyedLock<ChunkHandle>();
+  readonly #room: LogRoom;
   readonly #ahead: WritingAhead;
   readonly #extending = new Map<ChunkHandle, Promise<void>>();
   readonly #damaged = new Set<ChunkHandle>();
@@ -107,6 +107,11 @@ export class TailStore implements Closable {
     this.#options = options;
     this.#log = log;
     this.#sealed = new Map(sealed);
+    this.#room = new LogRoom({
+      ...{ log, replicas: this.#replicas, sealed: this.#sealed, spareBytes: options.spareBytes },
+      io: (work) => this.#io(work),
+      forget: (handle) => this.forget(handle),
+    });
     const { store, crc32c, aheadStepBytes } = options;
     const due = (replica: TailReplica): void => {
       if (this.#isClosed || this.#failedBy !== undefined) return;
@@ -415,8 +420,7 @@ export class TailStore implements Closable {
       if (this.#ahead.isDue(replica)) await this.#extend(replica);
     }
     await this.#ahead.dropIdle();
-    await this.#empty();
-    await this.#io(() => this.#log.removeBefore(this.#oldestInUse()));
+    await this.#room.make();
   }
 
   /** Once at a time for each chunk. */
@@ -429,39 +433,6 @@ export class TailStore implements Closable {
       .finally(() => this.#extending.delete(handle));
     this.#extending.set(handle, extending);
     return extending;
-  }
-
-  #oldestInUse(): number {
-    const tails = [...this.#replicas.values()].map(({ oldestSegment }) => oldestSegment);
-    const tables = [...this.#sealed.values()].map(({ place }) => place.segment);
-    return Math.min(Infinity, ...[...tails, ...tables].filter((one) => one !== undefined));
-  }
-
-  /** Moves what keeps the oldest segment, if the log is too large for what lives in it. */
-  async #empty(): Promise<void> {
-    const [oldest] = this.#log.oldSegments;
-    const replicas = [...this.#replicas.values()];
-    const living = replicas.reduce((sum, { state }) => sum + state.history.lengthBytes, 0);
-    const { spareBytes = SPARE_BYTES } = this.#options;
-    if (oldest === undefined || this.#log.bytes < spareBytes + 2 * living) return;
-    for (const replica of replicas) {
-      if (replica.oldestSegment === oldest && !replica.isInDoubt) await replica.move();
-    }
-    for (const [handle, sealed] of this.#sealed) {
-      if (sealed.place.segment === oldest) await this.#moveTable(handle, sealed);
-    }
-  }
-
-  async #moveTable(handle: ChunkHandle, sealed: SealedTail): Promise<void> {
-    const { facts, place, tableAt } = sealed;
-    const body = await this.#io(() => this.#log.body(place));
-    if (body === undefined) return this.forget(handle); // it is damaged, and was never asked
-    const table = body.subarray(tableAt);
-    await this.#io(() => {
-      return this.#log.write({ kind: "sealed", handle, facts, table }, [], (to) => {
-        sealed.place = to;
-      });
-    });
   }
 
   /** S3. */

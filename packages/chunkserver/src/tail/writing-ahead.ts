@@ -27,7 +27,7 @@ export interface WritingAheadPorts {
 
 /** See the head of this file. Calls of `extend`, `keep` and `drop` for one chunk come in turn. */
 export class WritingAhead {
-  readonly #ports: SealedCopyPorts;
+  readonly #ports: SealedCopyPorts & { readonly store: ChunkStore };
   readonly #due: (replica: TailReplica) => void;
   readonly #stepBytes: number;
   readonly #copies = new Map<ChunkHandle, SealedCopy>();

@@ -10,7 +10,10 @@ import { CHAIN_LENGTH_MAX } from "@lumeofs/node/frames";
 
 /** Three budgets are in use with three copies: 48 MiB. */
 const WRITE_BYTES_MAX = 16 * MiB;
-const APPEND_BYTES_MAX = 16 * MiB;
+/** A few clients' windows: what waits longer waits at the clients. */
+const APPEND_BYTES_MAX = 12 * MiB;
+/** Few go that way, and each only once. */
+const FORWARDED_BYTES_MAX = 4 * MiB;
 const READ_BYTES_MAX = 32 * MiB;
 
 export class Rooms {
@@ -21,7 +24,7 @@ export class Rooms {
   // Growing chunks, for the same reason in three steps: an append at a member needs room at the
   // primary, there it needs room at the members, and what a member is told needs its disk alone.
   readonly appends = new Budget(APPEND_BYTES_MAX);
-  readonly forwarded = new Budget(APPEND_BYTES_MAX);
+  readonly forwarded = new Budget(FORWARDED_BYTES_MAX);
   readonly members = new Budget(APPEND_BYTES_MAX);
   /** For blocks that were read and wait for the reader's connection. */
   readonly reads = new Budget(READ_BYTES_MAX);

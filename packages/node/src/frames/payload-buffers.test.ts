@@ -35,3 +35,17 @@ test("small pieces are not kept", (t) => {
   buffers.give(small);
   t.not(buffers.take(64 * KiB).buffer, small.buffer);
 });
+
+test("what is kept is bounded, and more is handed out all the same", (t) => {
+  const buffers = new PayloadBuffers();
+  const out = Array.from({ length: 100 }, () => buffers.take(MiB));
+  const kept = out.filter(beginsAtPage);
+  t.is(kept.length, 64);
+  for (const piece of out) buffers.give(piece);
+  const again = Array.from({ length: 65 }, () => buffers.take(MiB));
+  t.is(again.filter(beginsAtPage).length, 64);
+  t.is(
+    again.every((piece) => piece.byteLength === MiB),
+    true,
+  );
+});

@@ -3,8 +3,10 @@
 // be written from it directly.
 //
 // B1. A buffer that was given back is handed out again: whoever gives it back does not touch it.
-// B2. There is never more memory than was out at once, in slabs of SLAB_BYTES for each size; how
-//     much is out is bounded by the rooms of the owner.
+// B2. There is never more memory than was out at once, in slabs of SLAB_BYTES for each size, nor
+//     more than SLABS_BYTES_MAX: a size that was in demand once would hold its memory for ever.
+//     Beyond that there is memory that is collected; how much is out is bounded by the rooms of the
+//     owner.
 
 import { KiB, MiB } from "@lumeofs/base";
 import { alignedMemory } from "../aligned-memory.js";
@@ -13,6 +15,7 @@ import { PAYLOAD_BYTES_MAX } from "./limits.js";
 /** Smaller payloads take memory that is collected. */
 const COLLECTED_BYTES_MAX = 64 * KiB;
 const SLAB_BYTES = 8 * MiB;
+const SLABS_BYTES_MAX = 64 * MiB;
 
 /** Free memory in sizes that double, up to the largest payload. */
 export class PayloadBuffers {
@@ -20,6 +23,7 @@ export class PayloadBuffers {
   readonly #free = new Map<number, Buffer[]>();
   /** The size of the buffers in each slab. */
   readonly #sizes = new WeakMap<ArrayBufferLike, number>();
+  #slabsBytes = 0;
 
   constructor() {
     for (let size = 2 * COLLECTED_BYTES_MAX; size <= PAYLOAD_BYTES_MAX; size *= 2) {
@@ -33,7 +37,8 @@ export class PayloadBuffers {
       for (const [size, free] of this.#free) {
         if (size < bytes) continue;
         if (free.length === 0) this.#addSlab(size, free);
-        const buffer = free.pop() as Buffer;
+        const buffer = free.pop();
+        if (buffer === undefined) break;
         return bytes === size ? buffer : buffer.subarray(0, bytes);
       }
     }
@@ -48,6 +53,8 @@ export class PayloadBuffers {
   }
 
   #addSlab(size: number, free: Buffer[]): void {
+    if (SLABS_BYTES_MAX < this.#slabsBytes + SLAB_BYTES) return;
+    this.#slabsBytes += SLAB_BYTES;
     const slab = alignedMemory(SLAB_BYTES);
     this.#sizes.set(slab, size);
     for (let at = 0; at < SLAB_BYTES; at += size) free.push(Buffer.from(slab, at, size));

@@ -8,11 +8,12 @@
 // this process, MooseFS through its mount (FUSE) by another; before gets it is mounted anew, so
 // that the servers are asked and not the kernel's pages of the mount. "16 clients" are 16 clients
 // of the SDK, or 16 files at once on the mount. "get" is what users of one machine have: the SDK
-// reads the files of chunkservers itself there (docs/design/0032); "over the wire" it asks them. Processor time is that of all processes, the load's
-// included, the kernel's writing back not. Both sides are first warmed up with as many small files
-// as are measured, and a large one. The disk's ceiling is measured before each side, because
-// it changes from minute to minute. Needs the packages moosefs-master, moosefs-chunkserver and
-// moosefs-client, /dev/fuse and the right to mount; without them only LumeoFS is measured.
+// reads the files of chunkservers itself there (docs/design/0032); "over the wire" it asks them.
+// Processor time is that of all processes, the load's included, the kernel's writing back not. Both
+// sides are first warmed up with as many small files as are measured, and a large one. The disk's
+// ceiling is measured before each side, because it changes from minute to minute. Needs the
+// packages moosefs-master, moosefs-chunkserver and moosefs-client, /dev/fuse and the right to
+// mount; without them only LumeoFS is measured.
 
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 // Tells clients of the same machine where the file of a chunk lies, so that they read it themselves
-// (docs/design/0032). The permissions of the file decide whether they can; what they read they check
-// against the checksums that are told here.
+// (docs/design/0032). The permissions of the file decide whether they can; what they read they
+// check against the checksums that are told here.
 //
 // A file that has a record is never written again: it is removed or another one takes its place,
 // and whoever has it open reads on.

@@ -98,21 +98,9 @@ export class LocalReads implements Closable {
   ): AsyncGenerator<CheckedBytes, void, undefined> {
     let at = part.offset;
     if (options.fromServer !== true && this.#mayRead(replica, part)) {
-      const { server } = replica;
-      const { handle, epoch } = part.chunk;
-      const lease = this.#files.take(`${server} ${handle} ${epoch}`, () => {
-        return this.#open(replica, part);
-      });
-      try {
-        const chunk = await this.#soon(server, lease.chunk, options);
-        while (chunk !== undefined && at < part.end) {
-          const bytes = await this.#piece(replica, { ...part, offset: at }, { chunk, options });
-          if (bytes === undefined) break;
-          at += bytes.lengthBytes;
-          yield bytes;
-        }
-      } finally {
-        lease.release();
+      for await (const bytes of this.#fromFile(replica, part, options)) {
+        at += bytes.lengthBytes;
+        yield bytes;
       }
       if (at === part.end) return;
     }
@@ -121,6 +109,30 @@ export class LocalReads implements Closable {
 
   close(): Promise<void> {
     return this.#files.close();
+  }
+
+  /** As much of a part as its file gives (L1). */
+  async *#fromFile(
+    replica: Replica,
+    part: ChunkPart,
+    options: ReadOptions,
+  ): AsyncGenerator<CheckedBytes, void, undefined> {
+    const { server } = replica;
+    const { handle, epoch } = part.chunk;
+    const key = `${server} ${handle} ${epoch}`;
+    const lease = this.#files.take(key, () => this.#open(replica, part));
+    try {
+      const chunk = await this.#soon(server, lease.chunk, options);
+      if (chunk === undefined) return;
+      for (let offset = part.offset; offset < part.end; ) {
+        const bytes = await this.#piece(replica, { ...part, offset }, { chunk, options });
+        if (bytes === undefined) return;
+        offset += bytes.lengthBytes;
+        yield bytes;
+      }
+    } finally {
+      lease.release();
+    }
   }
 
   #mayRead({ server, address }: Replica, { chunk, offset, end }: ChunkPart): boolean {

@@ -7,8 +7,8 @@ import { cpuSeconds, peakMemoryMiB } from "../machine.js";
 /** Clients of the load that is compared with one client. */
 export const CLIENTS = 16;
 /**
- * The masters of LumeoFS keep files up to 4 KiB themselves; larger ones go to chunkservers. Both are
- * measured, so that neither is taken for the other.
+ * The masters of LumeoFS keep files up to 4 KiB themselves; larger ones go to chunkservers. Both
+ * are measured, so that neither is taken for the other.
  */
 const SMALL_KIB = [4, 16] as const;
 

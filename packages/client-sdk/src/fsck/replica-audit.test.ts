@@ -197,6 +197,26 @@ test("of a coded chunk each server has to have its own unit, and nothing where t
   ]);
 });
 
+test("what the masters keep is nowhere else, and is told of if they say twice that it is bad", async (t) => {
+  const cluster = new FakeCluster([70]);
+  const inline = (handle: number, inlineFault: string) => {
+    cluster.table.set(handle, { ...chunkOf(handle, []), inlineFault });
+  };
+  inline(64, "");
+  inline(65, "3 bytes are there, expected 100");
+  inline(66, "nothing is there");
+  cluster.table.set(67, { ...chunkOf(67, []), inlineFault: "it goes anyway", isReleased: true });
+  cluster.events.set(2, () => inline(66, "")); // the first question was for the page
+  cluster.pageSize = 10;
+  const events = await run(cluster, { ...OPTIONS, bytes: true });
+  const found = events.flatMap((one) => (one.kind === "finding" ? [one.finding] : []));
+  t.deepEqual(
+    found.map(({ fault, handle, server, what }) => [fault, handle, server, what]),
+    [["inlineBytes", 65, undefined, "3 bytes are there, expected 100"]],
+  );
+  t.regex(found[0]?.wayOut ?? "", /lumeo verify PATH/);
+});
+
 test("with bytes, a replica is read whose server takes it for good", async (t) => {
   const cluster = new FakeCluster([64, 65]);
   cluster.bad.add("2/65");

@@ -9,8 +9,8 @@
 //     is waited for before it is called an orphan.
 // R3. Of a coded chunk each member has to have its unit; one without bytes is nowhere, so whatever
 //     is there in its place is judged as what belongs to no member.
-// R4. A chunk that the masters keep has no members, and the masters say what is wrong with it; it is
-//     looked at again like any suspicion.
+// R4. A chunk that the masters keep has no members, and the masters say what is wrong with it; it
+//     is looked at again like any suspicion.
 // R5. Memory is bounded: a page of chunks, a page of each server, SUSPECTS_MAX suspicions.
 
 import type { FsckEvent, FsckFinding, FsckProgress, ReplicaFault } from "./finding.js";

@@ -95,7 +95,7 @@ test.serial("it can be appended to, and edited anywhere", async (t) => {
   expected.write("written", 500);
   await same(t, "/edited", expected);
   const log = await client.open("/log", "r+");
-  await log.write(Buffer.from("over"), 998); // the end of the first chunk, the beginning of the next
+  await log.write(Buffer.from("over"), 998); // where one chunk ends and the next begins
   await log.close();
   whole.write("over", 998);
   await same(t, "/log", whole);

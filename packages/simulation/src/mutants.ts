@@ -1,6 +1,7 @@
 // Deliberate bugs in the path of data and in its healing: each breaks what the simulation must see.
 
 import type { Patch } from "@lumeofs/testkit";
+import { MACHINE_MUTANTS } from "./machine-mutants.js";
 import type { Lens } from "./options.js";
 
 /** A bug, as words that take the place of others in the compiled product. */
@@ -95,7 +96,7 @@ export const MUTANTS: readonly Mutant[] = [
       master: [
         {
           file: "duties/healing/move-runner",
-          find: 'debug("move failed", fields);\n            return endOf(order, "failed", []);',
+          find: 'debug("move failed", fields);\n            return failed(order, [], message);',
           replace: 'debug("move failed", fields);\n            return endOf(order, "moved", []);',
         },
       ],
@@ -373,4 +374,5 @@ export const MUTANTS: readonly Mutant[] = [
     seedsMax: SEEDS_MAX,
     lens: "schism",
   },
+  ...MACHINE_MUTANTS,
 ];

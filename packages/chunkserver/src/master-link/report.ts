@@ -23,7 +23,7 @@ export class DamageReport {
     return news;
   }
 
-  /** Damage was found: it is news, also where it was healed and came back between two heartbeats. */
+  /** Damage was found: it is news, also where it was healed between two heartbeats. */
   found(handle: ChunkHandle): void {
     this.#told.delete(handle);
   }

@@ -14,6 +14,8 @@ const CHUNK_BYTES = 128 * KiB;
 const LARGE_BYTES = 384 * KiB;
 /** What the masters keep at most, as they are set; chunkservers have the rest. */
 const TINY_BYTES_MAX = 4 * KiB;
+/** One in so many is on chunkservers, however small it is. */
+const CHUNKED_EVERY = 3;
 
 /** Each keeps what it has for ever, and everything is read again and again. */
 const COPIES_MAX = 8;
@@ -207,7 +209,8 @@ export class FileWorkload {
     const body = random.fraction() < slowShare ? slowly(content, hand) : content;
     const isCoded = code !== undefined && random.fraction() < codedShare;
     const layout = isCoded ? { code } : { redundancy: { replicas } };
-    return client.put(path, body, { ...layout, chunkSize, deadlineMs, ...condition });
+    const inline = id % CHUNKED_EVERY !== 0;
+    return client.put(path, body, { ...layout, chunkSize, inline, deadlineMs, ...condition });
   }
 
   async #range(client: Lumeo, path: string, random: SeededRandom): Promise<void> {

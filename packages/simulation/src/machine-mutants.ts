@@ -1,0 +1,50 @@
+// Deliberate bugs that only show where machines lose disks.
+
+import type { Mutant } from "./mutants.js";
+
+const SEEDS_MAX = 30;
+
+export const MACHINE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "a chunkserver ends with the first of its disks",
+    patches: {
+      chunkserver: [
+        {
+          file: "disks/disk-set",
+          find: "if (this.#serving.length === 0)\n            return onFailure(error);",
+          replace: "return onFailure(error);",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+    lens: "disks",
+  },
+  {
+    name: "nobody is told what was on a lost disk",
+    patches: {
+      chunkserver: [
+        {
+          file: "disks/chunk-disks",
+          find: "for (const handle of missing)\n",
+          replace: "for (const handle of [])\n",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+    lens: "disks",
+  },
+  {
+    name: "a master without its disk is taken for the one that it was",
+    patches: {
+      master: [
+        {
+          file: "raft/member-change",
+          find: "return known === undefined || known === store;",
+          replace: "return true;",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+    lens: "masters",
+  },
+];

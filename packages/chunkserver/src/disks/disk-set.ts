@@ -136,7 +136,8 @@ export class DiskSet implements Closable {
     };
     const current = opened.filter(isCurrent);
     const disks = [...current, ...opened.filter((disk) => !isCurrent(disk))];
-    const isNews = plan.isNews || plan.lost.length < lost.length;
+    // What a disk brings back is looked through, too, and that is to go on after a restart.
+    const isNews = plan.isNews || plan.isBack || plan.lost.length < lost.length;
     return new DiskSet(options, {
       uuid: server,
       isBack: plan.isBack,

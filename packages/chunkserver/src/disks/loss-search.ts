@@ -4,7 +4,7 @@
 // lost, and told as damaged. Round follows round until nothing is missing and nothing can turn up
 // any more: what a writer wrote before the loss may be committed as long as its grant lives. The
 // roster says that this is not over, so a restart goes on with it. What a disk brings back that was
-// away, and another one has by now, is removed.
+// away, and another one has by now, is removed; before that is done, nothing is over.
 //
 // N1. An answer speaks of a loss only if it was asked for afterwards.
 
@@ -70,13 +70,16 @@ export class LossSearch implements Closable {
   #losses = 0;
   #rounds = 0;
   #running: Promise<void> | undefined;
-  readonly #shadows: Promise<void>;
+  /** A disk may have brought back what another one has by now. */
+  #mayHaveShadows: boolean;
+  #shadows: Promise<void>;
 
   constructor(ports: LossSearchPorts) {
     this.#ports = ports;
     ports.disks.onLoss(() => this.#begin());
+    this.#mayHaveShadows = ports.disks.isBack || 0 < ports.disks.roster.lossAtMs;
+    this.#shadows = this.#mayHaveShadows ? this.#removeShadows() : Promise.resolve();
     if (0 < ports.disks.roster.lossAtMs) this.#begin();
-    this.#shadows = ports.disks.isBack ? this.#removeShadows() : Promise.resolve();
   }
 
   async close(): Promise<void> {
@@ -91,6 +94,7 @@ export class LossSearch implements Closable {
     const { chunks, timers, logger } = this.#ports;
     try {
       const count = await chunks.removeShadows(() => pause(timers, PAGE_PAUSE_MS, this.#closing));
+      this.#mayHaveShadows = false;
       logger.info("second copies removed", { count });
     } catch (error) {
       if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
@@ -155,9 +159,11 @@ export class LossSearch implements Closable {
       await pause(timers, PAGE_PAUSE_MS);
     }
     if (0 < missing) logger.warn("chunks lost with their disk", { count: missing });
+    await this.#shadows;
+    if (this.#mayHaveShadows && !this.#closing.aborted) this.#shadows = this.#removeShadows();
     const { lossAtMs } = disks.roster;
     const isOver = missing === 0 && lossAtMs + grantMs <= beganAt && losses === this.#losses;
-    if (!isOver || this.#closing.aborted) return false;
+    if (!isOver || this.#mayHaveShadows || this.#closing.aborted) return false;
     await disks.update(() => ({ lossAtMs: 0 }));
     logger.info("nothing is missing any more", {});
     return true;

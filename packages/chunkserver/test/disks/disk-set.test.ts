@@ -278,6 +278,37 @@ test("the only disk that hangs for too long ends the process; so does one at a s
   t.is(process.failures.length, 1);
 });
 
+test("second copies of a disk that is back are removed after a restart, too", async (t) => {
+  const machine = new TwoDisks();
+  const first = await machine.start();
+  for (let handle = 2; handle < 40; handle += 2) await putSmall(first, handle);
+  const away = (await first.set.serving[0]?.store.page(undefined, 100)) ?? [];
+  machine.missing.add("/a");
+  const alone = await machine.start();
+  for (const { handle } of away) await putSmall(alone, handle);
+  machine.missing.clear();
+  await machine.start(); // it ends before anything is removed
+  const process = await machine.start();
+  const count = () =>
+    process.set.serving.reduce((sum, { store }) => sum + store.status().chunkCount, 0);
+  t.is(count(), 19 + away.length);
+  const handles = Array.from({ length: 19 }, (_, i) => 2 + 2 * i);
+  const search = new LossSearch({
+    ...{ disks: process.set, chunks: process.store, timers: process.timers },
+    masters: new FakeMasters(handles),
+    clock: { monotonicMs: () => monotonicMs(0), wallMs: () => wallMs(machine.nowMs) },
+    logger: SILENT_LOGGER,
+    onFound: () => undefined,
+  });
+  for (let i = 0; i < 60; i++) await settle(process);
+  t.is(count(), 19);
+  t.true(0 < process.set.roster.lossAtMs, "a writer's grant may still live");
+  machine.nowMs += 61_000;
+  for (let i = 0; i < 60; i++) await settle(process);
+  t.is(process.set.roster.lossAtMs, 0);
+  await search.close();
+});
+
 async function isInDoubt(tails: MovableTails, handle: number): Promise<boolean | undefined> {
   return (await tails.store.replicaOf(chunkHandle(handle)))?.isInDoubt;
 }

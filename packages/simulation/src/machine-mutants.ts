@@ -1,4 +1,4 @@
-// Deliberate bugs that only show where machines lose disks.
+// Deliberate bugs that only show where machines lose disks, or programs change files in place.
 
 import type { Mutant } from "./mutants.js";
 
@@ -46,5 +46,19 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     },
     seedsMax: SEEDS_MAX,
     lens: "masters",
+  },
+  {
+    name: "what was cut off an open file comes back when it grows",
+    patches: {
+      client: [
+        {
+          file: "file/lumeo-file",
+          find: "this.#baseEnd = Math.min(this.#baseEnd, sizeBytes);",
+          replace: "",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+    lens: "editors",
   },
 ];

@@ -48,6 +48,7 @@ test("policy set changes what is named and leaves the rest; none lets it be inhe
   const stage = withTree(new Stage(t));
   t.is(await setPolicy(stage.context(), "/d", { trash: "7d", versions: "10" }), 0);
   t.is(await setPolicy(stage.context(), "/d", { versions: "none", replicas: "2" }), 0);
+  t.regex(stage.stderr, /for them too: lumeo ec-convert -r \/d --to replicated:2/);
   t.is(await getPolicy(stage.context({ json: true }), "/d"), 0);
   const shown = stage.stdout.trimEnd().split("\n").at(-1) ?? "";
   const policy = { trashMs: 604_800_000, replicas: 2 };

@@ -122,6 +122,10 @@ export async function setPolicy(
   const client = await context.client();
   const policy = await client.setPolicy(path, named(changes), context.call);
   if (context.output.json) context.output.result("", { path, policy });
+  if (typeof changes.replicas === "number") {
+    const command = `lumeo ec-convert -r ${path} --to replicated:${changes.replicas}`;
+    context.output.note(`files that are there keep their copies; for them too: ${command}`);
+  }
   return EXIT.ok;
 }
 

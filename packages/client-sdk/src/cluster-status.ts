@@ -63,7 +63,7 @@ export interface DiskStatus {
   /** As the chunkserver was given it. */
   readonly folder: string;
   /**
-   * A lost one has failed or is missing: nothing of it is served. A suspect one does not answer, and
+   * A lost one has failed or is missing: nothing of it is served. A suspect one does not answer:
    * nothing new is sent there for now.
    */
   readonly state: "serving" | "readOnly" | "suspect" | "lost";

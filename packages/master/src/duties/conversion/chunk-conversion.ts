@@ -2,8 +2,8 @@
 // every replica or unit of it again from the disk, and then it takes the place of the old one.
 //
 // O1. Nothing changes before all of it is durable and was read again.
-// O2. Nothing is kept here: whatever ends it before the command leaves a grant. It is ended at once,
-//     so that what was written becomes garbage; where that fails, it ends by itself.
+// O2. Nothing is kept here: whatever ends it before the command leaves a grant. That is ended at
+//     once, so that what was written becomes garbage; where that fails, it ends by itself.
 
 import {
   asLumeoError,

@@ -4,6 +4,7 @@
 import { integerBetween, type SeededRandom } from "@lumeofs/base";
 import { PARTITION_MODES, partition, type World } from "@lumeofs/testkit";
 import { isKnown, masterThatMayLose, mayLose } from "./atlas.js";
+import { isOfFailedStore } from "./checks/violation.js";
 import type { Cluster } from "./cluster.js";
 import type { ChunkserverMachine } from "./machine/chunkserver-machine.js";
 import type { Machine } from "./machine/machine.js";
@@ -226,7 +227,9 @@ export class Nemesis {
       (isSo) => {
         if (isSo && !this.#isOver) harm(machine);
       },
-      (error: unknown) => this.#world.fail(error),
+      (error: unknown) => {
+        if (!isOfFailedStore(error)) this.#world.fail(error);
+      },
     );
   }
 }

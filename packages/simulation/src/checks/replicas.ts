@@ -32,7 +32,7 @@ import {
 } from "@lumeofs/master";
 import type { Cluster } from "../cluster.js";
 import type { ChunkserverMachine } from "../machine/chunkserver-machine.js";
-import { must } from "./violation.js";
+import { isOfFailedStore, must } from "./violation.js";
 
 const CHUNKS_MAX = 100_000;
 const JOBS_MAX = 10_000;
@@ -61,7 +61,9 @@ export class ReplicaChecks {
   begin(periodMs: number): void {
     const { world } = this.#cluster;
     const look = (): void => {
-      this.#look().catch((error: unknown) => world.fail(error));
+      this.#look().catch((error: unknown) => {
+        if (!isOfFailedStore(error)) world.fail(error);
+      });
       world.after(periodMs, look);
     };
     world.after(periodMs, look);
@@ -71,7 +73,10 @@ export class ReplicaChecks {
   async untilWhole(): Promise<void> {
     const { world } = this.#cluster;
     for (;;) {
-      this.missing = await this.#firstFault();
+      this.missing = await this.#firstFault().catch((error: unknown) => {
+        if (isOfFailedStore(error)) return "the disk of a master has failed";
+        throw error;
+      });
       world.record(() => `not whole: ${this.missing}`);
       if (this.missing === "") return;
       await new Promise<void>((resolve) => world.after(LOOK_MS, resolve));

@@ -1,3 +1,5 @@
+import { LumeoError } from "@lumeofs/base";
+
 /** A property does not hold. */
 export class Violation extends Error {
   override readonly name = "Violation";
@@ -13,4 +15,9 @@ export class Violation extends Error {
 /** @throws Violation of this property if the fact is none. */
 export function must(fact: boolean, property: string, what: () => string): asserts fact {
   if (!fact) throw new Violation(property, what());
+}
+
+/** A master was looked at whose disk has just failed: it is about to end. */
+export function isOfFailedStore(error: unknown): boolean {
+  return error instanceof LumeoError && error.code === "STORE_FAILED";
 }

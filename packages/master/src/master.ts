@@ -136,6 +136,8 @@ export class Master implements Closable {
     const disk = await host.openDisk(config.dir);
     await refuseQuarantined(disk);
     const store = await openLevelState({ folder: config.dir, disk, timers, ...databases });
+    // A leader that cannot read its state must not lead on: it would refuse all that is asked.
+    store.failed.then(ports.onFatal);
     const state = opening.use(new MachineState(store, applyEntry, isStateCheck));
     const channels = opening.use(new ChannelPool(network));
     const links = opening.use(transportOf(config, host, logger));
@@ -181,7 +183,7 @@ export class Master implements Closable {
     return this.#consensus.status;
   }
 
-  /** Masters whose stores this one knows for good: nobody else can take the name of one of these. */
+  /** Masters whose stores this one knows for good: nobody else can take the name of one. */
   get knownMasters(): readonly string[] {
     return Object.keys(this.#consensus.group.memberships.settled.stores);
   }

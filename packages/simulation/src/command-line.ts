@@ -104,9 +104,9 @@ function summaryOf(totals: typeof NOTHING, failed: readonly number[], seconds: n
   const rate = (totals.runs / seconds).toFixed(2);
   return (
     `${totals.runs} seeds in ${seconds.toFixed(1)} s (${rate} a second): ${hours} virtual hours, ` +
-    `${totals.events} events, ${totals.puts} puts, ${totals.appends} appends, ${totals.edits} edits, ` +
-    `${totals.reads} reads, ${totals.crashes} ends of processes, ${totals.jobsDone} jobs done, ` +
-    `${totals.mastersReplaced} masters replaced, ` +
+    `${totals.events} events, ${totals.puts} puts, ${totals.appends} appends, ` +
+    `${totals.edits} edits, ${totals.reads} reads, ${totals.crashes} ends of processes, ` +
+    `${totals.jobsDone} jobs done, ${totals.mastersReplaced} masters replaced, ` +
     `healed within ${(totals.healedMs / 1_000).toFixed(0)} s at most; ` +
     `${failed.length} failed${failed.length === 0 ? "" : `: ${failed.join(" ")}`}\n`
   );

@@ -1,5 +1,5 @@
 // Whoever makes things go wrong: each kind of fault comes at random times and goes after a while.
-// What disks may lose for good is in atlas.ts; beyond that nothing is lost but what was never synced.
+// What disks may lose for good is in atlas.ts; else nothing is lost but what was never synced.
 
 import { integerBetween, type SeededRandom } from "@lumeofs/base";
 import { PARTITION_MODES, partition, type World } from "@lumeofs/testkit";

@@ -204,13 +204,15 @@ function hang(machine: TwoDisks, folder: Folder): () => Promise<void> {
 /** Handles from a number on whose disk is this one: put one after the other until it hangs. */
 async function putUntilHung(process: DisksProcess, from: number) {
   for (let handle = from; ; handle += 2) {
-    let isOver = false;
+    const watched = { isOver: false };
     const put = putSmall(process, handle).finally(() => {
-      isOver = true;
+      watched.isOver = true;
     });
     put.catch(() => undefined);
-    for (let i = 0; i < 20 && !isOver; i++) await new Promise((resolve) => setImmediate(resolve));
-    if (!isOver) return { handle, put };
+    for (let i = 0; i < 20 && !watched.isOver; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (!watched.isOver) return { handle, put };
   }
 }
 

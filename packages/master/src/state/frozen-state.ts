@@ -10,6 +10,8 @@ export interface FrozenState extends StateReader, Closable {
 
 /** A state that can be read for long without standing still. */
 export interface FreezableState extends StateStore {
+  /** Settles with the failure of S3 (state-store.ts), wherever it was met: reading, too. */
+  readonly failed: Promise<LumeoError>;
   /** The state at `durable` as it is now. */
   freeze(): Promise<FrozenState>;
 }

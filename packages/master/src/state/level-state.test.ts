@@ -6,6 +6,7 @@ import { FileDisk, SystemTimers } from "@lumeofs/node";
 import test from "ava";
 import { bytes, change, contents, mark } from "../../test/contract/state-store.js";
 import { type LevelDatabase, type OpenLevel, openLevel } from "../consensus/level-database.js";
+import type { FreezableState } from "./frozen-state.js";
 import { openLevelState } from "./level-state.js";
 import type { StateStore } from "./state-store.js";
 import { FLUSH_MARKS } from "./store-records.js";
@@ -21,7 +22,7 @@ async function within(body: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-async function open(folder: string, openDatabase: OpenLevel = openLevel): Promise<StateStore> {
+async function open(folder: string, openDatabase: OpenLevel = openLevel): Promise<FreezableState> {
   const disk = await FileDisk.open(folder);
   return openLevelState({ folder, disk, timers, openDatabase });
 }
@@ -120,6 +121,28 @@ test("The state is poisoned by the first failed flush", async (t) => {
     const again = await open(folder);
     t.deepEqual(again.durable, mark(3));
     await again.close();
+  });
+});
+
+test("The first read that fails is told, so that nobody leads on without a state", async (t) => {
+  await within(async (folder) => {
+    let isBroken = false;
+    const openFragile: OpenLevel = async (...args) => {
+      const db = await openLevel(...args);
+      const get: LevelDatabase["get"] = (key) => {
+        if (isBroken) throw new LumeoError("CORRUPT", "block checksum mismatch");
+        return db.get(key);
+      };
+      return { ...faceOf(db), get };
+    };
+    const first = await open(folder);
+    change(first, 1, { a: "1" });
+    await first.close();
+    const store = await open(folder, openFragile);
+    isBroken = true;
+    t.throws(() => store.get(bytes("a")), { message: /block checksum mismatch/ });
+    t.like(await store.failed, { code: "STORE_FAILED" });
+    await store.close();
   });
 });
 

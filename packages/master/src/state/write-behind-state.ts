@@ -73,6 +73,8 @@ export class WriteBehindState implements FreezableState {
   #withinUnit = false;
   #failure: LumeoError | undefined;
   #closing: Promise<void> | undefined;
+  readonly #failed: Promise<LumeoError>;
+  #tellFailure: (error: LumeoError) => void = () => undefined;
 
   private constructor(
     databases: StateDatabases,
@@ -80,6 +82,9 @@ export class WriteBehindState implements FreezableState {
     limits: WriteBehindLimits,
     standing: Standing,
   ) {
+    this.#failed = new Promise((resolve) => {
+      this.#tellFailure = resolve;
+    });
     this.#databases = databases;
     this.#timers = timers;
     this.#limits = limits;
@@ -109,6 +114,10 @@ export class WriteBehindState implements FreezableState {
 
   get durable(): AppliedMark {
     return this.#standing.mark;
+  }
+
+  get failed(): Promise<LumeoError> {
+    return this.#failed;
   }
 
   get congested(): boolean {
@@ -334,6 +343,7 @@ export class WriteBehindState implements FreezableState {
     this.#failure ??= new LumeoError("STORE_FAILED", `The state store has failed: ${why}`, {
       cause: error,
     });
+    this.#tellFailure(this.#failure);
     return this.#failure;
   }
 

@@ -2,11 +2,11 @@
 // on the same files.
 //
 // E1. What an open file reads is what it was when it was opened or synced last, with all that was
-//     written into it since and not synced: byte for byte, whatever others do to the file meanwhile.
-//     A read that cannot have that any more is refused, and none else.
-// E2. A sync that succeeds makes exactly these bytes the file's, all at once, and only if nobody has
-//     changed the file since; one that is refused leaves the file as it was. Each path is a variable
-//     with a compare-and-set: the ledger looks for an order (F1).
+//     written into it since and not synced: byte for byte, whatever others do to it meanwhile. A
+//     read that cannot have that any more is refused, and none else.
+// E2. A sync that succeeds makes exactly these bytes the file's, all at once, and only if nobody
+//     has changed the file since; one that is refused leaves the file as it was. Each path is a
+//     variable with a compare-and-set: the ledger looks for an order (F1).
 // E3. Whoever opens or gets a file later sees one whole revision, never a mixture.
 
 import { integerBetween, KiB, type SeededRandom } from "@lumeofs/base";

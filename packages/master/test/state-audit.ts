@@ -240,7 +240,7 @@ class Audit {
       this.#of("inline").map(([key, value]) => [numberOf(key), bytesOfRecord(value)]),
     );
     let total = 0;
-    for (const bytes of kept.values()) total += bytes.byteLength;
+    for (const bytes of kept.values()) total += bytes?.byteLength ?? 0;
     this.#same(this.#counter(COUNTER.inlineChunks), kept.size, "count of inline chunks");
     this.#same(this.#counter(COUNTER.inlineBytes), total, "count of inline bytes");
     for (const [key, value] of this.#of("chunk")) {

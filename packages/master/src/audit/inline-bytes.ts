@@ -33,7 +33,7 @@ export async function* auditInlineBytes(
     for (const [key, record] of page) {
       const handle = numberOf(key) as ChunkHandle;
       const bytes = bytesOfRecord(record);
-      pageBytes += bytes.byteLength;
+      pageBytes += record.byteLength - 1;
       const chunk = getChunk(reader, handle);
       const what =
         chunk?.isInline === true

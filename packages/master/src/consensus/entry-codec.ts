@@ -44,12 +44,22 @@ class RememberedEntries {
     this.#entries[slot] = entry;
     this.#bytes[slot] = bytes;
   }
+
+  /** What had the place of this index is old by now. */
+  forget({ index }: Entry): void {
+    const slot = index % this.#entries.length;
+    this.#entries[slot] = undefined;
+    this.#bytes[slot] = undefined;
+  }
 }
 
 const SHORT_BYTES_MAX = 1 * KiB;
 /** Those that bring the bytes of a small file. Longer ones are encoded anew each time. */
 const LONG_BYTES_MAX = 20 * KiB;
-/** Of each at most so many, which bounds the memory of all: 28 MiB. */
+/**
+ * Those of the last so many indexes, whatever their kind: what they are views of (a slab, a message
+ * with its neighbours) is as old as they are, so a contiguous end of the log bounds it.
+ */
 const short = new RememberedEntries(8_192);
 const long = new RememberedEntries(1_024);
 
@@ -58,7 +68,10 @@ function rememberedOf({ data }: Entry): RememberedEntries {
 }
 
 function remember(entry: Entry, bytes: Uint8Array): void {
-  if (bytes.byteLength <= LONG_BYTES_MAX) rememberedOf(entry).remember(entry, bytes);
+  const own = rememberedOf(entry);
+  (own === short ? long : short).forget(entry);
+  if (bytes.byteLength <= LONG_BYTES_MAX) own.remember(entry, bytes);
+  else own.forget(entry);
 }
 
 /** What `encodeEntry` would return is this long. */

@@ -42,3 +42,7 @@ test("a cluster that is too small for three copies anyway may lose what its chun
   t.is(tooFewWithout(picture(2), TWO, 1), undefined);
   t.regex(tooFewWithout(picture(2), TWO, 2) ?? "", /some chunks have 2/);
 });
+
+test("one that is lost can always be given up: nothing gets worse by it", (t) => {
+  t.is(tooFewWithout(picture(3, { 2: { isLost: true } }), TWO, 3), undefined);
+});

@@ -18,6 +18,8 @@ export function tooFewWithout(
   widest: number,
 ): string | undefined {
   const sites = [...picture.sites.values()];
+  // Nothing gets worse by it.
+  if (picture.sites.get(subject)?.isLost === true) return undefined;
   const takers = sites.filter((site) => whyNot(picture, site) === "");
   const left = takers.filter(({ id }) => id !== subject);
   const isUsual = COPIES_DEFAULT <= takers.length;

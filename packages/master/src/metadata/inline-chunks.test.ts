@@ -173,6 +173,12 @@ test("bytes that are missing, short or changed are known as such", async (t) => 
   driver.state.put(inlineKey(handle), changed);
   t.regex(faultOfInline(driver.state, handle, chunk) ?? "", /checksum/);
   t.regex((await audit(driver.state)).join(), /inlineBytes .*checksum/);
+  const unknown = record.slice();
+  unknown[0] = 99;
+  driver.state.put(inlineKey(handle), unknown);
+  t.regex(faultOfInline(driver.state, handle, chunk) ?? "", /missing/);
+  t.is(driver.bytes("/a"), undefined, "another master is asked");
+  t.regex((await audit(driver.state)).join(), /inlineBytes .*missing/);
   driver.state.delete(inlineKey(handle));
   t.regex(faultOfInline(driver.state, handle, chunk) ?? "", /missing/);
   t.regex((await audit(driver.state)).join(), /inlineBytes .*missing/);

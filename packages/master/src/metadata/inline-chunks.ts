@@ -49,16 +49,15 @@ export function faultOfInline(
   handle: ChunkHandle,
   chunk: Pick<ChunkRecord, "lengthBytes" | "crc32c">,
 ): string | undefined {
-  const bytes = getInlineBytes(view, handle);
-  if (bytes === undefined) return "the masters keep it, and its bytes are missing";
-  return faultOfBytes(bytes, chunk);
+  return faultOfBytes(getInlineBytes(view, handle), chunk);
 }
 
-/** The same of bytes that are there. */
+/** The same of bytes that were read; undefined if there are none that can be. */
 export function faultOfBytes(
-  bytes: Uint8Array,
+  bytes: Uint8Array | undefined,
   { lengthBytes, crc32c: checksum }: Pick<ChunkRecord, "lengthBytes" | "crc32c">,
 ): string | undefined {
+  if (bytes === undefined) return "the masters keep it, and its bytes are missing";
   if (bytes.byteLength !== lengthBytes) {
     return `the masters keep ${bytes.byteLength} bytes of it, expected ${lengthBytes}`;
   }

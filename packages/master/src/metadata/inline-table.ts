@@ -10,7 +10,6 @@
 
 import { type ChunkHandle, KiB } from "@lumeofs/base";
 import { addToCount, getCount } from "./counters.js";
-import { corrupt } from "./fields.js";
 import { inlineKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
 
@@ -31,10 +30,9 @@ export function inlineRecord(bytes: Uint8Array): Uint8Array {
   return record;
 }
 
-/** The bytes in a record; a view. @throws LumeoError CORRUPT if its version is unknown. */
-export function bytesOfRecord(record: Uint8Array): Uint8Array {
-  if (record[0] === INLINE_VERSION) return record.subarray(1);
-  throw corrupt("inline bytes", `their version is ${record[0]}, expected ${INLINE_VERSION}`);
+/** The bytes in a record; a view. Undefined if its version is unknown: then it is damaged. */
+export function bytesOfRecord(record: Uint8Array): Uint8Array | undefined {
+  return record[0] === INLINE_VERSION ? record.subarray(1) : undefined;
 }
 
 /** Keeps a record under a handle that has none. It is kept as it is: nobody may change it. */
@@ -51,7 +49,7 @@ export function dropInlineBytes(state: State, handle: ChunkHandle, lengthBytes: 
   addToCount(state, "inlineBytes", -lengthBytes);
 }
 
-/** The bytes under a handle; undefined if there are none. @throws LumeoError CORRUPT */
+/** The bytes under a handle; undefined if there are none that can be read. */
 export function getInlineBytes(view: StateView, handle: ChunkHandle): Uint8Array | undefined {
   const record = view.get(inlineKey(handle));
   return record === undefined ? undefined : bytesOfRecord(record);

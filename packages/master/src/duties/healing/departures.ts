@@ -23,6 +23,7 @@ import {
   type ServerId,
   wallMs,
 } from "@lumeofs/base";
+import type { Fleet } from "../../fleet/servers.js";
 import { getGrant, isLive } from "../../metadata/grants.js";
 import { grantsNaming } from "../../metadata/healing-queries.js";
 import type { JobId } from "../../metadata/jobs.js";
@@ -41,6 +42,7 @@ export interface DepartureParts {
   readonly log: MetadataLog;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly orders: Pick<Orders, "closeGrants">;
+  readonly fleet: Pick<Fleet, "liveness">;
   readonly logger: Logger;
 }
 
@@ -108,7 +110,7 @@ export class Departures {
     { id, server }: Leaving,
     grants: readonly GrantId[],
   ): Promise<readonly GrantId[]> {
-    const unused = (await this.#unused(state, server, grants)) ?? [];
+    const unused = (await this.#unused(state, { id, server }, grants)) ?? [];
     const placed = unused.flatMap((grant) => {
       const members = getGrant(state, grant)?.members ?? [];
       return members.length === 0 ? [] : [{ grant, members }];
@@ -132,7 +134,8 @@ export class Departures {
       const theirs = placed.filter(({ members }) => members.at(at) === member);
       const server = member === undefined ? undefined : getServer(state, member);
       const grants = theirs.map(({ grant }) => grant);
-      const found = server && (await this.#unused(state, server, grants));
+      const isKnown = member !== undefined && server !== undefined;
+      const found = isKnown ? await this.#unused(state, { id: member, server }, grants) : undefined;
       if (found === undefined) silent.push(...theirs);
       else unused.push(...found);
     }
@@ -142,9 +145,12 @@ export class Departures {
   /** @returns Those under which a server has no chunk that is in no file; undefined if silent. */
   async #unused(
     state: StateReader,
-    server: Server,
+    { id, server }: Pick<Leaving, "id" | "server">,
     grants: readonly GrantId[],
   ): Promise<readonly GrantId[] | undefined> {
+    const { fleet, clock } = this.#parts;
+    // Waiting for one that hangs would hold up all healing, its own, too.
+    if (fleet.liveness(id, clock.monotonicMs()) !== "alive") return undefined;
     try {
       const used = await this.#parts.orders.closeGrants(server, grants);
       const needed = new Set(used.filter((handle) => isLive(state, handle)).map(grantOf));

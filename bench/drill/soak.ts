@@ -1,9 +1,9 @@
 // npm run bench -- soak [--minutes 3] [--seed 1] [--dir DIR] [--chunkservers 6]
-//                       [--large-max BYTES] [--large-budget BYTES] [--ec 3+2] [--keep]
+//                       [--large-max BYTES] [--large-budget BYTES] [--ec 3+2]
 //
 // A cluster of real processes under work, faults and operators, then an audit of every acknowledged
 // byte on every replica: see soak.ts of local-cluster. A bad run keeps its folder with all logs and
-// the journal if --keep is given.
+// the journal.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -28,7 +28,6 @@ export async function runSoakDrill(args: readonly string[]): Promise<number> {
       "large-max": { type: "string", default: String(160 * 2 ** 20) },
       "large-budget": { type: "string", default: String(4 * 2 ** 30) },
       ec: { type: "string" },
-      keep: { type: "boolean", default: false },
     },
   });
   const dir = await mkdtemp(join(values.dir, "lumeo-soak-"));
@@ -58,7 +57,8 @@ export async function runSoakDrill(args: readonly string[]): Promise<number> {
     console.log(asText(report, { seconds, processes: processes?.lives ?? [] }));
     return isGood ? 0 : 1;
   } finally {
-    if (values.keep && !isGood) console.log(`kept: ${dir}`);
-    else await rm(dir, { recursive: true, force: true });
+    // What went wrong can be found out only there.
+    if (isGood) await rm(dir, { recursive: true, force: true });
+    else console.log(`kept: ${dir}`);
   }
 }

@@ -15,9 +15,10 @@ import type { ChunkDisks } from "./disks/chunk-disks.js";
 import { reportDisks } from "./disks/disk-report.js";
 import { DiskScrubs } from "./disks/disk-scrubs.js";
 import type { DiskSet } from "./disks/disk-set.js";
-import { LossSearch } from "./disks/loss-search.js";
+import { type AssignedChunks, LossSearch } from "./disks/loss-search.js";
 import { MovableTails } from "./disks/movable-tails.js";
 import { openChunkDisks, openMandates, openStopped } from "./disks/open-chunk-disks.js";
+import { RollCall } from "./disks/roll-call.js";
 import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
 import { AssignedCalls } from "./master-link/assigned-calls.js";
 import { MasterLink } from "./master-link/master-link.js";
@@ -130,7 +131,9 @@ export class Chunkserver implements Closable {
     };
     const started = startLink(config, addresses, { ...served, access, fence });
     link = opening.use(started);
-    opening.use(searchLosses(parts, started));
+    const assigned = assignedCalls(parts, started);
+    opening.use(searchLosses(parts, started, assigned));
+    opening.use(callTheRoll(config, { ...parts, link: started, masters: assigned }));
     const { chunkCount, usedBytes } = store.status();
     logger.info("serving", { address: addresses.data, count: chunkCount, bytes: usedBytes });
     return new Chunkserver(opening.move(), parts, addresses);
@@ -325,13 +328,26 @@ function startLink(
   );
 }
 
-/** After the loss of a disk: what was on it? And what do disks have twice that were away? */
-function searchLosses(parts: Parts, link: MasterLink): LossSearch {
-  const { disks, store, host, timers, logger } = parts;
-  const masters = new AssignedCalls({
+function assignedCalls({ disks }: Parts, link: MasterLink): AssignedCalls {
+  return new AssignedCalls({
     leader: () => link.leader,
     caller: () => ({ serverId: disks.membership?.serverId ?? 0, storeUuid: disks.uuid }),
   });
+}
+
+function callTheRoll(
+  { inventoryPauseMs: pauseMs }: ChunkserverConfig,
+  parts: Parts & { readonly link: MasterLink; readonly masters: AssignedChunks },
+): RollCall {
+  const { disks, store: chunks, masters, timers, link } = parts;
+  const logger = parts.logger.child({ component: "disks" });
+  const onFound = () => link.reportNow();
+  return new RollCall({ disks, chunks, masters, timers, logger, pauseMs, onFound });
+}
+
+/** After the loss of a disk: what was on it? And what do disks have twice that were away? */
+function searchLosses(parts: Parts, link: MasterLink, masters: AssignedChunks): LossSearch {
+  const { disks, store, host, timers, logger } = parts;
   return new LossSearch({
     ...{ disks, chunks: store, masters, clock: host.clock, timers },
     logger: logger.child({ component: "disks" }),

@@ -71,6 +71,7 @@ export const NO_MASTERS: TailMasters = {
   renewLeases: nobody,
   releaseLeases: nobody,
   endEpoch: nobody,
+  doubt: nobody,
   reportTails: nobody,
 };
 

@@ -8,9 +8,10 @@ import {
   epoch,
   LumeoError,
   type SealedContent,
+  type ServerId,
 } from "@lumeofs/base";
 import { type MethodDefinition, type RpcChannel, unary } from "@lumeofs/node/rpc";
-import { lumeo, TailService } from "@lumeofs/proto";
+import { ChunkService, lumeo, TailService } from "@lumeofs/proto";
 import type {
   LeaseAnswer,
   ReportAnswer,
@@ -68,6 +69,10 @@ export class TailCalls implements TailMasters {
 
   async releaseLeases(tails: readonly TailEpoch[]): Promise<void> {
     await this.#call(TailService.releaseLeases, { tails: [...tails] });
+  }
+
+  async doubt(handle: ChunkHandle, serverId: ServerId): Promise<void> {
+    await this.#call(ChunkService.reportDamage, { handle, serverId });
   }
 
   async endEpoch({ handle, epoch: number }: TailEpoch, why: string): Promise<void> {

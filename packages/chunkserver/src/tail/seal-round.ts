@@ -28,7 +28,8 @@ export interface SealRoundPorts {
   readonly stale: (from: ServerId, reply: ReplicaReply) => void;
   /** Tells the masters; `finish` or `stop` is called when they have decided. */
   readonly record: () => Promise<void>;
-  readonly finished: () => void;
+  /** @param unfinished  Members that have not said that they have the chunk. */
+  readonly finished: (unfinished: readonly ServerId[]) => void;
   readonly failed: (server: ServerId, error: LumeoError) => void;
 }
 
@@ -138,7 +139,7 @@ export class SealRound {
 
   #end(): void {
     this.#stage = "stopped";
-    this.#ports.finished();
+    this.#ports.finished(this.#ports.members.filter((member) => !this.#done.has(member)));
   }
 
   #recordAgainAt: number | undefined;

@@ -16,12 +16,13 @@ function growing() {
   let commitSeq = 0;
   const bytesOf = new Map<AppendRecord, Uint8Array>();
   const written: Uint8Array[] = [];
-  const found: { reads: number; content: ChunkContent | undefined } = {
-    reads: 0,
-    content: undefined,
-  };
+  const found = { reads: 0, content: undefined as ChunkContent | undefined };
+  const disk = { free: Promise.resolve() };
   const write: LargeWrite = {
-    write: async (pieces) => void written.push(...pieces.map((piece) => new Uint8Array(piece))),
+    write: async (pieces) => {
+      written.push(...pieces.map((piece) => new Uint8Array(piece)));
+      await disk.free;
+    },
     finish: async (content) => {
       found.content = content;
     },
@@ -35,6 +36,7 @@ function growing() {
     isDurable: () => true,
     read: async (record) => {
       found.reads++;
+      if (history.at(record.seq) !== record) throw new Error("it has left the history");
       return bytesOf.get(record) ?? new Uint8Array();
     },
   };
@@ -56,6 +58,7 @@ function growing() {
   };
   return {
     copy,
+    disk,
     found,
     written: () => Buffer.concat(written),
     bytes: (record: AppendRecord) => bytesOf.get(record),
@@ -136,4 +139,22 @@ test("a copy that has found no room reads what it lacks, and goes on from memory
   await copy.finish(end);
   t.is(found.reads, reads + 1);
   t.is(nativeCrc32c(written()), end.content.kind === "seal" ? end.content.crc32c : 0);
+});
+
+test("what leaves the history while the disk is waited for is not read", async (t) => {
+  const { copy, disk, grow, commit, cut } = growing();
+  await copy.open(epoch(1));
+  for (let i = 1; i <= 60; i++) grow(i);
+  commit(40);
+  let go = (): void => undefined;
+  disk.free = new Promise((resolve) => {
+    go = resolve;
+  });
+  const extending = copy.extend();
+  for (let i = 0; i < 100; i++) await Promise.resolve();
+  t.true(copy.bytes < 40 * RECORD_BYTES, "it waits for the disk");
+  cut(Math.floor(copy.bytes / RECORD_BYTES));
+  go();
+  await extending;
+  t.pass();
 });

@@ -10,7 +10,14 @@
 // C4. Which chunk it is, and that it is whole, is decided by its seal alone: without a record in
 //     the log of sealed chunks the file is nobody's.
 
-import { BLOCK_BYTES, type Crc32c, type Epoch, invariant, LumeoError } from "@lumeofs/base";
+import {
+  BLOCK_BYTES,
+  type ChunkHandle,
+  type Crc32c,
+  type Epoch,
+  invariant,
+  LumeoError,
+} from "@lumeofs/base";
 import { blockCrcs, crcOfBlocks } from "@lumeofs/node/frames";
 import { type AppendRecord, dataBytes } from "../replication/append-record.js";
 import type { History } from "../replication/history.js";
@@ -121,7 +128,7 @@ export class SealedCopy {
     const pass = (): void => this.#giveUpTo(this.#takenBytes);
     await this.#read({ toSeq, pass, part: () => parts.take() });
     this.#check();
-    invariant(toSeq <= this.#takenSeq, "what lies before a seal is here", { toSeq });
+    if (this.#takenSeq < toSeq) throw leftHistory(this.#replica.handle);
     while (this.#givenBytes < this.#takenBytes) {
       this.#give(Math.min(PART_BYTES, this.#takenBytes - this.#givenBytes));
     }
@@ -147,7 +154,9 @@ export class SealedCopy {
         if (!this.#hasRoomFor(bytes, part)) {
           pass();
           await this.#writing;
-          if (this.#isOver || !this.#hasRoomFor(bytes, part)) return;
+          if (this.#isOver) return;
+          if (record !== this.#next(toSeq)) continue; // it was replaced meanwhile
+          if (!this.#hasRoomFor(bytes, part)) return;
         }
         const data = await this.#replica.read(record);
         if (this.#isOver) return;
@@ -166,6 +175,7 @@ export class SealedCopy {
 
   /** Whether so much more has a place in the parts; takes one more if need be. */
   #hasRoomFor(bytes: number, part: Reading["part"] = this.#tryTake): boolean {
+    if (this.#isOver) return false;
     const end = this.#takenBytes - this.#givenBytes + bytes;
     while (this.#parts.length * PART_BYTES < end) {
       if (COPY_PARTS_MAX <= this.#parts.length + this.#writingCount) return false;
@@ -225,6 +235,14 @@ export class SealedCopy {
     if (this.#failedBy !== undefined) throw this.#failedBy.cause;
     if (this.#isOver) throw new LumeoError("CLOSED", "Cannot go on with a copy that is over");
   }
+}
+
+/** A seal that was here when its chunk was to be kept is not here any more: ask again later. */
+export function leftHistory(handle: ChunkHandle): LumeoError {
+  return new LumeoError(
+    "UNAVAILABLE",
+    `Cannot seal chunk ${handle}: the seal is not here any more`,
+  );
 }
 
 /** Under which record a sealed chunk is kept. */

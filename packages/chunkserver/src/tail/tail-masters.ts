@@ -1,7 +1,7 @@
 // What chunkservers tell the masters of growing chunks, and what they ask them (the masters' side
 // is TailService). Whoever implements it finds the leader; every call may fail and is made again.
 
-import type { ChunkHandle, Epoch, SealedContent } from "@lumeofs/base";
+import type { ChunkHandle, Epoch, SealedContent, ServerId } from "@lumeofs/base";
 import type { TailReport } from "./tail-store.js";
 
 /** What became of a compare-and-set: done, also by an earlier call; or the epoch is over. */
@@ -42,6 +42,8 @@ export interface TailMasters {
   /** Answers in the order of the tails. */
   renewLeases(tails: readonly TailProgress[]): Promise<readonly LeaseAnswer[]>;
   releaseLeases(tails: readonly TailEpoch[]): Promise<void>;
+  /** A member of a sealed chunk may lack it: it is to be asked. */
+  doubt(handle: ChunkHandle, server: ServerId): Promise<void>;
   endEpoch(tail: TailEpoch, why: string): Promise<void>;
   reportTails(tails: readonly TailReport[]): Promise<ReportAnswer>;
 }

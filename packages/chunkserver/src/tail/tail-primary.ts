@@ -405,7 +405,7 @@ export class TailPrimary {
         const outcome = await masters.recordSeal(this.#tail, content, chunkEpoch);
         this.#step({ kind: "sealRecorded", isDone: outcome === "done" });
       },
-      finished: () => this.#close(),
+      finished: (unfinished) => this.#finished(unfinished),
       own: state.grant.primary,
       failed: (server, error) => this.#failed(server, error),
     });
@@ -416,6 +416,17 @@ export class TailPrimary {
     for (const told of this.#sealWaiters.splice(0)) told(true);
     for (const request of this.#takeOpen()) request.reject(refusal("sealed", this.handle));
     this.#sealing?.finish();
+  }
+
+  /** The chunk is sealed; members that may not have it are named to the masters, for a look. */
+  #finished(unfinished: readonly ServerId[]): void {
+    const { logger, masters } = this.#ports;
+    for (const server of unfinished) {
+      masters.doubt(this.handle, server).catch((error: unknown) => {
+        logger.debug("masters not told", { chunk: this.handle, error });
+      });
+    }
+    this.#close();
   }
 
   #ended({ why, unknown }: Extract<PrimaryOutput, { readonly kind: "ended" }>): void {

@@ -133,11 +133,16 @@ export class TailReplica {
   /**
    * The bytes of a record that is in the history of this replica.
    *
-   * @throws LumeoError CHECKSUM if they are not what was written (R3); STORE_FAILED, CLOSED.
+   * @throws LumeoError CHECKSUM if they are not what was written (R3); UNAVAILABLE if it has left
+   *         the history since the caller looked; STORE_FAILED, CLOSED.
    */
   async read(record: AppendRecord): Promise<Uint8Array> {
     const { content, seq } = record;
     if (content.kind !== "data") return new Uint8Array();
+    if (this.state.history.at(seq) !== record) {
+      const why = "it is no longer in the history";
+      throw new LumeoError("UNAVAILABLE", `Cannot read record ${seq} of ${this.handle}: ${why}`);
+    }
     const kept = this.#held.bytes.at(seq);
     invariant(kept !== undefined, "a record's bytes are somewhere", { seq });
     const { bytes, place } = kept;

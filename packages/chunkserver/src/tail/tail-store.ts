@@ -27,6 +27,7 @@ import type { Reservation } from "../store/space.js";
 import { HeldTail } from "./held-tail.js";
 import { LogRoom } from "./log-room.js";
 import type { MemberMessage, MemberReply, SealPlace } from "./member-message.js";
+import { leftHistory } from "./sealed-copy.js";
 import { type SealedTail, TailLog } from "./tail-log.js";
 import { NO_BYTES, type RecordBytes, staleFor, TailReplica } from "./tail-replica.js";
 import { findWrite, type WrittenPlace } from "./write-table.js";
@@ -221,6 +222,8 @@ export class TailStore implements Closable {
       this.#damaged.delete(handle);
       await this.#log.unknow(handle);
     });
+    // One may have begun while the log was written.
+    await this.#locks.run(handle, () => this.#ahead.drop(handle));
   }
 
   /** The masters have named the newest grant of a chunk that is in doubt here. */
@@ -332,8 +335,12 @@ export class TailStore implements Closable {
   #finish(handle: ChunkHandle, { epoch, seal }: SealPlace): Promise<MemberReply> {
     return this.#locks.run(handle, async () => {
       const replica = this.#replicas.get(handle);
-      if (replica === undefined) return { kind: "finished", epoch };
+      if (replica === undefined) {
+        if (this.isSealed(handle)) return { kind: "finished", epoch };
+        throw missing(handle); // else nobody would notice that this member has never had it
+      }
       await this.#keep(replica, { epoch, seal });
+      if (!replica.hasSeal({ seal })) throw leftHistory(handle);
       const sealed = await replica.finish({ seal }, this.#options.clock.wallMs());
       this.#sealed.set(handle, sealed);
       this.#replicas.delete(handle);
@@ -429,7 +436,9 @@ export class TailStore implements Closable {
     const known = this.#extending.get(handle);
     if (known !== undefined) return known;
     const extending = this.#locks
-      .run(handle, () => this.#ahead.extend(replica))
+      .run(handle, async () => {
+        if (this.#replicas.get(handle) === replica) await this.#ahead.extend(replica);
+      })
       .finally(() => this.#extending.delete(handle));
     this.#extending.set(handle, extending);
     return extending;

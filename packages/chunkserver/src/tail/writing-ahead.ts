@@ -5,7 +5,7 @@ import type { AppendRecord, Position } from "../replication/append-record.js";
 import type { History } from "../replication/history.js";
 import type { ChunkStore } from "../store/chunk-store.js";
 import { PartPool } from "./part-pool.js";
-import { SealedCopy, type SealedCopyPorts } from "./sealed-copy.js";
+import { leftHistory, SealedCopy, type SealedCopyPorts } from "./sealed-copy.js";
 import { keepSealed } from "./sealing.js";
 import type { RecordBytes, TailReplica } from "./tail-replica.js";
 
@@ -49,6 +49,8 @@ export class WritingAhead {
     const copy = this.#copies.get(handle);
     if (copy?.isOpen === true) return copy.bytes + this.#stepBytes <= bytes;
     if (copy !== undefined) return this.#stepBytes <= bytes;
+    // What is sealed is kept by its seal alone: a second copy would be nobody's.
+    if (history.sealSeq !== undefined) return false;
     return this.#stepBytes <= bytes && this.#copies.size < COPIES_MAX;
   }
 
@@ -96,6 +98,8 @@ export class WritingAhead {
   async keep(replica: TailReplica, seal: Position): Promise<void> {
     const place = await this.#seals.take(1);
     try {
+      // It was waited for: the replica may have been removed, or found damaged, meanwhile.
+      if (!replica.hasSeal({ seal })) throw leftHistory(replica.handle);
       const ahead = this.#copies.get(replica.handle);
       this.#copies.delete(replica.handle);
       await keepSealed(replica, seal, this.#ports, ahead);

@@ -13,6 +13,7 @@ import test from "ava";
 import { type AssignedPage, LossSearch } from "../../src/disks/loss-search.js";
 import type { MovableTails } from "../../src/disks/movable-tails.js";
 import { openMandates, openStopped } from "../../src/disks/open-chunk-disks.js";
+import { RollCall } from "../../src/disks/roll-call.js";
 import { contentOf, newChunk } from "../store-fixture.js";
 import { startTails } from "./start-tails.js";
 import { type DisksProcess, type Folder, TwoDisks } from "./two-disks.js";
@@ -406,4 +407,56 @@ test("what was on a lost disk is asked of the masters, told, and asked until it 
   await rounds();
   t.is(masters.pages, pages, "nobody asks any more");
   await search.close();
+});
+
+test("what a member lacks without the loss of a disk is told after a second look", async (t) => {
+  const machine = new TwoDisks();
+  const process = await machine.start();
+  const handles = [64, 66, 68, 70, 72];
+  for (const handle of handles) if (handle !== 66 && handle !== 70) await putSmall(process, handle);
+  const masters = new FakeMasters(handles);
+  let told = 0;
+  const rollCall = new RollCall({
+    ...{ disks: process.set, chunks: process.store, masters, timers: process.timers },
+    ...{ logger: SILENT_LOGGER, pauseMs: 10_000, onFound: () => told++ },
+  });
+  const looks = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) await settle(process);
+  };
+  await looks(2);
+  t.is(masters.pages, 2, "64, and 66 once");
+  t.deepEqual(process.store.damaged(), [], "it may be on its way");
+  await looks(3);
+  t.deepEqual(process.store.damaged(), [chunkHandle(66)]);
+  t.is(masters.pages, 5, "66 was looked at twice, 70 once");
+  await putSmall(process, 70);
+  await looks(20);
+  t.deepEqual(process.store.damaged(), [chunkHandle(66)], "70 came between two looks");
+  t.is(told, 1);
+  await putSmall(process, 66);
+  t.deepEqual(process.store.damaged(), []);
+  await looks(20);
+  t.deepEqual([process.store.damaged(), told], [[], 1]);
+  await rollCall.close();
+});
+
+test("the roll is called again when there is a leader, and not while a lost disk is searched", async (t) => {
+  const machine = new TwoDisks();
+  const process = await machine.start();
+  const masters = new FakeMasters([64]);
+  masters.isReachable = false;
+  const rollCall = new RollCall({
+    ...{ disks: process.set, chunks: process.store, masters, timers: process.timers },
+    ...{ logger: SILENT_LOGGER, pauseMs: 10_000, onFound: () => undefined },
+  });
+  for (let i = 0; i < 4; i++) await settle(process);
+  t.deepEqual([process.store.damaged(), masters.pages], [[], 4]);
+  masters.isReachable = true;
+  await process.set.update(() => ({ lossAtMs: 5 }));
+  for (let i = 0; i < 4; i++) await settle(process);
+  t.deepEqual([process.store.damaged(), masters.pages], [[], 4]);
+  await process.set.update(() => ({ lossAtMs: 0 }));
+  for (let i = 0; i < 2; i++) await settle(process);
+  t.deepEqual(process.store.damaged(), [chunkHandle(64)]);
+  await rollCall.close();
 });

@@ -214,6 +214,24 @@ test("a sealed chunk is an ordinary one on all members, its writes are looked up
   t.is(await codeOf(client.append(restarted, HANDLE, "more", 50)), "SEALED");
 });
 
+test("who has never heard of a chunk has not finished it", async (t) => {
+  await using cluster = await startCluster();
+  const { masters, client, servers, server } = cluster;
+  masters.open(HANDLE, servers);
+  await client.append(server(1), HANDLE, "tiny");
+  const { newest } = masters.authorities.get(HANDLE)!;
+  const stranger = await startReplica(9);
+  const seal = { seq: 3, epoch: newest.epoch };
+  const ask = (kind: "settle" | "finish") =>
+    stranger.tails.store.serve(HANDLE, { kind, epoch: newest.epoch, seal });
+  t.is(await codeOf(ask("settle")), "REPLICA_MISSING");
+  t.is(await codeOf(ask("finish")), "REPLICA_MISSING");
+  await stranger.close();
+  t.true(await server(1).tails.primaries.seal(HANDLE, newest.epoch));
+  await until(() => servers.every(({ tails }) => tails.store.find(HANDLE) === undefined));
+  t.deepEqual(masters.doubted, []);
+});
+
 test("a small tail becomes a small chunk, and an empty one none", async (t) => {
   await using cluster = await startCluster();
   const { masters, client, servers, server } = cluster;
@@ -291,9 +309,14 @@ test("what the masters do not need goes, the promise of a removed copy stays", a
   masters.open(HANDLE, servers);
   await client.append(server(1), HANDLE, "one");
   const { epoch } = masters.authorities.get(HANDLE)!.newest;
-  masters.answer = { ...masters.answer, superfluous: [{ handle: HANDLE, epoch }] };
   const { store } = server(3).tails;
+  await until(() => store.find(HANDLE)?.state.history.lastSeq === 1);
+  const replica = store.find(HANDLE);
+  const record = replica?.state.history.at(1);
+  masters.answer = { ...masters.answer, superfluous: [{ handle: HANDLE, epoch }] };
   await until(() => store.find(HANDLE)?.state.history.lastSeq === 0);
+  // Whoever held it then goes on.
+  t.is(await codeOf(replica!.read(record!)), "UNAVAILABLE");
   t.is(store.find(HANDLE)?.state.promised, epoch);
   masters.answer = { ...masters.answer, superfluous: [], garbage: [HANDLE] };
   await until(() => servers.every(({ tails }) => tails.store.find(HANDLE) === undefined));

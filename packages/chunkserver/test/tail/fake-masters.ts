@@ -10,6 +10,7 @@ import {
   invariant,
   LumeoError,
   type SealedContent,
+  type ServerId,
   sealChunk,
 } from "@lumeofs/base";
 import type { ReportAnswer, TailEpoch, TailMasters } from "../../src/tail/tail-masters.js";
@@ -29,6 +30,8 @@ export class FakeMasters implements TailMasters {
   readonly authorities = new Map<ChunkHandle, ChunkAuthority>();
   readonly sealed = new Map<ChunkHandle, SealedChunk>();
   readonly ended: Ended[] = [];
+  /** Members of sealed chunks that may lack them. */
+  readonly doubted: ServerId[] = [];
   readonly reported: TailReport[] = [];
   /** While false, every call fails as if there were no leader. */
   isReachable = true;
@@ -61,6 +64,11 @@ export class FakeMasters implements TailMasters {
     invariant(primary !== undefined, "the primary is among the servers");
     const members = new Map(servers.map(({ id, link }) => [id, link]));
     return primary.tails.primaries.begin({ handle, grant, members, token: undefined });
+  }
+
+  async doubt(_: ChunkHandle, server: ServerId): Promise<void> {
+    this.#check();
+    this.doubted.push(server);
   }
 
   async activateEpoch({ handle, epoch }: TailEpoch) {

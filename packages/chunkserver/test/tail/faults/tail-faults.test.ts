@@ -81,8 +81,8 @@ const BUGS: readonly Bug[] = [
     name: "gives up records before the chunk is kept",
     file: "tail/tail-store",
     find: `await this.#keep(replica, { epoch, seal });
-            const sealed`,
-    replace: "const sealed",
+            if (!replica`,
+    replace: "if (!replica",
     foundBy: crashes,
   },
   {

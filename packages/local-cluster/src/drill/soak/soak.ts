@@ -70,6 +70,8 @@ export interface SoakReport {
 
 const MASTERS = 3;
 const WHOLE_MS_MAX = 300_000;
+/** The cluster must stay whole for so long: every server has been called to the roll by then. */
+const STEADY_MS = 15_000;
 const AGREEMENT_MS_MAX = 60_000;
 const REPAIR_AFTER_MS = 10_000;
 /** Who is away when files are read without some of their units. */
@@ -113,7 +115,7 @@ export async function runSoak(options: SoakOptions, ports: SoakPorts): Promise<S
     say("faults are over");
     const { ledger, faults, overMs } = played;
     const missing = await untilWhole(cluster, chunkservers);
-    const wholeAfterMs = ledger.elapsedMs - overMs;
+    const wholeAfterMs = ledger.elapsedMs - overMs - STEADY_MS;
     unwatch?.();
     say(missing === undefined ? "whole" : `not whole: ${missing}`);
     await cluster.stop();
@@ -150,7 +152,7 @@ async function untilWhole(
   chunkservers: number,
 ): Promise<string | undefined> {
   await using tower = new Watchtower(endpoints);
-  return await tower.untilWhole(chunkservers, WHOLE_MS_MAX);
+  return await tower.untilWhole(chunkservers, WHOLE_MS_MAX, STEADY_MS);
 }
 
 /** S4 and S5, by clients that know nothing of what went before. */

@@ -59,12 +59,21 @@ export class Watchtower implements AsyncDisposable {
     }
   }
 
-  /** @returns What is missing when the time is up; undefined if the cluster is whole. */
-  async untilWhole(chunkservers: number, timeoutMs: number): Promise<string | undefined> {
+  /**
+   * @param steadyMs  It must be so for so long without a break: what is not noticed yet turns up.
+   * @returns         What is missing when the time is up; undefined if the cluster is whole.
+   */
+  async untilWhole(
+    chunkservers: number,
+    timeoutMs: number,
+    steadyMs = 0,
+  ): Promise<string | undefined> {
     let missing = "";
+    let since: number | undefined;
     const isWhole = async (): Promise<true | undefined> => {
       missing = await this.missing(chunkservers);
-      if (missing === "") return true;
+      since = missing === "" ? (since ?? performance.now()) : undefined;
+      if (since !== undefined && steadyMs <= performance.now() - since) return true;
       await rest(BETWEEN_LOOKS_MS, NEVER);
       return undefined;
     };

@@ -316,6 +316,25 @@ test("where the first holder of a grant's chunks is away, the last one is asked"
   await office.close();
 });
 
+test("a grant is closed only where it may be ended at once", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const placements = [[1, 2, 3].map(serverId)];
+  const granted = await office.change({ kind: "allocate", placements, handles: 2 });
+  const grants = granted.kind === "allocated" ? granted.grants : [];
+  const lives = () => grants.map((grant) => getGrant(office.state, grant) !== undefined);
+  for (const holder of [1, 3]) office.down(holder);
+  await office.change({ kind: "createJob", job: "decommission", subject: serverId(2) });
+  await office.seconds(10);
+  const closed = () => office.history.filter((one) => one.startsWith("close"));
+  t.deepEqual([closed(), lives()], [[], [true]], "nobody else can say what is under it");
+  office.up(3);
+  await office.seconds(10);
+  t.deepEqual(closed().slice(0, 2), ["close 1 grants on cs2", "close 1 grants on cs3"]);
+  t.deepEqual(lives(), [false]);
+  await office.close();
+});
+
 test("a server that does not answer keeps its grants until they expire", async (t) => {
   const office = new HealingOffice();
   await office.start(FOUR);

@@ -12,6 +12,9 @@
 //     answer, the last one.
 // D2. A job may end by a round over all chunks only if that has begun after the last grant had
 //     ended: what was committed under it while the round went on may lie behind the round.
+// D4. A grant is closed only where it may be ended at once. Whoever writes under one that is closed
+//     and goes on is refused here and not by the others, and what these have taken is live: it
+//     would look as if somebody were going to commit it.
 
 import {
   asLumeoError,
@@ -110,11 +113,15 @@ export class Departures {
     { id, server }: Leaving,
     grants: readonly GrantId[],
   ): Promise<readonly GrantId[]> {
-    const unused = (await this.#unused(state, { id, server }, grants)) ?? [];
-    const placed = unused.flatMap((grant) => {
+    const candidates = grants.flatMap((grant) => {
       const members = getGrant(state, grant)?.members ?? [];
-      return members.length === 0 ? [] : [{ grant, members }];
+      const asked = [members.at(0), members.at(-1)]; // D3
+      const mayEnd = asked.includes(id) || asked.some((member) => this.#isAlive(member));
+      return mayEnd ? [{ grant, members }] : []; // D4
     });
+    const theirs = candidates.map(({ grant }) => grant);
+    const unused = new Set(await this.#unused(state, { id, server }, theirs));
+    const placed = candidates.filter(({ grant }) => unused.has(grant));
     const known = placed.filter(({ members }) => members.at(0) === id || members.at(-1) === id);
     const others = placed.filter((one) => !known.includes(one));
     const first = await this.#confirm(state, others, 0);
@@ -148,9 +155,9 @@ export class Departures {
     { id, server }: Pick<Leaving, "id" | "server">,
     grants: readonly GrantId[],
   ): Promise<readonly GrantId[] | undefined> {
-    const { fleet, clock } = this.#parts;
+    if (grants.length === 0) return [];
     // Waiting for one that hangs would hold up all healing, its own, too.
-    if (fleet.liveness(id, clock.monotonicMs()) !== "alive") return undefined;
+    if (!this.#isAlive(id)) return undefined;
     try {
       const used = await this.#parts.orders.closeGrants(server, grants);
       const needed = new Set(used.filter((handle) => isLive(state, handle)).map(grantOf));
@@ -160,5 +167,10 @@ export class Departures {
       this.#parts.logger.debug("grants not closed", { peer: server.name, code: error.code, error });
       return undefined;
     }
+  }
+
+  #isAlive(server: ServerId | undefined): boolean {
+    const { fleet, clock } = this.#parts;
+    return server !== undefined && fleet.liveness(server, clock.monotonicMs()) === "alive";
   }
 }

@@ -96,3 +96,13 @@ export function asLumeoError(thrown: unknown): LumeoError {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new LumeoError("INTERNAL", message, { cause: thrown });
 }
+
+/**
+ * For what goes on after a failure: the LumeoError that was thrown.
+ *
+ * @throws Anything else, a broken invariant first of all: that is our own bug, and ends the process.
+ */
+export function expectLumeoError(thrown: unknown): LumeoError {
+  if (thrown instanceof LumeoError) return thrown;
+  throw thrown;
+}

@@ -73,6 +73,7 @@ export {
   type ErrorCode,
   type ErrorDetails,
   type ErrorTraits,
+  expectLumeoError,
   isErrorCode,
   LumeoError,
   type Outcome,

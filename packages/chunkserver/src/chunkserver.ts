@@ -11,11 +11,12 @@ import { ArenaPool } from "./coding/arena-pool.js";
 import { Transcoder } from "./coding/transcode.js";
 import { unitRebuilder } from "./coding/unit-rebuild.js";
 import type { ChunkserverConfig } from "./config.js";
+import type { AssignedPorts } from "./disks/assigned-chunks.js";
 import type { ChunkDisks } from "./disks/chunk-disks.js";
 import { reportDisks } from "./disks/disk-report.js";
 import { DiskScrubs } from "./disks/disk-scrubs.js";
 import type { DiskSet } from "./disks/disk-set.js";
-import { type AssignedChunks, LossSearch } from "./disks/loss-search.js";
+import { LossSearch } from "./disks/loss-search.js";
 import { MovableTails } from "./disks/movable-tails.js";
 import { openChunkDisks, openMandates, openStopped } from "./disks/open-chunk-disks.js";
 import { RollCall } from "./disks/roll-call.js";
@@ -131,9 +132,10 @@ export class Chunkserver implements Closable {
     };
     const started = startLink(config, addresses, { ...served, access, fence });
     link = opening.use(started);
-    const assigned = assignedCalls(parts, started);
-    opening.use(searchLosses(parts, started, assigned));
-    opening.use(callTheRoll(config, { ...parts, link: started, masters: assigned }));
+    const assigned = assignedPorts(parts, started);
+    // After the loss of a disk: what was on it? And what do disks have twice that were away?
+    opening.use(new LossSearch({ ...assigned, clock: host.clock }));
+    opening.use(new RollCall({ ...assigned, pauseMs: config.inventoryPauseMs }));
     const { chunkCount, usedBytes } = store.status();
     logger.info("serving", { address: addresses.data, count: chunkCount, bytes: usedBytes });
     return new Chunkserver(opening.move(), parts, addresses);
@@ -328,31 +330,15 @@ function startLink(
   );
 }
 
-function assignedCalls({ disks }: Parts, link: MasterLink): AssignedCalls {
-  return new AssignedCalls({
+/** For those that look for chunks which the masters have here, and no disk has. */
+function assignedPorts(parts: Parts, link: MasterLink): AssignedPorts {
+  const { disks, store: chunks, timers } = parts;
+  const masters = new AssignedCalls({
     leader: () => link.leader,
     caller: () => ({ serverId: disks.membership?.serverId ?? 0, storeUuid: disks.uuid }),
   });
-}
-
-function callTheRoll(
-  { inventoryPauseMs: pauseMs }: ChunkserverConfig,
-  parts: Parts & { readonly link: MasterLink; readonly masters: AssignedChunks },
-): RollCall {
-  const { disks, store: chunks, masters, timers, link } = parts;
   const logger = parts.logger.child({ component: "disks" });
-  const onFound = () => link.reportNow();
-  return new RollCall({ disks, chunks, masters, timers, logger, pauseMs, onFound });
-}
-
-/** After the loss of a disk: what was on it? And what do disks have twice that were away? */
-function searchLosses(parts: Parts, link: MasterLink, masters: AssignedChunks): LossSearch {
-  const { disks, store, host, timers, logger } = parts;
-  return new LossSearch({
-    ...{ disks, chunks: store, masters, clock: host.clock, timers },
-    logger: logger.child({ component: "disks" }),
-    onFound: () => link.reportNow(),
-  });
+  return { disks, chunks, masters, timers, logger, onFound: () => link.reportNow() };
 }
 
 function advertised(config: ChunkserverConfig, listen: string, port: number): string {

@@ -10,20 +10,19 @@
 
 import {
   CancelSource,
-  type ChunkHandle,
   type Clock,
   type Closable,
-  InvariantViolation,
-  type Logger,
+  expectLumeoError,
   LumeoError,
-  type Timers,
 } from "@lumeofs/base";
 import { pause } from "../transfer/throttle.js";
-import type { ChunkDisks } from "./chunk-disks.js";
-import type { DiskSet } from "./disk-set.js";
+import {
+  type AssignedPage,
+  type AssignedPorts,
+  compareWithDisks,
+  LOST_MAX,
+} from "./assigned-chunks.js";
 
-/** Lost chunks that are told at a time: the masters remember a bounded number for each server. */
-export const LOST_MAX = 50_000;
 /** Between two pages: the leader has other work. */
 const PAGE_PAUSE_MS = 20;
 /** Before the leader is asked again that did not answer. */
@@ -33,32 +32,8 @@ const ROUND_PAUSES_MS = [2_000, 5_000, 10_000, 20_000, 60_000, 600_000] as const
 /** While not all that is lost can be told. */
 const FULL_PAUSE_MS = 10_000;
 
-/** What the masters say this server should have. */
-export interface AssignedPage {
-  readonly handles: readonly ChunkHandle[];
-  /** All up to this handle were looked at. */
-  readonly upto: number;
-  readonly isLast: boolean;
-  /** No higher handle had been granted. */
-  readonly grantedUpto: number;
-  /** So long what was written before may become a chunk of a file. */
-  readonly grantMs: number;
-}
-
-/** Port. Rejects with LumeoError while no leader answers. */
-export interface AssignedChunks {
-  listAssigned(after: number): Promise<AssignedPage>;
-}
-
-export interface LossSearchPorts {
-  readonly disks: DiskSet;
-  readonly chunks: ChunkDisks;
-  readonly masters: AssignedChunks;
+export interface LossSearchPorts extends AssignedPorts {
   readonly clock: Clock;
-  readonly timers: Timers;
-  readonly logger: Logger;
-  /** Something is lost that the masters do not know yet. */
-  readonly onFound: () => void;
 }
 
 /** See the head of this file. */
@@ -96,8 +71,8 @@ export class LossSearch implements Closable {
       const count = await chunks.removeShadows(() => pause(timers, PAGE_PAUSE_MS, this.#closing));
       this.#mayHaveShadows = false;
       logger.info("second copies removed", { count });
-    } catch (error) {
-      if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
+    } catch (thrown) {
+      const error = expectLumeoError(thrown);
       logger.debug("second copies not removed", { code: error.code, error });
     }
   }
@@ -126,8 +101,8 @@ export class LossSearch implements Closable {
       try {
         if (await this.#round()) return;
         await this.#pause(this.#pauseMs(), waiting);
-      } catch (error) {
-        if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
+      } catch (thrown) {
+        const error = expectLumeoError(thrown);
         logger.debug("assigned chunks not learned", { code: error.code, error });
         await this.#pause(RETRY_MS, waiting);
       }
@@ -143,16 +118,14 @@ export class LossSearch implements Closable {
 
   /** @returns Whether nothing is lost, and nothing can turn up any more. */
   async #round(): Promise<boolean> {
-    const { disks, chunks, clock, timers, logger, onFound } = this.#ports;
+    const { disks, clock, timers, logger } = this.#ports;
     const beganAt = clock.wallMs();
     const losses = this.#losses;
     let missing = 0;
     let grantMs = 0;
     for (let after = 0; !this.#closing.aborted; ) {
       const page = await this.#page(after);
-      const known = chunks.lostCount;
-      missing += chunks.compare({ after, upto: page.upto }, page.handles, LOST_MAX);
-      if (known < chunks.lostCount) onFound();
+      missing += compareWithDisks(this.#ports, after, page).missing;
       ({ grantMs } = page);
       if (page.isLast) break;
       after = page.upto;

@@ -9,7 +9,7 @@
 // W2. A disk that was away may have an old log: it stays until the log comes to this disk again,
 //     and is emptied then.
 
-import { type Closable, type Disk, InvariantViolation, LumeoError } from "@lumeofs/base";
+import { type Closable, type Disk, expectLumeoError, LumeoError } from "@lumeofs/base";
 import type { Exchange, ReceivedFrame } from "@lumeofs/node/frames";
 import type { TailPrimaries } from "../tail/tail-primaries.js";
 import type { TailService } from "../tail/tail-service.js";
@@ -177,8 +177,5 @@ async function emptyFolder(disk: Disk, folder: string): Promise<void> {
 
 /** What a disk refuses is its end; other errors are passed on. */
 function refuseUnlessLost(disk: ServerDisk): (error: unknown) => void {
-  return (error) => {
-    if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
-    disk.fail(error);
-  };
+  return (thrown) => disk.fail(expectLumeoError(thrown));
 }

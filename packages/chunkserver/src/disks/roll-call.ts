@@ -11,26 +11,15 @@ import {
   CancelSource,
   type ChunkHandle,
   type Closable,
-  InvariantViolation,
-  type Logger,
+  expectLumeoError,
   LumeoError,
-  type Timers,
 } from "@lumeofs/base";
 import { pause } from "../transfer/throttle.js";
-import type { ChunkDisks } from "./chunk-disks.js";
-import type { DiskSet } from "./disk-set.js";
-import { type AssignedChunks, type AssignedPage, LOST_MAX } from "./loss-search.js";
+import { type AssignedPage, type AssignedPorts, compareWithDisks } from "./assigned-chunks.js";
 
-export interface RollCallPorts {
-  readonly disks: DiskSet;
-  readonly chunks: ChunkDisks;
-  readonly masters: AssignedChunks;
-  readonly timers: Timers;
-  readonly logger: Logger;
+export interface RollCallPorts extends AssignedPorts {
   /** Between two pages. */
   readonly pauseMs: number;
-  /** Something is lost that the masters do not know yet. */
-  readonly onFound: () => void;
 }
 
 /** See the head of this file. */
@@ -59,8 +48,8 @@ export class RollCall implements Closable {
       try {
         await pause(timers, pauseMs, this.#closing);
         if (!this.#isSearching) await this.#look();
-      } catch (error) {
-        if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
+      } catch (thrown) {
+        const error = expectLumeoError(thrown);
         if (!this.#closing.aborted) logger.debug("no roll call", { code: error.code, error });
       }
     }
@@ -88,12 +77,8 @@ export class RollCall implements Closable {
 
   /** @param fresh  Missing for the first time: not lost yet (A1). */
   #tell({ handles, upto }: AssignedPage, fresh: ReadonlySet<ChunkHandle>): void {
-    const { chunks, logger, onFound } = this.#ports;
-    const known = chunks.lostCount;
-    const named = handles.filter((handle) => !fresh.has(handle));
-    const count = chunks.compare({ after: this.#after, upto }, named, LOST_MAX);
-    if (chunks.lostCount <= known) return;
-    logger.warn("chunks missing", { count });
-    onFound();
+    const named = { handles: handles.filter((handle) => !fresh.has(handle)), upto };
+    const { missing: count, isNews } = compareWithDisks(this.#ports, this.#after, named);
+    if (isNews) this.#ports.logger.warn("chunks missing", { count });
   }
 }

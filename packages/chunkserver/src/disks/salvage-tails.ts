@@ -12,7 +12,7 @@ import {
   type ChunkHandle,
   type Crc32c,
   type Disk,
-  InvariantViolation,
+  expectLumeoError,
   type Logger,
   LumeoError,
   type WalPlace,
@@ -120,8 +120,8 @@ async function carry(held: HeldTail, { old, fresh }: Logs, ports: SalvagePorts):
   try {
     await replica.move();
     return true;
-  } catch (error) {
-    if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
+  } catch (thrown) {
+    const error = expectLumeoError(thrown);
     // What is damaged has said so in the new log, which leaves the chunk in doubt there (Y3).
     if (error.code === "CHECKSUM") return true;
     if (failedToRead) return false;
@@ -148,8 +148,8 @@ async function carryTable(
 async function orUndefined<T>(read: () => Promise<T>, logger: Logger): Promise<T | undefined> {
   try {
     return await read();
-  } catch (error) {
-    if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
+  } catch (thrown) {
+    const error = expectLumeoError(thrown);
     logger.warn("log of growing chunks cannot be read any more", { code: error.code, error });
     return undefined;
   }

@@ -3,7 +3,7 @@
 import { chunkHandle, LumeoError } from "@lumeofs/base";
 import { type RpcChannel, unary } from "@lumeofs/node/rpc";
 import { FleetService } from "@lumeofs/proto";
-import type { AssignedChunks, AssignedPage } from "../disks/loss-search.js";
+import type { AssignedChunks, AssignedPage } from "../disks/assigned-chunks.js";
 
 const TIMEOUT_MS = 10_000;
 

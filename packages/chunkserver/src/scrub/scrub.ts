@@ -19,7 +19,7 @@ import {
   type Crc32c,
   chunkHandle,
   type Disk,
-  InvariantViolation,
+  expectLumeoError,
   type Logger,
   LumeoError,
   type Timers,
@@ -132,8 +132,8 @@ export class Scrub implements Closable {
         await this.#waitForRound(signal);
         await this.#round(signal);
       }
-    } catch (error) {
-      if (error instanceof InvariantViolation || !(error instanceof LumeoError)) throw error;
+    } catch (thrown) {
+      const error = expectLumeoError(thrown);
       if (error.code === "STORE_FAILED") return; // B4: the store has told
       if (error.code !== "CLOSED") this.#ports.logger.error("scrub ended", { error });
       if (error.code === "CLOSED") await this.#save();

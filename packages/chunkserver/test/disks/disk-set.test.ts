@@ -1,6 +1,7 @@
 // Who belongs together, what is known of lost disks, and what becomes of growing chunks.
 
 import {
+  type Clock,
   chunkHandle,
   epoch,
   LumeoError,
@@ -10,7 +11,8 @@ import {
   wallMs,
 } from "@lumeofs/base";
 import test from "ava";
-import { type AssignedPage, LossSearch } from "../../src/disks/loss-search.js";
+import type { AssignedPage, AssignedPorts } from "../../src/disks/assigned-chunks.js";
+import { LossSearch } from "../../src/disks/loss-search.js";
 import type { MovableTails } from "../../src/disks/movable-tails.js";
 import { openMandates, openStopped } from "../../src/disks/open-chunk-disks.js";
 import { RollCall } from "../../src/disks/roll-call.js";
@@ -23,6 +25,11 @@ const MEMBERSHIP = { serverId: serverId(9), clusterId: "c1" };
 async function putSmall({ store }: DisksProcess, handle: number): Promise<void> {
   const bytes = new Uint8Array(50 + handle).fill(handle);
   await store.putSmall(newChunk(handle), contentOf(bytes), [bytes]);
+}
+
+/** 19 chunks, of which each disk gets some. */
+async function putMany(process: DisksProcess): Promise<void> {
+  for (let handle = 2; handle < 40; handle += 2) await putSmall(process, handle);
 }
 
 function die(machine: TwoDisks, folder: Folder): void {
@@ -82,7 +89,7 @@ test("a disk that is not given, stands twice, or is another server's is refused"
 test("two folders may change their places", async (t) => {
   const machine = new TwoDisks();
   const before = await machine.start();
-  for (let handle = 2; handle < 40; handle += 2) await putSmall(before, handle);
+  await putMany(before);
   machine.swap();
   const after = await machine.start();
   t.deepEqual(after.set.lost, []);
@@ -131,7 +138,7 @@ test("the last disk ends the process, and with the first start nothing is half m
 test("of two units of a chunk, the one on the disk that was not away counts and stays", async (t) => {
   const machine = new TwoDisks();
   const first = await machine.start();
-  for (let handle = 2; handle < 40; handle += 2) await putSmall(first, handle);
+  await putMany(first);
   const on = async ({ set }: DisksProcess, n: number) => {
     return (await set.serving[n]?.store.page(undefined, 100))?.map(({ handle }) => handle) ?? [];
   };
@@ -217,13 +224,19 @@ async function putUntilHung(process: DisksProcess, from: number) {
   }
 }
 
-test("a disk that hangs takes nothing new until it answers, and loses nothing by it", async (t) => {
+/** A machine whose second disk has chunks already, and hangs with one more under way. */
+async function startHanging() {
   const machine = new TwoDisks();
   const process = await machine.start();
-  const { set, store, timers } = process;
-  for (let handle = 2; handle < 40; handle += 2) await putSmall(process, handle);
+  await putMany(process);
   const goOn = hang(machine, "/b");
   const { handle, put } = await putUntilHung(process, 100);
+  return { machine, process, goOn, handle, put };
+}
+
+test("a disk that hangs takes nothing new until it answers, and loses nothing by it", async (t) => {
+  const { process, goOn, handle, put } = await startHanging();
+  const { set, store, timers } = process;
   for (let i = 0; i < 2; i++) timers.ring();
   t.is(set.serving[1]?.suspicion, "");
   timers.ring();
@@ -245,12 +258,8 @@ test("a disk that hangs takes nothing new until it answers, and loses nothing by
 });
 
 test("a disk that hangs for too long is lost, and what it brings late was promised to nobody", async (t) => {
-  const machine = new TwoDisks();
-  const process = await machine.start();
+  const { machine, process, goOn, handle, put } = await startHanging();
   const { set, store, timers } = process;
-  for (let handle = 2; handle < 40; handle += 2) await putSmall(process, handle);
-  const goOn = hang(machine, "/b");
-  const { handle, put } = await putUntilHung(process, 100);
   for (let i = 0; i < 6; i++) timers.ring();
   await t.throwsAsync(put, { code: "STORE_FAILED", message: /hangs.*for 6 s/ });
   await settle(process);
@@ -281,10 +290,40 @@ test("the only disk that hangs for too long ends the process; so does one at a s
   t.is(process.failures.length, 1);
 });
 
+/** Masters that have some chunks here. */
+class FakeMasters {
+  isReachable = true;
+  pages = 0;
+
+  constructor(readonly handles: readonly number[]) {}
+
+  async listAssigned(after: number): Promise<AssignedPage> {
+    this.pages++;
+    if (!this.isReachable) throw new LumeoError("NO_LEADER", "Cannot ask: there is no leader");
+    const [handle] = this.handles.filter((one) => after < one);
+    const isLast = handle === this.handles.at(-1) || handle === undefined;
+    const handles = handle === undefined ? [] : [chunkHandle(handle)];
+    const upto = isLast ? Number.MAX_SAFE_INTEGER : (handle ?? 0);
+    return { handles, upto, isLast, grantedUpto: 700, grantMs: 60_000 };
+  }
+}
+
+function assignedPorts(
+  { set: disks, store: chunks, timers }: DisksProcess,
+  masters: FakeMasters,
+  onFound: () => void = () => undefined,
+): AssignedPorts {
+  return { disks, chunks, masters, timers, logger: SILENT_LOGGER, onFound };
+}
+
+function wallClockOf(machine: TwoDisks): Clock {
+  return { monotonicMs: () => monotonicMs(0), wallMs: () => wallMs(machine.nowMs) };
+}
+
 test("second copies of a disk that is back are removed after a restart, too", async (t) => {
   const machine = new TwoDisks();
   const first = await machine.start();
-  for (let handle = 2; handle < 40; handle += 2) await putSmall(first, handle);
+  await putMany(first);
   const away = (await first.set.serving[0]?.store.page(undefined, 100)) ?? [];
   machine.missing.add("/a");
   const alone = await machine.start();
@@ -296,13 +335,8 @@ test("second copies of a disk that is back are removed after a restart, too", as
     process.set.serving.reduce((sum, { store }) => sum + store.status().chunkCount, 0);
   t.is(count(), 19 + away.length);
   const handles = Array.from({ length: 19 }, (_, i) => 2 + 2 * i);
-  const search = new LossSearch({
-    ...{ disks: process.set, chunks: process.store, timers: process.timers },
-    masters: new FakeMasters(handles),
-    clock: { monotonicMs: () => monotonicMs(0), wallMs: () => wallMs(machine.nowMs) },
-    logger: SILENT_LOGGER,
-    onFound: () => undefined,
-  });
+  const ports = assignedPorts(process, new FakeMasters(handles));
+  const search = new LossSearch({ ...ports, clock: wallClockOf(machine) });
   for (let i = 0; i < 60; i++) await settle(process);
   t.is(count(), 19);
   t.true(0 < process.set.roster.lossAtMs, "a writer's grant may still live");
@@ -342,24 +376,6 @@ test("growing chunks begin anew on another disk, and what may have been promised
   t.is((await old?.disk.list("tails/known"))?.length, 1, "nobody has touched it");
 });
 
-/** Masters that have some chunks here. */
-class FakeMasters {
-  isReachable = true;
-  pages = 0;
-
-  constructor(readonly handles: readonly number[]) {}
-
-  async listAssigned(after: number): Promise<AssignedPage> {
-    this.pages++;
-    if (!this.isReachable) throw new LumeoError("NO_LEADER", "Cannot ask: there is no leader");
-    const [handle] = this.handles.filter((one) => after < one);
-    const isLast = handle === this.handles.at(-1) || handle === undefined;
-    const handles = handle === undefined ? [] : [chunkHandle(handle)];
-    const upto = isLast ? Number.MAX_SAFE_INTEGER : (handle ?? 0);
-    return { handles, upto, isLast, grantedUpto: 700, grantMs: 60_000 };
-  }
-}
-
 test("what was on a lost disk is asked of the masters, told, and asked until it cannot turn up", async (t) => {
   const machine = new TwoDisks();
   const first = await machine.start();
@@ -374,12 +390,8 @@ test("what was on a lost disk is asked of the masters, told, and asked until it 
   const masters = new FakeMasters(handles);
   masters.isReachable = false;
   let told = 0;
-  const search = new LossSearch({
-    ...{ disks: process.set, chunks: process.store, masters, timers: process.timers },
-    clock: { monotonicMs: () => monotonicMs(0), wallMs: () => wallMs(machine.nowMs) },
-    logger: SILENT_LOGGER,
-    onFound: () => told++,
-  });
+  const ports = assignedPorts(process, masters, () => told++);
+  const search = new LossSearch({ ...ports, clock: wallClockOf(machine) });
   const rounds = async (): Promise<void> => {
     for (let i = 0; i < 30; i++) await settle(process);
   };
@@ -416,10 +428,8 @@ test("what a member lacks without the loss of a disk is told after a second look
   for (const handle of handles) if (handle !== 66 && handle !== 70) await putSmall(process, handle);
   const masters = new FakeMasters(handles);
   let told = 0;
-  const rollCall = new RollCall({
-    ...{ disks: process.set, chunks: process.store, masters, timers: process.timers },
-    ...{ logger: SILENT_LOGGER, pauseMs: 10_000, onFound: () => told++ },
-  });
+  const ports = assignedPorts(process, masters, () => told++);
+  const rollCall = new RollCall({ ...ports, pauseMs: 10_000 });
   const looks = async (count: number): Promise<void> => {
     for (let i = 0; i < count; i++) await settle(process);
   };
@@ -445,10 +455,7 @@ test("the roll is called again when there is a leader, and not while a lost disk
   const process = await machine.start();
   const masters = new FakeMasters([64]);
   masters.isReachable = false;
-  const rollCall = new RollCall({
-    ...{ disks: process.set, chunks: process.store, masters, timers: process.timers },
-    ...{ logger: SILENT_LOGGER, pauseMs: 10_000, onFound: () => undefined },
-  });
+  const rollCall = new RollCall({ ...assignedPorts(process, masters), pauseMs: 10_000 });
   for (let i = 0; i < 4; i++) await settle(process);
   t.deepEqual([process.store.damaged(), masters.pages], [[], 4]);
   masters.isReachable = true;

@@ -1,11 +1,20 @@
-import { CELL_BYTES_MIN, CODE_DEFAULT, type GrantId, handleIn, serverId } from "@lumeofs/base";
+import {
+  CELL_BYTES_MIN,
+  CODE_DEFAULT,
+  chunkHandle,
+  epoch,
+  type GrantId,
+  handleIn,
+  serverId,
+} from "@lumeofs/base";
 import test from "ava";
 import { getGrant } from "../src/metadata/grants.js";
 import { movesPage } from "../src/metadata/healing-queries.js";
 import { nodeOf } from "../src/metadata/nodes.js";
 import { HealingOffice, LIMITS } from "./healing-office.js";
-import { codedAs, commitOf } from "./metadata-driver.js";
+import { codedAs, commitOf, sealed } from "./metadata-driver.js";
 import { audit } from "./state-audit.js";
+import { openTailOf, servers } from "./tail-driver.js";
 
 const FOUR = ["cs1", "cs2", "cs3", "cs4"];
 
@@ -332,6 +341,28 @@ test("a grant is closed only where it may be ended at once", async (t) => {
   await office.seconds(10);
   t.deepEqual(closed().slice(0, 2), ["close 1 grants on cs2", "close 1 grants on cs3"]);
   t.deepEqual(lives(), [false]);
+  await office.close();
+});
+
+test("a server leaves for good only when no chunk grows there any more", async (t) => {
+  const office = new HealingOffice();
+  await office.start(FOUR);
+  const opened = await office.change(openTailOf("/log", { members: servers(1, 2, 3) }));
+  const handle = opened.kind === "tailOpened" ? opened.handle : chunkHandle(1);
+  await office.change({ kind: "createJob", job: "decommission", subject: serverId(2) });
+  await office.seconds(20);
+  t.like(await office.jobs(), [
+    { state: "running", note: "waits for 1 growing chunks to be sealed" },
+  ]);
+  const content = { lengthBytes: 64, crc32c: sealed(64).crc32c };
+  const under = { epoch: epoch(1), chunkEpoch: epoch(1) };
+  for (const id of [1, 2, 3]) office.machine(id).copies.set(handle, "good");
+  for (const id of [1, 2, 3]) office.machine(id).crcs.set(handle, content.crc32c);
+  await office.change({ kind: "sealTail", handle, ...under, ...content });
+  await office.seconds(20);
+  t.deepEqual(office.members(handle), [1, 3, 4]);
+  t.like(await office.jobs(), [{ state: "done", done: { chunks: 1 } }]);
+  t.is(nodeOf(office.state, "cs2").standing, "decommissioned");
   await office.close();
 });
 

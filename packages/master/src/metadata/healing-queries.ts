@@ -7,6 +7,7 @@ import { decodeJob, type Job, type JobId, jobId } from "./jobs.js";
 import { chunksAfter, grantsAfter, jobsAfter, movesAfter, numberOf } from "./keys.js";
 import { decodeMove, type NewMove } from "./moves.js";
 import type { StateReader } from "./state.js";
+import { holdersOf, tailsPage } from "./tail-table.js";
 
 export interface NumberedChunk {
   readonly handle: ChunkHandle;
@@ -73,5 +74,21 @@ export async function grantsNaming(
     const last = pairs.at(-1);
     if (last === undefined || pairs.length < pageCount) return naming;
     after = numberOf(last[0]);
+  }
+}
+
+/** How many growing chunks a server may have something of; looks at all of them, in pages. */
+export async function tailsNaming(
+  reader: StateReader,
+  server: ServerId,
+  pageCount: number,
+): Promise<number> {
+  let count = 0;
+  for (let after = 0; ; ) {
+    const page = await tailsPage(reader, after, pageCount);
+    count += page.filter(({ tail }) => holdersOf(tail.authority).includes(server)).length;
+    const last = page.at(-1);
+    if (last === undefined || page.length < pageCount) return count;
+    after = last.handle;
   }
 }

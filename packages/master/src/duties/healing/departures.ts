@@ -11,7 +11,9 @@
 //     parity unit; of copies each has. So the first member is asked as well, or, where it does not
 //     answer, the last one.
 // D2. A job may end by a round over all chunks only if that has begun after the last grant had
-//     ended: what was committed under it while the round went on may lie behind the round.
+//     ended, and the last growing chunk that the server has something of: what was committed or
+//     sealed while the round went on may lie behind the round. (Chunks of which a member leaves are
+//     sealed by duties/tails.)
 // D4. A grant is closed only where it may be ended at once. Whoever writes under one that is closed
 //     and goes on is refused here and not by the others, and what these have taken is live: it
 //     would look as if somebody were going to commit it.
@@ -28,14 +30,14 @@ import {
 } from "@lumeofs/base";
 import type { Fleet } from "../../fleet/servers.js";
 import { getGrant, isLive } from "../../metadata/grants.js";
-import { grantsNaming } from "../../metadata/healing-queries.js";
+import { grantsNaming, tailsNaming } from "../../metadata/healing-queries.js";
 import type { JobId } from "../../metadata/jobs.js";
 import { getServer, type Server } from "../../metadata/servers.js";
 import type { StateReader } from "../../metadata/state.js";
 import type { MetadataLog } from "../metadata-log.js";
 import { CLOSED_GRANTS_MAX, type Orders } from "../orders.js";
 
-const GRANTS_PAGE = 1_000;
+const PAGE = 1_000;
 /** Grants that are closed between two rounds. */
 const GRANTS_AT_ONCE = 16 * CLOSED_GRANTS_MAX;
 /** Whenever a grant was made. */
@@ -64,7 +66,7 @@ interface PlacedGrant {
 
 export class Departures {
   readonly #parts: DepartureParts;
-  /** Since when no grant names the server of a job. */
+  /** Since when no grant and no growing chunk names the server of a job. */
   readonly #freeSince = new Map<JobId, MonotonicMs>();
 
   constructor(parts: DepartureParts) {
@@ -79,11 +81,16 @@ export class Departures {
    */
   async waitsFor(state: StateReader, leaving: Leaving, roundBeganAt: MonotonicMs): Promise<string> {
     const { job, id } = leaving;
-    const naming = await grantsNaming(state, id, GRANTS_PAGE);
+    const naming = await grantsNaming(state, id, PAGE);
     const ended = await this.#end(state, leaving, naming.slice(0, GRANTS_AT_ONCE));
     if (ended < naming.length) {
       this.#freeSince.delete(job);
       return `waits for ${naming.length - ended} grants of writers to end`;
+    }
+    const growing = await tailsNaming(state, id, PAGE);
+    if (0 < growing) {
+      this.#freeSince.delete(job);
+      return `waits for ${growing} growing chunks to be sealed`;
     }
     if (0 < ended || !this.#freeSince.has(job)) {
       this.#freeSince.set(job, this.#parts.clock.monotonicMs());

@@ -4,21 +4,15 @@
 // A race gives a row of checked blocks in order. What it has got stays when it fails: the next race
 // goes on there.
 
-import {
-  type Alarm,
-  CancelSource,
-  crc32cCombine,
-  LumeoError,
-  type MonotonicMs,
-} from "@lumeofs/base";
+import { type CancelSource, crc32cCombine, LumeoError, type MonotonicMs } from "@lumeofs/base";
 import type { Call } from "./call.js";
 import type { HedgePolicy } from "./hedge-policy.js";
 import type { LocatedChunk, ReplicaState } from "./operations.js";
 import type { Ports } from "./ports.js";
+import { type RaceEnd, type RaceRun, runRace } from "./race-run.js";
 import { type RaceStep, ReadRace } from "./read-race.js";
 import type { CheckedBytes, ChunkserverPool } from "./rpc/chunkserver-pool.js";
 import type { ServerScores } from "./server-scores.js";
-import { isTokenRefusal } from "./token-refusal.js";
 
 /** What has been read of a span so far: whole blocks from its first one on. */
 export interface Progress {
@@ -35,12 +29,12 @@ export interface Failure {
   readonly error: LumeoError;
 }
 
-export type RaceEnd =
-  /** All is there; this one sent the last of it. */
-  | { readonly kind: "done"; readonly last: ReplicaState; readonly startedAt: number }
-  /** A server did not take the token. */
-  | { readonly kind: "refused" }
-  | { readonly kind: "failed" };
+/** All is there; this one sent the last of it. */
+export interface SpanDone {
+  readonly kind: "done";
+  readonly last: ReplicaState;
+  readonly startedAt: number;
+}
 
 export interface SpanRaceParts {
   readonly chunkservers: Pick<ChunkserverPool, "read">;
@@ -74,47 +68,40 @@ export function raceForSpan(
   parts: SpanRaceParts,
   call: Call,
   task: SpanRaceTask,
-): Promise<RaceEnd> {
-  return new Promise((resolve, reject) => {
-    new SpanRace(parts, task, { call, resolve, reject }).start();
-  });
+): Promise<RaceEnd<SpanDone>> {
+  const { timers } = parts.ports;
+  const rules = { timers, call, subject: "span", isTokenNew: task.isTokenNew };
+  return runRace(rules, (run) => new SpanRace(parts, task, { call, run }).start());
 }
 
-interface Caller {
+interface Course {
   readonly call: Call;
-  readonly resolve: (end: RaceEnd) => void;
-  readonly reject: (reason: unknown) => void;
+  readonly run: RaceRun<SpanDone>;
 }
 
 class SpanRace {
   readonly #parts: SpanRaceParts;
   readonly #task: SpanRaceTask;
-  readonly #caller: Caller;
+  readonly #call: Call;
+  readonly #run: RaceRun<SpanDone>;
   readonly #race: ReadRace<ReplicaState>;
   readonly #legs = new Map<number, Leg>();
-  readonly #abort = (): void => {
-    this.#end(() => this.#caller.reject(this.#caller.call.cancellation.reason));
-  };
-  #alarm: Alarm | undefined;
-  #isOver = false;
 
-  constructor(parts: SpanRaceParts, task: SpanRaceTask, caller: Caller) {
+  constructor(parts: SpanRaceParts, task: SpanRaceTask, { call, run }: Course) {
     this.#parts = parts;
     this.#task = task;
-    this.#caller = caller;
+    this.#call = call;
+    this.#run = run;
     this.#race = new ReadRace(task.replicas, parts.hedges, this.#now());
   }
 
   start(): void {
-    const { cancellation } = this.#caller.call;
-    if (cancellation.aborted) return this.#abort();
-    cancellation.addEventListener("abort", this.#abort, { once: true });
     this.#obey(this.#race.start(this.#now()));
   }
 
   #obey(steps: readonly RaceStep<ReplicaState>[]): void {
     for (const step of steps) {
-      if (this.#isOver) return;
+      if (this.#run.isOver) return;
       switch (step.kind) {
         case "ask":
           this.#ask(step.leg, step.replica);
@@ -123,17 +110,17 @@ class SpanRace {
           this.#cancel(step.leg, step.silentMs);
           break;
         case "wake":
-          this.#wakeIn(step.inMs);
+          this.#run.wakeIn(step.inMs, () => this.#obey(this.#race.woke(this.#now())));
           break;
         case "exhausted":
-          this.#finish({ kind: "failed" });
+          this.#run.finish({ kind: "failed" });
       }
     }
   }
 
   #ask(number: number, replica: ReplicaState): void {
     const { at } = this.#task.progress;
-    const leg: Leg = { replica, cancel: new CancelSource(), startedAt: at, at };
+    const leg: Leg = { replica, cancel: this.#run.newCancel(), startedAt: at, at };
     this.#legs.set(number, leg);
     this.#parts.scores.began(replica.server, this.#now());
     void this.#read(number, leg);
@@ -144,7 +131,7 @@ class SpanRace {
     const { chunk, progress, fromServer } = this.#task;
     const { replica, cancel: signal, startedAt: offset } = leg;
     const part = { chunk, token: chunk.token, offset, end: progress.end };
-    const options = { timeoutMs: this.#caller.call.timeoutMs, signal, fromServer };
+    const options = { timeoutMs: this.#call.timeoutMs, signal, fromServer };
     try {
       for await (const bytes of this.#parts.chunkservers.read(replica, part, options)) {
         if (!this.#race.isRunning(number)) return;
@@ -152,7 +139,7 @@ class SpanRace {
       }
       if (this.#race.isRunning(number)) this.#done(number, leg);
     } catch (thrown) {
-      if (!this.#isOver && this.#race.isRunning(number)) this.#failed(number, leg, thrown);
+      if (!this.#run.isOver && this.#race.isRunning(number)) this.#failed(number, leg, thrown);
     } finally {
       this.#parts.scores.ended(replica.server);
     }
@@ -176,15 +163,13 @@ class SpanRace {
     const { replica, startedAt } = leg;
     const isAll = this.#task.progress.at === this.#task.progress.end;
     if (!isAll) return this.#failed(number, leg, passedBy(replica));
-    this.#finish({ kind: "done", last: replica, startedAt });
+    this.#run.finish({ kind: "done", last: replica, startedAt });
   }
 
   #failed(number: number, { replica }: Leg, thrown: unknown): void {
-    if (!(thrown instanceof LumeoError) || thrown.code === "CLOSED") {
-      return this.#end(() => this.#caller.reject(thrown));
-    }
-    if (isTokenRefusal(thrown) && !this.#task.isTokenNew) return this.#finish({ kind: "refused" });
-    this.#task.onFailure({ replica, error: thrown });
+    const error = this.#run.failureOf(thrown);
+    if (error === undefined) return;
+    this.#task.onFailure({ replica, error });
     this.#obey(this.#race.failed(number, this.#now()));
   }
 
@@ -193,28 +178,6 @@ class SpanRace {
     if (leg === undefined) return;
     this.#parts.scores.lost(leg.replica.server, silentMs, this.#now());
     leg.cancel.abort(new LumeoError("ABORTED", "Another replica was faster"));
-  }
-
-  #wakeIn(ms: number): void {
-    this.#alarm?.cancel();
-    this.#alarm = this.#parts.ports.timers.after(ms, () => {
-      if (!this.#isOver) this.#obey(this.#race.woke(this.#now()));
-    });
-  }
-
-  #finish(end: RaceEnd): void {
-    this.#end(() => this.#caller.resolve(end));
-  }
-
-  /** Nothing of it goes on. */
-  #end(tell: () => void): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#alarm?.cancel();
-    this.#caller.call.cancellation.removeEventListener("abort", this.#abort);
-    tell();
-    const over = new LumeoError("ABORTED", "The race for the span is over");
-    for (const { cancel } of this.#legs.values()) cancel.abort(over);
   }
 
   #now(): MonotonicMs {

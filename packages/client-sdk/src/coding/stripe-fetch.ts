@@ -2,8 +2,7 @@
 // rebuilds what is missing, keeps the clock.
 
 import {
-  type Alarm,
-  CancelSource,
+  type CancelSource,
   type ChunkCoding,
   LumeoError,
   type MonotonicMs,
@@ -12,8 +11,8 @@ import {
 } from "@lumeofs/base";
 import type { Call } from "../call.js";
 import type { LocatedChunk, ReplicaState } from "../operations.js";
+import { type RaceEnd, type RaceRun, runRace } from "../race-run.js";
 import type { SpanRaceParts } from "../span-race.js";
-import { isTokenRefusal } from "../token-refusal.js";
 import type { Codecs } from "./codecs.js";
 import { rebuiltCells } from "./rebuilt-cells.js";
 import {
@@ -31,12 +30,11 @@ export interface UnitFailure {
   readonly error: LumeoError;
 }
 
-export type StripeEnd =
-  /** The wanted parts, in their order. */
-  | { readonly kind: "done"; readonly cells: readonly SummedBytes[] }
-  /** A server did not take the token. */
-  | { readonly kind: "refused" }
-  | { readonly kind: "failed" };
+/** The wanted parts, in their order. */
+export interface StripeDone {
+  readonly kind: "done";
+  readonly cells: readonly SummedBytes[];
+}
 
 export interface StripeFetchParts extends SpanRaceParts {
   readonly codecs: Codecs;
@@ -62,16 +60,15 @@ export function fetchStripe(
   parts: StripeFetchParts,
   call: Call,
   task: StripeTask,
-): Promise<StripeEnd> {
-  return new Promise((resolve, reject) => {
-    new StripeFetch(parts, task, { call, resolve, reject }).start();
-  });
+): Promise<RaceEnd<StripeDone>> {
+  const { timers } = parts.ports;
+  const rules = { timers, call, subject: "stripe", isTokenNew: task.isTokenNew };
+  return runRace(rules, (run) => new StripeFetch(parts, task, { call, run }).start());
 }
 
-interface Caller {
+interface Course {
   readonly call: Call;
-  readonly resolve: (end: StripeEnd) => void;
-  readonly reject: (reason: unknown) => void;
+  readonly run: RaceRun<StripeDone>;
 }
 
 interface Leg {
@@ -83,33 +80,27 @@ interface Leg {
 class StripeFetch {
   readonly #parts: StripeFetchParts;
   readonly #task: StripeTask;
-  readonly #caller: Caller;
+  readonly #call: Call;
+  readonly #run: RaceRun<StripeDone>;
   readonly #race: StripeRace;
   readonly #legs: Leg[] = [];
-  readonly #abort = (): void => {
-    this.#end(() => this.#caller.reject(this.#caller.call.cancellation.reason));
-  };
-  #alarm: Alarm | undefined;
-  #isOver = false;
 
-  constructor(parts: StripeFetchParts, task: StripeTask, caller: Caller) {
+  constructor(parts: StripeFetchParts, task: StripeTask, { call, run }: Course) {
     this.#parts = parts;
     this.#task = task;
-    this.#caller = caller;
+    this.#call = call;
+    this.#run = run;
     const { coding: code, stripe, wanted, outlooks } = task;
     this.#race = new StripeRace({ code, stripe, wanted, outlooks }, parts.hedges);
   }
 
   start(): void {
-    const { cancellation } = this.#caller.call;
-    if (cancellation.aborted) return this.#abort();
-    cancellation.addEventListener("abort", this.#abort, { once: true });
     this.#obey(this.#race.start(this.#now()));
   }
 
   #obey(steps: readonly StripeStep[]): void {
     for (const step of steps) {
-      if (this.#isOver) return;
+      if (this.#run.isOver) return;
       switch (step.kind) {
         case "ask":
           this.#ask(step.piece, step.part);
@@ -118,13 +109,13 @@ class StripeFetch {
           this.#cancel(step.piece, step.silentMs);
           break;
         case "wake":
-          this.#wakeIn(step.inMs);
+          this.#run.wakeIn(step.inMs, () => this.#obey(this.#race.woke(this.#now())));
           break;
         case "done":
-          this.#finish({ kind: "done", cells: this.#bytesOf(step.cells) });
+          this.#run.finish({ kind: "done", cells: this.#bytesOf(step.cells) });
           break;
         case "lost":
-          this.#finish({ kind: "failed" });
+          this.#run.finish({ kind: "failed" });
       }
     }
   }
@@ -134,7 +125,7 @@ class StripeFetch {
     const holder = holders[part.unit] as ReplicaState; // whoever is asked is there
     const unitBytes = unitLength(coding, chunk.lengthBytes, part.unit);
     const bytes = new UnitPart(part, stripe.cellOffset, unitBytes);
-    const leg: Leg = { bytes, holder, cancel: new CancelSource() };
+    const leg: Leg = { bytes, holder, cancel: this.#run.newCancel() };
     this.#legs[piece] = leg;
     this.#parts.scores.began(holder.server, this.#now());
     void this.#read(piece, leg, unitBytes);
@@ -148,7 +139,7 @@ class StripeFetch {
     const crc32c = coding.unitCrcs[bytes.part.unit] ?? 0;
     const unit = { handle, epoch, lengthBytes, crc32c };
     const part = { chunk: unit, token, offset: bytes.begin, end: bytes.end };
-    const options = { timeoutMs: this.#caller.call.timeoutMs, signal };
+    const options = { timeoutMs: this.#call.timeoutMs, signal };
     try {
       for await (const some of this.#parts.chunkservers.read(holder, part, options)) {
         if (!this.#race.isRunning(piece)) return;
@@ -161,7 +152,7 @@ class StripeFetch {
       this.#task.onDone(holder);
       this.#obey(this.#race.done(piece, this.#now()));
     } catch (thrown) {
-      if (!this.#isOver && this.#race.isRunning(piece)) this.#failed(piece, thrown);
+      if (!this.#run.isOver && this.#race.isRunning(piece)) this.#failed(piece, thrown);
     } finally {
       this.#parts.scores.ended(holder.server);
     }
@@ -169,11 +160,9 @@ class StripeFetch {
 
   #failed(piece: number, thrown: unknown): void {
     const leg = this.#legs[piece] as Leg;
-    if (!(thrown instanceof LumeoError) || thrown.code === "CLOSED") {
-      return this.#end(() => this.#caller.reject(thrown));
-    }
-    if (isTokenRefusal(thrown) && !this.#task.isTokenNew) return this.#finish({ kind: "refused" });
-    this.#task.onFailure({ unit: leg.bytes.part.unit, error: thrown });
+    const error = this.#run.failureOf(thrown);
+    if (error === undefined) return;
+    this.#task.onFailure({ unit: leg.bytes.part.unit, error });
     this.#obey(this.#race.failed(piece, this.#now()));
   }
 
@@ -201,28 +190,6 @@ class StripeFetch {
     const { holder, cancel } = this.#legs[piece] as Leg;
     if (silentMs !== undefined) this.#parts.scores.lost(holder.server, silentMs, this.#now());
     cancel.abort(new LumeoError("ABORTED", "The cell is not needed any more"));
-  }
-
-  #wakeIn(ms: number): void {
-    this.#alarm?.cancel();
-    this.#alarm = this.#parts.ports.timers.after(ms, () => {
-      if (!this.#isOver) this.#obey(this.#race.woke(this.#now()));
-    });
-  }
-
-  #finish(end: StripeEnd): void {
-    this.#end(() => this.#caller.resolve(end));
-  }
-
-  /** Nothing of it goes on. */
-  #end(tell: () => void): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#alarm?.cancel();
-    this.#caller.call.cancellation.removeEventListener("abort", this.#abort);
-    tell();
-    const over = new LumeoError("ABORTED", "The race for the stripe is over");
-    for (const { cancel } of this.#legs) cancel.abort(over);
   }
 
   #now(): MonotonicMs {

@@ -53,7 +53,7 @@ export class Chunkserver implements Closable {
   readonly dataAddress: string;
   readonly controlAddress: string;
   /** For whoever watches it in its own process. */
-  readonly store: Pick<ChunkStore, "find" | "page" | "verify">;
+  readonly store: Pick<ChunkStore, "find" | "page" | "remove" | "verify">;
   readonly storeUuid: string;
 
   private constructor(

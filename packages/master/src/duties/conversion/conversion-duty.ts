@@ -1,24 +1,9 @@
 import type { Duty } from "../duty.js";
+import { termDuty } from "../term-duty.js";
 import { type ConversionLimits, Converter, type ConverterParts } from "./converter.js";
-
-/** How late what has ended, or was begun by an operator, may be noticed. */
-const INTERVAL_MS = 500;
 
 /** Converts chunks as jobs say. Each term of office begins with the jobs of the state. */
 export function conversionDuty(parts: ConverterParts, limits: ConversionLimits): Duty {
-  let converter: Converter | undefined;
-  let term: number | undefined;
-  return {
-    name: "conversion",
-    intervalMs: INTERVAL_MS,
-    async work() {
-      if (converter === undefined || term !== parts.log.term) {
-        converter?.stop();
-        term = parts.log.term;
-        converter = new Converter(parts, limits);
-      }
-      return converter.work();
-    },
-    stop: () => converter?.stop(),
-  };
+  const termOf = () => parts.log.term;
+  return termDuty("conversion", termOf, () => new Converter(parts, limits));
 }

@@ -59,7 +59,11 @@ export class ChunkDisks implements ChunkStore, Closable {
     payload: readonly Uint8Array[],
   ): Promise<void> {
     const only = this.#only;
-    if (only !== undefined) return usable(only).store.putSmall(chunk, content, payload);
+    if (only !== undefined) {
+      await usable(only).store.putSmall(chunk, content, payload);
+      this.#lost.delete(chunk.handle); // it was missed meanwhile (V3)
+      return;
+    }
     return this.#put(chunk.handle, (disk) => disk.store.putSmall(chunk, content, payload));
   }
 
@@ -68,8 +72,18 @@ export class ChunkDisks implements ChunkStore, Closable {
     options: LargeWriteOptions = {},
   ): Promise<LargeWrite> {
     const only = this.#only;
-    if (only !== undefined) return usable(only).store.beginLarge(chunk, options);
     const { handle } = chunk;
+    if (only !== undefined) {
+      const write = await usable(only).store.beginLarge(chunk, options);
+      return {
+        write: (pieces) => write.write(pieces),
+        finish: async (content, as) => {
+          await write.finish(content, as);
+          this.#lost.delete(handle); // as above
+        },
+        abort: () => write.abort(),
+      };
+    }
     const disk = this.#takePlace(handle);
     try {
       const write = await disk.store.beginLarge(chunk, options);

@@ -25,8 +25,7 @@ function isWhole(office: HealingOffice, handle: ChunkHandle): boolean {
 }
 
 test("what two lost servers had is rebuilt in its place, and read again by others", async (t) => {
-  const office = new HealingOffice();
-  await office.start([...NAMES, "cs7", "cs8"]);
+  const office = await HealingOffice.open(t, [...NAMES, "cs7", "cs8"]);
   const handles = [];
   for (let i = 0; i < 20; i++) handles.push(await office.coded(`/${i}`, SIX, LONG));
   office.down(2);
@@ -53,12 +52,10 @@ test("what two lost servers had is rebuilt in its place, and read again by other
   t.deepEqual(await movesPage(office.state, 0, 10), []);
   t.deepEqual(await audit(office.state), []);
   t.like(office.seen.round?.figures, { underReplicated: 0, lost: 0, damaged: 0 });
-  await office.close();
 });
 
 test("a unit that leaves a drained server is copied from there, not rebuilt", async (t) => {
-  const office = new HealingOffice();
-  await office.start([...NAMES, "cs7"]);
+  const office = await HealingOffice.open(t, [...NAMES, "cs7"]);
   const long = await office.coded("/long", SIX, LONG);
   const short = await office.coded("/short", SIX, SHORT);
   await office.change({ kind: "createJob", job: "drain", subject: serverId(3) });
@@ -72,12 +69,10 @@ test("a unit that leaves a drained server is copied from there, not rebuilt", as
     [`copy ${long} unit 2 to cs7`, `audit ${long} on cs7 by cs3`],
     "for a unit without bytes nobody is asked",
   );
-  await office.close();
 });
 
 test("a damaged unit is rebuilt where it is, and a disk that fails it again is left", async (t) => {
-  const office = new HealingOffice();
-  await office.start([...NAMES, "cs7"]);
+  const office = await HealingOffice.open(t, [...NAMES, "cs7"]);
   const handle = await office.coded("/a", SIX, LONG);
   office.damage(4, handle);
   await office.seconds(10);
@@ -89,12 +84,10 @@ test("a damaged unit is rebuilt where it is, and a disk that fails it again is l
   await office.seconds(20);
   t.deepEqual(office.members(handle), [1, 2, 3, 7, 5, 6]);
   t.true(isWhole(office, handle));
-  await office.close();
 });
 
 test("a unit without bytes is missed by nobody", async (t) => {
-  const office = new HealingOffice();
-  await office.start([...NAMES, "cs7"]);
+  const office = await HealingOffice.open(t, [...NAMES, "cs7"]);
   const handle = await office.coded("/short", SIX, SHORT);
   const assigned = async (id: number) => {
     const query = { server: serverId(id), after: 0, grantMs: 1_000 };
@@ -108,13 +101,13 @@ test("a unit without bytes is missed by nobody", async (t) => {
   await office.seconds(80);
   t.like(await office.jobs(), [{ kind: "repair", state: "done", done: { chunks: 1, bytes: 0 } }]);
   t.deepEqual([office.members(handle), office.history], [[1, 2, 7, 4, 5, 6], []]);
-  await office.close();
 });
 
 test("a chunk that can lose nothing more comes first, however it is kept", async (t) => {
-  const office = new HealingOffice({ ...LIMITS, movesPerServer: 1 });
+  const office = await HealingOffice.open(t, [...NAMES, "cs7", "cs8", "cs9"], {
+    limits: { ...LIMITS, movesPerServer: 1 },
+  });
   office.copyMs = 200;
-  await office.start([...NAMES, "cs7", "cs8", "cs9"]);
   const calm = [];
   for (let i = 0; i < 20; i++) {
     calm.push(await office.coded(`/c${i}`, [1, 3, 4, 5, 6, 7], LONG));
@@ -134,12 +127,10 @@ test("a chunk that can lose nothing more comes first, however it is kept", async
   for (const handle of [...calm, coded, replicated]) {
     t.false(office.members(handle).some((member) => member <= 2));
   }
-  await office.close();
 });
 
 test("with more than m units gone nothing is rebuilt, what leaves still moves, and a return heals", async (t) => {
-  const office = new HealingOffice();
-  await office.start([...NAMES, "cs7", "cs8", "cs9", "cs10"]);
+  const office = await HealingOffice.open(t, [...NAMES, "cs7", "cs8", "cs9", "cs10"]);
   const handle = await office.coded("/a", SIX, LONG);
   for (const id of [1, 2, 3]) office.down(id);
   await office.change({ kind: "createJob", job: "drain", subject: serverId(4) });
@@ -161,12 +152,10 @@ test("with more than m units gone nothing is rebuilt, what leaves still moves, a
   t.is(office.members(handle)[1], 2, "it is as it was");
   t.like(office.seen.round?.figures, { underReplicated: 0, lost: 0 });
   t.deepEqual(await audit(office.state), []);
-  await office.close();
 });
 
 test("when all that was lost is back, nothing is moved, and soon nothing is missing", async (t) => {
-  const office = new HealingOffice();
-  await office.start(NAMES);
+  const office = await HealingOffice.open(t, NAMES);
   const handle = await office.coded("/a", SIX, LONG);
   for (const id of [1, 2, 3]) office.down(id);
   await office.seconds(100);
@@ -175,12 +164,10 @@ test("when all that was lost is back, nothing is moved, and soon nothing is miss
   await office.seconds(30);
   t.like(office.seen.round?.figures, { underReplicated: 0, lost: 0, unreadable: 0 });
   t.deepEqual([office.members(handle), office.history], [SIX, []]);
-  await office.close();
 });
 
 test("the next leader takes up rebuildings that the one before has begun", async (t) => {
-  const office = new HealingOffice();
-  await office.start([...NAMES, "cs7", "cs8"]);
+  const office = await HealingOffice.open(t, [...NAMES, "cs7", "cs8"]);
   const handles = [];
   for (let i = 0; i < 10; i++) handles.push(await office.coded(`/${i}`, SIX, LONG));
   office.copyMs = 5_000;
@@ -196,15 +183,13 @@ test("the next leader takes up rebuildings that the one before has begun", async
   t.like(await office.jobs(), [{ state: "done", done: { chunks: 10 }, moves: 0 }]);
   for (const handle of handles) t.true(isWhole(office, handle));
   t.deepEqual(await audit(office.state), []);
-  await office.close();
 });
 
 test("units are spread over racks as evenly as they can be, and a rebalance keeps that", async (t) => {
-  const office = new HealingOffice();
   const racks = Object.fromEntries(
     Array.from({ length: 9 }, (_, i) => [`cs${i + 1}`, "abc"[i % 3] ?? ""]),
   );
-  await office.start(Object.keys(racks), racks);
+  const office = await HealingOffice.open(t, Object.keys(racks), { racks });
   const handles: ChunkHandle[] = [];
   for (let i = 0; i < 12; i++) handles.push(await office.coded(`/${i}`, SIX, LONG));
   const isEven = () => {
@@ -231,5 +216,4 @@ test("units are spread over racks as evenly as they can be, and a rebalance keep
   office.down(1);
   await office.seconds(100);
   isEven();
-  await office.close();
 });

@@ -5,35 +5,25 @@ import {
   type ChunkHandle,
   type Code,
   LumeoError,
-  monotonicMs,
   SeededRandom,
   type ServerId,
   SILENT_LOGGER,
-  serverId,
   unitCount,
 } from "@lumeofs/base";
-import { Lifetime, SimClock, World } from "@lumeofs/testkit";
 import { conversionDuty } from "../src/duties/conversion/conversion-duty.js";
 import type {
   TranscodeOrder,
   TranscodeOutcome,
   Transcoding,
 } from "../src/duties/conversion/transcoding.js";
-import { DutyRunner } from "../src/duties/duty.js";
-import { foundingDuty } from "../src/duties/founding-duty.js";
-import { MetadataLog } from "../src/duties/metadata-log.js";
 import type { AuditOrder, AuditOutcome } from "../src/duties/orders.js";
-import { Fleet } from "../src/fleet/servers.js";
-import type { Command, Reply } from "../src/metadata/command.js";
-import { jobsPage } from "../src/metadata/healing-queries.js";
 import type { FileInode } from "../src/metadata/inode-record.js";
 import { type Conversion, getJob, type Job, type JobId } from "../src/metadata/jobs.js";
 import { fileChunks, stat } from "../src/metadata/queries.js";
 import type { Server } from "../src/metadata/servers.js";
-import { LoneReplication } from "./lone-replication.js";
 import { commitOf } from "./metadata-driver.js";
+import { Office, type OfficeMachine, SECOND } from "./office.js";
 
-const SECOND = 1_000;
 const LIMITS = {
   conversionsMax: 4,
   conversionsPerServer: 2,
@@ -43,36 +33,8 @@ const LIMITS = {
   repairAfterMs: 60 * SECOND,
   failureDomain: "rack",
 };
-const LOAD = {
-  chunkCount: 0,
-  usedBytes: 0,
-  capacityBytes: 1e12,
-  freeBytes: 1e12,
-  isReadOnly: false,
-  writesInFlight: 0,
-};
 
-interface Machine {
-  readonly id: ServerId;
-  readonly name: string;
-  isUp: boolean;
-}
-
-export class ConversionOffice implements Transcoding {
-  readonly world = new World(1);
-  readonly clock = new SimClock(this.world, new Lifetime(this.world));
-  readonly replication = new LoneReplication();
-  readonly state = this.replication.state;
-  readonly machines: Machine[] = [];
-  readonly fleet = new Fleet(
-    { suspectMs: 3 * SECOND, deadMs: 10 * SECOND, steadyMs: 10 * SECOND },
-    monotonicMs(0),
-  );
-  readonly log = new MetadataLog({
-    replication: this.replication,
-    reader: this.state,
-    clock: this.clock,
-  });
+export class ConversionOffice extends Office<OfficeMachine> implements Transcoding {
   /** How long a conversion takes. */
   takesMs = 50;
   /** Orders so far, and the most at once of one worker and of all. */
@@ -87,50 +49,34 @@ export class ConversionOffice implements Transcoding {
   readonly rotten = new Set<ServerId>();
   audits = 0;
   readonly #working = new Map<string, number>();
-  readonly #runner: DutyRunner;
 
   constructor(limits: Partial<typeof LIMITS> = {}) {
-    const { log, clock, fleet, replication } = this;
+    super();
+    const { log, clock, fleet } = this;
     const orders = {
       auditReplica: (auditor: Server, order: AuditOrder) => this.#audit(auditor, order),
     };
     const random = new SeededRandom(1);
     const parts = { log, clock, random, fleet, orders, transcoding: this, logger: SILENT_LOGGER };
-    const duty = conversionDuty(parts, { ...LIMITS, ...limits });
-    this.#runner = new DutyRunner([foundingDuty(log, "c"), duty], {
-      replication,
-      timers: clock,
-      logger: SILENT_LOGGER,
-    });
+    this.run(conversionDuty(parts, { ...LIMITS, ...limits }));
   }
 
-  async start(servers: number): Promise<void> {
-    await this.world.sleep(10);
-    for (let n = 1; n <= servers; n++) await this.#add(`cs${n}`);
-    this.clock.every(SECOND, () => this.#beat());
-    this.#beat();
-    await this.world.sleep(SECOND);
+  start(servers: number): Promise<void> {
+    const names = Array.from({ length: servers }, (_, i) => `cs${i + 1}`);
+    return this.begin(names, {}, SECOND);
   }
 
-  close(): Promise<void> {
-    return this.#runner.close();
+  protected override furnished(machine: OfficeMachine): OfficeMachine {
+    return machine;
   }
 
-  async change(command: Command): Promise<Reply> {
-    const reply = await this.log.change(command);
-    if (reply.kind === "refused") throw new Error(reply.message);
-    return reply;
+  protected override heard() {
+    return { damaged: [], isFirst: false };
   }
 
   /** A file of so many chunks of 4 bytes, on servers 1, 2 and 3. */
   async file(path: string, count = 1): Promise<void> {
-    const handles: ChunkHandle[] = [];
-    const placements = [[1, 2, 3].map(serverId)];
-    const reply = await this.change({ kind: "allocate", placements, handles: count });
-    if (reply.kind !== "allocated") throw new Error(reply.kind);
-    for (let slot = 0; slot < count; slot++) {
-      handles.push(((reply.grants[0] as number) * 64 + slot) as ChunkHandle);
-    }
+    const handles = await this.allocate([1, 2, 3], count);
     await this.change(commitOf(path, handles, { makeParents: true }));
   }
 
@@ -153,10 +99,6 @@ export class ConversionOffice implements Transcoding {
     return job;
   }
 
-  async jobs(): Promise<readonly Job[]> {
-    return (await jobsPage(this.state, 0, 100)).map(({ job }) => job);
-  }
-
   inode(path: string): FileInode {
     const found = stat(this.state, path);
     if (found.kind === "refused" || found.inode.kind !== "file") throw new Error(path);
@@ -174,21 +116,6 @@ export class ConversionOffice implements Transcoding {
     return this.chunks(path).map(({ chunk: { coding, members } }) => {
       return coding === undefined ? members.length : -members.length;
     });
-  }
-
-  down(id: number): void {
-    const machine = this.machines.find((one) => one.id === id);
-    if (machine !== undefined) machine.isUp = false;
-    this.fleet.disconnected(serverId(id));
-  }
-
-  up(id: number): void {
-    const machine = this.machines.find((one) => one.id === id);
-    if (machine !== undefined) machine.isUp = true;
-  }
-
-  seconds(count: number): Promise<void> {
-    return this.world.sleep(count * SECOND);
   }
 
   async transcode(worker: Server, order: TranscodeOrder): Promise<TranscodeOutcome> {
@@ -232,21 +159,6 @@ export class ConversionOffice implements Transcoding {
   }
 
   #isUp(name: string): boolean {
-    return this.machines.some((machine) => machine.name === name && machine.isUp);
-  }
-
-  async #add(name: string): Promise<void> {
-    const addresses = { dataAddress: "h:1", controlAddress: "h:2" };
-    const server = { kind: "registerServer", name, storeUuid: name, ...addresses, labels: {} };
-    const reply = await this.change(server as Command);
-    if (reply.kind !== "registered") throw new Error(reply.kind);
-    this.machines.push({ id: reply.server, name, isUp: true });
-  }
-
-  #beat(): void {
-    for (const { id, isUp } of this.machines) {
-      const beat = { load: LOAD, damaged: [], isFirst: false };
-      if (isUp) this.fleet.heartbeat(id, beat, this.clock.monotonicMs());
-    }
+    return this.named(name).isUp;
   }
 }

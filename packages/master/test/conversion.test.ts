@@ -195,13 +195,7 @@ test("a conversion ends while two servers come and go for ever", async (t) => {
   const o = await office(t, 8);
   for (let n = 0; n < 12; n++) await o.file(`/t/f${n}`, 3);
   o.takesMs = 1_500;
-  let beat = 0;
-  const flapping = o.clock.every(4_000, () => {
-    beat++;
-    const [going, coming] = beat % 2 === 0 ? [1, 7] : [7, 1];
-    o.down(going);
-    if (1 < beat) o.up(coming);
-  });
+  const flapping = o.goByTurns(1, 7, 4_000);
   const job = await o.tree("/t", CODE);
   for (let i = 0; i < 600 && o.job(job).state === "running"; i++) await o.seconds(1);
   t.like(o.job(job), { state: "done", done: { chunks: 36 } });

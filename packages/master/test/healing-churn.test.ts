@@ -40,9 +40,7 @@ function keepMending(office: HealingOffice, handles: readonly ChunkHandle[], eve
 }
 
 test("a rebalance ends though something is being repaired all the time", async (t) => {
-  const office = new HealingOffice();
-  t.teardown(() => office.close());
-  await office.start(SIX);
+  const office = await HealingOffice.open(t, SIX);
   const handles = await files(office, 30);
   office.copyMs = 900;
   const mending = keepMending(office, handles.slice(0, 6), 300);
@@ -61,9 +59,7 @@ test("a rebalance ends though something is being repaired all the time", async (
 });
 
 test("a rebalance ends though a server that it needs comes and goes for ever", async (t) => {
-  const office = new HealingOffice();
-  t.teardown(() => office.close());
-  await office.start(SIX);
+  const office = await HealingOffice.open(t, SIX);
   await files(office, 40);
   office.copyMs = 1_500;
   let isUp = true;
@@ -81,9 +77,7 @@ test("a rebalance ends though a server that it needs comes and goes for ever", a
 });
 
 test("a rebalance whose targets all refuse gives up, and says so", async (t) => {
-  const office = new HealingOffice();
-  t.teardown(() => office.close());
-  await office.start([...SIX, "cs7", "cs8"]);
+  const office = await HealingOffice.open(t, [...SIX, "cs7", "cs8"]);
   await files(office, 12);
   for (const id of [4, 5, 6, 7, 8]) office.refusing.add(serverId(id));
   await office.change({ kind: "createJob", job: "rebalance", subject: undefined });
@@ -94,9 +88,7 @@ test("a rebalance whose targets all refuse gives up, and says so", async (t) => 
 });
 
 test("a lost server is repaired though a drain has much to do before", async (t) => {
-  const office = new HealingOffice({ ...LIMITS, movesPerServer: 1 });
-  t.teardown(() => office.close());
-  await office.start(SIX);
+  const office = await HealingOffice.open(t, SIX, { limits: { ...LIMITS, movesPerServer: 1 } });
   await files(office, 400, [1, 2, 3]);
   const single = await files(office, 5, [4, 5]);
   office.copyMs = 2_000;
@@ -110,9 +102,7 @@ test("a lost server is repaired though a drain has much to do before", async (t)
 });
 
 test("a job says how many chunks wait for a server that does not answer", async (t) => {
-  const office = new HealingOffice();
-  t.teardown(() => office.close());
-  await office.start(["cs1", "cs2", "cs3", "cs4"]);
+  const office = await HealingOffice.open(t, ["cs1", "cs2", "cs3", "cs4"]);
   await files(office, 7);
   office.down(1);
   await office.change({ kind: "createJob", job: "drain", subject: serverId(1) });
@@ -124,9 +114,7 @@ test("a job says how many chunks wait for a server that does not answer", async 
 });
 
 test("a job says why its moves fail, and ends when they do not any more", async (t) => {
-  const office = new HealingOffice();
-  t.teardown(() => office.close());
-  await office.start(["cs1", "cs2", "cs3", "cs4"]);
+  const office = await HealingOffice.open(t, ["cs1", "cs2", "cs3", "cs4"]);
   await files(office, 3);
   office.refusing.add(serverId(4));
   await office.change({ kind: "createJob", job: "drain", subject: serverId(1) });
@@ -139,18 +127,10 @@ test("a job says why its moves fail, and ends when they do not any more", async 
 
 for (const kind of ["drain", "decommission"] as const) {
   test(`a ${kind} ends while two servers come and go for ever`, async (t) => {
-    const office = new HealingOffice();
-    t.teardown(() => office.close());
-    await office.start(SIX);
+    const office = await HealingOffice.open(t, SIX);
     const handles = await files(office, 30);
     office.copyMs = 1_500;
-    let beat = 0;
-    const flapping = office.clock.every(5_000, () => {
-      beat++;
-      const [going, coming] = beat % 2 === 0 ? [5, 6] : [6, 5];
-      office.down(going);
-      if (1 < beat) office.up(coming);
-    });
+    const flapping = office.goByTurns(5, 6, 5_000);
     await office.change({ kind: "createJob", job: kind, subject: serverId(2) });
     t.like(await ended(office, kind, 900), { state: "done", done: { chunks: 30 } });
     for (const handle of handles) t.false(office.members(handle).includes(2));
@@ -160,9 +140,7 @@ for (const kind of ["drain", "decommission"] as const) {
 }
 
 test("what is lost is repaired while the leaders change all the time", async (t) => {
-  const office = new HealingOffice();
-  t.teardown(() => office.close());
-  await office.start(SIX);
+  const office = await HealingOffice.open(t, SIX);
   const handles = await files(office, 20);
   office.copyMs = 2_000;
   office.down(1);

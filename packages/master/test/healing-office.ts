@@ -9,18 +9,14 @@ import {
   type GrantId,
   grantOf,
   LumeoError,
-  monotonicMs,
   type ServerId,
   SILENT_LOGGER,
   serverId,
   unitLength,
 } from "@lumeofs/base";
-import { Lifetime, SimClock, World } from "@lumeofs/testkit";
-import { DutyRunner } from "../src/duties/duty.js";
-import { foundingDuty } from "../src/duties/founding-duty.js";
+import type { ExecutionContext } from "ava";
 import { HealingFigures } from "../src/duties/healing/figures.js";
 import { healingDuty } from "../src/duties/healing/healing-duty.js";
-import { MetadataLog } from "../src/duties/metadata-log.js";
 import type {
   AuditOrder,
   AuditOutcome,
@@ -29,16 +25,11 @@ import type {
   Orders,
   Verdict,
 } from "../src/duties/orders.js";
-import { Fleet } from "../src/fleet/servers.js";
 import { getChunk } from "../src/metadata/chunk-table.js";
-import type { Command, Reply } from "../src/metadata/command.js";
-import { jobsPage } from "../src/metadata/healing-queries.js";
-import type { Job } from "../src/metadata/jobs.js";
 import type { Server } from "../src/metadata/servers.js";
-import { LoneReplication } from "./lone-replication.js";
 import { codedAs, commitOf, sealed } from "./metadata-driver.js";
+import { Office, type OfficeMachine, SECOND } from "./office.js";
 
-const SECOND = 1_000;
 /** Of the chunks of `file`. */
 const CONTENT_CRC = sealed(64).crc32c;
 export const LIMITS = {
@@ -49,41 +40,22 @@ export const LIMITS = {
   repairAfterMs: 60 * SECOND,
   failureDomain: "rack",
 };
-const LOAD = {
-  chunkCount: 0,
-  usedBytes: 0,
-  capacityBytes: 1e12,
-  freeBytes: 1e12,
-  isReadOnly: false,
-  writesInFlight: 0,
-};
 
-export interface Machine {
-  readonly id: ServerId;
-  readonly name: string;
+export interface Machine extends OfficeMachine {
   readonly copies: Map<ChunkHandle, "good" | "damaged">;
   /** Checksums of these: which unit of a coded chunk one is. */
   readonly crcs: Map<ChunkHandle, number>;
-  isUp: boolean;
   isFirstBeat: boolean;
 }
 
-export class HealingOffice implements Orders {
-  readonly world = new World(1);
-  readonly clock = new SimClock(this.world, new Lifetime(this.world));
-  readonly replication = new LoneReplication();
-  readonly state = this.replication.state;
-  readonly machines: Machine[] = [];
+export interface HealingOfficeOptions {
+  readonly limits?: typeof LIMITS;
+  /** Of machines, by name. */
+  readonly racks?: Readonly<Record<string, string>>;
+}
+
+export class HealingOffice extends Office<Machine> implements Orders {
   readonly seen = new HealingFigures();
-  readonly fleet = new Fleet(
-    { suspectMs: 3 * SECOND, deadMs: 10 * SECOND, steadyMs: 10 * SECOND },
-    monotonicMs(0),
-  );
-  readonly log = new MetadataLog({
-    replication: this.replication,
-    reader: this.state,
-    clock: this.clock,
-  });
   /** Copies and audits in the order in which they were ordered. */
   readonly history: string[] = [];
   /** Mandates of the orders to copy, in their order. */
@@ -97,42 +69,41 @@ export class HealingOffice implements Orders {
   /** Handles of grants under which a machine has a chunk that may be in no file yet. */
   readonly written = new Set<ChunkHandle>();
   readonly #atWork = new Map<string, number>();
-  readonly #runner: DutyRunner;
 
-  constructor(limits = LIMITS) {
-    const { log, clock, fleet, seen, replication } = this;
+  /** Open until the end of the test. */
+  static async open(
+    t: ExecutionContext,
+    names: readonly string[],
+    options: HealingOfficeOptions = {},
+  ): Promise<HealingOffice> {
+    const office = new HealingOffice(options.limits ?? LIMITS);
+    t.teardown(() => office.close());
+    await office.begin(names, options.racks ?? {}, 15 * SECOND);
+    return office;
+  }
+
+  private constructor(limits: typeof LIMITS) {
+    super();
+    const { log, clock, fleet, seen } = this;
     const parts = { log, clock, fleet, orders: this, logger: SILENT_LOGGER, seen };
-    this.#runner = new DutyRunner([foundingDuty(log, "c"), healingDuty(parts, limits)], {
-      replication,
-      timers: clock,
-      logger: SILENT_LOGGER,
-    });
+    this.run(healingDuty(parts, limits));
   }
 
-  async start(names: readonly string[], labels: Readonly<Record<string, string>> = {}) {
-    await this.world.sleep(10);
-    for (const name of names) await this.#add(name, labels[name]);
-    this.clock.every(SECOND, () => this.#beat());
-    this.#beat();
-    await this.world.sleep(15 * SECOND);
+  protected override furnished(machine: OfficeMachine): Machine {
+    return { ...machine, copies: new Map(), crcs: new Map(), isFirstBeat: true };
   }
 
-  close(): Promise<void> {
-    return this.#runner.close();
-  }
-
-  async change(command: Command): Promise<Reply> {
-    const reply = await this.log.change(command);
-    if (reply.kind === "refused") throw new Error(reply.message);
-    return reply;
+  /** All that is damaged, the first time; later marks are made by the tests. */
+  protected override heard(machine: Machine) {
+    const isFirst = machine.isFirstBeat;
+    machine.isFirstBeat = false;
+    const all = [...machine.copies].filter(([, health]) => health === "damaged");
+    return { damaged: isFirst ? all.map(([handle]) => handle) : [], isFirst };
   }
 
   /** A file of one chunk with its copies on these servers. */
   async file(path: string, members: readonly number[]): Promise<ChunkHandle> {
-    const placements = [members.map(serverId)];
-    const reply = await this.change({ kind: "allocate", placements, handles: 1 });
-    if (reply.kind !== "allocated") throw new Error(reply.kind);
-    const handle = ((reply.grants[0] as number) * 64) as ChunkHandle;
+    const handle = await this.#handleFor(members);
     await this.change(commitOf(path, [handle], {}));
     for (const member of members) this.#put(this.machine(member), handle, CONTENT_CRC);
     return handle;
@@ -145,10 +116,7 @@ export class HealingOffice implements Orders {
     lengthBytes: number,
     code: Code = { ...CODE_DEFAULT, cellBytes: CELL_BYTES_MIN },
   ): Promise<ChunkHandle> {
-    const placements = [members.map(serverId)];
-    const reply = await this.change({ kind: "allocate", placements, handles: 1 });
-    if (reply.kind !== "allocated") throw new Error(reply.kind);
-    const handle = ((reply.grants[0] as number) * 64) as ChunkHandle;
+    const handle = await this.#handleFor(members);
     const chunk = { ...codedAs(code, handle), lengthBytes };
     const file = { chunks: [chunk], chunkSizeBytes: lengthBytes, code };
     await this.change(commitOf(path, [handle], file));
@@ -159,19 +127,9 @@ export class HealingOffice implements Orders {
     return handle;
   }
 
-  machine(id: number): Machine {
-    const machine = this.machines.find((one) => one.id === id);
-    if (machine === undefined) throw new Error(`there is no machine ${id}`);
-    return machine;
-  }
-
-  down(id: number): void {
-    this.machine(id).isUp = false;
-    this.fleet.disconnected(serverId(id));
-  }
-
-  up(id: number): void {
-    Object.assign(this.machine(id), { isUp: true, isFirstBeat: true });
+  override up(id: number): void {
+    super.up(id);
+    this.machine(id).isFirstBeat = true;
   }
 
   damage(id: number, handle: ChunkHandle): void {
@@ -183,17 +141,9 @@ export class HealingOffice implements Orders {
     return getChunk(this.state, handle)?.members ?? [];
   }
 
-  async jobs(): Promise<readonly Job[]> {
-    return (await jobsPage(this.state, 0, 100)).map(({ job }) => job);
-  }
-
-  seconds(count: number): Promise<void> {
-    return this.world.sleep(count * SECOND);
-  }
-
   async copyReplica(target: Server, order: CopyOrder): Promise<CopyOutcome> {
     const { handle, crc32c } = order.chunk;
-    const to = this.#named(target.name);
+    const to = this.named(target.name);
     const sources = this.#sourcesOf(order);
     const unit = order.isUnit ? ` unit ${crc32c}` : "";
     const how = order.rebuild === undefined ? "copy" : "rebuild";
@@ -224,6 +174,11 @@ export class HealingOffice implements Orders {
     return able.slice(0, rebuild.data).flatMap(({ holder }) => holder?.id ?? []);
   }
 
+  async #handleFor(members: readonly number[]): Promise<ChunkHandle> {
+    const [handle] = await this.allocate(members, 1);
+    return handle as ChunkHandle;
+  }
+
   #put(machine: Machine, handle: ChunkHandle, crc32c: number): void {
     machine.copies.set(handle, "good");
     machine.crcs.set(handle, crc32c);
@@ -232,7 +187,7 @@ export class HealingOffice implements Orders {
   async auditReplica(auditor: Server, order: AuditOrder): Promise<AuditOutcome> {
     const { chunk, holder } = order;
     this.history.push(`audit ${chunk.handle} on ${holder.server.name} by ${auditor.name}`);
-    if (!this.#named(auditor.name).isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
+    if (!this.named(auditor.name).isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
     if (auditor.name === holder.server.name) throw new Error("it audits itself");
     if (!this.machine(holder.id).isUp) return { kind: "unreached", why: "away" };
     const isGood = this.#hasGood(holder.id, chunk.handle, chunk.crc32c);
@@ -249,37 +204,11 @@ export class HealingOffice implements Orders {
 
   async closeGrants(server: Server, grants: readonly GrantId[]): Promise<readonly ChunkHandle[]> {
     this.history.push(`close ${grants.length} grants on ${server.name}`);
-    if (!this.#named(server.name).isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
-    const { copies } = this.#named(server.name);
+    if (!this.named(server.name).isUp) throw new LumeoError("UNAVAILABLE", "nobody answers");
+    const { copies } = this.named(server.name);
     return [...this.written].filter((handle) => {
       return grants.includes(grantOf(handle)) && copies.has(handle);
     });
-  }
-
-  async #add(name: string, rack: string | undefined): Promise<void> {
-    const reply = await this.change({
-      kind: "registerServer",
-      name,
-      storeUuid: name,
-      dataAddress: "h:1",
-      controlAddress: "h:2",
-      labels: rack === undefined ? {} : { rack },
-    });
-    if (reply.kind !== "registered") throw new Error(reply.kind);
-    const { server: id } = reply;
-    const stored = { copies: new Map(), crcs: new Map() };
-    this.machines.push({ id, name, ...stored, isUp: true, isFirstBeat: true });
-  }
-
-  #beat(): void {
-    for (const machine of this.machines) {
-      if (!machine.isUp) continue;
-      const { id, isFirstBeat: isFirst } = machine;
-      const all = [...machine.copies].filter(([, health]) => health === "damaged");
-      const damaged = isFirst ? all.map(([handle]) => handle) : [];
-      this.fleet.heartbeat(id, { load: LOAD, damaged, isFirst }, this.clock.monotonicMs());
-      machine.isFirstBeat = false;
-    }
   }
 
   async #busy(who: readonly string[]): Promise<void> {
@@ -290,12 +219,6 @@ export class HealingOffice implements Orders {
     }
     await this.world.sleep(this.copyMs);
     for (const one of who) this.#atWork.set(one, (this.#atWork.get(one) ?? 0) - 1);
-  }
-
-  #named(name: string): Machine {
-    const machine = this.machines.find((one) => one.name === name);
-    if (machine === undefined) throw new Error(`there is no machine ${name}`);
-    return machine;
   }
 
   #hasGood(id: ServerId, handle: ChunkHandle, crc32c: number): boolean {

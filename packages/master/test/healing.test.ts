@@ -19,8 +19,7 @@ import { openTailOf, servers } from "./tail-driver.js";
 const FOUR = ["cs1", "cs2", "cs3", "cs4"];
 
 test("what a lost server had is made elsewhere, and read again by somebody else", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const handles = [];
   for (let i = 0; i < 20; i++) handles.push(await office.file(`/${i}`, [1, 2, 3]));
   office.down(1);
@@ -46,12 +45,10 @@ test("what a lost server had is made elsewhere, and read again by somebody else"
   t.true(office.mostAtOnce <= LIMITS.movesPerServer);
   t.deepEqual(await movesPage(office.state, 0, 10), []);
   t.deepEqual(await audit(office.state), []);
-  await office.close();
 });
 
 test("a short absence moves nothing, and neither does one in maintenance", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   await office.file("/a", [1, 2, 3]);
   office.down(1);
   await office.seconds(40);
@@ -62,13 +59,10 @@ test("a short absence moves nothing, and neither does one in maintenance", async
   office.down(1);
   await office.seconds(600);
   t.deepEqual([await office.jobs(), office.history], [[], []]);
-  await office.close();
 });
 
 test("who asks how the chunks are is told soon what is there now, not what was there", async (t) => {
-  const office = new HealingOffice();
-  t.teardown(() => office.close());
-  await office.start(["cs1", "cs2", "cs3"]);
+  const office = await HealingOffice.open(t, ["cs1", "cs2", "cs3"]);
   t.is(office.seen.round?.figures.chunks, 0);
   await office.file("/a", [1, 2, 3]);
   await office.seconds(60);
@@ -79,9 +73,10 @@ test("who asks how the chunks are is told soon what is there now, not what was t
 });
 
 test("chunks with the fewest readable copies are healed first", async (t) => {
-  const office = new HealingOffice({ ...LIMITS, movesPerServer: 1 });
+  const office = await HealingOffice.open(t, ["cs1", "cs2", "cs3", "cs4", "cs5", "cs6"], {
+    limits: { ...LIMITS, movesPerServer: 1 },
+  });
   office.copyMs = 200;
-  await office.start(["cs1", "cs2", "cs3", "cs4", "cs5", "cs6"]);
   const two = [];
   for (let i = 0; i < 30; i++) two.push(await office.file(`/${i}`, [1, 3, 4]));
   const one = await office.file("/one", [1, 2, 5]);
@@ -94,12 +89,10 @@ test("chunks with the fewest readable copies are healed first", async (t) => {
     t.is(new Set(office.members(handle)).size, 3);
     t.false(office.members(handle).some((member) => member <= 2));
   }
-  await office.close();
 });
 
 test("a server that is back calls its repair off, and keeps what was not replaced", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   for (let i = 0; i < 40; i++) await office.file(`/${i}`, [1, 2, 3]);
   office.copyMs = 20_000;
   office.down(1);
@@ -113,12 +106,10 @@ test("a server that is back calls its repair off, and keeps what was not replace
   await office.seconds(60);
   t.is(office.history.length, length);
   t.deepEqual(await audit(office.state), []);
-  await office.close();
 });
 
 test("the next leader takes up what the one before has begun", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const handles = [];
   for (let i = 0; i < 10; i++) handles.push(await office.file(`/${i}`, [1, 2, 3]));
   office.copyMs = 5_000;
@@ -142,12 +133,10 @@ test("the next leader takes up what the one before has begun", async (t) => {
   for (const mandate of later) t.true((first ?? 0) < mandate);
   for (const handle of handles) t.deepEqual(office.members(handle), [2, 3, 4]);
   t.deepEqual(await audit(office.state), []);
-  await office.close();
 });
 
 test("where no server can take a copy, the job says so, and goes on when one comes", async (t) => {
-  const office = new HealingOffice();
-  await office.start(["cs1", "cs2", "cs3", "cs4"]);
+  const office = await HealingOffice.open(t, ["cs1", "cs2", "cs3", "cs4"]);
   const handle = await office.file("/a", [1, 2, 3]);
   office.down(4);
   office.down(1);
@@ -161,12 +150,10 @@ test("where no server can take a copy, the job says so, and goes on when one com
   await office.seconds(30);
   t.like((await office.jobs())[0], { state: "done", done: { chunks: 1, bytes: 4 } });
   t.deepEqual(office.members(handle), [2, 3, 4]);
-  await office.close();
 });
 
 test("a damaged copy is replaced where it is, from an intact one", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const handle = await office.file("/a", [1, 2, 3]);
   office.damage(2, handle);
   await office.seconds(5);
@@ -176,24 +163,20 @@ test("a damaged copy is replaced where it is, from an intact one", async (t) => 
   t.false(office.fleet.isDamaged(serverId(2), handle));
   await office.seconds(600);
   t.is((await office.jobs()).length, 1);
-  await office.close();
 });
 
 test("a disk that fails the healed copy too is not asked for ever: another server is", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const handle = await office.file("/a", [1, 2, 3]);
   office.refusing.add(serverId(2));
   office.damage(2, handle);
   await office.seconds(10);
   t.deepEqual(office.members(handle), [1, 3, 4]);
   t.like(await office.jobs(), [{ state: "done", done: { chunks: 1 }, failures: 1 }]);
-  await office.close();
 });
 
 test("a target that failed is asked again where there is no other", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const lost = await office.file("/lost", [1, 2, 3]);
   office.refusing.add(serverId(4));
   office.down(1);
@@ -210,22 +193,18 @@ test("a target that failed is asked again where there is no other", async (t) =>
   office.refusing.clear();
   await office.seconds(60);
   t.is(office.machine(2).copies.get(lost), "good");
-  await office.close();
 });
 
 test("damage of a copy that no chunk names is no reason for a job", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const handle = await office.file("/a", [1, 2, 3]);
   office.damage(4, handle);
   await office.seconds(30);
   t.deepEqual([await office.jobs(), office.fleet.damagedCount(serverId(4))], [[], 0]);
-  await office.close();
 });
 
 test("a drained server holds nothing at the end, and may come back", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const handles = [];
   for (let i = 0; i < 10; i++) handles.push(await office.file(`/${i}`, [1, 2, 3]));
   await office.change({ kind: "createJob", job: "drain", subject: serverId(2) });
@@ -234,12 +213,10 @@ test("a drained server holds nothing at the end, and may come back", async (t) =
   for (const handle of handles) t.deepEqual([...office.members(handle)].sort(), [1, 3, 4]);
   t.is(nodeOf(office.state, "cs2").standing, "draining");
   t.deepEqual(await audit(office.state), []);
-  await office.close();
 });
 
 test("a chunk that lands late on a drained server leaves it too", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   await office.change({ kind: "createJob", job: "drain", subject: serverId(2) });
   await office.seconds(5);
   t.like(await office.jobs(), [{ state: "done", note: "nothing was to be done" }]);
@@ -247,12 +224,10 @@ test("a chunk that lands late on a drained server leaves it too", async (t) => {
   await office.seconds(11 * 60);
   t.deepEqual(office.members(handle), [1, 3, 4]);
   t.like((await office.jobs())[1], { kind: "drain", state: "done", done: { chunks: 1 } });
-  await office.close();
 });
 
 test("a server leaves for good only when no writer may still commit what is there", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const handle = await office.file("/a", [1, 2, 3]);
   const placements = [
     [2, 3],
@@ -276,12 +251,10 @@ test("a server leaves for good only when no writer may still commit what is ther
   t.like(await office.jobs(), [{ state: "done", done: { chunks: 2 } }]);
   t.is(nodeOf(office.state, "cs2").standing, "decommissioned");
   t.deepEqual(await audit(office.state), []);
-  await office.close();
 });
 
 test("a grant is used though the server that leaves has an empty unit of its chunk", async (t) => {
-  const office = new HealingOffice();
-  await office.start(["cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "cs7"]);
+  const office = await HealingOffice.open(t, ["cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "cs7"]);
   const units = [1, 5, 2, 3, 4, 6]; // 4+2: of a short chunk units 1 to 3 are nowhere
   const placements = [units, [2, 3, 1, 4, 5, 6], [4, 2]].map((members) => members.map(serverId));
   const granted = await office.change({ kind: "allocate", placements, handles: 2 });
@@ -302,12 +275,10 @@ test("a grant is used though the server that leaves has an empty unit of its chu
   await office.seconds(10);
   t.deepEqual(office.members(written), [1, 5, 7, 3, 4, 6]);
   t.like(await office.jobs(), [{ state: "done" }]);
-  await office.close();
 });
 
 test("where the first holder of a grant's chunks is away, the last one is asked", async (t) => {
-  const office = new HealingOffice();
-  await office.start(["cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "cs7"]);
+  const office = await HealingOffice.open(t, ["cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "cs7"]);
   const named = [
     [1, 5, 2, 3, 4, 6],
     [1, 2],
@@ -322,12 +293,10 @@ test("where the first holder of a grant's chunks is away, the last one is asked"
   await office.seconds(10);
   const left = grants.map((grant) => getGrant(office.state, grant) !== undefined);
   t.deepEqual(left, [false, false, true], "of the third one nobody knows");
-  await office.close();
 });
 
 test("a grant is closed only where it may be ended at once", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const placements = [[1, 2, 3].map(serverId)];
   const granted = await office.change({ kind: "allocate", placements, handles: 2 });
   const grants = granted.kind === "allocated" ? granted.grants : [];
@@ -341,12 +310,10 @@ test("a grant is closed only where it may be ended at once", async (t) => {
   await office.seconds(10);
   t.deepEqual(closed().slice(0, 2), ["close 1 grants on cs2", "close 1 grants on cs3"]);
   t.deepEqual(lives(), [false]);
-  await office.close();
 });
 
 test("a server leaves for good only when no chunk grows there any more", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const opened = await office.change(openTailOf("/log", { members: servers(1, 2, 3) }));
   const handle = opened.kind === "tailOpened" ? opened.handle : chunkHandle(1);
   await office.change({ kind: "createJob", job: "decommission", subject: serverId(2) });
@@ -363,12 +330,10 @@ test("a server leaves for good only when no chunk grows there any more", async (
   t.deepEqual(office.members(handle), [1, 3, 4]);
   t.like(await office.jobs(), [{ state: "done", done: { chunks: 1 } }]);
   t.is(nodeOf(office.state, "cs2").standing, "decommissioned");
-  await office.close();
 });
 
 test("a server that does not answer keeps its grants until they expire", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const placements = [[2].map(serverId)];
   const granted = await office.change({ kind: "allocate", placements, handles: 1 });
   office.down(2);
@@ -380,12 +345,10 @@ test("a server that does not answer keeps its grants until they expire", async (
   await office.change({ kind: "expireGrants", grants, unusedSince });
   await office.seconds(5);
   t.like(await office.jobs(), [{ state: "done", done: { chunks: 0 } }]);
-  await office.close();
 });
 
 test("a paused job begins nothing, and goes on when it is resumed", async (t) => {
-  const office = new HealingOffice();
-  await office.start(FOUR);
+  const office = await HealingOffice.open(t, FOUR);
   const handle = await office.file("/a", [1, 2, 3]);
   const reply = await office.change({ kind: "createJob", job: "drain", subject: serverId(2) });
   const job = reply.kind === "jobCreated" ? reply.job : undefined;
@@ -397,13 +360,11 @@ test("a paused job begins nothing, and goes on when it is resumed", async (t) =>
   await office.change({ kind: "changeJob", job, to: "running", note: "" });
   await office.seconds(10);
   t.deepEqual(office.members(handle), [1, 3, 4]);
-  await office.close();
 });
 
 test("copies are kept in different racks while there is another one with room", async (t) => {
-  const office = new HealingOffice();
   const racks = { cs1: "a", cs2: "b", cs3: "c", cs4: "b", cs5: "a" };
-  await office.start(Object.keys(racks), racks);
+  const office = await HealingOffice.open(t, Object.keys(racks), { racks });
   const handle = await office.file("/a", [1, 2, 3]);
   office.down(1);
   await office.seconds(80);
@@ -411,12 +372,10 @@ test("copies are kept in different racks while there is another one with room", 
   office.down(5);
   await office.seconds(80);
   t.deepEqual(office.members(handle), [2, 3, 4], "rack b has two: there is no other");
-  await office.close();
 });
 
 test("a rebalance evens servers out and ends; a second one has nothing to do", async (t) => {
-  const office = new HealingOffice();
-  await office.start([...FOUR, "cs5", "cs6"]);
+  const office = await HealingOffice.open(t, [...FOUR, "cs5", "cs6"]);
   for (let i = 0; i < 30; i++) await office.file(`/${i}`, [1, 2, 3]);
   await office.change({ kind: "createJob", job: "rebalance", subject: undefined });
   await office.seconds(30);
@@ -436,5 +395,4 @@ test("a rebalance evens servers out and ends; a second one has nothing to do", a
   await office.seconds(10);
   t.like((await office.jobs())[1], { state: "done", done: { chunks: 0, bytes: 0 } });
   t.deepEqual(await audit(office.state), []);
-  await office.close();
 });

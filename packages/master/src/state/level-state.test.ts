@@ -5,7 +5,12 @@ import { type Disk, LumeoError } from "@lumeofs/base";
 import { FileDisk, SystemTimers } from "@lumeofs/node";
 import test from "ava";
 import { bytes, change, contents, mark } from "../../test/contract/state-store.js";
-import { type LevelDatabase, type OpenLevel, openLevel } from "../consensus/level-database.js";
+import {
+  type LevelDatabase,
+  type LevelScan,
+  type OpenLevel,
+  openLevel,
+} from "../consensus/level-database.js";
 import type { FreezableState } from "./frozen-state.js";
 import { openLevelState } from "./level-state.js";
 import type { StateStore } from "./state-store.js";
@@ -143,6 +148,43 @@ test("The first read that fails is told, so that nobody leads on without a state
     t.throws(() => store.get(bytes("a")), { message: /block checksum mismatch/ });
     t.like(await store.failed, { code: "STORE_FAILED" });
     await store.close();
+  });
+});
+
+test("What is being listed when the state is closed is no failure of the store", async (t) => {
+  await within(async (folder) => {
+    let isHolding = false;
+    let goOn = (): void => undefined;
+    let hold = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      hold = resolve;
+    });
+    const store = await open(folder, async (...args) => {
+      const db = await openLevel(...args);
+      const scan: LevelDatabase["scan"] = (range) => {
+        const real = db.scan(range);
+        const next: LevelScan["next"] = async (count) => {
+          const page = await real.next(count);
+          if (!isHolding) return page;
+          return new Promise((resolve) => {
+            goOn = () => resolve(page);
+            hold();
+          });
+        };
+        return { next, close: () => real.close() };
+      };
+      return { ...faceOf(db), scan };
+    });
+    change(store, 1, { a: "1", b: "2" });
+    await store.flush();
+    isHolding = true;
+    const listing = store.range(bytes("a"), bytes("z"), 100);
+    await held;
+    await store.close();
+    goOn();
+    await t.throwsAsync(listing, { code: "CLOSED" });
+    const told = store.failed.then(() => "told");
+    t.is(await Promise.race([told, new Promise((resolve) => setImmediate(resolve))]), undefined);
   });
 });
 

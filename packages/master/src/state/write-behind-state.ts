@@ -162,7 +162,9 @@ export class WriteBehindState implements FreezableState {
     try {
       return await new MergedScan(scan, changes).next(countMax);
     } catch (error) {
-      if (database === this.#db) throw this.#fail(error);
+      // Whoever closes the state ends what is being read: that is no failure of the store.
+      if (database === this.#db && this.#closing === undefined) throw this.#fail(error);
+      this.#mustWork();
       throw new LumeoError("UNAVAILABLE", "Cannot list: the state is being replaced", {
         cause: error,
       });

@@ -102,6 +102,7 @@ export {
 export { assertNever, InvariantViolation, invariant } from "./invariant.js";
 export { type LogFields, type Logger, SILENT_LOGGER } from "./logger.js";
 export { integerBetween, type Random, SeededRandom } from "./random.js";
+export type { ReplicaStanding } from "./replica-standing.js";
 export { type Closable, ResourceStack } from "./resource.js";
 export {
   type Alarm,

@@ -1,3 +1,4 @@
+import type { ReplicaStanding } from "@lumeofs/base";
 import test from "ava";
 import { LumeoError } from "../error.js";
 import type { FsckEvent, FsckFinding } from "./finding.js";
@@ -8,7 +9,6 @@ import type {
   AuditSource,
   CopyReading,
   ReplicaFacts,
-  ReplicaStanding,
 } from "./source.js";
 
 const OPTIONS = { bytes: false, patienceMs: 10_000 };

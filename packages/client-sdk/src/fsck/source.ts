@@ -1,5 +1,6 @@
 // What a check of replicas asks: the masters what should be, the servers what is.
 
+import type { ReplicaStanding } from "@lumeofs/base";
 import type { ReplicaContent } from "../coding/replica-content.js";
 
 /** A chunk as the masters have it now. */
@@ -35,18 +36,6 @@ export interface ReplicaFacts {
   /** Known to be damaged or missing. */
   readonly damaged: boolean;
 }
-
-/** What the masters think of a replica that is listed where it is not expected. */
-export type ReplicaStanding =
-  | "member"
-  | "moveTarget"
-  | "stale"
-  | "released"
-  | "granted"
-  | "kept"
-  | "ofLostTime"
-  | "garbage"
-  | "newer";
 
 export interface AuditedServer {
   readonly id: number;

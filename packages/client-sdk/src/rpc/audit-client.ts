@@ -1,11 +1,11 @@
 // The service for audits: proto ⇄ the SDK's words.
 
-import { asLumeoError, LumeoError } from "@lumeofs/base";
+import { asLumeoError, LumeoError, type ReplicaStanding } from "@lumeofs/base";
 import { download } from "@lumeofs/node/rpc";
 import { AuditService, HealingService, lumeo } from "@lumeofs/proto";
 import { contentAt } from "../coding/replica-content.js";
 import type { NameFault } from "../fsck/finding.js";
-import type { AuditedChunk, ReplicaFacts, ReplicaStanding } from "../fsck/source.js";
+import type { AuditedChunk, ReplicaFacts } from "../fsck/source.js";
 import type { AdminClient, UnaryOptions } from "./admin-client.js";
 import { decodeCoding } from "./coding-wire.js";
 import type { MasterPool } from "./master-pool.js";

@@ -7,7 +7,14 @@
 //     servers were told: the masters have lost what they knew.
 // S2. What is proof of S1 is never garbage.
 
-import { type ChunkHandle, type Epoch, GRANT_SLOTS, grantOf, type ServerId } from "@lumeofs/base";
+import {
+  type ChunkHandle,
+  type Epoch,
+  GRANT_SLOTS,
+  grantOf,
+  type ReplicaStanding,
+  type ServerId,
+} from "@lumeofs/base";
 import { getChunk, isGarbage } from "./chunk-table.js";
 import { lastNumber } from "./counters.js";
 import { FRESH_EPOCH, isLive } from "./grants.js";
@@ -16,24 +23,6 @@ import { getMove } from "./moves.js";
 import { isRestoring } from "./restoration.js";
 import type { StateView } from "./state.js";
 import { getTail } from "./tail-table.js";
-
-/**
- * `member`, `moveTarget`: it is, or is to become, a copy of a chunk; `stale`: of an epoch before
- * the chunk's; `released`: no file has the chunk any more, for less than its grace; `granted`: a
- * writer may still make it a chunk; `kept`: no member's copy, but those are not all known to be
- * good; `ofLostTime`: written after the backup that this group was founded from; `garbage`: nobody
- * needs it; `newer`: S1.
- */
-export type ReplicaStanding =
-  | "member"
-  | "moveTarget"
-  | "stale"
-  | "released"
-  | "granted"
-  | "kept"
-  | "ofLostTime"
-  | "garbage"
-  | "newer";
 
 /** A replica, as its server names it. */
 export interface ReportedReplica {

@@ -4,7 +4,7 @@
 //
 // U1. A caller that takes nothing for STALL_MS_MAX is left: a frozen state keeps space on the disk.
 
-import { Budget, type Clock, LumeoError, type Timers } from "@lumeofs/base";
+import { Budget, type Clock, LumeoError, type ReplicaStanding, type Timers } from "@lumeofs/base";
 import { type RpcMethod, serveDownload, serveUnary } from "@lumeofs/node/rpc";
 import { AuditService, lumeo } from "@lumeofs/proto";
 import type { TokenMint } from "../access/token-mint.js";
@@ -17,7 +17,7 @@ import { SnapshotPace } from "../consensus/snapshot-pace.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
 import type { TailKeeper } from "../duties/tails/tail-keeper.js";
 import type { Fleet } from "../fleet/servers.js";
-import { type ReplicaStanding, standingOfReplica } from "../metadata/replica-standing.js";
+import { standingOfReplica } from "../metadata/replica-standing.js";
 import { getServer } from "../metadata/servers.js";
 import { tailsPage } from "../metadata/tail-table.js";
 import { atLeader } from "./at-leader.js";

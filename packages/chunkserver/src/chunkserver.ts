@@ -107,7 +107,7 @@ export class Chunkserver implements Closable {
         grants,
         tails,
         stopped,
-        files: fileLookups(config, { host, store, stopped }),
+        files: fileLookups(config, { host, disks, store, stopped }),
         cachesWrites: config.cacheWrites === "on",
         pool,
         crc32c: nativeCrc32c,
@@ -216,11 +216,16 @@ function poolOf(config: ChunkserverConfig, disks: DiskSet, host: ChunkserverHost
 
 function fileLookups(
   { localReads }: ChunkserverConfig,
-  { host, store, stopped }: Pick<Parts, "host" | "store" | "stopped">,
+  { host, disks, store, stopped }: Pick<Parts, "host" | "disks" | "store" | "stopped">,
 ): FileLookups | undefined {
   const { placeOf } = host;
   if (localReads === "off" || placeOf === undefined) return undefined;
-  return new FileLookups({ store, stopped, placeOf });
+  return new FileLookups({
+    ...{ store, stopped },
+    placeOf: (folder, path) => {
+      return disks.call(folder, "look for a file", () => placeOf(folder, path));
+    },
+  });
 }
 
 /** Listens for orders of the masters and questions of operators. */
@@ -245,7 +250,11 @@ function serveOrders(
       scrub: () => scrubs.status(),
       disks: () => reportDisks({ disks, scrubs, tails }),
       memoryBytes: () => process.memoryUsage.rss(),
-      processFacts: () => processFacts(disks.serving[0]?.folder ?? ""),
+      processFacts: () => {
+        // Its calls are not watched: a disk that hangs is asked only where it is the only one.
+        const works = disks.serving.find(({ suspicion }) => suspicion === "");
+        return processFacts((works ?? disks.serving[0])?.folder ?? "");
+      },
     }),
     ...tailOrderService({
       ...{ storeUuid, serverId, tails },

@@ -14,6 +14,8 @@ import type { FilePlace } from "./transfer/file-lookups.js";
 const INDEX_FOLDER = "index";
 /** Of all indexes of a process. */
 const INDEX_CACHE_BYTES = 32 * MiB;
+/** What Node.js has where nobody says otherwise. */
+const POOL_THREADS = 4;
 
 export interface ChunkserverHost {
   readonly clock: Clock;
@@ -27,7 +29,7 @@ export interface ChunkserverHost {
   readonly openIndex: (folder: string, logger: Logger, count: number) => Promise<ChunkIndex>;
   /** Where other programs of this machine find a file of a folder; without it, nowhere. */
   readonly placeOf?: (folder: string, path: string) => Promise<FilePlace>;
-  /** Threads that calls of disks may block; undefined for as many as Node.js has by itself. */
+  /** Threads that calls of disks may block; undefined where they block none. */
   readonly diskThreads?: number | undefined;
   readonly network: RpcNetwork;
   readonly dataNetwork: DataNetwork;
@@ -48,7 +50,7 @@ export const THIS_MACHINE: ChunkserverHost = {
     const { dev, ino } = await stat(file, { bigint: true });
     return { path: file, device: String(dev), inode: String(ino) };
   },
-  diskThreads: Number(process.env["UV_THREADPOOL_SIZE"]) || undefined,
+  diskThreads: Number(process.env["UV_THREADPOOL_SIZE"]) || POOL_THREADS,
   network: GRPC,
   dataNetwork: TCP,
 };

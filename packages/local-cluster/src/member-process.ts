@@ -10,8 +10,8 @@ import type { ClusterFolder } from "./cluster-folder.js";
 import { identifyProcess, type ProcessIdentity } from "./process-identity.js";
 import { type MemberPlan, memberArguments, type Role } from "./topology.js";
 
-/** File system calls and fdatasync run there; four threads are too few for three disks' worth. */
-const UV_THREADPOOL_SIZE = "8";
+/** Threads for calls of files: so many for each disk, and as many for all else (0025). */
+const THREADS_PER_DISK = 4;
 
 /**
  * What Node.js itself is told. A master makes much that lives for a few tens of milliseconds: in a
@@ -82,7 +82,11 @@ export class MemberProcess {
       const child = spawn(process.execPath, [...program, ...args], {
         cwd: folder.memberDir(plan.id),
         detached: true,
-        env: { ...process.env, UV_THREADPOOL_SIZE, ...environment },
+        env: {
+          ...process.env,
+          UV_THREADPOOL_SIZE: String(THREADS_PER_DISK * (1 + disks)),
+          ...environment,
+        },
         stdio: ["ignore", log, log],
       });
       child.on("error", () => {}); // Seen below as a missing pid.

@@ -20,7 +20,7 @@ import { MirroredFile, type MirroredFileOptions } from "./mirrored-file.js";
 import { type Mustered, muster } from "./muster.js";
 import { DISKS_MAX, encodeRoster, type Roster, type RosterEntry } from "./roster.js";
 import { ServerDisk, type ServerDiskOptions } from "./server-disk.js";
-import { WatchedFolders, type WatchLimits } from "./watched-disk.js";
+import { openWatched, WatchedFolders, type WatchLimits } from "./watched-disk.js";
 
 export interface DiskSetOptions {
   readonly folders: readonly string[];
@@ -174,6 +174,18 @@ export class DiskSet implements Closable {
   /** Tells whenever a disk is lost, when others are left. */
   onLoss(tell: (disk: ServerDisk) => void): void {
     this.#listeners.push(tell);
+  }
+
+  /**
+   * Makes a call of the kernel for a folder that goes past its disk: watched as all others.
+   *
+   * @throws LumeoError UNAVAILABLE if no disk works there; as `work`; STORE_FAILED if it hangs.
+   */
+  call<T>(folder: string, what: string, work: () => Promise<T>): Promise<T> {
+    const disk = this.#serving.find((one) => one.folder === folder);
+    if (disk !== undefined) return disk.call(what, work);
+    const message = `Cannot ${what} in "${folder}": its disk is lost`;
+    return Promise.reject(new LumeoError("UNAVAILABLE", message));
   }
 
   /** Keeps what the masters said, durably. (T3) */
@@ -333,12 +345,13 @@ async function openStores(
       const { folder } = found;
       const place = 1 < options.folders.length ? { path: folder } : {};
       const log = logger.child({ component: "store", ...place });
-      const openIndex = () => host.openIndex(folder, log, options.folders.length);
       if (disk === undefined) throw new LumeoError("STORE_FAILED", `Cannot open "${folder}"`);
       const watch = options.watched.watchOf(folder);
       invariant(watch !== undefined, "every folder is watched", { folder });
-      const parts = { folder, disk, volume, watch, openIndex, crc32c, timers, logger: log };
-      return ServerDisk.open({ ...parts, ...store });
+      const openIndex = () => host.openIndex(folder, log, options.folders.length);
+      const index = () => openWatched(openIndex, watch);
+      const parts = { folder, disk, volume, watch, crc32c, timers, logger: log };
+      return ServerDisk.open({ ...parts, ...store, openIndex: index });
     }),
   );
   const disks = ends.flatMap((end) => (end.status === "fulfilled" ? [end.value] : []));

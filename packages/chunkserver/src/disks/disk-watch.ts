@@ -5,7 +5,8 @@
 //     What such a call brings after all is nobody's, and nothing is tried again. The memory that it
 //     reads into is not ours any more: whoever gave it does not use it again.
 // H3. Time counts in ticks of a timer: a process that was frozen itself does not find old calls.
-// H4. At most `callsMax` calls are with the kernel: each blocks a thread, and others need some.
+// H4. At most `callsMax` calls are with the kernel: each blocks a thread, and others need some. The
+//     next ones wait here, in turn.
 
 import { type Alarm, type Closable, LumeoError, type Timers } from "@lumeofs/base";
 

@@ -20,9 +20,6 @@ export interface OpenChunkDisksPorts {
   readonly onFailure: (error: LumeoError) => void;
 }
 
-/** What Node.js has where nobody says otherwise. */
-const DISK_THREADS = 4;
-
 /** @throws LumeoError as DiskSet.open; nothing is open then. */
 export async function openChunkDisks(
   config: ChunkserverConfig,
@@ -41,7 +38,7 @@ export async function openChunkDisks(
     watch: {
       suspectMs: config.diskSuspectMs,
       stuckMs: config.diskStuckMs,
-      threads: host.diskThreads ?? DISK_THREADS,
+      threads: host.diskThreads,
     },
   });
   return { disks, store: new ChunkDisks(disks) };

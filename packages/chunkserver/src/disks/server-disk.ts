@@ -106,6 +106,11 @@ export class ServerDisk implements Closable {
     this.#failing.fail(error);
   }
 
+  /** Makes a call of the kernel that goes past `disk`. @throws as `work`; STORE_FAILED if it hangs. */
+  call<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return this.#watch.run(what, work);
+  }
+
   /** Runs work on the disk beside the store; its failure is that of the disk (E1). */
   async io<T>(work: () => Promise<T>): Promise<T> {
     if (this.failedBy !== undefined) throw this.failedBy;

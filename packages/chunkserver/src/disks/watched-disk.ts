@@ -1,12 +1,22 @@
-// Disks of which every call is watched: see disk-watch.ts.
+// Disks, and the indexes on them, of which every call that takes a thread is watched: see
+// disk-watch.ts.
 
 import type { Disk, File } from "@lumeofs/base";
 import type { ChunkserverHost } from "../host.js";
+import type { ChunkIndex } from "../store/chunk-index.js";
 import { DiskWatch, type DiskWatchOptions } from "./disk-watch.js";
 
 export interface WatchLimits extends Pick<DiskWatchOptions, "suspectMs" | "stuckMs"> {
-  /** Threads of this process that calls may block, of all disks together. */
-  readonly threads: number;
+  /** Threads of this process that calls may block, of all disks together; undefined for any. */
+  readonly threads: number | undefined;
+}
+
+/** For what needs a thread and no disk: names of hosts are looked up there. */
+const SPARE_THREADS = 1;
+
+/** How many calls of each disk may block a thread, so that all disks together leave some. */
+function callsPerDisk(threads: number, disks: number): number {
+  return Math.max(1, Math.floor((threads - SPARE_THREADS) / disks));
 }
 
 type OpenDisk = Pick<ChunkserverHost, "openDisk">;
@@ -23,9 +33,7 @@ export class WatchedFolders implements OpenDisk {
   ) {
     this.#host = host;
     const { timers } = host;
-    // Alone, a disk takes nothing from others. Otherwise one that hangs leaves them some.
-    const callsMax =
-      folders.length === 1 ? undefined : Math.max(2, Math.floor(threads / folders.length));
+    const callsMax = threads === undefined ? undefined : callsPerDisk(threads, folders.length);
     this.#watches = new Map(
       folders.map((folder) => {
         return [folder, new DiskWatch({ timers, folder, suspectMs, stuckMs, callsMax })];
@@ -80,5 +88,31 @@ function watchedFile(file: File, path: string, watch: DiskWatch): File {
     truncate: (length) => watch.run(`truncate ${path}`, () => file.truncate(length)),
     size: () => watch.run(`measure ${path}`, () => file.size()),
     close: () => watch.run(`close ${path}`, () => file.close()),
+  };
+}
+
+/** Opens an index whose calls are watched, that of opening it included. */
+export async function openWatched(
+  open: () => Promise<ChunkIndex>,
+  watch: DiskWatch,
+): Promise<ChunkIndex> {
+  const opening = async (): Promise<ChunkIndex> => {
+    const index = await open();
+    // It comes too late for whoever asked for it.
+    if (watch.isStuck) index.close().catch(() => undefined);
+    return index;
+  };
+  return watchedIndex(await watch.run("open index", opening), watch);
+}
+
+function watchedIndex(index: ChunkIndex, watch: DiskWatch): ChunkIndex {
+  return {
+    summary: () => watch.run("read index", () => index.summary()),
+    segments: () => watch.run("read index", () => index.segments()),
+    get: (handle) => index.get(handle), // takes no thread
+    page: (after, count) => watch.run("read index", () => index.page(after, count)),
+    write: (changes, summary) => watch.run("write index", () => index.write(changes, summary)),
+    clear: () => watch.run("clear index", () => index.clear()),
+    close: () => watch.run("close index", () => index.close()),
   };
 }

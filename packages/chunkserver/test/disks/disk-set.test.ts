@@ -467,3 +467,27 @@ test("the roll is called again when there is a leader, and not while a lost disk
   t.deepEqual(process.store.damaged(), [chunkHandle(64)]);
   await rollCall.close();
 });
+
+test("calls that go past a disk are watched as its own, and there are only so many of them", async (t) => {
+  const { set, timers } = await new TwoDisks().start();
+  let begun = 0;
+  const calls = Array.from({ length: 10 }, () => {
+    const call = set.call("/b", "look for a file", () => {
+      begun++;
+      return new Promise(() => undefined);
+    });
+    return t.throwsAsync(call, { code: "STORE_FAILED", message: /look for a file/ });
+  });
+  t.true(begun < 8, "threads are left");
+  for (let i = 0; i < 6; i++) timers.ring();
+  await Promise.all(calls);
+  t.deepEqual(
+    set.lost.map(({ folder }) => folder),
+    ["/b"],
+  );
+  await t.throwsAsync(
+    set.call("/b", "look", async () => 1),
+    { code: "UNAVAILABLE" },
+  );
+  t.is(await set.call("/a", "look", async () => 1), 1);
+});

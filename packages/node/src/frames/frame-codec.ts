@@ -102,6 +102,17 @@ export class FrameDecoder {
     return this.#payload?.subarray(this.#filled);
   }
 
+  /**
+   * Takes back the room of a payload that is not going to be complete: nothing is decoded any more.
+   * Whoever was given the gap may write into it no more.
+   */
+  abandon(): Uint8Array | undefined {
+    const payload = this.#payload;
+    this.#payload = undefined;
+    this.#broken ??= new LumeoError("PROTOCOL", "Cannot read frame: the stream has ended");
+    return payload;
+  }
+
   /** So many bytes stand at the beginning of the gap now. */
   fill(bytes: number): void {
     this.#filled += bytes;

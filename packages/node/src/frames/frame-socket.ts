@@ -4,6 +4,8 @@
 // S2. A payload is read from the socket only when `admit` has given it room: what a connection can
 //     hold beyond its permits is one receive buffer.
 // S3. `closed` is called once, with the reason; after it nothing is received and `send` throws.
+// S4. The memory of a payload that does not become complete is given back, but only when the socket
+//     has said "close": until then a read may put bytes into it.
 
 import {
   asLumeoError,
@@ -206,7 +208,11 @@ export class FrameSocket {
       this.destroy(lost(cause.message, cause));
     });
     socket.on("end", () => this.destroy(lost("the other side closed it")));
-    socket.on("close", () => this.destroy(lost("it was closed")));
+    socket.on("close", () => {
+      this.destroy(lost("it was closed"));
+      const rest = this.#decoder.abandon(); // S4
+      if (rest !== undefined) this.#buffers?.give(rest);
+    });
   }
 
   #onBytes(bytes: Uint8Array): void {

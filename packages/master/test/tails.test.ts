@@ -246,9 +246,16 @@ test("a primary that stands still while it seals is followed by another within s
   t.is(await work, 7);
 });
 
-test("a primary that takes long to seal, and is there, is waited for", async (t) => {
+test("a primary that takes long to seal, and is there, is waited for, though an answer is lost", async (t) => {
   const o = await office();
   o.sealWith(9);
+  const { onBegin } = o.primaries;
+  let isLost = false;
+  o.primaries.onBegin = (...order) => {
+    isLost = !isLost && 0 < o.primaries.sealed.length;
+    if (isLost) throw new LumeoError("TIMEOUT", "every second answer is lost");
+    return onBegin(...order);
+  };
   const { onSeal } = o.primaries;
   o.primaries.onSeal = async (...order) => {
     await o.world.sleep(8_000);

@@ -280,11 +280,12 @@ export class TailKeeper {
   ): Promise<"begun" | "ended" | LumeoError> {
     const { clock, orders, logger } = this.#parts;
     const { epoch, primary: server } = tail.authority.newest;
-    const primary = getServer(state, server);
-    if (primary === undefined) return "ended";
     try {
+      const primary = getServer(state, server);
+      if (primary === undefined) return "ended";
       return await orders.beginEpoch(primary, this.#orderOf(state, handle, tail));
     } catch (thrown) {
+      if (thrown instanceof InvariantViolation) throw thrown;
       const error = asLumeoError(thrown);
       const { code } = error;
       if (code === "TIMEOUT") this.#deafAt.set(server, clock.monotonicMs());
@@ -354,6 +355,7 @@ export class TailKeeper {
         care.complaint = { epoch, isOver: true, why: "it refused to seal" };
       } else logger.debug(`tail sealed: ${why}`, { chunk: handle, epoch });
     } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
       const { code } = asLumeoError(error);
       care.complaint = { epoch, isOver: false, why: `it was to seal: ${code}` };
     }

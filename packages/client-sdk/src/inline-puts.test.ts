@@ -47,6 +47,19 @@ test("a refusal stands for files that are no smaller, with as many copies, for a
   t.is(await puts.bytesMax(CALL, 3), 4_096);
 });
 
+test("a refusal of a larger file, which came later, does not have smaller ones offered again (I2)", async (t) => {
+  const { puts, time } = setup(999);
+  const larger = puts.commit(CALL, askFor(4_000));
+  t.is(await puts.commit(CALL, askFor(1_000)), undefined);
+  t.is(await larger, undefined);
+  t.is(await puts.bytesMax(CALL, 3), 999);
+  t.is(await puts.commit(CALL, askFor(2_000)), undefined);
+  t.is(await puts.bytesMax(CALL, 3), 999);
+  time.now = REFUSED_MS;
+  t.is(await puts.commit(CALL, askFor(2_000)), undefined);
+  t.is(await puts.bytesMax(CALL, 3), 1_999, "what was refused long ago counts no more");
+});
+
 test("whatever the masters say, larger files than these are not offered", async (t) => {
   const { puts } = setup(10 ** 9, 10 ** 9);
   t.is(await puts.bytesMax(CALL, 3), INLINE_BYTES_CEILING);

@@ -73,8 +73,12 @@ export class InlinePuts {
     };
     const failed = (error: unknown): undefined => {
       if (!(error instanceof LumeoError) || error.code !== "INLINE_REFUSED") throw error;
-      const until = this.#clock.monotonicMs() + REFUSED_MS;
-      this.#refusals.set(ask.replicas, { bytesMin: byteLength, until });
+      const now = this.#clock.monotonicMs();
+      // Larger ones were on their way when a smaller one was refused.
+      const before = this.#refusals.get(ask.replicas);
+      const known = before === undefined || before.until <= now ? Infinity : before.bytesMin;
+      const bytesMin = Math.min(byteLength, known);
+      this.#refusals.set(ask.replicas, { bytesMin, until: now + REFUSED_MS });
     };
     return this.#metadata.mutate(call, "commit", ask).then(stored, failed);
   }

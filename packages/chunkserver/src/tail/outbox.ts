@@ -28,6 +28,8 @@ export class Outbox {
   #waiting: ReplicaMessage[] = [];
   #sending: Promise<void> | undefined;
   #unanswered = 0;
+  /** Of those that are being sent. */
+  #unsent = 0;
 
   constructor(ports: OutboxPorts) {
     this.#ports = ports;
@@ -38,9 +40,9 @@ export class Outbox {
     return this.#waiting.length === 0 && this.#sending === undefined && this.#unanswered === 0;
   }
 
-  /** Whether more than one message is not answered. */
+  /** Whether more than one message is not answered, those included that have not left. */
   get owesMore(): boolean {
-    return 1 < this.#unanswered;
+    return 1 < this.#unanswered + this.#unsent + this.#waiting.length;
   }
 
   push(message: ReplicaMessage): void {
@@ -60,6 +62,7 @@ export class Outbox {
     while (0 < this.#waiting.length) {
       const messages = mergeAppends(this.#waiting);
       this.#waiting = [];
+      this.#unsent = messages.length;
       for (const message of messages) await this.#send(message);
     }
   }
@@ -67,7 +70,9 @@ export class Outbox {
   async #send(message: ReplicaMessage): Promise<void> {
     try {
       const records = message.kind === "append" ? message.records : [];
-      const held = await this.#ports.hold(records);
+      const held = await this.#ports.hold(records).finally(() => {
+        this.#unsent--;
+      });
       this.#unanswered++;
       this.#ports
         .say(message, held)

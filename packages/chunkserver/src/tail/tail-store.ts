@@ -426,7 +426,9 @@ export class TailStore implements Closable {
     for (const replica of [...this.#replicas.values()]) {
       if (this.#ahead.isDue(replica)) await this.#extend(replica);
     }
-    await this.#ahead.dropIdle();
+    for (const handle of this.#ahead.idle()) {
+      await this.#locks.run(handle, () => this.#ahead.dropIdle(handle));
+    }
     await this.#room.make();
   }
 

@@ -25,7 +25,10 @@ export interface WritingAheadPorts {
   readonly due: (replica: TailReplica) => void;
 }
 
-/** See the head of this file. Calls of `extend`, `keep` and `drop` for one chunk come in turn. */
+/**
+ * See the head of this file. Calls of `extend`, `keep`, `drop` and `dropIdle` for one chunk come in
+ * turn.
+ */
 export class WritingAhead {
   readonly #ports: SealedCopyPorts & { readonly store: ChunkStore };
   readonly #due: (replica: TailReplica) => void;
@@ -81,16 +84,25 @@ export class WritingAhead {
     }
   }
 
-  /** Some time has passed. Calls come as those of `extend`. */
-  async dropIdle(): Promise<void> {
+  /** Some time has passed. @returns  What is idle by now: to be given to `dropIdle`. */
+  idle(): readonly ChunkHandle[] {
     const before = this.#idle;
     this.#idle = new Map();
-    for (const [handle, { isOpen, bytes }] of [...this.#copies]) {
+    for (const [handle, { isOpen, bytes }] of this.#copies) {
       if (isOpen) continue;
       const last = before.get(handle);
-      const rounds = last?.bytes === bytes ? last.rounds + 1 : 0;
-      if (rounds < IDLE_ROUNDS_MAX) this.#idle.set(handle, { bytes, rounds });
-      else await this.drop(handle);
+      this.#idle.set(handle, { bytes, rounds: last?.bytes === bytes ? last.rounds + 1 : 0 });
+    }
+    return [...this.#idle].flatMap(([handle, { rounds }]) => {
+      return rounds < IDLE_ROUNDS_MAX ? [] : [handle];
+    });
+  }
+
+  /** As `drop`, unless it has become worth something meanwhile. */
+  async dropIdle(handle: ChunkHandle): Promise<void> {
+    const copy = this.#copies.get(handle);
+    if (copy?.isOpen === false && copy.bytes === this.#idle.get(handle)?.bytes) {
+      await this.drop(handle);
     }
   }
 

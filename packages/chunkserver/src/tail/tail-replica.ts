@@ -72,6 +72,8 @@ export class TailReplica {
   /** While the whole replica is being moved inside the log, nothing else is written. */
   #moving: Promise<void> | undefined;
   #ended: SealedFacts | undefined;
+  /** So far everything was known to be committed once, though it may be lost here since. */
+  #committedSeq = 0;
 
   constructor(held: HeldTail, ports: TailReplicaPorts) {
     this.#held = held;
@@ -281,7 +283,9 @@ export class TailReplica {
   #cutBy(change: ReplicaChange): void {
     const { history, commitSeq } = this.state;
     if (change.kind === "removal") return;
-    const toSeq = change.kind === "log" ? change.keepTo : Math.max(change.intactTo, commitSeq);
+    this.#committedSeq = Math.max(this.#committedSeq, commitSeq);
+    const isLog = change.kind === "log";
+    const toSeq = isLog ? change.keepTo : Math.max(change.intactTo, this.#committedSeq);
     if (toSeq < history.lastSeq) this.#ports.follower?.cut(this.handle, history.upTo(toSeq));
   }
 

@@ -2,13 +2,12 @@
 // What disks may lose for good is in atlas.ts; else nothing is lost but what was never synced.
 
 import { integerBetween, type SeededRandom } from "@lumeofs/base";
-import { PARTITION_MODES, partition, type World } from "@lumeofs/testkit";
+import { FaultSchedule, PARTITION_MODES, partition, type World } from "@lumeofs/testkit";
 import { isKnown, masterThatMayLose, mayLose } from "./atlas.js";
 import { isOfFailedStore } from "./checks/violation.js";
 import type { Cluster } from "./cluster.js";
 import type { ChunkserverMachine } from "./machine/chunkserver-machine.js";
 import type { Machine } from "./machine/machine.js";
-import type { FaultPause } from "./options.js";
 
 const FAULT_MS_MAX = 3_000;
 /** A process that stood still for so long has been given up by everybody. */
@@ -24,39 +23,40 @@ const LEADER_SHARE = 0.7;
 const SCHISM_MS_MIN = 1_500;
 
 export class Nemesis {
-  #isOver = false;
+  readonly #schedule: FaultSchedule;
   readonly #world: World;
   readonly #cluster: Cluster;
 
   constructor(cluster: Cluster) {
     this.#world = cluster.world;
+    this.#schedule = new FaultSchedule(cluster.world, FAULT_MS_MAX);
     this.#cluster = cluster;
   }
 
   begin(): void {
     const { faults } = this.#cluster.options;
-    this.#often("kill", faults.killMs, (random) => this.#any(random).kill());
-    this.#often("power", faults.powerMs, (random) => {
+    this.#schedule.often("kill", faults.killMs, (random) => this.#any(random).kill());
+    this.#schedule.often("power", faults.powerMs, (random) => {
       this.#any(random).losePower(random.fraction() < 0.4 ? "none" : "some");
     });
-    this.#often("blackout", faults.blackoutMs, (random) => this.#blackout(random));
-    this.#often("pause", faults.pauseMs, (random) => this.#pause(random));
-    this.#often("partition", faults.partitionMs, (random) => this.#partition(random));
-    this.#often("schism", faults.schismMs, (random) => this.#schism(random));
-    this.#often("clog", faults.clogMs, (random) => this.#clog(random));
-    this.#often("break", faults.breakMs, (random) => this.#break(random));
-    this.#often("jump", faults.jumpMs, (random) => {
+    this.#schedule.often("blackout", faults.blackoutMs, (random) => this.#blackout(random));
+    this.#schedule.often("pause", faults.pauseMs, (random) => this.#pause(random));
+    this.#schedule.often("partition", faults.partitionMs, (random) => this.#partition(random));
+    this.#schedule.often("schism", faults.schismMs, (random) => this.#schism(random));
+    this.#schedule.often("clog", faults.clogMs, (random) => this.#clog(random));
+    this.#schedule.often("break", faults.breakMs, (random) => this.#break(random));
+    this.#schedule.often("jump", faults.jumpMs, (random) => {
       this.#any(random).jumpWall((2 * random.fraction() - 1) * WALL_JUMP_MS_MAX);
     });
-    this.#often("suspend", faults.suspendMs, (random) => this.#suspend(random));
-    this.#often("warp", faults.warpMs, (random) => this.#warp(random));
+    this.#schedule.often("suspend", faults.suspendMs, (random) => this.#suspend(random));
+    this.#schedule.often("warp", faults.warpMs, (random) => this.#warp(random));
     this.#beginDiskFaults();
     this.#beginLosses();
   }
 
   /** Nothing new goes wrong; what is wrong is mended, except for what has been lost. */
   end(): void {
-    this.#isOver = true;
+    this.#schedule.end();
     this.#cluster.mayFail = false;
     this.#cluster.links.heal();
     for (const machine of this.#cluster.all) {
@@ -73,15 +73,17 @@ export class Nemesis {
 
   #beginDiskFaults(): void {
     const { faults } = this.#cluster.options;
-    this.#often("disk failure", faults.diskFailureMs, (random) => this.#storing(random).failDisk());
-    this.#often("slow", faults.slowMs, (random) => {
+    this.#schedule.often("disk failure", faults.diskFailureMs, (random) =>
+      this.#storing(random).failDisk(),
+    );
+    this.#schedule.often("slow", faults.slowMs, (random) => {
       const machine = this.#any(random);
       machine.slowFactor = 1 + SLOW_FACTOR_MAX * random.fraction();
-      this.#later(random, () => {
+      this.#schedule.later(random, () => {
         machine.slowFactor = 1;
       });
     });
-    this.#often("full", faults.fullMs, (random) => {
+    this.#schedule.often("full", faults.fullMs, (random) => {
       this.#storing(random).fullUntil = this.#world.now + random.fraction() * FAULT_MS_MAX;
     });
   }
@@ -89,39 +91,25 @@ export class Nemesis {
   /** What is gone for good, within the atlas. */
   #beginLosses(): void {
     const { faults } = this.#cluster.options;
-    this.#often("flip", faults.flipMs, (random) => {
+    this.#schedule.often("flip", faults.flipMs, (random) => {
       this.#harm(random, (machine) => machine.flipBit(random));
     });
-    this.#often("wipe", faults.wipeMs, (random) => {
+    this.#schedule.often("wipe", faults.wipeMs, (random) => {
       this.#harm(random, (machine) => machine.wipe());
     });
-    this.#often("disk loss", faults.diskLossMs, (random) => {
+    this.#schedule.often("disk loss", faults.diskLossMs, (random) => {
       this.#harm(random, (machine) => {
         machine.loseDisk();
-        this.#later(random, () => machine.returnDisk(random.fraction() < 0.5));
+        this.#schedule.later(random, () => machine.returnDisk(random.fraction() < 0.5));
       });
     });
-    this.#often("master rot", faults.masterRotMs, (random) => {
+    this.#schedule.often("master rot", faults.masterRotMs, (random) => {
       masterThatMayLose(this.#cluster, random.fraction())?.rot(random);
     });
-    this.#often("master wipe", faults.masterWipeMs, (random) => {
+    this.#schedule.often("master wipe", faults.masterWipeMs, (random) => {
       const master = masterThatMayLose(this.#cluster, random.fraction());
       if (master !== undefined && isKnown(this.#cluster, master)) master.wipe();
     });
-  }
-
-  #often(kind: string, pauseMs: FaultPause, act: (random: SeededRandom) => void): void {
-    if (pauseMs === undefined) return;
-    const random = this.#world.random(`nemesis ${kind}`);
-    const next = (): void => {
-      this.#world.after(-Math.log(1 - random.fraction()) * pauseMs, () => {
-        if (this.#isOver) return;
-        this.#world.record(() => `fault: ${kind}`);
-        act(random);
-        next();
-      });
-    };
-    next();
   }
 
   /** The whole room or all chunkservers at the same moment: without power, or all are killed. */
@@ -139,17 +127,13 @@ export class Nemesis {
     const machine = this.#any(random);
     machine.pause();
     const ms = PAUSE_MS_MAX * random.fraction() ** 2;
-    this.#world.after(ms, () => {
-      if (!this.#isOver) machine.resume();
-    });
+    this.#schedule.after(ms, () => machine.resume());
   }
 
   #suspend(random: SeededRandom): void {
     const machine = this.#any(random);
     machine.suspend();
-    this.#world.after(PAUSE_MS_MAX * random.fraction() ** 2, () => {
-      if (!this.#isOver) machine.resume();
-    });
+    this.#schedule.after(PAUSE_MS_MAX * random.fraction() ** 2, () => machine.resume());
   }
 
   /** A clock that no lease allows for: too fast, too slow, or ahead all at once. */
@@ -160,7 +144,7 @@ export class Nemesis {
       return;
     }
     machine.warp(WARP_MAX ** (2 * random.fraction() - 1));
-    this.#later(random, () => machine.calm());
+    this.#schedule.later(random, () => machine.calm());
   }
 
   #partition(random: SeededRandom): void {
@@ -170,7 +154,7 @@ export class Nemesis {
     links.heal();
     const victim = this.#any(random).name;
     for (const [from, to] of partition(mode, names, random, victim)) links.cut(from, to);
-    this.#later(random, () => links.heal());
+    this.#schedule.later(random, () => links.heal());
   }
 
   /** One master does not hear the others, nor they it; mostly the one that leads. */
@@ -184,9 +168,7 @@ export class Nemesis {
       links.cut(lone.name, name);
       links.cut(name, lone.name);
     }
-    this.#world.after(SCHISM_MS_MIN + random.fraction() * FAULT_MS_MAX, () => {
-      if (!this.#isOver) links.heal();
-    });
+    this.#schedule.after(SCHISM_MS_MIN + random.fraction() * FAULT_MS_MAX, () => links.heal());
   }
 
   #clog(random: SeededRandom): void {
@@ -198,12 +180,6 @@ export class Nemesis {
     const [one, other] = [this.#any(random).name, this.#any(random).name];
     const { calls, bytes } = this.#cluster;
     if (!bytes.breakOne(one, other, random)) calls.breakOne(one, other, random);
-  }
-
-  #later(random: SeededRandom, act: () => void): void {
-    this.#world.after(random.fraction() * FAULT_MS_MAX, () => {
-      if (!this.#isOver) act();
-    });
   }
 
   #any(random: SeededRandom): Machine {
@@ -225,7 +201,7 @@ export class Nemesis {
     if (machine === undefined) return;
     mayLose(this.#cluster, machine).then(
       (isSo) => {
-        if (isSo && !this.#isOver) harm(machine);
+        if (isSo && !this.#schedule.isOver) harm(machine);
       },
       (error: unknown) => {
         if (!isOfFailedStore(error)) this.#world.fail(error);

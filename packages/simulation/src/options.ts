@@ -1,10 +1,8 @@
 // What a seed decides before anything begins: how many machines, how fast, and what goes wrong.
 
 import { integerBetween, KiB, MiB, type Random } from "@lumeofs/base";
+import type { FaultPause } from "@lumeofs/testkit";
 import type { WireSettings } from "./network/wires.js";
-
-/** Mean pause between two faults of a kind; undefined: it does not happen in this life. */
-export type FaultPause = number | undefined;
 
 export interface Faults {
   /** Processes are killed; machines lose their power; all of them at once do. */
@@ -35,6 +33,10 @@ export interface Faults {
   /** Disks of one master at a time rot, or are lost: another master takes its place. */
   readonly masterRotMs: FaultPause;
   readonly masterWipeMs: FaultPause;
+  /** Calls of a disk do not return, for a while or until its process has ended. */
+  readonly hangMs: FaultPause;
+  /** A chunk is gone from a running chunkserver, and nobody is told. */
+  readonly dropMs: FaultPause;
   /** Operators drain nodes, take them back, and let the fleet be balanced. */
   readonly operatorMs: FaultPause;
 }

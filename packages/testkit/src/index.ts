@@ -23,6 +23,7 @@ export {
   type SimDiskOptions,
   type UnsyncedPiece,
 } from "./sim/disk.js";
+export { type FaultPause, FaultSchedule } from "./sim/fault-schedule.js";
 export { Lifetime } from "./sim/lifetime.js";
 export {
   type LinkSettings,

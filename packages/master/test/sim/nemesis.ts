@@ -2,6 +2,7 @@
 
 import { integerBetween, type SeededRandom } from "@lumeofs/base";
 import {
+  FaultSchedule,
   PARTITION_MODES,
   partition,
   type SimNetwork,
@@ -11,7 +12,7 @@ import {
 import type { Cast } from "./cast.js";
 import { changeMembership, handOver } from "./group-nemesis.js";
 import type { Member } from "./member.js";
-import type { FaultPause, SwarmOptions } from "./options.js";
+import type { SwarmOptions } from "./options.js";
 import type { Parcel } from "./sim-links.js";
 
 const FAULT_MS_MAX = 1_200;
@@ -30,8 +31,8 @@ export interface NemesisParts {
 }
 
 export class Nemesis {
-  #isOver = false;
   readonly #dead = new Set<Member>();
+  readonly #schedule: FaultSchedule;
   readonly #world: World;
   readonly #cast: Cast;
   readonly #network: SimNetwork<Parcel>;
@@ -39,6 +40,7 @@ export class Nemesis {
 
   constructor({ world, cast, network, options }: NemesisParts) {
     this.#world = world;
+    this.#schedule = new FaultSchedule(world, FAULT_MS_MAX);
     this.#cast = cast;
     this.#network = network;
     this.#options = options;
@@ -47,29 +49,29 @@ export class Nemesis {
   /** Faults begin. From now on processes that have ended are started again. */
   begin(): void {
     const { faults } = this.#options;
-    this.#often("partition", faults.partitionMs, (random) => this.#partition(random));
-    this.#often("clog", faults.clogMs, (random) => this.#clog(random));
-    this.#often("swizzle", faults.swizzleMs, (random) => this.#swizzle(random));
-    this.#often("break", faults.breakMs, (random) => this.#break(random));
-    this.#often("crash", faults.crashMs, (random) => this.#any(random).crash());
-    this.#often("pause", faults.pauseMs, (random) => this.#pause(random));
-    this.#often("jump", faults.wallJumpMs, (random) => {
+    this.#schedule.often("partition", faults.partitionMs, (random) => this.#partition(random));
+    this.#schedule.often("clog", faults.clogMs, (random) => this.#clog(random));
+    this.#schedule.often("swizzle", faults.swizzleMs, (random) => this.#swizzle(random));
+    this.#schedule.often("break", faults.breakMs, (random) => this.#break(random));
+    this.#schedule.often("crash", faults.crashMs, (random) => this.#any(random).crash());
+    this.#schedule.often("pause", faults.pauseMs, (random) => this.#pause(random));
+    this.#schedule.often("jump", faults.wallJumpMs, (random) => {
       this.#any(random).clock?.jumpWall((2 * random.fraction() - 1) * WALL_JUMP_MS_MAX);
     });
     this.#beginDiskFaults();
     const { world, cast } = { world: this.#world, cast: this.#cast };
-    this.#often("membership", faults.membershipMs, (random) => {
+    this.#schedule.often("membership", faults.membershipMs, (random) => {
       const added = changeMembership(world, cast, random);
       if (added !== undefined) this.#revive(added);
     });
-    this.#often("handover", faults.handoverMs, (random) => handOver(world, cast, random));
-    this.#often("lag", faults.lagMs, (random) => this.#lag(random));
+    this.#schedule.often("handover", faults.handoverMs, (random) => handOver(world, cast, random));
+    this.#schedule.often("lag", faults.lagMs, (random) => this.#lag(random));
     for (const member of this.#cast.all) this.#revive(member);
   }
 
   /** Nothing new goes wrong; what is wrong is mended, for these members at least. */
   end(healed: readonly Member[]): void {
-    this.#isOver = true;
+    this.#schedule.end();
     this.#network.heal();
     this.#network.settings = { ...this.#network.settings, loss: 0, duplicate: 0 };
     for (const member of this.#cast.all) {
@@ -88,37 +90,23 @@ export class Nemesis {
 
   #beginDiskFaults(): void {
     const { faults } = this.#options;
-    this.#often("stall", faults.stallMs, (random) => {
+    this.#schedule.often("stall", faults.stallMs, (random) => {
       this.#any(random).io.stallUntil(this.#world.now + random.fraction() * FAULT_MS_MAX);
     });
-    this.#often("slow", faults.slowMs, (random) => {
+    this.#schedule.often("slow", faults.slowMs, (random) => {
       this.#any(random).io.slowDown(random.fraction() < 0.5 ? 1 : 20 * random.fraction());
     });
-    this.#often("full", faults.fullMs, (random) => {
+    this.#schedule.often("full", faults.fullMs, (random) => {
       this.#any(random).io.fillUntil(this.#world.now + random.fraction() * FAULT_MS_MAX);
     });
-    this.#often("rot", faults.rotMs, (random) => {
+    this.#schedule.often("rot", faults.rotMs, (random) => {
       const member = this.#any(random);
       if (this.#cast.mayLose(member)) member.rot(random);
     });
-    this.#often("wipe", faults.wipeMs, (random) => {
+    this.#schedule.often("wipe", faults.wipeMs, (random) => {
       const member = this.#any(random);
       if (this.#cast.mayLose(member)) member.lose();
     });
-  }
-
-  #often(kind: string, pauseMs: FaultPause, act: (random: SeededRandom) => void): void {
-    if (pauseMs === undefined) return;
-    const random = this.#world.random(`nemesis ${kind}`);
-    const next = (): void => {
-      this.#world.after(-Math.log(1 - random.fraction()) * pauseMs, () => {
-        if (this.#isOver) return;
-        this.#world.record(() => `fault: ${kind}`);
-        act(random);
-        next();
-      });
-    };
-    next();
   }
 
   #revive(member: Member): void {
@@ -146,13 +134,13 @@ export class Nemesis {
     this.#network.heal();
     const victim = this.#any(random).name;
     for (const [from, to] of partition(mode, names, random, victim)) this.#network.cut(from, to);
-    this.#later(random, () => this.#network.heal());
+    this.#schedule.later(random, () => this.#network.heal());
   }
 
   #pause(random: SeededRandom): void {
     const member = this.#any(random);
     member.pause();
-    this.#later(random, () => member.resume());
+    this.#schedule.later(random, () => member.resume());
   }
 
   #clog(random: SeededRandom): void {
@@ -172,9 +160,7 @@ export class Nemesis {
     const step = random.fraction() * SWIZZLE_STEP_MS_MAX;
     for (const [i, [from, to]] of chosen.entries()) {
       const until = this.#world.now + (chosen.length + (freed[i] ?? 0)) * step;
-      this.#world.after(i * step, () => {
-        if (!this.#isOver) this.#network.clog(from, to, until);
-      });
+      this.#schedule.after(i * step, () => this.#network.clog(from, to, until));
     }
   }
 
@@ -188,28 +174,19 @@ export class Nemesis {
     const deafMs = 0.6 * random.fraction() * electionMs;
     const until = this.#world.now + deafMs + (0.5 + 0.7 * random.fraction()) * electionMs;
     for (const { name } of others) this.#network.clog(name, leader.name, until);
-    this.#world.after(deafMs, () => {
-      if (this.#isOver) return;
+    this.#schedule.after(deafMs, () => {
       for (const { name } of others) {
         this.#network.cut(leader.name, name);
         this.#network.cut(name, leader.name); // what is held back still arrives
       }
     });
-    this.#world.after(deafMs + 3 * electionMs, () => {
-      if (!this.#isOver) this.#network.heal();
-    });
+    this.#schedule.after(deafMs + 3 * electionMs, () => this.#network.heal());
   }
 
   #break(random: SeededRandom): void {
     const [from, to] = this.#anyLink(random);
     if (!this.#network.breakStream(from, to) || random.fraction() < 0.3) return;
     this.#cast.find(from)?.streamBroken(to);
-  }
-
-  #later(random: SeededRandom, act: () => void): void {
-    this.#world.after(random.fraction() * FAULT_MS_MAX, () => {
-      if (!this.#isOver) act();
-    });
   }
 
   #any(random: SeededRandom): Member {

@@ -3,13 +3,10 @@
 // of two of them happen without being drowned by the rest.
 
 import { integerBetween, type Random } from "@lumeofs/base";
-import type { LinkSettings } from "@lumeofs/testkit";
+import type { FaultPause, LinkSettings } from "@lumeofs/testkit";
 import type { RaftOptions } from "../../src/raft/message.js";
 import type { IoSettings } from "./sim-io.js";
 import { WORKLOAD_NAMES, type WorkloadName } from "./workloads/all.js";
-
-/** Mean time between two faults of a kind; undefined: never. */
-export type FaultPause = number | undefined;
 
 export interface FaultPauses {
   readonly partitionMs: FaultPause;

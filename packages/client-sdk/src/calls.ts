@@ -28,10 +28,27 @@ export class Calls {
     return call;
   }
 
+  /**
+   * Work of the client's own: `close` waits for it, and nobody is told how it ends. May begin
+   * while `close` waits for something else, and does nothing afterwards.
+   */
+  async runAside(settings: CallSettings, action: (call: Call) => Promise<unknown>): Promise<void> {
+    if (this.#isClosed && this.#open.size === 0) return;
+    const call = new Call(settings, this.#ports, this.#events);
+    this.#open.add(call);
+    try {
+      await action(call);
+    } catch (error) {
+      if (!(error instanceof LumeoError)) throw error;
+    } finally {
+      this.#leave(call);
+    }
+  }
+
   /** The call has ended; `failure` is what its caller sees, if it failed. */
   end(call: Call, failure?: unknown): void {
-    if (!this.#open.delete(call)) return;
-    call.end();
+    if (!this.#open.has(call)) return;
+    this.#leave(call);
     if (this.#events.isHeard("request")) {
       this.#events.emit("request", {
         method: call.method,
@@ -40,7 +57,6 @@ export class Calls {
         bytes: call.bytes,
       });
     }
-    if (this.#open.size === 0) for (const wake of this.#whenIdle.splice(0)) wake();
   }
 
   /** Runs an action as one call. Rejects with what the caller is to see. */
@@ -83,6 +99,12 @@ export class Calls {
     });
     await idle;
     alarm.cancel();
+  }
+
+  #leave(call: Call): void {
+    if (!this.#open.delete(call)) return;
+    call.end();
+    if (this.#open.size === 0) for (const wake of this.#whenIdle.splice(0)) wake();
   }
 }
 

@@ -27,6 +27,14 @@ export interface FinishedList {
   readonly chunkCount: number;
 }
 
+/** What is left of a list that nobody commits. */
+export interface AbandonedList {
+  /** Known when what is being recorded has been. */
+  readonly upload: Promise<number | undefined>;
+  /** Of chunks that are stored, and not in that upload. */
+  readonly handles: readonly number[];
+}
+
 export class ChunkList {
   readonly #metadata: Metadata;
   readonly #ports: Ports;
@@ -42,6 +50,7 @@ export class ChunkList {
   #recording: Promise<void> = Promise.resolve();
   #failure: unknown;
   #alarm: Alarm | undefined;
+  #isAbandoned = false;
 
   constructor(call: Call, path: string, metadata: Metadata, ports: Ports) {
     this.#call = call;
@@ -78,11 +87,18 @@ export class ChunkList {
     };
   }
 
-  /** Nothing will be committed. @returns The upload that the masters may forget. */
-  async abandon(): Promise<number | undefined> {
+  /** After `abandon`: whatever is stored now is not for this list. */
+  get isAbandoned(): boolean {
+    return this.#isAbandoned;
+  }
+
+  /** Nothing will be committed. @returns What the masters may forget. */
+  abandon(): AbandonedList {
+    this.#isAbandoned = true;
     this.#alarm?.cancel();
-    await this.#recording;
-    return this.#upload;
+    const chunks = [...this.#pending, ...this.#early.values()];
+    const upload = this.#recording.then(() => this.#upload);
+    return { upload, handles: chunks.map(({ handle }) => handle) };
   }
 
   #append(chunk: StoredChunk): void {

@@ -8,6 +8,7 @@
 //     the chunk is gathered here first.
 // W5. A chunk of copies of at most JOINT_CHUNK_BYTES_MAX bytes shares a frame with others
 //     (small-sender.ts).
+// W6. A handle whose chunk is not handed to the caller is abandoned.
 
 import {
   type Code,
@@ -18,6 +19,7 @@ import {
   serverId,
   unitCount,
 } from "@lumeofs/base";
+import type { AbandonedChunks } from "./abandoned-chunks.js";
 import type { Allocations } from "./allocations.js";
 import { type Call, UNLIMITED } from "./call.js";
 import type { ChunkBody } from "./chunk-body.js";
@@ -69,19 +71,26 @@ interface Target {
 
 export class ChunkSender {
   readonly #allocations: Allocations;
+  readonly #abandoned: Pick<AbandonedChunks, "add" | "follow">;
   readonly #ports: Ports;
   readonly #copies: CopiesWriter;
   readonly #coded: CodedWriter;
   readonly #small: SmallSender;
 
-  constructor(chunkservers: ChunkserverPool, allocations: Allocations, ports: Ports) {
+  constructor(
+    chunkservers: ChunkserverPool,
+    allocations: Allocations,
+    abandoned: Pick<AbandonedChunks, "add" | "follow">,
+    ports: Ports,
+  ) {
     const { timers } = ports;
     this.#allocations = allocations;
+    this.#abandoned = abandoned;
     this.#ports = ports;
     this.#copies = new CopiesWriter(chunkservers, timers);
     this.#coded = new CodedWriter({ chunkservers, codecs: new Codecs(), timers });
     const blame = (thrown: unknown, target: Allocation) => this.#blame(thrown, target);
-    this.#small = new SmallSender({ chunkservers, allocations, blame });
+    this.#small = new SmallSender({ chunkservers, allocations, abandoned, blame });
   }
 
   /** Stores a chunk that is not empty. */
@@ -92,14 +101,27 @@ export class ChunkSender {
       options.onSent(upTo - reported);
       reported = upTo;
     };
-    const step = { idempotent: true, limitMs: UNLIMITED };
     const all = { ...options, onSent };
     const isOfCopies = options.code === undefined;
     const whole = isOfCopies ? await body.whole(JOINT_CHUNK_BYTES_MAX) : undefined; // W5
-    if (whole === undefined) return call.run(step, () => this.#attempt(call, body, all));
+    if (whole === undefined) return this.#sendAlone(call, body, all);
+    const step = { idempotent: true, limitMs: UNLIMITED };
     const stored = await call.run(step, () => this.#attemptSmall(call, whole, all));
     body.release();
     return stored;
+  }
+
+  async #sendAlone(call: Call, body: ChunkBody, options: SendOptions): Promise<StoredChunk> {
+    const step = { idempotent: true, limitMs: UNLIMITED };
+    let last: Promise<StoredChunk> | undefined;
+    const attempt = (): Promise<StoredChunk> => {
+      last = this.#attempt(call, body, options);
+      return last;
+    };
+    return call.run(step, attempt).catch((error: unknown) => {
+      if (last !== undefined) this.leave([last]); // an abort does not wait for it
+      throw error;
+    });
   }
 
   /** W5. */
@@ -115,6 +137,16 @@ export class ChunkSender {
     throw tooLate();
   }
 
+  /** Chunks that were stored will not be committed. */
+  abandon(handles: readonly number[]): void {
+    this.#abandoned.add(handles);
+  }
+
+  /** The call of these sends has failed: they are on their way to their own ends. */
+  leave(sends: readonly Promise<unknown>[]): void {
+    this.#abandoned.follow(sends);
+  }
+
   /** The masters have ended grants early: chunks that are sent again get new ones. */
   forgetGrants(): void {
     this.#allocations.dropAll();
@@ -127,8 +159,11 @@ export class ChunkSender {
       const task = { call, body, target: allocation, limits, onSent: options.onSent };
       const writing = code === undefined ? this.#copies.write(task) : this.#coded.write(code, task);
       const written = await writing.catch((error: unknown) => {
+        this.abandon([allocation.handle]); // W6
         throw this.#blame(error, allocation);
       });
+      if (written === "paused" || call.cancellation.aborted) this.abandon([allocation.handle]);
+      call.cancellation.throwIfAborted();
       if (written === "paused") {
         await call.unlessAborted(body.gather());
         continue;

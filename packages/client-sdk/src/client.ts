@@ -2,6 +2,7 @@
 // and turns calls of the public API into theirs; no decision is taken here.
 
 import { LumeoError as InternalError } from "@lumeofs/base";
+import { AbandonedChunks } from "./abandoned-chunks.js";
 import { Allocations } from "./allocations.js";
 import { Appenders, type AppendResult } from "./append/appenders.js";
 import type { Body } from "./body.js";
@@ -149,7 +150,8 @@ export class Lumeo implements AsyncDisposable {
     });
     this.#metadata = metadata;
     this.#chunkservers = chunkservers;
-    const sender = new ChunkSender(chunkservers, allocations, ports);
+    const abandoned = new AbandonedChunks(metadata, this.#calls);
+    const sender = new ChunkSender(chunkservers, allocations, abandoned, ports);
     this.#writer = new Writer({ metadata, sender, ports });
     this.#tails = new TailPool(ports);
     const tails = new TailReader(metadata, this.#tails);

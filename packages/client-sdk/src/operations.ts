@@ -323,6 +323,7 @@ export interface Mutations {
     answer: Done;
   };
   abortUpload: { ask: { upload: number }; answer: Done };
+  abandonChunks: { ask: { handles: readonly number[] }; answer: Done };
   makeDirectory: { ask: { path: string; parents: boolean }; answer: Done };
   rename: {
     ask: { source: string; target: string; overwrite: boolean; fence: Fence | undefined };

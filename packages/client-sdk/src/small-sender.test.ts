@@ -23,6 +23,7 @@ interface Frame {
 /** Chunkservers whose answers the test gives, and as many handles as anybody wants. */
 function setup(rowMax = 64) {
   const frames: Frame[] = [];
+  const abandoned: number[] = [];
   let handle = 64;
   let refusal: LumeoError | undefined;
   const replicas = [1, 2, 3].map((n) => {
@@ -47,13 +48,14 @@ function setup(rowMax = 64) {
         });
       },
     },
+    abandoned: { add: (handles) => void abandoned.push(...handles), follow: () => undefined },
     blame: (thrown) => new LumeoError("STORE_FAILED", (thrown as LumeoError).message),
   });
   const send = (bytes = 10, call = newCall()) => sender.send(call, new Uint8Array(bytes), wish);
   const refuse = (error: LumeoError | undefined): void => {
     refusal = error;
   };
-  return { frames, send, refuse };
+  return { frames, abandoned, send, refuse };
 }
 
 function newCall(): Call {
@@ -127,11 +129,12 @@ test("no frame has more bytes than fit, nor more chunks than there are handles i
 });
 
 test("a frame that fails makes all its chunks fail with what is said of it once", async (t) => {
-  const { frames, send } = setup();
+  const { frames, abandoned, send } = setup();
   const sent = [send(), send()];
   await turn();
   frames[0]?.answer(new LumeoError("CONNECTION_LOST", "gone"));
   for (const one of sent) await t.throwsAsync(one, { code: "STORE_FAILED", message: "gone" });
+  t.deepEqual(abandoned, [64, 65]);
 });
 
 test("handles that cannot be had are the failure of whoever asked, one after the other", async (t) => {
@@ -146,6 +149,19 @@ test("handles that cannot be had are the failure of whoever asked, one after the
   await turn();
   frames[0]?.answer();
   await t.notThrowsAsync(third);
+});
+
+test("of a frame that is stored, what nobody wants any more is abandoned", async (t) => {
+  const { frames, abandoned, send } = setup();
+  const call = newCall();
+  const wanted = send(10);
+  const unwanted = send(11, call);
+  await turn();
+  call.cancel(new LumeoError("ABORTED", "enough"));
+  await t.throwsAsync(unwanted, { code: "ABORTED" });
+  frames[0]?.answer();
+  t.is((await wanted).target.handle, 64);
+  t.deepEqual(abandoned, [65]);
 });
 
 test("a chunk that nobody wants any more is not sent, and the others are", async (t) => {

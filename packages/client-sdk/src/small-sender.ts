@@ -7,9 +7,11 @@
 // M2. Handles are taken when a frame leaves: what waits here has none that could end, or lead to a
 //     server that has failed meanwhile.
 // M3. A frame that fails makes all its chunks fail, each for its own caller, whose next attempt
-//     takes another handle. What a replica may have stored of them is garbage.
+//     takes another handle. What a replica may have stored of them is garbage; so is a chunk that
+//     is stored when nobody wants it any more. Their handles are abandoned.
 
 import { KiB, MiB } from "@lumeofs/base";
+import type { AbandonedChunks } from "./abandoned-chunks.js";
 import type { Allocations } from "./allocations.js";
 import type { Call } from "./call.js";
 import type { Allocation, HandleRow } from "./grant-book.js";
@@ -48,6 +50,7 @@ interface Queue {
 export interface SmallSenderParts {
   readonly chunkservers: Pick<ChunkserverPool, "writeTogether">;
   readonly allocations: Pick<Allocations, "takeRow">;
+  readonly abandoned: Pick<AbandonedChunks, "add" | "follow">;
   /** What a failed write says to its callers; told once for each frame. */
   readonly blame: (thrown: unknown, target: Allocation) => unknown;
 }
@@ -77,7 +80,10 @@ export class SmallSender {
       queue.waiting.push({ call, bytes, timeoutMs, resolve, reject });
       this.#pumpSoon(queue);
     });
-    return call.unlessAborted(stored);
+    return call.unlessAborted(stored).catch((error: unknown) => {
+      this.#parts.abandoned.follow([stored]); // its frame may be on its way
+      throw error;
+    });
   }
 
   #queue(replicas: number): Queue {
@@ -108,7 +114,7 @@ export class SmallSender {
 
   /** The first that is still wanted; it stays in the queue. */
   #next({ waiting }: Queue): Waiting | undefined {
-    while (waiting[0]?.call.cancellation.aborted === true) waiting.shift(); // it has been told
+    while (waiting[0]?.call.cancellation.aborted === true) drop(waiting.shift() as Waiting);
     return waiting[0];
   }
 
@@ -137,6 +143,7 @@ export class SmallSender {
 
   /** Never rejects: the callers are told. */
   async #write(frame: readonly Waiting[], row: HandleRow): Promise<void> {
+    const { abandoned } = this.#parts;
     try {
       const timeoutMs = Math.max(...frame.map((one) => one.timeoutMs));
       const chunks = frame.map(({ bytes }) => bytes);
@@ -145,11 +152,24 @@ export class SmallSender {
         const target = { ...row, handle: row.handle + i };
         resolve({ target, written: { lengthBytes: bytes.byteLength, crc32c: sums[i] as number } });
       }
+      abandoned.add(handlesOf(row, (i) => frame[i]?.call.cancellation.aborted === true));
     } catch (thrown) {
+      abandoned.add(handlesOf(row, (i) => i < frame.length));
       const reason = this.#parts.blame(thrown, row);
       for (const { reject } of frame) reject(reason);
     }
   }
+}
+
+/** It has been told, and is not sent. */
+function drop({ call, reject }: Waiting): void {
+  reject(call.cancellation.reason);
+}
+
+/** Handles of a row, by their place. */
+function handlesOf(row: HandleRow, isMeant: (place: number) => boolean): readonly number[] {
+  const places = Array.from({ length: row.count }, (_, place) => place);
+  return places.filter(isMeant).map((place) => row.handle + place);
 }
 
 /** Takes what fits one frame out of the queue; what nobody wants any more is left out. */
@@ -163,7 +183,10 @@ function takeFrame(waiting: Waiting[], countMax: number): readonly Waiting[] {
       break;
     }
     taken++;
-    if (!isWanted) continue;
+    if (!isWanted) {
+      drop(one);
+      continue;
+    }
     frame.push(one);
     bytes += one.bytes.byteLength;
   }

@@ -283,18 +283,24 @@ export class Writer {
     const { call, options } = job;
     const reader = new FrameReader(source);
     let previous: Promise<void> = Promise.resolve();
-    for (let index = 0; ; index++) {
-      const chunk = new RetainedChunk(reader, this.#streams.buffers, options.chunkBytes);
-      const first = await call.unlessAborted(chunk.frame(0));
-      if (first === undefined) break;
-      const room = await this.#roomFor(job, chunk);
-      const sending = this.#send(job, index, chunk).finally(() => room?.end());
-      sending.catch(() => undefined); // awaited below, perhaps after another failure
-      await Promise.race([sending, chunk.whenComplete]);
-      await previous; // so at most two are kept (V2)
-      previous = sending;
+    let sending = previous;
+    try {
+      for (let index = 0; ; index++) {
+        const chunk = new RetainedChunk(reader, this.#streams.buffers, options.chunkBytes);
+        const first = await call.unlessAborted(chunk.frame(0));
+        if (first === undefined) break;
+        const room = await this.#roomFor(job, chunk);
+        sending = this.#send(job, index, chunk).finally(() => room?.end());
+        sending.catch(() => undefined); // awaited below, perhaps after another failure
+        await Promise.race([sending, chunk.whenComplete]);
+        await previous; // so at most two are kept (V2)
+        previous = sending;
+      }
+      await previous;
+    } catch (error) {
+      this.#sender.leave([previous, sending]);
+      throw error;
     }
-    await previous;
   }
 
   /** For the rest of a chunk whose first frame is here. */
@@ -310,7 +316,8 @@ export class Writer {
     const { replicas, code, fallback } = job.options;
     const redundancy = { replicas, code, fallback };
     const stored = await this.#sender.send(job.call, body, { ...redundancy, onSent: job.onSent });
-    await job.list.add(index, stored);
+    if (job.list.isAbandoned) this.#sender.abandon([stored.handle]);
+    else await job.list.add(index, stored);
   }
 
   #commit(
@@ -324,8 +331,10 @@ export class Writer {
 
   /** The masters may forget what was recorded; without this they do so after a while. */
   #abandon(call: Call, list: ChunkList): void {
+    const { upload: recorded, handles } = list.abandon();
+    this.#sender.abandon(handles);
     const forget = async (): Promise<void> => {
-      const upload = await list.abandon();
+      const upload = await recorded;
       if (upload === undefined || call.cancellation.aborted) return;
       await this.#parts.metadata.mutate(call, "abortUpload", { upload });
     };

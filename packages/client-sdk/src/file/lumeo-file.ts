@@ -230,16 +230,22 @@ export class LumeoFile implements AsyncDisposable {
     const keep = Math.min(chunks.length, segments.length);
     const replaced: { position: number; chunk: ChunkRef }[] = [];
     const appended: ChunkRef[] = [];
-    for (const [position, segment] of segments.entries()) {
-      if (segment.isSame) continue;
-      const chunk = await this.#send(call, segment);
-      if (position < keep) replaced.push({ position, chunk });
-      else appended.push(chunk);
-    }
-    const { path } = this;
-    const { revision } = info;
-    const ask = { path, revision, keep, replaced, appended };
-    const edited = await this.#parts.metadata.mutate(call, "editFile", ask);
+    const sent: number[] = [];
+    const edit = async (): Promise<InodeInfo> => {
+      for (const [position, segment] of segments.entries()) {
+        if (segment.isSame) continue;
+        const chunk = await this.#send(call, segment);
+        sent.push(chunk.handle);
+        if (position < keep) replaced.push({ position, chunk });
+        else appended.push(chunk);
+      }
+      const ask = { path: this.path, revision: info.revision, keep, replaced, appended };
+      return this.#parts.metadata.mutate(call, "editFile", ask);
+    };
+    const edited = await edit().catch((error: unknown) => {
+      this.#parts.sender.abandon(sent);
+      throw error;
+    });
     this.#overlay.clear();
     await this.#follow(call, edited.revision);
   }

@@ -71,6 +71,7 @@ const ENCODERS: { readonly [K in OperationKind]: (ask: Ask<K>) => Operation } = 
     addChunks: { upload, first, chunks: chunks.map(encodeChunk) },
   }),
   abortUpload: (ask) => ({ abortUpload: ask }),
+  abandonChunks: ({ handles }) => ({ abandonChunks: { handles: [...handles] } }),
   makeDirectory: (ask) => ({ makeDirectory: ask }),
   rename: ({ fence, ...ask }) => ({ rename: { ...ask, fence: encodeFence(fence) } }),
   remove: ({ precondition, fence, ...ask }) => ({
@@ -135,6 +136,7 @@ const DECODERS: {
   }),
   addChunks: decodeDone,
   abortUpload: decodeDone,
+  abandonChunks: decodeDone,
   makeDirectory: decodeDone,
   rename: decodeDone,
   remove: decodeDone,

@@ -49,6 +49,8 @@ export class FakeNamespace {
   readonly #sessions = new Map<number, Map<number, Result>>();
   readonly #uploads = new Map<number, ChunkRef[]>();
   /** Servers of each grant. */
+  /** Handles that clients will not commit. */
+  readonly abandoned = new Set<number>();
   readonly #grants = new Map<number, readonly number[]>();
   readonly #replicas = new Map<number, readonly number[]>();
   #lastNumber = 0;
@@ -115,6 +117,7 @@ export class FakeNamespace {
       return { uploadBegun: { upload } };
     }
     if (operation.addChunks) return this.#addChunks(operation.addChunks);
+    for (const handle of operation.abandonChunks?.handles ?? []) this.abandoned.add(handle);
     if (operation.abortUpload) this.#uploads.delete(operation.abortUpload.upload ?? 0);
     if (operation.makeDirectory) this.directories.add(operation.makeDirectory.path ?? "");
     if (operation.rename) this.#rename(operation.rename);
@@ -155,6 +158,7 @@ export class FakeNamespace {
 
   #seal(chunks: readonly ChunkRef[]): void {
     for (const { handle } of chunks) {
+      if (this.abandoned.has(handle ?? 0)) throw new LumeoError("GRANT_EXPIRED", "abandoned");
       const members = this.#grants.get(Math.floor((handle ?? 0) / GRANT_SLOTS));
       if (members === undefined) throw new LumeoError("GRANT_EXPIRED", `no grant for ${handle}`);
       this.#replicas.set(handle ?? 0, members);

@@ -92,6 +92,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   record("beginUpload", { path: text }),
   record("addChunks", { upload: inode, first: fc.maxSafeNat(), chunks }),
   record("abortUpload", { upload: inode }),
+  record("abandonChunks", { handles: fc.array(id.map(chunkHandle)) }),
   record("commit", {
     path: text,
     upload: fc.option(inode, { nil: undefined }),

@@ -4,6 +4,7 @@
 import {
   type ByteReader,
   type ByteWriter,
+  chunkHandle,
   inodeId,
   serverId,
   sessionId,
@@ -84,6 +85,8 @@ function writeCommand(w: ByteWriter, command: Command): void {
       return writeList(w, command.chunks, writeSealed);
     case "abortUpload":
       return writeNumber(w, command.upload);
+    case "abandonChunks":
+      return writeList(w, command.handles, writeNumber);
     case "commit":
       return writeCommit(w, command);
     case "editFile":
@@ -168,6 +171,8 @@ function readCommand(r: ByteReader): Command {
       };
     case KIND.abortUpload:
       return { kind: "abortUpload", upload: readId(r, inodeId) };
+    case KIND.abandonChunks:
+      return { kind: "abandonChunks", handles: readIds(r, chunkHandle) };
     case KIND.commit:
       return readCommit(r);
     case KIND.editFile:

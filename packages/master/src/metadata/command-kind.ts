@@ -53,4 +53,5 @@ export const KIND = {
   replaceChunk: 48,
   setFileCodes: 49,
   salvageTail: 51,
+  abandonChunks: 52,
 } as const satisfies Record<Command["kind"], number>;

@@ -142,6 +142,11 @@ export type WriteCommand =
     }
   | { readonly kind: "abortUpload"; readonly upload: InodeId }
   | {
+      readonly kind: "abandonChunks";
+      /** Granted ones that nobody will commit; at most COMMAND_ITEMS_MAX. */
+      readonly handles: readonly ChunkHandle[];
+    }
+  | {
       readonly kind: "commit";
       readonly path: string;
       readonly upload: InodeId | undefined;

@@ -1,7 +1,8 @@
 // Grants: the right to write up to 64 fresh chunks on given servers. A grant is in the log before
 // anybody learns of it, so its handles and their epoch are never given twice.
 //
-// G1. A handle is consumed at most once ever: its bit is set, and a grant that is gone gives none.
+// G1. A handle is used up at most once ever, by a chunk or because its writer has abandoned it: its
+//     bit is set, and a grant that is gone gives none.
 // G2. A handle is live (may become a chunk) exactly while its grant is here and its bit is not set.
 
 import {
@@ -88,11 +89,19 @@ export function consume(
   if (grant === undefined || grant.handles <= slot || isConsumed(grant, slot)) {
     return refuseHandle(state, handle);
   }
-  const id = grantOf(handle);
-  const consumed = withSlot(grant.consumed, slot);
-  if (countBits(consumed) === grant.handles) state.delete(grantKey(id));
-  else putGrant(state, id, { ...grant, consumed });
+  useUp(state, handle, grant);
   return { kind: "consumed", members: grant.members };
+}
+
+/**
+ * Uses handles up without a chunk: their writer will not commit them. Those that are not live stay
+ * as they are. What was written under them becomes garbage.
+ */
+export function abandon(state: State, handles: readonly ChunkHandle[]): void {
+  for (const handle of handles) {
+    const grant = grantFor(state, handle);
+    if (grant !== undefined && isLive(state, handle)) useUp(state, handle, grant);
+  }
 }
 
 /** Whether somebody may still turn this handle into a chunk. */
@@ -134,6 +143,14 @@ export function decodeGrant(bytes: Uint8Array): Grant {
 /** Handles below the first grant's are nobody's. */
 function grantFor(view: StateView, handle: ChunkHandle): Grant | undefined {
   return handle < GRANT_SLOTS ? undefined : getGrant(view, grantOf(handle));
+}
+
+/** @param handle  Live, and of this grant. */
+function useUp(state: State, handle: ChunkHandle, grant: Grant): void {
+  const id = grantOf(handle);
+  const consumed = withSlot(grant.consumed, slotOf(handle));
+  if (countBits(consumed) === grant.handles) state.delete(grantKey(id));
+  else putGrant(state, id, { ...grant, consumed });
 }
 
 function refuseHandle(state: State, handle: ChunkHandle): Refused {

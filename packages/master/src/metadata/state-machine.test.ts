@@ -1,8 +1,9 @@
-import { type ChunkHandle, chunkHandle, sessionId, wallMs } from "@lumeofs/base";
+import { type ChunkHandle, chunkHandle, grantOf, sessionId, wallMs } from "@lumeofs/base";
 import test from "ava";
 import { commitOf, MetadataDriver, sealed, wholeCrc } from "../../test/metadata-driver.js";
 import { getChunk, isGarbage } from "./chunk-table.js";
 import type { Reply } from "./command.js";
+import { getGrant } from "./grants.js";
 import { fileChunks, idleSessions, listPage, orphans, releasedChunks, stat } from "./queries.js";
 
 function code(reply: Reply): string {
@@ -172,6 +173,20 @@ test("handles of a live grant are no garbage, those of an expired one are", (t) 
   t.true(isGarbage(m.state, handle));
   t.true(isGarbage(m.state, chunkHandle(1)));
   t.is(code(m.apply(commitOf("/a", [handle]))), "GRANT_EXPIRED");
+});
+
+test("an abandoned handle is garbage and never a chunk; what is a chunk already stays one", (t) => {
+  const m = new MetadataDriver();
+  const [kept, dropped, other] = m.grant(3) as [ChunkHandle, ChunkHandle, ChunkHandle];
+  t.is(code(m.apply(commitOf("/a", [kept]))), "file");
+  const handles = [kept, dropped, chunkHandle(1), dropped];
+  t.is(code(m.apply({ kind: "abandonChunks", handles })), "done");
+  t.true(isGarbage(m.state, dropped));
+  t.false(isGarbage(m.state, other));
+  t.not(getChunk(m.state, kept), undefined);
+  t.is(code(m.apply(commitOf("/b", [dropped]))), "GRANT_EXPIRED");
+  t.is(code(m.apply(commitOf("/b", [other]))), "file");
+  t.is(getGrant(m.state, grantOf(other)), undefined, "the grant has ended with its last handle");
 });
 
 test("rename moves files and whole directories and keeps the revision", (t) => {

@@ -28,7 +28,7 @@ import { advanceClock, noteCheck } from "./counters.js";
 import { Draft } from "./draft.js";
 import { expireFiles } from "./due-files.js";
 import { editFile } from "./edit.js";
-import { allocate, expireGrants } from "./grants.js";
+import { abandon, allocate, expireGrants } from "./grants.js";
 import { dropHistory } from "./history.js";
 import type { Moment } from "./inodes.js";
 import { changeJob, createJob, dropJobs, noteJob } from "./jobs.js";
@@ -102,6 +102,9 @@ function dispatch(state: State, command: Command, now: Moment): Reply {
       return addChunks(state, command, now);
     case "abortUpload":
       abortUpload(state, command.upload);
+      return DONE;
+    case "abandonChunks":
+      abandon(state, command.handles);
       return DONE;
     case "commit":
       return commitFile(state, command, now);

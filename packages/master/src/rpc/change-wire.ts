@@ -14,7 +14,7 @@ import { REPLICAS_MAX } from "../metadata/grants.js";
 import type { Fence } from "../metadata/locks.js";
 import { decodeCode, decodeCodePolicy, decodeFallback } from "./coding-wire.js";
 import { decodeId, decodeNumber, invalid } from "./field-wire.js";
-import { decodeChunks, decodeInodeId } from "./wire.js";
+import { decodeChunks, decodeHandle, decodeInodeId } from "./wire.js";
 
 type Wire = lumeo.master.v1.IOperation;
 type CommandOf<Kind extends ClientCommand["kind"]> = Extract<ClientCommand, { kind: Kind }>;
@@ -67,6 +67,10 @@ function decodeWrite(wire: Wire): PlainChange | undefined {
   if (wire.beginUpload) return { kind: "beginUpload", path: wire.beginUpload.path ?? "" };
   if (wire.abortUpload) {
     return { kind: "abortUpload", upload: decodeInodeId(wire.abortUpload.upload, "upload") };
+  }
+  if (wire.abandonChunks) {
+    const handles = (wire.abandonChunks.handles ?? []).map((handle) => decodeHandle(handle));
+    return { kind: "abandonChunks", handles: checkCount(handles, COMMAND_ITEMS_MAX, "handles") };
   }
   return undefined;
 }

@@ -2,7 +2,13 @@ import { LumeoError } from "@lumeofs/base";
 import test from "ava";
 import fc from "fast-check";
 import { type Entry, type EntryKind, logIndex, term } from "../raft/entry.js";
-import { chainOf, decodeEntries, encodedLength, encodeEntry } from "./entry-codec.js";
+import {
+  chainOf,
+  decodeEntries,
+  encodedLength,
+  encodeEntries,
+  encodeEntry,
+} from "./entry-codec.js";
 
 const anyEntry: fc.Arbitrary<Entry> = fc.record({
   index: fc.maxSafeNat().map(logIndex),
@@ -11,6 +17,7 @@ const anyEntry: fc.Arbitrary<Entry> = fc.record({
   data: fc.uint8Array({ maxLength: 300 }),
 });
 
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const plain = ({ index, term, kind, data }: Entry) => [index, term, kind, ...data];
 
 test("decodeEntries() gives back what encodeEntry() made of each", (t) => {
@@ -69,4 +76,28 @@ test("The bytes of an entry are those of docs/formats/raft-log.md, version 1", (
   const entry: Entry = { index: logIndex(7), term: term(3), kind: "command", data };
   t.is(Buffer.from(encodeEntry(entry)).toString("hex"), GOLDEN);
   t.deepEqual(decodeEntries(Buffer.from(GOLDEN, "hex")).map(plain), [plain(entry)]);
+});
+
+test("encodeEntries() gives the bytes of each, new, remembered, asked for again or decoded", (t) => {
+  const lengths = fc.array(fc.nat({ max: 6_000 }), { minLength: 1, maxLength: 8 });
+  fc.assert(
+    fc.property(lengths, fc.nat(), fc.array(fc.boolean()), (sizes, from, wereEncoded) => {
+      const entries = sizes.map((size, i): Entry => {
+        const data = new Uint8Array(size).fill(i + 1);
+        return { index: logIndex(from + i), term: term(1), kind: "command", data };
+      });
+      for (const [i, entry] of entries.entries()) if (wereEncoded[i]) encodeEntry(entry);
+      const bytes = encodeEntries(entries);
+      t.deepEqual(decodeEntries(new Uint8Array(bytes)).map(plain), entries.map(plain));
+      t.is(hex(encodeEntries(entries)), hex(bytes));
+      t.is(hex(Buffer.concat(entries.map(encodeEntry))), hex(bytes));
+      const rest = bytes.subarray(encodedLength(entries[0] as Entry));
+      t.is(hex(encodeEntries(entries.slice(1))), hex(rest));
+      const decoded = decodeEntries(bytes);
+      t.is(encodeEntries(decoded), bytes, "what came is not put together again");
+      t.is(hex(encodeEntries(decoded.slice(0, -1))), hex(encodeEntries(entries.slice(0, -1))));
+    }),
+    { numRuns: 200 },
+  );
+  t.is(encodeEntries([]).byteLength, 0);
 });

@@ -53,6 +53,10 @@ class RememberedEntries {
   }
 }
 
+const NO_BYTES = new Uint8Array(0);
+/** A longer run has memory of its own. */
+const SLAB_RUN_BYTES_MAX = 8 * KiB;
+
 const SHORT_BYTES_MAX = 1 * KiB;
 /** Those that bring the bytes of a small file. Longer ones are encoded anew each time. */
 const LONG_BYTES_MAX = 20 * KiB;
@@ -82,12 +86,15 @@ export function encodedLength(entry: Entry): number {
 /** The entry's bytes; nobody may change them. */
 export function encodeEntry(entry: Entry): Uint8Array {
   const known = rememberedOf(entry).recall(entry);
-  if (known !== undefined) return known;
+  return known ?? encodeInto(slab.take(encodedLength(entry)), entry);
+}
+
+/** @param bytes  As many as the entry has: they are the entry's from now on. */
+function encodeInto(bytes: Uint8Array, entry: Entry): Uint8Array {
   const { data } = entry;
   invariant(data.byteLength <= ENTRY_DATA_BYTES_MAX, "entry is too large", {
     bytes: data.byteLength,
   });
-  const bytes = slab.take(encodedLength(entry));
   const writer = scratch.clear();
   writer
     .u32(FIXED_BYTES + data.byteLength)
@@ -98,6 +105,50 @@ export function encodeEntry(entry: Entry): Uint8Array {
   const crc = nativeCrc32c(bytes.subarray(PREFIX_BYTES));
   for (let i = 0; i < 4; i++) bytes[4 + i] = crc >>> (8 * i);
   remember(entry, bytes);
+  return bytes;
+}
+
+/** Entries that follow each other in one log, and their bytes one behind the other. */
+interface EncodedRun {
+  readonly first: Entry;
+  readonly last: Entry;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * What was joined or taken apart last. On a leader the log and all peers need the same entries
+ * right after each other; on a follower the log gets them as they came.
+ */
+let lastRun: EncodedRun | undefined;
+
+function rememberRun(entries: readonly Entry[], bytes: Uint8Array): void {
+  const [first, last] = [entries[0], entries.at(-1)];
+  if (first === undefined || last === undefined) return;
+  lastRun = { first, last, count: entries.length, bytes };
+}
+
+/** Bytes of entries that follow each other in one log. Nobody may change them. */
+export function encodeEntries(entries: readonly Entry[]): Uint8Array {
+  if (entries.length === 0) return NO_BYTES;
+  // Entries are values, and nothing lies between the same first and last one of a log but what lay
+  // there before.
+  const isLast =
+    lastRun?.count === entries.length &&
+    lastRun.first === entries[0] &&
+    lastRun.last === entries.at(-1);
+  if (lastRun !== undefined && isLast) return lastRun.bytes;
+  const length = entries.reduce((sum, entry) => sum + encodedLength(entry), 0);
+  const bytes = length <= SLAB_RUN_BYTES_MAX ? slab.take(length) : Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for (const entry of entries) {
+    const end = at + encodedLength(entry);
+    const known = rememberedOf(entry).recall(entry);
+    if (known !== undefined) bytes.set(known, at);
+    else encodeInto(bytes.subarray(at, end), entry);
+    at = end;
+  }
+  rememberRun(entries, bytes);
   return bytes;
 }
 
@@ -142,6 +193,7 @@ export function decodeEntries(bytes: Uint8Array): Entry[] {
   const reader = new ByteReader(bytes);
   const entries: Entry[] = [];
   while (0 < reader.remaining) entries.push(decodeEntry(reader, bytes));
+  rememberRun(entries, bytes);
   return entries;
 }
 

@@ -5,7 +5,7 @@
 
 import { ByteReader, ByteWriter, LumeoError, nodeId, RECORD_BODY_BYTES_MAX } from "@lumeofs/base";
 import { type Entry, type HardState, type LogIndex, logIndex, term } from "../raft/entry.js";
-import { decodeEntries, encodedLength, encodeEntry } from "./entry-codec.js";
+import { decodeEntries, encodeEntries } from "./entry-codec.js";
 import { decodeHead, encodeHead, type LogHead } from "./log-records.js";
 
 /** One change of the log. */
@@ -27,16 +27,35 @@ const KIND = { write: 1, begin: 2, compact: 3, seal: 4 } as const;
 const PART = { first: 0x01, last: 0x02 } as const;
 const PART_BYTES_MAX = RECORD_BODY_BYTES_MAX - 1;
 
-/** The bodies of the records that carry a change, each as parts one behind the other. */
+/**
+ * The bodies of the records that carry a change, each as parts one behind the other. Entries are
+ * not copied: their bytes are those that are sent to peers, or came from one.
+ */
 export function encodeChange(change: LogChange): readonly (readonly Uint8Array[])[] {
-  const bytes = change.kind === "write" ? encodeWrite(change) : encodeOther(change);
+  const rest = change.kind === "write" ? encodeWrite(change) : [encodeOther(change)];
   const bodies: (readonly Uint8Array[])[] = [];
-  for (let at = 0; at < bytes.byteLength; at += PART_BYTES_MAX) {
-    const end = Math.min(at + PART_BYTES_MAX, bytes.byteLength);
-    const flags = (at === 0 ? PART.first : 0) | (end === bytes.byteLength ? PART.last : 0);
-    bodies.push([Uint8Array.of(flags), bytes.subarray(at, end)]);
+  while (0 < rest.length) {
+    const body = takeFront(rest, PART_BYTES_MAX);
+    const flags = (bodies.length === 0 ? PART.first : 0) | (rest.length === 0 ? PART.last : 0);
+    bodies.push([Uint8Array.of(flags), ...body]);
   }
   return bodies;
+}
+
+/** Removes at most so many bytes from the front of parts; the last one taken may be cut in two. */
+function takeFront(parts: Uint8Array[], bytesMax: number): readonly Uint8Array[] {
+  const taken: Uint8Array[] = [];
+  let room = bytesMax;
+  for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+    if (room < part.byteLength) {
+      parts.unshift(part.subarray(room));
+      taken.push(part.subarray(0, room));
+      return taken;
+    }
+    taken.push(part);
+    room -= part.byteLength;
+  }
+  return taken;
 }
 
 /** Puts the records of a group together again. */
@@ -68,24 +87,9 @@ export class GroupReader {
   }
 }
 
-function encodeWrite({
-  hardState,
-  truncateFrom,
-  entries,
-}: Extract<LogChange, { kind: "write" }>): Uint8Array {
-  const front = writeFront("write", hardState)
-    .u53(truncateFrom ?? 0)
-    .finish();
-  let length = front.byteLength;
-  for (const entry of entries) length += encodedLength(entry);
-  const bytes = new Uint8Array(length);
-  bytes.set(front);
-  let at = front.byteLength;
-  for (const entry of entries) {
-    bytes.set(encodeEntry(entry), at);
-    at += encodedLength(entry);
-  }
-  return bytes;
+function encodeWrite(change: Extract<LogChange, { kind: "write" }>): Uint8Array[] {
+  const front = writeFront("write", change.hardState).u53(change.truncateFrom ?? 0);
+  return [front.finish(), encodeEntries(change.entries)];
 }
 
 function encodeOther(change: Exclude<LogChange, { kind: "write" }>): Uint8Array {

@@ -2,7 +2,7 @@
 
 import { assertNever, LumeoError, type NodeId } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
-import { decodeEntries, encodedLength, encodeEntry } from "../consensus/entry-codec.js";
+import { decodeEntries, encodedLength, encodeEntries } from "../consensus/entry-codec.js";
 import type { PeerIdentity, SnapshotOffer } from "../consensus/peer-link.js";
 import { type Entry, type LogIndex, logIndex, type Term, term } from "../raft/entry.js";
 import { decodeMembership, encodeMembership } from "../raft/membership-codec.js";
@@ -97,24 +97,6 @@ export function decodeIdentity(
   return { store: identity?.store ?? "", address: identity?.address ?? "" };
 }
 
-/** What was joined last: the other peers mostly get the same entries right afterwards. */
-let lastJoined: { readonly entries: readonly Entry[]; readonly bytes: Uint8Array } | undefined;
-
-/** Bytes of entries, one behind the other. */
-function joined(entries: readonly Entry[]): Uint8Array {
-  const last = lastJoined;
-  // Entries are values, and those of a message follow each other in one log: nothing lies between
-  // the same first and last one but what lay there before.
-  const isSame =
-    last?.entries.length === entries.length &&
-    last.entries[0] === entries[0] &&
-    last.entries.at(-1) === entries.at(-1);
-  if (last !== undefined && isSame) return last.bytes;
-  const bytes = Buffer.concat(entries.map(encodeEntry));
-  lastJoined = { entries, bytes };
-  return bytes;
-}
-
 export function encodeMessage(message: RaftMessage): WireMessage {
   const { term } = message;
   switch (message.kind) {
@@ -124,7 +106,7 @@ export function encodeMessage(message: RaftMessage): WireMessage {
         previousIndex,
         previousTerm,
         commitIndex: commit,
-        entries: joined(entries),
+        entries: encodeEntries(entries),
       };
       return { term, appendRequest };
     }

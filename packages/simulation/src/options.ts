@@ -33,10 +33,6 @@ export interface Faults {
   /** Disks of one master at a time rot, or are lost: another master takes its place. */
   readonly masterRotMs: FaultPause;
   readonly masterWipeMs: FaultPause;
-  /** Calls of a disk do not return, for a while or until its process has ended. */
-  readonly hangMs: FaultPause;
-  /** A chunk is gone from a running chunkserver, and nobody is told. */
-  readonly dropMs: FaultPause;
   /** Operators drain nodes, take them back, and let the fleet be balanced. */
   readonly operatorMs: FaultPause;
 }

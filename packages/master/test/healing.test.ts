@@ -203,6 +203,22 @@ test("damage of a copy that no chunk names is no reason for a job", async (t) =>
   t.deepEqual([await office.jobs(), office.fleet.damagedCount(serverId(4))], [[], 0]);
 });
 
+test("damage that is told before its chunk is in a file is mended when it is", async (t) => {
+  const office = await HealingOffice.open(t, FOUR);
+  const placements = [[1, 2, 3].map(serverId)];
+  const granted = await office.change({ kind: "allocate", placements, handles: 2 });
+  const [grant] = granted.kind === "allocated" ? granted.grants : [];
+  const handle = handleIn(grant as GrantId, 1);
+  for (const holder of [1, 2, 3]) office.machine(holder).copies.set(handle, "good");
+  office.damage(2, handle);
+  await office.seconds(5);
+  t.deepEqual(await office.jobs(), [], "nobody counts on it yet");
+  await office.change(commitOf("/a", [handle], {}));
+  await office.seconds(5);
+  t.is(office.machine(2).copies.get(handle), "good");
+  t.like(await office.jobs(), [{ kind: "mend", subject: 2, state: "done", done: { chunks: 1 } }]);
+});
+
 test("a drained server holds nothing at the end, and may come back", async (t) => {
   const office = await HealingOffice.open(t, FOUR);
   const handles = [];

@@ -7,7 +7,7 @@
 //     read again: see MoveRunner.
 // Z3. A chunk is assessed again, from the state of that moment, right before its move begins.
 
-import type { ChunkHandle, Clock, Logger, MonotonicMs } from "@lumeofs/base";
+import type { ChunkHandle, Clock, Logger, MonotonicMs, ServerId } from "@lumeofs/base";
 import type { Fleet } from "../../fleet/servers.js";
 import { type Assessment, assess, type HeldChunk } from "../../healing/assess.js";
 import { chooseMove, type PlannedMove } from "../../healing/choose-move.js";
@@ -28,6 +28,7 @@ import { MoveQueue } from "../../healing/queue.js";
 import { lostServers, Round } from "../../healing/round.js";
 import { type ChunkRecord, getChunk } from "../../metadata/chunk-table.js";
 import { COMMAND_ITEMS_MAX } from "../../metadata/command.js";
+import { isLive } from "../../metadata/grants.js";
 import { chunksPage, movesPage } from "../../metadata/healing-queries.js";
 import { holdsNothing, memberLength } from "../../metadata/member-content.js";
 import { getMove, type NewMove } from "../../metadata/moves.js";
@@ -186,12 +187,13 @@ export class Healer {
     const { fleet } = this.#parts;
     const state = this.#parts.log.local;
     const mends = beginMends(picture, (server) => {
+      let missed = 0;
       for (const handle of fleet.damagedOf(server)) {
         const chunk = this.#assessNow(state, picture, handle)?.chunk;
-        const isMissed = chunk?.members.includes(server) && !holdsNothing(chunk, server);
-        if (isMissed !== true) fleet.forgetDamage(server, handle);
+        if (chunk?.members.includes(server) && !holdsNothing(chunk, server)) missed++;
+        else if (!mayCountYet(state, handle, server)) fleet.forgetDamage(server, handle);
       }
-      return fleet.damagedCount(server);
+      return missed;
     });
     const backs = callOff(picture);
     if (0 < backs.length) this.#parts.seen.lookAgain(); // what was missing is there again
@@ -454,4 +456,12 @@ function commandOf(decision: Decision) {
         note: decision.note,
       } as const;
   }
+}
+
+/**
+ * Whether this server may become a member of the chunk with what it has now: by a commit, or by
+ * the end of a move. Its damage is told once, and is not forgotten before.
+ */
+function mayCountYet(state: StateReader, handle: ChunkHandle, server: ServerId): boolean {
+  return isLive(state, handle) || getMove(state, handle)?.target === server;
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { KiB } from "@lumeofs/base";
 import test from "ava";
 import type { Body, PutOptions, VerifiedChunk } from "../src/index.js";
-import { content, sameBytes, temporaryFolder } from "./fake/bytes.js";
+import { content, inSharedPieces, sameBytes, temporaryFolder } from "./fake/bytes.js";
 import { FakeCluster, type FakeClusterOptions } from "./fake/cluster.js";
 
 const LIMIT = 4_096;
@@ -51,20 +51,12 @@ test("a small body of any kind goes with its commit, and arrives whole", async (
   const text = "smile 🙂 ".repeat(200);
   await writeFile(file, text);
   const bytes = Buffer.from(text);
-  async function* parts() {
-    const shared = new Uint8Array(100); // used again for every piece: put must copy
-    for (let at = 0; at < bytes.length; at += shared.length) {
-      const part = bytes.subarray(at, at + shared.length);
-      shared.set(part);
-      yield shared.subarray(0, part.length);
-    }
-  }
   const bodies: Record<string, Body> = {
     string: text,
     bytes,
     blob: new Blob([bytes]),
     stream: new Blob([bytes]).stream(),
-    iterable: parts(),
+    iterable: inSharedPieces(bytes, 100),
     file: { file },
   };
   for (const [name, body] of Object.entries(bodies)) {

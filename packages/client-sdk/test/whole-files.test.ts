@@ -7,7 +7,7 @@ import { KiB, MiB } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
 import test from "ava";
 import { type Body, LumeoError, type Reading } from "../src/index.js";
-import { collect, content, sameBytes, temporaryFolder } from "./fake/bytes.js";
+import { collect, content, inSharedPieces, sameBytes, temporaryFolder } from "./fake/bytes.js";
 import { FakeCluster } from "./fake/cluster.js";
 
 test("what put stores, get gives back, for every size around the borders", async (t) => {
@@ -30,14 +30,6 @@ const TEXT = "smile 🙂 ".repeat(50_000);
 
 function bodies(file: string): Record<string, () => Body> {
   const bytes = new TextEncoder().encode(TEXT);
-  async function* parts() {
-    const shared = new Uint8Array(1_000); // used again for every piece: put must copy
-    for (let at = 0; at < bytes.length; at += shared.length) {
-      const part = bytes.subarray(at, at + shared.length);
-      shared.set(part);
-      yield shared.subarray(0, part.length);
-    }
-  }
   return {
     string: () => TEXT,
     Uint8Array: () => bytes,
@@ -45,7 +37,7 @@ function bodies(file: string): Record<string, () => Body> {
     Blob: () => new Blob([bytes]),
     "web stream": () => new Blob([bytes]).stream(),
     "Node stream": () => Readable.from([bytes.subarray(0, 99_999), bytes.subarray(99_999)]),
-    "async iterable": () => parts(),
+    "async iterable": () => inSharedPieces(bytes, 1_000),
     iterable: () => [TEXT.slice(0, 1_000), bytes.subarray(Buffer.byteLength(TEXT.slice(0, 1_000)))],
     file: () => ({ file }),
   };

@@ -36,7 +36,7 @@ import { orphans } from "../src/metadata/queries.js";
 import { getSession } from "../src/metadata/sessions.js";
 import { getUpload } from "../src/metadata/uploads.js";
 import { LoneReplication } from "./lone-replication.js";
-import { commitOf, removalOf, sealed } from "./metadata-driver.js";
+import { commitOf, registrationOf, removalOf, sealed } from "./metadata-driver.js";
 
 const MINUTE = 60_000;
 const LIMITS = {
@@ -137,14 +137,7 @@ class Office {
   }
 
   async register(name: string): Promise<void> {
-    const reply = await this.change({
-      kind: "registerServer",
-      name,
-      storeUuid: name,
-      dataAddress: "h:1",
-      controlAddress: "h:2",
-      labels: {},
-    });
+    const reply = await this.change(registrationOf(name));
     if (reply.kind !== "registered") throw new Error(reply.kind);
     const report = { load: LOAD, damaged: [], isFirst: true };
     this.fleet.heartbeat(reply.server, report, this.clock.monotonicMs());

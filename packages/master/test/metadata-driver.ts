@@ -21,6 +21,8 @@ import { decodeReply } from "../src/metadata/reply-codec.js";
 import { applyEntry } from "../src/metadata/state-machine.js";
 import { MemoryState } from "./memory-state.js";
 
+type Registration = Extract<Command, { kind: "registerServer" }>;
+
 export class MetadataDriver {
   readonly state: MemoryState;
   index = 0;
@@ -163,6 +165,15 @@ export function wholeCrc(count: number): number {
   let crc = 0;
   for (let i = 0; i < count; i++) crc = crc32c(CONTENT, crc);
   return crc;
+}
+
+/** Of a chunkserver that nobody calls. */
+export function registrationOf(
+  name: string,
+  more: Partial<Pick<Registration, "storeUuid" | "labels">> = {},
+): Registration {
+  const addresses = { dataAddress: "h:1", controlAddress: "h:2" };
+  return { kind: "registerServer", name, storeUuid: name, ...addresses, labels: {}, ...more };
 }
 
 export function commitOf(

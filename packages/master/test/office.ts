@@ -19,6 +19,7 @@ import type { Command, Reply } from "../src/metadata/command.js";
 import { jobsPage } from "../src/metadata/healing-queries.js";
 import type { Job } from "../src/metadata/jobs.js";
 import { LoneReplication } from "./lone-replication.js";
+import { registrationOf } from "./metadata-driver.js";
 
 export const SECOND = 1_000;
 const LOAD = {
@@ -142,14 +143,8 @@ export abstract class Office<Machine extends OfficeMachine> {
   }
 
   async #add(name: string, rack: string | undefined): Promise<void> {
-    const reply = await this.change({
-      kind: "registerServer",
-      name,
-      storeUuid: name,
-      dataAddress: "h:1",
-      controlAddress: "h:2",
-      labels: rack === undefined ? {} : { rack },
-    });
+    const labels: Readonly<Record<string, string>> = rack === undefined ? {} : { rack };
+    const reply = await this.change(registrationOf(name, { labels }));
     if (reply.kind !== "registered") throw new Error(reply.kind);
     this.machines.push(this.furnished({ id: reply.server, name, isUp: true }));
   }

@@ -15,6 +15,19 @@ export function content(length: number, seed = 12_345): Buffer {
   return Buffer.from(words.buffer, 0, length);
 }
 
+/** The bytes piece by piece, in one buffer that is used again: who takes them must copy. */
+export async function* inSharedPieces(
+  bytes: Uint8Array,
+  pieceBytes: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const shared = new Uint8Array(pieceBytes);
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    const part = bytes.subarray(at, at + pieceBytes);
+    shared.set(part);
+    yield shared.subarray(0, part.length);
+  }
+}
+
 /** All pieces joined. */
 export async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const all: Uint8Array[] = [];

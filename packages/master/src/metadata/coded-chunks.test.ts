@@ -1,6 +1,12 @@
 import { CODE_DEFAULT, type Code, KiB, serverId, wallMs } from "@lumeofs/base";
 import test from "ava";
-import { codedAs, commitOf, MetadataDriver, sealed } from "../../test/metadata-driver.js";
+import {
+  codedAs,
+  commitOf,
+  MetadataDriver,
+  registrationOf,
+  sealed,
+} from "../../test/metadata-driver.js";
 import { audit } from "../../test/state-audit.js";
 import { append } from "../../test/tail-driver.js";
 import { getChunk, putMembers } from "./chunk-table.js";
@@ -121,7 +127,6 @@ test("a coded chunk gets no unit more, and its move ends with the unit in its pl
 });
 
 function register(driver: MetadataDriver, name: string): void {
-  const addresses = { dataAddress: "h:1", controlAddress: "h:2" };
   driver.now = wallMs(driver.now + 1);
-  driver.apply({ kind: "registerServer", name, storeUuid: name, ...addresses, labels: {} });
+  driver.apply(registrationOf(name));
 }

@@ -1,6 +1,6 @@
 import { type ChunkHandle, type ServerId, serverId } from "@lumeofs/base";
 import test from "ava";
-import { MetadataDriver } from "../../test/metadata-driver.js";
+import { MetadataDriver, registrationOf } from "../../test/metadata-driver.js";
 import { audit } from "../../test/state-audit.js";
 import { getChunk } from "./chunk-table.js";
 import type { Reply, SealedChunk } from "./command.js";
@@ -20,8 +20,7 @@ class Cluster extends MetadataDriver {
   }
 
   register(name: string, storeUuid: string): Reply {
-    const addresses = { dataAddress: "h:1", controlAddress: "h:2" };
-    return this.apply({ kind: "registerServer", name, storeUuid, ...addresses, labels: {} });
+    return this.apply(registrationOf(name, { storeUuid }));
   }
 
   file(path: string): ChunkHandle {

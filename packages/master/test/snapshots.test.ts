@@ -131,6 +131,35 @@ test("3.4.37: entries are applied while a snapshot is made and sent", async (t) 
   t.deepEqual(await behind.commands(), await leader.commands());
 });
 
+test("one snapshot is enough, though more comes in meanwhile than a slow member may cost", async (t) => {
+  const group = await DriverGroup.start(3, SLOW_SNAPSHOTS);
+  const behind = await fallBehind(group);
+  await behind.start();
+  await group.until(() => behind.listener !== undefined);
+  const listener = behind.listener as NonNullable<TestMember["listener"]>;
+  const offers = new Set<number>();
+  const { offered } = listener;
+  listener.offered = (from, offer) => {
+    offers.add(offer.meta.index);
+    return offered(from, offer);
+  };
+  const leader = await group.leader();
+  let longest = 0;
+  for (let i = 0; i < 12; i++) {
+    await putAll(group, texts(20, `c${i}`));
+    await group.world.sleep(50);
+    longest = Math.max(longest, leader.driver?.figures.now.logBytes ?? 0);
+  }
+  await group.converge();
+  t.deepEqual(await behind.commands(), await leader.commands());
+  t.is(offers.size, 1, [...offers].join(", "));
+  t.true(8_000 < longest, `${longest} bytes`);
+  t.true(longest <= 32_000 + 8_000, `${longest} bytes`);
+  await putAll(group, texts(100, "d"));
+  await group.world.sleep(1_000);
+  t.true((leader.driver?.figures.now.logBytes ?? 0) < 10_000, "later the log is short again");
+});
+
 test("3.4.37: a second snapshot may follow the first one at once", async (t) => {
   const group = await DriverGroup.start(3, {
     ...SHORT,

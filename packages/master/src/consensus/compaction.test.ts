@@ -17,7 +17,8 @@ function log(first: number, last: number, meanBytes: number) {
 }
 
 function point(of: ReturnType<typeof log>, durable: number, needed: number = FAR) {
-  return compactionPoint(of, logIndex(durable), logIndex(needed), LIMITS);
+  const wanted = { living: logIndex(needed), bridged: FAR };
+  return compactionPoint(of, logIndex(durable), wanted, LIMITS);
 }
 
 test("compactionPoint() leaves a short log alone", (t) => {
@@ -48,6 +49,18 @@ test("compactionPoint() waits for a living member that is behind, but not for ev
 test("compactionPoint() keeps as many bytes for a living member as the budget allows", (t) => {
   t.is<number | undefined, number>(point(log(1, 100, 390), 100, 30), 30);
   t.is<number | undefined, number>(point(log(1, 100, 400), 100, 30), 88);
+});
+
+test("compactionPoint() keeps more behind a snapshot that is under way, but not for ever", (t) => {
+  const bridged = (of: ReturnType<typeof log>, index: number): number | undefined => {
+    const wanted = { living: logIndex(5), bridged: logIndex(index) };
+    return compactionPoint(of, of.last, wanted, LIMITS);
+  };
+  t.is(bridged(log(1, 1_199, 10), 90), undefined);
+  t.is(bridged(log(1, 1_199, 10), 800), 800);
+  t.is(bridged(log(1, 1_200, 10), 90), 1_150);
+  t.is(bridged(log(1, 100, 1_599), 30), 30);
+  t.is(bridged(log(1, 100, 1_600), 30), 97);
 });
 
 test("compactionPoint() does not write for a handful of entries", (t) => {

@@ -49,7 +49,10 @@ export interface DriverLimits {
   readonly tailEntries: number;
   /** ...unless they are more bytes than this. */
   readonly tailBytes: number;
-  /** For living members that are further behind the log may grow to this many bytes. */
+  /**
+   * For living members that are further behind the log may grow to this many bytes; behind a
+   * snapshot that is under way to one of them, to four times as many.
+   */
   readonly logBytesMax: number;
   /** A snapshot is made whenever so many bytes were applied since the last one. */
   readonly snapshotLogBytes: number;

@@ -24,13 +24,7 @@ import {
   type Random,
   type Timers,
 } from "@lumeofs/base";
-import {
-  type Entry,
-  type LogIndex,
-  logIndex,
-  type SnapshotMeta,
-  type Term,
-} from "../raft/entry.js";
+import type { Entry, LogIndex, SnapshotMeta, Term } from "../raft/entry.js";
 import type { RaftInput, RaftOutput, RaftStatus, Refusal } from "../raft/message.js";
 import { RaftCore } from "../raft/raft.js";
 import { closed, failed, leadershipLost, overloaded, refused } from "./answers.js";
@@ -459,12 +453,8 @@ export class Driver implements Replication, Closable {
     // The core may have yet to hear that so much is applied.
     if (this.#core.standing.applied < durable) return;
     this.#exchange.buildIfDue().catch((error: unknown) => this.#die(error));
-    // A peer that is being given a snapshot needs what follows it: the exchange knows.
-    const matches = this.#core.status.peers
-      .filter((peer) => peer.active && peer.state !== "snapshot")
-      .map((peer) => peer.match);
-    const needed = logIndex(Math.min(this.#exchange.needed, ...matches));
-    const upTo = compactionPoint(log, durable, needed, this.#config.limits);
+    const wanted = this.#exchange.wanted(this.#core.status.peers);
+    const upTo = compactionPoint(log, durable, wanted, this.#config.limits);
     if (upTo === undefined) return;
     const meta = { index: durable, term: durableTerm, membership: log.membershipAt(durable) };
     this.#storage.push({ kind: "compact", meta, upTo });

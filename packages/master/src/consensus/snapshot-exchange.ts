@@ -1,7 +1,8 @@
 // Snapshots in the making, and on their way to and from other members.
 //
 // E1. A snapshot is made from a frozen view of the state: applying and flushing go on meanwhile.
-// E2. What follows a snapshot that is being sent, and the newest one, stays in the log: `needed`.
+// E2. What follows the newest snapshot, and one that is being sent or was sent to a member that has
+//     not caught up since, stays in the log: `wanted`.
 // E3. A transfer that breaks off goes on where it was, while it gets ahead; so does the next one.
 // E4. One snapshot is taken at a time. A newer offer of the leader ends the transfer before it,
 //     which may hang on a dead connection.
@@ -10,6 +11,8 @@
 
 import { type Closable, type Logger, LumeoError, type NodeId, type Timers } from "@lumeofs/base";
 import { type Entry, type LogIndex, logIndex, type Term } from "../raft/entry.js";
+import type { PeerStatus } from "../raft/message.js";
+import type { Wanted } from "./compaction.js";
 import type { DriverLimits } from "./config.js";
 import { encodedLength } from "./entry-codec.js";
 import type { PeerLinks, SnapshotDelivery, SnapshotOffer } from "./peer-link.js";
@@ -20,6 +23,7 @@ import type { StoragePorts } from "./storage-queue.js";
 /** A transfer that has broken off so often without getting ahead is given up. */
 const ATTEMPTS_MAX = 4;
 const RETRY_MS = 500;
+const ANYWHERE = Number.MAX_SAFE_INTEGER;
 
 export type SnapshotLimits = Pick<DriverLimits, "snapshotBytesPerSecond" | "snapshotLogBytes">;
 
@@ -50,8 +54,10 @@ export class SnapshotExchange implements Closable {
   readonly #ports: ExchangePorts;
   readonly #limits: SnapshotLimits;
   readonly #pace: SnapshotPace;
-  /** Last entries of the snapshots that are being sent: what follows them must stay in the log. */
+  /** Last entries of the snapshots that are being sent. */
   readonly #sending = new Map<NodeId, LogIndex>();
+  /** And of those that have arrived, until their members have caught up. */
+  readonly #arrived = new Map<NodeId, LogIndex>();
   /** Bytes of entries that were applied since the newest snapshot was begun. */
   #bytesSince: number;
   #making: Promise<StoredSnapshot> | undefined;
@@ -67,10 +73,23 @@ export class SnapshotExchange implements Closable {
     this.#pace = new SnapshotPace(limits.snapshotBytesPerSecond, ports.timers);
   }
 
-  /** The log should not be forgotten behind this. (E2) */
-  get needed(): LogIndex {
-    const newest = this.#ports.snapshots.newest?.meta.index ?? Number.MAX_SAFE_INTEGER;
-    return logIndex(Math.min(newest, ...this.#sending.values()));
+  /** Behind what the log should not be forgotten. (E2) @param peers  As the leader sees them. */
+  wanted(peers: readonly PeerStatus[]): Wanted {
+    const alive = peers.filter((peer) => peer.active);
+    for (const { id, state, next } of alive) {
+      const isCaughtUp = state === "replicate" && this.#ports.log.last < next;
+      if (isCaughtUp) this.#arrived.delete(id);
+    }
+    const loading = alive.flatMap(({ id, match }) => {
+      const index = this.#arrived.get(id);
+      return index === undefined ? [] : [Math.max(index, match)];
+    });
+    const bridged = Math.min(ANYWHERE, ...this.#sending.values(), ...loading);
+    // Who is being given a snapshot has its place among these.
+    const matches = alive.filter(({ state }) => state !== "snapshot").map(({ match }) => match);
+    const newest = this.#ports.snapshots.newest?.meta.index ?? ANYWHERE;
+    const living = logIndex(Math.min(newest, bridged, ...matches));
+    return { living, bridged: logIndex(bridged) };
   }
 
   /** These were applied. */
@@ -101,7 +120,9 @@ export class SnapshotExchange implements Closable {
       // The log may have been shortened while the file was made, before this transfer held it.
       if (stored.meta.index < log.first - 1) return false;
       this.#sending.set(order.to, stored.meta.index);
-      return await this.#deliver(order, stored);
+      const isThere = await this.#deliver(order, stored);
+      if (isThere) this.#arrived.set(order.to, stored.meta.index);
+      return isThere;
     } catch (error) {
       this.#gaveUp("Cannot send a snapshot", error);
       return false;

@@ -100,7 +100,7 @@ export function asLumeoError(thrown: unknown): LumeoError {
 /**
  * For what goes on after a failure: the LumeoError that was thrown.
  *
- * @throws Anything else, a broken invariant first of all: that is our own bug, and ends the process.
+ * @throws Anything else, a broken invariant first of all: that is our own bug.
  */
 export function expectLumeoError(thrown: unknown): LumeoError {
   if (thrown instanceof LumeoError) return thrown;

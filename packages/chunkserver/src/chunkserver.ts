@@ -133,7 +133,6 @@ export class Chunkserver implements Closable {
     const started = startLink(config, addresses, { ...served, access, fence });
     link = opening.use(started);
     const assigned = assignedPorts(parts, started);
-    // After the loss of a disk: what was on it? And what do disks have twice that were away?
     opening.use(new LossSearch({ ...assigned, clock: host.clock }));
     opening.use(new RollCall({ ...assigned, pauseMs: config.inventoryPauseMs }));
     const { chunkCount, usedBytes } = store.status();

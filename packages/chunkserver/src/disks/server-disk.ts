@@ -106,7 +106,7 @@ export class ServerDisk implements Closable {
     this.#failing.fail(error);
   }
 
-  /** Makes a call of the kernel that goes past `disk`. @throws as `work`; STORE_FAILED if it hangs. */
+  /** Makes a call of the kernel past `disk`. @throws as `work`; STORE_FAILED if it hangs. */
   call<T>(what: string, work: () => Promise<T>): Promise<T> {
     return this.#watch.run(what, work);
   }

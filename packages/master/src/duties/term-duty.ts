@@ -1,5 +1,5 @@
-// Work that remembers, and may not go on in another term of office: what the leader before has begun
-// stands in the state, from which the next one begins anew.
+// Work that remembers, and may not go on in another term of office: what the leader before has
+// begun stands in the state, from which the next one begins anew.
 
 import type { Duty } from "./duty.js";
 

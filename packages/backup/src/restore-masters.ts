@@ -21,6 +21,8 @@ export interface RestoreOptions {
   readonly revision: number | undefined;
   /** Until when chunks are kept that were written after the backup. */
   readonly keepLostUntil: WallMs;
+  /** So many groups were founded from this backup before, and have run; 0 to 99. */
+  readonly restoredBefore: number;
   readonly onProgress?: OnProgress | undefined;
 }
 
@@ -54,8 +56,9 @@ export async function restoreMasters(disk: Disk, options: RestoreOptions): Promi
       await rm(part(id), { recursive: true, force: true });
       const member = { id, folder: part(id), members: options.members };
       const pairs = counted(stateOf(disk, chain), options.onProgress);
-      const { keepLostUntil } = options;
-      revision = await restoreMember(member, { revision: backup.revision, pairs, keepLostUntil });
+      const { keepLostUntil, restoredBefore } = options;
+      const state = { revision: backup.revision, pairs, keepLostUntil, restoredBefore };
+      revision = await restoreMember(member, state);
     }
   } catch (error) {
     for (const id of ids) await rm(part(id), { recursive: true, force: true });

@@ -9,7 +9,7 @@ import { LumeoError, type NodeId, type Random, type Timers, type WallMs } from "
 import { FileDisk, SystemRandom, SystemTimers } from "@lumeofs/node";
 import type { LevelPair, LevelScan } from "./consensus/level-database.js";
 import { openLog } from "./consensus/open-log.js";
-import { REVISION_GAP, restoredState } from "./metadata/restoration.js";
+import { firstRevision, type RestorationTerms, restoredState } from "./metadata/restoration.js";
 import { logIndex, term } from "./raft/entry.js";
 import { founders } from "./raft/membership.js";
 import { encodeImage } from "./state/image-codec.js";
@@ -25,8 +25,7 @@ export interface FoundingMember {
 }
 
 /** All pairs of a backup of everything, in key order; ends with an error if they are not whole. */
-export interface BackedUpState {
-  readonly revision: number;
+export interface BackedUpState extends Pick<RestorationTerms, "revision" | "restoredBefore"> {
   readonly pairs: AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
   /** Until when chunks are kept that the old group made after the backup. */
   readonly keepLostUntil: WallMs;
@@ -56,11 +55,11 @@ export async function restoreMember(
   if (0 < (await disk.list("")).length) {
     throw new LumeoError("EXISTS", `Cannot restore into "${folder}": it is not empty`);
   }
-  const mark = { index: logIndex(backup.revision + REVISION_GAP), term: FIRST_TERM };
-  const { revision, keepLostUntil: keepUntil } = backup;
+  const mark = { index: logIndex(firstRevision(backup)), term: FIRST_TERM };
+  const { revision, restoredBefore, keepLostUntil: keepUntil } = backup;
   const state = await openLevelState({ folder, disk, timers: host.timers });
   try {
-    const pairs = restoredState(backup.pairs, { revision, keepUntil });
+    const pairs = restoredState(backup.pairs, { revision, keepUntil, restoredBefore });
     await state.install(mark, encodeImage(mark, scanOf(pairs)));
   } finally {
     await state.close();

@@ -6,7 +6,12 @@ import { changeFloor } from "../src/metadata/changes.js";
 import { isGarbage } from "../src/metadata/chunk-table.js";
 import { getInlineBytes, inlineTotals } from "../src/metadata/inline-table.js";
 import { stat } from "../src/metadata/queries.js";
-import { BACKUP_RANGES, REVISION_GAP, restoredState } from "../src/metadata/restoration.js";
+import {
+  BACKUP_RANGES,
+  firstRevision,
+  REVISION_GAP,
+  restoredState,
+} from "../src/metadata/restoration.js";
 import { MemoryState } from "./memory-state.js";
 import { inlineOf, MetadataDriver } from "./metadata-driver.js";
 import { audit } from "./state-audit.js";
@@ -18,9 +23,13 @@ async function* backedUp(state: MemoryState): AsyncGenerator<Pair, void, undefin
   for (const { from, to } of BACKUP_RANGES) yield* await state.range(from, to, ALL);
 }
 
-async function restore(m: MetadataDriver, keepUntil: number): Promise<MetadataDriver> {
+async function restore(
+  m: MetadataDriver,
+  keepUntil: number,
+  restoredBefore = 0,
+): Promise<MetadataDriver> {
   const state = new MemoryState();
-  const terms = { revision: m.index, keepUntil: wallMs(keepUntil) };
+  const terms = { revision: m.index, keepUntil: wallMs(keepUntil), restoredBefore };
   let last: Uint8Array = new Uint8Array(0);
   for await (const [key, value] of restoredState(backedUp(m.state), terms)) {
     if (Buffer.compare(last, key) !== -1) throw new Error("keys are out of order");
@@ -28,7 +37,7 @@ async function restore(m: MetadataDriver, keepUntil: number): Promise<MetadataDr
     state.put(key, value);
   }
   const restored = new MetadataDriver(state);
-  restored.index = m.index + REVISION_GAP;
+  restored.index = firstRevision(terms);
   restored.now = m.now;
   return restored;
 }
@@ -45,6 +54,22 @@ test("no number that the old group may have given is given again", async (t) => 
   const session = restored.apply({ kind: "openSession" });
   t.notDeepEqual(session, lostSession);
   t.is(changeFloor(restored.state), revision + REVISION_GAP);
+});
+
+test("a group founded from a backup that was restored before gives no number of the one before", async (t) => {
+  const old = new MetadataDriver();
+  old.commit("/f");
+  const first = await restore(old, old.now + 1_000);
+  const second = await restore(old, old.now + 1_000, 1);
+  const taken = first.grants(500);
+  t.true((taken.at(-1) as number) < (second.grants(64)[0] as number));
+  t.false(isGarbage(second.state, taken[0] as ReturnType<typeof chunkHandle>));
+  const session = first.apply({ kind: "openSession" });
+  t.notDeepEqual(second.apply({ kind: "openSession" }), session);
+  t.true(first.index < changeFloor(second.state), "so are mandates: they are revisions");
+  const last = await restore(old, old.now + 1_000, 99);
+  last.commit("/g");
+  t.true(second.index < last.index);
 });
 
 test("chunks of the lost time stay until the given time, all other garbage goes", async (t) => {

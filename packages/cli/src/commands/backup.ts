@@ -140,9 +140,11 @@ export interface BackupRestoreOptions {
   readonly masters: string;
   readonly revision?: string;
   readonly keepLost?: string;
+  readonly restoredBefore?: string;
 }
 
 const KEEP_LOST_DEFAULT = "7d";
+const RESTORED_BEFORE_MAX = 99;
 
 /** Makes the folders of new masters from a backup. */
 export async function backupRestore(
@@ -158,6 +160,7 @@ export async function backupRestore(
     members,
     revision: parseRevision(options.revision),
     keepLostUntil: wallMs(context.clock.wallMs() + keepLostMs),
+    restoredBefore: parseCount(options.restoredBefore ?? "0", 0, RESTORED_BEFORE_MAX),
     onProgress: recordProgress("Restoring", context),
   });
   output.result(

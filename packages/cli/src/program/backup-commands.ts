@@ -21,6 +21,10 @@ export function addBackupCommands(program: Command, run: RunCommand): void {
     .requiredOption("--masters <list>", "the new masters: m1=host:port,m2=host:port,...")
     .option("--revision <n>", "that one of the backups, as ls shows it")
     .option("--keep-lost <duration>", "keep chunks written after the backup so long, 7d without it")
+    .option(
+      "--restored-before <n>",
+      "so many groups have run from this backup already, 0 without it",
+    )
     .addHelpText(
       "after",
       examples(

@@ -4,7 +4,8 @@
 // are there: chunks on disks, sessions in clients, positions of watches, tokens of locks. So the
 // new group must never give a number again that the old one may have given:
 //
-// B1. Log indexes (revisions, tokens) and all counted numbers go on far behind the backup.
+// B1. Log indexes (revisions, tokens) and all counted numbers go on far behind the backup, and so
+//     much farther for each group that was founded from it before.
 // B2. Sessions are not kept: their clients begin anew, and no request is taken for another one.
 // B3. The feed begins anew: whoever watched in the lost time hears GONE, and lists again.
 // B4. Chunks of the lost time are not deleted for a while: a later backup may need them.
@@ -35,7 +36,7 @@ import type { StateView } from "./state.js";
 
 type Pair = readonly [key: Uint8Array, value: Uint8Array];
 
-/** The log of the new group begins so far behind the backup: ten months at 40,000 entries/s. */
+/** The log of a new group begins so far behind the backup: ten months at 40,000 entries/s. */
 export const REVISION_GAP = 2 ** 40;
 /** Counted numbers go on so far behind the backup. */
 const COUNTER_GAPS = {
@@ -69,6 +70,16 @@ export interface RestorationTerms {
   readonly revision: number;
   /** How long chunks of the lost time are kept, by the state's clock. */
   readonly keepUntil: WallMs;
+  /** So many groups were founded from this backup before, and have run. */
+  readonly restoredBefore: number;
+}
+
+/** Where the log of the new group begins. */
+export function firstRevision({
+  revision,
+  restoredBefore,
+}: Pick<RestorationTerms, "revision" | "restoredBefore">): number {
+  return revision + REVISION_GAP * (1 + restoredBefore);
 }
 
 /** The state that the new group begins with, from that of the backup, in key order. */
@@ -76,8 +87,8 @@ export async function* restoredState(
   pairs: AsyncIterable<Pair>,
   terms: RestorationTerms,
 ): AsyncGenerator<Pair, void, undefined> {
-  const counters = new CounterTable();
-  const floor = feedFloor(terms.revision + REVISION_GAP);
+  const counters = new CounterTable(1 + terms.restoredBefore);
+  const floor = feedFloor(firstRevision(terms));
   let firstGrant: number | undefined;
   let isFeedBegun = false;
   let before: Restoration | undefined;
@@ -141,9 +152,14 @@ type Gapped = keyof typeof COUNTER_GAPS;
 class CounterTable {
   readonly #values = new Map<number, Uint8Array>();
   readonly #table = counterKey("clock")[0] as number;
+  readonly #gaps: number;
   #isDrained = false;
   grantsBefore = 0;
   grantsAfter = 0;
+
+  constructor(gaps: number) {
+    this.#gaps = gaps;
+  }
 
   takes(key: Uint8Array): boolean {
     return key[0] === this.#table;
@@ -170,7 +186,7 @@ class CounterTable {
     const which = counterKey(name)[1] as number;
     const bytes = this.#values.get(which);
     const before = bytes === undefined ? 1 : new ByteReader(bytes).u53();
-    const after = before + COUNTER_GAPS[name];
+    const after = before + this.#gaps * COUNTER_GAPS[name];
     invariant(Number.isSafeInteger(after * GRANT_SLOTS), "numbers are used up", { after });
     this.#values.set(which, new ByteWriter(8).u53(after).finish());
     if (name === "grant") [this.grantsBefore, this.grantsAfter] = [before, after];

@@ -17,6 +17,7 @@ import test from "ava";
 import fc from "fast-check";
 import type { Command, InlineContent, Proposal, Reply } from "./command.js";
 import { decodeProposal, encodeProposal } from "./command-codec.js";
+import { inlineRecord } from "./inline-table.js";
 import { emptyDirectory } from "./inodes.js";
 import { jobId } from "./jobs.js";
 import { decodeReply, encodeReply } from "./reply-codec.js";
@@ -323,6 +324,40 @@ test("a proposal survives its bytes, and equal proposals have equal bytes", (t) 
     { numRuns: 500 },
   );
 });
+
+test("bytes that a leader offers to keep are written and read as their record", (t) => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 5_000 }), fc.maxSafeNat(), (bytes, totalBytesMax) => {
+      const offered = encodeProposal(proposalOf({ kind: "offered", bytes, totalBytesMax }));
+      const kept = { kind: "kept", record: inlineRecord(bytes), totalBytesMax } as const;
+      t.is(Buffer.compare(offered, encodeProposal(proposalOf(kept))), 0);
+      const { command } = decodeProposal(offered);
+      t.deepEqual(command.kind === "commit" ? command.inline : undefined, kept);
+    }),
+  );
+});
+
+function proposalOf(inline: InlineContent): Proposal {
+  const command: Command = {
+    kind: "commit",
+    path: "/a",
+    upload: undefined,
+    chunks: [],
+    chunkSizeBytes: 1,
+    replicas: 3,
+    crc32c: 1,
+    precondition: { kind: "none" },
+    makeParents: false,
+    contentType: "",
+    metadata: {},
+    tags: {},
+    ttlMs: undefined,
+    fence: undefined,
+    code: undefined,
+    inline,
+  };
+  return { at: wallMs(1), request: undefined, command };
+}
 
 test("a reply survives its bytes", (t) => {
   fc.assert(fc.property(reply, (value) => t.deepEqual(decodeReply(encodeReply(value)), value)));

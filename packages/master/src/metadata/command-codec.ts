@@ -39,13 +39,14 @@ import {
   writeNumber,
   writeText,
 } from "./fields.js";
+import { writeInlineRecord } from "./inline-table.js";
 import type { Fence } from "./locks.js";
 import { readPolicyChange, readSetting, writePolicyChange, writeSetting } from "./policy-codec.js";
 
 const PRECONDITION = { none: 0, absent: 1, revision: 2 } as const;
 /** Version 4: a commit may bring the bytes of its file. */
 const PROPOSAL_VERSION = 4;
-const INLINE = { none: 0, kept: 1, refused: 2 } as const;
+const INLINE = { none: 0, kept: 1, offered: 1, refused: 2 } as const;
 
 /** The bytes of a log entry. */
 export function encodeProposal(proposal: Proposal): Uint8Array {
@@ -268,6 +269,7 @@ function writeCommit(w: ByteWriter, command: Extract<Command, { kind: "commit" }
 function writeInline(w: ByteWriter, inline: InlineContent | undefined): void {
   w.u8(INLINE[inline?.kind ?? "none"]);
   if (inline?.kind === "kept") w.u53(inline.totalBytesMax).sized(inline.record);
+  if (inline?.kind === "offered") writeInlineRecord(w.u53(inline.totalBytesMax), inline.bytes);
   if (inline?.kind === "refused") writeText(w, inline.why);
 }
 

@@ -183,6 +183,8 @@ export type InlineContent =
       /** All that is kept so, with this one. */
       readonly totalBytesMax: number;
     }
+  /** As the leader proposes it: it is read as `kept`. Its record is put together in the log. */
+  | { readonly kind: "offered"; readonly bytes: Uint8Array; readonly totalBytesMax: number }
   /** In the log nevertheless: what was kept at an earlier try must not be refused at this one. */
   | { readonly kind: "refused"; readonly why: string };
 

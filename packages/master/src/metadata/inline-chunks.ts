@@ -1,7 +1,14 @@
 // Small files whose bytes come with their commit: how they become a chunk, and whether that chunk
 // is whole. The table of the bytes is in inline-table.ts.
 
-import { type ChunkHandle, crc32c, grantId, handleIn, type InodeId } from "@lumeofs/base";
+import {
+  type ChunkHandle,
+  crc32c,
+  grantId,
+  handleIn,
+  type InodeId,
+  invariant,
+} from "@lumeofs/base";
 import { type ChunkRecord, putInlineChunk } from "./chunk-table.js";
 import { type Command, quoted, type Refused, refuse, type SealedChunk } from "./command.js";
 import { takeNumber } from "./counters.js";
@@ -27,6 +34,7 @@ export function keepInline(state: State, inode: InodeId, commit: Commit): Kept |
   if (0 < commit.chunks.length || commit.upload !== undefined || commit.code !== undefined) {
     return refuse("INVALID_ARGUMENT", `${what}: it has chunks, an upload or a code, too`);
   }
+  invariant(inline.kind === "kept", "a commit was not read from the log");
   const lengthBytes = inline.record.byteLength - 1;
   if (lengthBytes < 1 || INLINE_BYTES_MAX < lengthBytes) {
     const why = `it has ${lengthBytes} bytes, expected 1 to ${INLINE_BYTES_MAX}`;

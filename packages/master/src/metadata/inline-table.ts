@@ -8,7 +8,7 @@
 //     their lengths.
 // B3. Bytes are never changed: whoever writes the file again gets another handle.
 
-import { type ChunkHandle, KiB } from "@lumeofs/base";
+import { type ByteWriter, type ChunkHandle, KiB } from "@lumeofs/base";
 import { addToCount, getCount } from "./counters.js";
 import { inlineKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
@@ -28,6 +28,14 @@ export function inlineRecord(bytes: Uint8Array): Uint8Array {
   record[0] = INLINE_VERSION;
   record.set(bytes, 1);
   return record;
+}
+
+/** Length and bytes of the same record, without making it first. */
+export function writeInlineRecord(writer: ByteWriter, bytes: Uint8Array): void {
+  writer
+    .u32(1 + bytes.byteLength)
+    .u8(INLINE_VERSION)
+    .bytes(bytes);
 }
 
 /** The bytes in a record; a view. Undefined if its version is unknown: then it is damaged. */

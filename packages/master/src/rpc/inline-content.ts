@@ -5,7 +5,7 @@
 import { LumeoError } from "@lumeofs/base";
 import { nativeCrc32c } from "@lumeofs/node";
 import type { Command } from "../metadata/command.js";
-import { INLINE_BYTES_MAX, inlineRecord } from "../metadata/inline-table.js";
+import { INLINE_BYTES_MAX } from "../metadata/inline-table.js";
 
 export interface InlineTerms {
   /** A larger file is not kept so; 0: none is. */
@@ -34,7 +34,7 @@ export function withInline(terms: InlineTerms, commit: Commit, bytes: Uint8Array
     throw new LumeoError("CHECKSUM", `${what}: their checksum is ${is}, expected ${said}`);
   }
   const { totalBytesMax } = terms;
-  return { ...commit, inline: { kind: "kept", record: inlineRecord(bytes), totalBytesMax } };
+  return { ...commit, inline: { kind: "offered", bytes, totalBytesMax } };
 }
 
 function refusalOf(

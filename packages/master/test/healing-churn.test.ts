@@ -125,6 +125,20 @@ test("a job says why its moves fail, and ends when they do not any more", async 
   t.like(await ended(office, "drain", 120), { state: "done", done: { chunks: 3 } });
 });
 
+test("a job stops saying that no server can take copies when one does", async (t) => {
+  const office = await HealingOffice.open(t, ["cs1", "cs2", "cs3", "cs4"]);
+  await files(office, 100);
+  office.down(4);
+  office.copyMs = 5_000;
+  await office.change({ kind: "createJob", job: "drain", subject: serverId(1) });
+  await office.seconds(30);
+  const homeless = "100 chunks found no server that can take a copy";
+  t.like(await jobOf(office, "drain"), { state: "running", note: homeless });
+  office.up(4);
+  await office.seconds(30);
+  t.like(await jobOf(office, "drain"), { state: "running", note: "" });
+});
+
 for (const kind of ["drain", "decommission"] as const) {
   test(`a ${kind} ends while two servers come and go for ever`, async (t) => {
     const office = await HealingOffice.open(t, SIX);

@@ -46,14 +46,17 @@ export class AbandonedChunks {
   }
 
   /** Never rejects (A1). */
-  async #tell(): Promise<void> {
-    this.#isTelling = true;
-    await this.#calls.runAside(SETTINGS, async (call) => {
-      while (0 < this.#handles.length) {
-        const handles = this.#handles.splice(0, HANDLES_PER_MESSAGE);
-        await this.#metadata.mutate(call, "abandonChunks", { handles });
+  #tell(): Promise<void> {
+    return this.#calls.runAside(SETTINGS, async (call) => {
+      this.#isTelling = true;
+      try {
+        while (0 < this.#handles.length) {
+          const handles = this.#handles.splice(0, HANDLES_PER_MESSAGE);
+          await this.#metadata.mutate(call, "abandonChunks", { handles });
+        }
+      } finally {
+        this.#isTelling = false; // in the turn in which none was left: the next one begins anew
       }
     });
-    this.#isTelling = false;
   }
 }

@@ -29,8 +29,7 @@ export interface FinishedList {
 
 /** What is left of a list that nobody commits. */
 export interface AbandonedList {
-  /** Known when what is being recorded has been. */
-  readonly upload: Promise<number | undefined>;
+  readonly upload: number | undefined;
   /** Of chunks that are stored, and not in that upload. */
   readonly handles: readonly number[];
 }
@@ -51,6 +50,8 @@ export class ChunkList {
   #failure: unknown;
   #alarm: Alarm | undefined;
   #isAbandoned = false;
+  /** Chunks that the masters were to get and, as far as is known, have not. */
+  readonly #unrecorded: StoredChunk[] = [];
 
   constructor(call: Call, path: string, metadata: Metadata, ports: Ports) {
     this.#call = call;
@@ -92,13 +93,13 @@ export class ChunkList {
     return this.#isAbandoned;
   }
 
-  /** Nothing will be committed. @returns What the masters may forget. */
-  abandon(): AbandonedList {
+  /** Nothing will be committed. @returns What the masters may forget, when nothing is recorded. */
+  async abandon(): Promise<AbandonedList> {
     this.#isAbandoned = true;
     this.#alarm?.cancel();
-    const chunks = [...this.#pending, ...this.#early.values()];
-    const upload = this.#recording.then(() => this.#upload);
-    return { upload, handles: chunks.map(({ handle }) => handle) };
+    await this.#recording;
+    const chunks = [...this.#pending, ...this.#early.values(), ...this.#unrecorded];
+    return { upload: this.#upload, handles: chunks.map(({ handle }) => handle) };
   }
 
   #append(chunk: StoredChunk): void {
@@ -125,11 +126,12 @@ export class ChunkList {
     this.#pending = [];
     this.#recorded += chunks.length;
     this.#recording = this.#recording.then(async () => {
-      if (this.#failure !== undefined || chunks.length === 0) return;
       try {
-        await this.#send(first, chunks);
+        if (this.#failure !== undefined) throw this.#failure;
+        if (0 < chunks.length) await this.#send(first, chunks);
       } catch (error) {
         this.#failure = error;
+        this.#unrecorded.push(...chunks);
       }
     });
     return this.#recording;

@@ -142,7 +142,7 @@ export class ChunkSender {
     this.#abandoned.add(handles);
   }
 
-  /** The call of these sends has failed: they are on their way to their own ends. */
+  /** Their call has failed: they are on their way to their own ends. */
   leave(sends: readonly Promise<unknown>[]): void {
     this.#abandoned.follow(sends);
   }
@@ -178,14 +178,17 @@ export class ChunkSender {
     throw tooLate();
   }
 
-  /** Undefined if nobody would accept its commit any more. */
+  /** Undefined if nobody would accept its commit any more: then it is abandoned (W6). */
   #stored(
     target: Allocation,
     written: WrittenChunk & Pick<Partial<ChunkRef>, "coding">,
   ): StoredChunk | undefined {
     const { handle, epoch, usableUntil } = target;
-    if (usableUntil <= this.#ports.clock.monotonicMs()) return undefined;
-    return { handle, epoch, usableUntil, coding: undefined, ...written };
+    if (this.#ports.clock.monotonicMs() < usableUntil) {
+      return { handle, epoch, usableUntil, coding: undefined, ...written };
+    }
+    this.abandon([handle]);
+    return undefined;
   }
 
   async #target(call: Call, { replicas, code, fallback }: Redundancy): Promise<Target> {

@@ -331,14 +331,13 @@ export class Writer {
 
   /** The masters may forget what was recorded; without this they do so after a while. */
   #abandon(call: Call, list: ChunkList): void {
-    const { upload: recorded, handles } = list.abandon();
-    this.#sender.abandon(handles);
     const forget = async (): Promise<void> => {
-      const upload = await recorded;
+      const { upload, handles } = await list.abandon();
+      this.#sender.abandon(handles);
       if (upload === undefined || call.cancellation.aborted) return;
       await this.#parts.metadata.mutate(call, "abortUpload", { upload });
     };
-    forget().catch(() => undefined);
+    this.#sender.leave([forget().catch(() => undefined)]);
   }
 }
 

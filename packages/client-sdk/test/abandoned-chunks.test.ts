@@ -1,8 +1,9 @@
 // What clients wrote and did not commit: the masters know all of it when the client is closed.
 
-import { LumeoError as InternalError, KiB, MiB } from "@lumeofs/base";
+import { LumeoError as InternalError, KiB, MiB, monotonicMs } from "@lumeofs/base";
 import test, { type ExecutionContext } from "ava";
 import type { Lumeo } from "../src/index.js";
+import { type Ports, systemPorts } from "../src/ports.js";
 import { content, until } from "./fake/bytes.js";
 import { FakeCluster } from "./fake/cluster.js";
 
@@ -101,20 +102,57 @@ for (const { what, work } of CASES) {
     const client = cluster.client();
     await work(cluster, client, t);
     await client.close();
-    await until(() => [...cluster.servers.values()].every((one) => one.openRequests === 0));
-    const { applied, abandoned } = cluster.namespace;
-    const committed = applied.flatMap(({ commit }) => commit?.chunks ?? []);
-    const kept = new Set(committed.map(({ handle }) => handle ?? 0));
-    const stored = [...cluster.servers.values()].flatMap(({ chunks }) => [...chunks.keys()]);
-    t.true(
-      stored.some((handle) => !kept.has(handle)),
-      "the case leaves something behind",
-    );
-    for (const handle of stored) {
-      if (!kept.has(handle)) t.true(abandoned.has(handle), `${handle} is not abandoned`);
-    }
-    for (const handle of abandoned) t.false(kept.has(handle), `${handle} is in a file`);
+    await checkRest(cluster, t);
   });
+}
+
+for (const bytes of [5 * KiB, 3 * MiB]) {
+  test(`${bytes} bytes that came after the end of their grant are abandoned`, async (t) => {
+    await using cluster = await FakeCluster.start();
+    const { ports, pass } = passing();
+    const client = cluster.client({}, ports);
+    let count = 0;
+    for (const server of cluster.servers.values()) {
+      const confirm = () => {
+        if (count++ === 0) pass(cluster.namespace.usableMs);
+      };
+      server.faults = { confirm };
+    }
+    await client.put("/f", content(bytes));
+    await client.close();
+    await checkRest(cluster, t);
+  });
+}
+
+/** A clock that the test puts forward; alarms do not see it. */
+function passing(): { readonly ports: Ports; readonly pass: (ms: number) => void } {
+  const ports = systemPorts();
+  let passedMs = 0;
+  const clock = {
+    monotonicMs: () => monotonicMs(ports.clock.monotonicMs() + passedMs),
+    wallMs: () => ports.clock.wallMs(),
+  };
+  const pass = (ms: number): void => {
+    passedMs += ms;
+  };
+  return { ports: { ...ports, clock }, pass };
+}
+
+/** Something was left behind, and the masters know of all that was. */
+async function checkRest(cluster: FakeCluster, t: ExecutionContext): Promise<void> {
+  await until(() => [...cluster.servers.values()].every((one) => one.openRequests === 0));
+  const { applied, abandoned } = cluster.namespace;
+  const committed = applied.flatMap(({ commit }) => commit?.chunks ?? []);
+  const kept = new Set(committed.map(({ handle }) => handle ?? 0));
+  const stored = [...cluster.servers.values()].flatMap(({ chunks }) => [...chunks.keys()]);
+  t.true(
+    stored.some((handle) => !kept.has(handle)),
+    "the case leaves something behind",
+  );
+  for (const handle of stored) {
+    if (!kept.has(handle)) t.true(abandoned.has(handle), `${handle} is not abandoned`);
+  }
+  for (const handle of abandoned) t.false(kept.has(handle), `${handle} is in a file`);
 }
 
 test("close does not wait long for masters that do not hear of it", async (t) => {

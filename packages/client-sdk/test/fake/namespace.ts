@@ -48,9 +48,9 @@ export class FakeNamespace {
   readonly #servers: ReadonlyMap<number, FakeChunkserver>;
   readonly #sessions = new Map<number, Map<number, Result>>();
   readonly #uploads = new Map<number, ChunkRef[]>();
-  /** Servers of each grant. */
   /** Handles that clients will not commit. */
   readonly abandoned = new Set<number>();
+  /** Servers of each grant. */
   readonly #grants = new Map<number, readonly number[]>();
   readonly #replicas = new Map<number, readonly number[]>();
   #lastNumber = 0;

@@ -257,9 +257,10 @@ test("a primary that takes long to seal, and is there, is waited for, though an 
     return onBegin(...order);
   };
   const { onSeal } = o.primaries;
-  o.primaries.onSeal = async (...order) => {
+  o.primaries.onSeal = async (server, tail, signal) => {
     await o.world.sleep(8_000);
-    return onSeal(...order);
+    signal.throwIfAborted();
+    return onSeal(server, tail, signal);
   };
   await o.open("/log");
   await o.world.sleep(6_000);

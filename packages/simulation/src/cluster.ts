@@ -5,7 +5,7 @@ import { type ChunkserverConfig, readConfig } from "@lumeofs/chunkserver";
 import { checkSettings, getChunk, type MasterConfig, type StateReader } from "@lumeofs/master";
 import { shuffled, type World } from "@lumeofs/testkit";
 import { ServedBytes } from "./checks/served-bytes.js";
-import { must } from "./checks/violation.js";
+import { isOfFailedStore, must } from "./checks/violation.js";
 import { ChunkserverMachine } from "./machine/chunkserver-machine.js";
 import { ClientMachine, type Program } from "./machine/client-machine.js";
 import type { Machine, Surroundings } from "./machine/machine.js";
@@ -39,6 +39,8 @@ export const TIMES = {
 } as const;
 const SCRUB_ROUND_MS = 3_000;
 const TAIL_IDLE_MS = 4_000;
+const DISK_SUSPECT_MS = 1_000;
+const DISK_STUCK_MS = 4_000;
 
 /** What a master has applied that is ahead of all others. */
 export interface NewestState {
@@ -169,8 +171,13 @@ export class Cluster {
 
   #isCopied(handle: number): boolean {
     const reader = this.newest()?.reader;
-    const record = reader && getChunk(reader, chunkHandle(handle));
-    return record !== undefined && record.coding === undefined;
+    try {
+      const record = reader && getChunk(reader, chunkHandle(handle));
+      return record !== undefined && record.coding === undefined;
+    } catch (error) {
+      if (isOfFailedStore(error)) return false;
+      throw error;
+    }
   }
 
   /** Says of a log that it names what must not be: two histories, states that differ. */
@@ -227,6 +234,8 @@ export function chunkserverConfigs(
     "inventory-pause-ms": inventoryPauseMs,
     "tail-idle-ms": TAIL_IDLE_MS,
     "scrub-round-ms": SCRUB_ROUND_MS,
+    "disk-suspect-ms": DISK_SUSPECT_MS,
+    "disk-stuck-ms": DISK_STUCK_MS,
   }));
   return Promise.all(
     settings.map((one) => {

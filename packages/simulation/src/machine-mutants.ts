@@ -1,8 +1,11 @@
-// Deliberate bugs that only show where machines lose disks, or programs change files in place.
+// Deliberate bugs that only show where machines lose disks or what is on them, stand still or have
+// clocks that err, or where programs change files in place.
 
 import type { Mutant } from "./mutants.js";
 
 const SEEDS_MAX = 30;
+/** Of rules of leases and epochs. */
+const LEASE_SEEDS_MAX = 12;
 
 export const MACHINE_MUTANTS: readonly Mutant[] = [
   {
@@ -60,5 +63,45 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     },
     seedsMax: SEEDS_MAX,
     lens: "editors",
+  },
+  {
+    name: "the roll is called, and nobody is told who is missing",
+    patches: {
+      chunkserver: [{ file: "disks/roll-call", find: "this.#tell(page,", replace: "void (page," }],
+    },
+    seedsMax: SEEDS_MAX,
+    lens: "silent",
+  },
+  {
+    name: "a disk whose calls do not return is waited for",
+    patches: {
+      chunkserver: [
+        { file: "disks/disk-watch", find: "if (stuckMs <= openMs)", replace: "if (openMs < 0)" },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+    lens: "silent",
+  },
+  {
+    name: "a master whose state cannot be read goes on",
+    patches: {
+      master: [{ file: "master", find: "store.failed.then(ports.onFatal);", replace: "" }],
+    },
+    seedsMax: SEEDS_MAX,
+    lens: "masters",
+  },
+  {
+    name: "a leader that stood still reads without asking the majority",
+    patches: {
+      master: [
+        {
+          file: "consensus/read-gate",
+          find: 'return this.#linearizable();\n            case "lease":',
+          replace: 'return this.#stale();\n            case "lease":',
+        },
+      ],
+    },
+    seedsMax: LEASE_SEEDS_MAX,
+    lens: "suspended",
   },
 ];

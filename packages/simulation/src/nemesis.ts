@@ -62,6 +62,7 @@ export class Nemesis {
     for (const machine of this.#cluster.all) {
       machine.slowFactor = 1;
       machine.fullUntil = 0;
+      if (!this.#isChunkserver(machine)) machine.letGo();
       machine.resume();
       machine.calm();
       machine.start();
@@ -83,14 +84,40 @@ export class Nemesis {
         machine.slowFactor = 1;
       });
     });
+    this.#schedule.often("hang", faults.hangMs, (random) => this.#hang(random));
     this.#schedule.often("full", faults.fullMs, (random) => {
       this.#storing(random).fullUntil = this.#world.now + random.fraction() * FAULT_MS_MAX;
     });
   }
 
+  /** Of several disks the weak one hangs, for the masters count it as lost in the end. */
+  #hang(random: SeededRandom): void {
+    const machine = this.#storing(random);
+    if (machine.disks.length === 1) {
+      machine.hang();
+      // A chunkserver gives its disk up by itself, a master does not.
+      const isForGood = this.#isChunkserver(machine) && random.fraction() < 0.5;
+      if (!isForGood) this.#schedule.later(random, () => machine.letGo());
+      return;
+    }
+    this.#harm(random, (victim) => {
+      victim.hangDisk();
+      if (random.fraction() < 0.5) this.#schedule.later(random, () => victim.letGo());
+    });
+  }
+
+  #isChunkserver(machine: Machine): boolean {
+    return this.#cluster.chunkservers.some((one) => one === machine);
+  }
+
   /** What is gone for good, within the atlas. */
   #beginLosses(): void {
     const { faults } = this.#cluster.options;
+    this.#schedule.often("drop", faults.dropMs, (random) => {
+      this.#harm(random, (machine) => {
+        machine.dropChunk(random).catch((error: unknown) => this.#storeMayFail(error));
+      });
+    });
     this.#schedule.often("flip", faults.flipMs, (random) => {
       this.#harm(random, (machine) => machine.flipBit(random));
     });
@@ -203,9 +230,11 @@ export class Nemesis {
       (isSo) => {
         if (isSo && !this.#schedule.isOver) harm(machine);
       },
-      (error: unknown) => {
-        if (!isOfFailedStore(error)) this.#world.fail(error);
-      },
+      (error: unknown) => this.#storeMayFail(error),
     );
+  }
+
+  #storeMayFail(error: unknown): void {
+    if (!isOfFailedStore(error)) this.#world.fail(error);
   }
 }

@@ -33,6 +33,10 @@ export interface Faults {
   /** Disks of one master at a time rot, or are lost: another master takes its place. */
   readonly masterRotMs: FaultPause;
   readonly masterWipeMs: FaultPause;
+  /** Calls of a disk do not return, for a while or until its process has ended. */
+  readonly hangMs: FaultPause;
+  /** A chunk is gone from a running chunkserver, and nobody is told. */
+  readonly dropMs: FaultPause;
   /** Operators drain nodes, take them back, and let the fleet be balanced. */
   readonly operatorMs: FaultPause;
 }
@@ -89,12 +93,18 @@ export interface ClusterOptions {
   readonly faultyMs: number;
 }
 
+/** How files are coded, and of how many lives that have no more than one victim. */
+const CODE = "2+1/64KiB";
+const CODED_LIVES = 0.25;
+
 const NONE_OF_THE_LATER = {
   warpMs: undefined,
   suspendMs: undefined,
   diskLossMs: undefined,
   masterRotMs: undefined,
   masterWipeMs: undefined,
+  hangMs: undefined,
+  dropMs: undefined,
 } as const;
 
 /** Draws a life; every kind of fault is left out of many of them. */
@@ -161,7 +171,9 @@ export function drawOptions(random: Random): ClusterOptions {
     },
     faultyMs: integerBetween(random, 4_000, 12_000),
   };
-  return { ...drawn, ...drawMore(random, drawn, often) };
+  const options = { ...drawn, ...drawMore(random, drawn, often) };
+  // Files that grow are not converted meanwhile.
+  return options.code === undefined ? options : { ...options, logs: 0 };
 }
 
 /** Drawn behind everything else, so that seeds keep what they had before. */
@@ -174,12 +186,10 @@ function drawMore(
 ): Pick<ClusterOptions, LaterDrawn | "faults"> {
   const disks = 0 < victims && random.fraction() < 0.4 ? integerBetween(random, 2, 3) : 1;
   const isGroup = 1 < masters;
-  return {
+  const later = {
     tinyShare: 0.5 * random.fraction(),
     editedFiles: random.fraction() < 0.5 ? integerBetween(random, 1, 3) : 0,
     disks,
-    code: undefined,
-    codedShare: 0,
     faults: {
       ...faults,
       warpMs: often(0.2, 1_000, 6_000),
@@ -187,8 +197,13 @@ function drawMore(
       diskLossMs: 1 < disks ? often(0.8, 2_000, 8_000) : undefined,
       masterRotMs: isGroup ? often(0.3, 1_000, 6_000) : undefined,
       masterWipeMs: isGroup ? often(0.2, 2_000, 8_000) : undefined,
+      hangMs: often(0.3, 2_000, 10_000),
+      dropMs: 0 < victims ? often(0.4, 1_000, 6_000) : undefined,
     },
   };
+  // One unit may be lost, and so may what one machine has.
+  const isCoded = victims <= 1 && random.fraction() < CODED_LIVES;
+  return { ...later, code: isCoded ? CODE : undefined, codedShare: isCoded ? 0.4 : 0 };
 }
 
 const NO_FAULTS: Faults = {
@@ -314,7 +329,7 @@ const coded = (options: ClusterOptions): ClusterOptions => ({
   logs: 0,
   largeShare: 0.2,
   victims: Math.min(1, options.victims),
-  code: options.code ?? "2+1/64KiB",
+  code: options.code ?? CODE,
   codedShare: 0.8,
   faults: { ...options.faults, operatorMs: 1_000, wipeMs: 4_000, flipMs: 600 },
 });
@@ -375,6 +390,17 @@ const editors = (options: ClusterOptions): ClusterOptions => ({
   editedFiles: 2,
 });
 
+/** Chunks that are gone without a word, and disks whose calls do not return. */
+const silent = (options: ClusterOptions): ClusterOptions => ({
+  ...options,
+  clients: 4,
+  thinkMsMean: 80,
+  victims: Math.max(1, options.victims),
+  logs: 0,
+  faults: { ...NO_FAULTS, hangMs: 1_500, dropMs: 600, killMs: options.faults.killMs },
+  faultyMs: 6_000,
+});
+
 /** Ways to look where a kind of bug would be: they change the options of every seed. */
 export const LENSES = {
   schism,
@@ -392,6 +418,7 @@ export const LENSES = {
   disks,
   masters,
   editors,
+  silent,
 } as const;
 export type Lens = keyof typeof LENSES;
 

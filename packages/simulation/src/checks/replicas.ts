@@ -15,7 +15,8 @@
 //
 // Of a coded chunk each member has its unit, by the unit's own length and checksum.
 
-import { type ChunkHandle, invariant, unitCount } from "@lumeofs/base";
+import { type ChunkHandle, invariant, LumeoError, unitCount } from "@lumeofs/base";
+import type { Chunkserver } from "@lumeofs/chunkserver";
 import {
   type ChunkRecord,
   chunksPage,
@@ -38,8 +39,11 @@ const CHUNKS_MAX = 100_000;
 const JOBS_MAX = 10_000;
 /** Between two looks whether everything is whole. */
 const LOOK_MS = 1_000;
+/** A copy that cannot be read within so long is looked at again. */
+const VERIFY_MS_MAX = 6_000;
 
 type Member = ChunkRecord["members"][number];
+type Verdict = Awaited<ReturnType<Chunkserver["store"]["verify"]>>;
 
 export class ReplicaChecks {
   jobsDone = 0;
@@ -74,7 +78,7 @@ export class ReplicaChecks {
     const { world } = this.#cluster;
     for (;;) {
       this.missing = await this.#firstFault().catch((error: unknown) => {
-        if (isOfFailedStore(error)) return "the disk of a master has failed";
+        if (isOfFailedStore(error)) return "a disk has failed";
         throw error;
       });
       world.record(() => `not whole: ${this.missing}`);
@@ -197,13 +201,26 @@ export class ReplicaChecks {
       if (holdsNothing(chunk, member)) continue;
       const machine = this.#machineOf(reader, member);
       if (machine === undefined) return `chunk ${handle} lists server ${member}, which is away`;
-      const verdict = await machine.chunkserver?.store.verify(handle);
+      const verdict = await this.#verified(machine, handle);
       if (verdict?.kind !== "intact") return `chunk ${handle} on ${machine.name} is not intact`;
       const content = memberContent(chunk, member);
       const isSame = verdict.length === content.lengthBytes && verdict.crc32c === content.crc32c;
       must(isSame, "C8", () => `chunk ${handle} on ${machine.name} has other bytes`);
     }
     return "";
+  }
+
+  /** What a copy is, read again; undefined if that cannot be said now: its disk may hang. */
+  async #verified(machine: ChunkserverMachine, handle: ChunkHandle): Promise<Verdict | undefined> {
+    const { world } = this.#cluster;
+    const late = new Promise<undefined>((resolve) => {
+      world.after(VERIFY_MS_MAX, () => resolve(undefined));
+    });
+    const verdict = machine.chunkserver?.store.verify(handle).catch((error: unknown) => {
+      if (error instanceof LumeoError) return undefined;
+      throw error;
+    });
+    return Promise.race([verdict, late]);
   }
 
   async #leftover(reader: StateReader, chunks: readonly NumberedChunk[]): Promise<string> {

@@ -17,7 +17,7 @@ export function must(fact: boolean, property: string, what: () => string): asser
   if (!fact) throw new Violation(property, what());
 }
 
-/** A master was looked at whose disk has just failed: it is about to end. */
+/** Whoever was looked at has a disk that has just failed: it is about to end, or to do without. */
 export function isOfFailedStore(error: unknown): boolean {
   return error instanceof LumeoError && error.code === "STORE_FAILED";
 }

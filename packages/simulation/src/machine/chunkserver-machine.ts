@@ -10,6 +10,8 @@ import { Machine, type Run, type Surroundings } from "./machine.js";
 import { emptyIndex, type IndexContents, SimIndex } from "./sim-index.js";
 
 const CHUNK_FILES = "chunks/";
+/** Of so many chunks one may be dropped. */
+const DROP_PAGE = 1_000;
 
 export class ChunkserverMachine extends Machine {
   /** Its disk has lost something by itself: what it should have may be missing or wrong. */
@@ -60,6 +62,26 @@ export class ChunkserverMachine extends Machine {
     this.record(() => `loses disk ${this.#weak}`);
     this.isHarmed = true;
     this.#isWeakGone = true;
+  }
+
+  /** As `loseDisk`, but calls of the disk neither fail nor return. */
+  hangDisk(): void {
+    if (this.disks.length === 1 || !this.#knowsDisks) return;
+    this.isHarmed = true;
+    this.hang(this.#weak);
+  }
+
+  /** One chunk is gone from under the running process, record and all, and nobody is told. */
+  async dropChunk(random: SeededRandom): Promise<void> {
+    const { chunkserver } = this;
+    if (chunkserver === undefined) return;
+    const { store } = chunkserver;
+    const page = await store.page(undefined, DROP_PAGE);
+    const chunk = page[integerBetween(random, 0, Math.max(0, page.length - 1))];
+    if (chunk === undefined) return;
+    this.record(() => `has chunk ${chunk.handle} no more`);
+    this.isHarmed = true;
+    await store.remove([chunk]);
   }
 
   /** It is there again, or an empty one in its place: it is used when the process starts anew. */
@@ -139,7 +161,7 @@ export class ChunkserverMachine extends Machine {
     const number = this.#numberOf(folder);
     const contents = this.#indexes[number] ?? emptyIndex();
     return new SimIndex(contents, (land) => {
-      if (this.diskFault(number) === undefined) return this.land(run, land);
+      if (this.diskFault(number) === undefined) return this.land(run, land, number);
       const message = `Cannot write the index of "${folder}": input/output error (EIO)`;
       return Promise.reject(new LumeoError("STORE_FAILED", message));
     });

@@ -68,6 +68,8 @@ export abstract class Machine {
   slowFactor = 1;
   fullUntil = 0;
   #failNextCall = false;
+  /** By disk: when its calls return again that do not now. */
+  readonly #hanging = new Map<number, { readonly over: Promise<void>; readonly end: () => void }>();
   #run: Run | undefined;
   #isRetired = false;
   #suspendedAt: number | undefined;
@@ -193,6 +195,23 @@ export abstract class Machine {
     this.#failNextCall = true;
   }
 
+  /** From now on no call of a disk returns, until `letGo`, or until the process has ended. */
+  hang(disk = 0): void {
+    if (!this.isUp || this.#hanging.has(disk)) return;
+    this.record(() => `disk ${disk} hangs`);
+    let end = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.#hanging.set(disk, { over, end });
+    this.disks[disk]?.stall(over);
+  }
+
+  letGo(): void {
+    for (const { end } of this.#hanging.values()) end();
+    this.#unhang();
+  }
+
   jumpWall(byMs: number): void {
     this.#run?.clock.jumpWall(byMs);
   }
@@ -229,7 +248,8 @@ export abstract class Machine {
   }
 
   /** For databases: a write takes its time and lands at one moment, also when the process dies. */
-  protected land(run: Run, land: () => void): Promise<void> {
+  protected async land(run: Run, land: () => void, disk = 0): Promise<void> {
+    await this.#hanging.get(disk)?.over;
     const { world, options } = this.around;
     if (run.lifetime.hasEnded) return new Promise(() => {});
     const { diskMsMin, diskMsMean } = options;
@@ -253,9 +273,9 @@ export abstract class Machine {
     return undefined;
   }
 
-  /** What befalls a write of a database. */
-  protected writeFault(random: SeededRandom): DiskFault | undefined {
-    return this.#faultOf({ kind: "write", path: "", number: 0 }, random);
+  /** What befalls a call of a database. */
+  protected diskFaultOf(kind: "read" | "write", random: SeededRandom): DiskFault | undefined {
+    return this.#faultOf({ kind, path: "", number: 0 }, random);
   }
 
   #newDisk(number: number): SimDisk {
@@ -293,10 +313,17 @@ export abstract class Machine {
       if (how === "power") disk.crash(loss ?? "some");
       else disk.kill();
     }
+    this.#unhang();
     if (this.#isRetired) return;
     const isLong = this.random.fraction() < OUTAGE_SHARE && this.around.mayFail();
     const longest = isLong ? OUTAGE_MS_MAX : RESTART_MS_MAX;
     world.after(this.random.fraction() * longest, () => this.start());
+  }
+
+  /** What waits for a disk that hangs is not told: it may belong to a process that has ended. */
+  #unhang(): void {
+    for (const disk of this.#hanging.keys()) this.disks[disk]?.stall(Promise.resolve());
+    this.#hanging.clear();
   }
 
   #deliver(wake: () => void): void {

@@ -1,5 +1,8 @@
 // A machine with a master. Its disk may fail, fill, rot and be lost. A master that has lost what it
 // knew never comes back: another one with another name takes its place.
+//
+// What rots in the database of the state is noticed by whoever reads it: LevelDB has checksums, and
+// the state none of its own. What rots in the log may be noticed, or not: entries have their own.
 
 import { integerBetween, LumeoError, type SeededRandom } from "@lumeofs/base";
 import type { LevelDatabase, Master, MasterConfig } from "@lumeofs/master";
@@ -18,12 +21,14 @@ export class MasterMachine extends Machine {
   readonly #config: MasterConfig;
   readonly #parts: Parts;
   readonly #databases = new Map<string, DatabaseContents>();
+  readonly #readRandom: SeededRandom;
   #master: Master | undefined;
 
   constructor(config: MasterConfig, parts: Parts, around: Surroundings) {
     super(config.id, around);
     this.#config = config;
     this.#parts = parts;
+    this.#readRandom = this.random.fork("reads");
     this.address = config.listen;
   }
 
@@ -53,12 +58,12 @@ export class MasterMachine extends Machine {
       this.disk.flipBit(path, position, integerBetween(random, 0, 7));
       return;
     }
-    // A state database that cannot be read is another matter (0027, limits).
-    const logs = [...this.#databases].filter(([location]) => LOG.test(location));
-    const [location, contents] = logs[0] ?? [];
+    const isOfLog = random.fraction() < 0.5;
+    const some = [...this.#databases].filter(([location]) => LOG.test(location) === isOfLog);
+    const [location, contents] = some.at(-1) ?? [];
     if (location === undefined || contents === undefined || contents.size === 0) return;
     const index = integerBetween(random, 0, contents.size - 1);
-    const isSilent = random.fraction() < 0.5;
+    const isSilent = isOfLog && random.fraction() < 0.5;
     this.record(() => `pair ${index} of ${location} rots${isSilent ? ", unseen" : ""}`);
     if (isSilent) contents.flip(index, random);
     else contents.rot(index);
@@ -89,7 +94,7 @@ export class MasterMachine extends Machine {
   }
 
   protected override failed(run: Run, error: unknown): void {
-    const isCorrupt = error instanceof LumeoError && error.code === "CORRUPT";
+    const isCorrupt = isOfDamage(error);
     if (isCorrupt && !this.isHarmed) this.around.world.fail(error);
     super.failed(run, error);
     if (isCorrupt) this.isLost = true;
@@ -102,19 +107,30 @@ export class MasterMachine extends Machine {
     await disk.syncFolder("");
     const contents = this.#databases.get(location) ?? new DatabaseContents();
     this.#databases.set(location, contents);
-    // A master whose state cannot be written goes on without it (0027, limits): not drawn yet.
-    const mayFail = LOG.test(location);
-    return new SimDatabase(contents, (land) => {
-      return mayFail ? this.#land(run, land) : this.land(run, land);
+    return new SimDatabase(contents, {
+      landWrite: (land) => this.#land(run, land),
+      checkRead: () => this.#checkRead(),
     });
+  }
+
+  #checkRead(): void {
+    const fault = this.diskFaultOf("read", this.#readRandom);
+    if (fault === undefined) return;
+    throw new LumeoError("STORE_FAILED", "Cannot read the database: input/output error (EIO)");
   }
 
   /** A write to a disk that is full or fails may land, or not: nobody may go on from there. */
   #land(run: Run, land: () => void): Promise<void> {
-    const fault = this.writeFault(this.random);
+    const fault = this.diskFaultOf("write", this.random);
     if (fault === undefined) return this.land(run, land);
     if (this.random.fraction() < 0.3) land();
     const message = `Cannot write to the database: ${fault}`;
     return Promise.reject(new LumeoError("STORE_FAILED", message));
   }
+}
+
+/** Whether something is damaged, and not only out of reach for now. */
+function isOfDamage(error: unknown): boolean {
+  if (!(error instanceof LumeoError)) return false;
+  return error.code === "CORRUPT" || isOfDamage(error.cause);
 }

@@ -15,6 +15,12 @@ import type {
 /** Carries a write out: calls `land` when it is durable; never ends if the process does. */
 export type LandWrite = (land: () => void) => Promise<void>;
 
+export interface SimDatabaseParts {
+  readonly landWrite: LandWrite;
+  /** Asked at each read. @throws What the disk says. */
+  readonly checkRead: () => void;
+}
+
 /** What survives a crash. Keys are strings with one character for each byte. */
 export class DatabaseContents {
   readonly #values = new Map<string, Uint8Array>();
@@ -86,36 +92,41 @@ export class DatabaseContents {
 
 export class SimDatabase implements LevelDatabase {
   readonly #contents: DatabaseContents;
-  readonly #landWrite: LandWrite;
+  readonly #parts: SimDatabaseParts;
   #isClosed = false;
 
-  constructor(contents: DatabaseContents, landWrite: LandWrite) {
+  constructor(contents: DatabaseContents, parts: SimDatabaseParts) {
     this.#contents = contents;
-    this.#landWrite = landWrite;
+    this.#parts = parts;
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.#mustBeOpen();
+    this.#parts.checkRead();
     return this.#contents.get(key);
   }
 
   async write(operations: Iterable<LevelOperation>): Promise<void> {
     this.#mustBeOpen();
     const all = [...operations].map((operation) => ({ ...operation }));
-    await this.#landWrite(() => this.#contents.apply(all));
+    await this.#parts.landWrite(() => this.#contents.apply(all));
   }
 
   scan(range: LevelRange): LevelScan {
     this.#mustBeOpen();
-    return scanOf(this.#contents, range);
+    return scanOf(this.#contents, range, this.#parts.checkRead);
   }
 
   snapshot(): LevelSnapshot {
     this.#mustBeOpen();
     const frozen = this.#contents.copy();
+    const { checkRead } = this.#parts;
     return {
-      get: (key) => frozen.get(key),
-      scan: (range) => scanOf(frozen, range),
+      get: (key) => {
+        checkRead();
+        return frozen.get(key);
+      },
+      scan: (range) => scanOf(frozen, range, checkRead),
       close: async () => {},
     };
   }
@@ -129,7 +140,7 @@ export class SimDatabase implements LevelDatabase {
   }
 }
 
-function scanOf(contents: DatabaseContents, range: LevelRange): LevelScan {
+function scanOf(contents: DatabaseContents, range: LevelRange, checkRead: () => void): LevelScan {
   let pairs: readonly LevelPair[] = [];
   let failure: unknown;
   try {
@@ -140,6 +151,7 @@ function scanOf(contents: DatabaseContents, range: LevelRange): LevelScan {
   let next = 0;
   return {
     next: async (countMax) => {
+      checkRead();
       if (failure !== undefined) throw failure;
       const page = pairs.slice(next, next + countMax);
       next += page.length;

@@ -33,9 +33,10 @@ export class Caretaker {
     for (;;) {
       await pause(LOOK_MS);
       const lost = this.#lost;
-      if (lost === undefined) continue;
       try {
-        await this.#replace(client, lost);
+        // Answers say who the masters are: else it would know none after they have been replaced.
+        if (lost === undefined) await client.stat("/", { deadlineMs: DEADLINE_MS });
+        else await this.#replace(client, lost);
       } catch (error) {
         this.#parts.expected(error);
       }

@@ -4,8 +4,6 @@
 import type { Mutant } from "./mutants.js";
 
 const SEEDS_MAX = 30;
-/** Of rules of leases and epochs. */
-const LEASE_SEEDS_MAX = 12;
 
 export const MACHINE_MUTANTS: readonly Mutant[] = [
   {
@@ -81,27 +79,5 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     },
     seedsMax: SEEDS_MAX,
     lens: "silent",
-  },
-  {
-    name: "a master whose state cannot be read goes on",
-    patches: {
-      master: [{ file: "master", find: "store.failed.then(ports.onFatal);", replace: "" }],
-    },
-    seedsMax: SEEDS_MAX,
-    lens: "masters",
-  },
-  {
-    name: "a leader that stood still reads without asking the majority",
-    patches: {
-      master: [
-        {
-          file: "consensus/read-gate",
-          find: 'return this.#linearizable();\n            case "lease":',
-          replace: 'return this.#stale();\n            case "lease":',
-        },
-      ],
-    },
-    seedsMax: LEASE_SEEDS_MAX,
-    lens: "suspended",
   },
 ];

@@ -36,6 +36,8 @@ import { isTokenRefusal } from "./token-refusal.js";
 
 /** A confirmation waits for the disks of all replicas: so many times a call's timeout. */
 const PATIENCE = 3;
+/** Each attempt has a handle of its own (W1). */
+const STEP = { idempotent: true, limitMs: UNLIMITED };
 /** How often a chunk is sent whose grant ran out while it was on its way. */
 const LATE_MAX = 3;
 
@@ -105,20 +107,18 @@ export class ChunkSender {
     const isOfCopies = options.code === undefined;
     const whole = isOfCopies ? await body.whole(JOINT_CHUNK_BYTES_MAX) : undefined; // W5
     if (whole === undefined) return this.#sendAlone(call, body, all);
-    const step = { idempotent: true, limitMs: UNLIMITED };
-    const stored = await call.run(step, () => this.#attemptSmall(call, whole, all));
+    const stored = await call.run(STEP, () => this.#attemptSmall(call, whole, all));
     body.release();
     return stored;
   }
 
   async #sendAlone(call: Call, body: ChunkBody, options: SendOptions): Promise<StoredChunk> {
-    const step = { idempotent: true, limitMs: UNLIMITED };
     let last: Promise<StoredChunk> | undefined;
     const attempt = (): Promise<StoredChunk> => {
       last = this.#attempt(call, body, options);
       return last;
     };
-    return call.run(step, attempt).catch((error: unknown) => {
+    return call.run(STEP, attempt).catch((error: unknown) => {
       if (last !== undefined) this.leave([last]); // an abort does not wait for it
       throw error;
     });

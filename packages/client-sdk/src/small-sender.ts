@@ -148,13 +148,13 @@ export class SmallSender {
       const timeoutMs = Math.max(...frame.map((one) => one.timeoutMs));
       const chunks = frame.map(({ bytes }) => bytes);
       const sums = await this.#parts.chunkservers.writeTogether(row, chunks, timeoutMs);
-      for (const [i, { bytes, resolve }] of frame.entries()) {
+      for (const [i, { call, bytes, resolve }] of frame.entries()) {
         const target = { ...row, handle: row.handle + i };
+        if (call.cancellation.aborted) abandoned.add([target.handle]);
         resolve({ target, written: { lengthBytes: bytes.byteLength, crc32c: sums[i] as number } });
       }
-      abandoned.add(handlesOf(row, (i) => frame[i]?.call.cancellation.aborted === true));
     } catch (thrown) {
-      abandoned.add(handlesOf(row, (i) => i < frame.length));
+      abandoned.add(frame.map((_, i) => row.handle + i));
       const reason = this.#parts.blame(thrown, row);
       for (const { reject } of frame) reject(reason);
     }
@@ -164,12 +164,6 @@ export class SmallSender {
 /** It has been told, and is not sent. */
 function drop({ call, reject }: Waiting): void {
   reject(call.cancellation.reason);
-}
-
-/** Handles of a row, by their place. */
-function handlesOf(row: HandleRow, isMeant: (place: number) => boolean): readonly number[] {
-  const places = Array.from({ length: row.count }, (_, place) => place);
-  return places.filter(isMeant).map((place) => row.handle + place);
 }
 
 /** Takes what fits one frame out of the queue; what nobody wants any more is left out. */

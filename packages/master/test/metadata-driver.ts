@@ -1,6 +1,7 @@
 // Drives the state machine in tests: proposes commands as a leader would, one log index each.
 
 import {
+  ByteWriter,
   type ChunkHandle,
   type Code,
   chunkHandle,
@@ -16,7 +17,7 @@ import {
 import type { Command, Reply, RequestId, SealedChunk } from "../src/metadata/command.js";
 import { encodeProposal } from "../src/metadata/command-codec.js";
 import { NO_POLICY, type Policy } from "../src/metadata/directory-record.js";
-import { INLINE_BYTES_MAX, inlineRecord } from "../src/metadata/inline-table.js";
+import { INLINE_BYTES_MAX, writeInlineRecord } from "../src/metadata/inline-table.js";
 import { decodeReply } from "../src/metadata/reply-codec.js";
 import { applyEntry } from "../src/metadata/state-machine.js";
 import { MemoryState } from "./memory-state.js";
@@ -202,7 +203,14 @@ export function commitOf(
   };
 }
 
-/** A commit that brings its bytes, as the leader proposes it. */
+/** The record of a small file's bytes, as it is read from the log. */
+export function inlineRecord(bytes: Uint8Array): Uint8Array {
+  const writer = new ByteWriter(5 + bytes.byteLength);
+  writeInlineRecord(writer, bytes);
+  return writer.finish().subarray(4); // behind its length
+}
+
+/** A commit that brings its bytes. */
 export function inlineOf(
   path: string,
   bytes: Uint8Array,

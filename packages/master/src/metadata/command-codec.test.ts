@@ -15,9 +15,9 @@ import {
 } from "@lumeofs/base";
 import test from "ava";
 import fc from "fast-check";
+import { commitOf, inlineRecord } from "../../test/metadata-driver.js";
 import type { Command, InlineContent, Proposal, Reply } from "./command.js";
 import { decodeProposal, encodeProposal } from "./command-codec.js";
-import { inlineRecord } from "./inline-table.js";
 import { emptyDirectory } from "./inodes.js";
 import { jobId } from "./jobs.js";
 import { decodeReply, encodeReply } from "./reply-codec.js";
@@ -338,24 +338,7 @@ test("bytes that a leader offers to keep are written and read as their record", 
 });
 
 function proposalOf(inline: InlineContent): Proposal {
-  const command: Command = {
-    kind: "commit",
-    path: "/a",
-    upload: undefined,
-    chunks: [],
-    chunkSizeBytes: 1,
-    replicas: 3,
-    crc32c: 1,
-    precondition: { kind: "none" },
-    makeParents: false,
-    contentType: "",
-    metadata: {},
-    tags: {},
-    ttlMs: undefined,
-    fence: undefined,
-    code: undefined,
-    inline,
-  };
+  const command = commitOf("/a", [], { chunkSizeBytes: 1, crc32c: 1, inline });
   return { at: wallMs(1), request: undefined, command };
 }
 

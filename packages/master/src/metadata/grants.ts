@@ -84,11 +84,8 @@ export function consume(
   state: State,
   handle: ChunkHandle,
 ): { readonly kind: "consumed"; readonly members: readonly ServerId[] } | Refused {
-  const grant = grantFor(state, handle);
-  const slot = slotOf(handle);
-  if (grant === undefined || grant.handles <= slot || isConsumed(grant, slot)) {
-    return refuseHandle(state, handle);
-  }
+  const grant = liveGrant(state, handle);
+  if (grant === undefined) return refuseHandle(state, handle);
   useUp(state, handle, grant);
   return { kind: "consumed", members: grant.members };
 }
@@ -99,16 +96,14 @@ export function consume(
  */
 export function abandon(state: State, handles: readonly ChunkHandle[]): void {
   for (const handle of handles) {
-    const grant = grantFor(state, handle);
-    if (grant !== undefined && isLive(state, handle)) useUp(state, handle, grant);
+    const grant = liveGrant(state, handle);
+    if (grant !== undefined) useUp(state, handle, grant);
   }
 }
 
 /** Whether somebody may still turn this handle into a chunk. */
 export function isLive(view: StateView, handle: ChunkHandle): boolean {
-  const grant = grantFor(view, handle);
-  const slot = slotOf(handle);
-  return grant !== undefined && slot < grant.handles && !isConsumed(grant, slot);
+  return liveGrant(view, handle) !== undefined;
 }
 
 /** Ends grants made at or before `unusedSince`; what was written under them becomes garbage. */
@@ -140,9 +135,12 @@ export function decodeGrant(bytes: Uint8Array): Grant {
   }));
 }
 
-/** Handles below the first grant's are nobody's. */
-function grantFor(view: StateView, handle: ChunkHandle): Grant | undefined {
-  return handle < GRANT_SLOTS ? undefined : getGrant(view, grantOf(handle));
+/** The grant of a live handle (G2); those below the first grant's are nobody's. */
+function liveGrant(view: StateView, handle: ChunkHandle): Grant | undefined {
+  const grant = handle < GRANT_SLOTS ? undefined : getGrant(view, grantOf(handle));
+  const slot = slotOf(handle);
+  if (grant === undefined || grant.handles <= slot || isConsumed(grant, slot)) return undefined;
+  return grant;
 }
 
 /** @param handle  Live, and of this grant. */

@@ -20,17 +20,9 @@ export const INLINE_BYTES_MAX = 16 * KiB;
 export const INLINE_VERSION = 1;
 
 /**
- * The record of some bytes: as it travels in the command and the log, so that no master has to
- * copy it when it is applied.
+ * Writes the record of some bytes, behind its length: as it travels in the command and the log, so
+ * that no master has to copy it when it is applied.
  */
-export function inlineRecord(bytes: Uint8Array): Uint8Array {
-  const record = new Uint8Array(1 + bytes.byteLength);
-  record[0] = INLINE_VERSION;
-  record.set(bytes, 1);
-  return record;
-}
-
-/** Length and bytes of the same record, without making it first. */
 export function writeInlineRecord(writer: ByteWriter, bytes: Uint8Array): void {
   writer
     .u32(1 + bytes.byteLength)

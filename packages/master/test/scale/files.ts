@@ -8,8 +8,8 @@ import type { Consensus } from "../../src/consensus/consensus.js";
 import type { Command, Reply, RequestId } from "../../src/metadata/command.js";
 import { encodeProposal } from "../../src/metadata/command-codec.js";
 import { FRESH_EPOCH } from "../../src/metadata/grants.js";
-import { inlineRecord } from "../../src/metadata/inline-table.js";
 import { decodeReply } from "../../src/metadata/reply-codec.js";
+import { inlineRecord } from "../metadata-driver.js";
 import { clock } from "./member.js";
 
 export const FILES_PER_DIRECTORY = 10_000;

@@ -5,13 +5,10 @@ import type { World } from "@lumeofs/testkit";
 import { getChunk } from "../../../src/metadata/chunk-table.js";
 import type { Command, Reply } from "../../../src/metadata/command.js";
 import { faultOfInline } from "../../../src/metadata/inline-chunks.js";
-import {
-  getInlineBytes,
-  INLINE_BYTES_MAX,
-  inlineRecord,
-} from "../../../src/metadata/inline-table.js";
+import { getInlineBytes, INLINE_BYTES_MAX } from "../../../src/metadata/inline-table.js";
 import type { FileInode } from "../../../src/metadata/inode-record.js";
 import type { StateReader } from "../../../src/metadata/state.js";
+import { inlineRecord } from "../../metadata-driver.js";
 import type { Client } from "../client.js";
 import type { SwarmOptions } from "../options.js";
 import type { Outcomes } from "../outcomes.js";

@@ -12,7 +12,7 @@ import {
 import { nativeCrc32c } from "@lumeofs/node";
 import { Lifetime, MemoryDisk, SimClock, SimDisk, World } from "@lumeofs/testkit";
 import test from "ava";
-import { Scrub, type ScrubConfig } from "../src/scrub/scrub.js";
+import { Scrub, type ScrubConfig, type ScrubPorts } from "../src/scrub/scrub.js";
 import type { DiskChunkStore } from "../src/store/disk-chunk-store.js";
 import { MemoryIndex } from "../src/store/memory-index.js";
 import { sample } from "./replicas.js";
@@ -28,7 +28,7 @@ class Watch {
   readonly failures: LumeoError[] = [];
   served = { count: 0, inFlight: 0 };
 
-  start(disk: Disk, store: DiskChunkStore, config: ScrubConfig = FAST): Promise<Scrub> {
+  start(disk: Disk, store: ScrubPorts["store"], config: ScrubConfig = FAST): Promise<Scrub> {
     return Scrub.start(config, {
       disk,
       store,
@@ -169,6 +169,33 @@ test("a round goes on after a restart where it was, and the next one waits for i
   t.true(endedAt < began);
   await again.close();
   await second.store.close();
+});
+
+test("rounds come to an end while chunks are written all the time", async (t) => {
+  const disk = new MemoryDisk();
+  const { store } = await openStore(disk, new MemoryIndex());
+  for (let handle = 1; handle <= 300; handle++) await putSmall(store, handle, bytesFor(1));
+  let written = 300;
+  const write = () => putSmall(store, ++written, bytesFor(1));
+  const busy = {
+    find: store.find.bind(store),
+    status: store.status.bind(store),
+    verify: store.verify.bind(store),
+    lookForFiles: async (...window: Parameters<DiskChunkStore["lookForFiles"]>) => {
+      await write();
+      return store.lookForFiles(...window);
+    },
+    page: async (...window: Parameters<DiskChunkStore["page"]>) => {
+      await write();
+      return store.page(...window);
+    },
+  };
+  const watch = new Watch();
+  const scrub = await watch.start(disk, busy);
+  await watch.until(() => 2 <= scrub.status().roundCount);
+  t.true(600 <= scrub.status().readCount, "each was read twice");
+  await scrub.close();
+  await store.close();
 });
 
 test("after a crash a round repeats what it had not written, and a lost file costs a round", async (t) => {

@@ -228,13 +228,15 @@ export class ChunkDisks implements ChunkStore, Closable {
    */
   async removeShadows(pause: () => Promise<void>): Promise<number> {
     let removed = 0;
-    for (let after: ChunkHandle | undefined; ; ) {
+    const upto = this.status().highestHandle; // what is written from now on is on one disk alone
+    for (let after: ChunkHandle | undefined; (after ?? 0) < upto; ) {
       const page = await this.page(after, SHADOW_PAGE);
       for (const { handle } of page) removed += await this.#removeShadow(handle);
       after = page.at(-1)?.handle;
-      if (after === undefined) return removed;
+      if (page.length < SHADOW_PAGE) break;
       await pause();
     }
+    return removed;
   }
 
   close(): Promise<void> {

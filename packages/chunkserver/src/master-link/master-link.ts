@@ -40,6 +40,7 @@ import type { Membership } from "../store/volume.js";
 import type { CopyService, CopyWatch } from "../transfer/copy-service.js";
 import type { StoppedChunks } from "../transfer/stopped-chunks.js";
 import { encodeDisk } from "./disk-wire.js";
+import { InventoryRound } from "./inventory-round.js";
 import { LeaderSearch } from "./leader-search.js";
 import { DamageReport } from "./report.js";
 import { encodeScrub } from "./scrub-wire.js";
@@ -103,7 +104,7 @@ export class MasterLink implements Closable {
   readonly #stopping = new AbortController();
   readonly #registered: Promise<Membership>;
   #announce: (membership: Membership) => void = () => {};
-  #inventoryCursor: ChunkHandle | undefined;
+  readonly #inventory = new InventoryRound();
   #verifying: Promise<void> | undefined;
   readonly #toVerify = new Set<number>();
   /** This stream has brought the keys: those of another leader's cluster may have our numbers. */
@@ -383,9 +384,10 @@ export class MasterLink implements Closable {
   async #reportNextPage(channel: RpcChannel, signal: AbortSignal): Promise<void> {
     const copies = this.#ports.copies.watch();
     try {
-      const after = this.#inventoryCursor;
-      const page = await this.#ports.store.page(after, INVENTORY_PAGE);
-      this.#inventoryCursor = page.at(-1)?.handle;
+      const { store } = this.#ports;
+      const after = this.#inventory.next(store.status().highestHandle);
+      const page = await store.page(after, INVENTORY_PAGE);
+      this.#inventory.passed(page, INVENTORY_PAGE);
       if (0 < page.length) await this.#reportPage(channel, { after, page }, { copies, signal });
     } finally {
       copies.end();

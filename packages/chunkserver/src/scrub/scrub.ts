@@ -9,6 +9,8 @@
 //     Files that are gone are looked for before a round, and again in a long one: a look at a name
 //     costs little, and need not wait until the reading comes by.
 // B4. A failure of the disk ends the store, and the scrub with it.
+// B5. A round, and a look at the names, reads what was there when it began (or when the process
+//     did): chunks have rising handles, so else neither would come to an end while others write.
 
 import {
   type Cancellation,
@@ -57,7 +59,7 @@ export interface ScrubConfig {
 }
 
 export interface ScrubPorts {
-  readonly store: Pick<DiskChunkStore, "find" | "page" | "verify" | "lookForFiles">;
+  readonly store: Pick<DiskChunkStore, "find" | "page" | "verify" | "lookForFiles" | "status">;
   /** The disk of the store. */
   readonly disk: Disk;
   readonly crc32c: Crc32c;
@@ -155,12 +157,14 @@ export class Scrub implements Closable {
     if (this.#progress.roundBeganAt === undefined) {
       this.#progress = began(this.#progress, clock.wallMs());
     }
-    for (;;) {
+    const upto = store.status().highestHandle; // B5
+    for (let isOver = false; !isOver; ) {
       await this.#lookForFiles(signal);
       const { position } = this.#progress;
       const page = await store.page(position === 0 ? undefined : chunkHandle(position), PAGE);
-      for (const { handle } of page) await this.#look(handle, signal);
-      if (page.length === 0) break;
+      const old = page.filter(({ handle }) => handle <= upto);
+      for (const { handle } of old) await this.#look(handle, signal);
+      isOver = old.length < PAGE;
     }
     this.#progress = ended(this.#progress, clock.wallMs());
     await this.#save();
@@ -175,8 +179,9 @@ export class Scrub implements Closable {
     const periodMs = Math.max(this.#config.roundMsMin, FILES_MS_MIN);
     if (before !== undefined && clock.monotonicMs() - before < periodMs) return;
     this.#filesLookedAtMs = clock.monotonicMs();
+    const upto = store.status().highestHandle; // B5
     let after: ChunkHandle | undefined;
-    for (;;) {
+    while ((after ?? 0) < upto) {
       const { last, lost } = await store.lookForFiles(after, PAGE);
       if (last === undefined) return;
       this.#progress = { ...this.#progress, foundCount: this.#progress.foundCount + lost };

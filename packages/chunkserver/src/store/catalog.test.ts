@@ -45,3 +45,22 @@ test("a page is whole also if the index is written while it is read", async (t) 
     [chunkHandle(3), chunkHandle(4)],
   );
 });
+
+test("a page is full, also if much of what the index has was removed since it was written", async (t) => {
+  const catalog = await Catalog.open(new MemoryIndex());
+  let position = 64;
+  const mark = () => ({ segment: 1, position: (position += 80), chain: 1 });
+  const entries = [1, 2, 3, 4, 5, 6, 7].map((handle) => entry(handle, position + 80 * handle));
+  for (const one of entries) {
+    catalog.apply({ kind: "put", entry: one, previous: undefined }, mark());
+  }
+  await catalog.flush();
+  for (const previous of entries.slice(1, 5)) {
+    const place = { segment: 1, position, bodyBytes: 50 };
+    catalog.apply({ kind: "remove", previous, place }, mark());
+  }
+  const page = async (after: number) => (await catalog.page(after, 2)).map(({ handle }) => handle);
+  t.deepEqual(await page(0), [1, 6].map(chunkHandle));
+  t.deepEqual(await page(1), [6, 7].map(chunkHandle));
+  t.deepEqual(await page(6), [7].map(chunkHandle));
+});

@@ -169,24 +169,37 @@ export class Catalog {
     this.#flushedMark = summary.mark;
   }
 
-  /** Up to `count` entries with handles above `after`, rising. */
+  /** Up to `count` entries with handles above `after`, rising; fewer only if there are no more. */
   async page(after: number, count: number): Promise<readonly ChunkEntry[]> {
+    const page: ChunkEntry[] = [];
+    for (let from = after; from < Infinity && page.length < count; ) {
+      const { entries, upto } = await this.#piece(from, count - page.length);
+      page.push(...entries);
+      from = upto;
+    }
+    return page;
+  }
+
+  /** As `page`, but perhaps fewer. @returns With the handle up to which these are all there are. */
+  async #piece(
+    after: number,
+    count: number,
+  ): Promise<{ readonly entries: readonly ChunkEntry[]; readonly upto: number }> {
     // A flush may end before the index answers with a page from before it.
     const before = [this.#flushing, this.#pending];
     const stored = await this.#index.page(after, count);
     // Beyond the last stored entry of a full page there may be others: they come with the next.
-    const end = stored.length < count ? Infinity : (stored.at(-1)?.handle ?? Infinity);
+    const upto = stored.length < count ? Infinity : (stored.at(-1)?.handle ?? Infinity);
     const found = new Map<ChunkHandle, ChunkEntry>(stored.map((entry) => [entry.handle, entry]));
     for (const entries of [...before, this.#flushing, this.#pending]) {
       for (const [handle, entry] of entries) {
-        if (handle <= after || end < handle) continue;
+        if (handle <= after || upto < handle) continue;
         if (entry === undefined) found.delete(handle);
         else found.set(handle, entry);
       }
     }
-    const sorted = [...found.values()].sort((a, b) => a.handle - b.handle);
-    if (sorted.length === 0 && stored.length === count) return this.page(end, count);
-    return sorted.slice(0, count);
+    const entries = [...found.values()].sort((a, b) => a.handle - b.handle).slice(0, count);
+    return { entries, upto };
   }
 
   /** Every entry, page by page. */
@@ -197,7 +210,7 @@ export class Catalog {
       const page = await this.page(after, size);
       yield* page;
       const last = page.at(-1);
-      if (last === undefined) return;
+      if (last === undefined || page.length < size) return;
       after = last.handle;
     }
   }

@@ -95,7 +95,7 @@ export interface ChunkStore extends Closable {
    */
   remove(replicas: readonly ReplicaName[]): Promise<Removal>;
 
-  /** Up to `count` chunks with handles above `after`, rising. */
+  /** Up to `count` chunks with handles above `after`, rising; fewer only if there are no more. */
   page(after: ChunkHandle | undefined, count: number): Promise<readonly ListedReplica[]>;
 
   /** Chunks that are here but not as they were written. */

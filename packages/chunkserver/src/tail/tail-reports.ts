@@ -65,6 +65,7 @@ export class TailReports implements Closable {
       if (last === undefined) return;
       after = last.handle;
       await this.#obey(await this.#ports.masters.reportTails(page));
+      if (page.length < PAGE) return; // not once more for those that were opened meanwhile
     }
   }
 

@@ -1,13 +1,14 @@
 // Conversions by a leader in virtual time: whole trees there and back, failures on the way, changes
 // of leaders, and what policies begin.
 
-import { CODE_DEFAULT, type Code, KiB, ROOT_INODE, serverId } from "@lumeofs/base";
+import { CODE_DEFAULT, type Code, GRANT_SLOTS, KiB, ROOT_INODE, serverId } from "@lumeofs/base";
 import test, { type ExecutionContext } from "ava";
+import { JobPass } from "../src/duties/conversion/job-pass.js";
 import { NO_POLICY } from "../src/metadata/directory-record.js";
 import { grantsNaming } from "../src/metadata/healing-queries.js";
 import { stat } from "../src/metadata/queries.js";
 import { ConversionOffice } from "./conversion-office.js";
-import { copyOf, inlineOf } from "./metadata-driver.js";
+import { commitOf, copyOf, inlineOf } from "./metadata-driver.js";
 import { audit } from "./state-audit.js";
 
 const CODE = CODE_DEFAULT;
@@ -297,4 +298,32 @@ test("a job ends though its tree changes all the time", async (t) => {
   t.deepEqual(o.shape("/t/f5"), [-6, -6]);
   t.deepEqual(o.inode("/t/f5").code, CODE);
   t.deepEqual(await audit(o.state), []);
+});
+
+test("a look ends though files with rising names come faster than they are converted", async (t) => {
+  const o = await office(t, 6);
+  let count = 0;
+  const write = async (files: number): Promise<void> => {
+    const handles = await o.allocate([1, 2, 3], files);
+    for (const handle of handles) {
+      const path = `/t/f${String(count++).padStart(5, "0")}`;
+      await o.change(commitOf(path, [handle], { makeParents: true }));
+    }
+  };
+  for (let n = 0; n < 8; n++) await write(GRANT_SLOTS);
+  const found = stat(o.state, "/t");
+  const root = found.kind === "found" ? found.id : ROOT_INODE;
+  const begunAt = o.clock.wallMs();
+  const pass = new JobPass(o.state, {
+    conversion: { kind: "tree", root, path: "/t", to: CODE, copies: undefined },
+    ...{ isMeasure: false, since: begunAt, begunAt, restMs: 0, except: new Set() },
+  });
+  for (let n = 0; n < 100 && !pass.isAtEnd; n++) {
+    await o.world.sleep(1);
+    await write(GRANT_SLOTS);
+    await pass.look(o.state, o.clock.wallMs());
+    pass.waiting.splice(0, GRANT_SLOTS / 2);
+  }
+  t.true(pass.isAtEnd);
+  t.is(pass.left.chunks, 8 * GRANT_SLOTS);
 });

@@ -94,7 +94,7 @@ export abstract class Office<Machine extends OfficeMachine> {
   }
 
   /** Handles of one grant for these servers. */
-  protected async allocate(members: readonly number[], count: number): Promise<ChunkHandle[]> {
+  async allocate(members: readonly number[], count: number): Promise<ChunkHandle[]> {
     const placements = [members.map(serverId)];
     const reply = await this.change({ kind: "allocate", placements, handles: count });
     const grant = reply.kind === "allocated" ? reply.grants[0] : undefined;

@@ -187,6 +187,7 @@ export class Converter {
       const except = treesOf(open);
       this.#policyLook = new JobPass(state, {
         ...{ conversion, isMeasure: true, since: undefined, restMs, except },
+        begunAt: clock.wallMs(),
       });
     }
     const look = this.#policyLook;
@@ -230,7 +231,8 @@ export class Converter {
     const { restMs } = this.#limits;
     const except = conversion.kind === "policy" ? treesOf(open) : NOTHING;
     const since = job.createdAt;
-    const pass = new JobPass(state, { conversion, isMeasure, since, restMs, except });
+    const begunAt = this.#parts.clock.wallMs();
+    const pass = new JobPass(state, { conversion, isMeasure, since, begunAt, restMs, except });
     const course = { pass, startedAt: now, converted: 0, failed: 0 };
     this.#courses.set(id, course);
     return course;

@@ -6,7 +6,9 @@
 //     files that are meant to be coded.
 // P2. What waits is bounded: a look goes on when there is room.
 // P3. What was written after the job began is converted when a look meets it, but not waited for:
-//     a tree that changes all the time would keep its job for ever.
+//     a tree that changes all the time would keep its job for ever. What was written after the look
+//     began is left to the next one: where writers are faster than conversions, and their names
+//     rise, the look would never come to its end.
 // P4. A file of which the masters keep all bytes stays as it is, and is not marked: it is counted.
 
 import type { ChunkHandle, Code, InodeId, WallMs } from "@lumeofs/base";
@@ -45,6 +47,8 @@ export interface PassTerms {
   readonly isMeasure: boolean;
   /** When the job began; undefined while there is none. (P3) */
   readonly since: WallMs | undefined;
+  /** When this look began. (P3) */
+  readonly begunAt: WallMs;
   readonly restMs: number;
   /** See `LookFrom`. */
   readonly except: ReadonlySet<InodeId>;
@@ -109,11 +113,12 @@ export class JobPass {
   }
 
   #begin(state: StateReader, file: FoundFile, nowMs: number): void {
-    const { conversion, restMs, since } = this.terms;
+    const { conversion, restMs, since, begunAt } = this.terms;
     const { inode, policy } = file;
     const wanted = wantedLayout(inode, conversion, { policy, nowMs, restMs });
     if (wanted === undefined) return;
     const isLate = since !== undefined && since < inode.modifiedAt;
+    if (isLate && begunAt < inode.modifiedAt) return; // (P3)
     const isShared = isContentShared(state, contentOf(file.id, file.inode));
     const under = { file, wanted, isLate, isShared, position: 0, left: 0, inline: 0 };
     if (wanted.code === undefined) this.#mark(under, undefined); // (P1)

@@ -13,6 +13,8 @@ import {
 } from "../consensus/level-database.js";
 import type { FreezableState } from "./frozen-state.js";
 import { openLevelState } from "./level-state.js";
+import { MemoryStateDisk } from "./memory-databases.js";
+import { openMemoryState } from "./memory-state.js";
 import type { StateStore } from "./state-store.js";
 import { FLUSH_MARKS } from "./store-records.js";
 
@@ -103,6 +105,21 @@ test("The state opens after many flushes with none of their old marks left", asy
     t.deepEqual(again.durable, mark(FLUSH_MARKS + 50));
     await again.close();
   });
+});
+
+test("A flush ends though changes come as fast as they are written", async (t) => {
+  const limits = { flushDelayMs: 1_000, flushBytes: 100, waitingBytesMax: 1_000_000 };
+  let writes = 0;
+  const durability = async (land: () => void): Promise<void> => {
+    await Promise.resolve();
+    if (++writes < 50) change(store, 1 + writes, { [`k${writes}`]: "x".repeat(200) });
+    land();
+  };
+  const store = await openMemoryState(new MemoryStateDisk(), timers, { durability, limits });
+  change(store, 1, { a: "1" });
+  await store.flush();
+  t.true(writes < 5, `${writes} writes were waited for`);
+  await store.close();
 });
 
 test("The state is poisoned by the first failed flush", async (t) => {

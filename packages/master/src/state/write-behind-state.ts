@@ -66,6 +66,8 @@ export class WriteBehindState implements FreezableState {
   #changes = new Overlay();
   #flushing: Overlay | undefined;
   #flush: Promise<void> | undefined;
+  /** The newest write of it: while changes keep coming fast, others follow without an end. */
+  #write: Promise<void> | undefined;
   #alarm: Alarm | undefined;
   #applied: AppliedMark;
   #standing: Standing;
@@ -188,7 +190,9 @@ export class WriteBehindState implements FreezableState {
     const target = this.#applied.index;
     while (this.durable.index < target) {
       this.#beginFlush();
-      await this.#flush;
+      await this.#write?.catch((error: unknown) => {
+        throw this.#fail(error);
+      });
       if (this.#failure !== undefined) throw this.#failure;
     }
   }
@@ -292,7 +296,8 @@ export class WriteBehindState implements FreezableState {
   /** Flushes until little waits; what came during the last write waits for its own alarm. */
   async #flushAll(): Promise<void> {
     do {
-      await this.#flushOnce();
+      this.#write = this.#flushOnce();
+      await this.#write;
     } while (this.#limits.flushBytes <= this.#changes.bytes);
     if (this.durable.index < this.#applied.index && this.#closing === undefined) {
       this.#alarm ??= this.#timers.after(this.#limits.flushDelayMs, () => this.#beginFlush());

@@ -147,17 +147,18 @@ export class LocalReads implements Closable {
     replica: Replica,
     { chunk, token }: Pick<ChunkPart, "chunk" | "token">,
   ): Promise<OpenChunk | undefined> {
+    let isAboutChunk = (error: LumeoError): boolean => ABOUT_CHUNK.has(error.code);
     try {
       const found = await this.#chunkservers.findFile(replica, { chunk, token }, LOOKUP_MS);
       const { length, crc32c, blocks } = found;
       const isIt = length === chunk.lengthBytes && crc32c === chunk.crc32c;
       if (!isIt || crcOfBlocks(blocks, length) !== crc32c) return undefined; // L2
+      isAboutChunk = () => false; // its other files are not to be had here either (L3)
       const file = await this.#openFile?.(found);
       return file && { file, crcs: blocks };
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
-      const isAboutChunk = error instanceof LumeoError && ABOUT_CHUNK.has(error.code);
-      if (!isAboutChunk) this.#pause(replica.server);
+      if (!(error instanceof LumeoError && isAboutChunk(error))) this.#pause(replica.server);
       return undefined;
     }
   }

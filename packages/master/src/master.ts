@@ -90,7 +90,9 @@ import { LeaseBook } from "./tails/lease-book.js";
 const CALLS_MAX = 8_192;
 
 /** A file whose end has come waits so long for what is appended to it, and then tries again. */
-const SEAL_MS = 2_000;
+const EXPIRY_SEAL_MS = 2_000;
+/** A backup goes without what could not be sealed within this. */
+const BACKUP_SEAL_MS = 10_000;
 
 /** Copies under way at once, on all chunkservers together. */
 const HEAL_MOVES_MAX = 512;
@@ -323,7 +325,9 @@ function dutiesOf(master: Parts) {
     reapDuty(log),
     historySweepDuty(log),
     trashExpiryDuty(log, clock),
-    fileExpiryDuty(log, clock, (handle) => tails.keeper.seal(handle, "its file ends", SEAL_MS)),
+    fileExpiryDuty(log, clock, (handle) =>
+      tails.keeper.seal(handle, "its file ends", EXPIRY_SEAL_MS),
+    ),
     tailsDuty(tails.keeper),
     lockExpiryDuty(log, clock),
     forgetDuty(parts, forget),
@@ -464,7 +468,7 @@ function tailMethodsOf({ log, fleet, host, tails, healing }: Parts): readonly Rp
 function backupMethodsOf({ config, host, tails, freeze }: Parts): readonly RpcMethod[] {
   const { clock, timers } = host;
   const sealAndFreeze = async (): Promise<FrozenState> => {
-    await tails.keeper.sealAll("a backup is made", SEAL_MS);
+    await tails.keeper.sealAll("a backup is made", BACKUP_SEAL_MS);
     return freeze();
   };
   const bytesPerSecondMax = config.backupBytesPerSecond;

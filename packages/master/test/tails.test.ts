@@ -335,3 +335,42 @@ test("work on a name is refused, with the path, if a tail cannot be sealed in ti
   await o.world.sleep(20_000);
   await refused;
 });
+
+/** Appenders who go on asking about a tail, whose primary is there and cannot seal it. */
+async function withStuckTail(o: Office): Promise<void> {
+  o.sealWith(3);
+  const stuck = await o.open("/stuck", 2);
+  const { onSeal } = o.primaries;
+  o.primaries.onSeal = async (server, tail, signal) => {
+    if (tail.handle !== stuck) return onSeal(server, tail, signal);
+    await o.world.sleep(10_000);
+    throw new LumeoError("TIMEOUT", "no answer");
+  };
+  o.clock.every(50, () => void o.care.keeper.wantSeal(stuck, "an appender was refused"));
+  await o.world.sleep(1_000);
+}
+
+test("work on a name is refused in time though appenders go on asking for the seal", async (t) => {
+  const o = await office();
+  await withStuckTail(o);
+  let refusedAt = Infinity;
+  const begunAt = o.clock.monotonicMs();
+  const work = o.care.gate.pass(["/stuck"], async () => {});
+  const refused = t.throwsAsync(work, { code: "UNAVAILABLE", message: /"\/stuck"/ });
+  void refused.then(() => {
+    refusedAt = o.clock.monotonicMs();
+  });
+  await o.world.sleep(60_000);
+  t.true(refusedAt - begunAt <= 16_000);
+});
+
+test("other tails are looked after though one that is asked for cannot be sealed", async (t) => {
+  const o = await office();
+  await o.open("/other");
+  await o.world.sleep(1_000);
+  await withStuckTail(o);
+  const drain = { name: "cs3", standing: "draining", setLabels: {}, removeLabels: [] } as const;
+  await o.log.change({ kind: "changeNode", ...drain });
+  await o.world.sleep(20_000);
+  t.is(o.sizeOf("/other"), 3);
+});

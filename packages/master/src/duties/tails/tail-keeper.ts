@@ -8,6 +8,8 @@
 // K3. Nobody is taken at their word that a primary has failed: the primary is asked first.
 // K4. No primary is waited for that stands still: while it seals, which may take long, it is asked
 //     again and again whether it is there. Appenders wait meanwhile.
+// K5. Whoever waits for the care of a tail waits for a bounded time: while appenders go on asking
+//     about a tail that cannot be sealed, that care has no end.
 
 import {
   asLumeoError,
@@ -46,9 +48,11 @@ import type { Holder } from "../orders.js";
 import type { EpochOrder, TailOrders } from "./tail-orders.js";
 import { watchOrder } from "./watched-order.js";
 
-/** Orders under way at once. */
+/** Orders that are begun at once. */
 const AT_ONCE_MAX = 64;
 const PAGE = 512;
+/** What takes longer goes on behind, while others are looked after. */
+const LOOK_AFTER_MS = 2_000;
 /** Pause between two looks at a tail that is waited for. */
 const POLL_MS = 50;
 /** A primary that seals is asked so often whether it is there. (K4) */
@@ -102,10 +106,12 @@ export class TailKeeper {
     const state = await log.read();
     for (let after = 0; ; ) {
       const page = await tailsPage(state, after, PAGE);
-      const needy = page.filter(({ handle, tail }) => this.#needs(state, handle, tail));
+      const needy = page.filter(({ handle, tail }) => {
+        return this.#careOf(handle).running === undefined && this.#needs(state, handle, tail);
+      });
       for (let i = 0; i < needy.length; i += AT_ONCE_MAX) {
-        const some = needy.slice(i, i + AT_ONCE_MAX);
-        await Promise.all(some.map(({ handle }) => this.attend(handle)));
+        const some = needy.slice(i, i + AT_ONCE_MAX).map(({ handle }) => this.attend(handle));
+        await this.#atMost(LOOK_AFTER_MS, Promise.all(some)); // (K5)
       }
       const last = page.at(-1);
       if (last === undefined || page.length < PAGE) break;
@@ -160,9 +166,10 @@ export class TailKeeper {
     const deadline = clock.monotonicMs() + withinMs;
     for (;;) {
       if (getTail(await log.read(), handle) === undefined) return true;
-      if (deadline <= clock.monotonicMs()) return false;
+      const leftMs = deadline - clock.monotonicMs();
+      if (leftMs <= 0) return false;
       const pause = new Promise<void>((resolve) => void timers.after(POLL_MS, resolve));
-      await Promise.all([this.wantSeal(handle, why), pause]);
+      await this.#atMost(leftMs, Promise.all([this.wantSeal(handle, why), pause])); // (K5)
     }
   }
 
@@ -225,6 +232,16 @@ export class TailKeeper {
       if (last === undefined || page.length < PAGE) return;
       after = last.handle;
     }
+  }
+
+  /** Waits for work that goes on behind if it takes longer. */
+  async #atMost(ms: number, work: Promise<unknown>): Promise<void> {
+    let stop = (): void => undefined;
+    const over = new Promise<void>((resolve) => {
+      const alarm = this.#parts.timers.after(ms, resolve);
+      stop = () => alarm.cancel();
+    });
+    await Promise.race([work, over]).finally(stop);
   }
 
   async #run(handle: ChunkHandle, care: Care): Promise<void> {

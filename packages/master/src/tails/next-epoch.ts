@@ -107,7 +107,7 @@ export function obstacleOf(
 export interface Salvage {
   /** Of the last active set: what they have is kept. */
   readonly survivors: readonly ServerId[];
-  /** What only these had is given up. */
+  /** What only these had is given up; those first that never come back. */
   readonly lost: readonly ServerId[];
 }
 
@@ -128,10 +128,35 @@ export function planSalvage(
     throw new LumeoError("INVALID_ARGUMENT", `${what}: ${why}`);
   }
   const { members } = authority.lastActive;
-  const lost = members.filter((member) => isGone(standing(member)));
+  const lost = (["lost", "dead"] as const).flatMap((is) => {
+    return members.filter((member) => standing(member) === is);
+  });
   const survivors = members.filter((member) => isThere(standing(member)));
   if (lost.length + survivors.length === members.length) return { survivors, lost };
   throw new LumeoError("UNAVAILABLE", `${what}: another server that has it does not answer yet`);
+}
+
+/**
+ * The active set from which the next epoch goes on: only all survivors together are the fence of
+ * it, because a record that a majority had, may be left on one of them. So there are lost ones in
+ * it, those first that never come back. (rule 5)
+ */
+export function votersAfter({ survivors, lost }: Salvage): readonly ServerId[] {
+  return [...survivors, ...lost.slice(0, Math.max(0, survivors.length - 1))];
+}
+
+/**
+ * Who has a salvaged tail from now on, the primary first. Nobody who was given up, even if there are
+ * fewer members than there should be: one that comes back knows of committed records that are none
+ * any more, and would end rather than replace them. It is no member, so its copy is removed; what
+ * is sealed gets its missing copies as any chunk does.
+ */
+export function salvagedMembers(
+  { primary, members }: Extract<NextEpoch, { readonly kind: "grant" }>,
+  { lost }: Salvage,
+): readonly ServerId[] {
+  const others = members.filter((member) => member !== primary && !lost.includes(member));
+  return [primary, ...others];
 }
 
 /** Nobody waits for it. */

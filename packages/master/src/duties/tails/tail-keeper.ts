@@ -42,6 +42,8 @@ import {
   planSalvage,
   reasonToSeal,
   type Salvage,
+  salvagedMembers,
+  votersAfter,
 } from "../../tails/next-epoch.js";
 import type { MetadataLog } from "../metadata-log.js";
 import type { Holder } from "../orders.js";
@@ -197,7 +199,7 @@ export class TailKeeper {
     const standing = (server: ServerId) => this.#standing(state, server);
     const salvage = planSalvage(handle, authority, standing);
     if (!isSure) return salvage;
-    const { survivors } = salvage;
+    const survivors = votersAfter(salvage);
     const lastActive = { ...authority.lastActive, members: survivors };
     const lacking = lackingMembers(authority, standing).length;
     const spares = await this.#parts.spares(lacking, authority.newest.members);
@@ -205,10 +207,7 @@ export class TailKeeper {
     if (next.kind === "wait" && 0 < survivors.length) {
       throw new LumeoError("UNAVAILABLE", `Cannot salvage chunk ${handle}: ${next.why}`);
     }
-    const members =
-      next.kind === "wait"
-        ? []
-        : [next.primary, ...next.members.filter((member) => member !== next.primary)];
+    const members = next.kind === "wait" ? [] : salvagedMembers(next, salvage);
     const expectedNewest = authority.newest.epoch;
     const { log, leases, logger } = this.#parts;
     const command = { kind: "salvageTail", handle, expectedNewest, survivors, members } as const;

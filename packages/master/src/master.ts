@@ -89,8 +89,6 @@ import { LeaseBook } from "./tails/lease-book.js";
 /** Calls and streams at once: clients, chunkservers and masters. */
 const CALLS_MAX = 8_192;
 
-/** A file whose end has come waits so long for what is appended to it, and then tries again. */
-const EXPIRY_SEAL_MS = 2_000;
 /** A backup goes without what could not be sealed within this. */
 const BACKUP_SEAL_MS = 10_000;
 
@@ -325,9 +323,7 @@ function dutiesOf(master: Parts) {
     reapDuty(log),
     historySweepDuty(log),
     trashExpiryDuty(log, clock),
-    fileExpiryDuty(log, clock, (handle) =>
-      tails.keeper.seal(handle, "its file ends", EXPIRY_SEAL_MS),
-    ),
+    fileExpiryDuty(log, clock, (path, work) => tails.gate.pass([path], work)),
     tailsDuty(tails.keeper),
     lockExpiryDuty(log, clock),
     forgetDuty(parts, forget),

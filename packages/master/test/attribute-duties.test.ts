@@ -1,9 +1,9 @@
 // Files and locks whose time is over, on virtual time.
 
-import { SILENT_LOGGER } from "@lumeofs/base";
+import { LumeoError, SILENT_LOGGER } from "@lumeofs/base";
 import { Lifetime, SimClock, World } from "@lumeofs/testkit";
 import test from "ava";
-import { fileExpiryDuty, lockExpiryDuty } from "../src/duties/attribute-duties.js";
+import { fileExpiryDuty, lockExpiryDuty, type WhenSealed } from "../src/duties/attribute-duties.js";
 import { DutyRunner } from "../src/duties/duty.js";
 import { MetadataLog } from "../src/duties/metadata-log.js";
 import type { Command, Reply } from "../src/metadata/command.js";
@@ -12,7 +12,8 @@ import { NO_POLICY } from "../src/metadata/directory-record.js";
 import { getLock } from "../src/metadata/locks.js";
 import { stat } from "../src/metadata/queries.js";
 import { LoneReplication } from "./lone-replication.js";
-import { commitOf } from "./metadata-driver.js";
+import { commitOf, registrationOf } from "./metadata-driver.js";
+import { openTailOf } from "./tail-driver.js";
 
 class Office {
   readonly world = new World(1);
@@ -25,11 +26,10 @@ class Office {
     clock: this.clock,
   });
 
-  async start(): Promise<DutyRunner> {
+  async start(whenSealed: WhenSealed = (_path, work) => work()): Promise<DutyRunner> {
     await this.change({ kind: "initCluster", clusterId: "c" });
-    const noTails = async (): Promise<boolean> => true;
     const duties = [
-      fileExpiryDuty(this.log, this.clock, noTails),
+      fileExpiryDuty(this.log, this.clock, whenSealed),
       lockExpiryDuty(this.log, this.clock),
     ];
     const { replication, clock } = this;
@@ -68,6 +68,31 @@ test("files go when their time is over, by their own wish or by policy, and few 
   const { proposals } = office.replication;
   await office.world.sleep(60_000);
   t.is(office.replication.proposals, proposals); // nothing to do costs nothing in the log
+  await runner.close();
+});
+
+test("files go in time though many others that are due cannot be sealed", async (t) => {
+  const office = new Office();
+  const sealing = new Set<string>();
+  let most = 0;
+  const runner = await office.start(async (path) => {
+    sealing.add(path);
+    most = Math.max(most, sealing.size);
+    await office.world.sleep(15_000);
+    sealing.delete(path);
+    throw new LumeoError("UNAVAILABLE", "what is appended to it could not be completed in time");
+  });
+  await office.change({ kind: "makeDirectory", path: "/tmp", parents: false });
+  for (const id of [1, 2, 3]) await office.change(registrationOf(`cs${id}`));
+  const policy = { ...NO_POLICY, ttlMs: 10_000 };
+  await office.change({ kind: "setPolicy", path: "/tmp", policy });
+  for (let i = 0; i < 300; i++) await office.change(openTailOf(`/tmp/growing${i}`));
+  await office.world.sleep(10);
+  for (let i = 0; i < 3; i++) await office.change(commitOf(`/tmp/${i}`, []));
+  await office.world.sleep(12_000);
+  t.false(office.isThere("/tmp/0") || office.isThere("/tmp/2"));
+  t.true(office.isThere("/tmp/growing0") && office.isThere("/tmp/growing299"));
+  t.is(most, 32);
   await runner.close();
 });
 

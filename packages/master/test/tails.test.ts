@@ -4,11 +4,13 @@
 import { LumeoError, SILENT_LOGGER, serverId } from "@lumeofs/base";
 import { Lifetime, SimClock, World } from "@lumeofs/testkit";
 import test from "ava";
+import { fileExpiryDuty } from "../src/duties/attribute-duties.js";
 import { DutyRunner } from "../src/duties/duty.js";
 import { MetadataLog } from "../src/duties/metadata-log.js";
 import { tailsDuty } from "../src/duties/tails/tails-duty.js";
 import { Fleet } from "../src/fleet/servers.js";
 import type { Reply } from "../src/metadata/command.js";
+import { NO_POLICY } from "../src/metadata/directory-record.js";
 import { stat } from "../src/metadata/queries.js";
 import { getTail } from "../src/metadata/tail-table.js";
 import { LoneReplication } from "./lone-replication.js";
@@ -374,4 +376,31 @@ test("other tails are looked after though one that is asked for cannot be sealed
   await o.log.change({ kind: "changeNode", ...drain });
   await o.world.sleep(20_000);
   t.is(o.sizeOf("/other"), 3);
+});
+
+test("a file whose time is over goes though somebody appends to it all the time", async (t) => {
+  const o = await office();
+  o.sealWith(3);
+  await o.log.change({ kind: "makeDirectory", path: "/d", parents: false });
+  const policy = { ...NO_POLICY, ttlMs: 5_000 };
+  await o.log.change({ kind: "setPolicy", path: "/d", policy });
+  const { replication, clock, log } = o;
+  const { gate } = o.care;
+  const duty = fileExpiryDuty(log, clock, (path, work) => gate.pass([path], work));
+  new DutyRunner([duty], { replication, timers: clock, logger: SILENT_LOGGER });
+  const first = await o.open("/d/log");
+  let handle = first;
+  let inode: number | undefined;
+  let files = 0;
+  clock.every(10, () => {
+    const tail = getTail(o.state, handle);
+    if (tail !== undefined && tail.inode !== inode) files++;
+    inode = tail?.inode ?? inode;
+    if (tail !== undefined) return;
+    void gate.open("/d/log", async () => {
+      handle = await o.open("/d/log");
+    });
+  });
+  await o.world.sleep(30_000);
+  t.true(3 <= files, `${files} files, one after the other`);
 });

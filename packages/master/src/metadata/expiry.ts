@@ -45,13 +45,15 @@ export function expiryOfFile(at: WallMs, ttlMs: number): WallMs {
   return wallMs(ttlMs === 0 ? 0 : at + ttlMs);
 }
 
-/** Records of files that may be due at `at`, the first ones first. */
+/** Records of files that may be due at `at`, the first ones first; those behind `after`. */
 export async function dueExpiries(
   reader: StateReader,
   at: WallMs,
   countMax: number,
+  after?: Expiry,
 ): Promise<readonly Expiry[]> {
-  const { from, to } = expiriesUpTo(at);
+  const last = after && expiryKey(after.at, after.parent, after.name);
+  const { from, to } = expiriesUpTo(at, last);
   const pairs = await reader.range(from, to, countMax);
   return pairs.map(([key, value]) => ({ ...expiryOf(key), inode: decodeExpiry(value) }));
 }

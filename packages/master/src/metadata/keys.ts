@@ -264,9 +264,10 @@ export function releasedUpTo(at: WallMs): KeyRange {
   return { from: Uint8Array.of(TABLE.released), to: numbered(TABLE.released, at + 1) };
 }
 
-/** Files to be removed, the first ones first, up to and including time `at`. */
-export function expiriesUpTo(at: WallMs): KeyRange {
-  return { from: Uint8Array.of(TABLE.expiry), to: numbered(TABLE.expiry, at + 1) };
+/** Files to be removed, the first ones first, up to and including time `at`; behind this key. */
+export function expiriesUpTo(at: WallMs, after?: Uint8Array): KeyRange {
+  const from = after === undefined ? Uint8Array.of(TABLE.expiry) : successor(after);
+  return { from, to: numbered(TABLE.expiry, at + 1) };
 }
 
 /** Locks whose names come after `name`, in the order of their bytes; all of them for "". */

@@ -5,6 +5,8 @@ import { SystemClock } from "@lumeofs/node";
 
 export interface Patience {
   readonly timeoutMs: number;
+  /** So often it is asked at least, however long an answer takes; once if undefined. */
+  readonly asksMin?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -22,11 +24,12 @@ export async function waitUntil<T>(
   patience: Patience,
 ): Promise<T | undefined> {
   const end = clock.monotonicMs() + patience.timeoutMs;
-  for (;;) {
+  for (let asks = 1; ; asks++) {
     patience.signal?.throwIfAborted();
     const answer = await ask();
     if (answer !== undefined) return answer;
-    if (end <= clock.monotonicMs()) return undefined;
+    const isEnough = (patience.asksMin ?? 1) <= asks;
+    if (isEnough && end <= clock.monotonicMs()) return undefined;
     await delay(
       POLL_MS,
       undefined,

@@ -69,7 +69,7 @@ test("LocalCluster.start() starts every member and describes it in members.json"
 test("LocalCluster gives its members eight threads for file work", async (t) => {
   const dir = folder(t);
   await start(t, { dir });
-  await waitUntil(() => (startsOf(dir, "m1") === 1 ? true : undefined), { timeoutMs: 10_000 });
+  await waitUntil(() => (startsOf(dir, "m1") === 1 ? true : undefined), { timeoutMs: 60_000 });
   t.is(readFileSync(join(dir, "m1", "data", "starts"), "utf8"), "8\n");
 });
 
@@ -120,14 +120,14 @@ test("LocalCluster.start() names the port that is in use, and the way out", asyn
 test("LocalCluster.kill() takes one member down and restart() brings it back", async (t) => {
   const dir = folder(t);
   const cluster = await start(t, { dir });
-  await waitUntil(() => (startsOf(dir, "cs1") === 1 ? true : undefined), { timeoutMs: 10_000 });
+  await waitUntil(() => (startsOf(dir, "cs1") === 1 ? true : undefined), { timeoutMs: 60_000 });
   await cluster.kill("cs1");
   const pidOf = (id: string) => membersJson(dir).find((member) => member.id === id)?.pid;
   t.is(pidOf("cs1"), null);
   await cluster.restart("cs1");
   t.is(typeof pidOf("cs1"), "number");
   const twice = () => (startsOf(dir, "cs1") === 2 ? true : undefined);
-  t.true(await waitUntil(twice, { timeoutMs: 10_000 }));
+  t.true(await waitUntil(twice, { timeoutMs: 60_000 }));
 });
 
 test("LocalCluster notices a member that ends by itself and leaves it down", async (t) => {
@@ -136,7 +136,7 @@ test("LocalCluster notices a member that ends by itself and leaves it down", asy
   const cluster = await start(t, { dir, onMemberLost: (loss) => losses.push(loss) });
   const victim = new ClusterFolder(dir).readProcesses().find((one) => one.id === "cs2");
   process.kill(victim?.pid ?? 0, "SIGKILL");
-  const seen = await waitUntil(() => losses[0], { timeoutMs: 10_000 });
+  const seen = await waitUntil(() => losses[0], { timeoutMs: 60_000 });
   t.like(seen, { id: "cs2", why: "SIGKILL" });
   t.is(membersJson(dir).find((member) => member.id === "cs2")?.pid, null);
   t.deepEqual(await cluster.revive(), ["cs2"]);

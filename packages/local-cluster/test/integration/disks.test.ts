@@ -15,7 +15,7 @@ type Test = ExecutionContext<{ drill: Drill }>;
 
 const MIB = 2 ** 20;
 /** What writers had under way turns up late where the machine is busy. */
-const WHOLE_PATIENCE = { timeoutMs: 120_000 };
+const WHOLE_PATIENCE = { timeoutMs: 120_000, asksMin: 3 };
 const ENVIRONMENT = {
   LUMEO_MASTER_HEARTBEAT_MS: "200",
   LUMEO_MASTER_SUSPECT_MS: "2000",

@@ -18,8 +18,11 @@ import {
 } from "../../src/index.js";
 
 export const BIN = fileURLToPath(new URL("../../../../cli/bin/lumeo.mjs", import.meta.url));
-/** Everything that a drill waits for comes within this time, or the test fails. */
-const PATIENCE = { timeoutMs: 60_000 };
+/**
+ * Everything that a drill waits for comes within this time, or the test fails. On a slow machine one
+ * look may take as long, and the first ones may come too early.
+ */
+const PATIENCE = { timeoutMs: 120_000, asksMin: 3 };
 
 export interface ClusterStatus {
   readonly leader: string;

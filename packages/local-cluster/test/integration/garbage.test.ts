@@ -25,7 +25,7 @@ const ENVIRONMENT = {
   LUMEO_MASTER_SWEEP_MS: "200",
   LUMEO_CHUNKSERVER_INVENTORY_PAUSE_MS: "200",
 };
-const PATIENCE = { timeoutMs: 90_000 };
+const PATIENCE = { timeoutMs: 120_000, asksMin: 3 };
 const GONE = { skipTrash: true } as const;
 
 test.beforeEach(async (t) => {

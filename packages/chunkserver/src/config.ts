@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { LumeoError, MiB } from "@lumeofs/base";
-import { LOG_LEVELS, readSettings } from "@lumeofs/node";
+import { LOG_LEVELS, programHelp, readSettings, wrongFlags } from "@lumeofs/node";
 import { z } from "zod";
 import { DISKS_MAX } from "./disks/roster.js";
 
@@ -16,11 +16,11 @@ const schema = z.strictObject({
     .describe("Name for people, such as cs1. Unique in the cluster."),
   dir: z
     .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(DISKS_MAX)])
-    .describe("Folder of the store; several for a store on each of several disks."),
+    .describe("Folder of the store; once for each of several disks."),
   retiredDisks: z
     .array(z.string().regex(/^[0-9a-f-]{36}$/, "must be the uuid of a disk"))
     .optional()
-    .describe("Disks of this server that are gone for good, by uuid."),
+    .describe("Uuid of a disk of this server that is gone for good; once for each."),
   listenData: address.default("127.0.0.1:7410").describe("host:port of the data plane."),
   listenControl: address.default("127.0.0.1:7430").describe("host:port of the control service."),
   advertiseHost: z
@@ -35,7 +35,7 @@ const schema = z.strictObject({
   labels: z
     .record(z.string(), z.string())
     .default({})
-    .describe("Where this server stands, such as rack=r1."),
+    .describe("Where this server stands, such as rack=r1; once for each label."),
   capacityBytes: wholeNumber(64 * MiB, Number.MAX_SAFE_INTEGER)
     .optional()
     .describe("Use at most this much of the disk. Default: what the file system has."),
@@ -83,6 +83,18 @@ const schema = z.strictObject({
 
 export type ChunkserverConfig = Readonly<z.infer<typeof schema>>;
 
+export type Invocation =
+  | { readonly kind: "run"; readonly config: ChunkserverConfig }
+  | { readonly kind: "help"; readonly text: string };
+
+const ENVIRONMENT_PREFIX = "LUMEO_CHUNKSERVER_";
+
+/** Flags that may be given several times have the name of one. */
+const FLAGS_OF_LISTS: Readonly<Record<string, string>> = {
+  retiredDisks: "retired-disk",
+  labels: "label",
+};
+
 const FLAGS = {
   config: { type: "string" },
   name: { type: "string" },
@@ -110,9 +122,23 @@ const FLAGS = {
 } as const;
 
 /**
+ * What the program is to do.
+ *
+ * @throws LumeoError as `readConfig`.
+ */
+export async function readInvocation(
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<Invocation> {
+  if (argv.includes("--help")) return { kind: "help", text: helpText() };
+  return { kind: "run", config: await readConfig(argv, environment) };
+}
+
+/**
  * Reads and checks all settings.
  *
- * @throws LumeoError CONFIG naming the setting and what it should be.
+ * @throws LumeoError CONFIG naming the setting and what it should be; INVALID_ARGUMENT for flags
+ *         that there are not.
  */
 export async function readConfig(
   argv: readonly string[],
@@ -123,7 +149,7 @@ export async function readConfig(
     defaults: Object.fromEntries(Object.keys(schema.shape).map((name) => [name, undefined])),
     file: flags.config,
     environment,
-    environmentPrefix: "LUMEO_CHUNKSERVER_",
+    environmentPrefix: ENVIRONMENT_PREFIX,
     flags: {
       name: flags.name,
       dir: flags.dir?.length === 1 ? flags.dir[0] : flags.dir,
@@ -159,8 +185,23 @@ function parseFlags(argv: readonly string[]) {
   try {
     return parseArgs({ args: [...argv], options: FLAGS, allowPositionals: false }).values;
   } catch (cause) {
-    throw new LumeoError("CONFIG", `Cannot use the flags: ${(cause as Error).message}`, { cause });
+    throw wrongFlags(cause);
   }
+}
+
+function helpText(): string {
+  return programHelp({
+    about: "A LumeoFS chunkserver: keeps chunks on the disks of one machine.",
+    settings: schema.shape,
+    flagOf: (name) => FLAGS_OF_LISTS[name] ?? kebab(name),
+    environmentPrefix: ENVIRONMENT_PREFIX,
+    notInEnvironment: new Set(Object.keys(FLAGS_OF_LISTS)),
+  });
+}
+
+/** `listenData` → `listen-data`. */
+function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function parseLabels(labels: readonly string[]): Readonly<Record<string, string>> {

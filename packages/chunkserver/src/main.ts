@@ -1,16 +1,27 @@
 // One chunkserver as a process.
 
-import { JsonLogger, runProcess } from "@lumeofs/node";
+import { LumeoError } from "@lumeofs/base";
+import { EXIT, JsonLogger, runProcess } from "@lumeofs/node";
 import { Chunkserver } from "./chunkserver.js";
-import { readConfig } from "./config.js";
+import { readInvocation } from "./config.js";
 
 const failures = await JsonLogger.open({ level: "info" });
 try {
-  const config = await readConfig(process.argv.slice(2), process.env);
-  const logger = await JsonLogger.open({ level: config.logLevel, fields: { node: config.name } });
-  await runProcess({ logger, start: (control) => Chunkserver.start(config, { logger, control }) });
+  const invocation = await readInvocation(process.argv.slice(2), process.env);
+  if (invocation.kind === "help") {
+    process.stdout.write(`${invocation.text}\n`);
+  } else {
+    const { config } = invocation;
+    const logger = await JsonLogger.open({ level: config.logLevel, fields: { node: config.name } });
+    await runProcess({
+      logger,
+      start: (control) => Chunkserver.start(config, { logger, control }),
+    });
+  }
 } catch (error) {
-  failures.error("start failed", { error });
+  const isMisuse = error instanceof LumeoError && error.code === "INVALID_ARGUMENT";
+  if (isMisuse) process.stderr.write(`lumeo-chunkserver: error: ${error.message}\n`);
+  else failures.error("start failed", { error });
   await failures.close();
-  process.exitCode = 10;
+  process.exitCode = isMisuse ? EXIT.usage : EXIT.configInvalid;
 }

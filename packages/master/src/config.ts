@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { GiB, KiB, LumeoError, MiB, type NodeId } from "@lumeofs/base";
-import { LOG_LEVELS, readSettings } from "@lumeofs/node";
+import { LOG_LEVELS, programHelp, readSettings, wrongFlags } from "@lumeofs/node";
 import { z } from "zod";
 import {
   DRIVER_LIMITS_DEFAULT,
@@ -19,6 +19,7 @@ const HOUR = 60 * MINUTE;
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const MASTERS_MAX = 9;
+const ENVIRONMENT_PREFIX = "LUMEO_MASTER_";
 
 const address = z.string().regex(/^[^\s:,=]+:\d{1,5}$/, "must be host:port");
 const name = z.string().regex(NAME, "must be a short lower-case name");
@@ -200,7 +201,8 @@ export type Invocation =
 /**
  * Reads and checks all settings.
  *
- * @throws LumeoError CONFIG naming the setting and what it should be.
+ * @throws LumeoError CONFIG naming the setting and what it should be; INVALID_ARGUMENT for flags
+ *         that there are not.
  */
 export async function readConfig(
   argv: readonly string[],
@@ -212,7 +214,7 @@ export async function readConfig(
     defaults: Object.fromEntries(Object.keys(schema.shape).map((key) => [key, undefined])),
     file: typeof config === "string" ? config : undefined,
     environment,
-    environmentPrefix: "LUMEO_MASTER_",
+    environmentPrefix: ENVIRONMENT_PREFIX,
     flags: Object.fromEntries(Object.keys(schema.shape).map((key) => [key, flags[kebab(key)]])),
   });
   return { kind: "run", config: checkSettings(settings) };
@@ -283,17 +285,17 @@ function parseFlags(argv: readonly string[]): Flags {
   try {
     return parseArgs({ args: [...argv], options, allowPositionals: false }).values as Flags;
   } catch (cause) {
-    const why = (cause as Error).message;
-    throw new LumeoError("CONFIG", `Cannot use the flags: ${why}; --help lists them`, { cause });
+    throw wrongFlags(cause);
   }
 }
 
 function helpText(): string {
-  const lines = Object.entries(schema.shape).map(
-    ([key, setting]) => `  --${kebab(key).padEnd(20)} ${setting.description ?? ""}`,
-  );
-  const file = `  --${"config".padEnd(20)} YAML file with any of these settings, by their names.`;
-  return ["A LumeoFS master. Settings:", ...lines, file].join("\n");
+  return programHelp({
+    about: "A LumeoFS master: names, files and the whereabouts of every chunk.",
+    settings: schema.shape,
+    flagOf: kebab,
+    environmentPrefix: ENVIRONMENT_PREFIX,
+  });
 }
 
 /** `electionTicks` → `election-ticks`. */

@@ -1,5 +1,6 @@
 // One master as a process.
 
+import { LumeoError } from "@lumeofs/base";
 import { EXIT, JsonLogger, runProcess } from "@lumeofs/node";
 import { readConfig } from "./config.js";
 import { Master } from "./master.js";
@@ -17,7 +18,9 @@ try {
     await runProcess({ logger, start });
   }
 } catch (error) {
-  failures.error("start failed", { error });
+  const isMisuse = error instanceof LumeoError && error.code === "INVALID_ARGUMENT";
+  if (isMisuse) process.stderr.write(`lumeo-master: error: ${error.message}\n`);
+  else failures.error("start failed", { error });
   await failures.close();
-  process.exitCode = EXIT.configInvalid;
+  process.exitCode = isMisuse ? EXIT.usage : EXIT.configInvalid;
 }

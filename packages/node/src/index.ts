@@ -8,6 +8,7 @@ export { nativeCrc32c } from "./native-crc32c.js";
 export { nativeHmacSha256 } from "./native-hmac.js";
 export { PairSum, type PairTotals } from "./pair-sum.js";
 export { LUMEOFS_VERSION, type ProcessFacts, processFacts } from "./process-facts.js";
+export { programHelp, wrongFlags } from "./program-help.js";
 export {
   type Counter,
   type CounterDeclaration,

@@ -58,7 +58,7 @@ async function readFileSettings(file: string, names: readonly string[]): Promise
 
 function readEnvironment(sources: SettingsSources, names: readonly string[]): Settings {
   const byVariable = new Map(
-    names.map((name) => [sources.environmentPrefix + screamingSnake(name), name]),
+    names.map((name) => [variableOf(sources.environmentPrefix, name), name]),
   );
   const found: Record<string, string> = {};
   for (const [variable, value] of Object.entries(sources.environment)) {
@@ -70,9 +70,9 @@ function readEnvironment(sources: SettingsSources, names: readonly string[]): Se
   return found;
 }
 
-/** `dataDir` → `DATA_DIR`. */
-function screamingSnake(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+/** How a setting is called in the environment: `dataDir` → `LUMEO_MASTER_DATA_DIR`. */
+export function variableOf(prefix: string, name: string): string {
+  return prefix + name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
 function unknown(name: string, where: string, known: readonly string[]): LumeoError {

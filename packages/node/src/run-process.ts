@@ -12,6 +12,8 @@ import { asLumeoError, type Closable, type ErrorCode, type Logger } from "@lumeo
 export const EXIT = {
   ok: 0,
   failed: 1,
+  /** Flags that there are not. */
+  usage: 2,
   /** A bug of ours, or a storage error: see the last log line. */
   crashed: 70,
   /** What is stored is not what was written, or not what the others have: see the last log line. */

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -43,4 +43,17 @@ test("a chunkserver that is started by hand has threads for all of its disks", a
   t.deepEqual(await exited, [0, null], lines.join("\n"));
   // Without the file in bin it has four for files, and not twenty in all.
   t.true(4 * DISKS < threads, `${threads} threads`);
+});
+
+test("a chunkserver says what flags there are, and which one there is not", (t) => {
+  const run = (...args: string[]) => {
+    return spawnSync(process.execPath, [PROGRAM, ...args], { encoding: "utf8" });
+  };
+  const help = run("--help");
+  t.is(help.status, 0, help.stderr);
+  t.regex(help.stdout, /--listen-data VALUE/);
+  const wrong = run("--colour", "red");
+  t.is(wrong.status, 2);
+  t.regex(wrong.stderr, /^lumeo-chunkserver: error: .*--colour.*--help lists them\n$/);
+  t.is(wrong.stdout, "");
 });

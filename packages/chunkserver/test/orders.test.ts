@@ -34,6 +34,7 @@ async function cast(t: ExecutionContext) {
       transcoder: new Transcoder({ ...parts, arenas: new ArenaPool(1), conversionsMax: 1 }),
       disks: () => [],
       scrub: () => ({ ...NOTHING_SCRUBBED, bytesPerSecond: 7, isYielding: true }),
+      inventory: () => ({ begun: 5, whole: 4, sinceWholeMs: 70.5, roundMs: 100 }),
       serverId: () => 2,
       memoryBytes: () => 1,
       processFacts: () => Promise.reject(new LumeoError("INTERNAL", "not asked for here")),
@@ -117,6 +118,41 @@ test("a batch makes and audits many small copies, and answers for each of them",
   const many = Array.from({ length: 65 }, () => orderOf(1));
   const tooMany = unary(channel, ControlService.copyReplicas, { copies: many }, LIMITS);
   await t.throwsAsync(tooMany, { code: "INVALID_ARGUMENT" });
+});
+
+test("replicas are listed and read by their handles, and what is not there is named", async (t) => {
+  const { source, holder, channel, client } = await cast(t);
+  const small = sample(10_000, 4);
+  for (const handle of [3, 5]) await client.writeSmall([holder], target(handle), small);
+  await client.writeLarge([source, holder], target(7), BYTES);
+  const listed = await unary(channel, ControlService.listReplicas, { handles: [3, 4, 7] }, LIMITS);
+  t.is(listed.replicas?.length, 2);
+  t.like(listed.replicas?.[0], { handle: 3, epoch: 1, lengthBytes: 10_000, crc32c: crcOf(small) });
+  t.like(listed.replicas?.[1], { handle: 7, epoch: 1, crc32c: crcOf(BYTES) });
+  t.like(listed.rounds, { begun: 5, whole: 4, sinceWholeMs: 71, roundMs: 100 });
+  const page = await unary(channel, ControlService.listReplicas, { after: 3, limit: 10 }, LIMITS);
+  t.deepEqual(
+    page.replicas?.map(({ handle }) => handle),
+    [5, 7],
+  );
+  const asked = { handles: [5, 4, 7] };
+  const { results } = await unary(channel, ControlService.verifyReplicas, asked, LIMITS);
+  t.like(results?.[0]?.verified, { intact: true, lengthBytes: 10_000, crc32c: crcOf(small) });
+  t.is(results?.[1]?.error?.code, "REPLICA_MISSING");
+  t.like(results?.[2]?.verified, { intact: true, crc32c: crcOf(BYTES) });
+  const handles = Array.from({ length: 65 }, (_, i) => i + 1);
+  const tooMany = unary(channel, ControlService.verifyReplicas, { handles }, LIMITS);
+  await t.throwsAsync(tooMany, { code: "INVALID_ARGUMENT" });
+  // More orders at once than are obeyed at once: all are answered.
+  const crowd = Array.from({ length: 9 }, () =>
+    unary(channel, ControlService.verifyReplicas, { handles: [3, 5] }, LIMITS),
+  );
+  for (const { results: one } of await Promise.all(crowd)) {
+    t.deepEqual(
+      one?.map(({ verified }) => verified?.intact),
+      [true, true],
+    );
+  }
 });
 
 test("under a closed grant no chunk begins, and who has one is told", async (t) => {

@@ -49,6 +49,22 @@ test("fsck tells findings with path, chunk and server, each way out once, and en
   ]);
 });
 
+test("a note of fsck is told, and is no problem", async (t) => {
+  const stage = new Stage(t);
+  const note = { subject: "cs1", what: "2 copies of chunks that no file has, about to go" };
+  stage.client.audits.events = [{ kind: "note", ...note }];
+  t.is(await fsck(stage.context(), undefined, {}), 0);
+  t.regex(
+    stage.stdout,
+    /^note: cs1: 2 copies of chunks that no file has, about to go\nno problems/,
+  );
+  const json = new Stage(t);
+  json.client.audits.events = [{ kind: "note", ...note }];
+  t.is(await fsck(json.context({ json: true }), undefined, {}), 0);
+  t.like(json.objects[0], { note });
+  t.like(json.objects[1], { summary: { problems: 0, unchecked: 0 } });
+});
+
 test("fsck ends with 2 if something could not be checked, or the cluster is gone", async (t) => {
   const stage = new Stage(t);
   stage.client.audits.events = [{ kind: "unchecked", subject: "cs3", why: "it is away" }];

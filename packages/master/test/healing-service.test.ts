@@ -8,7 +8,7 @@ import { ChannelPool } from "../src/rpc/channel-pool.js";
 import { healingMethods } from "../src/rpc/healing-service.js";
 import { HealingOffice, LIMITS } from "./healing-office.js";
 
-const { JobKind } = lumeo.master.v1;
+const { ChunkFilter, CopyFinding, JobKind } = lumeo.master.v1;
 type Begin = lumeo.master.v1.ICreateJobRequest;
 
 /** A cluster of these servers, and how jobs are begun there. */
@@ -28,7 +28,7 @@ async function serve(t: ExecutionContext, names: readonly string[]) {
   });
   const begin = (request: Begin) =>
     unary(channel, HealingService.createJob, request, { timeoutMs: 20_000 });
-  return { office, begin };
+  return { office, begin, channel };
 }
 
 for (const [word, kind] of [
@@ -59,4 +59,33 @@ test("a drain that leaves enough servers is begun without more ado", async (t) =
     begin({ kind: JobKind.JOB_KIND_DRAIN, node: "cs3" }),
   );
   t.regex(second?.message ?? "", /"cs2" is emptied/);
+});
+
+test("chunks are listed, and read by their servers, by their handles", async (t) => {
+  const { office, channel } = await serve(t, ["cs1", "cs2", "cs3"]);
+  const handles: number[] = [];
+  for (const path of ["/a", "/b"]) handles.push(await office.file(path, [1, 2, 3]));
+  const [a = 0, b = 0] = handles;
+  const limits = { timeoutMs: 20_000 };
+  const filter = ChunkFilter.CHUNK_FILTER_ALL;
+  const named = { filter, handles: [b, 999_999, a] };
+  const listed = await unary(channel, HealingService.listChunks, named, limits);
+  t.deepEqual(
+    listed.chunks?.map(({ chunk }) => chunk?.chunk?.handle),
+    [b, a],
+  );
+  const asked = { handles: [a, 999_999, b] };
+  const { chunks } = await unary(channel, HealingService.verifyChunks, asked, limits);
+  t.deepEqual(
+    chunks?.map((one) => [one.handle, one.copies?.map(({ serverId }) => serverId)]),
+    [
+      [a, [1, 2, 3]],
+      [b, [1, 2, 3]],
+    ],
+  );
+  const findings = chunks?.flatMap((one) => one.copies?.map(({ finding }) => finding));
+  t.true(findings?.every((one) => one === CopyFinding.COPY_FINDING_INTACT));
+  const many = { handles: Array.from({ length: 65 }, (_, i) => i + 1) };
+  const tooMany = unary(channel, HealingService.verifyChunks, many, limits);
+  await t.throwsAsync(tooMany, { code: "INVALID_ARGUMENT" });
 });

@@ -326,6 +326,76 @@ export namespace lumeo {
                 type $Shape = lumeo.chunkserver.v1.VerifyReplicaResponse.$Properties;
             }
 
+            interface IVerifyReplicasRequest extends lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties {
+            }
+
+            class VerifyReplicasRequest {
+                constructor(p?: lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties);
+                $unknowns?: Uint8Array[];
+                handles: number[];
+                static encode(m: lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.VerifyReplicasRequest & lumeo.chunkserver.v1.VerifyReplicasRequest.$Shape;
+            }
+
+            namespace VerifyReplicasRequest {
+                interface $Properties {
+                    handles?: (number[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties;
+            }
+
+            interface IVerifyReplicasResponse extends lumeo.chunkserver.v1.VerifyReplicasResponse.$Properties {
+            }
+
+            class VerifyReplicasResponse {
+                constructor(p?: lumeo.chunkserver.v1.VerifyReplicasResponse.$Properties);
+                $unknowns?: Uint8Array[];
+                results: lumeo.chunkserver.v1.VerifyReplicaResult.$Properties[];
+                static encode(m: lumeo.chunkserver.v1.VerifyReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.VerifyReplicasResponse & lumeo.chunkserver.v1.VerifyReplicasResponse.$Shape;
+            }
+
+            namespace VerifyReplicasResponse {
+                interface $Properties {
+                    results?: (lumeo.chunkserver.v1.VerifyReplicaResult.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = {
+                  results?: lumeo.chunkserver.v1.VerifyReplicaResult.$Shape[]|null;
+                  $unknowns?: Uint8Array[];
+                };
+            }
+
+            interface IVerifyReplicaResult extends lumeo.chunkserver.v1.VerifyReplicaResult.$Properties {
+            }
+
+            class VerifyReplicaResult {
+                constructor(p?: lumeo.chunkserver.v1.VerifyReplicaResult.$Properties);
+                $unknowns?: Uint8Array[];
+                verified?: (lumeo.chunkserver.v1.VerifyReplicaResponse.$Properties|null);
+                error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
+                result?: ("verified"|"error");
+                static encode(m: lumeo.chunkserver.v1.VerifyReplicaResult.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.VerifyReplicaResult & lumeo.chunkserver.v1.VerifyReplicaResult.$Shape;
+            }
+
+            namespace VerifyReplicaResult {
+                interface $Properties {
+                    verified?: (lumeo.chunkserver.v1.VerifyReplicaResponse.$Properties|null);
+                    error?: (lumeo.common.v1.ErrorDetail.$Properties|null);
+                    result?: ("verified"|"error");
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = {
+                  verified?: lumeo.chunkserver.v1.VerifyReplicaResponse.$Shape|null;
+                  error?: lumeo.common.v1.ErrorDetail.$Shape|null;
+                  $unknowns?: Uint8Array[];
+                } & (
+                  ({ result?: undefined; verified?: null; error?: null }|{ result?: "verified"; verified: lumeo.chunkserver.v1.VerifyReplicaResponse.$Shape; error?: null }|{ result?: "error"; verified?: null; error: lumeo.common.v1.ErrorDetail.$Shape })
+                );
+            }
+
             interface IReplicaHolder extends lumeo.chunkserver.v1.ReplicaHolder.$Properties {
             }
 
@@ -769,6 +839,7 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 after: number;
                 limit: number;
+                handles: number[];
                 static encode(m: lumeo.chunkserver.v1.ListReplicasRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.ListReplicasRequest & lumeo.chunkserver.v1.ListReplicasRequest.$Shape;
             }
@@ -777,6 +848,7 @@ export namespace lumeo {
                 interface $Properties {
                     after?: (number|null);
                     limit?: (number|null);
+                    handles?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.ListReplicasRequest.$Properties;
@@ -790,6 +862,7 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 replicas: lumeo.common.v1.ReplicaFacts.$Properties[];
                 storeUuid: string;
+                rounds?: (lumeo.common.v1.InventoryRounds.$Properties|null);
                 static encode(m: lumeo.chunkserver.v1.ListReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.chunkserver.v1.ListReplicasResponse & lumeo.chunkserver.v1.ListReplicasResponse.$Shape;
             }
@@ -798,6 +871,7 @@ export namespace lumeo {
                 interface $Properties {
                     replicas?: (lumeo.common.v1.ReplicaFacts.$Properties[]|null);
                     storeUuid?: (string|null);
+                    rounds?: (lumeo.common.v1.InventoryRounds.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.chunkserver.v1.ListReplicasResponse.$Properties;
@@ -1343,6 +1417,31 @@ export namespace lumeo {
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.common.v1.ReplicaFacts.$Properties;
+            }
+
+            interface IInventoryRounds extends lumeo.common.v1.InventoryRounds.$Properties {
+            }
+
+            class InventoryRounds {
+                constructor(p?: lumeo.common.v1.InventoryRounds.$Properties);
+                $unknowns?: Uint8Array[];
+                begun: number;
+                whole: number;
+                sinceWholeMs: number;
+                roundMs: number;
+                static encode(m: lumeo.common.v1.InventoryRounds.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.common.v1.InventoryRounds & lumeo.common.v1.InventoryRounds.$Shape;
+            }
+
+            namespace InventoryRounds {
+                interface $Properties {
+                    begun?: (number|null);
+                    whole?: (number|null);
+                    sinceWholeMs?: (number|null);
+                    roundMs?: (number|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.common.v1.InventoryRounds.$Properties;
             }
 
             interface IScrubStatus extends lumeo.common.v1.ScrubStatus.$Properties {
@@ -2182,6 +2281,7 @@ export namespace lumeo {
                 after: number;
                 limit: number;
                 forwarded: boolean;
+                handles: number[];
                 static encode(m: lumeo.master.v1.ListChunksRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListChunksRequest & lumeo.master.v1.ListChunksRequest.$Shape;
             }
@@ -2192,6 +2292,7 @@ export namespace lumeo {
                     after?: (number|null);
                     limit?: (number|null);
                     forwarded?: (boolean|null);
+                    handles?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ListChunksRequest.$Properties;
@@ -2274,44 +2375,65 @@ export namespace lumeo {
                 type $Shape = lumeo.master.v1.CopyCheck.$Properties;
             }
 
-            interface IVerifyChunkRequest extends lumeo.master.v1.VerifyChunkRequest.$Properties {
+            interface IVerifyChunksRequest extends lumeo.master.v1.VerifyChunksRequest.$Properties {
             }
 
-            class VerifyChunkRequest {
-                constructor(p?: lumeo.master.v1.VerifyChunkRequest.$Properties);
+            class VerifyChunksRequest {
+                constructor(p?: lumeo.master.v1.VerifyChunksRequest.$Properties);
                 $unknowns?: Uint8Array[];
-                handle: number;
+                handles: number[];
                 forwarded: boolean;
-                static encode(m: lumeo.master.v1.VerifyChunkRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.VerifyChunkRequest & lumeo.master.v1.VerifyChunkRequest.$Shape;
+                static encode(m: lumeo.master.v1.VerifyChunksRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.VerifyChunksRequest & lumeo.master.v1.VerifyChunksRequest.$Shape;
             }
 
-            namespace VerifyChunkRequest {
+            namespace VerifyChunksRequest {
                 interface $Properties {
-                    handle?: (number|null);
+                    handles?: (number[]|null);
                     forwarded?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
-                type $Shape = lumeo.master.v1.VerifyChunkRequest.$Properties;
+                type $Shape = lumeo.master.v1.VerifyChunksRequest.$Properties;
             }
 
-            interface IVerifyChunkResponse extends lumeo.master.v1.VerifyChunkResponse.$Properties {
+            interface IVerifyChunksResponse extends lumeo.master.v1.VerifyChunksResponse.$Properties {
             }
 
-            class VerifyChunkResponse {
-                constructor(p?: lumeo.master.v1.VerifyChunkResponse.$Properties);
+            class VerifyChunksResponse {
+                constructor(p?: lumeo.master.v1.VerifyChunksResponse.$Properties);
                 $unknowns?: Uint8Array[];
-                copies: lumeo.master.v1.CopyVerdict.$Properties[];
-                static encode(m: lumeo.master.v1.VerifyChunkResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
-                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.VerifyChunkResponse & lumeo.master.v1.VerifyChunkResponse.$Shape;
+                chunks: lumeo.master.v1.ChunkVerdict.$Properties[];
+                static encode(m: lumeo.master.v1.VerifyChunksResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.VerifyChunksResponse & lumeo.master.v1.VerifyChunksResponse.$Shape;
             }
 
-            namespace VerifyChunkResponse {
+            namespace VerifyChunksResponse {
                 interface $Properties {
+                    chunks?: (lumeo.master.v1.ChunkVerdict.$Properties[]|null);
+                    $unknowns?: Uint8Array[];
+                }
+                type $Shape = lumeo.master.v1.VerifyChunksResponse.$Properties;
+            }
+
+            interface IChunkVerdict extends lumeo.master.v1.ChunkVerdict.$Properties {
+            }
+
+            class ChunkVerdict {
+                constructor(p?: lumeo.master.v1.ChunkVerdict.$Properties);
+                $unknowns?: Uint8Array[];
+                handle: number;
+                copies: lumeo.master.v1.CopyVerdict.$Properties[];
+                static encode(m: lumeo.master.v1.ChunkVerdict.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
+                static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ChunkVerdict & lumeo.master.v1.ChunkVerdict.$Shape;
+            }
+
+            namespace ChunkVerdict {
+                interface $Properties {
+                    handle?: (number|null);
                     copies?: (lumeo.master.v1.CopyVerdict.$Properties[]|null);
                     $unknowns?: Uint8Array[];
                 }
-                type $Shape = lumeo.master.v1.VerifyChunkResponse.$Properties;
+                type $Shape = lumeo.master.v1.ChunkVerdict.$Properties;
             }
 
             interface ICopyVerdict extends lumeo.master.v1.CopyVerdict.$Properties {
@@ -2562,6 +2684,7 @@ export namespace lumeo {
                 after: number;
                 limit: number;
                 forwarded: boolean;
+                handles: number[];
                 static encode(m: lumeo.master.v1.ListReplicasRequest.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListReplicasRequest & lumeo.master.v1.ListReplicasRequest.$Shape;
             }
@@ -2572,6 +2695,7 @@ export namespace lumeo {
                     after?: (number|null);
                     limit?: (number|null);
                     forwarded?: (boolean|null);
+                    handles?: (number[]|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ListReplicasRequest.$Properties;
@@ -2584,6 +2708,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.ListReplicasResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 replicas: lumeo.common.v1.ReplicaFacts.$Properties[];
+                rounds?: (lumeo.common.v1.InventoryRounds.$Properties|null);
                 static encode(m: lumeo.master.v1.ListReplicasResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListReplicasResponse & lumeo.master.v1.ListReplicasResponse.$Shape;
             }
@@ -2591,6 +2716,7 @@ export namespace lumeo {
             namespace ListReplicasResponse {
                 interface $Properties {
                     replicas?: (lumeo.common.v1.ReplicaFacts.$Properties[]|null);
+                    rounds?: (lumeo.common.v1.InventoryRounds.$Properties|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ListReplicasResponse.$Properties;
@@ -3126,6 +3252,7 @@ export namespace lumeo {
                 constructor(p?: lumeo.master.v1.ReportInventoryResponse.$Properties);
                 $unknowns?: Uint8Array[];
                 garbageHandles: number[];
+                undecided: boolean;
                 static encode(m: lumeo.master.v1.ReportInventoryResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ReportInventoryResponse & lumeo.master.v1.ReportInventoryResponse.$Shape;
             }
@@ -3133,6 +3260,7 @@ export namespace lumeo {
             namespace ReportInventoryResponse {
                 interface $Properties {
                     garbageHandles?: (number[]|null);
+                    undecided?: (boolean|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ReportInventoryResponse.$Properties;

@@ -2399,6 +2399,463 @@ export const lumeo = $root.lumeo = (() => {
                 return VerifyReplicaResponse;
             })();
 
+            v1.VerifyReplicasRequest = (function() {
+
+                /**
+                 * Properties of a VerifyReplicasRequest.
+                 * @typedef {Object} lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties
+                 * @property {Array.<number>|null} [handles] VerifyReplicasRequest handles
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a VerifyReplicasRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IVerifyReplicasRequest
+                 * @augments lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a VerifyReplicasRequest.
+                 * @typedef {lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties} lumeo.chunkserver.v1.VerifyReplicasRequest.$Shape
+                 */
+
+                /**
+                 * Constructs a new VerifyReplicasRequest.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a VerifyReplicasRequest.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const VerifyReplicasRequest = function (p) {
+                    this.handles = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * VerifyReplicasRequest handles.
+                 * @member {Array.<number>} handles
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicasRequest
+                 * @instance
+                 */
+                VerifyReplicasRequest.prototype.handles = $util.emptyArray;
+
+                /**
+                 * Encodes the specified VerifyReplicasRequest message. Does not implicitly {@link lumeo.chunkserver.v1.VerifyReplicasRequest.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicasRequest
+                 * @static
+                 * @param {lumeo.chunkserver.v1.VerifyReplicasRequest.$Properties} m VerifyReplicasRequest message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                VerifyReplicasRequest.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.handles != null && m.handles.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.handles);
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a VerifyReplicasRequest message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicasRequest
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.VerifyReplicasRequest & lumeo.chunkserver.v1.VerifyReplicasRequest.$Shape} VerifyReplicasRequest
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                VerifyReplicasRequest.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.VerifyReplicasRequest();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u === 2) {
+                                    if (!(m.handles && m.handles.length))
+                                        m.handles = [];
+                                    r.uint64s(m.handles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.handles && m.handles.length))
+                                    m.handles = [];
+                                m.handles.push(r.uint64());
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return VerifyReplicasRequest;
+            })();
+
+            v1.VerifyReplicasResponse = (function() {
+
+                /**
+                 * Properties of a VerifyReplicasResponse.
+                 * @typedef {Object} lumeo.chunkserver.v1.VerifyReplicasResponse.$Properties
+                 * @property {Array.<lumeo.chunkserver.v1.VerifyReplicaResult.$Properties>|null} [results] VerifyReplicasResponse results
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a VerifyReplicasResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IVerifyReplicasResponse
+                 * @augments lumeo.chunkserver.v1.VerifyReplicasResponse.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.VerifyReplicasResponse.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a VerifyReplicasResponse.
+                 * @typedef {{
+                 *   results?: Array.<lumeo.chunkserver.v1.VerifyReplicaResult.$Shape>|null;
+                 *   $unknowns?: Array.<Uint8Array>;
+                 * }} lumeo.chunkserver.v1.VerifyReplicasResponse.$Shape
+                 */
+
+                /**
+                 * Constructs a new VerifyReplicasResponse.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a VerifyReplicasResponse.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.VerifyReplicasResponse.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const VerifyReplicasResponse = function (p) {
+                    this.results = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * VerifyReplicasResponse results.
+                 * @member {Array.<lumeo.chunkserver.v1.VerifyReplicaResult.$Properties>} results
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicasResponse
+                 * @instance
+                 */
+                VerifyReplicasResponse.prototype.results = $util.emptyArray;
+
+                /**
+                 * Encodes the specified VerifyReplicasResponse message. Does not implicitly {@link lumeo.chunkserver.v1.VerifyReplicasResponse.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicasResponse
+                 * @static
+                 * @param {lumeo.chunkserver.v1.VerifyReplicasResponse.$Properties} m VerifyReplicasResponse message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                VerifyReplicasResponse.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.results != null && m.results.length) {
+                        for (var i = 0; i < m.results.length; ++i)
+                            $root.lumeo.chunkserver.v1.VerifyReplicaResult.encode(m.results[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a VerifyReplicasResponse message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicasResponse
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.VerifyReplicasResponse & lumeo.chunkserver.v1.VerifyReplicasResponse.$Shape} VerifyReplicasResponse
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                VerifyReplicasResponse.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.VerifyReplicasResponse();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.results && m.results.length))
+                                    m.results = [];
+                                m.results.push($root.lumeo.chunkserver.v1.VerifyReplicaResult.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return VerifyReplicasResponse;
+            })();
+
+            v1.VerifyReplicaResult = (function() {
+
+                /**
+                 * Properties of a VerifyReplicaResult.
+                 * @typedef {Object} lumeo.chunkserver.v1.VerifyReplicaResult.$Properties
+                 * @property {lumeo.chunkserver.v1.VerifyReplicaResponse.$Properties|null} [verified] VerifyReplicaResult verified
+                 * @property {lumeo.common.v1.ErrorDetail.$Properties|null} [error] VerifyReplicaResult error
+                 * @property {"verified"|"error"} [result] VerifyReplicaResult result
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a VerifyReplicaResult.
+                 * @memberof lumeo.chunkserver.v1
+                 * @interface IVerifyReplicaResult
+                 * @augments lumeo.chunkserver.v1.VerifyReplicaResult.$Properties
+                 * @deprecated Use lumeo.chunkserver.v1.VerifyReplicaResult.$Properties instead.
+                 */
+
+                /**
+                 * Narrowed shape of a VerifyReplicaResult.
+                 * @typedef {{
+                 *   verified?: lumeo.chunkserver.v1.VerifyReplicaResponse.$Shape|null;
+                 *   error?: lumeo.common.v1.ErrorDetail.$Shape|null;
+                 *   $unknowns?: Array.<Uint8Array>;
+                 * } & (
+                 *   ({ result?: undefined; verified?: null; error?: null }|{ result?: "verified"; verified: lumeo.chunkserver.v1.VerifyReplicaResponse.$Shape; error?: null }|{ result?: "error"; verified?: null; error: lumeo.common.v1.ErrorDetail.$Shape })
+                 * )} lumeo.chunkserver.v1.VerifyReplicaResult.$Shape
+                 */
+
+                /**
+                 * Constructs a new VerifyReplicaResult.
+                 * @memberof lumeo.chunkserver.v1
+                 * @classdesc Represents a VerifyReplicaResult.
+                 * @constructor
+                 * @param {lumeo.chunkserver.v1.VerifyReplicaResult.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const VerifyReplicaResult = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * VerifyReplicaResult verified.
+                 * @member {lumeo.chunkserver.v1.VerifyReplicaResponse.$Properties|null|undefined} verified
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicaResult
+                 * @instance
+                 */
+                VerifyReplicaResult.prototype.verified = null;
+
+                /**
+                 * VerifyReplicaResult error.
+                 * @member {lumeo.common.v1.ErrorDetail.$Properties|null|undefined} error
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicaResult
+                 * @instance
+                 */
+                VerifyReplicaResult.prototype.error = null;
+
+                // OneOf field names bound to virtual getters and setters
+                let $oneOfFields;
+
+                /**
+                 * VerifyReplicaResult result.
+                 * @member {"verified"|"error"|undefined} result
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicaResult
+                 * @instance
+                 */
+                $Object.defineProperty(VerifyReplicaResult.prototype, "result", {
+                    get: $util.oneOfGetter($oneOfFields = ["verified", "error"]),
+                    set: $util.oneOfSetter($oneOfFields)
+                });
+
+                /**
+                 * Encodes the specified VerifyReplicaResult message. Does not implicitly {@link lumeo.chunkserver.v1.VerifyReplicaResult.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicaResult
+                 * @static
+                 * @param {lumeo.chunkserver.v1.VerifyReplicaResult.$Properties} m VerifyReplicaResult message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                VerifyReplicaResult.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.verified != null && $Object.hasOwnProperty.call(m, "verified"))
+                        $root.lumeo.chunkserver.v1.VerifyReplicaResponse.encode(m.verified, w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.error != null && $Object.hasOwnProperty.call(m, "error"))
+                        $root.lumeo.common.v1.ErrorDetail.encode(m.error, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a VerifyReplicaResult message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.chunkserver.v1.VerifyReplicaResult
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.chunkserver.v1.VerifyReplicaResult & lumeo.chunkserver.v1.VerifyReplicaResult.$Shape} VerifyReplicaResult
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                VerifyReplicaResult.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.chunkserver.v1.VerifyReplicaResult();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                m.verified = $root.lumeo.chunkserver.v1.VerifyReplicaResponse.decode(r, r.size(), $undefined, q + 1, m.verified);
+                                m.result = "verified";
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.error = $root.lumeo.common.v1.ErrorDetail.decode(r, r.size(), $undefined, q + 1, m.error);
+                                m.result = "error";
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return VerifyReplicaResult;
+            })();
+
             v1.ReplicaHolder = (function() {
 
                 /**
@@ -5541,6 +5998,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.chunkserver.v1.ListReplicasRequest.$Properties
                  * @property {number|null} [after] ListReplicasRequest after
                  * @property {number|null} [limit] ListReplicasRequest limit
+                 * @property {Array.<number>|null} [handles] ListReplicasRequest handles
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5566,6 +6024,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const ListReplicasRequest = function (p) {
+                    this.handles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -5589,6 +6048,14 @@ export const lumeo = $root.lumeo = (() => {
                 ListReplicasRequest.prototype.limit = 0;
 
                 /**
+                 * ListReplicasRequest handles.
+                 * @member {Array.<number>} handles
+                 * @memberof lumeo.chunkserver.v1.ListReplicasRequest
+                 * @instance
+                 */
+                ListReplicasRequest.prototype.handles = $util.emptyArray;
+
+                /**
                  * Encodes the specified ListReplicasRequest message. Does not implicitly {@link lumeo.chunkserver.v1.ListReplicasRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.ListReplicasRequest
@@ -5608,6 +6075,9 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 1, wireType 0 =*/8).uint64(m.after);
                     if (m.limit != null && $Object.hasOwnProperty.call(m, "limit") && m.limit !== 0)
                         w.uint32(/* id 2, wireType 0 =*/16).uint32(m.limit);
+                    if (m.handles != null && m.handles.length) {
+                        w.uint32(/* id 3, wireType 2 =*/26).uint64s(m.handles);
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -5670,6 +6140,20 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.limit;
                                 continue;
                             }
+                        case 3: {
+                                if (u === 2) {
+                                    if (!(m.handles && m.handles.length))
+                                        m.handles = [];
+                                    r.uint64s(m.handles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.handles && m.handles.length))
+                                    m.handles = [];
+                                m.handles.push(r.uint64());
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -5697,6 +6181,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.chunkserver.v1.ListReplicasResponse.$Properties
                  * @property {Array.<lumeo.common.v1.ReplicaFacts.$Properties>|null} [replicas] ListReplicasResponse replicas
                  * @property {string|null} [storeUuid] ListReplicasResponse storeUuid
+                 * @property {lumeo.common.v1.InventoryRounds.$Properties|null} [rounds] ListReplicasResponse rounds
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -5746,6 +6231,14 @@ export const lumeo = $root.lumeo = (() => {
                 ListReplicasResponse.prototype.storeUuid = "";
 
                 /**
+                 * ListReplicasResponse rounds.
+                 * @member {lumeo.common.v1.InventoryRounds.$Properties|null|undefined} rounds
+                 * @memberof lumeo.chunkserver.v1.ListReplicasResponse
+                 * @instance
+                 */
+                ListReplicasResponse.prototype.rounds = null;
+
+                /**
                  * Encodes the specified ListReplicasResponse message. Does not implicitly {@link lumeo.chunkserver.v1.ListReplicasResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.chunkserver.v1.ListReplicasResponse
@@ -5767,6 +6260,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.storeUuid != null && $Object.hasOwnProperty.call(m, "storeUuid") && m.storeUuid !== "")
                         w.uint32(/* id 2, wireType 2 =*/18).string(m.storeUuid);
+                    if (m.rounds != null && $Object.hasOwnProperty.call(m, "rounds"))
+                        $root.lumeo.common.v1.InventoryRounds.encode(m.rounds, w.uint32(/* id 3, wireType 2 =*/26).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -5826,6 +6321,12 @@ export const lumeo = $root.lumeo = (() => {
                                     m.storeUuid = v;
                                 else
                                     delete m.storeUuid;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 2)
+                                    break;
+                                m.rounds = $root.lumeo.common.v1.InventoryRounds.decode(r, r.size(), $undefined, q + 1, m.rounds);
                                 continue;
                             }
                         }
@@ -10042,6 +10543,202 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 return ReplicaFacts;
+            })();
+
+            v1.InventoryRounds = (function() {
+
+                /**
+                 * Properties of an InventoryRounds.
+                 * @typedef {Object} lumeo.common.v1.InventoryRounds.$Properties
+                 * @property {number|null} [begun] InventoryRounds begun
+                 * @property {number|null} [whole] InventoryRounds whole
+                 * @property {number|null} [sinceWholeMs] InventoryRounds sinceWholeMs
+                 * @property {number|null} [roundMs] InventoryRounds roundMs
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of an InventoryRounds.
+                 * @memberof lumeo.common.v1
+                 * @interface IInventoryRounds
+                 * @augments lumeo.common.v1.InventoryRounds.$Properties
+                 * @deprecated Use lumeo.common.v1.InventoryRounds.$Properties instead.
+                 */
+
+                /**
+                 * Shape of an InventoryRounds.
+                 * @typedef {lumeo.common.v1.InventoryRounds.$Properties} lumeo.common.v1.InventoryRounds.$Shape
+                 */
+
+                /**
+                 * Constructs a new InventoryRounds.
+                 * @memberof lumeo.common.v1
+                 * @classdesc Represents an InventoryRounds.
+                 * @constructor
+                 * @param {lumeo.common.v1.InventoryRounds.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const InventoryRounds = function (p) {
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * InventoryRounds begun.
+                 * @member {number} begun
+                 * @memberof lumeo.common.v1.InventoryRounds
+                 * @instance
+                 */
+                InventoryRounds.prototype.begun = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * InventoryRounds whole.
+                 * @member {number} whole
+                 * @memberof lumeo.common.v1.InventoryRounds
+                 * @instance
+                 */
+                InventoryRounds.prototype.whole = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * InventoryRounds sinceWholeMs.
+                 * @member {number} sinceWholeMs
+                 * @memberof lumeo.common.v1.InventoryRounds
+                 * @instance
+                 */
+                InventoryRounds.prototype.sinceWholeMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * InventoryRounds roundMs.
+                 * @member {number} roundMs
+                 * @memberof lumeo.common.v1.InventoryRounds
+                 * @instance
+                 */
+                InventoryRounds.prototype.roundMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * Encodes the specified InventoryRounds message. Does not implicitly {@link lumeo.common.v1.InventoryRounds.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.common.v1.InventoryRounds
+                 * @static
+                 * @param {lumeo.common.v1.InventoryRounds.$Properties} m InventoryRounds message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                InventoryRounds.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.begun != null && $Object.hasOwnProperty.call(m, "begun") && (typeof m.begun === "object" ? m.begun.low || m.begun.high : m.begun !== 0))
+                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.begun);
+                    if (m.whole != null && $Object.hasOwnProperty.call(m, "whole") && (typeof m.whole === "object" ? m.whole.low || m.whole.high : m.whole !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.whole);
+                    if (m.sinceWholeMs != null && $Object.hasOwnProperty.call(m, "sinceWholeMs") && (typeof m.sinceWholeMs === "object" ? m.sinceWholeMs.low || m.sinceWholeMs.high : m.sinceWholeMs !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.sinceWholeMs);
+                    if (m.roundMs != null && $Object.hasOwnProperty.call(m, "roundMs") && (typeof m.roundMs === "object" ? m.roundMs.low || m.roundMs.high : m.roundMs !== 0))
+                        w.uint32(/* id 4, wireType 0 =*/32).uint64(m.roundMs);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes an InventoryRounds message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.common.v1.InventoryRounds
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.common.v1.InventoryRounds & lumeo.common.v1.InventoryRounds.$Shape} InventoryRounds
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                InventoryRounds.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.common.v1.InventoryRounds();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.begun = v;
+                                else
+                                    delete m.begun;
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.whole = v;
+                                else
+                                    delete m.whole;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.sinceWholeMs = v;
+                                else
+                                    delete m.sinceWholeMs;
+                                continue;
+                            }
+                        case 4: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.roundMs = v;
+                                else
+                                    delete m.roundMs;
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return InventoryRounds;
             })();
 
             v1.ScrubStatus = (function() {
@@ -16378,6 +17075,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [after] ListChunksRequest after
                  * @property {number|null} [limit] ListChunksRequest limit
                  * @property {boolean|null} [forwarded] ListChunksRequest forwarded
+                 * @property {Array.<number>|null} [handles] ListChunksRequest handles
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -16403,6 +17101,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const ListChunksRequest = function (p) {
+                    this.handles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -16442,6 +17141,14 @@ export const lumeo = $root.lumeo = (() => {
                 ListChunksRequest.prototype.forwarded = false;
 
                 /**
+                 * ListChunksRequest handles.
+                 * @member {Array.<number>} handles
+                 * @memberof lumeo.master.v1.ListChunksRequest
+                 * @instance
+                 */
+                ListChunksRequest.prototype.handles = $util.emptyArray;
+
+                /**
                  * Encodes the specified ListChunksRequest message. Does not implicitly {@link lumeo.master.v1.ListChunksRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ListChunksRequest
@@ -16465,6 +17172,9 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 3, wireType 0 =*/24).uint32(m.limit);
                     if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
                         w.uint32(/* id 4, wireType 0 =*/32).bool(m.forwarded);
+                    if (m.handles != null && m.handles.length) {
+                        w.uint32(/* id 5, wireType 2 =*/42).uint64s(m.handles);
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -16543,6 +17253,20 @@ export const lumeo = $root.lumeo = (() => {
                                     m.forwarded = v;
                                 else
                                     delete m.forwarded;
+                                continue;
+                            }
+                        case 5: {
+                                if (u === 2) {
+                                    if (!(m.handles && m.handles.length))
+                                        m.handles = [];
+                                    r.uint64s(m.handles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.handles && m.handles.length))
+                                    m.handles = [];
+                                m.handles.push(r.uint64());
                                 continue;
                             }
                         }
@@ -17174,38 +17898,39 @@ export const lumeo = $root.lumeo = (() => {
                 return CopyCheck;
             })();
 
-            v1.VerifyChunkRequest = (function() {
+            v1.VerifyChunksRequest = (function() {
 
                 /**
-                 * Properties of a VerifyChunkRequest.
-                 * @typedef {Object} lumeo.master.v1.VerifyChunkRequest.$Properties
-                 * @property {number|null} [handle] VerifyChunkRequest handle
-                 * @property {boolean|null} [forwarded] VerifyChunkRequest forwarded
+                 * Properties of a VerifyChunksRequest.
+                 * @typedef {Object} lumeo.master.v1.VerifyChunksRequest.$Properties
+                 * @property {Array.<number>|null} [handles] VerifyChunksRequest handles
+                 * @property {boolean|null} [forwarded] VerifyChunksRequest forwarded
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
                 /**
-                 * Properties of a VerifyChunkRequest.
+                 * Properties of a VerifyChunksRequest.
                  * @memberof lumeo.master.v1
-                 * @interface IVerifyChunkRequest
-                 * @augments lumeo.master.v1.VerifyChunkRequest.$Properties
-                 * @deprecated Use lumeo.master.v1.VerifyChunkRequest.$Properties instead.
+                 * @interface IVerifyChunksRequest
+                 * @augments lumeo.master.v1.VerifyChunksRequest.$Properties
+                 * @deprecated Use lumeo.master.v1.VerifyChunksRequest.$Properties instead.
                  */
 
                 /**
-                 * Shape of a VerifyChunkRequest.
-                 * @typedef {lumeo.master.v1.VerifyChunkRequest.$Properties} lumeo.master.v1.VerifyChunkRequest.$Shape
+                 * Shape of a VerifyChunksRequest.
+                 * @typedef {lumeo.master.v1.VerifyChunksRequest.$Properties} lumeo.master.v1.VerifyChunksRequest.$Shape
                  */
 
                 /**
-                 * Constructs a new VerifyChunkRequest.
+                 * Constructs a new VerifyChunksRequest.
                  * @memberof lumeo.master.v1
-                 * @classdesc Represents a VerifyChunkRequest.
+                 * @classdesc Represents a VerifyChunksRequest.
                  * @constructor
-                 * @param {lumeo.master.v1.VerifyChunkRequest.$Properties=} [p] Properties to set
+                 * @param {lumeo.master.v1.VerifyChunksRequest.$Properties=} [p] Properties to set
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
-                const VerifyChunkRequest = function (p) {
+                const VerifyChunksRequest = function (p) {
+                    this.handles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -17213,39 +17938,40 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 /**
-                 * VerifyChunkRequest handle.
-                 * @member {number} handle
-                 * @memberof lumeo.master.v1.VerifyChunkRequest
+                 * VerifyChunksRequest handles.
+                 * @member {Array.<number>} handles
+                 * @memberof lumeo.master.v1.VerifyChunksRequest
                  * @instance
                  */
-                VerifyChunkRequest.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                VerifyChunksRequest.prototype.handles = $util.emptyArray;
 
                 /**
-                 * VerifyChunkRequest forwarded.
+                 * VerifyChunksRequest forwarded.
                  * @member {boolean} forwarded
-                 * @memberof lumeo.master.v1.VerifyChunkRequest
+                 * @memberof lumeo.master.v1.VerifyChunksRequest
                  * @instance
                  */
-                VerifyChunkRequest.prototype.forwarded = false;
+                VerifyChunksRequest.prototype.forwarded = false;
 
                 /**
-                 * Encodes the specified VerifyChunkRequest message. Does not implicitly {@link lumeo.master.v1.VerifyChunkRequest.verify|verify} messages.
+                 * Encodes the specified VerifyChunksRequest message. Does not implicitly {@link lumeo.master.v1.VerifyChunksRequest.verify|verify} messages.
                  * @function encode
-                 * @memberof lumeo.master.v1.VerifyChunkRequest
+                 * @memberof lumeo.master.v1.VerifyChunksRequest
                  * @static
-                 * @param {lumeo.master.v1.VerifyChunkRequest.$Properties} m VerifyChunkRequest message or plain object to encode
+                 * @param {lumeo.master.v1.VerifyChunksRequest.$Properties} m VerifyChunksRequest message or plain object to encode
                  * @param {$protobuf.Writer} [w] Writer to encode to
                  * @returns {$protobuf.Writer} Writer
                  */
-                VerifyChunkRequest.encode = function (m, w, q) {
+                VerifyChunksRequest.encode = function (m, w, q) {
                     if (!w)
                         w = $Writer.create();
                     if (q === $undefined)
                         q = 0;
                     if (q > $util.recursionLimit)
                         throw $Error("max depth exceeded");
-                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
-                        w.uint32(/* id 1, wireType 0 =*/8).uint64(m.handle);
+                    if (m.handles != null && m.handles.length) {
+                        w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.handles);
+                    }
                     if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
                         w.uint32(/* id 2, wireType 0 =*/16).bool(m.forwarded);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
@@ -17255,17 +17981,17 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 /**
-                 * Decodes a VerifyChunkRequest message from the specified reader or buffer.
+                 * Decodes a VerifyChunksRequest message from the specified reader or buffer.
                  * @function decode
-                 * @memberof lumeo.master.v1.VerifyChunkRequest
+                 * @memberof lumeo.master.v1.VerifyChunksRequest
                  * @static
                  * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
                  * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.VerifyChunkRequest & lumeo.master.v1.VerifyChunkRequest.$Shape} VerifyChunkRequest
+                 * @returns {lumeo.master.v1.VerifyChunksRequest & lumeo.master.v1.VerifyChunksRequest.$Shape} VerifyChunksRequest
                  * @throws {Error} If the payload is not a reader or valid buffer
                  * @throws {$protobuf.util.ProtocolError} If required fields are missing
                  */
-                VerifyChunkRequest.decode = function (r, l, z, q, g) {
+                VerifyChunksRequest.decode = function (r, l, z, q, g) {
                     if (!(r instanceof $Reader))
                         r = $Reader.create(r);
                     if (q === $undefined)
@@ -17282,7 +18008,7 @@ export const lumeo = $root.lumeo = (() => {
                         l = r.len;
                         r.len = c;
                     }
-                    m = g || new $root.lumeo.master.v1.VerifyChunkRequest();
+                    m = g || new $root.lumeo.master.v1.VerifyChunksRequest();
                     while (r.pos < c) {
                         var s = r.pos;
                         var t = r.tag();
@@ -17293,12 +18019,17 @@ export const lumeo = $root.lumeo = (() => {
                         var u = t & 7;
                         switch (t >>>= 3) {
                         case 1: {
+                                if (u === 2) {
+                                    if (!(m.handles && m.handles.length))
+                                        m.handles = [];
+                                    r.uint64s(m.handles);
+                                    continue;
+                                }
                                 if (u !== 0)
                                     break;
-                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
-                                    m.handle = v;
-                                else
-                                    delete m.handle;
+                                if (!(m.handles && m.handles.length))
+                                    m.handles = [];
+                                m.handles.push(r.uint64());
                                 continue;
                             }
                         case 2: {
@@ -17327,41 +18058,41 @@ export const lumeo = $root.lumeo = (() => {
                     return m;
                 };
 
-                return VerifyChunkRequest;
+                return VerifyChunksRequest;
             })();
 
-            v1.VerifyChunkResponse = (function() {
+            v1.VerifyChunksResponse = (function() {
 
                 /**
-                 * Properties of a VerifyChunkResponse.
-                 * @typedef {Object} lumeo.master.v1.VerifyChunkResponse.$Properties
-                 * @property {Array.<lumeo.master.v1.CopyVerdict.$Properties>|null} [copies] VerifyChunkResponse copies
+                 * Properties of a VerifyChunksResponse.
+                 * @typedef {Object} lumeo.master.v1.VerifyChunksResponse.$Properties
+                 * @property {Array.<lumeo.master.v1.ChunkVerdict.$Properties>|null} [chunks] VerifyChunksResponse chunks
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
                 /**
-                 * Properties of a VerifyChunkResponse.
+                 * Properties of a VerifyChunksResponse.
                  * @memberof lumeo.master.v1
-                 * @interface IVerifyChunkResponse
-                 * @augments lumeo.master.v1.VerifyChunkResponse.$Properties
-                 * @deprecated Use lumeo.master.v1.VerifyChunkResponse.$Properties instead.
+                 * @interface IVerifyChunksResponse
+                 * @augments lumeo.master.v1.VerifyChunksResponse.$Properties
+                 * @deprecated Use lumeo.master.v1.VerifyChunksResponse.$Properties instead.
                  */
 
                 /**
-                 * Shape of a VerifyChunkResponse.
-                 * @typedef {lumeo.master.v1.VerifyChunkResponse.$Properties} lumeo.master.v1.VerifyChunkResponse.$Shape
+                 * Shape of a VerifyChunksResponse.
+                 * @typedef {lumeo.master.v1.VerifyChunksResponse.$Properties} lumeo.master.v1.VerifyChunksResponse.$Shape
                  */
 
                 /**
-                 * Constructs a new VerifyChunkResponse.
+                 * Constructs a new VerifyChunksResponse.
                  * @memberof lumeo.master.v1
-                 * @classdesc Represents a VerifyChunkResponse.
+                 * @classdesc Represents a VerifyChunksResponse.
                  * @constructor
-                 * @param {lumeo.master.v1.VerifyChunkResponse.$Properties=} [p] Properties to set
+                 * @param {lumeo.master.v1.VerifyChunksResponse.$Properties=} [p] Properties to set
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
-                const VerifyChunkResponse = function (p) {
-                    this.copies = [];
+                const VerifyChunksResponse = function (p) {
+                    this.chunks = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -17369,32 +18100,32 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 /**
-                 * VerifyChunkResponse copies.
-                 * @member {Array.<lumeo.master.v1.CopyVerdict.$Properties>} copies
-                 * @memberof lumeo.master.v1.VerifyChunkResponse
+                 * VerifyChunksResponse chunks.
+                 * @member {Array.<lumeo.master.v1.ChunkVerdict.$Properties>} chunks
+                 * @memberof lumeo.master.v1.VerifyChunksResponse
                  * @instance
                  */
-                VerifyChunkResponse.prototype.copies = $util.emptyArray;
+                VerifyChunksResponse.prototype.chunks = $util.emptyArray;
 
                 /**
-                 * Encodes the specified VerifyChunkResponse message. Does not implicitly {@link lumeo.master.v1.VerifyChunkResponse.verify|verify} messages.
+                 * Encodes the specified VerifyChunksResponse message. Does not implicitly {@link lumeo.master.v1.VerifyChunksResponse.verify|verify} messages.
                  * @function encode
-                 * @memberof lumeo.master.v1.VerifyChunkResponse
+                 * @memberof lumeo.master.v1.VerifyChunksResponse
                  * @static
-                 * @param {lumeo.master.v1.VerifyChunkResponse.$Properties} m VerifyChunkResponse message or plain object to encode
+                 * @param {lumeo.master.v1.VerifyChunksResponse.$Properties} m VerifyChunksResponse message or plain object to encode
                  * @param {$protobuf.Writer} [w] Writer to encode to
                  * @returns {$protobuf.Writer} Writer
                  */
-                VerifyChunkResponse.encode = function (m, w, q) {
+                VerifyChunksResponse.encode = function (m, w, q) {
                     if (!w)
                         w = $Writer.create();
                     if (q === $undefined)
                         q = 0;
                     if (q > $util.recursionLimit)
                         throw $Error("max depth exceeded");
-                    if (m.copies != null && m.copies.length) {
-                        for (var i = 0; i < m.copies.length; ++i)
-                            $root.lumeo.master.v1.CopyVerdict.encode(m.copies[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    if (m.chunks != null && m.chunks.length) {
+                        for (var i = 0; i < m.chunks.length; ++i)
+                            $root.lumeo.master.v1.ChunkVerdict.encode(m.chunks[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
                     }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
@@ -17403,17 +18134,17 @@ export const lumeo = $root.lumeo = (() => {
                 };
 
                 /**
-                 * Decodes a VerifyChunkResponse message from the specified reader or buffer.
+                 * Decodes a VerifyChunksResponse message from the specified reader or buffer.
                  * @function decode
-                 * @memberof lumeo.master.v1.VerifyChunkResponse
+                 * @memberof lumeo.master.v1.VerifyChunksResponse
                  * @static
                  * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
                  * @param {number} [l] Message length if known beforehand
-                 * @returns {lumeo.master.v1.VerifyChunkResponse & lumeo.master.v1.VerifyChunkResponse.$Shape} VerifyChunkResponse
+                 * @returns {lumeo.master.v1.VerifyChunksResponse & lumeo.master.v1.VerifyChunksResponse.$Shape} VerifyChunksResponse
                  * @throws {Error} If the payload is not a reader or valid buffer
                  * @throws {$protobuf.util.ProtocolError} If required fields are missing
                  */
-                VerifyChunkResponse.decode = function (r, l, z, q, g) {
+                VerifyChunksResponse.decode = function (r, l, z, q, g) {
                     if (!(r instanceof $Reader))
                         r = $Reader.create(r);
                     if (q === $undefined)
@@ -17430,7 +18161,7 @@ export const lumeo = $root.lumeo = (() => {
                         l = r.len;
                         r.len = c;
                     }
-                    m = g || new $root.lumeo.master.v1.VerifyChunkResponse();
+                    m = g || new $root.lumeo.master.v1.VerifyChunksResponse();
                     while (r.pos < c) {
                         var s = r.pos;
                         var t = r.tag();
@@ -17440,6 +18171,164 @@ export const lumeo = $root.lumeo = (() => {
                         }
                         var u = t & 7;
                         switch (t >>>= 3) {
+                        case 1: {
+                                if (u !== 2)
+                                    break;
+                                if (!(m.chunks && m.chunks.length))
+                                    m.chunks = [];
+                                m.chunks.push($root.lumeo.master.v1.ChunkVerdict.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        }
+                        r.skipType(u, q, t);
+                        if (!r.discardUnknown) {
+                            $util.makeProp(m, "$unknowns", false);
+                            (m.$unknowns || (m.$unknowns = [])).push(r.raw(s, r.pos));
+                        }
+                    }
+                    if (l !== $undefined) {
+                        if (r.pos !== c)
+                            throw $RangeError("index out of range");
+                        r.len = l;
+                    }
+                    if (z !== $undefined)
+                        throw $Error("missing end group");
+                    return m;
+                };
+
+                return VerifyChunksResponse;
+            })();
+
+            v1.ChunkVerdict = (function() {
+
+                /**
+                 * Properties of a ChunkVerdict.
+                 * @typedef {Object} lumeo.master.v1.ChunkVerdict.$Properties
+                 * @property {number|null} [handle] ChunkVerdict handle
+                 * @property {Array.<lumeo.master.v1.CopyVerdict.$Properties>|null} [copies] ChunkVerdict copies
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+
+                /**
+                 * Properties of a ChunkVerdict.
+                 * @memberof lumeo.master.v1
+                 * @interface IChunkVerdict
+                 * @augments lumeo.master.v1.ChunkVerdict.$Properties
+                 * @deprecated Use lumeo.master.v1.ChunkVerdict.$Properties instead.
+                 */
+
+                /**
+                 * Shape of a ChunkVerdict.
+                 * @typedef {lumeo.master.v1.ChunkVerdict.$Properties} lumeo.master.v1.ChunkVerdict.$Shape
+                 */
+
+                /**
+                 * Constructs a new ChunkVerdict.
+                 * @memberof lumeo.master.v1
+                 * @classdesc Represents a ChunkVerdict.
+                 * @constructor
+                 * @param {lumeo.master.v1.ChunkVerdict.$Properties=} [p] Properties to set
+                 * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
+                 */
+                const ChunkVerdict = function (p) {
+                    this.copies = [];
+                    if (p)
+                        for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
+                            if (p[ks[i]] != null && ks[i] !== "__proto__")
+                                this[ks[i]] = p[ks[i]];
+                };
+
+                /**
+                 * ChunkVerdict handle.
+                 * @member {number} handle
+                 * @memberof lumeo.master.v1.ChunkVerdict
+                 * @instance
+                 */
+                ChunkVerdict.prototype.handle = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
+                 * ChunkVerdict copies.
+                 * @member {Array.<lumeo.master.v1.CopyVerdict.$Properties>} copies
+                 * @memberof lumeo.master.v1.ChunkVerdict
+                 * @instance
+                 */
+                ChunkVerdict.prototype.copies = $util.emptyArray;
+
+                /**
+                 * Encodes the specified ChunkVerdict message. Does not implicitly {@link lumeo.master.v1.ChunkVerdict.verify|verify} messages.
+                 * @function encode
+                 * @memberof lumeo.master.v1.ChunkVerdict
+                 * @static
+                 * @param {lumeo.master.v1.ChunkVerdict.$Properties} m ChunkVerdict message or plain object to encode
+                 * @param {$protobuf.Writer} [w] Writer to encode to
+                 * @returns {$protobuf.Writer} Writer
+                 */
+                ChunkVerdict.encode = function (m, w, q) {
+                    if (!w)
+                        w = $Writer.create();
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (m.copies != null && m.copies.length) {
+                        for (var i = 0; i < m.copies.length; ++i)
+                            $root.lumeo.master.v1.CopyVerdict.encode(m.copies[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
+                    }
+                    if (m.handle != null && $Object.hasOwnProperty.call(m, "handle") && (typeof m.handle === "object" ? m.handle.low || m.handle.high : m.handle !== 0))
+                        w.uint32(/* id 2, wireType 0 =*/16).uint64(m.handle);
+                    if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
+                        for (var i = 0; i < m.$unknowns.length; ++i)
+                            w.raw(m.$unknowns[i]);
+                    return w;
+                };
+
+                /**
+                 * Decodes a ChunkVerdict message from the specified reader or buffer.
+                 * @function decode
+                 * @memberof lumeo.master.v1.ChunkVerdict
+                 * @static
+                 * @param {$protobuf.Reader|Uint8Array} r Reader or buffer to decode from
+                 * @param {number} [l] Message length if known beforehand
+                 * @returns {lumeo.master.v1.ChunkVerdict & lumeo.master.v1.ChunkVerdict.$Shape} ChunkVerdict
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                ChunkVerdict.decode = function (r, l, z, q, g) {
+                    if (!(r instanceof $Reader))
+                        r = $Reader.create(r);
+                    if (q === $undefined)
+                        q = 0;
+                    if (q > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    var c, m, v;
+                    if (l === $undefined)
+                        c = r.len;
+                    else {
+                        c = r.pos + l;
+                        if (c > r.len)
+                            throw $RangeError("index out of range");
+                        l = r.len;
+                        r.len = c;
+                    }
+                    m = g || new $root.lumeo.master.v1.ChunkVerdict();
+                    while (r.pos < c) {
+                        var s = r.pos;
+                        var t = r.tag();
+                        if (t === z) {
+                            z = $undefined;
+                            break;
+                        }
+                        var u = t & 7;
+                        switch (t >>>= 3) {
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.handle = v;
+                                else
+                                    delete m.handle;
+                                continue;
+                            }
                         case 1: {
                                 if (u !== 2)
                                     break;
@@ -17465,7 +18354,7 @@ export const lumeo = $root.lumeo = (() => {
                     return m;
                 };
 
-                return VerifyChunkResponse;
+                return ChunkVerdict;
             })();
 
             v1.CopyVerdict = (function() {
@@ -19185,6 +20074,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {number|null} [after] ListReplicasRequest after
                  * @property {number|null} [limit] ListReplicasRequest limit
                  * @property {boolean|null} [forwarded] ListReplicasRequest forwarded
+                 * @property {Array.<number>|null} [handles] ListReplicasRequest handles
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -19210,6 +20100,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
                 const ListReplicasRequest = function (p) {
+                    this.handles = [];
                     if (p)
                         for (var ks = $Object.keys(p), i = 0; i < ks.length; ++i)
                             if (p[ks[i]] != null && ks[i] !== "__proto__")
@@ -19249,6 +20140,14 @@ export const lumeo = $root.lumeo = (() => {
                 ListReplicasRequest.prototype.forwarded = false;
 
                 /**
+                 * ListReplicasRequest handles.
+                 * @member {Array.<number>} handles
+                 * @memberof lumeo.master.v1.ListReplicasRequest
+                 * @instance
+                 */
+                ListReplicasRequest.prototype.handles = $util.emptyArray;
+
+                /**
                  * Encodes the specified ListReplicasRequest message. Does not implicitly {@link lumeo.master.v1.ListReplicasRequest.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ListReplicasRequest
@@ -19272,6 +20171,9 @@ export const lumeo = $root.lumeo = (() => {
                         w.uint32(/* id 3, wireType 0 =*/24).uint32(m.limit);
                     if (m.forwarded != null && $Object.hasOwnProperty.call(m, "forwarded") && m.forwarded !== false)
                         w.uint32(/* id 4, wireType 0 =*/32).bool(m.forwarded);
+                    if (m.handles != null && m.handles.length) {
+                        w.uint32(/* id 5, wireType 2 =*/42).uint64s(m.handles);
+                    }
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -19352,6 +20254,20 @@ export const lumeo = $root.lumeo = (() => {
                                     delete m.forwarded;
                                 continue;
                             }
+                        case 5: {
+                                if (u === 2) {
+                                    if (!(m.handles && m.handles.length))
+                                        m.handles = [];
+                                    r.uint64s(m.handles);
+                                    continue;
+                                }
+                                if (u !== 0)
+                                    break;
+                                if (!(m.handles && m.handles.length))
+                                    m.handles = [];
+                                m.handles.push(r.uint64());
+                                continue;
+                            }
                         }
                         r.skipType(u, q, t);
                         if (!r.discardUnknown) {
@@ -19378,6 +20294,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a ListReplicasResponse.
                  * @typedef {Object} lumeo.master.v1.ListReplicasResponse.$Properties
                  * @property {Array.<lumeo.common.v1.ReplicaFacts.$Properties>|null} [replicas] ListReplicasResponse replicas
+                 * @property {lumeo.common.v1.InventoryRounds.$Properties|null} [rounds] ListReplicasResponse rounds
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -19419,6 +20336,14 @@ export const lumeo = $root.lumeo = (() => {
                 ListReplicasResponse.prototype.replicas = $util.emptyArray;
 
                 /**
+                 * ListReplicasResponse rounds.
+                 * @member {lumeo.common.v1.InventoryRounds.$Properties|null|undefined} rounds
+                 * @memberof lumeo.master.v1.ListReplicasResponse
+                 * @instance
+                 */
+                ListReplicasResponse.prototype.rounds = null;
+
+                /**
                  * Encodes the specified ListReplicasResponse message. Does not implicitly {@link lumeo.master.v1.ListReplicasResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ListReplicasResponse
@@ -19438,6 +20363,8 @@ export const lumeo = $root.lumeo = (() => {
                         for (var i = 0; i < m.replicas.length; ++i)
                             $root.lumeo.common.v1.ReplicaFacts.encode(m.replicas[i], w.uint32(/* id 1, wireType 2 =*/10).fork(), q + 1).ldelim();
                     }
+                    if (m.rounds != null && $Object.hasOwnProperty.call(m, "rounds"))
+                        $root.lumeo.common.v1.InventoryRounds.encode(m.rounds, w.uint32(/* id 2, wireType 2 =*/18).fork(), q + 1).ldelim();
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -19462,7 +20389,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -19488,6 +20415,12 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.replicas && m.replicas.length))
                                     m.replicas = [];
                                 m.replicas.push($root.lumeo.common.v1.ReplicaFacts.decode(r, r.size(), $undefined, q + 1));
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 2)
+                                    break;
+                                m.rounds = $root.lumeo.common.v1.InventoryRounds.decode(r, r.size(), $undefined, q + 1, m.rounds);
                                 continue;
                             }
                         }
@@ -23527,6 +24460,7 @@ export const lumeo = $root.lumeo = (() => {
                  * Properties of a ReportInventoryResponse.
                  * @typedef {Object} lumeo.master.v1.ReportInventoryResponse.$Properties
                  * @property {Array.<number>|null} [garbageHandles] ReportInventoryResponse garbageHandles
+                 * @property {boolean|null} [undecided] ReportInventoryResponse undecided
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -23568,6 +24502,14 @@ export const lumeo = $root.lumeo = (() => {
                 ReportInventoryResponse.prototype.garbageHandles = $util.emptyArray;
 
                 /**
+                 * ReportInventoryResponse undecided.
+                 * @member {boolean} undecided
+                 * @memberof lumeo.master.v1.ReportInventoryResponse
+                 * @instance
+                 */
+                ReportInventoryResponse.prototype.undecided = false;
+
+                /**
                  * Encodes the specified ReportInventoryResponse message. Does not implicitly {@link lumeo.master.v1.ReportInventoryResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ReportInventoryResponse
@@ -23586,6 +24528,8 @@ export const lumeo = $root.lumeo = (() => {
                     if (m.garbageHandles != null && m.garbageHandles.length) {
                         w.uint32(/* id 1, wireType 2 =*/10).uint64s(m.garbageHandles);
                     }
+                    if (m.undecided != null && $Object.hasOwnProperty.call(m, "undecided") && m.undecided !== false)
+                        w.uint32(/* id 2, wireType 0 =*/16).bool(m.undecided);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -23610,7 +24554,7 @@ export const lumeo = $root.lumeo = (() => {
                         q = 0;
                     if (q > $Reader.recursionLimit)
                         throw $Error("max depth exceeded");
-                    var c, m;
+                    var c, m, v;
                     if (l === $undefined)
                         c = r.len;
                     else {
@@ -23642,6 +24586,15 @@ export const lumeo = $root.lumeo = (() => {
                                 if (!(m.garbageHandles && m.garbageHandles.length))
                                     m.garbageHandles = [];
                                 m.garbageHandles.push(r.uint64());
+                                continue;
+                            }
+                        case 2: {
+                                if (u !== 0)
+                                    break;
+                                if (v = r.bool())
+                                    m.undecided = v;
+                                else
+                                    delete m.undecided;
                                 continue;
                             }
                         }

@@ -37,6 +37,12 @@ export const ControlService = {
     lumeo.chunkserver.v1.VerifyReplicaResponse,
     { request: false, response: false },
   ),
+  verifyReplicas: method<lumeo.chunkserver.v1.IVerifyReplicasRequest, lumeo.chunkserver.v1.IVerifyReplicasResponse>(
+    "/lumeo.chunkserver.v1.ControlService/VerifyReplicas",
+    lumeo.chunkserver.v1.VerifyReplicasRequest,
+    lumeo.chunkserver.v1.VerifyReplicasResponse,
+    { request: false, response: false },
+  ),
   copyReplica: method<lumeo.chunkserver.v1.ICopyReplicaRequest, lumeo.chunkserver.v1.ICopyReplicaResponse>(
     "/lumeo.chunkserver.v1.ControlService/CopyReplica",
     lumeo.chunkserver.v1.CopyReplicaRequest,
@@ -190,10 +196,10 @@ export const HealingService = {
     lumeo.master.v1.ListChunksResponse,
     { request: false, response: false },
   ),
-  verifyChunk: method<lumeo.master.v1.IVerifyChunkRequest, lumeo.master.v1.IVerifyChunkResponse>(
-    "/lumeo.master.v1.HealingService/VerifyChunk",
-    lumeo.master.v1.VerifyChunkRequest,
-    lumeo.master.v1.VerifyChunkResponse,
+  verifyChunks: method<lumeo.master.v1.IVerifyChunksRequest, lumeo.master.v1.IVerifyChunksResponse>(
+    "/lumeo.master.v1.HealingService/VerifyChunks",
+    lumeo.master.v1.VerifyChunksRequest,
+    lumeo.master.v1.VerifyChunksResponse,
     { request: false, response: false },
   ),
 } as const;

@@ -46,3 +46,44 @@ test("a page that is whole and ends the round is followed by the first one", (t)
   const held = [1, 2, 3];
   t.deepEqual([tell(round, held), tell(round, held)], [held, held]);
 });
+
+test("a round is whole when each of its pages was judged and obeyed", (t) => {
+  const round = new InventoryRound();
+  const held = [1, 2, 3, 4, 5];
+  t.deepEqual([round.begun, round.whole], [0, 0]);
+  tell(round, held);
+  round.told();
+  t.deepEqual([round.begun, round.whole], [1, 0]);
+  tell(round, held);
+  t.is(round.whole, 0, "the last page is on its way");
+  round.told();
+  t.deepEqual([round.begun, round.whole], [1, 1]);
+});
+
+test("a page that was not judged spoils its round, wherever it is, and no other one", (t) => {
+  for (const missing of [0, 1, 2]) {
+    const round = new InventoryRound();
+    const held = [1, 2, 3, 4, 5, 6, 7];
+    const pages = (lost: number | undefined): void => {
+      for (let page = 0; page < 3; page++) {
+        tell(round, held);
+        if (page !== lost) round.told();
+      }
+    };
+    pages(undefined);
+    t.is(round.whole, 1);
+    pages(missing);
+    t.deepEqual([round.begun, round.whole], [2, 1], `page ${missing}`);
+    pages(undefined);
+    t.deepEqual([round.begun, round.whole], [3, 3], `page ${missing}`);
+  }
+});
+
+test("rounds of a store that is empty are whole", (t) => {
+  const round = new InventoryRound();
+  for (let i = 0; i < 3; i++) {
+    tell(round, []);
+    round.told();
+  }
+  t.deepEqual([round.begun, round.whole], [3, 3]);
+});

@@ -40,7 +40,7 @@ import type { Membership } from "../store/volume.js";
 import type { CopyService, CopyWatch } from "../transfer/copy-service.js";
 import type { StoppedChunks } from "../transfer/stopped-chunks.js";
 import { encodeDisk } from "./disk-wire.js";
-import { InventoryRound } from "./inventory-round.js";
+import { InventoryRound, type InventoryStatus } from "./inventory-round.js";
 import { LeaderSearch } from "./leader-search.js";
 import { DamageReport } from "./report.js";
 import { encodeScrub } from "./scrub-wire.js";
@@ -105,6 +105,8 @@ export class MasterLink implements Closable {
   readonly #registered: Promise<Membership>;
   #announce: (membership: Membership) => void = () => {};
   readonly #inventory = new InventoryRound();
+  /** When its last whole round ended; at first when there was none yet. */
+  #wholeAtMs: MonotonicMs;
   #verifying: Promise<void> | undefined;
   readonly #toVerify = new Set<number>();
   /** This stream has brought the keys: those of another leader's cluster may have our numbers. */
@@ -122,6 +124,7 @@ export class MasterLink implements Closable {
     this.#config = config;
     this.#ports = ports;
     this.#search = new LeaderSearch(config.masters);
+    this.#wholeAtMs = ports.clock.monotonicMs();
     this.#registered = new Promise((resolve) => {
       this.#announce = resolve;
     });
@@ -141,6 +144,15 @@ export class MasterLink implements Closable {
 
   get membership(): Membership | undefined {
     return this.#ports.identity.membership;
+  }
+
+  /** How far the masters have been told what is here. */
+  get inventory(): InventoryStatus {
+    const { begun, whole } = this.#inventory;
+    const { store, clock } = this.#ports;
+    const pages = 1 + Math.ceil(store.status().chunkCount / INVENTORY_PAGE);
+    const sinceWholeMs = clock.monotonicMs() - this.#wholeAtMs;
+    return { begun, whole, sinceWholeMs, roundMs: pages * this.#config.inventoryPauseMs };
   }
 
   /** To the leader that this store is registered with; undefined while there is none. */
@@ -388,7 +400,9 @@ export class MasterLink implements Closable {
       const after = this.#inventory.next(store.status().highestHandle);
       const page = await store.page(after, INVENTORY_PAGE);
       this.#inventory.passed(page, INVENTORY_PAGE);
-      if (0 < page.length) await this.#reportPage(channel, { after, page }, { copies, signal });
+      const isTold =
+        page.length === 0 || (await this.#reportPage(channel, { after, page }, { copies, signal }));
+      if (isTold) this.#pageTold();
     } finally {
       copies.end();
     }
@@ -397,12 +411,14 @@ export class MasterLink implements Closable {
   /**
    * K2. What was written under a later epoch since it was reported stays; so does what the masters
    * ordered to be copied meanwhile: the answer may be older than the order.
+   *
+   * @returns Whether the masters could judge the page, and all that they named is gone.
    */
   async #reportPage(
     channel: RpcChannel,
     { after, page }: { readonly after: number | undefined; readonly page: readonly ReplicaName[] },
     during: { readonly copies: CopyWatch; readonly signal: AbortSignal },
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { identity, logger } = this.#ports;
     const { copies, signal } = during;
     const answer = await unary(
@@ -420,9 +436,17 @@ export class MasterLink implements Closable {
     );
     const named = new Set<number>(answer.garbageHandles ?? []);
     const garbage = page.filter(({ handle }) => named.has(handle) && !copies.touched.has(handle));
-    if (garbage.length === 0) return;
-    const { removedCount } = await this.#ports.copies.remove(garbage);
-    logger.info("garbage removed", { count: removedCount });
+    if (0 < garbage.length) {
+      const { removedCount } = await this.#ports.copies.remove(garbage);
+      logger.info("garbage removed", { count: removedCount });
+    }
+    return answer.undecided !== true && garbage.length === named.size;
+  }
+
+  #pageTold(): void {
+    const { whole } = this.#inventory;
+    this.#inventory.told();
+    if (whole !== this.#inventory.whole) this.#wholeAtMs = this.#ports.clock.monotonicMs();
   }
 
   #pause(ms: number, signal: AbortSignal = this.#stopping.signal): Promise<void> {

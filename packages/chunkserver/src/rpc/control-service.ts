@@ -1,16 +1,18 @@
 // Orders of the leading master and questions of operators, over gRPC.
 
-import { type ChunkHandle, type DiskReport, type GrantId, LumeoError } from "@lumeofs/base";
+import { Budget, type ChunkHandle, type DiskReport, type GrantId, LumeoError } from "@lumeofs/base";
 import type { ProcessFacts } from "@lumeofs/node";
 import { type RpcMethod, serveUnary } from "@lumeofs/node/rpc";
 import { ControlService, type lumeo } from "@lumeofs/proto";
 import type { ClosedGrants } from "../access/closed-grants.js";
 import type { Transcoder } from "../coding/transcode.js";
 import { encodeDisk } from "../master-link/disk-wire.js";
+import type { InventoryStatus } from "../master-link/inventory-round.js";
 import { encodeScrub } from "../master-link/scrub-wire.js";
 import type { ScrubStatus } from "../scrub/scrub.js";
-import type { ChunkStore } from "../store/chunk-store.js";
+import type { ChunkStore, ListedReplica } from "../store/chunk-store.js";
 import type { CopyService } from "../transfer/copy-service.js";
+import { settleAll } from "../transfer/settle-all.js";
 import type { StoppedChunks } from "../transfer/stopped-chunks.js";
 import {
   decodeAudit,
@@ -19,17 +21,23 @@ import {
   decodeEpoch,
   decodeGrants,
   decodeHandle,
+  decodeNamed,
+  decodeVerifications,
   decodeWindow,
   encodeAudited,
   encodeAudits,
   encodeCopied,
   encodeCopies,
   encodeReplica,
+  encodeRounds,
+  encodeVerifications,
 } from "./replica-orders.js";
 import { decodeTranscode, encodeTranscoded } from "./transcode-orders.js";
 
 /** Handles in one order to delete. */
 const DELETE_MAX = 10_000;
+/** Orders to read many small chunks that are obeyed at once; others wait. */
+const VERIFY_BATCHES = 4;
 
 export interface ControlContext {
   readonly store: ChunkStore;
@@ -40,6 +48,8 @@ export interface ControlContext {
   readonly stopped: StoppedChunks;
   readonly scrub: () => ScrubStatus;
   readonly disks: () => readonly DiskReport[];
+  /** How far the masters have been told what is here. */
+  readonly inventory: () => InventoryStatus;
   /** The store's number, once the masters have given it one. */
   readonly serverId: () => number | undefined;
   /** Bytes resident in memory. */
@@ -50,6 +60,7 @@ export interface ControlContext {
 
 export function controlService(context: ControlContext): readonly RpcMethod[] {
   const { store, storeUuid, copies } = context;
+  const verifying = new Budget(VERIFY_BATCHES);
   return [
     serveUnary(ControlService.deleteReplicas, async (request) => {
       checkStore(context, request.storeUuid, "delete replicas");
@@ -66,14 +77,17 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
       const { removedCount, refused } = await copies.remove(names);
       return { deletedCount: removedCount, refusedHandles: [...refused] };
     }),
-    serveUnary(ControlService.verifyReplica, async (request) => {
-      const handle = decodeHandle(request.handle ?? 0);
-      const verdict = await store.verify(handle);
-      if (verdict.kind === "missing") {
-        throw new LumeoError("REPLICA_MISSING", `Cannot verify chunk ${handle}: it is not here`);
+    serveUnary(ControlService.verifyReplica, (request) =>
+      verify(context, decodeHandle(request.handle ?? 0)),
+    ),
+    serveUnary(ControlService.verifyReplicas, async (request, { signal }) => {
+      const handles = decodeVerifications(request);
+      const place = await verifying.take(1, signal);
+      try {
+        return encodeVerifications(await settleAll(handles, (one) => verify(context, one)));
+      } finally {
+        place.release();
       }
-      if (verdict.kind === "damaged") return { intact: false, damage: verdict.why };
-      return { intact: true, lengthBytes: verdict.length, crc32c: verdict.crc32c };
     }),
     serveUnary(ControlService.copyReplica, async (request, { signal }) => {
       checkStore(context, request.storeUuid, "copy a replica");
@@ -96,8 +110,8 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
       return encodeTranscoded(await context.transcoder.run(decodeTranscode(request), signal));
     }),
     serveUnary(ControlService.listReplicas, async (request) => {
-      const { after, limit } = decodeWindow(request);
-      return { replicas: (await store.page(after, limit)).map(encodeReplica), storeUuid };
+      const replicas = (await listed(store, request)).map(encodeReplica);
+      return { replicas, storeUuid, rounds: encodeRounds(context.inventory()) };
     }),
     serveUnary(ControlService.closeGrants, async (request) => {
       checkStore(context, request.storeUuid, "close grants");
@@ -105,6 +119,34 @@ export function controlService(context: ControlContext): readonly RpcMethod[] {
     }),
     serveUnary(ControlService.getStatus, (request) => status(context, request)),
   ];
+}
+
+async function verify(
+  { store }: ControlContext,
+  handle: ChunkHandle,
+): Promise<lumeo.chunkserver.v1.IVerifyReplicaResponse> {
+  const verdict = await store.verify(handle);
+  if (verdict.kind === "missing") {
+    throw new LumeoError("REPLICA_MISSING", `Cannot verify chunk ${handle}: it is not here`);
+  }
+  if (verdict.kind === "damaged") return { intact: false, damage: verdict.why };
+  return { intact: true, lengthBytes: verdict.length, crc32c: verdict.crc32c };
+}
+
+/** A page of the replicas, or those of the chunks that are named. */
+async function listed(
+  store: ChunkStore,
+  request: lumeo.chunkserver.v1.IListReplicasRequest,
+): Promise<readonly ListedReplica[]> {
+  const named = decodeNamed(request.handles);
+  if (named.length === 0) {
+    const { after, limit } = decodeWindow(request);
+    return store.page(after, limit);
+  }
+  return named.flatMap((handle) => {
+    const known = store.find(handle);
+    return known === undefined ? [] : [{ handle, epoch: known.version.epoch, ...known }];
+  });
 }
 
 /** The handles of these grants under which a chunk is here, or may be soon. */

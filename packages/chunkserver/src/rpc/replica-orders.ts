@@ -16,11 +16,13 @@ import { checkGeometry } from "@lumeofs/erasure";
 import { CHUNK_BYTES_MAX, parseAddress } from "@lumeofs/node/frames";
 import { encodeErrorDetail } from "@lumeofs/node/rpc";
 import { lumeo } from "@lumeofs/proto";
+import type { InventoryStatus } from "../master-link/inventory-round.js";
 import type { ListedReplica } from "../store/chunk-store.js";
-import type { AuditOrder, AuditResult, ReplicaOrder, Settled } from "../transfer/copy-service.js";
+import type { AuditOrder, AuditResult, ReplicaOrder } from "../transfer/copy-service.js";
 import type { RebuildOrder, UnitSource } from "../transfer/rebuild-order.js";
 import type { CopyResult, SourceFault } from "../transfer/replica-copy.js";
 import type { Holder, SealedChunk } from "../transfer/replica-source.js";
+import type { Settled } from "../transfer/settle-all.js";
 
 /** Sources in one order. */
 const SOURCES_MAX = 8;
@@ -28,6 +30,8 @@ const SOURCES_MAX = 8;
 const BATCH_MAX = 64;
 /** Replicas in one page of a listing. */
 const LISTED_MAX = 10_000;
+/** Chunks that one question names. */
+const NAMED_MAX = 1_000;
 /** The handles of a higher one would be no numbers. */
 const GRANT_MAX = Math.floor(Number.MAX_SAFE_INTEGER / GRANT_SLOTS) - 1;
 /** Grants in one order to close them: each may have 64 handles here. */
@@ -112,6 +116,32 @@ export function encodeAudits(
   };
 }
 
+/** Replicas of small chunks to read through. @throws LumeoError INVALID_ARGUMENT */
+export function decodeVerifications(
+  wire: lumeo.chunkserver.v1.IVerifyReplicasRequest,
+): readonly ChunkHandle[] {
+  return decodeNamed(wire.handles, BATCH_MAX);
+}
+
+export function encodeVerifications(
+  results: readonly Settled<lumeo.chunkserver.v1.IVerifyReplicaResponse>[],
+): lumeo.chunkserver.v1.IVerifyReplicasResponse {
+  return {
+    results: results.map((one) =>
+      "value" in one ? { verified: one.value } : { error: encodeErrorDetail(one.error) },
+    ),
+  };
+}
+
+/** The chunks that a question names. @throws LumeoError INVALID_ARGUMENT */
+export function decodeNamed(
+  handles: readonly number[] | null | undefined,
+  max: number = NAMED_MAX,
+): readonly ChunkHandle[] {
+  if (max < (handles?.length ?? 0)) throw invalid(`it names more than ${max} chunks`);
+  return (handles ?? []).map(decodeHandle);
+}
+
 /** @throws LumeoError INVALID_ARGUMENT */
 export function decodeWindow(wire: lumeo.chunkserver.v1.IListReplicasRequest): {
   readonly after: ChunkHandle | undefined;
@@ -125,6 +155,15 @@ export function decodeWindow(wire: lumeo.chunkserver.v1.IListReplicasRequest): {
 export function encodeReplica(replica: ListedReplica): lumeo.common.v1.IReplicaFacts {
   const { handle, epoch, length, crc32c, isDamaged } = replica;
   return { handle, epoch, lengthBytes: length, crc32c, damaged: isDamaged };
+}
+
+export function encodeRounds(status: InventoryStatus): lumeo.common.v1.IInventoryRounds {
+  const { sinceWholeMs, roundMs, ...numbers } = status;
+  return {
+    ...numbers,
+    sinceWholeMs: Math.round(sinceWholeMs),
+    roundMs: Math.round(roundMs),
+  };
 }
 
 export function encodeCopied(result: CopyResult): lumeo.chunkserver.v1.ICopyReplicaResponse {

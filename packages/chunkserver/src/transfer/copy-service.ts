@@ -1,13 +1,11 @@
 // Copies and audits of replicas, as the masters order them: how many at once, and what ends them.
 
 import {
-  asLumeoError,
   type Cancellation,
   CancelSource,
   type ChunkHandle,
   type Closable,
   crc32cCombine,
-  InvariantViolation,
   LumeoError,
 } from "@lumeofs/base";
 import { isOneHistory, showVersion } from "../mutation/version.js";
@@ -24,6 +22,7 @@ import {
   readPiece,
   type SealedChunk,
 } from "./replica-source.js";
+import { type Settled, settleAll } from "./settle-all.js";
 
 /** A replica that is to be made here: from others like it, or from other units of its chunk. */
 export type ReplicaOrder = (CopyOrder | RebuildOrder) & {
@@ -58,13 +57,7 @@ export interface CopyServiceOptions extends CopyPorts {
   readonly copiesMax: number;
 }
 
-/** What came of one order of a batch. */
-export type Settled<T> = { readonly value: T } | { readonly error: LumeoError };
-
 type Kind = "copy" | "audit" | "batch of copies" | "batch of audits";
-
-/** Orders of one batch that are obeyed at a time: they share the syncs of the disk. */
-const BATCH_AT_ONCE = 8;
 
 /** Which chunks orders to copy were under way for, or came for, since the watch began. */
 export interface CopyWatch {
@@ -262,25 +255,4 @@ export class CopyService implements Closable {
     const what = `${showVersion(version)} there and ${showVersion(own)} here`;
     return `chunk ${handle} is ${what}: two primaries wrote it`;
   }
-}
-
-/** Obeys all orders, a few at a time, and tells of each what came of it. */
-async function settleAll<O, T>(
-  orders: readonly O[],
-  obey: (order: O) => Promise<T>,
-): Promise<readonly Settled<T>[]> {
-  const results: Settled<T>[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < orders.length; i = next++) {
-      try {
-        results[i] = { value: await obey(orders[i] as O) };
-      } catch (error) {
-        if (error instanceof InvariantViolation) throw error;
-        results[i] = { error: asLumeoError(error) };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(BATCH_AT_ONCE, orders.length) }, worker));
-  return results;
 }

@@ -69,6 +69,7 @@ export async function fsck(
     for await (const event of events) {
       if (event.kind === "progress") noteProgress(tally, event.progress);
       else if (event.kind === "unchecked") await tellUnchecked(context, tally, event);
+      else if (event.kind === "note") await tellNote(context, event);
       else await tellFinding(context, tally, event.finding);
     }
   } catch (error) {
@@ -130,6 +131,17 @@ async function tellUnchecked(
   tally.unchecked++;
   await output.line(`${output.bold("not checked:")} ${subject}: ${printable(why)}`, {
     unchecked: { subject, why },
+  });
+}
+
+/** Counts for nothing. */
+async function tellNote(
+  { output }: Context,
+  { subject, what }: { readonly subject: string; readonly what: string },
+): Promise<void> {
+  if (output.quiet && !output.json) return;
+  await output.line(`${output.bold("note:")} ${subject}: ${printable(what)}`, {
+    note: { subject, what },
   });
 }
 

@@ -56,6 +56,8 @@ export type FsckEvent =
   | { readonly kind: "finding"; readonly finding: FsckFinding }
   /** Something that could not be looked at, and why. */
   | { readonly kind: "unchecked"; readonly subject: string; readonly why: string }
+  /** Something worth knowing that is no problem. */
+  | { readonly kind: "note"; readonly subject: string; readonly what: string }
   | { readonly kind: "progress"; readonly progress: FsckProgress };
 
 const SEE_JOBS = "it is being made again: lumeo job ls";
@@ -82,7 +84,7 @@ const WAYS_OUT: Readonly<Record<FsckFault, string>> = {
   wrongLength: VERIFY,
   wrongChecksum: VERIFY,
   underReplicated: SEE_JOBS,
-  orphan: "nobody needs it: it goes when the server has told the masters of it; see its log",
+  orphan: "nobody needs it, and its server does not remove it: see the server's log, restart it",
   stuck: "start the servers that have it; lumeo chunk show HANDLE says more",
   growingDamaged: "its other members make it whole, as soon as the masters have given it an epoch",
   newer:

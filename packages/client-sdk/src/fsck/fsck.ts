@@ -14,7 +14,7 @@ import type { Ports } from "../ports.js";
 import type { AuditClient } from "../rpc/audit-client.js";
 import { type FsckEvent, type FsckFinding, wayOut } from "./finding.js";
 import { ReplicaAudit } from "./replica-audit.js";
-import type { AuditedChunk, AuditSource } from "./source.js";
+import { type AuditedChunk, type AuditSource, NAMED_MAX } from "./source.js";
 import { auditTails } from "./tail-audit.js";
 import type { TailCheckParts } from "./verify-tail.js";
 
@@ -115,6 +115,22 @@ async function* below(
 ): Events {
   const source = sourceOf(parts, options);
   let files = 0;
+  let owners = new Map<number, FileInfo[]>();
+  async function* look(): Events {
+    const handles = [...owners.keys()];
+    for (let at = 0; at < handles.length; at += NAMED_MAX) {
+      const some = handles.slice(at, at + NAMED_MAX);
+      const known = await source.named(some);
+      for (const handle of some) {
+        if (known.has(handle)) continue;
+        for (const file of owners.get(handle) ?? []) {
+          if (await isStill(parts, file, options)) yield unknownChunk(file, handle);
+        }
+      }
+      yield* withPaths(audit.check([...known.values()]), { owners, files });
+    }
+    owners = new Map();
+  }
   await audit.begin();
   for await (const listed of parts.files(path, options)) {
     const file = await statNow(parts, listed.path, options);
@@ -122,21 +138,30 @@ async function* below(
     files++;
     yield* wrongList(file);
     for (const { handle } of file.chunks ?? []) {
-      const chunk = await source.chunk(handle);
-      if (chunk !== undefined) yield* withPath(audit.check([chunk]), { path: file.path, files });
-      else if (await isStill(parts, file, options)) yield unknownChunk(file, handle);
+      const others = owners.get(handle) ?? [];
+      if (others.at(-1) !== file) owners.set(handle, [...others, file]);
     }
+    if (NAMED_MAX <= owners.size) yield* look();
   }
+  yield* look();
   yield* audit.end();
 }
 
-async function* withPath(
+/** A finding for each file that has the chunk. */
+async function* withPaths(
   events: Events,
-  { path, files }: { readonly path: string; readonly files: number },
+  about: {
+    readonly owners: ReadonlyMap<number, readonly FileInfo[]>;
+    readonly files: number;
+  },
 ): Events {
+  const { owners, files } = about;
   for await (const event of events) {
     if (event.kind === "finding") {
-      yield { kind: "finding", finding: { ...event.finding, path } };
+      const { finding } = event;
+      for (const { path } of owners.get(finding.handle ?? 0) ?? []) {
+        yield { kind: "finding", finding: { ...finding, path } };
+      }
     } else if (event.kind === "progress") {
       yield { kind: "progress", progress: { ...event.progress, files } };
     } else {
@@ -205,10 +230,8 @@ function callOf({ path: _path, bytes: _bytes, patienceMs: _patience, ...call }: 
 /** Each question is a call of its own, repeated like any other. */
 function sourceOf({ run, client, healing, ports }: FsckParts, options: FsckOptions): AuditSource {
   const call = callOf(options);
-  const chunks = (after: number, limit: number) =>
-    run("fsck.chunks", undefined, call, (one) =>
-      one.run(STEP, () => client.chunks({ after, limit }, one)),
-    );
+  const chunks = (window: Parameters<AuditClient["chunks"]>[0]) =>
+    run("fsck.chunks", undefined, call, (one) => one.run(STEP, () => client.chunks(window, one)));
   return {
     async servers() {
       const { nodes } = await healing.nodes(call);
@@ -216,31 +239,24 @@ function sourceOf({ run, client, healing, ports }: FsckParts, options: FsckOptio
         return { id: serverId, name, isAlive: state === "alive", isLost: lost };
       });
     },
-    chunks: (after) => chunks(after, CHUNKS_PAGE),
-    async chunk(handle): Promise<AuditedChunk | undefined> {
-      const [found] = (await chunks(handle - 1, 1)).chunks;
-      return found?.handle === handle ? found : undefined;
+    chunks: (after) => chunks({ after, limit: CHUNKS_PAGE }),
+    async named(handles): Promise<ReadonlyMap<number, AuditedChunk>> {
+      if (handles.length === 0) return new Map();
+      return new Map((await chunks({ handles })).chunks.map((one) => [one.handle, one]));
     },
     // A server that does not answer is the caller's to judge: no patience here.
     replicas: (serverId, after, limit) =>
       run("fsck.replicas", undefined, call, (one) =>
         client.replicas({ serverId, after, limit }, one),
       ),
+    held: (serverId, handles) =>
+      run("fsck.replicas", undefined, call, (one) => client.held(serverId, handles, one)),
     judge: (server, replicas) =>
       run("fsck.judge", undefined, call, (one) =>
         one.run(STEP, () => client.judge(server, replicas, one)),
       ),
-    async read(handle) {
-      try {
-        const copies = await healing.verify(handle, call);
-        return copies.map(({ serverId, node, finding, why }) => {
-          return { id: serverId, name: node, finding, why };
-        });
-      } catch (error) {
-        if (LumeoError.is(error, "LUMEO_NOT_FOUND")) return []; // It is not there any more.
-        throw error;
-      }
-    },
+    read: (handles) =>
+      run("fsck.read", undefined, call, (one) => one.run(STEP, () => client.read(handles, one))),
     pause: (ms) => run("fsck.pause", undefined, call, (one) => one.pause(ms)),
     nowMs: () => ports.clock.monotonicMs(),
   };

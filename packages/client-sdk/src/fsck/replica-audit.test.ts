@@ -5,13 +5,15 @@ import type { FsckEvent, FsckFinding } from "./finding.js";
 import { ReplicaAudit } from "./replica-audit.js";
 import type {
   AuditedChunk,
+  AuditedMember,
   AuditedServer,
   AuditSource,
   CopyReading,
+  InventoryRounds,
   ReplicaFacts,
 } from "./source.js";
 
-const OPTIONS = { bytes: false, patienceMs: 10_000 };
+const OPTIONS = { bytes: false, patienceMs: undefined };
 
 function chunkOf(handle: number, members: readonly number[] = [1, 2, 3]): AuditedChunk {
   const copy = { lengthBytes: 100, crc32c: handle, isNowhere: false };
@@ -44,9 +46,14 @@ class FakeCluster implements AuditSource {
     return { id, name: `cs${id}`, isAlive: true, isLost: false };
   });
   questions = 0;
+  /** How many chunks were read by each question. */
+  readonly reads: number[] = [];
   /** What happens before the question of this number. */
   readonly events = new Map<number, () => void>();
   pageSize = 3;
+  /** Of every server: how long a round takes, and whether they come to their end. */
+  roundMs = 5_000;
+  isTelling = true;
   #now = 0;
 
   constructor(handles: readonly number[]) {
@@ -93,9 +100,10 @@ class FakeCluster implements AuditSource {
     return { chunks, next };
   }
 
-  async chunk(handle: number) {
+  async named(handles: readonly number[]) {
     this.#asked();
-    return this.table.get(handle);
+    const found = handles.flatMap((handle) => this.table.get(handle) ?? []);
+    return new Map(found.map((chunk) => [chunk.handle, chunk]));
   }
 
   async replicas(server: number, after: number, limit: number) {
@@ -104,6 +112,21 @@ class FakeCluster implements AuditSource {
     const all = [...(this.stores.get(server)?.values() ?? [])];
     all.sort((a, b) => a.handle - b.handle);
     return all.filter(({ handle }) => after < handle).slice(0, limit);
+  }
+
+  async held(server: number, handles: readonly number[]) {
+    this.#asked();
+    if (this.unreachable.has(server)) throw new LumeoError("LUMEO_UNAVAILABLE", "it is away");
+    const found = handles.flatMap((handle) => this.stores.get(server)?.get(handle) ?? []);
+    return { replicas: new Map(found.map((facts) => [facts.handle, facts])), rounds: this.rounds };
+  }
+
+  get rounds(): InventoryRounds {
+    const { roundMs } = this;
+    const begun = 1 + Math.floor(this.#now / roundMs);
+    if (this.isTelling)
+      return { begun, whole: begun - 1, sinceWholeMs: this.#now % roundMs, roundMs };
+    return { begun, whole: 0, sinceWholeMs: 600_000 + this.#now, roundMs };
   }
 
   async judge(server: number, replicas: readonly ReplicaFacts[]) {
@@ -116,12 +139,17 @@ class FakeCluster implements AuditSource {
     });
   }
 
-  async read(handle: number): Promise<readonly CopyReading[]> {
-    const members = this.table.get(handle)?.members ?? [];
-    return members.map(({ id, name }) => {
-      const finding = this.bad.has(`${id}/${handle}`) ? "bad" : "intact";
-      return { id, name, finding, why: finding === "bad" ? "block 3" : "" };
-    });
+  async read(handles: readonly number[]): Promise<ReadonlyMap<number, readonly CopyReading[]>> {
+    this.reads.push(handles.length);
+    const chunks = handles.flatMap((handle) => this.table.get(handle) ?? []);
+    return new Map(
+      chunks.map((chunk) => [chunk.handle, chunk.members.map((one) => this.#copy(chunk, one))]),
+    );
+  }
+
+  #copy({ handle }: AuditedChunk, { id, name }: AuditedMember): CopyReading {
+    const finding = this.bad.has(`${id}/${handle}`) ? "bad" : "intact";
+    return { id, name, finding, why: finding === "bad" ? "block 3" : "" };
   }
 
   async pause(ms: number): Promise<void> {
@@ -278,6 +306,38 @@ test("nothing that happens between any two questions gives a false alarm", async
       if (cluster.questions < at) break;
     }
   }
+});
+
+test("many suspicions share their questions, and chunks are read together within bounds", async (t) => {
+  const handles = Array.from({ length: 1_200 }, (_, i) => 64 + i);
+  const cluster = new FakeCluster(handles);
+  cluster.pageSize = 1_000;
+  for (const handle of handles) cluster.change(2, handle, { crc32c: 1 });
+  const large = { lengthBytes: 3 * 2 ** 20 };
+  for (const handle of handles.slice(0, 5)) {
+    cluster.table.set(handle, { ...chunkOf(handle), ...large });
+  }
+  const found = await findings(cluster, { ...OPTIONS, bytes: true });
+  t.is(found.length, 1_200);
+  t.true(found.every(({ fault, server }) => fault === "wrongChecksum" && server === "cs2"));
+  // Two pages of chunks, one of each server, and three questions for each 500 suspicions.
+  t.is(cluster.questions, 2 + 4 + 3 * 3);
+  // 1,000 chunks of the first page, of which the first five are large, and 200 of the second.
+  const full = (count: number): number[] => Array.from({ length: count }, () => 16);
+  t.deepEqual(cluster.reads, [1, 1, 1, 1, ...full(62), 4, ...full(12), 8]);
+});
+
+test("a copy that is wrong by one reading only is no finding", async (t) => {
+  const cluster = new FakeCluster([65]);
+  cluster.change(2, 65, { crc32c: 1 });
+  cluster.events.set(6, () => {
+    // Between the server's answer and the last reading: what it has is right from now on.
+    const chunk = chunkOf(65);
+    const members = chunk.members.map((one) => (one.id === 2 ? { ...one, crc32c: 1 } : one));
+    cluster.table.set(65, { ...chunk, members });
+  });
+  t.deepEqual(await findings(cluster), []);
+  t.true(6 < cluster.questions);
 });
 
 test("what is missing is no finding if its chunk goes, or moves, before the last look at it", async (t) => {

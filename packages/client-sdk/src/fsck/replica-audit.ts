@@ -3,48 +3,65 @@
 //
 // R1. While clients write and copies move, the two sides are read at different moments. So whatever
 //     seems wrong is only a suspicion: the chunk is read again, then the server is asked for this
-//     one replica, then the chunk is read once more. It is a finding if it was wrong in between and
-//     both readings say that it should not be.
+//     replica, then the chunk is read once more. It is a finding if it was wrong in between by what
+//     both readings say that it should be. Many suspicions share each of these three questions.
 // R2. A replica that nobody needs goes by itself, after its server has told the masters of it. It
-//     is waited for before it is called an orphan.
+//     is waited for before it is called an orphan (garbage-wait.ts).
 // R3. Of a coded chunk each member has to have its unit; one without bytes is nowhere, so whatever
 //     is there in its place is judged as what belongs to no member.
 // R4. A chunk that the masters keep has no members, and the masters say what is wrong with it; it
 //     is looked at again like any suspicion.
-// R5. Memory is bounded: a page of chunks, a page of each server, SUSPECTS_MAX suspicions.
+// R5. Memory is bounded: a page of chunks, a page of each server, GARBAGE_MAX replicas to wait for.
 
+import { MiB } from "@lumeofs/base";
 import type { FsckEvent, FsckFinding, FsckProgress, ReplicaFault } from "./finding.js";
 import { wayOut } from "./finding.js";
+import { type Garbage, GarbageWait } from "./garbage-wait.js";
 import { ServerListing } from "./server-listing.js";
-import type { AuditedChunk, AuditedMember, AuditSource, ReplicaFacts } from "./source.js";
+import {
+  type AuditedChunk,
+  type AuditedMember,
+  type AuditSource,
+  type CopyReading,
+  NAMED_MAX,
+  READ_MAX,
+  type ReplicaFacts,
+} from "./source.js";
 
+/** Questions that have copies read, at once: what they read is in the memory of servers. */
 const READS_AT_ONCE = 8;
+/** Data of the chunks that such a question names, unless it is a single one. */
+const READ_BYTES_MAX = 4 * MiB;
+/** Servers that are asked at once. */
+const SERVERS_AT_ONCE = 8;
 /** Replicas that nobody needs and that are waited for together. */
-const SUSPECTS_MAX = 2_000;
-const POLL_MS = 2_000;
-/** How long a server takes to tell the masters of all that it has, at the settings of a new one. */
-const PAGE_OF_INVENTORY = 2_000;
-const PAUSE_OF_INVENTORY_MS = 10_000;
-const PATIENCE_MS_MIN = 15_000;
-const PATIENCE_MS_MAX = 120_000;
+const GARBAGE_MAX = 2_000;
 
 export interface ReplicaAuditOptions {
   /** Every copy is read from its disk. */
   readonly bytes: boolean;
-  /** How long a replica that nobody needs may take to go; undefined chooses by the size. */
+  /** How long replicas that nobody needs are waited for at most; undefined for a default. */
   readonly patienceMs: number | undefined;
 }
 
 type Events = AsyncGenerator<FsckEvent, void, undefined>;
 
-interface Garbage {
-  readonly listing: ServerListing;
-  readonly facts: ReplicaFacts;
+/** A copy that a server does not seem to have as it should. */
+interface Suspect {
+  readonly handle: number;
+  readonly server: Pick<AuditedMember, "id" | "name">;
+}
+
+/** What a server should have of a chunk, by one reading of it. */
+interface Duty {
+  readonly chunk: AuditedChunk;
+  readonly member: AuditedMember;
 }
 
 export class ReplicaAudit {
   readonly #source: AuditSource;
   readonly #options: ReplicaAuditOptions;
+  readonly #wait: GarbageWait;
   readonly #listings = new Map<number, ServerListing>();
   /** Copies on servers that do not answer, by server. */
   readonly #unchecked = new Map<string, { count: number; why: string }>();
@@ -56,6 +73,7 @@ export class ReplicaAudit {
   constructor(source: AuditSource, options: ReplicaAuditOptions) {
     this.#source = source;
     this.#options = options;
+    this.#wait = new GarbageWait(source, options.patienceMs);
   }
 
   /** All chunks and all replicas. */
@@ -82,11 +100,13 @@ export class ReplicaAudit {
 
   /** Some chunks only: whether each member has them. */
   async *check(chunks: readonly AuditedChunk[]): Events {
-    for (const chunk of chunks) {
-      this.#counts.chunks++;
-      for (const member of holdersOf(chunk)) yield* this.#confirm(chunk, member);
-      yield* this.#confirmInline(chunk);
-    }
+    this.#counts.chunks += chunks.length;
+    yield* this.#confirm(
+      chunks.flatMap((chunk) =>
+        holdersOf(chunk).map((server) => ({ handle: chunk.handle, server })),
+      ),
+    );
+    yield* this.#confirmInline(chunks);
     if (this.#options.bytes) yield* this.#read(chunks);
     yield this.#progress("replicas");
   }
@@ -106,7 +126,7 @@ export class ReplicaAudit {
   async *#window(chunks: readonly AuditedChunk[], to: number): Events {
     const expected = new Map(chunks.map((chunk) => [chunk.handle, chunk]));
     const seen = new Map<number, Set<number>>();
-    const suspects: (readonly [AuditedChunk, AuditedMember])[] = [];
+    const suspects: Suspect[] = [];
     for (const listing of this.#listings.values()) {
       for (;;) {
         const page = await listing.next(to);
@@ -122,7 +142,7 @@ export class ReplicaAudit {
           }
           seen.set(facts.handle, (seen.get(facts.handle) ?? new Set()).add(member.id));
           if (!chunk.isReleased && faultOf(chunk, member, facts) !== undefined) {
-            suspects.push([chunk, member]);
+            suspects.push({ handle: chunk.handle, server: member });
           }
         }
         yield* this.#judge(listing, strangers);
@@ -132,57 +152,87 @@ export class ReplicaAudit {
       this.#counts.chunks++;
       if (chunk.isReleased) continue;
       for (const member of holdersOf(chunk)) {
-        if (seen.get(chunk.handle)?.has(member.id) !== true) suspects.push([chunk, member]);
+        if (seen.get(chunk.handle)?.has(member.id) === true) continue;
+        suspects.push({ handle: chunk.handle, server: member });
       }
     }
-    for (const [chunk, member] of suspects) yield* this.#confirm(chunk, member);
-    for (const chunk of chunks) yield* this.#confirmInline(chunk);
+    yield* this.#confirm(suspects);
+    yield* this.#confirmInline(chunks);
     if (this.#options.bytes) yield* this.#read(chunks);
   }
 
-  /** Looks at one copy again (R1). */
-  async *#confirm(before: AuditedChunk, member: AuditedMember): Events {
-    const { handle } = before;
-    const listing = this.#listings.get(member.id);
-    if (listing === undefined || listing.server.isLost) {
-      const chunk = (await this.#stillMember(handle, member.id))?.chunk;
-      if (chunk === undefined) return;
-      const what = `${nameOf(member)} is ${listing === undefined ? "gone" : "lost"}`;
-      yield this.#found("underReplicated", { chunk, server: nameOf(member), what });
-      if (listing !== undefined) this.#couldNot(member, "the server is lost");
-      return;
-    }
-    if (listing.failure !== undefined) return this.#couldNot(member, listing.failure);
-    if ((await this.#stillMember(handle, member.id)) === undefined) return;
-    const facts = await listing.find(handle);
-    if (facts === "unknown") return this.#couldNot(member, listing.failure ?? "");
-    const still = await this.#stillMember(handle, member.id);
-    if (still === undefined) return;
-    const { chunk } = still;
-    const wrong = faultOf(chunk, still.member, facts);
-    if (wrong === undefined) return;
-    yield this.#found(wrong.fault, { chunk, server: nameOf(member), what: wrong.what });
-  }
-
-  /** Looks again at a chunk that the masters keep (R4). */
-  async *#confirmInline({ handle, isReleased, inlineFault }: AuditedChunk): Events {
-    if (isReleased || inlineFault === undefined || inlineFault === "") return;
-    const chunk = await this.#source.chunk(handle);
-    const what = chunk?.isReleased === false ? (chunk.inlineFault ?? "") : "";
-    if (chunk !== undefined && what !== "") {
-      yield this.#found("inlineBytes", { chunk, server: undefined, what });
+  /** Looks at copies again (R1). */
+  async *#confirm(suspects: readonly Suspect[]): Events {
+    for (let at = 0; at < suspects.length; at += NAMED_MAX) {
+      yield* this.#confirmSome(suspects.slice(at, at + NAMED_MAX));
     }
   }
 
-  /** The chunk as it is now, and what this server should have of it, if it should. */
-  async #stillMember(
-    handle: number,
-    id: number,
-  ): Promise<{ readonly chunk: AuditedChunk; readonly member: AuditedMember } | undefined> {
-    const chunk = await this.#source.chunk(handle);
-    if (chunk === undefined || chunk.isReleased) return undefined;
-    const member = holdersOf(chunk).find((one) => one.id === id);
-    return member === undefined ? undefined : { chunk, member };
+  async *#confirmSome(suspects: readonly Suspect[]): Events {
+    const before = await this.#source.named(handlesOf(suspects));
+    const asked: { readonly suspect: Suspect; readonly then: Duty }[] = [];
+    for (const suspect of suspects) {
+      const { handle, server } = suspect;
+      const then = dutyOf(before.get(handle), server.id);
+      if (then === undefined) continue;
+      const listing = this.#listings.get(server.id);
+      if (listing === undefined || listing.server.isLost) {
+        const what = `${nameOf(server)} is ${listing === undefined ? "gone" : "lost"}`;
+        const about = { chunk: then.chunk, server: nameOf(server), what };
+        yield this.#found("underReplicated", about);
+        if (listing !== undefined) this.#couldNot(server, "the server is lost");
+      } else {
+        asked.push({ suspect, then });
+      }
+    }
+    const held = await this.#ask(asked.map(({ suspect }) => suspect));
+    const after = await this.#source.named(handlesOf(asked.map(({ suspect }) => suspect)));
+    for (const { suspect, then } of asked) {
+      const { handle, server } = suspect;
+      const now = dutyOf(after.get(handle), server.id);
+      if (now === undefined) continue;
+      const replicas = held.get(server.id);
+      if (replicas === undefined) {
+        this.#couldNot(server, this.#listings.get(server.id)?.failure ?? "");
+        continue;
+      }
+      const facts = replicas.get(handle);
+      const wrong = faultOf(now.chunk, now.member, facts);
+      if (wrong === undefined || faultOf(then.chunk, then.member, facts) === undefined) continue;
+      const about = { chunk: now.chunk, server: nameOf(server), what: wrong.what };
+      yield this.#found(wrong.fault, about);
+    }
+  }
+
+  /** What servers have now of these chunks, by server; without those that do not answer. */
+  async #ask(
+    suspects: readonly Suspect[],
+  ): Promise<ReadonlyMap<number, ReadonlyMap<number, ReplicaFacts>>> {
+    const found = new Map<number, ReadonlyMap<number, ReplicaFacts>>();
+    const servers = [...new Set(suspects.map(({ server }) => server.id))];
+    for (let at = 0; at < servers.length; at += SERVERS_AT_ONCE) {
+      const some = servers.slice(at, at + SERVERS_AT_ONCE).map(async (id) => {
+        const handles = handlesOf(suspects.filter(({ server }) => server.id === id));
+        const held = await this.#listings.get(id)?.find(handles);
+        if (held !== undefined) found.set(id, held.replicas);
+      });
+      await Promise.all(some);
+    }
+    return found;
+  }
+
+  /** Looks again at chunks that the masters keep (R4). */
+  async *#confirmInline(chunks: readonly AuditedChunk[]): Events {
+    const suspects = chunks.filter(({ isReleased, inlineFault = "" }) => {
+      return !isReleased && inlineFault !== "";
+    });
+    for (let at = 0; at < suspects.length; at += NAMED_MAX) {
+      const some = suspects.slice(at, at + NAMED_MAX);
+      for (const chunk of (await this.#source.named(handlesOf(some))).values()) {
+        const what = chunk.isReleased ? "" : (chunk.inlineFault ?? "");
+        if (what !== "") yield this.#found("inlineBytes", { chunk, server: undefined, what });
+      }
+    }
   }
 
   /** What a server has beyond the chunks that it is a member of. */
@@ -194,7 +244,7 @@ export class ReplicaAudit {
       if (standing === "newer") yield this.#newer(listing, facts);
       if (standing === "garbage") this.#garbage.push({ listing, facts });
     }
-    if (SUSPECTS_MAX <= this.#garbage.length) yield* this.#waitOut();
+    if (GARBAGE_MAX <= this.#garbage.length) yield* this.#waitOut();
   }
 
   #newer({ server }: ServerListing, facts: ReplicaFacts): FsckEvent {
@@ -204,37 +254,19 @@ export class ReplicaAudit {
 
   /** Gives what nobody needs the time to go (R2). */
   async *#waitOut(): Events {
-    const begun = this.#source.nowMs();
-    for (;;) {
-      const left: Garbage[] = [];
-      for (const one of this.#garbage) if (await this.#isGarbageStill(one)) left.push(one);
-      this.#garbage = left;
-      if (left.length === 0) return;
-      const patience = Math.max(...left.map(({ listing }) => this.#patienceMs(listing)));
-      if (patience <= this.#source.nowMs() - begun) break;
-      yield this.#progress("waiting");
-      await this.#source.pause(POLL_MS);
+    for await (const news of this.#wait.settle(this.#garbage.splice(0))) {
+      if (news.kind === "waiting") {
+        yield this.#progress("waiting");
+      } else if (news.kind === "pending") {
+        yield { kind: "note", subject: news.listing.server.name, what: news.what };
+      } else {
+        const { listing, facts } = news.garbage;
+        const { name } = listing.server;
+        const what = `${name} has a copy of a chunk that no file has, and no writer may use`;
+        const about = { handle: facts.handle, server: name, what: `${what}; ${news.why}` };
+        yield this.#found("orphan", about);
+      }
     }
-    for (const { listing, facts } of this.#garbage.splice(0)) {
-      const { name } = listing.server;
-      const what = `${name} has a copy of a chunk that no file has, and that no writer may use`;
-      yield this.#found("orphan", { handle: facts.handle, server: name, what });
-    }
-  }
-
-  async #isGarbageStill({ listing, facts }: Garbage): Promise<boolean> {
-    const now = await listing.find(facts.handle);
-    if (now === undefined || now === "unknown") return false;
-    const [standing] = await this.#source.judge(listing.server.id, [now]);
-    return standing === "garbage";
-  }
-
-  #patienceMs({ count }: ServerListing): number {
-    const { patienceMs } = this.#options;
-    if (patienceMs !== undefined) return patienceMs;
-    const pages = Math.ceil(count / PAGE_OF_INVENTORY);
-    const roundMs = PATIENCE_MS_MIN + pages * PAUSE_OF_INVENTORY_MS;
-    return Math.min(PATIENCE_MS_MAX, roundMs);
   }
 
   /** Has the copies of chunks read, some at a time. */
@@ -242,20 +274,31 @@ export class ReplicaAudit {
     const kept = chunks.filter(({ isReleased, inlineFault }) => {
       return !isReleased && inlineFault === undefined; // what the masters keep, they have looked at
     });
-    for (let at = 0; at < kept.length; at += READS_AT_ONCE) {
-      const some = kept.slice(at, at + READS_AT_ONCE);
-      const readings = await Promise.all(some.map(({ handle }) => this.#source.read(handle)));
-      for (const [i, chunk] of some.entries()) {
-        this.#counts.bytes += chunk.lengthBytes;
-        for (const { id, name, finding, why } of readings[i] ?? []) {
-          if (finding === "unknown") this.#couldNot({ id, name }, why);
-          if (finding !== "bad") continue;
-          const now = (await this.#stillMember(chunk.handle, id))?.chunk;
-          const server = nameOf({ id, name });
-          if (now !== undefined) yield this.#found("corrupt", { chunk: now, server, what: why });
-        }
-      }
+    const batches = [...readTogether(kept)];
+    for (let at = 0; at < batches.length; at += READS_AT_ONCE) {
+      const some = batches.slice(at, at + READS_AT_ONCE);
+      const readings = await Promise.all(some.map((batch) => this.#source.read(handlesOf(batch))));
+      for (const one of readings) yield* this.#judgeReadings(one);
+      for (const { lengthBytes } of some.flat()) this.#counts.bytes += lengthBytes;
       yield this.#progress("replicas");
+    }
+  }
+
+  async *#judgeReadings(readings: ReadonlyMap<number, readonly CopyReading[]>): Events {
+    const bad: { readonly suspect: Suspect; readonly why: string }[] = [];
+    for (const [handle, copies] of readings) {
+      for (const { id, name, finding, why } of copies) {
+        if (finding === "unknown") this.#couldNot({ id, name }, why);
+        if (finding === "bad") bad.push({ suspect: { handle, server: { id, name } }, why });
+      }
+    }
+    if (bad.length === 0) return;
+    const now = await this.#source.named(handlesOf(bad.map(({ suspect }) => suspect)));
+    for (const { suspect, why } of bad) {
+      const { handle, server } = suspect;
+      const duty = dutyOf(now.get(handle), server.id);
+      if (duty === undefined) continue;
+      yield this.#found("corrupt", { chunk: duty.chunk, server: nameOf(server), what: why });
     }
   }
 
@@ -284,6 +327,36 @@ export class ReplicaAudit {
   #progress(phase: FsckProgress["phase"]): FsckEvent {
     return { kind: "progress", progress: { phase, records: 0, files: 0, ...this.#counts } };
   }
+}
+
+/** What this server should have of a chunk, if it should. */
+function dutyOf(chunk: AuditedChunk | undefined, id: number): Duty | undefined {
+  if (chunk === undefined || chunk.isReleased) return undefined;
+  const member = holdersOf(chunk).find((one) => one.id === id);
+  return member === undefined ? undefined : { chunk, member };
+}
+
+function handlesOf(some: readonly { readonly handle: number }[]): readonly number[] {
+  return [...new Set(some.map(({ handle }) => handle))];
+}
+
+/** Chunks in groups for one question to read them each. */
+function* readTogether(
+  chunks: readonly AuditedChunk[],
+): Generator<readonly AuditedChunk[], void, undefined> {
+  let some: AuditedChunk[] = [];
+  let bytes = 0;
+  for (const chunk of chunks) {
+    const isFull = some.length === READ_MAX || READ_BYTES_MAX < bytes + chunk.lengthBytes;
+    if (isFull && 0 < some.length) {
+      yield some;
+      some = [];
+      bytes = 0;
+    }
+    some.push(chunk);
+    bytes += chunk.lengthBytes;
+  }
+  if (0 < some.length) yield some;
 }
 
 /** The members that have something to hold (R3). */

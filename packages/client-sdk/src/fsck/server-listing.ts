@@ -2,7 +2,7 @@
 // not answer for a while is given up for the rest of the check.
 
 import { LumeoError, type LumeoErrorCode } from "../error.js";
-import type { AuditedServer, AuditSource, ReplicaFacts } from "./source.js";
+import type { AuditedServer, AuditSource, HeldReplicas, ReplicaFacts } from "./source.js";
 
 const PAGE = 2_000;
 const TRIES = 3;
@@ -19,8 +19,6 @@ export class ServerListing {
   #isEnd = false;
   /** Why it was given up. */
   failure: string | undefined;
-  /** Replicas listed so far. */
-  count = 0;
 
   constructor(source: AuditSource, server: AuditedServer) {
     this.#source = source;
@@ -35,19 +33,16 @@ export class ServerListing {
     while (this.#at < this.#page.length && (this.#page[this.#at]?.handle ?? to + 1) <= to) {
       this.#at++;
     }
-    this.count += this.#at - begin;
     return this.#page.slice(begin, this.#at);
   }
 
-  /** What the server has of one chunk now; "unknown" if it does not answer. */
-  async find(handle: number): Promise<ReplicaFacts | undefined | "unknown"> {
-    const found = await this.#ask(handle - 1, 1);
-    if (found === undefined) return "unknown";
-    return found[0]?.handle === handle ? found[0] : undefined;
+  /** What the server has of at most NAMED_MAX chunks now; undefined if it does not answer. */
+  find(handles: readonly number[]): Promise<HeldReplicas | undefined> {
+    return this.#ask(() => this.#source.held(this.server.id, handles));
   }
 
   async #load(): Promise<void> {
-    const page = await this.#ask(this.#after, PAGE);
+    const page = await this.#ask(() => this.#source.replicas(this.server.id, this.#after, PAGE));
     if (page === undefined) return;
     this.#page = page;
     this.#at = 0;
@@ -55,11 +50,11 @@ export class ServerListing {
     this.#isEnd = page.length < PAGE;
   }
 
-  async #ask(after: number, limit: number): Promise<readonly ReplicaFacts[] | undefined> {
+  async #ask<T>(question: () => Promise<T>): Promise<T | undefined> {
     if (this.failure !== undefined) return undefined;
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#source.replicas(this.server.id, after, limit);
+        return await question();
       } catch (error) {
         if (!LumeoError.is(error) || ENDS.has(error.code)) throw error;
         if (TRIES <= tries || !this.server.isAlive) {

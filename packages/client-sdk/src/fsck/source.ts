@@ -37,6 +37,25 @@ export interface ReplicaFacts {
   readonly damaged: boolean;
 }
 
+/** What a server says of some chunks, and how far it is with telling the masters what it has. */
+export interface HeldReplicas {
+  /** Those that are there. */
+  readonly replicas: ReadonlyMap<number, ReplicaFacts>;
+  readonly rounds: InventoryRounds;
+}
+
+/** Rounds over all that a server has, numbered from 1 as its process begins them. */
+export interface InventoryRounds {
+  /** The last round that was begun. */
+  readonly begun: number;
+  /** The last one in which the masters have judged everything, and what they named is gone. */
+  readonly whole: number;
+  /** Since that one ended, or since the process began. */
+  readonly sinceWholeMs: number;
+  /** A round takes about so long. */
+  readonly roundMs: number;
+}
+
 export interface AuditedServer {
   readonly id: number;
   readonly name: string;
@@ -54,6 +73,11 @@ export interface CopyReading {
   readonly why: string;
 }
 
+/** Chunks in one question that names them. */
+export const NAMED_MAX = 500;
+/** Chunks that are read because of one question: more would crowd out what clients do. */
+export const READ_MAX = 16;
+
 /** Each answer is as of after the question: what was acknowledged before is in it. */
 export interface AuditSource {
   servers(): Promise<readonly AuditedServer[]>;
@@ -61,13 +85,15 @@ export interface AuditSource {
   chunks(
     after: number,
   ): Promise<{ readonly chunks: readonly AuditedChunk[]; readonly next: number }>;
-  /** Undefined if neither a file has it nor had one lately. */
-  chunk(handle: number): Promise<AuditedChunk | undefined>;
+  /** At most NAMED_MAX. Without those that neither a file has nor had one lately. */
+  named(handles: readonly number[]): Promise<ReadonlyMap<number, AuditedChunk>>;
   /** The server's own word. Fewer than `limit` are the last. @throws LumeoError */
   replicas(server: number, after: number, limit: number): Promise<readonly ReplicaFacts[]>;
+  /** The same of at most NAMED_MAX chunks. @throws LumeoError */
+  held(server: number, handles: readonly number[]): Promise<HeldReplicas>;
   judge(server: number, replicas: readonly ReplicaFacts[]): Promise<readonly ReplicaStanding[]>;
-  /** Has all copies of a chunk read from their disks. */
-  read(handle: number): Promise<readonly CopyReading[]>;
+  /** Has all copies of at most READ_MAX chunks read from their disks. */
+  read(handles: readonly number[]): Promise<ReadonlyMap<number, readonly CopyReading[]>>;
   pause(ms: number): Promise<void>;
   /** Milliseconds that never go back. */
   nowMs(): number;

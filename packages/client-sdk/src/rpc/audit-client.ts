@@ -5,9 +5,10 @@ import { download } from "@lumeofs/node/rpc";
 import { AuditService, HealingService, lumeo } from "@lumeofs/proto";
 import { contentAt } from "../coding/replica-content.js";
 import type { NameFault } from "../fsck/finding.js";
-import type { AuditedChunk, ReplicaFacts } from "../fsck/source.js";
+import type { AuditedChunk, CopyReading, HeldReplicas, ReplicaFacts } from "../fsck/source.js";
 import type { AdminClient, UnaryOptions } from "./admin-client.js";
 import { decodeCoding } from "./coding-wire.js";
+import { decodeVerdict } from "./healing-client.js";
 import type { MasterPool } from "./master-pool.js";
 import { decodeGrowingPage, type GrowingChunk } from "./tail-wire.js";
 import { broken, positive } from "./wire-fields.js";
@@ -89,11 +90,15 @@ export class AuditClient {
     return paths;
   }
 
+  /** A page of all chunks, or the chunks that are named. */
   async chunks(
-    window: { readonly after: number; readonly limit: number },
+    window:
+      | { readonly after: number; readonly limit: number }
+      | { readonly handles: readonly number[] },
     options: UnaryOptions,
   ): Promise<{ readonly chunks: readonly AuditedChunk[]; readonly next: number }> {
-    const request = { ...window, filter: Wire.ChunkFilter.CHUNK_FILTER_ALL };
+    const which = "handles" in window ? { handles: [...window.handles] } : window;
+    const request = { ...which, filter: Wire.ChunkFilter.CHUNK_FILTER_ALL };
     const answer = await this.#admin.askAny(HealingService.listChunks, request, options);
     return { chunks: (answer.chunks ?? []).map(decodeChunk), next: answer.next ?? 0 };
   }
@@ -103,13 +108,44 @@ export class AuditClient {
     options: UnaryOptions,
   ): Promise<readonly ReplicaFacts[]> {
     const answer = await this.#admin.askAny(AuditService.listReplicas, { ...window }, options);
-    return (answer.replicas ?? []).map((facts) => ({
-      handle: positive(facts.handle, "chunk handle"),
-      epoch: positive(facts.epoch, "epoch"),
-      lengthBytes: facts.lengthBytes ?? 0,
-      crc32c: facts.crc32c ?? 0,
-      damaged: facts.damaged ?? false,
-    }));
+    return (answer.replicas ?? []).map(decodeFacts);
+  }
+
+  /** What a server has of some chunks. */
+  async held(
+    serverId: number,
+    handles: readonly number[],
+    options: UnaryOptions,
+  ): Promise<HeldReplicas> {
+    const request = { serverId, handles: [...handles] };
+    const answer = await this.#admin.askAny(AuditService.listReplicas, request, options);
+    const { begun, whole, sinceWholeMs, roundMs } = answer.rounds ?? {};
+    return {
+      replicas: new Map((answer.replicas ?? []).map(decodeFacts).map((one) => [one.handle, one])),
+      rounds: {
+        begun: begun ?? 0,
+        whole: whole ?? 0,
+        sinceWholeMs: sinceWholeMs ?? 0,
+        roundMs: roundMs ?? 0,
+      },
+    };
+  }
+
+  /** Has all copies of some chunks read from their disks. */
+  async read(
+    handles: readonly number[],
+    options: UnaryOptions,
+  ): Promise<ReadonlyMap<number, readonly CopyReading[]>> {
+    const request = { handles: [...handles] };
+    const answer = await this.#admin.askAny(HealingService.verifyChunks, request, options);
+    return new Map(
+      (answer.chunks ?? []).map(({ handle, copies }) => [
+        positive(handle, "chunk handle"),
+        (copies ?? []).map(decodeVerdict).map(({ serverId, node, finding, why }) => {
+          return { id: serverId, name: node, finding, why };
+        }),
+      ]),
+    );
   }
 
   /** Chunks that grow, by rising handles. */
@@ -163,6 +199,16 @@ function decodeFinding(wire: lumeo.master.v1.INameFinding): NamesReport["finding
   const fault = wire.fault == null ? undefined : FAULTS.get(wire.fault);
   if (fault === undefined) throw broken("a finding of an unknown kind");
   return { fault, path: wire.path ?? "", handle: wire.handle ?? 0, what: wire.what ?? "" };
+}
+
+function decodeFacts(facts: lumeo.common.v1.IReplicaFacts): ReplicaFacts {
+  return {
+    handle: positive(facts.handle, "chunk handle"),
+    epoch: positive(facts.epoch, "epoch"),
+    lengthBytes: facts.lengthBytes ?? 0,
+    crc32c: facts.crc32c ?? 0,
+    damaged: facts.damaged ?? false,
+  };
 }
 
 function decodeChunk(state: lumeo.master.v1.IChunkState): AuditedChunk {

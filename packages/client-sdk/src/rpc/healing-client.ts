@@ -154,8 +154,11 @@ export class HealingClient {
   }
 
   async verify(handle: number, options: UnaryOptions): Promise<readonly CopyVerdict[]> {
-    const answer = await this.#admin.askAny(HealingService.verifyChunk, { handle }, options);
-    return (answer.copies ?? []).map(decodeVerdict);
+    const request = { handles: [handle] };
+    const answer = await this.#admin.askAny(HealingService.verifyChunks, request, options);
+    const [chunk] = answer.chunks ?? [];
+    if (chunk !== undefined) return (chunk.copies ?? []).map(decodeVerdict);
+    throw new LumeoError("NOT_FOUND", `Cannot verify chunk ${handle}: no file has it`);
   }
 }
 
@@ -199,7 +202,8 @@ function decodeCheck(check: lumeo.master.v1.CopyCheck.$Properties): CopyCheck {
   };
 }
 
-function decodeVerdict(verdict: lumeo.master.v1.CopyVerdict.$Properties): CopyVerdict {
+/** Of one copy. */
+export function decodeVerdict(verdict: lumeo.master.v1.CopyVerdict.$Properties): CopyVerdict {
   const { COPY_FINDING_INTACT, COPY_FINDING_BAD } = Wire.CopyFinding;
   const isBad = verdict.finding === COPY_FINDING_BAD ? "bad" : "unknown";
   return {

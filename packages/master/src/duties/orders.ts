@@ -61,6 +61,13 @@ export interface CopyOrder {
   readonly signal?: AbortSignal;
 }
 
+export interface VerifyOrder {
+  readonly handle: ChunkHandle;
+  /** What the copy should have: small ones are read together. Undefined if it is not known. */
+  readonly lengthBytes: number | undefined;
+  readonly signal?: AbortSignal;
+}
+
 export interface AuditOrder {
   readonly chunk: SealedReplica;
   readonly holder: Holder;
@@ -114,7 +121,7 @@ export interface Orders {
    */
   deleteReplicas(server: Server, replicas: readonly ReplicaName[]): Promise<readonly ChunkHandle[]>;
   /** Has a copy read from the disk and every block of it checked. */
-  verifyReplica(server: Server, handle: ChunkHandle): Promise<Verdict>;
+  verifyReplica(server: Server, order: VerifyOrder): Promise<Verdict>;
   /**
    * Has a replica made or healed from others, or rebuilt, durably. The same order twice is
    * harmless.

@@ -73,9 +73,10 @@ export async function verifyMember(
 ): Promise<Verdict> {
   const isMember = chunk?.members.includes(id) === true;
   if (isMember && holdsNothing(chunk, id)) return { kind: "intact", lengthBytes: 0, crc32c: 0 };
-  const verdict = await orders.verifyReplica(server, handle);
-  if (verdict.kind === "bad" || !isMember) return verdict;
+  if (!isMember) return orders.verifyReplica(server, { handle, lengthBytes: undefined });
   const { lengthBytes, crc32c } = memberContent(chunk, id);
+  const verdict = await orders.verifyReplica(server, { handle, lengthBytes });
+  if (verdict.kind === "bad") return verdict;
   if (verdict.lengthBytes === lengthBytes && verdict.crc32c === crc32c) return verdict;
   const found = `${verdict.lengthBytes} bytes with checksum ${verdict.crc32c}`;
   return { kind: "bad", why: `it is ${found}, expected ${lengthBytes} with ${crc32c}` };

@@ -185,7 +185,9 @@ async function listReplicas(
   }
   const after = decodeNumber(request.after, "handle");
   const limit = decodeNumber(request.limit, "limit");
-  return { replicas: await orders.listReplicas(server, { after, limit }) };
+  const window = { after, limit, handles: request.handles ?? [] };
+  const { replicas, rounds } = await orders.listReplicas(server, window);
+  return { replicas: replicas ?? [], ...(rounds == null ? {} : { rounds }) };
 }
 
 async function judgeReplicas(

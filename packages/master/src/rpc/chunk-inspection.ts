@@ -1,6 +1,6 @@
 // For operators: which chunks are not as they should be, and what their copies on disk are like.
 
-import { asLumeoError, type ChunkHandle, type Clock, LumeoError } from "@lumeofs/base";
+import { asLumeoError, type ChunkHandle, type Clock } from "@lumeofs/base";
 import { lumeo } from "@lumeofs/proto";
 import type { TakenPicture } from "../duties/healing/take-picture.js";
 import type { MetadataLog } from "../duties/metadata-log.js";
@@ -30,6 +30,10 @@ export interface InspectionParts {
 const LIMIT_MAX = 1_000;
 /** Chunks looked at for one page of an answer: few of them may be what is asked for. */
 const LOOKED_MAX = 20_000;
+/** Of these, read from the state together. */
+const READ_TOGETHER = 1_000;
+/** Chunks in one request to have them read: small ones in a message or two for each server. */
+const VERIFIED_MAX = 64;
 /** Of these, whose bytes are read: some 10 ms. */
 const INLINE_LOOKS_MAX = 500;
 
@@ -39,39 +43,97 @@ export async function listChunks(
   request: lumeo.master.v1.IListChunksRequest,
   picture: TakenPicture,
 ): Promise<lumeo.master.v1.IListChunksResponse> {
-  const lets = filterOf(request.filter);
+  if (0 < (request.handles?.length ?? 0)) return namedChunks(parts, request, picture);
   const limit = decodeNumber(request.limit, "limit");
   if (limit < 1 || LIMIT_MAX < limit) throw invalid(`a page has 1 to ${LIMIT_MAX} chunks`);
-  const after = decodeNumber(request.after, "handle");
-  const page = await chunksPage(parts.log.local, after, LOOKED_MAX);
+  const look = lookFor(parts, request.filter, picture);
   const chunks: lumeo.master.v1.IChunkState[] = [];
-  const withBytes = looksAtBytes(request.filter);
+  let after = decodeNumber(request.after, "handle");
   let looks = 0;
-  for (const one of page) {
-    const isLook = withBytes && one.chunk.isInline;
-    if (isLook && INLINE_LOOKS_MAX < ++looks) return { chunks, next: one.handle - 1 };
-    const found = assess(picture, { handle: one.handle, ...one.chunk });
-    const inlineFault = isLook ? lookInline(parts, one) : undefined;
-    if (!lets(one.chunk, found) && inlineFault === undefined) continue;
-    chunks.push({ ...encodeChunkState(parts, one, found), inlineFault: inlineFault ?? "" });
-    if (chunks.length === limit) return { chunks, next: one.handle };
+  for (let looked = 0; looked < LOOKED_MAX; looked += READ_TOGETHER) {
+    const page = await chunksPage(parts.log.local, after, READ_TOGETHER);
+    for (const one of page) {
+      if (look.readsBytes(one) && INLINE_LOOKS_MAX < ++looks) return { chunks, next: after };
+      const found = look.at(one);
+      after = one.handle;
+      if (found === undefined) continue;
+      chunks.push(found);
+      if (chunks.length === limit) return { chunks, next: after };
+    }
+    if (page.length < READ_TOGETHER) return { chunks, next: 0 };
   }
-  return { chunks, next: page.length < LOOKED_MAX ? 0 : (page.at(-1)?.handle ?? 0) };
+  return { chunks, next: after };
 }
 
-/** Asks every member to read its copy through. What is bad is known as damaged afterwards. */
-export async function verifyChunk(
+/** These chunks, as far as they are known and the filter lets them through. */
+function namedChunks(
   parts: InspectionParts,
-  request: lumeo.master.v1.IVerifyChunkRequest,
-): Promise<lumeo.master.v1.IVerifyChunkResponse> {
+  { handles, filter }: lumeo.master.v1.IListChunksRequest,
+  picture: TakenPicture,
+): lumeo.master.v1.IListChunksResponse {
+  const named = decodeHandles(handles, LIMIT_MAX);
+  const look = lookFor(parts, filter, picture);
+  const chunks = named.flatMap((handle) => {
+    const chunk = getChunk(parts.log.local, handle);
+    return (chunk === undefined ? undefined : look.at({ handle, chunk })) ?? [];
+  });
+  return { chunks, next: 0 };
+}
+
+interface Look {
+  /** Whether this look has to read the chunk's bytes, which the masters keep. */
+  readsBytes(one: NumberedChunk): boolean;
+  /** Undefined for a chunk that the filter does not let through. */
+  at(one: NumberedChunk): lumeo.master.v1.IChunkState | undefined;
+}
+
+function lookFor(
+  parts: InspectionParts,
+  filter: lumeo.master.v1.ChunkFilter | null | undefined,
+  picture: TakenPicture,
+): Look {
+  const lets = filterOf(filter);
+  const withBytes = looksAtBytes(filter);
+  const readsBytes = ({ chunk }: NumberedChunk): boolean => withBytes && chunk.isInline;
+  const at = (one: NumberedChunk): lumeo.master.v1.IChunkState | undefined => {
+    const found = assess(picture, { handle: one.handle, ...one.chunk });
+    const inlineFault = readsBytes(one) ? lookInline(parts, one) : undefined;
+    if (!lets(one.chunk, found) && inlineFault === undefined) return undefined;
+    return { ...encodeChunkState(parts, one, found), inlineFault: inlineFault ?? "" };
+  };
+  return { readsBytes, at };
+}
+
+/** Asks every member to read its copies through. What is bad is known as damaged afterwards. */
+export async function verifyChunks(
+  parts: InspectionParts,
+  request: lumeo.master.v1.IVerifyChunksRequest,
+): Promise<lumeo.master.v1.IVerifyChunksResponse> {
+  const handles = decodeHandles(request.handles, VERIFIED_MAX);
+  const state = await parts.log.read();
+  const verdicts = handles.map(async (handle) => {
+    const chunk = getChunk(state, handle);
+    return chunk === undefined ? [] : [{ handle, copies: await verdictsOf(parts, handle, chunk) }];
+  });
+  return { chunks: (await Promise.all(verdicts)).flat() };
+}
+
+function decodeHandles(
+  handles: readonly number[] | null | undefined,
+  max: number,
+): readonly ChunkHandle[] {
+  if (max < (handles?.length ?? 0)) throw invalid(`it names more than ${max} chunks`);
+  return (handles ?? []).map(decodeHandle);
+}
+
+async function verdictsOf(
+  parts: InspectionParts,
+  handle: ChunkHandle,
+  chunk: ChunkRecord,
+): Promise<lumeo.master.v1.ICopyVerdict[]> {
   const { log, fleet, orders } = parts;
-  const handle = decodeHandle(request.handle);
-  const state = await log.read();
-  const chunk = getChunk(state, handle);
-  if (chunk === undefined) {
-    throw new LumeoError("NOT_FOUND", `Cannot verify chunk ${handle}: no file has it`);
-  }
-  if (chunk.isInline) return { copies: [ownVerdict(parts, handle, chunk)] };
+  if (chunk.isInline) return [ownVerdict(parts, handle, chunk)];
+  const state = log.local;
   const copies = chunk.members.map(async (id): Promise<lumeo.master.v1.ICopyVerdict> => {
     const server = getServer(state, id);
     const name = server?.name ?? "";
@@ -87,7 +149,7 @@ export async function verifyChunk(
       return { ...unknown, why: asLumeoError(error).message };
     }
   });
-  return { copies: await Promise.all(copies) };
+  return Promise.all(copies);
 }
 
 /** Of a chunk that the masters keep, as this one has it. */

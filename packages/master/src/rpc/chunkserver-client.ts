@@ -22,6 +22,7 @@ import type {
   SealedReplica,
   SourceFault,
   Verdict,
+  VerifyOrder,
 } from "../duties/orders.js";
 import type { Server } from "../metadata/servers.js";
 import type { ChannelPool } from "./channel-pool.js";
@@ -48,6 +49,9 @@ export class ChunkserverClient implements Orders {
   readonly #copies = new OrderBatches<CopyOrder, CopyOutcome>((target, orders, signal) =>
     this.#copyAll(target, orders, signal),
   );
+  readonly #verifications = new OrderBatches<VerifyOrder, Verdict>((server, orders, signal) =>
+    this.#verifyAll(server, orders, signal),
+  );
   readonly #audits = new OrderBatches<AuditOrder, AuditOutcome>((auditor, orders, signal) =>
     this.#auditAll(auditor, orders, signal),
   );
@@ -71,18 +75,18 @@ export class ChunkserverClient implements Orders {
   }
 
   /**
-   * What a server itself says that it has, for audits.
+   * What a server itself says that it has, for audits: some chunks, or a page if none are named.
    *
    * @throws LumeoError CONFLICT if another store answers there.
    */
   async listReplicas(
     server: Server,
-    window: { readonly after: number; readonly limit: number },
-  ): Promise<lumeo.common.v1.IReplicaFacts[]> {
+    window: { readonly after: number; readonly limit: number; readonly handles: number[] },
+  ): Promise<lumeo.chunkserver.v1.IListReplicasResponse> {
     const channel = this.#channels.to(server.controlAddress);
     const options = { timeoutMs: LIST_TIMEOUT_MS };
     const answer = await unary(channel, ControlService.listReplicas, window, options);
-    if (answer.storeUuid === server.storeUuid) return answer.replicas ?? [];
+    if (answer.storeUuid === server.storeUuid) return answer;
     const message = `Cannot list what ${server.name} has: another store answers for it`;
     throw new LumeoError("CONFLICT", message);
   }
@@ -95,14 +99,15 @@ export class ChunkserverClient implements Orders {
     return (answer.usedHandles ?? []).map(decodeHandle);
   }
 
-  async verifyReplica(server: Server, handle: ChunkHandle): Promise<Verdict> {
-    const channel = this.#channels.to(server.controlAddress);
-    const options = { timeoutMs: VERIFY_TIMEOUT_MS };
+  async verifyReplica(server: Server, order: VerifyOrder): Promise<Verdict> {
+    const { handle, lengthBytes } = order;
     try {
-      const answer = await unary(channel, ControlService.verifyReplica, { handle }, options);
-      if (!answer.intact) return { kind: "bad", why: answer.damage ?? "" };
-      const { lengthBytes, crc32c } = answer;
-      return { kind: "intact", lengthBytes: lengthBytes ?? 0, crc32c: crc32c ?? 0 };
+      if (lengthBytes !== undefined && lengthBytes <= SMALL_CHUNK_BYTES_MAX) {
+        return await this.#verifications.add(server, order);
+      }
+      const channel = this.#channels.to(server.controlAddress);
+      const options = { timeoutMs: VERIFY_TIMEOUT_MS };
+      return decodeVerdict(await unary(channel, ControlService.verifyReplica, { handle }, options));
     } catch (thrown) {
       const error = asLumeoError(thrown);
       if (error.code === "REPLICA_MISSING") return { kind: "bad", why: error.message };
@@ -153,6 +158,20 @@ export class ChunkserverClient implements Orders {
     const answer = await unary(channel, ControlService.auditReplicas, { audits }, options);
     return (answer.results ?? []).map(({ audited, error }) =>
       error == null ? decodeAudit(audited ?? {}) : decodeErrorDetail(error),
+    );
+  }
+
+  async #verifyAll(
+    server: Server,
+    orders: readonly VerifyOrder[],
+    signal: AbortSignal,
+  ): Promise<readonly (Verdict | LumeoError)[]> {
+    const channel = this.#channels.to(server.controlAddress);
+    const request = { handles: orders.map(({ handle }) => handle) };
+    const options = { timeoutMs: VERIFY_TIMEOUT_MS, signal };
+    const answer = await unary(channel, ControlService.verifyReplicas, request, options);
+    return (answer.results ?? []).map(({ verified, error }) =>
+      error == null ? decodeVerdict(verified ?? {}) : decodeErrorDetail(error),
     );
   }
 
@@ -232,6 +251,12 @@ function decodeCopy(answer: lumeo.chunkserver.v1.ICopyReplicaResponse): CopyOutc
 
 function decodeFault(wire: lumeo.chunkserver.v1.ISourceFault): SourceFault {
   return { server: serverId(wire.serverId ?? 0), isBad: wire.bad ?? false, why: wire.why ?? "" };
+}
+
+function decodeVerdict(answer: lumeo.chunkserver.v1.IVerifyReplicaResponse): Verdict {
+  if (!answer.intact) return { kind: "bad", why: answer.damage ?? "" };
+  const { lengthBytes, crc32c } = answer;
+  return { kind: "intact", lengthBytes: lengthBytes ?? 0, crc32c: crc32c ?? 0 };
 }
 
 function decodeAudit(answer: lumeo.chunkserver.v1.IAuditReplicaResponse): AuditOutcome {

@@ -292,7 +292,7 @@ async function inventory(
     logger.warn("replica stale", { chunk: handle, server });
     fleet.markDamaged(server, handle);
   }
-  return { garbageHandles: (await mayDelete(parts, state)) ? garbage : [] };
+  return (await mayDelete(parts, state)) ? { garbageHandles: garbage } : { undecided: true };
 }
 
 async function listAssigned(

@@ -19,7 +19,7 @@ import { serverOfName } from "../metadata/servers.js";
 import type { StateReader } from "../metadata/state.js";
 import { atLeader, type Forwardable, type Method } from "./at-leader.js";
 import type { ChannelPool } from "./channel-pool.js";
-import { type InspectionParts, listChunks, verifyChunk } from "./chunk-inspection.js";
+import { type InspectionParts, listChunks, verifyChunks } from "./chunk-inspection.js";
 import { conversionJob } from "./conversion-jobs.js";
 import { encodeDisks } from "./disk-wire.js";
 import { decodeId, invalid } from "./field-wire.js";
@@ -61,7 +61,7 @@ export function healingMethods(parts: HealingServiceParts): readonly RpcMethod[]
     led(HealingService.listChunks, async (request) =>
       listChunks(parts, request, await look(parts)),
     ),
-    led(HealingService.verifyChunk, (request) => verifyChunk(parts, request)),
+    led(HealingService.verifyChunks, (request) => verifyChunks(parts, request)),
   ];
 }
 

@@ -22,7 +22,7 @@ import { openChunkDisks, openMandates, openStopped } from "./disks/open-chunk-di
 import { RollCall } from "./disks/roll-call.js";
 import { type ChunkserverHost, THIS_MACHINE } from "./host.js";
 import { AssignedCalls } from "./master-link/assigned-calls.js";
-import { type InventoryStatus, NOTHING_TOLD } from "./master-link/inventory-round.js";
+import { NOTHING_TOLD } from "./master-link/inventory-round.js";
 import { MasterLink } from "./master-link/master-link.js";
 import { TailCalls } from "./master-link/tail-calls.js";
 import { controlService } from "./rpc/control-service.js";
@@ -123,8 +123,7 @@ export class Chunkserver implements Closable {
     const copies = opening.use(copyService(config, parts, throttle));
     const transcoder = transcoderOf(config, parts, throttle);
     const scrubs = opening.use(await startScrubs(config, parts));
-    const inventory = () => link?.inventory ?? NOTHING_TOLD;
-    const served = { ...parts, grants, tails, copies, transcoder, scrubs, inventory };
+    const served = { ...parts, grants, tails, copies, transcoder, scrubs, link: () => link };
     const rpc = opening.use(await serveOrders(config, served));
     opening.use({ close: () => copies.close() }); // first: orders under way would be waited for
     opening.use({ close: () => transcoder.close() });
@@ -238,17 +237,18 @@ function serveOrders(
     readonly copies: CopyService;
     readonly transcoder: Transcoder;
     readonly scrubs: DiskScrubs;
-    readonly inventory: () => InventoryStatus;
+    readonly link: () => MasterLink | undefined;
   },
 ): Promise<RpcListener> {
   const { host, store, stopped, disks, grants, tails, scrubs, logger } = parts;
-  const { copies, transcoder, inventory } = parts;
+  const { copies, transcoder } = parts;
   const { clock } = host;
   const storeUuid = disks.uuid;
   const serverId = () => disks.membership?.serverId;
   const methods = [
     ...controlService({
-      ...{ store, storeUuid, grants, copies, transcoder, stopped, serverId, inventory },
+      ...{ store, storeUuid, grants, copies, transcoder, stopped, serverId },
+      inventory: () => parts.link()?.inventory ?? NOTHING_TOLD,
       scrub: () => scrubs.status(),
       disks: () => reportDisks({ disks, scrubs, tails }),
       memoryBytes: () => process.memoryUsage.rss(),

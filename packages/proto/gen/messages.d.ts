@@ -2306,6 +2306,7 @@ export namespace lumeo {
                 $unknowns?: Uint8Array[];
                 chunks: lumeo.master.v1.ChunkState.$Properties[];
                 next: number;
+                grantedUpto: number;
                 static encode(m: lumeo.master.v1.ListChunksResponse.$Properties, w?: $protobuf.Writer): $protobuf.Writer;
                 static decode(r: ($protobuf.Reader|Uint8Array), l?: number): lumeo.master.v1.ListChunksResponse & lumeo.master.v1.ListChunksResponse.$Shape;
             }
@@ -2314,6 +2315,7 @@ export namespace lumeo {
                 interface $Properties {
                     chunks?: (lumeo.master.v1.ChunkState.$Properties[]|null);
                     next?: (number|null);
+                    grantedUpto?: (number|null);
                     $unknowns?: Uint8Array[];
                 }
                 type $Shape = lumeo.master.v1.ListChunksResponse.$Properties;

@@ -17296,6 +17296,7 @@ export const lumeo = $root.lumeo = (() => {
                  * @typedef {Object} lumeo.master.v1.ListChunksResponse.$Properties
                  * @property {Array.<lumeo.master.v1.ChunkState.$Properties>|null} [chunks] ListChunksResponse chunks
                  * @property {number|null} [next] ListChunksResponse next
+                 * @property {number|null} [grantedUpto] ListChunksResponse grantedUpto
                  * @property {Array.<Uint8Array>} [$unknowns] Unknown fields preserved while decoding when enabled
                  */
 
@@ -17345,6 +17346,14 @@ export const lumeo = $root.lumeo = (() => {
                 ListChunksResponse.prototype.next = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
                 /**
+                 * ListChunksResponse grantedUpto.
+                 * @member {number} grantedUpto
+                 * @memberof lumeo.master.v1.ListChunksResponse
+                 * @instance
+                 */
+                ListChunksResponse.prototype.grantedUpto = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                /**
                  * Encodes the specified ListChunksResponse message. Does not implicitly {@link lumeo.master.v1.ListChunksResponse.verify|verify} messages.
                  * @function encode
                  * @memberof lumeo.master.v1.ListChunksResponse
@@ -17366,6 +17375,8 @@ export const lumeo = $root.lumeo = (() => {
                     }
                     if (m.next != null && $Object.hasOwnProperty.call(m, "next") && (typeof m.next === "object" ? m.next.low || m.next.high : m.next !== 0))
                         w.uint32(/* id 2, wireType 0 =*/16).uint64(m.next);
+                    if (m.grantedUpto != null && $Object.hasOwnProperty.call(m, "grantedUpto") && (typeof m.grantedUpto === "object" ? m.grantedUpto.low || m.grantedUpto.high : m.grantedUpto !== 0))
+                        w.uint32(/* id 3, wireType 0 =*/24).uint64(m.grantedUpto);
                     if (m.$unknowns != null && $Object.hasOwnProperty.call(m, "$unknowns"))
                         for (var i = 0; i < m.$unknowns.length; ++i)
                             w.raw(m.$unknowns[i]);
@@ -17425,6 +17436,15 @@ export const lumeo = $root.lumeo = (() => {
                                     m.next = v;
                                 else
                                     delete m.next;
+                                continue;
+                            }
+                        case 3: {
+                                if (u !== 0)
+                                    break;
+                                if (typeof (v = r.uint64()) === "object" ? v.low || v.high : v !== 0)
+                                    m.grantedUpto = v;
+                                else
+                                    delete m.grantedUpto;
                                 continue;
                             }
                         }

@@ -28,7 +28,7 @@ class FakeServer {
 
   readonly source: AuditSource = {
     servers: async () => [],
-    chunks: async () => ({ chunks: [], next: 0 }),
+    chunks: async () => ({ chunks: [], next: 0, grantedUpto: 0 }),
     named: async () => new Map(),
     replicas: async () => [],
     held: async (_server, handles) => {

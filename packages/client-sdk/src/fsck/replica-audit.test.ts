@@ -51,6 +51,7 @@ class FakeCluster implements AuditSource {
   /** What happens before the question of this number. */
   readonly events = new Map<number, () => void>();
   pageSize = 3;
+  grantedUpto = 1_000_000;
   /** Of every server: how long a round takes, and whether they come to their end. */
   roundMs = 5_000;
   isTelling = true;
@@ -97,7 +98,7 @@ class FakeCluster implements AuditSource {
     const all = [...this.table.values()].sort((a, b) => a.handle - b.handle);
     const chunks = all.filter(({ handle }) => after < handle).slice(0, this.pageSize);
     const next = chunks.length < this.pageSize ? 0 : (chunks.at(-1)?.handle ?? 0);
-    return { chunks, next };
+    return { chunks, next, grantedUpto: this.grantedUpto };
   }
 
   async named(handles: readonly number[]) {
@@ -338,6 +339,28 @@ test("a copy that is wrong by one reading only is no finding", async (t) => {
   });
   t.deepEqual(await findings(cluster), []);
   t.true(6 < cluster.questions);
+});
+
+test("it ends where chunks ended when it began, though writers are faster", async (t) => {
+  const cluster = new FakeCluster([64, 65, 66, 67, 70, 200]);
+  cluster.grantedUpto = 255;
+  cluster.stores.get(2)?.delete(200);
+  const chunks = cluster.chunks.bind(cluster);
+  let pages = 0;
+  cluster.chunks = async (after) => {
+    const page = await chunks(after);
+    for (let i = 0; i < cluster.pageSize && pages < 100; i++)
+      cluster.commit(chunkOf(256 + pages * 10 + i));
+    pages++;
+    cluster.grantedUpto += 10;
+    return page;
+  };
+  const found = await findings(cluster);
+  t.deepEqual(
+    found.map(({ fault, handle }) => [fault, handle]),
+    [["missing", 200]],
+  );
+  t.true(pages < 5, `${pages} pages`);
 });
 
 test("what is missing is no finding if its chunk goes, or moves, before the last look at it", async (t) => {

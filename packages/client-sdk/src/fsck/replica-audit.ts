@@ -12,6 +12,8 @@
 // R4. A chunk that the masters keep has no members, and the masters say what is wrong with it; it
 //     is looked at again like any suspicion.
 // R5. Memory is bounded: a page of chunks, a page of each server, GARBAGE_MAX replicas to wait for.
+// R6. Handles rise with time. It ends where the first page says that they ended: what writers add
+//     meanwhile lies behind, and they may be faster than the audit.
 
 import { MiB } from "@lumeofs/base";
 import type { FsckEvent, FsckFinding, FsckProgress, ReplicaFault } from "./finding.js";
@@ -76,15 +78,17 @@ export class ReplicaAudit {
     this.#wait = new GarbageWait(source, options.patienceMs);
   }
 
-  /** All chunks and all replicas. */
+  /** All chunks and all replicas (R6). */
   async *run(): Events {
     await this.begin();
+    let last: number | undefined;
     for (let after = 0; ; ) {
-      const { chunks, next } = await this.#source.chunks(after);
-      const to = next === 0 ? Number.POSITIVE_INFINITY : next;
-      yield* this.#window(chunks, to);
+      const { chunks, next, grantedUpto } = await this.#source.chunks(after);
+      last ??= grantedUpto;
+      const isEnd = next === 0 || last <= next;
+      yield* this.#window(chunks, isEnd ? Number.POSITIVE_INFINITY : next);
       yield this.#progress("replicas");
-      if (next === 0) break;
+      if (isEnd) break;
       after = next;
     }
     yield* this.#waitOut();

@@ -78,13 +78,20 @@ export const NAMED_MAX = 500;
 /** Chunks that are read because of one question: more would crowd out what clients do. */
 export const READ_MAX = 16;
 
+/** Some chunks, rising. */
+export interface ChunksPage {
+  readonly chunks: readonly AuditedChunk[];
+  /** Where the next page begins, 0 at the end. */
+  readonly next: number;
+  /** Chunks with higher handles were begun after this was asked. */
+  readonly grantedUpto: number;
+}
+
 /** Each answer is as of after the question: what was acknowledged before is in it. */
 export interface AuditSource {
   servers(): Promise<readonly AuditedServer[]>;
-  /** Chunks behind a handle; `next` is where the next page begins, 0 at the end. */
-  chunks(
-    after: number,
-  ): Promise<{ readonly chunks: readonly AuditedChunk[]; readonly next: number }>;
+  /** Chunks behind a handle. */
+  chunks(after: number): Promise<ChunksPage>;
   /** At most NAMED_MAX. Without those that neither a file has nor had one lately. */
   named(handles: readonly number[]): Promise<ReadonlyMap<number, AuditedChunk>>;
   /** The server's own word. Fewer than `limit` are the last. @throws LumeoError */

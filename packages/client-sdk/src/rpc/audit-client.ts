@@ -5,7 +5,13 @@ import { download } from "@lumeofs/node/rpc";
 import { AuditService, HealingService, lumeo } from "@lumeofs/proto";
 import { contentAt } from "../coding/replica-content.js";
 import type { NameFault } from "../fsck/finding.js";
-import type { AuditedChunk, CopyReading, HeldReplicas, ReplicaFacts } from "../fsck/source.js";
+import type {
+  AuditedChunk,
+  ChunksPage,
+  CopyReading,
+  HeldReplicas,
+  ReplicaFacts,
+} from "../fsck/source.js";
 import type { AdminClient, UnaryOptions } from "./admin-client.js";
 import { decodeCoding } from "./coding-wire.js";
 import { decodeVerdict } from "./healing-client.js";
@@ -96,11 +102,12 @@ export class AuditClient {
       | { readonly after: number; readonly limit: number }
       | { readonly handles: readonly number[] },
     options: UnaryOptions,
-  ): Promise<{ readonly chunks: readonly AuditedChunk[]; readonly next: number }> {
+  ): Promise<ChunksPage> {
     const which = "handles" in window ? { handles: [...window.handles] } : window;
     const request = { ...which, filter: Wire.ChunkFilter.CHUNK_FILTER_ALL };
     const answer = await this.#admin.askAny(HealingService.listChunks, request, options);
-    return { chunks: (answer.chunks ?? []).map(decodeChunk), next: answer.next ?? 0 };
+    const chunks = (answer.chunks ?? []).map(decodeChunk);
+    return { chunks, next: answer.next ?? 0, grantedUpto: answer.grantedUpto || Infinity };
   }
 
   async replicas(

@@ -23,7 +23,7 @@ import {
   wallMs,
 } from "@lumeofs/base";
 import { type Refused, type Reply, refuse } from "./command.js";
-import { takeNumber } from "./counters.js";
+import { lastNumber, takeNumber } from "./counters.js";
 import { encodeWhole, readIds, readWhole, writeList, writeNumber } from "./fields.js";
 import { chunkKey, grantKey } from "./keys.js";
 import type { State, StateView } from "./state.js";
@@ -179,4 +179,9 @@ function countBits(words: readonly [number, number]): number {
     for (let rest = word; rest !== 0; rest = (rest & (rest - 1)) >>> 0) count++;
   }
   return count;
+}
+
+/** Up to this handle, all were granted: chunks come under higher ones only later. */
+export function lastGranted(view: StateView): number {
+  return (lastNumber(view, "grant") + 1) * GRANT_SLOTS - 1;
 }

@@ -1,9 +1,9 @@
 // What a chunkserver should have, for one that has lost a disk and cannot know what was on it. It
 // looks each chunk up: what it lacks it reports as damaged.
 
-import { type ChunkHandle, GRANT_SLOTS, type ServerId } from "@lumeofs/base";
+import type { ChunkHandle, ServerId } from "@lumeofs/base";
 import type { lumeo } from "@lumeofs/proto";
-import { lastNumber } from "../metadata/counters.js";
+import { lastGranted } from "../metadata/grants.js";
 import { chunksPage } from "../metadata/healing-queries.js";
 import { holdsNothing } from "../metadata/member-content.js";
 import type { StateReader } from "../metadata/state.js";
@@ -27,7 +27,7 @@ export async function assignedChunks(
   { server, after, grantMs }: AssignedQuery,
 ): Promise<lumeo.master.v1.IListAssignedResponse> {
   // First, so that it is not later than what the page says.
-  const grantedUpto = (lastNumber(state, "grant") + 1) * GRANT_SLOTS - 1;
+  const grantedUpto = lastGranted(state);
   const page = await chunksPage(state, after, PAGE);
   const handles: ChunkHandle[] = page
     .filter(({ chunk }) => chunk.releasedAt === undefined && chunk.members.includes(server))

@@ -9,6 +9,7 @@ import { verifyMember } from "../duties/verify-duty.js";
 import type { Fleet } from "../fleet/servers.js";
 import { type Assessment, assess } from "../healing/assess.js";
 import { type ChunkRecord, getChunk } from "../metadata/chunk-table.js";
+import { lastGranted } from "../metadata/grants.js";
 import { chunksPage, type NumberedChunk } from "../metadata/healing-queries.js";
 import { faultOfInline } from "../metadata/inline-chunks.js";
 import { getMove } from "../metadata/moves.js";
@@ -48,21 +49,24 @@ export async function listChunks(
   if (limit < 1 || LIMIT_MAX < limit) throw invalid(`a page has 1 to ${LIMIT_MAX} chunks`);
   const look = lookFor(parts, request.filter, picture);
   const chunks: lumeo.master.v1.IChunkState[] = [];
+  // First, so that it is not later than what the page says.
+  const grantedUpto = lastGranted(parts.log.local);
   let after = decodeNumber(request.after, "handle");
   let looks = 0;
   for (let looked = 0; looked < LOOKED_MAX; looked += READ_TOGETHER) {
     const page = await chunksPage(parts.log.local, after, READ_TOGETHER);
     for (const one of page) {
-      if (look.readsBytes(one) && INLINE_LOOKS_MAX < ++looks) return { chunks, next: after };
+      if (look.readsBytes(one) && INLINE_LOOKS_MAX < ++looks)
+        return { chunks, next: after, grantedUpto };
       const found = look.at(one);
       after = one.handle;
       if (found === undefined) continue;
       chunks.push(found);
-      if (chunks.length === limit) return { chunks, next: after };
+      if (chunks.length === limit) return { chunks, next: after, grantedUpto };
     }
-    if (page.length < READ_TOGETHER) return { chunks, next: 0 };
+    if (page.length < READ_TOGETHER) return { chunks, next: 0, grantedUpto };
   }
-  return { chunks, next: after };
+  return { chunks, next: after, grantedUpto };
 }
 
 /** These chunks, as far as they are known and the filter lets them through. */

@@ -1,5 +1,6 @@
 // The contracts of protos/ as code: message classes by package, and gRPC service definitions.
 export { lumeo } from "#messages";
+export { encodedInParts } from "./encoded.js";
 export {
   AdminService,
   AuditService,

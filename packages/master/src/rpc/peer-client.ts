@@ -18,7 +18,7 @@ import {
   unary,
   upload,
 } from "@lumeofs/node/rpc";
-import { type lumeo, RaftService } from "@lumeofs/proto";
+import { encodedInParts, lumeo, RaftService } from "@lumeofs/proto";
 import type {
   PeerIdentity,
   SnapshotBytes,
@@ -242,7 +242,7 @@ class Lane {
     const stream: RpcStream<ExchangeRequest, ExchangeResponse> = await openStream(
       this.#channel,
       RaftService.exchange,
-      { direct: true },
+      { direct: true, inParts: exchangeInParts },
     );
     await stream.send({ clusterId, from: self, to: peer, lane: encodeLane(this.#lane), identity });
     const queue = new MessageQueue((messages) => stream.send({ messages }), onUnreachable);
@@ -273,6 +273,11 @@ class Lane {
       this.#pause = { alarm: this.#options.timers.after(ms, resolve), end: resolve };
     });
   }
+}
+
+/** Entries stay where they are: they are values that nobody changes. */
+function exchangeInParts(request: ExchangeRequest): readonly Uint8Array[] {
+  return encodedInParts(lumeo.master.v1.ExchangeRequest, request);
 }
 
 /** Whether a connection could not even be made. */

@@ -26,6 +26,15 @@ export interface StreamOptions {
   readonly direct?: boolean;
 }
 
+/** What is said of a stream in both directions. */
+export interface DuplexOptions<Q> extends StreamOptions {
+  /**
+   * How a message is written in parts, one behind the other, some of which are bytes of the message
+   * itself: whoever sends it never changes them. A network that joins all parts may ignore it.
+   */
+  readonly inParts?: (message: Q) => readonly Uint8Array[];
+}
+
 /** Calls to one address; see the functions of channel.ts for what each promises. */
 export interface RpcCalls extends Closable {
   ready(options: CallOptions): Promise<void>;
@@ -42,7 +51,7 @@ export interface RpcCalls extends Closable {
   ): AsyncGenerator<A, void, undefined>;
   openStream<Q, A>(
     method: MethodDefinition<Q, A>,
-    options: StreamOptions,
+    options: DuplexOptions<Q>,
   ): Promise<RpcStream<Q, A>>;
 }
 

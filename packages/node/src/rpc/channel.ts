@@ -6,7 +6,7 @@
 
 import type { MethodDefinition } from "@grpc/grpc-js";
 import type { Closable } from "@lumeofs/base";
-import type { CallOptions, RpcCalls, RpcNetwork, StreamOptions } from "./calls.js";
+import type { CallOptions, DuplexOptions, RpcCalls, RpcNetwork, StreamOptions } from "./calls.js";
 import { GRPC } from "./grpc.js";
 import type { RpcStream } from "./stream.js";
 
@@ -86,7 +86,7 @@ export function download<Q, A>(
 export function openStream<Q, A>(
   channel: RpcChannel,
   method: MethodDefinition<Q, A>,
-  options: StreamOptions = {},
+  options: DuplexOptions<Q> = {},
 ): Promise<RpcStream<Q, A>> {
   return channel.calls.openStream(method, options);
 }

@@ -5,13 +5,15 @@ import type { LumeoError } from "@lumeofs/base";
 import { connectTcp } from "../frames/tcp.js";
 import { DIRECT_MAGIC, DirectStream } from "./direct-stream.js";
 
-export interface DirectOpening {
+export interface DirectOpening<Q> {
   /** `host:port` */
   readonly address: string;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   /** What a stream that was cut is told. */
   readonly cut: (cause?: unknown) => LumeoError;
+  /** How messages are written; default: as the method says. */
+  readonly inParts?: ((message: Q) => readonly Uint8Array[]) | undefined;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface DirectOpening {
  */
 export async function openDirect<Q, A>(
   method: MethodDefinition<Q, A>,
-  opening: DirectOpening,
+  opening: DirectOpening<Q>,
 ): Promise<DirectStream<Q, A>> {
   const socket = await connectTcp(opening.address, opening);
   const path = Buffer.from(method.path);
@@ -29,7 +31,7 @@ export async function openDirect<Q, A>(
   length.writeUInt32LE(path.byteLength);
   socket.write(Buffer.concat([DIRECT_MAGIC, length, path]));
   return new DirectStream(socket, {
-    encode: method.requestSerialize,
+    encode: opening.inParts ?? ((message) => [method.requestSerialize(message)]),
     decode: method.responseDeserialize,
     cut: opening.cut,
   });

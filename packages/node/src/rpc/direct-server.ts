@@ -19,7 +19,7 @@ export async function serveDirect<Q, A>(
 ): Promise<void> {
   const peer = `${socket.remoteAddress}:${socket.remotePort}`;
   const stream = new DirectStream<A, Q>(socket, {
-    encode: method.responseSerialize,
+    encode: (message) => [method.responseSerialize(message)],
     decode: method.requestDeserialize,
     cut: (cause) => lost(`Cannot go on with the stream of ${peer}: it was cut off`, cause),
     cancelCloses: false, // the handler's end does

@@ -29,7 +29,7 @@ export const DIRECT_MAGIC = Buffer.from("LUMEO/1\n");
 const LENGTH_BYTES = 4;
 const MARK = { end: 0xffffffff, error: 0xfffffffe, alive: 0xfffffffd } as const;
 const RECEIVED_BYTES_MAX = 1 * MiB;
-/** Up to this, a message is copied behind its length: one write instead of two. */
+/** Up to this, the first part of a message is copied behind its length: one write less. */
 const COPIED_BYTES_MAX = 16 * KiB;
 const ALIVE_MS = 4_000;
 /** So many of these intervals without a byte, and the other side is gone. */
@@ -37,7 +37,8 @@ const SILENCES_MAX = 2;
 
 /** How messages are written and read here, and what the connection is called in errors. */
 export interface DirectEnd<Out, In> {
-  readonly encode: (message: Out) => Buffer;
+  /** In parts, one behind the other, which are not changed afterwards. */
+  readonly encode: (message: Out) => readonly Uint8Array[];
   readonly decode: (bytes: Buffer) => In;
   /** The failure of a connection that was cut. */
   readonly cut: (cause?: unknown) => LumeoError;
@@ -55,6 +56,7 @@ interface Reader<In> {
   readonly reject: (error: LumeoError) => void;
 }
 
+const NO_BYTES = new Uint8Array(0);
 const DONE = { done: true, value: undefined } as const;
 const SENT = Promise.resolve();
 
@@ -130,9 +132,7 @@ export class DirectStream<Out, In> implements RpcStream<Out, In> {
     else if (!this.#hasEnded) {
       this.#hasEnded = true;
       this.#mark(MARK.error);
-      this.#write(
-        Buffer.from(lumeo.common.v1.ErrorDetail.encode(encodeErrorDetail(reason)).finish()),
-      );
+      this.#write([lumeo.common.v1.ErrorDetail.encode(encodeErrorDetail(reason)).finish()]);
     }
     this.#socket.destroySoon();
   }
@@ -179,19 +179,19 @@ export class DirectStream<Out, In> implements RpcStream<Out, In> {
     this.#socket.resume();
   }
 
-  #write(bytes: Buffer): boolean {
-    const { byteLength } = bytes;
-    if (COPIED_BYTES_MAX < byteLength) {
-      this.#socket.cork();
-      this.#mark(byteLength);
-      const isTaken = this.#socket.write(bytes);
-      this.#socket.uncork();
-      return isTaken;
-    }
-    const whole = Buffer.allocUnsafe(LENGTH_BYTES + byteLength);
-    whole.writeUInt32LE(byteLength, 0);
-    bytes.copy(whole, LENGTH_BYTES);
-    return this.#socket.write(whole);
+  #write([first = NO_BYTES, ...rest]: readonly Uint8Array[]): boolean {
+    const length = rest.reduce((sum, part) => sum + part.byteLength, first.byteLength);
+    const isCopied = first.byteLength <= COPIED_BYTES_MAX;
+    const head = Buffer.allocUnsafe(LENGTH_BYTES + (isCopied ? first.byteLength : 0));
+    head.writeUInt32LE(length, 0);
+    if (isCopied) head.set(first, LENGTH_BYTES);
+    const parts = isCopied ? rest : [first, ...rest];
+    if (parts.length === 0) return this.#socket.write(head);
+    this.#socket.cork();
+    let isTaken = this.#socket.write(head);
+    for (const part of parts) isTaken = this.#socket.write(part);
+    this.#socket.uncork();
+    return isTaken;
   }
 
   #mark(mark: number): void {

@@ -14,7 +14,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { LumeoError } from "@lumeofs/base";
-import type { CallOptions, RpcCalls, StreamOptions } from "./calls.js";
+import type { CallOptions, DuplexOptions, RpcCalls, StreamOptions } from "./calls.js";
 import { openDirect } from "./direct-calls.js";
 import { TRANSPORT_OPTIONS } from "./limits.js";
 import { fromServiceError } from "./status.js";
@@ -178,10 +178,10 @@ export class GrpcCalls implements RpcCalls {
 
   async openStream<Q, A>(
     method: MethodDefinition<Q, A>,
-    options: StreamOptions = {},
+    options: DuplexOptions<Q> = {},
   ): Promise<RpcStream<Q, A>> {
     const { signal } = options;
-    if (options.direct === true) return this.#openDirect(method, signal);
+    if (options.direct === true) return this.#openDirect(method, options);
     const client = await this.#connect(signal);
     const call = client.makeBidiStreamRequest(
       method.path,
@@ -206,12 +206,12 @@ export class GrpcCalls implements RpcCalls {
 
   async #openDirect<Q, A>(
     method: MethodDefinition<Q, A>,
-    signal: AbortSignal | undefined,
+    { signal, inParts }: DuplexOptions<Q>,
   ): Promise<RpcStream<Q, A>> {
     this.#checkOpen();
     const { address } = this;
     const cut = (cause?: unknown): LumeoError => translate(this, cause);
-    const opening = { address, timeoutMs: this.#connectTimeoutMs, signal, cut };
+    const opening = { address, timeoutMs: this.#connectTimeoutMs, signal, cut, inParts };
     const stream = await openDirect(method, opening);
     const abort = (): void => stream.cancel(signal && abortedError(address, signal));
     const close = (): void => stream.cancel(closedError(address));

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
 import { type ErrorCode, InvariantViolation, LumeoError, SILENT_LOGGER } from "@lumeofs/base";
-import { AdminService, type lumeo, NamespaceService, RaftService } from "@lumeofs/proto";
+import { AdminService, lumeo, NamespaceService, RaftService } from "@lumeofs/proto";
 import { findFreePorts } from "@lumeofs/testkit";
 import test, { type ExecutionContext } from "ava";
 import {
@@ -385,6 +385,23 @@ test("a direct stream carries a message larger than any buffer, whole", async (t
   await stream.send({ operations: [{ stat: { path } }] });
   stream.end();
   for await (const { results } of stream) t.is(results?.[0]?.error?.message, path);
+});
+
+test("a direct stream carries messages in parts, long and short, in order", async (t) => {
+  const { channel } = await start(t, [echoPath]);
+  const lengths = [0, 1, 2, 20_000, 5, 300_000, 70_000];
+  const inParts = (request: lumeo.master.v1.IOperateRequest): Uint8Array[] => {
+    const bytes = lumeo.master.v1.OperateRequest.encode(request).finish();
+    const cuts = [0, 3, 3, 17_000, bytes.byteLength];
+    return cuts.slice(1).map((end, i) => bytes.subarray(cuts[i], end));
+  };
+  const stream = await openStream(channel, NamespaceService.operate, { direct: true, inParts });
+  const paths = lengths.map((length, i) => `${i}`.repeat(length));
+  for (const path of paths) await stream.send({ operations: [{ stat: { path } }] });
+  stream.end();
+  const heard: unknown[] = [];
+  for await (const { results } of stream) heard.push(results?.[0]?.error?.message);
+  t.deepEqual(heard, paths);
 });
 
 test("a direct stream knows that nothing was sent when nobody listens", async (t) => {

@@ -31,7 +31,11 @@ import type { KnownTail, TailReader } from "./tail-reader.js";
 const SPAN_BYTES = 2 * MiB;
 /** Wider stripes are read in parts. */
 const CODED_SPAN_BYTES_MAX = 16 * MiB;
-const READING_BYTES = 24 * MiB;
+/**
+ * V8 looks for memory that is free again whenever 32 MiB have been taken. What is in use then at
+ * two such moments costs a look at the whole heap, so it has to be well below half of that.
+ */
+const READING_BYTES = 8 * MiB;
 const READ_AHEAD_BYTES = 64 * MiB;
 /** Chunks that are asked for together with the file's info: enough for most files. */
 const CHUNKS_WITH_INFO = 16;

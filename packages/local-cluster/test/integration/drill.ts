@@ -19,8 +19,8 @@ import {
 
 export const BIN = fileURLToPath(new URL("../../../../cli/bin/lumeo.mjs", import.meta.url));
 /**
- * Everything that a drill waits for comes within this time, or the test fails. On a slow machine one
- * look may take as long, and the first ones may come too early.
+ * Everything that a drill waits for comes within this time, or the test fails. One look may take as
+ * long on a slow machine, and the first ones may come too early.
  */
 const PATIENCE = { timeoutMs: 120_000, asksMin: 3 };
 

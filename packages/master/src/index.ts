@@ -23,5 +23,5 @@ export { isOpen } from "./metadata/jobs.js";
 export { holdsNothing, memberContent } from "./metadata/member-content.js";
 export { getServer, type Server, serverOfUuid } from "./metadata/servers.js";
 export type { StateReader } from "./metadata/state.js";
-export { tailsPage } from "./metadata/tail-table.js";
+export { getTail, tailsPage } from "./metadata/tail-table.js";
 export { type BackedUpState, type FoundingMember, restoreMember } from "./restore-member.js";

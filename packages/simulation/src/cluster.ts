@@ -2,7 +2,13 @@
 
 import { chunkHandle, GiB, type LogFields, MiB, type Random } from "@lumeofs/base";
 import { type ChunkserverConfig, readConfig } from "@lumeofs/chunkserver";
-import { checkSettings, getChunk, type MasterConfig, type StateReader } from "@lumeofs/master";
+import {
+  checkSettings,
+  getChunk,
+  getTail,
+  type MasterConfig,
+  type StateReader,
+} from "@lumeofs/master";
 import { shuffled, type World } from "@lumeofs/testkit";
 import { ServedBytes } from "./checks/served-bytes.js";
 import { isOfFailedStore, must } from "./checks/violation.js";
@@ -82,6 +88,7 @@ export class Cluster {
     this.served = new ServedBytes({
       failed: (error) => world.fail(error),
       isCopied: (handle) => this.#isCopied(handle),
+      activeEpoch: (handle) => this.#activeEpoch(handle),
     });
     this.links = new Links(world);
     this.#around = {
@@ -176,6 +183,20 @@ export class Cluster {
       return record !== undefined && record.coding === undefined;
     } catch (error) {
       if (isOfFailedStore(error)) return false;
+      throw error;
+    }
+  }
+
+  /** While clocks run worse than leases allow, nothing is promised to readers of growing chunks. */
+  #activeEpoch(handle: number): number | undefined {
+    if (this.mayFail && this.options.faults.warpMs !== undefined) return undefined;
+    const reader = this.newest()?.reader;
+    try {
+      const tail = reader && getTail(reader, chunkHandle(handle));
+      if (tail !== undefined) return tail.authority.lastActive.epoch;
+      return reader && getChunk(reader, chunkHandle(handle))?.epoch; // that of its seal
+    } catch (error) {
+      if (isOfFailedStore(error)) return undefined;
       throw error;
     }
   }

@@ -80,4 +80,37 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     seedsMax: SEEDS_MAX,
     lens: "silent",
   },
+  {
+    name: "a primary that was suspended trusts the clock that stood still",
+    patches: {
+      chunkserver: [
+        {
+          file: "tail/tail-primary",
+          find: "return isHeld(terms, this.#lease, this.order.grant.epoch, now());",
+          replace:
+            "return isHeld(terms, this.#lease, this.order.grant.epoch, " +
+            "alike(this.#lease, now()));",
+        },
+        {
+          file: "tail/tail-primary",
+          find: "return mayEndRead(view, this.#state, lease, this.#ports.now());",
+          replace:
+            "return mayEndRead(view, this.#state, lease, alike(this.#lease, this.#ports.now()));",
+        },
+        {
+          file: "tail/tail-primary",
+          find: "export class TailPrimary {",
+          // The calendar says what the monotonic clock does.
+          replace:
+            "function alike(held, { monotonicMs }) {\n" +
+            "    const { askedAt } = held ?? { askedAt: { wallMs: 0, monotonicMs: 0 } };\n" +
+            "    return { monotonicMs, wallMs: askedAt.wallMs + monotonicMs - askedAt.monotonicMs };\n" +
+            "}\n" +
+            "export class TailPrimary {",
+        },
+      ],
+    },
+    seedsMax: SEEDS_MAX,
+    lens: "suspended",
+  },
 ];

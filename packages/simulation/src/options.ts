@@ -82,6 +82,8 @@ export interface ClusterOptions {
   readonly inventoryPauseMs: number;
   /** Files that are appended to. */
   readonly logs: number;
+  /** So many calls are for them, if there are any. */
+  readonly logShare: number;
   /** Files that are kept open and changed in place. */
   readonly editedFiles: number;
   /** How some files are coded, such as "2+1/64KiB"; undefined if none is. */
@@ -151,6 +153,7 @@ export function drawOptions(random: Random): ClusterOptions {
     editShare: 0.1 * random.fraction(),
     inventoryPauseMs: Math.round(60 * 20 ** random.fraction()),
     logs: mayAppend ? integerBetween(random, 0, 2) : 0,
+    logShare: 0.3,
     faults: {
       killMs: often(0.6, 1_500, 10_000),
       powerMs: often(0.6, 1_500, 10_000),
@@ -352,12 +355,21 @@ const clocks = (options: ClusterOptions): ClusterOptions => ({
   faults: { ...options.faults, warpMs: 700, killMs: 2_000, partitionMs: 2_500 },
 });
 
-/** Machines that are suspended with leases in their hands. */
+/** Machines that are suspended with leases in their hands, and little else than appends. */
 const suspended = (options: ClusterOptions): ClusterOptions => ({
   ...options,
   ...APPENDED,
+  chunkservers: 4,
+  logShare: 0.7,
+  editedFiles: 0,
+  code: undefined,
+  codedShare: 0,
+  largeShare: 0,
+  slowShare: 0,
+  editShare: 0,
+  inventoryPauseMs: 1_000,
   clockDrift: 0,
-  faults: { ...NO_FAULTS, suspendMs: 700 },
+  faults: { ...NO_FAULTS, suspendMs: 500 },
   faultyMs: 12_000,
 });
 

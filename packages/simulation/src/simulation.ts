@@ -30,9 +30,7 @@ const DEADLINE_MS = 15_000;
 const CALLS_END_MS = 60_000;
 const HEALED_MS = 90_000;
 const EVENTS_MAX = 200_000;
-/** So many calls are for files that are appended to, if there are any. */
-const LOG_SHARE = 0.3;
-/** And so many of the others for files that are changed in place. */
+/** So many calls but those of logs are for files that are changed in place. */
 const EDITOR_SHARE = 0.35;
 /** Between two looks of the checks. */
 const CHECK_MS = 200;
@@ -239,8 +237,8 @@ class Simulation {
 
   /** One call, or what is done to one open file, whatever its end. */
   async #step(client: Lumeo, hand: Hand): Promise<void> {
-    const { logs, editedFiles } = this.#cluster.options;
-    const isOfLogs = hand.random.fraction() < LOG_SHARE && 0 < logs;
+    const { logs, logShare, editedFiles } = this.#cluster.options;
+    const isOfLogs = hand.random.fraction() < logShare && 0 < logs;
     const isOfEditors = 0 < editedFiles && hand.random.fraction() < EDITOR_SHARE;
     const step = isOfLogs
       ? this.#logs.step(client, hand.random)

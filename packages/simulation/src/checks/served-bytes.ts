@@ -3,6 +3,8 @@
 // D1. A block that leaves a server has the checksum that leaves with it: a damaged replica is never
 //     served.
 // D2. A block of a chunk that is kept as copies is the same, whoever serves it and whenever (C3).
+// L4. Nobody answers a read of a growing chunk as its primary once a later epoch is active: its lease
+//     was over before (docs/design/0019, rule 15).
 
 import { nativeCrc32c } from "@lumeofs/node";
 import { FrameDecoder, firstBadBlock, type Message } from "@lumeofs/node/frames";
@@ -16,6 +18,9 @@ export interface Tap {
   left(bytes: Buffer): void;
 }
 
+/** Messages behind which a request gets no more. */
+const ENDS: ReadonlySet<Message["type"]> = new Set(["readEnd", "tailEnd", "error"]);
+
 type Listen = (request: number, message: Message, payload: readonly Uint8Array[]) => void;
 
 export interface ServedBytesParts {
@@ -23,12 +28,16 @@ export interface ServedBytesParts {
   readonly failed: (error: unknown) => void;
   /** Whether a chunk is known to be kept as copies: units of one are not alike. */
   readonly isCopied: (handle: number) => boolean;
+  /** The epoch that became active last, as far as any master knows; undefined: none counts now. */
+  readonly activeEpoch: (handle: number) => number | undefined;
 }
 
 /** Remembers what was served in one world. */
 export class ServedBytes {
   /** Blocks that were looked at. */
   count = 0;
+  /** Answers of primaries that were looked at. */
+  leased = 0;
   readonly #crcs = new Map<string, string>();
   readonly #parts: ServedBytesParts;
 
@@ -38,22 +47,39 @@ export class ServedBytes {
 
   tap(machine: string): Tap {
     const reads = new Map<number, string>();
+    const tailReads = new Map<number, number>();
     return {
       came: decoding((request, message) => {
+        if (message.type === "tailRead" && message.seen === undefined) {
+          tailReads.set(request, message.handle);
+        }
         if (message.type !== "read") return;
         reads.set(request, `${message.handle} of epoch ${message.epoch}`);
       }),
       left: decoding((request, message, payload) => {
-        if (message.type === "readEnd" || message.type === "error") reads.delete(request);
-        if (message.type !== "readData") return;
-        const chunk = reads.get(request) ?? "?";
         try {
-          this.#check({ machine, chunk }, message, payload);
+          const handle = tailReads.get(request);
+          if (message.type === "tailEnd" && handle !== undefined) {
+            this.#checkLease(machine, handle, message.epoch);
+          }
+          const chunk = reads.get(request) ?? "?";
+          if (message.type === "readData") this.#check({ machine, chunk }, message, payload);
         } catch (error) {
           this.#parts.failed(error);
         }
+        if (!ENDS.has(message.type)) return;
+        reads.delete(request);
+        tailReads.delete(request);
       }),
     };
+  }
+
+  #checkLease(machine: string, handle: number, epoch: number): void {
+    const active = this.#parts.activeEpoch(handle);
+    if (active !== undefined) this.leased++;
+    must(active === undefined || active <= epoch, "L4", () => {
+      return `${machine} answers for chunk ${handle} in epoch ${epoch}, and ${active} is active`;
+    });
   }
 
   #check(

@@ -36,8 +36,6 @@ export interface ServedBytesParts {
 export class ServedBytes {
   /** Blocks that were looked at. */
   count = 0;
-  /** Answers of primaries that were looked at. */
-  leased = 0;
   readonly #crcs = new Map<string, string>();
   readonly #parts: ServedBytesParts;
 
@@ -76,7 +74,6 @@ export class ServedBytes {
 
   #checkLease(machine: string, handle: number, epoch: number): void {
     const active = this.#parts.activeEpoch(handle);
-    if (active !== undefined) this.leased++;
     must(active === undefined || active <= epoch, "L4", () => {
       return `${machine} answers for chunk ${handle} in epoch ${epoch}, and ${active} is active`;
     });

@@ -17,7 +17,7 @@ const FILES = 60;
 const FILE_BYTES = 300 * KIB;
 /**
  * A loss is believed soon; and copies are made so slowly that a job can be met on its way: some
- * 40 copies of 300 KiB leave a server, at 256 KiB a second for each of the others.
+ * 40 copies of 300 KiB leave a server, at 128 KiB a second for each of the others.
  */
 const ENVIRONMENT = {
   LUMEO_MASTER_HEARTBEAT_MS: "200",

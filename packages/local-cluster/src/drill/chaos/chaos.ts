@@ -20,17 +20,16 @@ import { type FsEvent, Lumeo } from "@lumeofs/client";
 import { LocalCluster, type MemberLoss } from "../../local-cluster.js";
 import { waitUntil } from "../../wait-until.js";
 import type { Failure, Ledger } from "../ledger.js";
+import type { Stretch } from "../long-enough.js";
 import { type ChaosFault, POWER_CUT } from "./group-nemesis.js";
 import { MemberLogs, type Suspicion } from "./member-logs.js";
 import { FOLDER, LAST, type Played, play } from "./play.js";
 import { compareFeed, compareWatchers } from "./watchers.js";
 
-export interface ChaosOptions {
+export interface ChaosOptions extends Stretch {
   /** Made if missing; holds everything. */
   readonly dir: string;
   readonly seed: number;
-  /** How long faults go on; what is under way then is brought to its end. */
-  readonly seconds: number;
 }
 
 /** What the drill cannot do by itself. */
@@ -62,7 +61,7 @@ const AGREEMENT_MS_MAX = 30_000;
 
 /** Runs the drill in a fresh folder. */
 export async function runChaos(options: ChaosOptions, ports: ChaosPorts): Promise<ChaosReport> {
-  const { dir, seed, seconds } = options;
+  const { dir, seed } = options;
   const random = new SeededRandom(seed, "chaos");
   const settings = drawSettings(random);
   const losses: MemberLoss[] = [];
@@ -77,7 +76,8 @@ export async function runChaos(options: ChaosOptions, ports: ChaosPorts): Promis
   try {
     await cluster.waitReady();
     const { backup } = ports;
-    const played = await play(cluster, { seconds, random: random.fork("play"), logs, backup });
+    const parts = { stretch: options, random: random.fork("play"), logs, backup };
+    const played = await play(cluster, parts);
     await cluster.stop();
     cluster = await LocalCluster.start(place);
     await cluster.waitReady();

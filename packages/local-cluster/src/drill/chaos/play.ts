@@ -6,6 +6,7 @@ import type { SeededRandom } from "@lumeofs/base";
 import { Lumeo } from "@lumeofs/client";
 import type { LocalCluster } from "../../local-cluster.js";
 import { Ledger } from "../ledger.js";
+import { longEnough, type Stretch } from "../long-enough.js";
 import { rest } from "../rest.js";
 import { Counter } from "./counter.js";
 import { type ChaosFault, GroupNemesis } from "./group-nemesis.js";
@@ -15,7 +16,7 @@ import { NameKeeper } from "./names.js";
 import { Watcher, type WatcherKind } from "./watchers.js";
 
 export interface PlayParts {
-  readonly seconds: number;
+  readonly stretch: Stretch;
   readonly random: SeededRandom;
   readonly logs: MemberLogs;
   /** Makes one backup of the metadata. @throws if that failed. */
@@ -85,7 +86,7 @@ export async function play(cluster: LocalCluster, parts: PlayParts): Promise<Pla
       backUp(cluster, parts.backup, backups, end.signal),
     ]);
     const harm = nemesis.run(end.signal);
-    await rest(parts.seconds * 1_000, end.signal);
+    await longEnough(parts.stretch, () => nemesis.faults.length, end.signal);
     end.abort();
     await harm;
     if (!(await inTime(working)))

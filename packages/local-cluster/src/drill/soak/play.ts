@@ -6,6 +6,7 @@ import { SeededRandom } from "@lumeofs/base";
 import { Lumeo } from "@lumeofs/client";
 import type { LocalCluster } from "../../local-cluster.js";
 import { Ledger } from "../ledger.js";
+import { longEnough, type Stretch } from "../long-enough.js";
 import { rest } from "../rest.js";
 import { appendRecords, SharedLogs } from "./appenders.js";
 import { Caller, type Stage } from "./caller.js";
@@ -23,9 +24,8 @@ import { liveWithTrees } from "./trees.js";
 import { Upheavals } from "./upheavals.js";
 import { Watchtower } from "./watchtower.js";
 
-export interface PlayPlan {
+export interface PlayPlan extends Stretch {
   readonly seed: number;
-  readonly seconds: number;
   readonly journal: Journal;
   readonly largeBytesMax: number;
   readonly largeBudgetBytes: number;
@@ -75,7 +75,8 @@ export async function play(cluster: LocalCluster, plan: PlayPlan): Promise<Playe
     const stage = { model: new Model(), journal: plan.journal, ledger, end: end.signal };
     const work = begin(clients, random, stage, plan);
     const harm = Promise.all([nemesis.run(end.signal), upheavals.run(end.signal)]);
-    await Promise.race([rest(plan.seconds * 1_000, end.signal), work, harm]);
+    const over = longEnough(plan, () => faults.all.length, end.signal);
+    await Promise.race([over, work, harm]);
     end.abort();
     const overMs = ledger.elapsedMs;
     await harm;

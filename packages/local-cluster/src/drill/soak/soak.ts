@@ -20,6 +20,7 @@ import { LocalCluster, type MemberLoss } from "../../local-cluster.js";
 import { waitUntil } from "../../wait-until.js";
 import { MemberLogs } from "../chaos/member-logs.js";
 import type { Ledger } from "../ledger.js";
+import type { Stretch } from "../long-enough.js";
 import { type AuditResult, audit, type Finding } from "./audit.js";
 import { ClusterView } from "./cluster-view.js";
 import { Expectations } from "./expectations.js";
@@ -28,12 +29,10 @@ import { FileJournal, parseJournal } from "./journal.js";
 import { play } from "./play.js";
 import { Watchtower } from "./watchtower.js";
 
-export interface SoakOptions {
+export interface SoakOptions extends Stretch {
   /** Made if missing; holds everything. */
   readonly dir: string;
   readonly seed: number;
-  /** How long callers work and faults go on. */
-  readonly seconds: number;
   readonly chunkservers: number;
   /** Largest file, bytes. */
   readonly largeBytesMax: number;

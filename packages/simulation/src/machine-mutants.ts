@@ -104,7 +104,8 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
           replace:
             "function alike(held, { monotonicMs }) {\n" +
             "    const { askedAt } = held ?? { askedAt: { wallMs: 0, monotonicMs: 0 } };\n" +
-            "    return { monotonicMs, wallMs: askedAt.wallMs + monotonicMs - askedAt.monotonicMs };\n" +
+            "    const wallMs = askedAt.wallMs + monotonicMs - askedAt.monotonicMs;\n" +
+            "    return { monotonicMs, wallMs };\n" +
             "}\n" +
             "export class TailPrimary {",
         },

@@ -3,8 +3,8 @@
 // D1. A block that leaves a server has the checksum that leaves with it: a damaged replica is never
 //     served.
 // D2. A block of a chunk that is kept as copies is the same, whoever serves it and whenever (C3).
-// L4. Nobody answers a read of a growing chunk as its primary once a later epoch is active: its lease
-//     was over before (docs/design/0019, rule 15).
+// L4. Nobody answers a read of a growing chunk as its primary once a later epoch is active: its
+//     lease was over before (docs/design/0019, rule 15).
 
 import { nativeCrc32c } from "@lumeofs/node";
 import { FrameDecoder, firstBadBlock, type Message } from "@lumeofs/node/frames";

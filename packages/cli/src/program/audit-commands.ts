@@ -14,7 +14,7 @@ export function addAuditCommands(program: Command, run: RunCommand): void {
     )
     .argument("[path]", "only what is here and below; without it, the whole cluster")
     .option("--bytes", "also read every replica from its disk")
-    .option("--patience <time>", "how long what nobody needs may take to go, such as 1m")
+    .option("--patience <time>", "how long to wait for what nobody needs to go, such as 10m")
     .addHelpText(
       "after",
       examples(

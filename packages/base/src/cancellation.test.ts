@@ -8,7 +8,8 @@ test("listeners are called once, in the order of their coming, but for those tha
   for (const listener of listeners) cancelled.addEventListener("abort", listener);
   cancelled.removeEventListener("abort", listeners[0] as () => void);
   cancelled.removeEventListener("abort", listeners[2] as () => void);
-  cancelled.removeEventListener("abort", () => undefined);
+  const stranger = (): void => undefined;
+  cancelled.removeEventListener("abort", stranger);
   cancelled.addEventListener("abort", listeners[0] as () => void);
   cancelled.abort("first reason");
   cancelled.abort("second reason");

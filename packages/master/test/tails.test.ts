@@ -387,7 +387,8 @@ test("a file whose time is over goes though somebody appends to it all the time"
   const { replication, clock, log } = o;
   const { gate } = o.care;
   const duty = fileExpiryDuty(log, clock, (path, work) => gate.pass([path], work));
-  new DutyRunner([duty], { replication, timers: clock, logger: SILENT_LOGGER });
+  const runner = new DutyRunner([duty], { replication, timers: clock, logger: SILENT_LOGGER });
+  t.teardown(() => runner.close());
   const first = await o.open("/d/log");
   let handle = first;
   let inode: number | undefined;

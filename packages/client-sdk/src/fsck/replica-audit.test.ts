@@ -349,8 +349,8 @@ test("it ends where chunks ended when it began, though writers are faster", asyn
   let pages = 0;
   cluster.chunks = async (after) => {
     const page = await chunks(after);
-    for (let i = 0; i < cluster.pageSize && pages < 100; i++)
-      cluster.commit(chunkOf(256 + pages * 10 + i));
+    const fresh = pages < 100 ? cluster.pageSize : 0;
+    for (let i = 0; i < fresh; i++) cluster.commit(chunkOf(256 + pages * 10 + i));
     pages++;
     cluster.grantedUpto += 10;
     return page;

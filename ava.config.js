@@ -9,7 +9,7 @@ const unit = [
 ];
 // The time without any test that ends. One that waits has a patience of its own, which is shorter.
 const parts = {
-  unit: { files: unit, concurrency: 2, timeout: "2m" },
+  unit: { files: unit, concurrency: 2, timeout: "5m" },
   integration: { files: [integration], concurrency: 1, timeout: "10m" },
   all: { files: [...unit.slice(0, 3)], concurrency: 2, timeout: "10m" },
 };

@@ -242,12 +242,17 @@ export class Reader {
     while (fetches.length < Math.max(2, READING_BYTES / spanBytes)) {
       const permit = fetches.length === 0 ? undefined : this.#readAhead.tryTake(spanBytes);
       if (permit === undefined && 0 < fetches.length) return;
-      const step = spans.next();
-      const { done, value: span } = step instanceof Promise ? await step : step;
-      if (done === true) return permit?.release();
-      const bytes = this.#spans.read(call, file, { span, onlyReplica });
-      bytes.catch(() => undefined); // awaited in its turn
-      fetches.push({ span, bytes, permit });
+      try {
+        const step = spans.next();
+        const { done, value: span } = step instanceof Promise ? await step : step;
+        if (done === true) return permit?.release();
+        const bytes = this.#spans.read(call, file, { span, onlyReplica });
+        bytes.catch(() => undefined); // awaited in its turn
+        fetches.push({ span, bytes, permit });
+      } catch (error) {
+        permit?.release(); // of no fetch yet
+        throw error;
+      }
     }
   }
 }

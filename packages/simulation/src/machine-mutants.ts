@@ -35,20 +35,6 @@ export const MACHINE_MUTANTS: readonly Mutant[] = [
     lens: "disks",
   },
   {
-    name: "a master without its disk is taken for the one that it was",
-    patches: {
-      master: [
-        {
-          file: "raft/member-change",
-          find: "return known === undefined || known === store;",
-          replace: "return true;",
-        },
-      ],
-    },
-    seedsMax: SEEDS_MAX,
-    lens: "masters",
-  },
-  {
     name: "what was cut off an open file comes back when it grows",
     patches: {
       client: [

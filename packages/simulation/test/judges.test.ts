@@ -144,8 +144,8 @@ const JUDGES: readonly Judge[] = [
       {
         name: "does not miss a replica",
         file: AUDIT,
-        find: "if (seen.get(chunk.handle)?.has(member.id) !== true)",
-        replace: "if (0 > 1)",
+        find: "if (seen.get(chunk.handle)?.has(member.id) === true)",
+        replace: "if (0 < 1)",
       },
       {
         name: "takes a stale replica for a good one",
@@ -186,8 +186,8 @@ const JUDGES: readonly Judge[] = [
       {
         name: "calls missing what was moved while it looked",
         file: AUDIT,
-        find: "if (still === undefined)\n            return;",
-        replace: "",
+        find: "const now = dutyOf(after.get(handle), server.id);",
+        replace: "const now = then;",
       },
       {
         name: "calls missing what was released while it looked",
@@ -197,9 +197,9 @@ const JUDGES: readonly Judge[] = [
       },
       {
         name: "calls an orphan what goes by itself",
-        file: AUDIT,
-        find: "if (left.length === 0)\n                return;",
-        replace: "break;",
+        file: "fsck/garbage-wait",
+        find: "return since + ROUNDS <= rounds.whole && LEAST_MS + rounds.roundMs <= passedMs;",
+        replace: "return 0 < 1;",
       },
       {
         name: "takes whatever belongs to no chunk for explained",
@@ -216,8 +216,8 @@ const JUDGES: readonly Judge[] = [
       {
         name: "takes the word of a server for the bytes on its disk",
         file: AUDIT,
-        find: 'if (finding !== "bad")',
-        replace: "if (0 < 1)",
+        find: 'if (finding === "bad")',
+        replace: "if (0 > 1)",
       },
       {
         name: "takes copies on lost servers for good ones",

@@ -15,7 +15,7 @@ export interface InventoryStatus {
   readonly begun: number;
   /** The last one that was whole (I2); 0 for none. */
   readonly whole: number;
-  /** Since that one ended, or since there are rounds. */
+  /** Since that one ended, or since the masters took the store in, if that was later. */
   readonly sinceWholeMs: number;
   /** A round takes about so long, with what is there now. */
   readonly roundMs: number;

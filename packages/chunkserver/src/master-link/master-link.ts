@@ -105,7 +105,7 @@ export class MasterLink implements Closable {
   readonly #registered: Promise<Membership>;
   #announce: (membership: Membership) => void = () => {};
   readonly #inventory = new InventoryRound();
-  /** When its last whole round ended; at first when there was none yet. */
+  /** When its last whole round ended, or the masters took the store in again since. */
   #wholeAtMs: MonotonicMs;
   #verifying: Promise<void> | undefined;
   readonly #toVerify = new Set<number>();
@@ -289,6 +289,7 @@ export class MasterLink implements Closable {
       const { address } = channel;
       stream.cancel(new LumeoError("TIMEOUT", `${address} has not answered heartbeats`));
     });
+    this.#wholeAtMs = this.#ports.clock.monotonicMs();
     const inventory = this.#reportInventory(channel, signal);
     try {
       beat();

@@ -173,8 +173,8 @@ export class Catalog {
   async page(after: number, count: number): Promise<readonly ChunkEntry[]> {
     const page: ChunkEntry[] = [];
     for (let from = after; from < Infinity && page.length < count; ) {
-      const { entries, upto } = await this.#piece(from, count - page.length);
-      page.push(...entries);
+      const { entries, upto } = await this.#piece(from, count);
+      page.push(...entries.slice(0, count - page.length));
       from = upto;
     }
     return page;

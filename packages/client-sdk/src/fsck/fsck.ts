@@ -115,7 +115,9 @@ async function* below(
 ): Events {
   const source = sourceOf(parts, options);
   let files = 0;
+  /** Files that have not been looked at, by their chunks; copies of a file share these. */
   let owners = new Map<number, FileInfo[]>();
+  let waiting = 0;
   async function* look(): Events {
     const handles = [...owners.keys()];
     for (let at = 0; at < handles.length; at += NAMED_MAX) {
@@ -130,6 +132,7 @@ async function* below(
       yield* withPaths(audit.check([...known.values()]), { owners, files });
     }
     owners = new Map();
+    waiting = 0;
   }
   await audit.begin();
   for await (const listed of parts.files(path, options)) {
@@ -138,10 +141,11 @@ async function* below(
     files++;
     yield* wrongList(file);
     for (const { handle } of file.chunks ?? []) {
-      const others = owners.get(handle) ?? [];
-      if (others.at(-1) !== file) owners.set(handle, [...others, file]);
+      const some = owners.get(handle) ?? [];
+      if (some.length === 0) owners.set(handle, some);
+      if (some.at(-1) !== file) some.push(file);
     }
-    if (NAMED_MAX <= owners.size) yield* look();
+    if (NAMED_MAX <= Math.max(owners.size, ++waiting)) yield* look();
   }
   yield* look();
   yield* audit.end();

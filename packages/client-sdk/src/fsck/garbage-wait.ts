@@ -93,7 +93,7 @@ export class GarbageWait {
         const handles = some.slice(at, at + NAMED_MAX).map(({ facts }) => facts.handle);
         const held = await listing.find(handles);
         if (held === undefined) break;
-        noteRounds(watches, listing, held);
+        if (at === 0) noteRounds(watches, listing, held); // the oldest answer speaks for all
         const there = [...held.replicas.values()];
         if (there.length === 0) continue;
         const standings = await this.#source.judge(listing.server.id, there);

@@ -116,7 +116,7 @@ test.serial(
 test.serial("a token ends, and a reading that outlives it goes on with another one", async (t) => {
   const { drill } = t.context;
   await using client = new Lumeo({ endpoints: [...drill.cluster.endpoints] });
-  const bytes = someBytes(3, 24 * MiB); // twice of what is read ahead
+  const bytes = someBytes(3, 24 * MiB); // three times what is read ahead
   await client.put("/long", bytes, { chunkSize: 1 * MiB });
   const { handle, address, token } = await find(t, "/long");
   const pieces: Uint8Array[] = [];

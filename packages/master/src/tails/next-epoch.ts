@@ -149,7 +149,7 @@ export function votersAfter({ survivors, lost }: Salvage): readonly ServerId[] {
  * Who has a salvaged tail from now on, the primary first. Nobody who was given up, even if there
  * are fewer members than there should be: one that comes back knows of committed records that are
  * none any more, and would end rather than replace them. It is no member, so its copy is removed;
- * what is sealed gets its missing copies as any chunk does.
+ * what is sealed has as many copies as there are members, until somebody has more of them made.
  */
 export function salvagedMembers(
   { primary, members }: Extract<NextEpoch, { readonly kind: "grant" }>,

@@ -6,9 +6,9 @@
 //     files that are meant to be coded.
 // P2. What waits is bounded: a look goes on when there is room.
 // P3. What was written after the job began is converted when a look meets it, but not waited for:
-//     a tree that changes all the time would keep its job for ever. What was written after the look
-//     began is left to the next one: where writers are faster than conversions, and their names
-//     rise, the look would never come to its end.
+//     a tree that changes all the time would keep its job for ever. Files that were made after the
+//     look began are left to the next one: where writers are faster than conversions, and their
+//     names rise, the look would never come to its end.
 // P4. A file of which the masters keep all bytes stays as it is, and is not marked: it is counted.
 
 import type { ChunkHandle, Code, InodeId, WallMs } from "@lumeofs/base";
@@ -118,7 +118,7 @@ export class JobPass {
     const wanted = wantedLayout(inode, conversion, { policy, nowMs, restMs });
     if (wanted === undefined) return;
     const isLate = since !== undefined && since < inode.modifiedAt;
-    if (isLate && begunAt < inode.modifiedAt) return; // (P3)
+    if (isLate && begunAt < inode.createdAt) return; // (P3)
     const isShared = isContentShared(state, contentOf(file.id, file.inode));
     const under = { file, wanted, isLate, isShared, position: 0, left: 0, inline: 0 };
     if (wanted.code === undefined) this.#mark(under, undefined); // (P1)
